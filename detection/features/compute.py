@@ -7,7 +7,7 @@ import numpy as np
 
 from core.arrays import Bools, Float32, Float64, Int64
 from detection.features.feature_sets import EVENT_COLUMNS, FeatureSet
-from detection.features.kernel import COLUMNS, GRID, MEASURES, run_kernel
+from detection.features.kernel import COLUMNS, GRID, MEASURES, Bars, run_kernel
 from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
@@ -26,21 +26,114 @@ class Features:
 
     Attributes:
         rows: shape (m,), their rows in the panel.
-        documented: shape (m, 14), the features of `FEATURES`, in the units of the price.
         inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32
             holds exactly.
         measures: shape (m, 14), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
         no_trade: shape (k,), those that were set aside because nothing traded.
+        series: what they were computed of.
+        places: shape (m,), their rows in it.
     """
 
     rows: Int64
-    documented: Float64
     inputs: Float32
     measures: Float32
     warm_up: Int64
     no_trade: Int64
+    series: "_Series"
+    places: Int64
+
+    def document(self, picked: Int64) -> Float64:
+        """Return the features of `FEATURES` of the bars at the positions `picked` (q,),
+        shape (q, 14), in the units of the price.
+
+        Few bars are ever described, so they are not computed of all.
+        """
+        return self.series.document(self.places[picked])
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The bars of k series that count, one series after another, as the kernel takes them.
+
+    Attributes:
+        bars, calendar, rules: as `run_kernel` has them.
+        offsets: shape (k + 1,), where each begins.
+    """
+
+    bars: Bars
+    calendar: tuple[Int64, Int64, Int64]
+    rules: tuple[int, int, int, int, int]
+    offsets: Int64
+
+    @classmethod
+    def of(
+        cls,
+        panel: BarPanel,
+        kept: Int64 | slice,
+        positions: Int64,
+        offsets: Int64,
+        feature_set: FeatureSet,
+    ) -> "_Series":
+        """Return the `kept` bars of a panel, which the `offsets` count."""
+        sessions = feature_set.sessions
+        return cls(
+            (
+                _freeze(panel.open[kept]),
+                _freeze(panel.high[kept]),
+                _freeze(panel.low[kept]),
+                _freeze(panel.close[kept]),
+                _freeze(panel.volume[kept]),
+            ),
+            (_freeze(panel.sessions[kept]), _freeze(panel.clocks[kept]), _freeze(positions)),
+            (
+                ANCHOR_BARS,
+                count_history_bars(panel.interval),
+                int(panel.interval not in INTERVALS_OVER_SESSIONS),
+                count_clock_bars(panel.interval, sessions) if sessions else 0,
+                feature_set.warm_up_bars,
+            ),
+            offsets,
+        )
+
+    def compute(self, first: Int64, feature_set: FeatureSet) -> tuple[Int64, Float32, Float32]:
+        """Return the rows from the `first` (k,) of each series on, their inputs and measures.
+
+        Rows without a warm-up are left out.
+        """
+        stop = self.offsets[1:]
+        total = int((stop - first).sum())
+        rows = np.empty(total, np.int64)
+        inputs = np.empty((total, len(feature_set.columns)), np.float32)
+        measures = np.empty((len(MEASURES), total), np.float32)
+        picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
+        out = rows, np.empty((0, len(FEATURES))), inputs, measures
+        count = self._run(np.arange(first.size), first, stop, picked, out)
+        return rows[:count], inputs[:count], measures[:, :count].T
+
+    def document(self, rows: Int64) -> Float64:
+        """Return the documented features of some rows, each of which has a warm-up."""
+        documented = np.empty((rows.size, len(FEATURES)))
+        of = np.searchsorted(self.offsets, rows, side="right") - 1
+        follows = (np.diff(rows) == 1) & (np.diff(of) == 0)
+        begins, ends = np.ones((2, rows.size), np.bool_)
+        begins[1:], ends[:-1] = ~follows, ~follows
+        nothing = np.empty((0, 0), np.float32), np.empty((len(MEASURES), 0), np.float32)
+        out = np.empty_like(rows), documented, *nothing
+        self._run(of[begins], rows[begins], rows[ends] + 1, np.empty(0, np.int64), out)
+        return documented
+
+    def _run(
+        self,
+        series: Int64,
+        first: Int64,
+        stop: Int64,
+        picked: Int64,
+        out: tuple[Int64, Float64, Float32, Float32],
+    ) -> int:
+        layout = _freeze(self.offsets), _freeze(series), _freeze(first), _freeze(stop)
+        return int(run_kernel(self.bars, self.calendar, layout, self.rules, _freeze(picked), out))
 
 
 def compute_features(
@@ -64,21 +157,21 @@ def compute_features(
     positions = np.arange(panel.times.size) + np.repeat(shift, np.diff(panel.offsets))
     kept = _find_kept(panel, feature_set)
     if kept is None:
-        computed = _run(panel, slice(None), positions, panel.offsets, first, feature_set)
-        found = Features(*computed, first - wanted, np.zeros_like(wanted))
+        series = _Series.of(panel, slice(None), positions, panel.offsets, feature_set)
+        rows, inputs, measures = series.compute(first, feature_set)
+        no_trade = np.zeros_like(wanted)
+        found = Features(rows, inputs, measures, first - wanted, no_trade, series, rows)
         return _add_market(found, panel, feature_set, market)
     # A series that paused for long starts anew: its yardsticks were another's.
-    offsets, series = find_segments(panel.times[kept], kept.searchsorted(panel.offsets))
-    first_kept = np.clip(kept.searchsorted(first)[series], offsets[:-1], offsets[1:])
-    rows, documented, inputs, measures = _run(
-        panel, kept, positions[kept], offsets, first_kept, feature_set
-    )
-    known = _find_known(rows, offsets, positions[kept], feature_set, panel.interval)
-    rows = kept[rows[known]]
+    offsets, of = find_segments(panel.times[kept], kept.searchsorted(panel.offsets))
+    series = _Series.of(panel, kept, positions[kept], offsets, feature_set)
+    first_kept = np.clip(kept.searchsorted(first)[of], offsets[:-1], offsets[1:])
+    places, inputs, measures = series.compute(first_kept, feature_set)
+    rows = kept[places]
     counts = np.diff(rows.searchsorted(panel.offsets))
     no_trade = stops - wanted - (kept.searchsorted(stops) - kept.searchsorted(wanted))
     warm_up = stops - wanted - no_trade - counts
-    found = Features(rows, documented[known], inputs[known], measures[known], warm_up, no_trade)
+    found = Features(rows, inputs, measures, warm_up, no_trade, series, places)
     return _add_market(found, panel, feature_set, market)
 
 
@@ -121,62 +214,6 @@ def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
     if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
         return np.flatnonzero(~idle)
     return None
-
-
-def _run(
-    panel: BarPanel,
-    kept: Int64 | slice,
-    positions: Int64,
-    offsets: Int64,
-    first: Int64,
-    feature_set: FeatureSet,
-) -> tuple[Int64, Float64, Float32, Float32]:
-    """Return rows, documented features, inputs and measures of the `kept` bars of a panel.
-
-    Rows, `offsets` and `first` count the kept bars. Rows without a warm-up have no values.
-    """
-    counts = offsets[1:] - first
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if ends.size else 0
-    documented = np.empty((total, len(FEATURES)))
-    inputs = np.zeros((total, len(feature_set.columns)), np.float32)
-    measures = np.empty((total, len(MEASURES)), np.float32)
-    picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
-    sessions = feature_set.sessions
-    run_kernel(
-        (
-            _freeze(panel.open[kept]),
-            _freeze(panel.high[kept]),
-            _freeze(panel.low[kept]),
-            _freeze(panel.close[kept]),
-            _freeze(panel.volume[kept]),
-        ),
-        (_freeze(panel.sessions[kept]), _freeze(panel.clocks[kept]), _freeze(positions)),
-        (_freeze(offsets), _freeze(first), _freeze(ends - counts)),
-        (
-            ANCHOR_BARS,
-            count_history_bars(panel.interval),
-            int(panel.interval not in INTERVALS_OVER_SESSIONS),
-            count_clock_bars(panel.interval, sessions) if sessions else 0,
-            feature_set.warm_up_bars,
-        ),
-        _freeze(picked),
-        (documented, inputs, measures),
-    )
-    rows = np.arange(total) + np.repeat(first - (ends - counts), counts)
-    return rows, documented, inputs, measures
-
-
-def _find_known(
-    rows: Int64, offsets: Int64, positions: Int64, feature_set: FeatureSet, interval: str
-) -> Bools:
-    """Return which of the kept `rows` have a full warm-up of kept bars within their history."""
-    series = np.searchsorted(offsets, np.arange(positions.size), side="right") - 1
-    keys = series * 2**40 + positions
-    history = count_history_bars(interval)
-    anchors = positions[rows] // ANCHOR_BARS * ANCHOR_BARS
-    begin = np.searchsorted(keys, series[rows] * 2**40 + np.maximum(anchors - history, 0))
-    return rows - begin >= feature_set.warm_up_bars
 
 
 def _freeze(column: Column) -> Column:

@@ -14,7 +14,7 @@ and of no other.
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, void
+from numba import float32, float64, int64, njit, types
 
 from core.arrays import Float32, Float64, Int64
 from detection.features.feature_sets import (
@@ -64,6 +64,8 @@ MEASURES: tuple[str, ...] = (
     "steady_unrest",
 )
 
+# The first columns are of the documented features.
+PRICE_COLUMNS = len(MARKET14.columns)
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 RETURN_COLUMN = COLUMNS.index("return_percent")
 STEADY_COLUMN = COLUMNS.index("return_steady")
@@ -113,7 +115,10 @@ def _cut(bars: Bars, start: int, stop: int) -> Bars:
 
 @njit(nogil=True, error_model="numpy")
 def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -> None:
-    """Fill the rows of `out`: 0 ATR_14, 1 and 2 mean gain and loss, 3 MACD, 4 its signal."""
+    """Fill the rows of `out`: 0 ATR_14, 1 and 2 mean gain and loss, 3 MACD, 4 its signal;
+    the first alone where `out` has no more.
+    """
+    wants_all = out.shape[0] > 1
     previous = close[0]
     atr = high[0] - low[0]
     gain = loss = 0.0
@@ -121,20 +126,22 @@ def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -
     signal = 0.0
     for t in range(close.size):
         now = close[t]
-        move = now - previous
-        up, down = max(move, 0.0), max(-move, 0.0)
-        if t == 1:
-            gain, loss = up, down
         if t > 0:
             true_range = max(high[t], previous) - min(low[t], previous)
             atr += (true_range - atr) * (1.0 / 14.0)
-        gain += (up - gain) * (1.0 / 14.0)
-        loss += (down - loss) * (1.0 / 14.0)
-        fast += (now - fast) * (2.0 / 13.0)
-        slow += (now - slow) * (2.0 / 27.0)
-        macd = fast - slow
-        signal += (macd - signal) * 0.2
-        out[0, t], out[1, t], out[2, t], out[3, t], out[4, t] = atr, gain, loss, macd, signal
+        out[0, t] = atr
+        if wants_all:
+            move = now - previous
+            up, down = max(move, 0.0), max(-move, 0.0)
+            if t == 1:
+                gain, loss = up, down
+            gain += (up - gain) * (1.0 / 14.0)
+            loss += (down - loss) * (1.0 / 14.0)
+            fast += (now - fast) * (2.0 / 13.0)
+            slow += (now - slow) * (2.0 / 27.0)
+            macd = fast - slow
+            signal += (macd - signal) * 0.2
+            out[1, t], out[2, t], out[3, t], out[4, t] = gain, loss, macd, signal
         previous = now
 
 
@@ -206,12 +213,28 @@ def _weigh_sessions(
 
 
 @njit(nogil=True, error_model="numpy")
-def _document(bars: Bars, recursions: Float64, bands: Float64, span: Span, out: Float64) -> None:
-    """Put the documented features of the span's rows into the rows of `out`; row 9,
-    VWAP, is already there.
+def _document(
+    bars: Bars,
+    sessions: Int64,
+    recursions: Float64,
+    span: Span,
+    scratch: tuple[Float64, Float64],
+    out: Float64,
+) -> None:
+    """Put the documented features of the span's rows into the rows of `out`;
+    without `sessions` VWAP is of the last 20 bars.
     """
     first, count = span
-    open_, high, low, close, _ = bars
+    open_, high, low, close, volume = bars
+    rows, typical = scratch
+    bands = rows[:2]
+    for t in range(max(first - WINDOW, 0) if sessions.size == 0 else 0, first + count):
+        typical[t] = (high[t] + low[t] + close[t]) / 3.0
+    _compute_bands(close, span, bands)
+    if sessions.size:
+        _weigh_sessions(typical, volume, sessions, span, out[9])
+    else:
+        _weigh_window(typical, volume, span, out[9], rows[2])
     o, h = open_[first : first + count], high[first : first + count]
     low_, c = low[first : first + count], close[first : first + count]
     atr, gain, loss = recursions[0, first:], recursions[1, first:], recursions[2, first:]
@@ -261,14 +284,24 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
     """
     first, count = span
     out[:count] = 0.0
-    for k in range(tens):
+    k = 0
+    while k < tens:
         skipped = max(10 * k + 11 - first, 0)
         if skipped >= count:
             break
-        ten = sums[first + skipped - 1 - 10 * k : first + count - 1 - 10 * k]
-        mean = out[skipped:count]
+        at = first - 1 - 10 * k
+        if k + 5 <= tens and at >= 50:
+            # Five at once, each added in its turn: to go over the rows is most of the work.
+            a, b, c = sums[at:], sums[at - 10 :], sums[at - 20 :]
+            d, e = sums[at - 30 :], sums[at - 40 :]
+            for i in range(count):
+                out[i] = out[i] + a[i] + b[i] + c[i] + d[i] + e[i]
+            k += 5
+            continue
+        ten, mean = sums[at + skipped : at + count], out[skipped:count]
         for i in range(count - skipped):
             mean[i] += ten[i]
+        k += 1
     for i in range(count):
         out[i] /= 10.0 * min(tens, (first + i - 1) // 10)
 
@@ -277,70 +310,88 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
 def _prepare(bars: Bars, out: Float64) -> None:
     """Fill the rows of `out` for a series: what does not depend on where a block begins.
 
-    0 typical price, 1 fourth root of the relative true range, 2 and 3 sums over ten bars of the
-    latter and of volume.
+    0 fourth root of the relative true range, 1 and 2 sums over ten bars of it and of volume.
     """
     _, high, low, close, volume = bars
-    typical, roots = out[0], out[1]
-    for t in range(close.size):
-        typical[t] = (high[t] + low[t] + close[t]) / 3.0
+    roots = out[0]
     h, low_, before = high[1:], low[1:], close[: close.size - 1]
     for i in range(before.size):
         roots[i + 1] = np.sqrt(
             np.sqrt((max(h[i], before[i]) - min(low_[i], before[i])) / before[i])
         )
-    _sum_tens(roots[: close.size], out[2])
-    _sum_tens(volume, out[3])
+    _sum_tens(roots[: close.size], out[1])
+    _sum_tens(volume, out[2])
 
 
 @njit(nogil=True, error_model="numpy")
-def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64) -> None:
-    """Put how far the span's rows are from the ticker's usual into the rows of `out`.
+def _find_yardsticks(
+    close: Float64, atr: Float64, prepared: Float64, span: Span, usual: Float64, out: Float64
+) -> None:
+    """Put the slow yardstick of the span's rows, and the steady one, into rows of `out`,
+    and into those of `usual` 1 the mean of 60 volumes, 3 the fast yardstick, 4 one over its price.
 
     The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to
     250 true ranges (each over the close before it), as the fourth power of the mean of fourth
-    roots, which one bad tick hardly moves. 0 return, 1 gap, 2 true range and 3 longest wick in fast
-    yardsticks; 4 volume over its mean of 60 bars; 5 the fast yardstick in slow ones; 6 whether the
-    bar only repeats the one before; the last two (not handed out) the slow yardstick, and the
-    geometric mean of it and of that of the last 60 bars, which grows with a crisis of months.
+    roots, which one bad tick hardly moves; the steady one the geometric mean of it and of that of
+    the last 60 bars, which grows with a crisis of months.
     """
     first, count = span
-    open_, high, low, close, volume = bars
+    c1, yesterday = close[first - 1 :], atr[first - 1 :]
+    _mean_tens(prepared[1], SLOW_TENS, span, usual[0])
+    _mean_tens(prepared[2], VOLUME_TENS, span, usual[1])
+    _mean_tens(prepared[1], VOLUME_TENS, span, usual[2])
+    year, quarter, fast, unit = usual[0], usual[2], usual[3], usual[4]
+    slow, steady = out[SLOW], out[STEADY]
     for i in range(count):
-        t = first + i
-        c1 = close[t - 1]
-        square = usual[0, i] * usual[0, i]
-        slow = max(square * square, SMALLEST_SHARE)
-        fast = max(atr[t - 1] / c1, SMALLEST_SHARE)
-        unit = 1.0 / (c1 * fast)
-        out[0, i] = (close[t] - c1) * unit
-        out[1, i] = (open_[t] - c1) * unit
-        out[2, i] = (max(high[t], c1) - min(low[t], c1)) * unit
-        out[3, i] = max(high[t] - max(open_[t], close[t]), min(open_[t], close[t]) - low[t]) * unit
-        out[4, i] = volume[t] / usual[1, i] if usual[1, i] > 0.0 else 1.0
-        out[5, i] = fast / slow
-        same = (
-            open_[t] == open_[t - 1]
-            and high[t] == high[t - 1]
-            and low[t] == low[t - 1]
-            and close[t] == c1
-        )
-        out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
-        square = usual[2, i] * usual[2, i]
-        steady = np.sqrt(slow * max(square * square, SMALLEST_SHARE))
-        out[STEADY_MEASURE, i], out[SLOW, i], out[STEADY, i] = fast / steady, slow, steady
+        square = year[i] * year[i]
+        slow[i] = max(square * square, SMALLEST_SHARE)
+    for i in range(count):
+        square = quarter[i] * quarter[i]
+        steady[i] = np.sqrt(slow[i] * max(square * square, SMALLEST_SHARE))
+    for i in range(count):
+        fast[i] = max(yesterday[i] / c1[i], SMALLEST_SHARE)
+        unit[i] = 1.0 / (c1[i] * fast[i])
 
 
 @njit(nogil=True, error_model="numpy")
-def _free_of_scale(
-    close: Float64, atr: Float64, documented: Float64, measured: Float64, span: Span, out: Float64
-) -> None:
-    """Put the model's input columns of the span's rows into the rows of `out`.
+def _measure(bars: Bars, usual: Float64, span: Span, out: Float64) -> None:
+    """Put how far the span's rows are from the ticker's usual into the rows of `out`.
 
-    The first 14 are the documented features, in ATR_14 of yesterday where they are prices; the last
-    is the return in percent. The others are square roots, so that one bad tick among the training
-    bars does not take up the whole range that splits are drawn from. A departure is the largest of
-    true range, wick, volume and stillness, each in the range's measure of rarity.
+    0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of
+    60 bars; 5 the fast yardstick in slow ones; 6 whether the bar only repeats the one before.
+    """
+    first, count = span
+    o, h, low, c, v = _cut(bars, first, first + count)
+    o1, h1, low1, c1, v1 = _cut(bars, first - 1, first + count - 1)
+    shares, fast, unit = usual[1], usual[3], usual[4]
+    slow, steady = out[SLOW], out[STEADY]
+    change, gap, moved, wick, loud = out[0], out[1], out[2], out[3], out[4]
+    for i in range(count):
+        change[i] = (c[i] - c1[i]) * unit[i]
+    for i in range(count):
+        gap[i] = (o[i] - c1[i]) * unit[i]
+    for i in range(count):
+        moved[i] = (max(h[i], c1[i]) - min(low[i], c1[i])) * unit[i]
+    for i in range(count):
+        wick[i] = max(h[i] - max(o[i], c[i]), min(o[i], c[i]) - low[i]) * unit[i]
+    for i in range(count):
+        loud[i] = v[i] / shares[i] if shares[i] > 0.0 else 1.0
+    unrest, repeats, steady_unrest = out[5], out[6], out[STEADY_MEASURE]
+    for i in range(count):
+        unrest[i] = fast[i] / slow[i]
+    for i in range(count):
+        steady_unrest[i] = fast[i] / steady[i]
+    for i in range(count):
+        same = (o[i] == o1[i]) & (h[i] == h1[i]) & (low[i] == low1[i]) & (c[i] == c1[i])
+        repeats[i] = 1.0 if same & ((v[i] == v1[i]) | (v[i] == 0.0)) else 0.0
+
+
+@njit(nogil=True, error_model="numpy")
+def _free_of_price(
+    close: Float64, atr: Float64, documented: Float64, span: Span, out: Float64
+) -> None:
+    """Put the documented features of the span's rows into the rows of `out`,
+    in ATR_14 of yesterday where they are prices.
     """
     first, count = span
     c = close[first : first + count]
@@ -360,23 +411,57 @@ def _free_of_scale(
         out[9, i] = (c[i] - documented[9, i]) * unit
         for f in (3, 6, 13):
             out[f, i] = documented[f, i]
-        unrest, slow = measured[5, i], measured[SLOW, i]
-        fast = unrest * slow
-        moved = measured[2, i] * fast if measured[6, i] == 0.0 else 0.0
-        still = STILL_WEIGHT / max(moved, SMALLEST_SHARE)
-        loud = max(measured[2, i], WICK_WEIGHT * measured[3, i])
-        volume = VOLUME_WEIGHT * measured[4, i]
-        out[14, i] = np.sqrt(abs(measured[0, i]))
-        out[15, i] = np.sqrt(abs(measured[0, i]) * unrest)
-        out[16, i] = np.sqrt(abs(measured[1, i]))
-        out[17, i] = np.sqrt(max(loud, volume, fast * still))
-        out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
-        out[RETURN_COLUMN, i] = 100.0 * documented[0, i]
-        steady = measured[STEADY, i]
-        departed = max(loud * fast / steady, volume, steady * still)
-        out[STEADY_COLUMN, i] = np.sqrt(abs(measured[0, i]) * fast / steady)
-        out[STEADY_COLUMN + 1, i] = max(out[17, i], np.sqrt(LEAST_DEPARTURE))
-        out[STEADY_COLUMN + 2, i] = np.sqrt(max(departed, LEAST_DEPARTURE))
+
+
+@njit(nogil=True, error_model="numpy")
+def _free_of_scale(
+    close: Float64, measured: Float64, span: Span, scratch: Float64, out: Float64
+) -> None:
+    """Put the model's other input columns of the span's rows into the rows of `out`.
+
+    They are the return in percent, and squares of columns: `_hand_out` takes the roots, so that one
+    bad tick among the training bars does not take up the whole range that splits are drawn from. A
+    departure is the largest of true range, wick, volume and stillness, each in the range's measure
+    of rarity.
+    """
+    first, count = span
+    c, c1 = close[first : first + count], close[first - 1 :]
+    percent = out[RETURN_COLUMN]
+    for i in range(count):
+        percent[i] = 100.0 * (c[i] / c1[i] - 1.0)
+    change, gap, moved, wick = measured[0], measured[1], measured[2], measured[3]
+    volume, unrest, repeats = measured[4], measured[5], measured[6]
+    slow, steady = measured[SLOW], measured[STEADY]
+    fast, loud, still = scratch[0], scratch[1], scratch[2]
+    for i in range(count):
+        fast[i] = unrest[i] * slow[i]
+    for i in range(count):
+        loud[i] = max(moved[i], WICK_WEIGHT * wick[i])
+    for i in range(count):
+        share = moved[i] * fast[i] if repeats[i] == 0.0 else 0.0
+        still[i] = STILL_WEIGHT / max(share, SMALLEST_SHARE)
+    by_fast, by_slow, by_steady = out[14], out[15], out[STEADY_COLUMN]
+    for i in range(count):
+        by_fast[i] = abs(change[i])
+        by_slow[i] = abs(change[i]) * unrest[i]
+    for i in range(count):
+        by_steady[i] = abs(change[i]) * fast[i] / steady[i]
+    opened = out[16]
+    for i in range(count):
+        opened[i] = abs(gap[i])
+    by_fast, by_slow, by_steady = out[17], out[18], out[STEADY_COLUMN + 2]
+    for i in range(count):
+        by_fast[i] = max(loud[i], VOLUME_WEIGHT * volume[i], fast[i] * still[i])
+    for i in range(count):
+        by_slow[i] = max(loud[i] * unrest[i], VOLUME_WEIGHT * volume[i], slow[i] * still[i])
+    for i in range(count):
+        departed = max(
+            loud[i] * fast[i] / steady[i], VOLUME_WEIGHT * volume[i], steady[i] * still[i]
+        )
+        by_steady[i] = max(departed, LEAST_DEPARTURE)
+    event = out[STEADY_COLUMN + 1]
+    for i in range(count):
+        event[i] = max(by_fast[i], LEAST_DEPARTURE)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -480,33 +565,60 @@ def _compare_by_clock(
         still = STILL_WEIGHT / max(true_range if measured[6, i] == 0.0 else 0.0, SMALLEST_SHARE)
         wide = max(true_range, WICK_WEIGHT * wick)
         loud, jump = VOLUME_WEIGHT * loud, abs(opened) / gap
-        columns[CLOCK_COLUMNS, i] = np.sqrt(abs(moved) / (change * unrest))
-        columns[CLOCK_COLUMNS + 1, i] = np.sqrt(abs(moved) / change)
-        columns[CLOCK_COLUMNS + 2, i] = np.sqrt(max(wide / fast, jump, loud, fast * still))
-        columns[CLOCK_COLUMNS + 3, i] = np.sqrt(max(wide / slow, jump, loud, slow * still))
-        columns[CLOCK_COLUMNS + 4, i] = np.sqrt(max(wide / fast, loud, fast * still))
-        columns[CLOCK_COLUMNS + 5, i] = np.sqrt(max(wide / slow, loud, slow * still))
+        columns[CLOCK_COLUMNS, i] = abs(moved) / (change * unrest)
+        columns[CLOCK_COLUMNS + 1, i] = abs(moved) / change
+        columns[CLOCK_COLUMNS + 2, i] = max(wide / fast, jump, loud, fast * still)
+        columns[CLOCK_COLUMNS + 3, i] = max(wide / slow, jump, loud, slow * still)
+        columns[CLOCK_COLUMNS + 4, i] = max(wide / fast, loud, fast * still)
+        columns[CLOCK_COLUMNS + 5, i] = max(wide / slow, loud, slow * still)
+
+
+@njit(nogil=True, error_model="numpy")
+def _score_block(
+    bars: Bars,
+    atr: Float64,
+    known: tuple[Float64, Float64],
+    span: Span,
+    scratch: Float64,
+    out: tuple[Float64, Float64],
+) -> None:
+    """Put the measures and the columns that need no documented features into `out`.
+
+    known: the rows of `_prepare` and those of `_recall`, if there are any, of the same bars.
+    """
+    prepared, recalled = known
+    measured, columns = out
+    _find_yardsticks(bars[3], atr, prepared, span, scratch, measured)
+    _measure(bars, scratch, span, measured)
+    _free_of_scale(bars[3], measured, span, scratch, columns)
+    if recalled.size:
+        _compare_by_clock(bars, (recalled, prepared[0]), span, measured, columns)
 
 
 @njit(nogil=True, error_model="numpy")
 def _hand_out(
-    computed: tuple[Float64, Float64, Float64],
+    measured: Float64,
+    columns: Float64,
     picked: Int64,
     span: Span,
-    out: tuple[Float64, Float32, Float32],
+    inputs: Float32,
+    measures: Float32,
 ) -> None:
-    """Put what was computed of a block into the rows of `out` that the span names."""
-    features, measured, columns = computed
-    documented, inputs, measures = out
+    """Put what was computed of a block into the bars of `out` that the span names."""
     to, count = span
-    for i in range(count):
-        for f in range(documented.shape[1]):
-            documented[to + i, f] = features[f, i]
-        for f in range(measures.shape[1]):
-            measures[to + i, f] = measured[f, i]
-        for f in range(picked.size):
-            value = columns[picked[f], i]
-            inputs[to + i, f] = np.rint(min(max(value, -BOUND), BOUND) * GRID) / GRID
+    for f in range(measures.shape[0]):
+        measure = measures[f, to : to + count]
+        for i in range(count):
+            measure[i] = measured[f, i]
+    for f in range(picked.size):
+        column = columns[picked[f]]
+        if picked[f] >= PRICE_COLUMNS and picked[f] != RETURN_COLUMN:
+            for i in range(count):
+                column[i] = np.sqrt(column[i])
+        for i in range(count):
+            column[i] = np.rint(min(max(column[i], -BOUND), BOUND) * GRID) / GRID
+        for i in range(count):
+            inputs[to + i, f] = column[i]
 
 
 _floats = types.Array(float64, 1, "C", readonly=True)
@@ -516,14 +628,14 @@ _integers = types.Array(int64, 1, "C", readonly=True)
 # numba's tuple types are classes without annotations.
 _tuple_of: Any = types.UniTuple
 _mixed: Any = types.Tuple
-_out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
+_out = _mixed((int64[::1], float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 
 
 @njit(
-    void(
+    int64(
         _tuple_of(_floats, 5),
         _tuple_of(_integers, 3),
-        _tuple_of(_integers, 3),
+        _tuple_of(_integers, 4),
         _tuple_of(int64, 5),
         _integers,
         _out,
@@ -535,78 +647,85 @@ _out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 def run_kernel(
     bars: Bars,
     calendar: tuple[Int64, Int64, Int64],
-    layout: tuple[Int64, Int64, Int64],
+    layout: tuple[Int64, Int64, Int64, Int64],
     rules: tuple[int, int, int, int, int],
     picked: Int64,
-    out: tuple[Float64, Float32, Float32],
-) -> None:
-    """Compute the wanted rows of all series of a panel;
+    out: tuple[Int64, Float64, Float32, Float32],
+) -> int:
+    """Compute the bars of some spans of rows and return how many they are;
     arrays that are read must be marked read-only.
 
     bars: open, high, low, close, volume, each (n,), of the bars that count. calendar: sessions,
-    clocks and positions in the stored series, each (n,). layout: offsets (k + 1,), the first row
-    wanted of each series (k,) and where in `out` it goes (k,); the caller has seen to it that its
-    history is loaded. rules: bars from anchor to anchor, bars of history, 1 where VWAP starts with
-    the session, how many bars before an anchor are looked at for what is usual at a time of day (0
-    where nothing asks for that), and the warm-up: a row that has fewer bars in its history is
-    passed over. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and
-    measures (m, 14) to fill.
+    clocks and positions in the stored series, each (n,). layout: offsets of the series (k + 1,),
+    and the series of each span, its first row and the one after its last, each (q,); the caller has
+    seen to it that the history is loaded. rules: bars from anchor to anchor, bars of history, 1
+    where VWAP starts with the session, how many bars before an anchor are looked at for what is
+    usual at a time of day (0 where nothing asks for that), and the warm-up: a row that has fewer
+    bars in its history is passed over. picked: (d,) positions in COLUMNS. out: to fill, rows (m,),
+    and either documented (m, 14), or inputs (m, d) and measures (14, m); what is not asked for is
+    empty.
     """
-    offsets, first_rows, out_rows = layout
+    offsets, series, first_rows, stop_rows = layout
     anchor_bars, history_bars, intraday, clock_bars, warm_up = rules
     sessions, clocks, positions = calendar
-    longest = np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0
-    prepared, recursions = np.empty((4, longest)), np.empty((5, history_bars + anchor_bars))
-    most = np.max(clocks) + 1 if clock_bars and clocks.size else 0
+    rows, documented, inputs, measures = out
+    scores, documents = measures.size > 0, documented.size > 0
+    needs_documented = documents or (picked < PRICE_COLUMNS).any()
+    longest = np.max(offsets[1:] - offsets[:-1]) if scores else 0
+    prepared = np.empty((3, longest))
+    recalled = np.zeros((6, longest if clock_bars else 0))
+    most = np.max(clocks) + 1 if scores and clock_bars else 0
     rings = (
         np.empty((most, CLOCK_SESSIONS), np.int64),
         np.empty((most, CLOCK_SESSIONS, 5)),
         np.zeros(most, np.int64),
     )
-    recalled = np.zeros((6, longest if clock_bars else 0))
-    bands, usual, spare = (
-        np.empty((2, anchor_bars)),
-        np.empty((3, anchor_bars)),
-        np.empty(anchor_bars),
+    longest_block = history_bars + anchor_bars
+    recursions, typical, scratch = (
+        np.empty((5 if needs_documented else 1, longest_block)),
+        np.empty(longest_block),
+        np.empty((5, anchor_bars)),
     )
-    features = np.empty((out[0].shape[1], anchor_bars))
-    measured = np.empty((out[2].shape[1] + 2, anchor_bars))
-    columns = np.empty((len(COLUMNS), anchor_bars))
+    features, measured, columns = (
+        np.empty((documented.shape[1], anchor_bars)),
+        np.empty((measures.shape[0] + 2, anchor_bars)),
+        np.empty((len(COLUMNS), anchor_bars)),
+    )
     measured[:], columns[:] = 1.0, 1.0
-    for s in range(offsets.size - 1):
-        begin, end = offsets[s], offsets[s + 1]
-        row, to = first_rows[s], out_rows[s]
-        if row < end:
+    to, begun = 0, -1
+    for each in range(series.size):
+        begin, end = offsets[series[each]], offsets[series[each] + 1]
+        row, last = first_rows[each], stop_rows[each]
+        if scores and row < last:
             _prepare(_cut(bars, begin, end), prepared)
             if clock_bars:
-                own, place = (clocks[begin:end], positions[begin:end]), (anchor_bars, clock_bars)
-                _recall(_cut(bars, begin, end), own, place, rings, recalled)
-        while row < end:
+                own, within = (clocks[begin:end], positions[begin:end]), (anchor_bars, clock_bars)
+                _recall(_cut(bars, begin, end), own, within, rings, recalled)
+        while row < last:
             anchor = positions[row] // anchor_bars * anchor_bars
             start = begin + np.searchsorted(positions[begin:end], anchor - history_bars)
             stop = begin + np.searchsorted(positions[begin:end], anchor + anchor_bars)
-            # What has no warm-up is passed over, here and by the caller.
-            passed = min(max(start + warm_up - row, 0), stop - row)
-            row, to = row + passed, to + passed
+            stop = min(stop, last)
+            row = max(row, min(start + warm_up, stop))
             if row == stop:
                 continue
             span = row - start, stop - row
-            block, ready = _cut(bars, start, stop), prepared[:, start - begin : stop - begin]
-            close, volume = block[3], block[4]
-            _run_recursions(block[1], block[2], close, recursions)
-            _compute_bands(close, span, bands)
-            _mean_tens(ready[2], SLOW_TENS, span, usual[0])
-            _mean_tens(ready[3], VOLUME_TENS, span, usual[1])
-            _mean_tens(ready[2], VOLUME_TENS, span, usual[2])
-            if intraday:
-                _weigh_sessions(ready[0], volume, sessions[start:stop], span, features[9])
-            else:
-                _weigh_window(ready[0], volume, span, features[9], spare)
-            _document(block, recursions, bands, span, features)
-            _measure(block, recursions[0], usual, span, measured)
-            _free_of_scale(close, recursions[0], features, measured, span, columns)
-            if clock_bars:
-                known = recalled[:, start - begin : stop - begin], ready[1]
-                _compare_by_clock(block, known, span, measured, columns)
-            _hand_out((features, measured, columns), picked, (to, stop - row), out)
-            row, to = stop, to + stop - row
+            block = _cut(bars, start, min(start + longest_block, end))
+            # What begins where the last block did has run already.
+            if start != begun:
+                _run_recursions(block[1], block[2], block[3], recursions)
+                begun = start
+            if needs_documented:
+                own_sessions = sessions[start:stop] if intraday else sessions[:0]
+                _document(block, own_sessions, recursions, span, (scratch, typical), features)
+                _free_of_price(block[3], recursions[0], features, span, columns)
+            if documents:
+                documented[to : to + span[1]] = features[:, : span[1]].T
+            if scores:
+                part = slice(start - begin, stop - begin)
+                known = prepared[:, part], recalled[:, part]
+                _score_block(block, recursions[0], known, span, scratch, (measured, columns))
+                _hand_out(measured, columns, picked, (to, span[1]), inputs, measures)
+            rows[to : to + span[1]] = np.arange(row, stop)
+            row, to = stop, to + span[1]
+    return to

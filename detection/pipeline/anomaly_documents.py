@@ -52,7 +52,7 @@ class Describer:
         facts = (
             scores,
             model.grades.compute(scores),
-            features.documented[picked],
+            features.document(picked),
             attribute_rows(model.detector, shown),
             features.measures[picked],
         )
@@ -89,18 +89,19 @@ class Describer:
     def describe_faults(self, faults: Sequence[Fault]) -> Iterator[AnomalyDocument]:
         """Yield the documents of bars that are wrong. A bar without a warm-up has no features."""
         features, rows = self._features, np.array([fault.row for fault in faults], np.int64)
+        at = features.rows.searchsorted(rows)
+        has = features.rows.searchsorted(rows, side="right") > at
+        values = features.document(at[has]).tolist()
+        documented = dict(zip(rows[has].tolist(), values, strict=True))
         for fault, bar, market in zip(
             faults, self._describe_bars(rows), self._describe_market(rows, 0), strict=True
         ):
-            at = int(features.rows.searchsorted(fault.row))
-            has = at < features.rows.size and features.rows[at] == fault.row
-            values = features.documented[at].tolist() if has else []
             yield {
                 **bar,  # type: ignore[typeddict-item] # as above
                 "kind": "fault",
                 "detector": RULES,
                 "fault": fault.name,
-                "features": dict(zip(FEATURES, values, strict=False)),
+                "features": dict(zip(FEATURES, documented.get(fault.row, ()), strict=False)),
                 "anomaly_score": fault.score,
                 "threshold": FAULT_THRESHOLD,
                 "grade": fault.grade,

@@ -14,7 +14,12 @@ from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import GRID
 from market.bars.history import find_start
-from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
+from tests.unit.detection.features.twin import (
+    build_panel,
+    document_all,
+    draw_bars,
+    read_real_bars,
+)
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 histories = st.builds(
@@ -38,8 +43,9 @@ def assert_identical(some: Features, whole: Features, first: int, shift: int = 0
     """Assert that `some` is, bit by bit, what `whole` has from stored position `first` on."""
     tail = slice(int(np.searchsorted(whole.rows, first)), None)
     assert (some.rows + shift).tolist() == whole.rows[tail].tolist()
-    for name in ("documented", "inputs", "measures"):
+    for name in ("inputs", "measures"):
         assert getattr(some, name).tobytes() == getattr(whole, name)[tail].tobytes(), name
+    assert document_all(some).tobytes() == document_all(whole)[tail].tobytes()
 
 
 @many
@@ -67,10 +73,28 @@ def test_later_bars_change_nothing_earlier(bars, feature_set, data) -> None:
     whole, other = compute(bars, feature_set), compute(changed, feature_set)
     shorter = compute(bars.iloc[: last + 1], feature_set)
     earlier, still_earlier = whole.rows <= last, other.rows <= last
-    for name in ("documented", "inputs", "measures"):
+    for name in ("inputs", "measures"):
         expected = getattr(whole, name)[earlier].tobytes()
         assert getattr(other, name)[still_earlier].tobytes() == expected, name
         assert getattr(shorter, name).tobytes() == expected, name
+    expected = document_all(whole)[earlier].tobytes()
+    assert document_all(other)[still_earlier].tobytes() == expected
+    assert document_all(shorter).tobytes() == expected
+
+
+@many
+@given(histories, histories, feature_sets, st.sampled_from(["1d", "1h", "1m"]), st.data())
+def test_bars_are_documented_the_same_alone_and_among_others(
+    one, two, feature_set, interval, data
+) -> None:
+    for bars in (one, two):
+        bars["session"] = np.arange(len(bars)) // 390
+    panel = build_panel(one, two, interval=interval)
+    features = compute_features(panel, panel.offsets[:-1], feature_set)
+    whole = document_all(features)
+    places = st.integers(0, max(len(whole) - 1, 0))
+    picked = data.draw(st.lists(places, max_size=20 if len(whole) else 0))
+    assert features.document(np.array(picked, np.int64)).tobytes() == whole[picked].tobytes()
 
 
 @many

@@ -14,7 +14,12 @@ from detection.features.names import FEATURES
 from detection.indicators import NAMES, Line, compute_indicator
 from market.bars.history import count_history_bars
 from market.bars.reading import Bar
-from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
+from tests.unit.detection.features.twin import (
+    build_panel,
+    document_all,
+    draw_bars,
+    read_real_bars,
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +112,7 @@ def test_a_line_of_a_feature_is_the_documented_one(
     )
     sessions = list(shown["session"]) if interval == "1h" else None
     line = compute_indicator(name, [Bar(*row) for row in columns], sessions)[name]
-    expected = features.documented[:, FEATURES.index(name)]
+    expected = document_all(features)[:, FEATURES.index(name)]
     scale = shown["close"].max() if name not in {"RSI", "zscore_20", "wick_ratio"} else 1.0
     np.testing.assert_allclose(line[first - history :], expected, rtol=1e-9, atol=1e-9 * scale)
 

@@ -30,6 +30,7 @@ from tests.unit.detection.features.twin import (
     compute_twin,
     compute_twin_clock_inputs,
     compute_twin_inputs,
+    document_all,
     draw_bars,
     draw_sessions,
     mark_twin_no_trade,
@@ -62,7 +63,7 @@ def test_features_of_real_bars_equal_pandas_over_the_whole_series(ticker: str) -
     expected = compute_twin(bars).iloc[features.rows]
     # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older
     # price levels.
-    assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
+    assert_same(document_all(features), expected, 100 * bars["close"].to_numpy()[features.rows])
 
 
 @pytest.mark.parametrize("price", [1e-6, 1.0, 1e7])
@@ -74,9 +75,9 @@ def test_features_of_random_bars_equal_pandas_from_the_anchor(
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     for t in (40, 41, 127, 128, 399, 527, 528, 640, 899):
         history = bars.iloc[find_start(t, HISTORY_BARS) : t + 1]
-        position = np.searchsorted(features.rows, t)
+        position = np.searchsorted(features.rows, [t])
         expected = compute_twin(history).iloc[[-1]]
-        assert_same(features.documented[[position]], expected, history["close"].to_numpy()[-1:])
+        assert_same(features.document(position), expected, history["close"].to_numpy()[-1:])
 
 
 @pytest.mark.parametrize(("interval", "per_session"), [("15m", 26), ("1h", 7), ("1m", 390)])
@@ -88,7 +89,7 @@ def test_intraday_vwap_runs_from_the_open_of_the_session(interval: str, per_sess
         build_panel(bars, interval=interval), np.zeros(1, np.int64), MARKET14
     )
     expected = compute_twin(bars, intraday=True).iloc[features.rows]
-    assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
+    assert_same(document_all(features), expected, 100 * bars["close"].to_numpy()[features.rows])
 
 
 def test_features_equal_talib_where_definitions_coincide() -> None:
@@ -106,9 +107,10 @@ def test_features_equal_talib_where_definitions_coincide() -> None:
         "MACD": macd,
         "MACD_hist": macd_hist,
     }
+    documented = document_all(features)
     settled = features.rows > 600  # TA-Lib seeds its recursions with a mean
     for name, values in expected.items():
-        found = features.documented[settled, FEATURES.index(name)]
+        found = documented[settled, FEATURES.index(name)]
         # TA-Lib's bands come from running sums of squares, which lose half the digits of the price.
         floor = 1e-6 if name == "bb_width" else 1e-10
         np.testing.assert_allclose(
@@ -255,12 +257,7 @@ def test_bars_before_the_warm_up_are_counted_and_not_scored(count: int) -> None:
     warm_up = TWO_YARDSTICKS.warm_up_bars
     assert features.warm_up.tolist() == [min(count, warm_up), warm_up]
     assert features.rows.tolist() == [*range(warm_up, count), *range(count + warm_up, count + 300)]
-    assert (
-        len(features.documented)
-        == len(features.inputs)
-        == len(features.measures)
-        == len(features.rows)
-    )
+    assert len(features.inputs) == len(features.measures) == len(features.rows)
 
 
 def test_only_wanted_rows_come_back() -> None:
@@ -349,8 +346,10 @@ def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
     after = whole.rows >= pause
     assert whole.rows[after].min() >= pause + feature_set.warm_up_bars
     assert (whole.rows < pause).sum() > 200
-    assert not np.array_equal(whole.documented[~after], changed.documented[changed.rows < pause])
-    for name in ("rows", "documented", "inputs", "measures"):
+    documented, other_documented = document_all(whole), document_all(changed)
+    assert not np.array_equal(documented[~after], other_documented[changed.rows < pause])
+    np.testing.assert_array_equal(other_documented[changed.rows >= pause], documented[after])
+    for name in ("rows", "inputs", "measures"):
         expected = getattr(whole, name)[after]
         np.testing.assert_array_equal(getattr(changed, name)[changed.rows >= pause], expected)
     for first in (pause - 1, pause, pause + 50, pause + 100, 899, 900):
@@ -358,6 +357,7 @@ def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
         part = compute(bars, start, first)
         later = whole.rows >= first
         np.testing.assert_array_equal(part.rows + start, whole.rows[later])
-        for name in ("documented", "inputs", "measures"):
+        np.testing.assert_array_equal(document_all(part), documented[later])
+        for name in ("inputs", "measures"):
             np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[later])
         assert int(part.warm_up[0] + part.no_trade[0] + part.rows.size) == len(bars) - first

@@ -59,10 +59,10 @@ import numpy as np
 from detection.features import kernel
 from detection.features.compute import compute_features
 from detection.features.feature_sets import MARKET14
-from tests.unit.detection.features.twin import build_panel, read_real_bars
+from tests.unit.detection.features.twin import build_panel, document_all, read_real_bars
 bars = read_real_bars()["IBM"]
 features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
-digest = hashlib.sha256(features.documented.tobytes()).hexdigest()
+digest = hashlib.sha256(document_all(features).tobytes() + features.inputs.tobytes()).hexdigest()
 print(digest, len(kernel.run_kernel.stats.cache_misses))
 """
 # a processor of 2008 (SSE 4.2, no AVX), as numba and as numpy see it

@@ -5,6 +5,8 @@ obvious, and the oracle.
 import numpy as np
 import pandas as pd
 
+from core.arrays import Float64
+from detection.features.compute import Features
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
 
@@ -210,6 +212,11 @@ def _weigh(bars: pd.DataFrame, *, intraday: bool) -> pd.Series:
     return (money.rolling(20).apply(np.sum, raw=True) / shares).where(
         shares > 0, typical.rolling(20).mean()
     )
+
+
+def document_all(features: Features) -> Float64:
+    """Return the documented features of all bars."""
+    return features.document(np.arange(features.rows.size))
 
 
 def build_panel(*series: pd.DataFrame, interval: str = "1d", start: int = 0) -> BarPanel:

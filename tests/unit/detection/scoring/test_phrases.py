@@ -114,7 +114,9 @@ def test_the_parts_that_are_told_of_are_those_that_the_column_is_the_largest_of(
 def explain(bars, row: int) -> list[str]:
     panel = build_panel(bars)
     features = compute_features(panel, np.array([row]), TWO_YARDSTICKS)
-    documented = dict(zip(FEATURES, features.documented[0].tolist(), strict=True))
+    documented = dict(
+        zip(FEATURES, features.document(np.zeros(1, np.int64))[0].tolist(), strict=True)
+    )
     measures = dict(zip(MEASURES, features.measures[0].tolist(), strict=True))
     return build_reasons(
         documented, measures, {"departure_slow": 0.7, "return_fast": 0.3}, close=bars["close"][row]
