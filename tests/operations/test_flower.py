@@ -45,7 +45,7 @@ def test_arguments_say_which_run_which_batch_and_how_many_tickers(
 ) -> None:
     run_id = service.run["_id"]
     assert tasks[run_id]["name"] == "tapewatch.backfill"
-    assert tasks[run_id]["args"] == f"run {run_id}: backfill AAA, BBB, CCC 1d"
+    assert tasks[run_id]["args"] == f"run {run_id}: backfill market US 1d"
     batches = sorted(
         {task["args"] for task in tasks.values() if task["name"] == "tapewatch.run_batch"}
     )
