@@ -275,13 +275,27 @@ def find_next_time(database: Db, query: Query, *, latest: bool) -> datetime | No
     return found and found["Datetime"]
 
 
+def find_unexplained_tickers(database: Db, run_id: str) -> list[str]:
+    """Return the tickers of which a run found anomalies first that nobody has explained yet."""
+    lacking: list[dict[str, Any]] = [
+        {field: {"$exists": False}} for field in ("inputs", "root_cause")
+    ]
+    query = {"detection_run_id": run_id, "status": "new", "$or": lacking}
+    return list(anomalies_in(database).distinct("Ticker", query))
+
+
 def find_unexplained(
-    database: Db, run_id: str, lacking: Literal["inputs", "root_cause"]
+    database: Db, run_id: str, tickers: Sequence[str], lacking: Literal["inputs", "root_cause"]
 ) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first of which nobody has written this yet, with what
-    it takes to do so and no more: a backfill of a market finds a hundred thousand.
+    """Return the anomalies of these tickers that a run found first of which nobody has written this
+    yet, with what it takes to do so and no more: a backfill of a market finds a hundred thousand.
     """
-    query = {"detection_run_id": run_id, "status": "new", lacking: {"$exists": False}}
+    query = {
+        "Ticker": {"$in": list(tickers)},
+        "detection_run_id": run_id,
+        "status": "new",
+        lacking: {"$exists": False},
+    }
     needed = {"inputs": ("feature_set", "attribution"), "root_cause": ("features.return_1",)}
     fields = ("Ticker", "Datetime", "market", *needed[lacking])
     return list(anomalies_in(database).find(query, fields))

@@ -2,7 +2,7 @@
 anomalies before alerts are raised.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
@@ -32,7 +32,8 @@ MOST_MEMBERS = 2_000
 MOST_TICKERS = 500
 # And so many beside those with anomalies and their siblings, where neither is needed.
 SOME_TICKERS = 60
-# So many tickers with anomalies are looked at together: all bars of ten thousand are a gigabyte.
+# So many tickers with anomalies are looked at together: all bars of ten thousand are a gigabyte,
+# and their anomalies half of one.
 MOST_NAMED = 1_000
 # So many bars of a market are looked at together, of its thousands of tickers; the latest first.
 WINDOW_BARS = 2_500
@@ -58,8 +59,16 @@ def explain_run(database: Db, run: RunDocument, seconds: float = inf) -> bool:
     seconds; return whether that was all. What nobody can explain is noted as looked at, too.
     """
     until = monotonic() + seconds
-    unread = anomalies.find_unexplained(database, run["_id"], "inputs")
-    unmoved = anomalies.find_unexplained(database, run["_id"], "root_cause")
+    graph = load_graph(database)
+    for tickers in _portion(graph, anomalies.find_unexplained_tickers(database, run["_id"])):
+        if not _explain_portion(database, run, tickers, until):
+            return False
+    return True
+
+
+def _explain_portion(database: Db, run: RunDocument, tickers: Sequence[str], until: float) -> bool:
+    unread = anomalies.find_unexplained(database, run["_id"], tickers, "inputs")
+    unmoved = anomalies.find_unexplained(database, run["_id"], tickers, "root_cause")
     if max(len(unread), len(unmoved)) > WRITTEN_AT_ONCE:
         is_read = _explain_inputs(database, run, unread, until)
         return is_read and _explain_moves(database, run, unmoved, until)
@@ -151,16 +160,21 @@ def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explain
 
 
 def _split(graph: Graph, found: Sequence[AnomalyDocument]) -> Iterator[list[AnomalyDocument]]:
-    """Yield anomalies of `MOST_NAMED` tickers at a time; those of a sector, whose siblings are
-    loaded with them, lie together.
-    """
+    """Yield anomalies of `MOST_NAMED` tickers at a time."""
     by_ticker: dict[str, list[AnomalyDocument]] = {}
     for anomaly in found:
         by_ticker.setdefault(anomaly["Ticker"], []).append(anomaly)
-    tickers = sorted(by_ticker, key=lambda ticker: (graph.find_sector(ticker) or "", ticker))
-    for start in range(0, len(tickers), MOST_NAMED):
-        portion = tickers[start : start + MOST_NAMED]
+    for portion in _portion(graph, by_ticker):
         yield [anomaly for ticker in portion for anomaly in by_ticker[ticker]]
+
+
+def _portion(graph: Graph, tickers: Iterable[str]) -> Iterator[list[str]]:
+    """Yield `MOST_NAMED` tickers at a time; those of a sector, whose siblings are loaded with them,
+    lie together.
+    """
+    ordered = sorted(tickers, key=lambda ticker: (graph.find_sector(ticker) or "", ticker))
+    for start in range(0, len(ordered), MOST_NAMED):
+        yield ordered[start : start + MOST_NAMED]
 
 
 def _explain_window(database: Db, graph: Graph, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
