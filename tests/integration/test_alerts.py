@@ -29,6 +29,7 @@ from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
 from records.database import Db
 from records.keys import add_key
+from records.work.documents import RunDocument
 from tasks.periodic import root_causes
 from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
@@ -670,6 +671,26 @@ def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
         assert [told["low"], told["median"], told["high"]] == pytest.approx(usual.tolist())
         assert told["label"]
     assert found["inputs"][0]["actual"] > found["inputs"][0]["high"]
+
+
+def test_a_large_run_is_explained_some_tickers_after_the_other(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root_causes, "WRITTEN_AT_ONCE", 1)
+    monkeypatch.setattr(root_causes, "MOST_NAMED", 1)
+    database = worker.database
+    for seed, ticker in enumerate(("AAPL", "MSFT"), 1):
+        store(database, ticker, make_bars(900, seed, shocks=(600, 700)))
+    train(database)
+    run(database, "backfill", "AAPL", "MSFT", run_id="r")
+    wanted: RunDocument = {"_id": "r", "interval": "1d"}  # type: ignore[typeddict-item]
+    assert not explain_run(database, wanted, 0.0)
+    assert database.anomalies.distinct("Ticker", {"inputs": {"$exists": True}}) == ["AAPL"]
+    while not explain_run(database, wanted, 0.0):
+        pass
+    lacking = [{"inputs": {"$exists": False}}, {"root_cause": {"$exists": False}}]
+    assert database.anomalies.count_documents({"$or": lacking}) == 0
+    assert database.anomalies.distinct("Ticker", {"root_cause": {"$ne": None}}) == ["AAPL", "MSFT"]
 
 
 def test_bars_that_stopped_coming_are_one_alert_until_they_come(
