@@ -6,6 +6,7 @@ what was usual on the days before. What is not known counts as no move at all.
 
 import hashlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ DAY_WEIGHT = 1.0 / 14.0
 MARKET_WEIGHT = 0.45
 # A return over a longer pause, in intervals, is not one of the day.
 LONGEST_PAUSE = 7
+
+Column = TypeVar("Column", Float32, Float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,19 @@ class MarketDays:
 
     def look_up(self, times: Int64) -> Float32:
         """Return the ratio of each of these days (m,); 0 of days that are not there."""
-        found = np.zeros(times.size, np.float32)
-        if self.times.size:
-            rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
-            same = self.times[rows] == times
-            found[same] = self.ratios[rows[same]]
-        return found
+        return self._pick(self.ratios, times, np.zeros(times.size, np.float32))
 
     def find_moves(self, times: Int64) -> Float64:
         """Return the market's move of each of these days (m,), NaN where it is not known."""
-        if not self.times.size:
-            return np.full(times.size, np.nan)
-        rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
-        moves: Float64 = np.where(self.times[rows] == times, self.moves[rows], np.nan)
-        return moves
+        return self._pick(self.moves, times, np.full(times.size, np.nan))
+
+    def _pick(self, values: Column, times: Int64, found: Column) -> Column:
+        """Return `found` (m,) with the values (n,) of those of the days that are there."""
+        if self.times.size:
+            rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
+            same = self.times[rows] == times
+            found[same] = values[rows[same]]
+        return found
 
     @property
     def is_known(self) -> bool:
