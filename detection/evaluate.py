@@ -38,6 +38,7 @@ from records.models.documents import (
     ModelDocument,
     VersionJudgement,
 )
+from records.models.models import find_tail
 
 PART_TICKERS = 250
 MOST_BARS = 5_000_000
@@ -201,8 +202,7 @@ def judge(
 
 def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
     """Return whether a stretch looks to a version as the bars that it learned from did."""
-    own = record.get("by_market", {}).get(found.market or "", record)
-    grades = GradeTable.from_document(own["score_quantiles"])
+    grades = GradeTable.from_document(find_tail(record, found.market)["score_quantiles"])
     asked = find_asked_share(ThresholdPolicy(**record["parameters"]["threshold"]))
     known = {part["ticker"] for part in record["tickers"]}
     scored = [found.tickers[s] for s in np.unique(found.series).tolist()]

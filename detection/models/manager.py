@@ -67,7 +67,9 @@ class LoadedModel:
 
     def of_market(self, market: str) -> "LoadedModel":
         """Return the model with the threshold and grades that it has for a market's bars."""
-        threshold, grades = self.by_market.get(market, (self.threshold, self.grades))
+        if market not in self.by_market:
+            return self
+        threshold, grades = self.by_market[market]
         return replace(self, threshold=threshold, grades=grades)
 
     def find_known(self, rows: SeriesRows) -> Bools:
@@ -103,8 +105,7 @@ class ModelManager:
 
         Raises NoModel, ModelIntegrity.
         """
-        model = self._get(self._get_champion(market, interval, ticker))
-        return model.of_market(market) if model.by_market else model
+        return self._get(self._get_champion(market, interval, ticker)).of_market(market)
 
     def get_model_version(self, version: str) -> LoadedModel:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""

@@ -69,10 +69,7 @@ def find_tail(record: ModelDocument, market: str | None) -> TailFields:
     """Return a version's threshold and grades for a market's bars; for those of more than one,
     None, what it has for all.
     """
-    return record.get("by_market", {}).get(market or "") or {
-        "threshold": record["threshold"],
-        "score_quantiles": record["score_quantiles"],
-    }
+    return record.get("by_market", {}).get(market or "", record)
 
 
 def get_artefact_hash(record: ModelDocument) -> str:
