@@ -61,19 +61,21 @@ def explain_run(database: Db, run: RunDocument, seconds: float = inf) -> bool:
     until = monotonic() + seconds
     graph = load_graph(database)
     for tickers in _portion(graph, anomalies.find_unexplained_tickers(database, run["_id"])):
-        if not _explain_portion(database, run, tickers, until):
+        if not _explain_portion(database, graph, run, tickers, until):
             return False
     return True
 
 
-def _explain_portion(database: Db, run: RunDocument, tickers: Sequence[str], until: float) -> bool:
+def _explain_portion(
+    database: Db, graph: Graph, run: RunDocument, tickers: Sequence[str], until: float
+) -> bool:
     unread = anomalies.find_unexplained(database, run["_id"], tickers, "inputs")
     unmoved = anomalies.find_unexplained(database, run["_id"], tickers, "root_cause")
     if max(len(unread), len(unmoved)) > WRITTEN_AT_ONCE:
         is_read = _explain_inputs(database, run, unread, until)
-        return is_read and _explain_moves(database, run, unmoved, until)
+        return is_read and _explain_moves(database, graph, run, unmoved, until)
     told: dict[str, ExplainedFields] = {anomaly["_id"]: {**UNKNOWN} for anomaly in unmoved}
-    for causes in _find_root_causes(database, run["interval"], unmoved):
+    for causes in _find_root_causes(database, graph, run["interval"], unmoved):
         told |= {each: _describe(cause) for each, cause in causes.items()}
     for inputs in find_typical(database, run["interval"], unread):
         for each, read in inputs.items():
@@ -95,11 +97,11 @@ def _explain_inputs(
 
 
 def _explain_moves(
-    database: Db, run: RunDocument, found: Sequence[AnomalyDocument], until: float
+    database: Db, graph: Graph, run: RunDocument, found: Sequence[AnomalyDocument], until: float
 ) -> bool:
     left = {anomaly["_id"] for anomaly in found}
     told: dict[str, ExplainedFields] = {}
-    for explained in _find_root_causes(database, run["interval"], found):
+    for explained in _find_root_causes(database, graph, run["interval"], found):
         told |= {each: _describe(cause) for each, cause in explained.items()}
         is_over = monotonic() > until
         if is_over or len(told) >= WRITTEN_AT_ONCE:
@@ -118,7 +120,7 @@ def explain_documents(
     """Return the same of anomalies that are stored nowhere, by their ids."""
     explained = {
         anomaly_id: _describe(cause)
-        for causes in _find_root_causes(database, interval, found)
+        for causes in _find_root_causes(database, load_graph(database), interval, found)
         for anomaly_id, cause in causes.items()
     }
     for inputs in find_typical(database, interval, found):
@@ -136,7 +138,7 @@ def _describe(explained: Explained) -> ExplainedFields:
 
 
 def _find_root_causes(
-    database: Db, interval: str, found: Sequence[AnomalyDocument]
+    database: Db, graph: Graph, interval: str, found: Sequence[AnomalyDocument]
 ) -> Iterator[dict[str, Explained]]:
     markets = load_markets(database)
     by_market: dict[str, list[AnomalyDocument]] = {}
@@ -144,11 +146,10 @@ def _find_root_causes(
         by_market.setdefault(anomaly["market"], []).append(anomaly)
     for code, members in by_market.items():
         if code in markets:
-            yield from _explain_market(database, _Wanted(markets[code], interval, members))
+            yield from _explain_market(database, graph, _Wanted(markets[code], interval, members))
 
 
-def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
-    graph = load_graph(database)
+def _explain_market(database: Db, graph: Graph, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
     length = timedelta(seconds=WINDOW_BARS * INTERVALS[wanted.interval])
     for found in _split(graph, wanted.found):
         left = sorted(found, key=lambda anomaly: anomaly["Datetime"], reverse=True)
