@@ -75,6 +75,14 @@ class Demo:
                 os.kill(pid, signal.SIGCONT)
 
 
+def serves(url: str) -> bool:
+    """Whether somebody answers there, and with a page."""
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 def push_candles(demo: Demo, ticker: str, interval: str, times: Sequence[str]) -> None:
     """Store a bar at each of these times of the exchange's sessions."""
     values = {"open": 10, "high": 11, "low": 9, "close": 10.5, "volume": 1000}
@@ -159,10 +167,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             DEMO_SECONDS,
         )
         assert runner.process.poll() is None, runner.said()
-        # What the demo itself does not need starts after its table, this last.
-        wait_until(lambda: runner.pids("celery flower"), "everything is started")
+        # What the demo itself does not need starts after its table, Flower last. It asks for a
+        # password from the first key on that it finds when it starts, and tests make keys.
+        api = Api(runner.settings)
+        wait_until(lambda: serves(api.get("/health")["flower_url"]), "everything is started")
         database = open_database(runner.settings)
-        yield Demo(runner, Api(runner.settings), database)
+        yield Demo(runner, api, database)
         database.client.close()
 
 
