@@ -3,7 +3,8 @@ what parts decimals is settled for a column from all of it.
 
 Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have
 decimal points, and a thousand and four where points part thousands: where no number of the table
-settles which, it is refused.
+settles which, it is refused. So are volumes of `61,912` beside prices with a decimal comma: many
+programs part thousands by commas whatever the prices have.
 """
 
 import re
@@ -163,13 +164,21 @@ def _settle(
     known = next((decimal for decimal in evidence if decimal), None)
     decimals = []
     for (decimal, open_cell), group in zip(settled, groups, strict=True):
-        if decimal is None and open_cell is not None and known is None:
+        if decimal is not None or open_cell is None:
+            decimals.append(decimal or known or ".")
+        elif known is None:
             known_by_kind = table.decimal
             if known_by_kind is None and not (table.splits_fields == "," and _are_decimals(group)):
                 raise _build_ambiguous(open_cell)
             decimals.append(known_by_kind or ".")
+        elif known == "," and "," in open_cell and group[0].name == "volume":
+            raise _build_ambiguous(
+                open_cell,
+                " beside prices with a decimal comma",
+                "say decimal comma, or take the commas out of the volumes",
+            )
         else:
-            decimals.append(decimal or known or ".")
+            decimals.append(known)
     return decimals
 
 
@@ -235,14 +244,16 @@ def _are_decimals(group: Sequence[_Column]) -> bool:
     )
 
 
-def _build_ambiguous(cell: str) -> BadInput:
+def _build_ambiguous(
+    cell: str, where: str = ", and none in the table settles which", to_do: str = "say which"
+) -> BadInput:
     text = cell.split(" ")[1]
     mark = "." if "." in text else ","
     whole, fraction = text.replace(mark, ""), text.replace(mark, ".")
     names = ("comma", "point") if mark == "." else ("point", "comma")
     return BadInput(
-        f"numbers such as {cell} can be read two ways, and none in the table settles which: as"
-        f" {whole} (decimal {names[0]}) or as {fraction} (decimal {names[1]}): say which"
+        f"numbers such as {cell} can be read two ways{where}: as {whole} (decimal {names[0]})"
+        f" or as {fraction} (decimal {names[1]}): {to_do}"
     )
 
 

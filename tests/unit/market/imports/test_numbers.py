@@ -85,6 +85,15 @@ def test_volume_that_can_be_read_two_ways_is_refused_too() -> None:
         read_close("100;101;99;100;1.004")
 
 
+def test_volumes_with_commas_beside_decimal_commas_are_asked_about() -> None:
+    rows = ("9,91;10,02;9,90;10,00;61,912", "9,91;10,02;9,90;10,00;912")
+    with pytest.raises(BadInput, match=r"volume 61,912 in row 1 .* as 61912 .* as 61\.912"):
+        read_close(*rows)
+    assert read_close(*rows, decimal="comma") == [10, 10]
+    # One of any other length settles it.
+    assert read_close(*rows, "9,91;10,02;9,90;10,00;61,9") == [10, 10, 10]
+
+
 def test_points_are_decimals_where_bare_commas_part_the_fields() -> None:
     head = "Date,Open,High,Low,Close\n"
     assert read_numbers(head + "2024-01-02,151.234,151.300,151.100,151.200\n")["close"] == [151.2]
