@@ -31,8 +31,8 @@ class Made:
 def make_market(
     name: str, tickers: int, years: float, *, seed: int, end: str, idle: float = 0.0
 ) -> Made:
-    """Return a market of daily bars up to `end`; half of its tickers trade
-    on no more than 1 - `idle` of the days, the others always.
+    """Return a market of daily bars up to `end`; half of its tickers
+    move on no more than 1 - `idle` of the days, the others always.
     """
     random = np.random.default_rng(seed)
     days = pd.bdate_range(end=end, periods=int(years * YEAR_DAYS))
@@ -95,7 +95,8 @@ def _make_bars(
             "high": np.where(trades, np.maximum(opened, seen) * (1 + reach[0]), before),
             "low": np.where(trades, np.minimum(opened, seen) * (1 - reach[1]), before),
             "close": np.where(trades, seen, before),
-            "volume": np.where(trades, volume, 0.0),
+            # Each other such day has a lone trade at the last price, which says no more.
+            "volume": np.where(trades, volume, 100.0 * (np.arange(count) % 2)),
         }
     )
     return bars, jumps

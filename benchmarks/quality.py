@@ -36,8 +36,7 @@ from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
     EVENTS,
-    TRADED,
-    TRADED_BY_TIME,
+    TIME_OF_DAY,
     TWO_YARDSTICKS,
     FeatureSet,
     get_feature_set,
@@ -54,7 +53,7 @@ from detection.models.rows import join_rows, lay_out_rows
 from detection.scoring.faults import find_faults
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
-from market.bars.no_trade import mark_no_trade
+from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
 
@@ -75,7 +74,7 @@ CONFIGURATIONS = 84
 OURS = EVENTS
 # By what they are called here: a detector, and what it sees.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
-    **{each.label: (DEFAULT_DETECTOR, each) for each in (TWO_YARDSTICKS, TRADED, EVENTS)},
+    **{each.label: (DEFAULT_DETECTOR, each) for each in (TWO_YARDSTICKS, EVENTS)},
     **{
         name: (name, get_feature_set(kind.feature_set))
         for name, kind in DETECTORS.items()
@@ -216,7 +215,7 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         series = dated.drop(columns="date")
         columns = [series[name].to_numpy() for name in [*PRICES, "volume"]]
         prices = (columns[0], columns[1], columns[2], columns[3])
-        idle = mark_no_trade(prices, columns[4], np.zeros(1, np.int64))
+        idle = mark_still(prices, columns[4], np.zeros(1, np.int64))
         # Half a year of bars with a trade, and a model that was fitted before.
         days = np.flatnonzero(~idle & (np.cumsum(~idle) > 2 * FIRST_BAR))[:-5]
         days = days[days >= np.searchsorted(dated["date"], pd.Timestamp(2000, 1, 1))]
@@ -460,7 +459,7 @@ def measure_opens() -> float:
     fields |= {"interval": "5m", "sessions": whole["session"].to_numpy(np.int64)}
     fields |= {"clocks": whole["clock"].to_numpy(np.int64)}
     panel = BarPanel(**fields)
-    features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
+    features = compute_features(panel, panel.offsets[:-1], TIME_OF_DAY)
     rows = SeriesRows.of_one(features.inputs)
     _, scores = _fit(rows, DEFAULT_DETECTOR, 7)
     alarms = scores < np.quantile(scores, FLAGGED)

@@ -29,10 +29,10 @@ CHUNK_BARS = 200_000
 _WORDS = {
     "return": "return of the bar",
     "gap": "gap at the open",
-    "departure": "range, wicks, volume or stillness",
-    "event": "range, wicks, volume, stillness or the market's move",
+    "departure": "range, wicks or volume",
+    "event": "range, wicks, volume or the market's move",
     "clock_return": "return, for its time of day",
-    "clock_departure": "range, wicks or volume, for their time of day",
+    "clock_span": "range, wicks or volume, for their time of day",
 }
 _SPEEDS = {
     "fast": "in usual ranges of the last weeks",

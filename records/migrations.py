@@ -221,6 +221,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(12, "have one index of anomalies by score", join_score_indexes),
     Migration(13, "drop indexes of anomalies that nothing reads", drop_unread_anomaly_indexes),
     Migration(14, "compute the days of markets anew", forget_day_inputs),
+    Migration(15, "compute them without bars that stand still", forget_day_inputs),
 )
 
 

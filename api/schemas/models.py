@@ -202,7 +202,7 @@ class DetectorSummary(BaseModel):
     warm_up_bars: int = Field(description="bars it needs, besides those of its feature set")
     history_bars: int = Field(
         description="stored bars before a bar on which its score may depend, besides the same:"
-        " those that it needs lie among them, between others on which nothing traded"
+        " those that it needs lie among them, between others that stand still"
     )
     parameters: list[DetectorParameter]
 

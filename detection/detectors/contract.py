@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     Fitted = Mapping[str, NDArray[Any]]
 
-# Of the bars before a bar three in four may be set aside, as nothing traded on them, and it still
-# has a score: what a detector looks back on lies within so many times as many stored bars.
+# Of the bars before a bar three in four may be set aside, as they stand still, and it has a score:
+# what a detector looks back on lies within so many times as many stored bars.
 LOOK_BACK = 4
 
 

@@ -11,7 +11,7 @@ from detection.features.kernel import COLUMNS, GRID, MEASURES, Bars, run_kernel
 from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
-from market.bars.no_trade import mark_no_trade
+from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.bars.segments import LONGEST_PAUSE_SECONDS, find_segments
 
@@ -31,7 +31,7 @@ class Features:
         measures: shape (m, 14), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
-        no_trade: shape (k,), those that were set aside because nothing traded.
+        still: shape (k,), those that were set aside, as they stand still.
         series: what they were computed of.
         places: shape (m,), their rows in it.
     """
@@ -40,7 +40,7 @@ class Features:
     inputs: Float32
     measures: Float32
     warm_up: Int64
-    no_trade: Int64
+    still: Int64
     series: "_Series"
     places: Int64
 
@@ -159,8 +159,8 @@ def compute_features(
     if kept is None:
         series = _Series.of(panel, slice(None), positions, panel.offsets, feature_set)
         rows, inputs, measures = series.compute(first, feature_set)
-        no_trade = np.zeros_like(wanted)
-        found = Features(rows, inputs, measures, first - wanted, no_trade, series, rows)
+        still = np.zeros_like(wanted)
+        found = Features(rows, inputs, measures, first - wanted, still, series, rows)
         return _add_market(found, panel, feature_set, market)
     # A series that paused for long starts anew: its yardsticks were another's.
     offsets, of = find_segments(panel.times[kept], kept.searchsorted(panel.offsets))
@@ -169,9 +169,9 @@ def compute_features(
     places, inputs, measures = series.compute(first_kept, feature_set)
     rows = kept[places]
     counts = np.diff(rows.searchsorted(panel.offsets))
-    no_trade = stops - wanted - (kept.searchsorted(stops) - kept.searchsorted(wanted))
-    warm_up = stops - wanted - no_trade - counts
-    found = Features(rows, inputs, measures, warm_up, no_trade, series, places)
+    still = stops - wanted - (kept.searchsorted(stops) - kept.searchsorted(wanted))
+    warm_up = stops - wanted - still - counts
+    found = Features(rows, inputs, measures, warm_up, still, series, places)
     return _add_market(found, panel, feature_set, market)
 
 
@@ -201,11 +201,11 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
 
 
 def mark_set_aside(panel: BarPanel, feature_set: FeatureSet) -> Bools:
-    """Return which rows of a panel are set aside, shape (n,), as nothing traded."""
-    if not feature_set.sets_no_trade_aside:
+    """Return which rows of a panel are set aside, shape (n,), as they stand still."""
+    if not feature_set.sets_still_aside:
         return np.zeros(panel.times.size, np.bool_)
     prices = (panel.open, panel.high, panel.low, panel.close)
-    return mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+    return mark_still(prices, panel.volume, panel.offsets[:-1])
 
 
 def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:

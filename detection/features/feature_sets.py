@@ -21,7 +21,7 @@ class FeatureSet:
         warm_up_bars: bars of the series before the first one that is scored.
         sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does
             not.
-        sets_no_trade_aside: whether bars on which nothing traded count as if they were not there.
+        sets_still_aside: whether bars that stand still count as if they were not there.
     """
 
     name: str
@@ -29,7 +29,7 @@ class FeatureSet:
     columns: tuple[str, ...]
     warm_up_bars: int
     sessions: int = 0
-    sets_no_trade_aside: bool = False
+    sets_still_aside: bool = False
 
     @property
     def sees_market(self) -> bool:
@@ -43,10 +43,10 @@ class FeatureSet:
         if self.sessions:
             # What is unusual lately is measured by bars of the block before; where some are set
             # aside, of any block of the history.
-            before = own if self.sets_no_trade_aside else ANCHOR_BARS
+            before = own if self.sets_still_aside else ANCHOR_BARS
             bars = count_clock_bars(interval, self.sessions) + before
-        # Whether the first of them repeats the bar before, that bar tells.
-        return bars + self.sets_no_trade_aside
+        # Whether the first of them stands still, the bar before it tells.
+        return bars + self.sets_still_aside
 
     def reach(self, index: int, interval: str) -> int:
         """Return the position in the stored series from
@@ -82,47 +82,27 @@ MARKET14 = FeatureSet(
     warm_up_bars=40,
 )
 # The ticker's own volatility is the measure, taken twice: the last weeks' forgets a calm past, the
-# last year's a shock.
+# last year's a shock. A bar that stands still is no evidence: it would pull the yardsticks down.
+# Nor is a small range an event: many bars of a thinly traded ticker have one, and whether a feed
+# stands still is for the rules of faults.
 TWO_YARDSTICKS = FeatureSet(
     name="two_yardsticks",
-    version=1,
+    version=3,
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
     warm_up_bars=61,
+    sets_still_aside=True,
 )
 # A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is
 # measured by what was usual at its time of day in the last 20 sessions; and by that times how
 # lively the last 20 bars were for theirs. A gap has a yardstick of its own and no column: only
-# opens have gaps, and trees would tell them apart by it.
+# opens have gaps, and trees would tell them apart by it. An open's range holds it already.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
-    version=1,
-    columns=(
-        "clock_return_fast",
-        "clock_return_slow",
-        "clock_departure_fast",
-        "clock_departure_slow",
-    ),
+    version=3,
+    columns=("clock_return_fast", "clock_return_slow", "clock_span_fast", "clock_span_slow"),
     warm_up_bars=61,
     sessions=20,
-)
-# A bar on which nothing traded is no evidence: it would pull the yardsticks down, and its own
-# stillness would be an alarm in every thinly traded ticker.
-TRADED = FeatureSet(
-    name="two_yardsticks",
-    version=2,
-    columns=TWO_YARDSTICKS.columns,
-    warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
-    sets_no_trade_aside=True,
-)
-# An open's range holds its gap already: counted twice, opens were alarms more than twice as often
-# as other bars.
-TRADED_BY_TIME = FeatureSet(
-    name="time_of_day",
-    version=2,
-    columns=("clock_return_fast", "clock_return_slow", "clock_span_fast", "clock_span_slow"),
-    warm_up_bars=TIME_OF_DAY.warm_up_bars,
-    sessions=TIME_OF_DAY.sessions,
-    sets_no_trade_aside=True,
+    sets_still_aside=True,
 )
 
 # Beside the ticker's own days those of its market: in a crisis the ticker's yardsticks have grown,
@@ -132,42 +112,40 @@ TRADED_BY_TIME = FeatureSet(
 EVENT_COLUMNS = ("event_fast", "event_steady")
 EVENTS = FeatureSet(
     name="events",
-    version=2,
+    version=3,
     columns=("return_fast", "return_steady", "gap_fast", *EVENT_COLUMNS),
-    warm_up_bars=TRADED.warm_up_bars,
-    sets_no_trade_aside=True,
+    warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
+    sets_still_aside=True,
 )
 # The plain return, for statistics that look back on returns by themselves.
 RETURNS = FeatureSet(
     name="returns",
-    version=2,
+    version=3,
     columns=("return_percent",),
     warm_up_bars=21,
-    sets_no_trade_aside=True,
+    sets_still_aside=True,
 )
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=3,
+    version=4,
     columns=(*RETURNS.columns, *EVENTS.columns),
     warm_up_bars=EVENTS.warm_up_bars,
-    sets_no_trade_aside=True,
+    sets_still_aside=True,
 )
 FAMILY_BY_TIME = FeatureSet(
     name="family_by_time",
-    version=2,
-    columns=(*RETURNS.columns, *TRADED_BY_TIME.columns),
-    warm_up_bars=TRADED_BY_TIME.warm_up_bars,
-    sessions=TRADED_BY_TIME.sessions,
-    sets_no_trade_aside=True,
+    version=3,
+    columns=(*RETURNS.columns, *TIME_OF_DAY.columns),
+    warm_up_bars=TIME_OF_DAY.warm_up_bars,
+    sessions=TIME_OF_DAY.sessions,
+    sets_still_aside=True,
 )
 
 FEATURE_SETS: tuple[FeatureSet, ...] = (
     MARKET14,
     TWO_YARDSTICKS,
     TIME_OF_DAY,
-    TRADED,
-    TRADED_BY_TIME,
     EVENTS,
     RETURNS,
     FAMILY,

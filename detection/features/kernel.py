@@ -22,7 +22,6 @@ from detection.features.feature_sets import (
     MARKET14,
     RETURNS,
     TIME_OF_DAY,
-    TRADED_BY_TIME,
     TWO_YARDSTICKS,
 )
 
@@ -39,7 +38,6 @@ COLUMNS: tuple[str, ...] = (
     *MARKET14.columns,
     *TWO_YARDSTICKS.columns,
     *TIME_OF_DAY.columns,
-    *TRADED_BY_TIME.columns[2:],
     *RETURNS.columns,
     "return_steady",
     *EVENT_COLUMNS,
@@ -52,7 +50,6 @@ MEASURES: tuple[str, ...] = (
     "wick",
     "volume",
     "unrest",
-    "repeats",
     # The same by what is usual at the bar's time of day.
     "clock_return",
     "clock_gap",
@@ -82,11 +79,10 @@ VOLUME_TENS = 6
 # A yardstick, and the body under the wicks, count as at least one basis point of the close: flat
 # prices stay finite.
 SMALLEST_SHARE = 1e-4
-# What makes a wick, volume or stillness as rare as a range of so many yardsticks, on daily bars of
+# What makes a wick or volume as rare as a range of so many yardsticks, on daily bars of
 # stocks and indices.
 WICK_WEIGHT = 2.0
 VOLUME_WEIGHT = 0.8
-STILL_WEIGHT = 0.5
 # A smaller departure is a usual one: a forest would take the calmest bars for strange.
 LEAST_DEPARTURE = 1.5
 # Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise
@@ -358,11 +354,11 @@ def _measure(bars: Bars, usual: Float64, span: Span, out: Float64) -> None:
     """Put how far the span's rows are from the ticker's usual into the rows of `out`.
 
     0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of
-    60 bars; 5 the fast yardstick in slow ones; 6 whether the bar only repeats the one before.
+    60 bars; 5 the fast yardstick in slow ones.
     """
     first, count = span
     o, h, low, c, v = _cut(bars, first, first + count)
-    o1, h1, low1, c1, v1 = _cut(bars, first - 1, first + count - 1)
+    c1 = bars[3][first - 1 : first + count - 1]
     shares, fast, unit = usual[1], usual[3], usual[4]
     slow, steady = out[SLOW], out[STEADY]
     change, gap, moved, wick, loud = out[0], out[1], out[2], out[3], out[4]
@@ -376,14 +372,11 @@ def _measure(bars: Bars, usual: Float64, span: Span, out: Float64) -> None:
         wick[i] = max(h[i] - max(o[i], c[i]), min(o[i], c[i]) - low[i]) * unit[i]
     for i in range(count):
         loud[i] = v[i] / shares[i] if shares[i] > 0.0 else 1.0
-    unrest, repeats, steady_unrest = out[5], out[6], out[STEADY_MEASURE]
+    unrest, steady_unrest = out[5], out[STEADY_MEASURE]
     for i in range(count):
         unrest[i] = fast[i] / slow[i]
     for i in range(count):
         steady_unrest[i] = fast[i] / steady[i]
-    for i in range(count):
-        same = (o[i] == o1[i]) & (h[i] == h1[i]) & (low[i] == low1[i]) & (c[i] == c1[i])
-        repeats[i] = 1.0 if same & ((v[i] == v1[i]) | (v[i] == 0.0)) else 0.0
 
 
 @njit(nogil=True, error_model="numpy")
@@ -421,8 +414,7 @@ def _free_of_scale(
 
     They are the return in percent, and squares of columns: `_hand_out` takes the roots, so that one
     bad tick among the training bars does not take up the whole range that splits are drawn from. A
-    departure is the largest of true range, wick, volume and stillness, each in the range's measure
-    of rarity.
+    departure is the largest of true range, wick and volume, each in the range's measure of rarity.
     """
     first, count = span
     c, c1 = close[first : first + count], close[first - 1 :]
@@ -430,34 +422,26 @@ def _free_of_scale(
     for i in range(count):
         percent[i] = 100.0 * (c[i] / c1[i] - 1.0)
     change, gap, moved, wick = measured[0], measured[1], measured[2], measured[3]
-    volume, unrest, repeats = measured[4], measured[5], measured[6]
-    slow, steady = measured[SLOW], measured[STEADY]
-    fast, loud, still = scratch[0], scratch[1], scratch[2]
-    for i in range(count):
-        fast[i] = unrest[i] * slow[i]
+    volume, unrest, steady_unrest = measured[4], measured[5], measured[STEADY_MEASURE]
+    loud = scratch[0]
     for i in range(count):
         loud[i] = max(moved[i], WICK_WEIGHT * wick[i])
-    for i in range(count):
-        share = moved[i] * fast[i] if repeats[i] == 0.0 else 0.0
-        still[i] = STILL_WEIGHT / max(share, SMALLEST_SHARE)
     by_fast, by_slow, by_steady = out[14], out[15], out[STEADY_COLUMN]
     for i in range(count):
         by_fast[i] = abs(change[i])
         by_slow[i] = abs(change[i]) * unrest[i]
     for i in range(count):
-        by_steady[i] = abs(change[i]) * fast[i] / steady[i]
+        by_steady[i] = abs(change[i]) * steady_unrest[i]
     opened = out[16]
     for i in range(count):
         opened[i] = abs(gap[i])
     by_fast, by_slow, by_steady = out[17], out[18], out[STEADY_COLUMN + 2]
     for i in range(count):
-        by_fast[i] = max(loud[i], VOLUME_WEIGHT * volume[i], fast[i] * still[i])
+        by_fast[i] = max(loud[i], VOLUME_WEIGHT * volume[i])
     for i in range(count):
-        by_slow[i] = max(loud[i] * unrest[i], VOLUME_WEIGHT * volume[i], slow[i] * still[i])
+        by_slow[i] = max(loud[i] * unrest[i], VOLUME_WEIGHT * volume[i])
     for i in range(count):
-        departed = max(
-            loud[i] * fast[i] / steady[i], VOLUME_WEIGHT * volume[i], steady[i] * still[i]
-        )
+        departed = max(loud[i] * steady_unrest[i], VOLUME_WEIGHT * volume[i])
         by_steady[i] = max(departed, LEAST_DEPARTURE)
     event = out[STEADY_COLUMN + 1]
     for i in range(count):
@@ -537,7 +521,7 @@ def _compare_by_clock(
         t = first + i
         for row in range(6):
             measured[CLOCK_MEASURES + row, i] = 1.0
-        for row in range(6):
+        for row in range(4):
             columns[CLOCK_COLUMNS + row, i] = 1.0
         if usual[5, t] < FEWEST_SESSIONS:
             continue
@@ -562,15 +546,12 @@ def _compare_by_clock(
         measured[CLOCK_MEASURES + 3, i] = wick / slow
         measured[CLOCK_MEASURES + 4, i] = loud
         measured[CLOCK_MEASURES + 5, i] = fast / slow
-        still = STILL_WEIGHT / max(true_range if measured[6, i] == 0.0 else 0.0, SMALLEST_SHARE)
         wide = max(true_range, WICK_WEIGHT * wick)
-        loud, jump = VOLUME_WEIGHT * loud, abs(opened) / gap
+        loud = VOLUME_WEIGHT * loud
         columns[CLOCK_COLUMNS, i] = abs(moved) / (change * unrest)
         columns[CLOCK_COLUMNS + 1, i] = abs(moved) / change
-        columns[CLOCK_COLUMNS + 2, i] = max(wide / fast, jump, loud, fast * still)
-        columns[CLOCK_COLUMNS + 3, i] = max(wide / slow, jump, loud, slow * still)
-        columns[CLOCK_COLUMNS + 4, i] = max(wide / fast, loud, fast * still)
-        columns[CLOCK_COLUMNS + 5, i] = max(wide / slow, loud, slow * still)
+        columns[CLOCK_COLUMNS + 2, i] = max(wide / fast, loud)
+        columns[CLOCK_COLUMNS + 3, i] = max(wide / slow, loud)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -662,7 +643,7 @@ def run_kernel(
     where VWAP starts with the session, how many bars before an anchor are looked at for what is
     usual at a time of day (0 where nothing asks for that), and the warm-up: a row that has fewer
     bars in its history is passed over. picked: (d,) positions in COLUMNS. out: to fill, rows (m,),
-    and either documented (m, 14), or inputs (m, d) and measures (14, m); what is not asked for is
+    and either documented (m, 14), or inputs (m, d) and measures (13, m); what is not asked for is
     empty.
     """
     offsets, series, first_rows, stop_rows = layout

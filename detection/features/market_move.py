@@ -12,7 +12,7 @@ import numpy as np
 
 from core.arrays import Float32, Float64, Int64
 from detection.features.kernel import BOUND, GRID, SMALLEST_SHARE
-from market.bars.no_trade import mark_no_trade
+from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.intervals import INTERVALS
 
@@ -84,7 +84,7 @@ def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Floa
     A series with a price that is no number is damaged, and counts for nothing.
     """
     prices = (panel.open, panel.high, panel.low, panel.close)
-    idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+    idle = mark_still(prices, panel.volume, panel.offsets[:-1])
     finite = np.isfinite(panel.close)
     usable = ~idle & (panel.close > 0.0)
     if not finite.all():

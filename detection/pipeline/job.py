@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
     rows_loaded: int = 0
     rows_processed: int = 0
     warm_up_rows: int = 0
-    no_trade_rows: int = 0
+    still_rows: int = 0
     bars_needed: int | None = None
     bars_present: int | None = None
     watermark: datetime | None = None
@@ -92,7 +92,7 @@ _AUDITED = attrgetter(
     "rows_loaded",
     "rows_processed",
     "warm_up_rows",
-    "no_trade_rows",
+    "still_rows",
     "bars_needed",
     "bars_present",
     "spans",
@@ -153,7 +153,7 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
         rows_preprocessed=outcome.rows_loaded - outcome.warm_up_rows,
         rows_processed=outcome.rows_processed,
         warm_up_rows=outcome.warm_up_rows,
-        no_trade_rows=outcome.no_trade_rows,
+        still_rows=outcome.still_rows,
         anomalies_found=len(outcome.found),
         new_anomalies=new_anomalies,
         anomaly_ids=[anomaly["_id"] for anomaly in outcome.found],

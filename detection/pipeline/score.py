@@ -39,7 +39,7 @@ class Shown:
         shown: the same as a detector is shown them; wanted are those of the stretches.
         rows: shape (m,), the panel rows that are wanted.
         marked: shape (n,), which panel rows lie in a stretch.
-        spans, warm_up, no_trade, errors: as in `_Scored`.
+        spans, warm_up, still, errors: as in `_Scored`.
     """
 
     features: Features
@@ -48,7 +48,7 @@ class Shown:
     spans: Spans
     marked: Bools
     warm_up: Int64
-    no_trade: Int64
+    still: Int64
     errors: Mapping[str, str]
 
 
@@ -60,7 +60,7 @@ class _Scored:
         spans: of each series the panel rows [start, stop) of its stretches.
         rows: the panel rows that have a score.
         warm_up: shape (k,), how many rows of each series were too early for one.
-        no_trade: shape (k,), how many were set aside because nothing traded.
+        still: shape (k,), how many were set aside, as they stand still.
         errors: what is wrong with a ticker's bars.
         found: the anomalies of each ticker.
         scores: shape (m,), of the `rows`, where they are to be kept.
@@ -69,7 +69,7 @@ class _Scored:
     spans: Spans
     rows: Int64
     warm_up: Int64
-    no_trade: Int64
+    still: Int64
     errors: Mapping[str, str]
     found: Mapping[str, Sequence[AnomalyDocument]]
     scores: Float64 | None
@@ -123,7 +123,7 @@ def score(
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
     kept = scores if job.keep_scores else None
-    scored = _Scored(seen.spans, rows, seen.warm_up, seen.no_trade, seen.errors, found, kept)
+    scored = _Scored(seen.spans, rows, seen.warm_up, seen.still, seen.errors, found, kept)
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
 
 
@@ -146,16 +146,16 @@ def show(load: Load) -> Shown:
     shown = lay_out_rows(panel, features, model.feature_set, usable)
     if not model.history_bars:
         rows = features.rows[usable]
-        no_trade = features.no_trade
-        return Shown(features, shown, rows, spans, marked, features.warm_up, no_trade, errors)
+        still = features.still
+        return Shown(features, shown, rows, spans, marked, features.warm_up, still, errors)
     shown = shown.want(usable[model.find_known(shown)])
     rows = features.rows[shown.wanted]
     # Those of the features count what lies before the stretches too.
     idle = mark_set_aside(panel, model.feature_set)
-    no_trade = _count_rows(panel, np.flatnonzero(marked & idle))
+    still = _count_rows(panel, np.flatnonzero(marked & idle))
     # What traded and has no score lacks bars before it.
     warm_up = _count_rows(panel, np.flatnonzero(marked & ~idle)) - _count_rows(panel, rows)
-    return Shown(features, shown, rows, spans, marked, warm_up, no_trade, errors)
+    return Shown(features, shown, rows, spans, marked, warm_up, still, errors)
 
 
 def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
@@ -239,17 +239,17 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         np.diff(panel.offsets),
         np.diff(np.searchsorted(scored.rows, panel.offsets)),
         scored.warm_up,
-        scored.no_trade,
+        scored.still,
     )
     warnings = _warn_of_interval(model, panel) + _warn_of_market(load, scored.rows)
     # Whole columns become lists at once, as in `Describer`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     kept = _split_scores(load, scored)
-    for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
+    for ticker, rows, rows_loaded, rows_scored, warm_up_rows, still_rows in listed:
         before = outcomes[ticker]
         set_aside = {
             "warm_up_rows": before.warm_up_rows + warm_up_rows,
-            "no_trade_rows": before.no_trade_rows + no_trade_rows,
+            "still_rows": before.still_rows + still_rows,
         }
         if ticker in scored.errors:
             yield before._replace(**set_aside).fail("bad_bars", scored.errors[ticker])

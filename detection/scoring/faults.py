@@ -22,7 +22,7 @@ from detection.features.compute import Features
 from detection.features.kernel import MEASURES
 from detection.features.market_move import MarketDays
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
-from market.bars.no_trade import mark_no_trade
+from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
 
@@ -135,7 +135,7 @@ def find_faults(
     # What lies before a pause of more than a year may be another company's.
     offsets, _ = find_segments(panel.times, panel.offsets)
     segments = Segments(offsets, np.repeat(np.arange(offsets.size - 1), np.diff(offsets)))
-    idle = mark_no_trade(
+    idle = mark_still(
         (panel.open, panel.high, panel.low, panel.close), panel.volume, panel.offsets[:-1]
     )
     found: dict[int, Fault] = {}
@@ -210,7 +210,7 @@ def _find_without_volume(
 
 
 def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fault]:
-    """Yield one bar of each run of bars in which nothing traded, where the ticker usually trades:
+    """Yield one bar of each run of bars that stand still, where the ticker usually moves:
     the first by which the run is too unlikely.
     """
     rows = np.flatnonzero(idle)
@@ -234,7 +234,7 @@ def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fa
         bars, times = int(length[at]), int(still[at])
         count = "a bar" if bars == 1 else f"{bars} bars"
         words = (
-            f"{count} in which nothing traded, and {times} of the {int(known[at])} before: the feed"
+            f"{count} on which nothing moved, and {times} of the {int(known[at])} before: the feed"
             " stands still"
         )
         yield Fault(int(rows[at]), "stale", 1.0 / (share[at] ** bars * 1e4) ** 0.25, words)

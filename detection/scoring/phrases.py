@@ -1,10 +1,9 @@
 """Why a bar is strange, in words: a phrase for each model column that has a large share in it."""
 
 from collections.abc import Callable, Mapping
-from math import inf
 
 from detection.features.feature_sets import EVENT_COLUMNS
-from detection.features.kernel import STILL_WEIGHT, VOLUME_WEIGHT, WICK_WEIGHT
+from detection.features.kernel import VOLUME_WEIGHT, WICK_WEIGHT
 from detection.features.market_move import MARKET_WEIGHT
 
 # A column with less of the attribution than this is not worth a word, and more than three are not
@@ -15,8 +14,6 @@ MOST_REASONS = 3
 BAND_SIGMA = 2.0
 # What would be told as 0.0 times is next to nothing.
 NOTHING = 0.05
-# Of these an open's gap is a part too; the spans beside them hold it in the range.
-CLOCK_DEPARTURES = ("clock_departure_fast", "clock_departure_slow")
 
 Values = Mapping[str, float]
 Phrase = Callable[[Values, Values, float], str]
@@ -24,7 +21,6 @@ Phrase = Callable[[Values, Values, float], str]
 UNITS: dict[str, Callable[[Values], float]] = {
     "departure_slow": lambda measures: measures["unrest"],
     "event_steady": lambda measures: measures["steady_unrest"],
-    "clock_departure_fast": lambda measures: 1.0 / measures["clock_unrest"],
     "clock_span_fast": lambda measures: 1.0 / measures["clock_unrest"],
 }
 
@@ -82,22 +78,15 @@ def _gap(_: Values, measures: Values, __: float) -> str:
 
 
 def weigh_parts(column: str, measures: Values) -> dict[Phrase, float]:
-    """Return what a departure is the largest of, each part with its words, as the kernel weighs it.
-
-    A bar that did not move, or repeats the one before, is told as such whatever else it has.
-    """
+    """Return what a departure is the largest of, with its words, as the kernel weighs it."""
     unit = UNITS[column](measures) if column in UNITS else 1.0
-    moved = 0.0 if measures["repeats"] else unit * measures["range"]
     parts: dict[Phrase, float] = {
         _range: unit * measures["range"],
         _wick: WICK_WEIGHT * unit * measures["wick"],
         _volume: VOLUME_WEIGHT * measures["volume"],
-        _stillness: STILL_WEIGHT / moved if moved else inf,
     }
     if column in EVENT_COLUMNS:
         parts[_market] = MARKET_WEIGHT * measures.get("market_fast", 0.0)
-    if column in CLOCK_DEPARTURES:
-        parts[_gap] = abs(measures["gap"])
     return parts
 
 
@@ -119,14 +108,6 @@ def _market(_: Values, measures: Values, __: float) -> str:
 
 def _range(_: Values, measures: Values, __: float) -> str:
     return f"range {_times(measures['range'])} its usual"
-
-
-def _stillness(_: Values, measures: Values, __: float) -> str:
-    if measures["repeats"]:
-        return "repeats the bar before it"
-    if measures["range"] == 0.0:
-        return "did not move at all"
-    return f"range only {measures['range']:.2f} of its usual"
 
 
 def _wick(documented: Values, measures: Values, _: float) -> str:
@@ -188,8 +169,6 @@ def _at_its_time(phrase: Phrase) -> Phrase:
 PHRASES: dict[str, Phrase] = {
     "clock_return_fast": _at_its_time(_return),
     "clock_return_slow": _at_its_time(_return),
-    "clock_departure_fast": _at_its_time(_departure("clock_departure_fast")),
-    "clock_departure_slow": _at_its_time(_departure("clock_departure_slow")),
     "clock_span_fast": _at_its_time(_departure("clock_span_fast")),
     "clock_span_slow": _at_its_time(_departure("clock_span_slow")),
     "return_percent": _return,

@@ -1,4 +1,4 @@
-"""Bars on which nothing traded: no evidence of anything but that."""
+"""Bars on which nothing traded, and others that stand still: no evidence of anything but that."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +27,20 @@ def mark_no_trade(
     repeats[starts[(starts > 0) & (starts < volume.size)] - 1] = False
     idle[1:] |= repeats
     return idle
+
+
+def mark_still(
+    prices: tuple[Float64, Float64, Float64, Float64], volume: Float64, starts: Int64
+) -> Bools:
+    """Return which bars stand still, shape (n,): those on which nothing traded, and those flat at
+    the close before, as a lone trade in a thin market leaves them. Arguments as of `mark_no_trade`.
+    """
+    _, high, low, close = prices
+    still = mark_no_trade(prices, volume, starts)
+    unmoved = (high[1:] == low[1:]) & (close[1:] == close[:-1])
+    unmoved[starts[(starts > 0) & (starts < volume.size)] - 1] = False
+    still[1:] |= unmoved
+    return still
 
 
 def count_no_trade(columns: Mapping[str, Any]) -> int:

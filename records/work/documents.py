@@ -203,7 +203,7 @@ class AuditFields(RowCounts):
     """What was asked of one ticker in a run, what was done and what was found.
 
     Attributes:
-        no_trade_rows: bars that were set aside because nothing traded.
+        still_rows: bars that were set aside, as they stood still.
         bars_needed, bars_present: where there were not enough.
         scored: which bars were.
     """
@@ -220,7 +220,7 @@ class AuditFields(RowCounts):
     model_version: NotRequired[str | None]
     model_hash: NotRequired[str | None]
     warm_up_rows: NotRequired[int]
-    no_trade_rows: NotRequired[int]
+    still_rows: NotRequired[int]
     bars_needed: NotRequired[int | None]
     bars_present: NotRequired[int | None]
     scored: NotRequired[list[ScoredSpan]]

@@ -181,7 +181,7 @@ def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> No
         "isolation_forest"
     ]
     forest = by_name["isolation_forest"]
-    assert forest["feature_set"] == "events/2"
+    assert forest["feature_set"] == "events/3"
     assert [p["name"] for p in forest["parameters"]] == ["trees", "sample"]
     assert forest["parameters"][0]["default"] == 100
     assert (by_name["mad"]["warm_up_bars"], by_name["mad"]["history_bars"]) == (60, 240)
@@ -191,7 +191,7 @@ def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> No
     ("body", "said"),
     [
         ({"detector": "zscore", "trees": 50}, "zscore has no parameter 'trees'"),
-        ({"detector": "mad", "feature_set": "market14"}, "mad looks at the columns of returns/2"),
+        ({"detector": "mad", "feature_set": "market14"}, "mad looks at the columns of returns/3"),
         ({"detector": "oracle"}, "no detector 'oracle'; choose one of isolation_forest"),
     ],
 )

@@ -86,8 +86,8 @@ def test_backfill_equals_incremental_to_the_last_bit(
     store(market, "WHOLE", frame)
     _, (whole,) = detect(market, "backfill", "WHOLE")
     idle = frame["volume"].eq(0)
-    assert whole.no_trade_rows == idle.sum()
-    assert whole.warm_up_rows + whole.no_trade_rows + whole.rows_processed == BARS
+    assert whole.still_rows == idle.sum()
+    assert whole.warm_up_rows + whole.still_rows + whole.rows_processed == BARS
     run(market, "backfill", "WHOLE")
     for cut in [*sorted(cuts), BARS]:
         store(market, "PARTS", frame[:cut])
@@ -168,7 +168,7 @@ def test_the_same_bars_and_plan_give_the_same_artefact(market: Db) -> None:
 
 
 def test_a_detector_that_looks_at_its_own_columns_refuses_others() -> None:
-    with pytest.raises(BadInput, match="zscore looks at the columns of returns/2"):
+    with pytest.raises(BadInput, match="zscore looks at the columns of returns/3"):
         TrainingPlan.from_options(
             "US",
             markets=SHIPPED,

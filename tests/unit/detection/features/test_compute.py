@@ -16,8 +16,6 @@ from detection.features.feature_sets import (
     MARKET14,
     RETURNS,
     TIME_OF_DAY,
-    TRADED,
-    TRADED_BY_TIME,
     TWO_YARDSTICKS,
     FeatureSet,
 )
@@ -33,7 +31,7 @@ from tests.unit.detection.features.twin import (
     document_all,
     draw_bars,
     draw_sessions,
-    mark_twin_no_trade,
+    mark_twin_still,
     read_real_bars,
 )
 
@@ -151,7 +149,7 @@ def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, ses
 
 
 @pytest.mark.parametrize(("interval", "per_session"), [("1h", 7), ("15m", 26)])
-def test_inputs_by_time_of_day_pass_over_bars_without_a_trade(
+def test_inputs_by_time_of_day_pass_over_bars_that_stand_still(
     interval: str, per_session: int
 ) -> None:
     bars = draw_sessions(4, 110, per_session)
@@ -159,15 +157,15 @@ def test_inputs_by_time_of_day_pass_over_bars_without_a_trade(
     for row in random.integers(100, len(bars), len(bars) // 8):
         bars.loc[row, ["open", "high", "low", "close"]] = bars.loc[row - 1, "close"]
         bars.loc[row, "volume"] = 0.0
-    aside = mark_twin_no_trade(bars)
+    aside = mark_twin_still(bars)
     features = compute_features(
-        build_panel(bars, interval=interval), np.zeros(1, np.int64), TRADED_BY_TIME
+        build_panel(bars, interval=interval), np.zeros(1, np.int64), TIME_OF_DAY
     )
-    assert features.no_trade.tolist() == [aside.sum()]
+    assert features.still.tolist() == [aside.sum()]
     assert not aside[features.rows].any()
     # All of so short a history lies within what each bar looks back on.
     traded = bars[~aside].reset_index(drop=True)
-    twin = compute_twin_clock_inputs(traded, len(bars), with_jump=False)
+    twin = compute_twin_clock_inputs(traded, len(bars))
     places = np.flatnonzero(~aside).searchsorted(features.rows)
     np.testing.assert_allclose(
         features.inputs,
@@ -178,41 +176,27 @@ def test_inputs_by_time_of_day_pass_over_bars_without_a_trade(
 
 
 @pytest.mark.parametrize(("flat", "idle"), [(0.3, 0.5), (0.6, 1.0), (0.0, 0.3), (1.0, 1.0)])
-def test_bars_on_which_nothing_traded_count_as_if_they_were_not_there(
-    flat: float, idle: float
-) -> None:
+def test_bars_that_stand_still_count_as_if_they_were_not_there(flat: float, idle: float) -> None:
     bars = draw_bars(6, 900, flat=flat, idle=idle)
     bars.loc[300:310] = bars.loc[299].to_numpy()
-    features = compute_features(build_panel(bars), np.zeros(1, np.int64), TRADED)
-    aside = mark_twin_no_trade(bars)
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), TWO_YARDSTICKS)
+    aside = mark_twin_still(bars)
     known = []
     for t in range(len(bars)):
         history = bars.iloc[find_start(t, HISTORY_BARS) : t + 1]
         traded = history[~aside[history.index]]
-        if aside[t] or len(traded) <= TRADED.warm_up_bars:
+        if aside[t] or len(traded) <= TWO_YARDSTICKS.warm_up_bars:
             continue
         known.append(t)
         if t % 37 and t not in (299, 311, 127, 128):
             continue
         twin = compute_twin_inputs(traded.reset_index(drop=True))
-        expected = twin[list(TRADED.columns)].iloc[-1].clip(upper=BOUND)
+        expected = twin[list(TWO_YARDSTICKS.columns)].iloc[-1].clip(upper=BOUND)
         found = features.inputs[np.searchsorted(features.rows, t)]
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.5 / GRID + 1e-9)
     assert features.rows.tolist() == known
-    assert features.no_trade.tolist() == [aside.sum()]
+    assert features.still.tolist() == [aside.sum()]
     assert features.warm_up.tolist() == [len(bars) - len(known) - aside.sum()]
-
-
-@pytest.mark.parametrize(
-    ("pair", "columns"), [((TWO_YARDSTICKS, TRADED), 5), ((TIME_OF_DAY, TRADED_BY_TIME), 2)]
-)
-def test_where_every_bar_traded_the_sets_agree_to_the_last_bit(
-    pair: tuple[FeatureSet, FeatureSet], columns: int
-) -> None:
-    interval = "1h" if pair[0].sessions else "1d"
-    panel = build_panel(draw_sessions(4, 130, 7), interval=interval)
-    one, other = (compute_features(panel, np.zeros(1, np.int64), s).inputs for s in pair)
-    assert one[:, :columns].tobytes() == other[:, :columns].tobytes()
 
 
 def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
@@ -302,7 +286,7 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
         *(draw_sessions(seed, sessions, per_session) for seed in range(4)), interval=interval
     )
     shares = {}
-    for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY, TRADED_BY_TIME):
+    for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY):
         features = compute_features(panel, panel.offsets[:-1], feature_set)
         fitted = kind.fit(
             SeriesRows.of_one(features.inputs), seed=7, parameters=kind.get_defaults()
@@ -311,9 +295,8 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
         is_alarm = scores < np.quantile(scores, 0.01)
         is_open = panel.clocks[features.rows] == 100
         shares[feature_set.label] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
-    assert shares["two_yardsticks/1"] > 10
-    assert shares["time_of_day/1"] < 2.5
-    assert shares["time_of_day/2"] < 2
+    assert shares["two_yardsticks/3"] > 10
+    assert shares["time_of_day/3"] < 2
 
 
 def test_the_plain_return_is_in_percent() -> None:
@@ -360,4 +343,4 @@ def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
         np.testing.assert_array_equal(document_all(part), documented[later])
         for name in ("inputs", "measures"):
             np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[later])
-        assert int(part.warm_up[0] + part.no_trade[0] + part.rows.size) == len(bars) - first
+        assert int(part.warm_up[0] + part.still[0] + part.rows.size) == len(bars) - first

@@ -74,18 +74,9 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     times_volume = np.where(
         usual_volume > 0, shares / np.where(usual_volume > 0, usual_volume, 1.0), 1.0
     )
-    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1) & (
-        (volume == volume.shift(1)) | (volume == 0)
-    )
-    moved = np.maximum((true_range / before).where(~same, 0.0), 1e-4)
 
     def depart(yardstick: np.ndarray) -> np.ndarray:
-        parts = (
-            true_range / before / yardstick,
-            2 * wick / yardstick,
-            0.8 * times_volume,
-            0.5 * yardstick / moved,
-        )
+        parts = (true_range / before / yardstick, 2 * wick / yardstick, 0.8 * times_volume)
         return np.sqrt(np.maximum.reduce(parts))
 
     return pd.DataFrame(
@@ -102,12 +93,8 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def compute_twin_clock_inputs(
-    bars: pd.DataFrame, window_bars: int, *, with_jump: bool = True
-) -> pd.DataFrame:
-    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid;
-    without the jump, of its second version.
-    """
+def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFrame:
+    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid."""
     before = bars["close"].shift(1)
     high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
     true_range, gap = (high - low) / before, (bars["open"] - before).abs() / before
@@ -115,8 +102,6 @@ def compute_twin_clock_inputs(
         bars["high"] - bars[["open", "close"]].max(axis=1),
         bars[["open", "close"]].min(axis=1) - bars["low"],
     )
-    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1)
-    still = same & ((bars["volume"] == bars["volume"].shift(1)) | (bars["volume"] == 0))
     returned = (bars["close"] / before - 1).abs()
     usual = np.full((len(bars), 5), np.nan)
     parts = (true_range, gap, returned, bars["volume"])
@@ -136,34 +121,26 @@ def compute_twin_clock_inputs(
             unrest[t] = min(max(ratio, 1 / 127), 127)
     slow = np.maximum(usual[:, 0], 1e-4)
     fast = np.maximum(slow * unrest, 1e-4)
-    jump = gap / np.maximum(usual[:, 1], slow / 2)
     change = np.maximum(usual[:, 2], slow / 2)
     loud = np.where(
         usual[:, 3] > 0, bars["volume"] / np.where(usual[:, 3] > 0, usual[:, 3], 1.0), 1.0
     )
-    moved = np.maximum(true_range.where(~still, 0.0), 1e-4)
 
     def depart(yardstick: np.ndarray) -> np.ndarray:
-        parts = (
-            true_range / yardstick,
-            2 * wick / before / yardstick,
-            jump if with_jump else 0 * jump,
-            0.8 * loud,
-            0.5 * yardstick / moved,
-        )
+        parts = (true_range / yardstick, 2 * wick / before / yardstick, 0.8 * loud)
         return np.sqrt(np.maximum.reduce(parts))
 
     columns = {
         "clock_return_fast": np.sqrt(returned / (change * unrest)),
         "clock_return_slow": np.sqrt(returned / change),
-        "clock_departure_fast": depart(fast),
-        "clock_departure_slow": depart(slow),
+        "clock_span_fast": depart(fast),
+        "clock_span_slow": depart(slow),
     }
     return pd.DataFrame({name: np.where(known, column, 1.0) for name, column in columns.items()})
 
 
-def mark_twin_no_trade(bars: pd.DataFrame) -> np.ndarray:
-    """Return which bars nothing traded in, one after another."""
+def mark_twin_still(bars: pd.DataFrame) -> np.ndarray:
+    """Return which bars stand still, one after another."""
     marks = []
     for t, bar in enumerate(bars[[*PRICES, "volume"]].itertuples(index=False)):
         idle = bar.volume == 0 and len({bar.open, bar.high, bar.low, bar.close}) == 1
@@ -171,6 +148,7 @@ def mark_twin_no_trade(bars: pd.DataFrame) -> np.ndarray:
             before = bars.iloc[t - 1]
             same = all(getattr(bar, name) == before[name] for name in PRICES)
             idle = idle or (same and bar.volume in (0, before["volume"]))
+            idle = idle or bar.high == bar.low == before["close"]
         marks.append(idle)
     return np.array(marks)
 

@@ -106,18 +106,19 @@ def test_the_apple_of_september_2000_crashed_and_did_not_split() -> None:
     assert "split" not in {f.name for r, f in find(bars).items() if r == int(falls.idxmin())}
 
 
-@pytest.mark.parametrize("copied", [True, False])
-def test_a_feed_that_stands_still_is_one_finding(copied: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("how", "first"), [("copied", BAR), ("without volume", BAR + 1), ("price alone", BAR + 1)]
+)
+def test_a_feed_that_stands_still_is_one_finding(how: str, first: int) -> None:
     bars = draw()
-    if copied:
+    if how == "copied":
         bars.loc[BAR : BAR + 6] = bars.loc[BAR - 1].to_numpy()
     else:
         bars.loc[BAR : BAR + 6, PRICES] = bars.loc[BAR - 1, "close"]
+    if how == "without volume":
         bars.loc[BAR : BAR + 6, "volume"] = 0.0
     found = find(bars)
-    assert [(row, fault.name) for row, fault in found.items()] == [
-        (BAR if copied else BAR + 1, "stale")
-    ]
+    assert [(row, fault.name) for row, fault in found.items()] == [(first, "stale")]
 
 
 @pytest.mark.parametrize("flat", [1, 3])
@@ -130,10 +131,12 @@ def test_flat_bars_from_before_trading_began_are_one_finding(flat: int) -> None:
     assert fault.words == "a flat bar from before trading began"
 
 
-def test_a_ticker_that_seldom_trades_is_not_told_for_it() -> None:
+@pytest.mark.parametrize("lone_trades", [True, False])
+def test_a_ticker_that_seldom_trades_is_not_told_for_it(lone_trades: bool) -> None:  # noqa: FBT001
     bars = draw_bars(5, 600, flat=0.6, idle=0.0)
     still = bars["high"] == bars["low"]
-    bars.loc[still, "volume"] = 0.0
+    if not lone_trades:
+        bars.loc[still, "volume"] = 0.0
     assert still.mean() > 0.5
     assert "stale" not in {fault.name for fault in find(bars).values()}
 

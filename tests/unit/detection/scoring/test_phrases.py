@@ -16,7 +16,7 @@ USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
 CALM = dict(
     zip(
         MEASURES,
-        (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 1.0),
+        (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 1.0),
         strict=True,
     )
 )
@@ -64,22 +64,6 @@ def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() 
     assert told == ["volume 9.0 times its usual"]
     told = build_reasons(USUAL, CALM | {"market_fast": 2.0}, {"event_fast": 1.0}, close=100.0)
     assert told == ["range 0.9 times its usual"]
-
-
-def test_stillness_is_told_where_it_is_the_largest_part_and_the_market_is_second() -> None:
-    # 0.5 / 0.1 is 5, and 0.45 x 8 is 3.6.
-    still = CALM | {"range": 0.1, "wick": 0.02, "market_move": -0.031, "market_fast": 8.0}
-    told = build_reasons(USUAL, still, {"event_fast": 1.0}, close=100.0)
-    assert told == ["range only 0.10 of its usual"]
-    # Ten such are one of the steady yardstick, which the other is measured by.
-    told = build_reasons(USUAL, still | {"steady_unrest": 10.0}, {"event_steady": 1.0}, close=100.0)
-    assert told == ["the market fell 3.1 %, 8.0 times its usual lately"]
-
-
-def test_stillness_is_told_where_it_is_larger_than_a_gap_at_its_time_of_day() -> None:
-    quiet = CALM | {"clock_range": 0.1, "clock_wick": 0.02, "clock_gap": 3.0, "clock_volume": 0.1}
-    told = build_reasons(USUAL, quiet, {"clock_departure_slow": 1.0}, close=100.0)
-    assert told == ["range only 0.10 of its usual at this time of day"]
 
 
 @pytest.mark.parametrize(
@@ -145,14 +129,6 @@ def test_a_flash_wick_is_told_with_its_side() -> None:
     bars = draw_bars(4, 400)
     bars.loc[399, "low"] = bars.loc[399, ["open", "close"]].min() * 0.7
     assert explain(bars, 399)[0].startswith("lower wick ")
-
-
-def test_still_and_repeated_bars_are_told() -> None:
-    bars = draw_bars(4, 400)
-    bars.loc[399, ["open", "high", "low", "close"]] = bars.loc[398, "close"]
-    assert explain(bars, 399) == ["did not move at all", "close unchanged"]
-    bars.loc[399] = bars.loc[398]
-    assert explain(bars, 399)[0] == "repeats the bar before it"
 
 
 def test_small_shares_and_repetitions_are_left_out() -> None:

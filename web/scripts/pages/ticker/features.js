@@ -42,8 +42,7 @@ const COLUMNS = {
   event: "Range, wick, volume or the market's move",
   return_percent: "Return, in percent",
   clock_return: "Return for the time of day",
-  clock_span: "Range for the time of day",
-  clock_departure: "Range, wick or volume for the time of day",
+  clock_span: "Range, wick or volume for the time of day",
 };
 const YARDSTICKS = {
   fast: "by the last weeks' measure",
