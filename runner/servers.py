@@ -6,6 +6,7 @@ mongod runs as a replica set of one, so that transactions and change streams wor
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,6 +111,7 @@ def mongod_command(
         else []
     )
     return [
+        *(sys.executable, "-IS", str(Path(__file__).with_name("short_slices.py"))),
         str(binary),
         *(
             "--bind_ip",

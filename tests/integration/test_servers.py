@@ -1,7 +1,10 @@
 """The embedded servers and supervisor, without the service."""
 
 import os
+import platform
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +55,24 @@ def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
         session.start_transaction(),
     ):
         assert client.kept.things.find_one(session=session) == {"_id": 1}
+
+
+def knows_slices() -> bool:
+    """Whether this is a Linux on which a thread can ask for slices of its own, and shows them."""
+    release = platform.release().split(".")
+    is_new = sys.platform == "linux" and (int(release[0]), int(release[1])) >= (6, 12)
+    return is_new and Path("/proc/self/sched").exists()
+
+
+@pytest.mark.skipif(not knows_slices(), reason="this system knows no slices of a thread's own")
+def test_whoever_computes_gives_way_to_mongod_at_once(tmp_path: Path) -> None:
+    """Also to the threads that it starts later, as for this connection."""
+    with run_mongod(tmp_path, free_port()) as client:
+        process = client.admin.command("serverStatus")["pid"]
+        threads = [*Path(f"/proc/{process}/task").iterdir()]
+        told = [re.search(r"se\.slice +: +(\d+)", (each / "sched").read_text()) for each in threads]
+    assert len(told) > 10
+    assert {int(each[1]) for each in told if each} == {100_000}  # the least that Linux has
 
 
 @pytest.mark.parametrize(
