@@ -8,7 +8,7 @@ from itertools import chain
 from operator import attrgetter
 
 from apiflask import APIBlueprint
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from alerts.counterparts import find_counterparts
 from api.http.auth import has_scope
@@ -23,9 +23,10 @@ from market.bars.history import count_history_bars
 from market.bars.reading import Bar, number_sessions, read_series
 from market.intervals import parse_period, period_start
 from records.database import Db, Document
-from records.findings.anomalies import build_query, find_anomaly_parts
+from records.findings.anomalies import ask_latest_parts, build_query
 from records.market.documents import SeriesDocument
 from records.market.series import get_series
+from records.questions import ask
 from tasks.requests.runs import request_detection
 from tasks.requests.selection import Selection
 
@@ -48,15 +49,20 @@ def get_chart(query_data: ChartQuery) -> Response:
     state = get_state()
     database, ticker, interval = state.database, query_data.ticker, query_data.interval
     series = get_series(database, ticker, interval)
-    known = find_reason(database, ticker, interval, series)
+    start = period_start(parse_period(query_data.period), series["last_bar"])
+    query = build_query(tickers=[ticker], interval=interval, start=start)
+    markers = ask_latest_parts(database, query, MARKED, limit=MOST_MARKERS)
+    # Who has a chart mostly has this one, and needs no markers.
+    has_one = bool(request.if_none_match)
+    known = find_reason(database, ticker, interval, series, *(() if has_one else (markers,)))
     run_id = _catch_up(state, known)
     etag = _build_etag(query_data, series, known, run_id)
     unchanged = find_unchanged(etag)
     if unchanged is not None:
         return unchanged
-    start = period_start(parse_period(query_data.period), series["last_bar"])
+    if has_one:
+        ask(database, markers)
     bars, lines = _compute(database, series, start, query_data.indicators)
-    query = build_query(tickers=[ticker], interval=interval, start=start)
     chart = {
         "ticker": ticker,
         "interval": interval,
@@ -75,7 +81,7 @@ def get_chart(query_data: ChartQuery) -> Response:
         ],
         "cut_at": _find_cut(series, start, bars),
         "indicators": lines,
-        "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],
+        "markers": markers.answer[::-1],
         "watermark": known["watermark"],
         "run_id": run_id,
     }

@@ -175,6 +175,19 @@ def ask_anomaly(database: Db, anomaly_id: str) -> Question[AnomalyDocument | Non
     return Question(anomalies_in(database), [{"$match": {"_id": anomaly_id}}], get_first)
 
 
+def ask_latest_parts(
+    database: Db, query: Query, fields: Sequence[str], *, limit: int
+) -> Question[list[Mapping[str, Any]]]:
+    """Ask for `fields` of the latest anomalies that match `build_query(...)`, and their `_id`."""
+    stages: list[Query] = [
+        {"$match": query},
+        {"$sort": dict(ORDERS["-Datetime"].sort)},
+        {"$limit": limit},
+        {"$project": dict.fromkeys(fields, 1)},
+    ]
+    return Question(anomalies_in(database), stages, list)
+
+
 def check_found(anomaly: AnomalyDocument | None, anomaly_id: str) -> AnomalyDocument:
     """Return an anomaly that was asked for. Raises NotFound where there is none."""
     if anomaly is None:

@@ -330,6 +330,8 @@ def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[s
     assert [marker["_id"] for marker in chart["markers"]] == [anomaly["_id"] for anomaly in listed][
         ::-1
     ]
+    older = {"If-None-Match": '"another"'}
+    assert live.client.get("/py/chart?ticker=AAA&period=max", headers=older).json == chart
     assert live.client.get("/py/chart?ticker=AAA&indicators=magic").status_code == 422
     assert live.client.get("/py/chart?ticker=ZZZ").status_code == 404
 
