@@ -11,8 +11,8 @@ from market.bars.buckets import VALUES
 from market.bars.history import ANCHOR_BARS
 from market.bars.panel import BarPanel
 
-# Time, four prices and volume of eight bytes each.
-BAR_BYTES = 48
+# A bar as it is hashed.
+BAR = np.dtype([("times", "<i8"), *((name, "<f8") for name in VALUES)])
 
 
 class PanelFingerprints:
@@ -29,6 +29,7 @@ class PanelFingerprints:
         self._offsets: list[int] = panel.offsets.tolist()
         self._series: dict[int, memoryview] = {}
         self._blocks: dict[int, bytes] = {}
+        self._begun, self._first, self._hashed = hashlib.sha256(), -1, -1
 
     def compute(self, start: int, stop: int) -> str:
         """Return the fingerprint of the rows from `start` to before `stop`, all of one series."""
@@ -39,21 +40,34 @@ class PanelFingerprints:
         for row in range(start, last, ANCHOR_BARS):
             block = self._blocks.get(row)
             if block is None:
-                own = bars[(row - begin) * BAR_BYTES : (row - begin + ANCHOR_BARS) * BAR_BYTES]
-                block = self._blocks[row] = hashlib.sha256(own).digest()
+                block = self._blocks[row] = self._hash(bars, begin, row, row + ANCHOR_BARS)
             digests.append(block)
-        rest = bars[(last - begin) * BAR_BYTES : (stop - begin) * BAR_BYTES]
-        digests.append(hashlib.sha256(rest).digest())
+        digests.append(self._hash(bars, begin, last, stop))
         return f"sha256:{hashlib.sha256(b''.join(digests)).hexdigest()}"
+
+    def _hash(self, bars: memoryview, begin: int, first: int, stop: int) -> bytes:
+        """Return the SHA-256 of the rows from `first` to before `stop`, of the `bars` of a series
+        that begins at `begin`.
+
+        Most are asked for in order: of the same block, what was hashed for the last is gone on
+        from.
+        """
+        if first != self._first or stop < self._hashed:
+            self._begun, self._first, self._hashed = hashlib.sha256(), first, first
+        self._begun.update(
+            bars[(self._hashed - begin) * BAR.itemsize : (stop - begin) * BAR.itemsize]
+        )
+        self._hashed = stop
+        return self._begun.digest()
 
     def _lay_out(self, s: int) -> memoryview:
         """Return the bars of a series as they are hashed: of a scan, few are asked for."""
         if s not in self._series:
-            panel, rows = self._panel, self._panel.series(s)
-            columns = [getattr(panel, name)[rows].astype("<f8", copy=False) for name in VALUES]
-            times = panel.times[rows].astype("<i8", copy=False)
-            bars = np.column_stack((times, *(each.view("<i8") for each in columns)))
-            self._series[s] = bars.data.cast("B")
+            rows = self._panel.series(s)
+            bars = np.empty(rows.stop - rows.start, BAR)
+            for name in ("times", *VALUES):
+                bars[name] = getattr(self._panel, name)[rows]
+            self._series[s] = bars.view(np.uint8).data
         return self._series[s]
 
 

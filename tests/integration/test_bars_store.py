@@ -1,6 +1,10 @@
 """Loading panels: what is loaded, in how many queries, and that it is what was stored."""
 
+import hashlib
+import random
+import struct
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -179,6 +183,31 @@ def test_fingerprint_moves_with_any_value_of_its_rows_alone(
     assert first.compute(0, 450) == second.compute(0, 450)
     assert first.compute(451, 900) == second.compute(451, 900)
     assert first.compute(450, 451) != second.compute(450, 451)
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "random"])
+def test_fingerprint_is_of_blocks_of_bars_whatever_was_asked_before(
+    database: Db, frames: dict[str, pd.DataFrame], order: str
+) -> None:
+    panel = load_panel(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))
+    rows = (panel.times, panel.open, panel.high, panel.low, panel.close, panel.volume)
+    bars = [struct.pack("<q5d", *bar) for bar in zip(*rows, strict=True)]
+    asked = [
+        (first, stop)
+        for begin, end in pairwise(panel.offsets.tolist())
+        for first in (begin, begin + 128)
+        for stop in (*range(first + 1, end, 31), first + 128, end)
+    ]
+    asked.sort(key=lambda stretch: stretch[1], reverse=order == "descending")
+    if order == "random":
+        random.Random(1).shuffle(asked)
+    fingerprints = PanelFingerprints(panel)
+    for first, stop in asked:
+        # The last block is the one that is not full, so it may have no bar.
+        blocks = [bars[row : min(row + 128, stop)] for row in range(first, stop + 1, 128)]
+        digests = b"".join(hashlib.sha256(b"".join(block)).digest() for block in blocks)
+        expected = hashlib.sha256(digests).hexdigest()
+        assert fingerprints.compute(first, stop) == f"sha256:{expected}", (first, stop)
 
 
 def test_more_bars_than_a_document_holds_are_refused_by_their_ticker(
