@@ -12,7 +12,7 @@ import yaml
 import celeryconfig
 from core.settings import Settings
 from runner.programs import worker_command
-from runner.servers import mongod_command
+from runner.servers import EVICTION, mongod_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ROOT = Path(__file__).parent.parent.parent
@@ -169,6 +169,7 @@ def test_mongodb_is_told_what_the_embedded_one_is() -> None:
     *_, embedded = mongod_command(Path("mongod"), Path("data"), 27017)
     assert embedded.startswith("transactionLifetimeLimitSeconds=")
     assert f"--setParameter {embedded}" in SERVICES["mongo"]["command"]
+    assert f"--wiredTigerEngineConfigString {EVICTION}" in SERVICES["mongo"]["command"]
 
 
 def test_flower_is_exposed_read_only_and_with_a_password() -> None:
