@@ -141,18 +141,17 @@ def compare_ways(
     say: Callable[[str], None],
 ) -> None:
     """Time both ways; the naive one does another tenth of the tickers each round."""
-    import gc  # noqa: PLC0415
     import time  # noqa: PLC0415
 
     from benchmarks import naive_analytics  # noqa: PLC0415
+    from tasks.process.memory import spare_collections  # noqa: PLC0415
     from tasks.process.worker import get_worker  # noqa: PLC0415
 
     database = get_worker().database
     compute_all(tickers[:10])
     naive_analytics.compute(database, tickers[0], benchmark)
     # As the workers do.
-    gc.collect()
-    gc.freeze()
+    spare_collections()
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, load {os.getloadavg()[0]:.1f}.")
         forget(database)

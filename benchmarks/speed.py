@@ -1,6 +1,5 @@
 """The measurements: all sides take turns, round after round."""
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from core.settings import Settings
 from runner.client import Api
 from tasks.engine.telling import ask_notifier
 from tasks.process.broker import build_celery
-from tasks.process.memory import keep_freed_memory
+from tasks.process.memory import keep_freed_memory, spare_collections
 from tasks.process.worker import get_worker
 
 Say = Callable[[str], None]
@@ -74,8 +73,7 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
     market.forget_results(database)
     sides.run_here(get_worker(), sides.ask("backfill", tickers[:10]))
     # as the workers do
-    gc.collect()
-    gc.freeze()
+    spare_collections()
     keep_freed_memory()
 
 

@@ -3,7 +3,6 @@
 Reads the environment once, here.
 """
 
-import gc
 import logging
 from typing import Any
 
@@ -24,7 +23,7 @@ from tasks.engine.kind import KINDS
 from tasks.process.broker import build_celery
 from tasks.process.consumer import Request
 from tasks.process.logs import describe_task, quiet_routine
-from tasks.process.memory import keep_freed_memory
+from tasks.process.memory import keep_freed_memory, spare_collections
 from tasks.process.traces import start_traces
 from tasks.process.transport import forbid_commands
 from tasks.process.worker import get_worker
@@ -59,10 +58,7 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
         # Celery would log it and go on, and each task would fail.
         log.exception("numeric_stack_missing")
         raise SystemExit(1) from error
-    # What is there now stays: collections need not look through it, and pool processes need not
-    # copy it.
-    gc.collect()
-    gc.freeze()
+    spare_collections()
 
 
 @worker_process_init.connect

@@ -25,16 +25,31 @@ TRIAL = """
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+# Collections while a batch's worth of documents is put together.
+FINDING = """
+    import gc, sys
+    from tasks.process.memory import spare_collections
+
+    if sys.argv[1] == "spare":
+        spare_collections()
+    before = gc.get_stats()[0]["collections"]
+    found = [[] for _ in range(40_000)]
+    print(gc.get_stats()[0]["collections"] - before)
+"""
+
+
+def run(program: str, how: str) -> int:
+    command = [sys.executable, "-c", textwrap.dedent(program), how]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_what_is_freed_is_not_taken_from_the_system_again() -> None:
-    program = textwrap.dedent(TRIAL.format(size=PIECE_BYTES))
-    kept, given_back = (
-        int(
-            subprocess.run(
-                [sys.executable, "-c", program, how], capture_output=True, text=True, check=True
-            ).stdout
-        )
-        for how in ("keep", "leave")
-    )
+    program = TRIAL.format(size=PIECE_BYTES)
+    kept, given_back = run(program, "keep"), run(program, "leave")
     assert kept < 1_000 < given_back
+
+
+def test_what_a_batch_finds_is_not_looked_through_as_it_comes() -> None:
+    assert run(FINDING, "spare") == 0
+    assert run(FINDING, "leave") > 10
