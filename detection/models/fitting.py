@@ -44,9 +44,10 @@ FEWEST_ROWS = 100
 PORTION_BARS = 200_000
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
-# What a version of all markets says of one: its own scores, of so many at least, beside so many of
-# all, which keep a few bars of it from setting its grades.
-FEWEST_OF_MARKET, BORROWED_ROWS = 2_000, 10_000
+# What a version of all markets says of one: its own scores, of so many at least, beside as many of
+# all, which keep a few bars of it from setting its grades. Of more, a market whose scores end
+# sooner than the others' would hardly ever reach its high grades.
+ROWS_OF_MARKET = 2_000
 # What to do about a member of an ensemble that could not be fitted.
 MISSING_HINTS = {
     "too_slow": "Write the weights out to have it vote.",
@@ -209,12 +210,12 @@ def grade_markets(
     """Return threshold and grades of each market with enough of the training scores (n,);
     `owners` (n,) says whose each is.
     """
-    ranks = (np.arange(BORROWED_ROWS) + 0.5) / BORROWED_ROWS
+    ranks = (np.arange(ROWS_OF_MARKET) + 0.5) / ROWS_OF_MARKET
     borrowed = np.quantile(scores, ranks)
     found = {}
     for number, code in enumerate(codes):
         own = scores[owners == number]
-        if FEWEST_OF_MARKET <= own.size < scores.size:
+        if ROWS_OF_MARKET <= own.size < scores.size:
             both = np.concatenate((own, borrowed))
             grades = GradeTable.from_scores(both)
             found[code] = find_threshold(policy.kind, policy.value, grades, both), grades
