@@ -64,13 +64,15 @@ ASKED = ThresholdPolicy("contamination", FLAGGED)
 # From here on every side has a figure for every bar.
 FIRST_BAR = 62
 FEWEST_TRAINED = 2_000
+# Of the real bars so many lie before: no side is asked for an earlier event.
+FIRST_YEAR = 2002
 # A year counts where so many bars of a market were scored in it.
 FEWEST_OF_YEAR = 500
 # The only splits among these bars; the demo's other shocks are real.
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
 # How many settings of features, rules and markets were tried until these were kept.
-CONFIGURATIONS = 84
+CONFIGURATIONS = 140
 OURS = EVENTS
 # By what they are called here: a detector, and what it sees.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
@@ -283,7 +285,7 @@ def measure_models(
     for year in sorted(set(np.concatenate(list(years.values())).tolist())):
         before = [_of_years(shown[n], years[n] < year) for n in subjects]
         rows = join_rows(before, len(feature_set.columns))
-        if len(rows.wanted) < FEWEST_TRAINED or year < 2000:
+        if len(rows.wanted) < FEWEST_TRAINED or year < FIRST_YEAR:
             continue
         detector, trained = _fit(rows, detector_name, seed)
         owners = np.repeat(np.arange(len(before)), [len(own.wanted) for own in before])
@@ -429,7 +431,7 @@ def measure_baseline(subject: Subject, z_bars: int | None) -> dict[str, float]:
     for s, bars in enumerate(subject.bars.values()):
         own = -compute_moves(bars["close"], z_bars)
         own[:FIRST_BAR] = np.nan
-        own[(bars["date"].dt.year < 2000).to_numpy()] = np.nan
+        own[(bars["date"].dt.year < FIRST_YEAR).to_numpy()] = np.nan
         scores[subject.panel.series(s)] = own
     limits = _limits(subject, scores)
     hit = np.array(
