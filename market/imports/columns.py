@@ -16,7 +16,7 @@ from core.errors import BadInput
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": (
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
-        "localcode", "ric",
+        "localcode", "ric", "secid", "tscode", "tckrsymb",
         "instrument", "security", "asset", "pair", "productid",
         "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
         "股票代码", "代码", "代號", "종목코드", "종목",
@@ -24,7 +24,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "datetime", "timestamp", "opentime", "windowstart", "unix", "unixtime",
         "unixtimestamp", "epoch", "date", "t", "beginsat", "dates", "starttime", "bartime",
-        "startofbar", "tsevent", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
+        "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
+        "datetimeutc", "timestamputc", "dtyyyymmdd", "traddt",
         "tradedate", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",
         "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
         "datahora", "дата",
@@ -34,33 +35,40 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "open": (
         "open", "o", "opening", "openprice", "openingprice", "pxopen", "opn", "eröffnung", "eröffn",
         "eröffnungskurs", "eroeffnung", "erster", "apertura", "aper", "abertura", "ouverture",
-        "ouv", "otwarcie", "открытие", "öppning", "始値", "开盘", "开盘价", "開盤", "開盤價",
+        "ouv", "otwarcie", "открытие", "откр", "öppning", "öppen", "opnpric", "始値",
+         "开盘", "开盘价", "開盤", "開盤價",
         "시가", "เปิด", "ราคาเปิด", "açılış", "acilis",
     ),
     "high": (
         "high", "h", "max", "highprice", "pxhigh", "hi", "dayhigh", "hoch", "höchst", "höchstkurs",
         "tageshoch", "hoog", "máximo", "máxima", "massimo", "plushaut", "haut", "najwyższy",
-        "максимум", "高値", "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
+        "максимум", "макс", "högst", "hghpric", "高値",
+         "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
         "yüksek",
     ),
     "low": (
         "low", "l", "min", "lowprice", "pxlow", "lo", "daylow", "tief", "tiefst", "tiefstkurs",
         "tagestief", "laag", "mínimo", "mínima", "minimo", "plusbas", "bas", "najniższy", "минимум",
+        "мин", "lägst", "lwpric",
         "安値", "最低", "最低价", "最低價", "低", "저가", "ต่ำสุด", "ราคาต่ำสุด", "düşük",
     ),
     "close": (
         "close", "c", "last", "closeprice", "closingprice", "closelast", "lastprice", "pxlast",
         "pxclose", "schluss", "schlusskurs", "schluß", "schlußkurs", "zuletzt", "letzter",
         "slotkoers", "slot", "cierre", "último", "ultimo", "chiusura", "fechamento", "clôture",
-        "dernier", "zamknięcie", "закрытие", "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
+        "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste", "clspric",
+        "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
         "ปิด", "ราคาปิด", "kapanış", "şimdi", "price",
+        # What Yahoo's page says when a mouse rests on the name is copied with it.
+        "closeclosepriceadjustedforsplits",
     ),
     "volume": (
         "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
-        "totaltradedquantity", "totaltradequantity",
+        "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "noofshares",
         # Before the German words for volume: beside pieces these are what they were sold for.
         "stücke", "stuecke", "stück", "stückzahl", "volumen", "umsatz", "wolumen",
-        "volumes", "объем", "出来高", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+        "volumes", "wol", "hac", "объем", "成交股數", "出来高",
+         "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
@@ -73,7 +81,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     # Not stored: what they say parts rows of one ticker and time into several series.
     "venue": (
         "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode",
-        "primaryexchange", "publisherid",
+        "primaryexchange", "publisherid", "boardid", "series", "sctysrs",
     ),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
@@ -85,6 +93,7 @@ DATES = (
     "dates",
     "tradedate",
     "tradingdate",
+    "dtyyyymmdd",
     "day",
     "datum",
     "fecha",
@@ -114,6 +123,10 @@ REQUIRED = ("time", "open", "high", "low", "close")
 # What other columns of bars may be called; together with the aliases they tell rows of names from
 # rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
+# How currencies are written, in a pattern.
+CURRENCIES = (
+    "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD|BRL|RUB|SEK|NOK|DKK|PLN"
+)
 LISTED = 20
 
 
@@ -268,8 +281,10 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     if "tickvol" in keys and positions.get("volume") != keys.index("tickvol"):
         name = names[keys.index("tickvol")]
         return [f"the number of ticks in {name} is not taken for the volume: say so if it is"]
-    # Such as that of the base and that of the quote: either could be meant.
-    others = [name.strip()[:40] for name, key in zip(names, keys, strict=True) if "volume" in key]
+    others = [p for p in range(len(names)) if keys[p] and p not in positions.values()]
+    others = [p for p in others if keys[p] not in OTHERS]
     if others and "volume" not in positions:
-        return [f"no column is taken for the volume, which is 0: say so if {others[0]} is"]
+        # Such as that of the base and that of the quote: either could be meant.
+        named = next((names[p].strip()[:40] for p in others if "volume" in keys[p]), "one of them")
+        return [f"no column is taken for the volume, which is 0: say so if {named} is"]
     return []

@@ -2,6 +2,7 @@
 before any row is looked at.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,13 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
-from market.imports.columns import build_key, build_missing, choose_columns, find_missing
+from market.imports.columns import (
+    build_key,
+    build_missing,
+    choose_columns,
+    find_field,
+    find_missing,
+)
 from market.imports.numbers import PRICES, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions
 from market.imports.readers.tables import Table
@@ -24,6 +31,10 @@ from market.intervals import read_interval
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
 LISTED_TOTALS = 3
+# Rows whose times cannot be read that are looked at for names.
+MOST_NAMED = 10_000
+# Names of a time that say its zone: Gmt time, time_utc, Date (UTC).
+UTC_NAMED = re.compile("^(utc|gmt)|(utc|gmt)$")
 HIDDEN = ("ticker", "time", "clock", "interval")
 
 
@@ -86,10 +97,13 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     _check_fixed_point(table, numbers.columns)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
+    if options.timezone is None and UTC_NAMED.search(build_key(table.names.get("time", ""))):
+        options = replace(options, timezone="UTC")
     times = read_times(_take_times(table), options)
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
         raise BadInput(f"no time can be read in the time column; the first is {first!r}")
+    _refuse_other_names(table, times.bad)
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
     aside = (
@@ -151,6 +165,23 @@ def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
             f"its prices are whole numbers such as {prices[0]:,.0f}, as Databento writes them in"
             " units of 0.000000001: ask for them as decimals (pretty_px=True)"
         )
+
+
+def _refuse_other_names(table: Table, bad: Bools) -> None:
+    """Raise BadInput where a row further down names the columns anew, and not as the first did:
+    files that were put one behind the other.
+    """
+    names = {name: table.columns[name] for name in PRICES}
+    rows = np.flatnonzero(bad)[:MOST_NAMED]
+    cells = {name: column.take(pa.array(rows)).to_pylist() for name, column in names.items()}
+    for place, row in enumerate(rows.tolist()):
+        found = {name: find_field(cells[name][place] or "") for name in PRICES}
+        if None not in found.values() and any(name != field for name, field in found.items()):
+            number = int(table.rows[row] if table.rows is not None else row) + 1
+            raise BadInput(
+                f"row {number:,} names the columns anew, in another order than at first: these are"
+                " several tables, one behind the other. Import each from a file of its own"
+            )
 
 
 def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:

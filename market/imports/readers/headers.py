@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from core.errors import BadInput
 from market.imports.columns import (
+    CURRENCIES,
     OTHERS,
     Chosen,
     build_key,
@@ -29,8 +30,11 @@ _NUMBER = re.compile(r"[+-]?[$€£¥]?[\d.,' ]*\d[\d.,' ]*(?:[eE][+-]?\d+)?[KMB
 _TIME = re.compile(
     r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}.*|\d{8}[ T-].*|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}.*"
 )
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
 _COPY = re.compile(r"\.\d+$")
+# What stands below names and is no ticker: units, and the line that Markdown draws.
+_UNIT = re.compile(rf"{CURRENCIES}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
 _PARTS = "|".join(
     (
         "adj[ _]?close",
@@ -176,10 +180,11 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
 
 
 def _advise(first: Row) -> str:
-    return (
-        f"it is {list_names(first)}. Say which column is which by its position: time=1, open=2,"
-        " high=3, low=4, close=5, volume=6"
-    )
+    fields: tuple[str, ...] = ("time", "open", "high", "low", "close", "volume")
+    if len(first) > 1 and _CLOCK.fullmatch(first[1]):
+        fields = ("time", "clock", *fields[1:])
+    named = ", ".join(f"{name}={position}" for position, name in enumerate(fields, start=1))
+    return f"it is {list_names(first)}. Say which column is which by its position: {named}"
 
 
 def _match_levels(rows: Sequence[Row], position: int) -> Header | None:
@@ -286,6 +291,8 @@ def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None
             else row[position] or last
         )
         if not last or _TIME.fullmatch(last) or find_field(last) in _WIDE_FIELDS:
+            return None
+        if _UNIT.fullmatch(last):
             return None
         tickers[position] = last
     # A row of data has numbers throughout; tickers of digits (0700) come with a label.

@@ -182,3 +182,74 @@ def test_sessions_of_other_tickers_are_no_rows() -> None:
     settled = settle(header + "2024-01-02,1.5,,1.5,,1.5,,1.5,\n2024-01-03,,2,,2,,2,,2\n")
     assert settled.written["ticker"].to_pylist() == ["A", "B"]
     assert settled.written["time"].to_pylist() == ["2024-01-02", "2024-01-03"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Дата,Откр.,Макс.,Мин.,Цена,Объём",
+        "Data,Otwarcie,Max.,Min.,Ostatnio,Wol.",
+        "Datum,Open,Hoog,Laag,Laatste,Vol.",
+        "Datum,Öppen,Högst,Lägst,Senaste,Vol.",
+        "Tarih,Açılış,Yüksek,Düşük,Şimdi,Hac.",  # noqa: RUF001 - Turkish
+        "日期,開盤價,最高價,最低價,收盤價,成交股數",
+        "TradDt,OpnPric,HghPric,LwPric,ClsPric,TtlTradgVol",
+        "TIMESTAMP,OPEN,HIGH,LOW,CLOSE,TOTTRDQTY",
+        "Date,Open Price,High Price,Low Price,Close Price,No.of Shares",
+        "Date,Open,High,Low,Close Close price adjusted for splits.,Volume",
+    ],
+)
+def test_names_of_more_vendors(head: str) -> None:
+    read = read_numbers(head + "\n2024-01-02,2,4,1,3,500\n")
+    assert {name: values[0] for name, values in read.items()} == {
+        "open": 2, "high": 4, "low": 1, "close": 3, "volume": 500,
+    }  # fmt: skip
+
+
+def test_a_row_of_units_names_no_tickers() -> None:
+    text = "Date,Open,High,Low,Close,Volume\n,USD,USD,USD,USD,shares\n2024-01-02,2,4,1,3,500\n"
+    settled = settle(text)
+    assert "ticker" not in settled.written
+    assert settled.times.bad.tolist() == [True, False]
+    assert settled.numbers["volume"][1] == 500
+    table = (
+        "| Date | Open | High | Low | Close |\n|---|---|---|---|---|\n| 2024-01-02 | 2|4|1|3 |\n"
+    )
+    assert settle(table).numbers["close"][1] == 3
+
+
+def test_columns_named_anew_further_down_in_another_order_refuse_the_file() -> None:
+    first = "Date,Open,High,Low,Close\n2024-01-02,2,4,1,3\n"
+    with pytest.raises(BadInput, match="row 2 names the columns anew, in another order"):
+        settle(first + "Date,Close,High,Low,Open\n2024-01-03,2,4,1,3\n")
+    assert settle(first + first).times.bad.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["Gmt time", "time_utc", "Date (UTC)", "utc_time"])
+def test_a_name_may_say_that_times_are_of_utc(name: str) -> None:
+    text = f"{name},open,high,low,close\n2024-01-02 14:30,2,4,1,3\n"
+    settled = settle(text)
+    assert settled.times.zoned.all()
+    assert "times without a zone are those of UTC" in settled.notes
+    assert settle(text, timezone="Europe/Athens").times.seconds[0] == (
+        settled.times.seconds[0] - 7_200
+    )
+
+
+def test_times_of_day_beside_dates_of_metastock() -> None:
+    head = "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>\n"
+    settled = settle(head + "AAPL,20240102,093000,2,4,1,3\n")
+    assert settled.times.seconds.tolist() == [1704187800]  # 09:30, on the exchange's wall
+
+
+def test_positions_are_advised_beside_a_column_of_the_time_of_day() -> None:
+    with pytest.raises(BadInput, match="time=1, clock=2, open=3, high=4, low=5, close=6, volume=7"):
+        settle("2024.01.02,00:00,1.10,1.20,1.00,1.15,500\n")
+
+
+def test_a_volume_that_no_column_gives_is_said() -> None:
+    text = "Date,Open,High,Low,Close,Lots,Adj Close\n2024-01-02,2,4,1,3,500,3\n"
+    assert "no column is taken for the volume, which is 0: say so if one of them is" in (
+        settle(text).notes
+    )
+    assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
