@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
+from market.imports.columns import CURRENCIES
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table
 
@@ -31,12 +32,18 @@ LONGEST_NUMBER = 40
 # Of a column that programs wrote, so many rows almost always settle what parts decimals.
 GLANCE_ROWS = 1_000
 
-_CODES = "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD"
-_CURRENCY = rf"(?i:[$€£¥￥₹฿₩₿円元원]|\b(?:{_CODES})\b)"
+_CURRENCY = (
+    r"(?i:\b(?:R|HK|NT|US|C|A|S)\$|[$€£¥￥₹฿₩₿₽₺₪円元원]|zł|\bRs\.?(?:\s|\b)"
+    rf"|\b(?:{CURRENCIES}|kr)\b)"
+)
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ '\x{2019}\x{00A0}\x{202F}\x{2009}]\d{3})+(?:[.,]\d+)?$"
-_POINT = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|\d+\.?\d*|\.\d+){_EXPONENT}$"
+# India parts a thousand by three digits, and lakhs and crores before it by two.
+_INDIAN = r"[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"
+_POINT = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|{_INDIAN}|\d+\.?\d*|\.\d+){_EXPONENT}$"
 _COMMA = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d*)?|\d+,?\d*|,\d+){_EXPONENT}$"
+# Prices of bonds in 32nds, with the eighths of one: 112'165 is 112 and 16.5 / 32.
+_THIRTY_SECONDS = r"^\d{2,3}'[0-3]\d[0257]$"
 _MAGNITUDES = {
     "k": "e3", "m": "e6", "b": "e9", "t": "e12",
     "tsd\\.?": "e3", "mln\\.?": "e6", "mio\\.?": "e6", "mrd\\.?": "e9", "mld\\.?": "e9",
@@ -88,6 +95,8 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
         if values is not None:
             numbers.columns[name] = values
         groups[name == "volume"].append(_prepare(name, column, is_plain=values is not None))
+    if options.thousands is None:
+        _refuse_fractions(table)
     decimals = _settle(groups, table, options)
     for group, decimal in zip(groups, decimals, strict=True):
         for column in group:
@@ -99,6 +108,23 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
     if "split" in table.columns:
         numbers.columns["split"] = _read_splits(table)
     return numbers
+
+
+def _refuse_fractions(table: Table) -> None:
+    """Raise BadInput where all prices with an apostrophe may be fractions of a bond's point."""
+    texts = [table.columns[name] for name in PRICES if _is_text(table.columns[name].type)]
+    marked = [cells for text in texts for cells in [pc.utf8_trim_whitespace(text)]]
+    marked = [cells.filter(pc.match_substring(cells, "'")) for cells in marked]
+    marked = [cells for cells in marked if len(cells)]
+    if marked and all(
+        pc.all(pc.match_substring_regex(cells, _THIRTY_SECONDS)).as_py() for cells in marked
+    ):
+        cell = marked[0][0].as_py()
+        raise BadInput(
+            f"prices such as {cell} can be read two ways: as {cell.replace(chr(39), '')} (say"
+            " thousands apostrophe), or as points and 32nds of one, as bonds are quoted: write"
+            " these as decimals"
+        )
 
 
 def _find_empty(column: pa.ChunkedArray) -> Bools:
@@ -123,6 +149,9 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
         column = pc.utf8_trim_whitespace(column)
         present = pc.invert(pc.is_in(column, NOTHING))
         column = pc.if_else(present, column, pa.scalar(None, column.type))
+    if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
+        # The shortest number that is the same in half the digits: 187.15, not 187.14999389648438.
+        column = column.cast(pa.float32()).cast(pa.string())
     try:
         plain = column.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

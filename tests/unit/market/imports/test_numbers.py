@@ -1,7 +1,10 @@
 """Numbers as people write them, settled for a column as a whole."""
 
+import io
 import math
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from core.errors import BadInput
@@ -142,3 +145,37 @@ def test_split_factors_of_vendors(name: str, written: str, factor: float) -> Non
 def test_option_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadInput):
         read_close("1;1;1;1;1", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("row", "close", "volume"),
+    [
+        ("1,21,600.00;1,22,700.00;1,20,500.00;1,21,611.50;54,17,211", 121611.5, 5417211),
+        ("2,610.00;2,620.00;2,600.00;2,611.50;1,54,17,211", 2611.5, 15417211),
+        ("Rs. 2,610.00;Rs. 2,620.00;Rs. 2,600.00;Rs. 2,611.50;5", 2611.5, 5),
+        ("R$ 37,48;R$ 37,98;R$ 37,35;R$ 37,78;24.027.100", 37.78, 24027100),
+        ("kr 101,50;kr 102,50;kr 100,50;kr 101,75;5", 101.75, 5),
+        ("101,50 zł;102,50 zł;100,50 zł;101,75 zł;5", 101.75, 5),
+        ("271.50 ₽;272.50 ₽;270.50 ₽;271.75 ₽;5", 271.75, 5),
+    ],
+)
+def test_numbers_and_currencies_of_more_countries(row: str, close: float, volume: float) -> None:
+    read = read_numbers(HEAD + f"2024-01-02;{row}\n")
+    assert (read["close"], read["volume"]) == ([close], [volume])
+
+
+def test_prices_of_bonds_in_32nds_are_asked_about() -> None:
+    row = "112'165;112'300;112'050;112'205;7"
+    with pytest.raises(BadInput, match=r"112'165 can be read two ways: as 112165 .* 32nds"):
+        read_close(row)
+    assert read_close(row, thousands="apostrophe") == [112205]
+    # Of eighths of a 32nd these are none.
+    assert read_close(row, "112'165;112'301;112'050;112'206;7") == [112205, 112206]
+
+
+def test_floats_of_half_the_digits_are_the_shortest_numbers_that_are_the_same() -> None:
+    prices = pa.array([187.15, 64.0625], pa.float32())
+    columns = dict.fromkeys(("open", "high", "low", "close"), prices)
+    sink = io.BytesIO()
+    pa.parquet.write_table(pa.table({"date": ["2024-01-02", "2024-01-03"], **columns}), sink)
+    assert read_numbers(sink.getvalue(), "x.parquet")["close"] == [187.15, 64.0625]
