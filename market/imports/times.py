@@ -35,6 +35,13 @@ COMPACT_DATES = (19_000_101, 22_001_231)
 # Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
+# Numbers of up to six digits are times of day, or counts, but no moments of January 1970.
+LEAST_SECONDS = 1_000_000
+# What Thailand's calendar calls the years 1900 to 2199, and Taiwan's those from 2011 on.
+BUDDHIST_YEARS, BUDDHIST_EPOCH = range(2443, 2743), 543
+LONGEST_TAIWANESE, TAIWANESE_EPOCH = 3, 1911
+# As many dates of either kind are no accident.
+FEWEST_TURNED = 3
 # What an abbreviation can only mean; CST, IST and BST are several zones.
 ABBREVIATIONS = {
     "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00",
@@ -68,29 +75,34 @@ MONTHS = {
     )
     for beginning in beginnings.split()
 }
+MONTHS_OF_YEAR = 12
+SUNDAY = 6
 SHOWN = 40
 LONGEST = 64
 
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
-_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+)?")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+|Z)?")
 _YEAR_FIRST = re.compile(
-    r"(\d{4})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
+    r"(\d{4}|1\d{2})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
 )
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(.*))?")
 _NAME = r"[^\W\d_]{3,10}"
 _SHORT_YEAR = re.compile(rf"\d{{1,2}}([-/.])(?:\d{{1,2}}|{_NAME})\1\d{{2}}(?:\D.*)?")
 _DAY_MONTH = re.compile(
-    rf"(?:{_NAME},?\s+)?(\d{{1,2}})[ ./-]+({_NAME})\.?[ ,./-]+(\d{{4}})(?:[ T,]+(.*))?"
+    rf"(?:{_NAME},?\s+)?(\d{{1,2}})[ ./-]*({_NAME})\.?[ ,./-]*(\d{{4}})(?:[ T,]+(.*))?"
 )
 _MONTH_DAY = re.compile(
-    rf"(?:{_NAME},\s+)?({_NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
+    rf"(?:{_NAME},?\s+)?({_NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
     r"(?:[ T,]+(.*))?"
 )
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*"
-    r"(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
+    r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
+    r"(?:\s*\([^)]*\))?"
 )
+_END_OF_DAY = r".*[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?"
+_BUDDHIST = frozenset(map(str, BUDDHIST_YEARS))
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
@@ -186,8 +198,21 @@ def label_times(times: ReadTimes, market: Market, interval: str) -> ReadTimes:
     elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
     days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
     if interval == "1w":
+        _refuse_sundays(days[~times.bad])
         days -= weekdays(days)
     return ReadTimes(days * DAY_SECONDS, zoned, times.bad)
+
+
+def _refuse_sundays(days: Int64) -> None:
+    """Raise BadInput where all weeks are dated by a Sunday, which ends one and, with some vendors,
+    stands for the one that begins the day after.
+    """
+    if len(days) and (weekdays(days) == SUNDAY).all():
+        first = days[:1].astype("datetime64[D]")[0]
+        raise BadInput(
+            f"weeks dated by Sundays, such as {first}, can be read two ways: as those that end with"
+            " it, or that begin the day after. Date them by their Mondays"
+        )
 
 
 def weekdays(days: Int64) -> Int64:
@@ -247,6 +272,7 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
         seconds[compact] = _seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
     days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
+    bad |= (values >= 0) & (values < LEAST_SECONDS) & ~days
     if days.any():
         if not days[~bad].all():
             bad |= days
@@ -277,6 +303,7 @@ def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
     if numeric.all():
         return read
     rest = np.flatnonzero(~numeric)
+    _refuse_ends(texts.iloc[rest])
     written, zones, dated = _normalize(texts.iloc[rest], options, read.notes)
     parsed = pd.to_datetime(written, format="ISO8601", errors="coerce", utc=True)
     read.seconds[rest] = _seconds(parsed)
@@ -319,12 +346,15 @@ def _normalize(
     """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
+    iso = iso & ~texts.str[:4].isin(_BUDDHIST).to_numpy(bool)
     if iso.all():
         return texts, {}, dated
     written: list[str | None] = [*texts]
     zones: dict[int, str] = {}
     others = np.flatnonzero(~iso).tolist()
-    day_first = _settle_order([str(written[row]) for row in others], options, notes)
+    parted = [str(written[row]) for row in others]
+    _refuse_turned([str(text) for text in texts[iso]], parted)
+    day_first = _settle_order(parted, options, notes)
     for row in others:
         date_text, clock = _part(str(written[row]), day_first=day_first)
         time, zone = _read_clock(clock) if clock else ("", "")
@@ -336,6 +366,35 @@ def _normalize(
             zones[row], zone = zone, ""
         written[row] = date_text + time + zone
     return pd.Series(written, dtype=object).astype("str"), zones, dated
+
+
+def _refuse_ends(texts: "pd.Series[str]") -> None:
+    """Raise BadInput where a bar is labelled 24:00, which none begins at."""
+    ends = texts[texts.str.fullmatch(_END_OF_DAY)]
+    if len(ends):
+        raise BadInput(
+            f"times such as {ends.iloc[0][:SHOWN]} are labels of a bar's end, and bars are labelled"
+            " by their start: move all of them an interval back"
+        )
+
+
+def _refuse_turned(iso: list[str], others: list[str]) -> None:
+    """Raise BadInput where a spreadsheet of another country took for dates what it could, day for
+    month, and left the rest as texts: 02/01/2024 became February, 13/01/2024 stayed what it was.
+    """
+    parted = [match for text in others if (match := _PARTED.fullmatch(text))]
+    is_turned = (
+        min(len(iso), len(parted)) >= FEWEST_TURNED
+        and all(int(text[8:10]) <= MONTHS_OF_YEAR for text in iso)
+        and any(all(int(match[group]) > MONTHS_OF_YEAR for match in parted) for group in (1, 3))
+    )
+    if is_turned:
+        raise BadInput(
+            f"a spreadsheet seems to have swapped day and month in some of its dates: all that are"
+            f" written like {iso[0][:10]} are of a day up to the 12th, all like"
+            f" {parted[0][0][:SHOWN]} of a later one. Import the file as it was before a"
+            " spreadsheet opened it"
+        )
 
 
 def _settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -> bool:
@@ -379,7 +438,7 @@ def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
         day, month = (match[1], match[3]) if day_first else (match[3], match[1])
         return _write_date(match[4], month, day), (match[5] or "").strip()
     if match := _COMPACT.fullmatch(text):
-        clock = ((match[4] or "") + (match[5] or "")).strip()
+        clock = f"{match[4] or ''} {match[5] or ''}".strip()
         # Interactive Brokers writes UTC with a dash and the exchange's time with a blank.
         zone = " UTC" if match[4] and text[8] == "-" and not match[5] else ""
         return _write_date(match[1], match[2], match[3]), clock + zone
@@ -405,7 +464,13 @@ def _find_month(name: str) -> str:
 
 
 def _write_date(year: str, month: str, day: str) -> str:
-    return f"{year}-{int(month):02}-{int(day):02}"
+    """Return a date as ISO 8601; the years of Thailand and Taiwan count from elsewhere."""
+    number = int(year)
+    if number in BUDDHIST_YEARS:
+        number -= BUDDHIST_EPOCH
+    elif len(year) == LONGEST_TAIWANESE:
+        number += TAIWANESE_EPOCH
+    return f"{number}-{int(month):02}-{int(day):02}"
 
 
 def _read_clock(text: str) -> tuple[str | None, str]:

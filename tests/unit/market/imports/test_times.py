@@ -219,3 +219,47 @@ def test_excels_number_of_a_day_is_said() -> None:
 def test_zone_that_is_not_known_is_refused() -> None:
     with pytest.raises(BadInput, match="no time zone that is known"):
         build_options(timezone="Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Mon Sep 17 2001",
+        "Mon 17 Sep 2001",
+        "17SEP2001",
+        "20010917T000000Z",
+        "17/09/2544",
+        "2544-09-17",
+        "Mon Sep 17 2001 09:30:00 GMT-0400 (Eastern Daylight Time)",
+        "17.09.2001 16:00:00.000 GMT+0200",
+    ],
+)
+def test_dates_of_more_programs_and_of_thailand(written: str) -> None:
+    assert label([written]) == [datetime(2001, 9, 17, tzinfo=UTC)]
+
+
+def test_years_of_taiwan_count_from_1911() -> None:
+    assert label(["113/01/02"], market="TW") == [datetime(2024, 1, 2, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("written", ["2024-01-02 24:00", "2024-01-02T24:00:00Z", "20240102 240000"])
+def test_a_bar_labelled_24_00_says_that_labels_are_ends(written: str) -> None:
+    with pytest.raises(BadInput, match=r"labels of a bar's end"):
+        label(["2024-01-02 23:00", written], market="CRYPTO", interval="1h")
+
+
+@pytest.mark.parametrize("late", ["{:02}/01/2024", "01/{:02}/2024"])
+def test_dates_that_a_spreadsheet_swapped_are_refused(late: str) -> None:
+    turned = [f"2024-{day:02}-01 00:00:00" for day in (2, 3, 4, 5)]
+    with pytest.raises(BadInput, match="swapped day and month"):
+        label(turned + [late.format(day) for day in (16, 17, 18)])
+    assert None not in label([*turned, "2024-01-13", *(f"{day}/01/2024" for day in (16, 17, 18))])
+
+
+def test_weeks_dated_by_sundays_are_refused() -> None:
+    with pytest.raises(BadInput, match="weeks dated by Sundays, such as 2024-01-07, can be read"):
+        label(["2024-01-07", "2024-01-14"], interval="1w")
+
+
+def test_times_of_day_alone_are_no_moments_of_january_1970() -> None:
+    assert label(["93000", "100000", "163000"], market="CRYPTO", interval="1m") == [None] * 3
