@@ -1,13 +1,13 @@
-"""Times that would fit an exchange's sessions if they were all moved by the same hours:
-another zone's, most likely.
+"""Times that would fit an exchange's sessions if they were all moved by the same: by hours, as
+another zone's are, by a day, or by an interval, as those of bars that are labelled by their end.
 """
 
 import numpy as np
 
-from core.arrays import Bools
+from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.imports.times import ReadTimes
-from market.intervals import is_intraday
+from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, find_closes
 
@@ -20,6 +20,11 @@ MOST_ROWS = 20_000
 # Refused are sources of which less than half lies in sessions, where a shift brings in nearly all.
 MOST_HELD = 0.5
 LEAST_FITTING = 0.95
+# Dates a day early leave out the Mondays. A few days, or sessions, may be an accident.
+MOST_OUTSIDE_DAYS = 0.1
+LEAST_DAYS = 10
+LEAST_ENDS, MOST_FIRSTS = 0.8, 0.05
+LEAST_ENDED_BARS = 8
 
 
 def check_shift(
@@ -35,7 +40,12 @@ def check_shift(
     and a constant shift would bring them in.
     """
     good = np.flatnonzero(~labels.bad)
-    if not is_intraday(interval) or len(good) < LEAST_ROWS or held[good].mean() >= MOST_HELD:
+    if not is_intraday(interval):
+        if interval == "1d":
+            _check_days(labels.seconds[good], held[good], market, known)
+        return
+    _check_ends(labels.seconds[good], interval, known)
+    if len(good) < LEAST_ROWS or held[good].mean() >= MOST_HELD:
         return
     sample = labels.seconds[good[:: max(1, len(good) // MOST_ROWS)]]
     shifts = [step * STEP_SECONDS for step in range(-MOST_HOURS * 2, MOST_HOURS * 2 + 1) if step]
@@ -66,4 +76,47 @@ def check_shift(
     raise BadInput(
         f"{outside:,} of {len(good):,} times lie outside the sessions of market {market.code}, and"
         f" all but a few would lie inside if they were {hours} {direction}: {advice}"
+    )
+
+
+def _check_days(seconds: Int64, held: Bools, market: Market, known: Sessions) -> None:
+    """Raise BadInput where daily bars lie on days without a session, and all but none would lie on
+    one a day later or earlier.
+    """
+    if len(seconds) < LEAST_DAYS or held.mean() >= 1 - MOST_OUTSIDE_DAYS:
+        return
+    for days, word in ((1, "later"), (-1, "earlier")):
+        moved = find_closes(seconds + days * DAY_SECONDS, market, "1d", known)[0]
+        if moved.mean() >= LEAST_FITTING and moved[~held].all():
+            first = np.datetime64(int(seconds[~held][0]), "s").astype("datetime64[D]")
+            raise BadInput(
+                f"{int((~held).sum()):,} of {len(held):,} dates are no sessions of market"
+                f" {market.code}, the first is {first}, and all but a few would be if they were a"
+                f" day {word}: are they of another time zone? Write the dates of the sessions"
+            )
+
+
+def _check_ends(seconds: Int64, interval: str, known: Sessions) -> None:
+    """Raise BadInput where sessions have a bar that begins when they end, and none that does when
+    they begin, but one an interval later.
+    """
+    times, length = np.unique(seconds), INTERVALS[interval]
+    if len(times) < LEAST_ENDED_BARS or not len(known.closes):
+        return
+    row = np.minimum(np.searchsorted(known.closes, times, side="left"), len(known.closes) - 1)
+    opens, closes = known.opens[row], known.closes[row]
+    near = (times >= opens - length) & (times <= closes)
+    sessions = len(np.unique(row[near]))
+    ends = near & (times == closes) & ~np.isin(times, known.opens)
+    firsts = near & (times > opens - length) & (times <= opens)
+    nexts = near & (times > opens) & (times <= opens + length)
+    if firsts.sum() > MOST_FIRSTS * sessions or not sessions:
+        return
+    if min(ends.sum(), nexts.sum()) < LEAST_ENDS * sessions:
+        return
+    at = np.datetime64(int(times[ends][0]), "s")
+    raise BadInput(
+        f"in {int(ends.sum()):,} of {sessions:,} sessions a bar is labelled with the close, the"
+        f" first at {at} UTC, and none with the open: they seem to be labelled by their end, and"
+        f" bars are labelled by their start: write their times {interval} earlier"
     )

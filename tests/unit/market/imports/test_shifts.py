@@ -1,0 +1,66 @@
+"""Times that lie beside the sessions by the same step."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from core.errors import BadInput
+from market.imports.rows import TickerRows, read_rows
+from market.markets import SHIPPED
+from tests.unit.market.imports.reading import settle
+
+# Sessions of New York: the 1st and the 15th of January 2024 were holidays.
+DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5, 8, 9, 10, 11, 12, 16, 17, 18)]
+
+
+def read(times: Sequence[object], interval: str) -> TickerRows:
+    text = "Date,Open,High,Low,Close\n" + "".join(f"{time},2,3,1,2\n" for time in times)
+    (rows,) = read_rows(
+        settle(text),
+        interval=interval,
+        ticker="SPY",
+        market=None,
+        markets=SHIPPED,
+        now=datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    return rows
+
+
+def list_bars(minutes: int, first: int, count: int, days: int = 3) -> list[datetime]:
+    opens = [datetime(day.year, day.month, day.day, 9, 30) for day in DAYS[:days]]  # noqa: DTZ001 - the exchange's clock
+    return [
+        start + timedelta(minutes=minutes * number)
+        for start in opens
+        for number in range(first, first + count)
+    ]
+
+
+@pytest.mark.parametrize(("interval", "minutes", "count"), [("1m", 1, 390), ("5m", 5, 78)])
+def test_bars_labelled_by_their_end_are_refused(interval: str, minutes: int, count: int) -> None:
+    with pytest.raises(BadInput, match=f"labelled by their end, .* write their times {interval}"):
+        read(list_bars(minutes, 1, count), interval)
+    assert len(read(list_bars(minutes, 0, count), interval).columns["times"]) == 3 * count
+
+
+def test_bars_of_an_auction_at_the_close_cost_themselves_alone() -> None:
+    rows = read(list_bars(5, 0, 79), "5m")
+    assert [rejection.reason for rejection in rows.rejected] == ["not_a_session"] * 3
+
+
+def test_bars_of_an_afternoon_with_the_close_are_not_taken_for_labelled_by_their_end() -> None:
+    assert len(read(list_bars(5, 40, 39), "5m").rejected) == 3
+
+
+@pytest.mark.parametrize(("days", "word"), [(-1, "later"), (1, "earlier")])
+def test_dates_that_are_all_a_day_off_are_refused(days: int, word: str) -> None:
+    with pytest.raises(BadInput, match=f"no sessions of market US, .* if they were a day {word}"):
+        read([day + timedelta(days=days) for day in DAYS], "1d")
+    assert len(read(DAYS, "1d").columns["times"]) == len(DAYS)
+
+
+def test_days_without_a_session_among_others_cost_themselves_alone() -> None:
+    every_day = [date(2024, 1, 2) + timedelta(days=number) for number in range(16)]
+    rows = read(every_day, "1d")
+    assert len(rows.columns["times"]) == 11
+    assert {rejection.reason for rejection in rows.rejected} == {"not_a_session"}
