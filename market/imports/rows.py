@@ -154,6 +154,11 @@ def _name_tickers(
     """
 
     def name(text: str) -> _Named:
+        if not text.strip():
+            raise BadInput(
+                "no ticker is written in these rows (of cells that a workbook joins, only the first"
+                " holds it): write it into each"
+            )
         text = unguard(text)
         known = markets.complete(text, market) if market else markets.spell(text)
         return _Named(known, market or markets.get_of(known))

@@ -3,7 +3,8 @@ and vendors' ways of wrapping them.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from market.imports.readers.headers import Header
 from market.imports.readers.layouts import KLINE
 from market.imports.readers.limits import HEAD_ROWS, MIB, MOST_CELL_BYTES, MOST_KEYS, MOST_ROWS
 from market.imports.readers.tables import Columns, Opened
+from market.intervals import read_interval
 
 MOST_JSON_BYTES = 256 * MIB
 MOST_DEPTH = 6
@@ -31,6 +33,13 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
 # in themselves.
 LEAST_FITTING = 0.9
+# What lists of candles are called that are nobody's name.
+WRAPPERS = {
+    "bars", "candles", "data", "results", "values", "historical", "prices", "items", "history",
+    "quotes", "daily", "weekly", "hourly", "minutely", "intraday",
+}  # fmt: skip
+SHOWN, SAID = 40, 200
+_TICKER = re.compile(r"[\w.^=:/-]{1,20}")
 Candle = Mapping[str, Any]
 
 
@@ -113,26 +122,72 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
         return side_by_side, ticker
     if by_time := _from_times(value):
         return by_time, ticker
-    if by_ticker := _from_tickers(value):
-        return by_ticker, None
-    found: BadInput | None = None
-    for inner in value.values():
+    if chart := _from_chart(value):
+        return chart, ticker
+    candles, own = _gather(value.items(), depth)
+    return candles, ticker or own
+
+
+def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle], str | None]:
+    """Return the candles below several names. Where there are some below more than one of them, a
+    ticker is said with each, or the names are tickers.
+
+    Raises BadInput.
+    """
+    found: dict[str, tuple[list[Candle], str | None]] = {}
+    first: tuple[list[Candle], str | None] | None = None
+    refused: BadInput | None = None
+    said, is_empty = "", False
+    for name, inner in named:
+        is_empty |= inner == []
         if isinstance(inner, (list, dict)) and inner:
             try:
                 candles, own = _find_candles(inner, depth + 1)
             except BadInput as error:
-                found = found or error
+                refused = refused or error
             else:
-                return candles, ticker or own
-    if any(isinstance(inner, list) and not inner for inner in value.values()):
-        raise BadInput("it holds no candle")
-    raise found or _no_candles()
+                first = first or (candles, own)
+                if _is_candle(candles[0]):
+                    found[name] = (candles, own)
+        elif isinstance(inner, str) and " " in inner and not said:
+            said = f"; it says {name[:SHOWN]}: {inner[:SAID]}"
+    if len(found) > 1:
+        return _join(found), None
+    if found:
+        return next(iter(found.values()))
+    if first is not None:
+        return first
+    if is_empty:
+        raise BadInput("it holds no candle" + said)
+    raise refused or _no_candles(said)
 
 
-def _no_candles() -> BadInput:
+def _join(found: Mapping[str, tuple[list[Candle], str | None]]) -> list[Candle]:
+    """Return the candles of several tickers as one list."""
+    lists = []
+    is_named = not _are_wrappers(found)
+    for name, (candles, own) in found.items():
+        if any(find_field(key) == "ticker" for key in candles[0]):
+            lists.append(candles)
+        elif own is None and not (is_named and _TICKER.fullmatch(name)):
+            raise BadInput(
+                f"it holds several lists of candles ({', '.join(found)[:SAID]}), and nothing says"
+                " which tickers they are of: write each as a file of its own"
+            )
+        else:
+            lists.append([{"ticker": own or name, **candle} for candle in candles])
+    return [candle for candles in lists for candle in candles]
+
+
+def _are_wrappers(names: Iterable[str]) -> bool:
+    """Whether what stands above lists are words or intervals, and no tickers."""
+    return any(build_key(name) in WRAPPERS for name in names) or all(map(read_interval, names))
+
+
+def _no_candles(said: str = "") -> BadInput:
     return BadInput(
         "expected a list of candles such as {time, open, high, low, close, volume}, or it under a"
-        " name such as `bars`"
+        f" name such as `bars`{said}"
     )
 
 
@@ -140,8 +195,10 @@ def _from_list(value: list[Any]) -> list[Candle]:
     if not value:
         raise BadInput("it holds no candle")
     if all(isinstance(candle, dict) for candle in value):
-        if len(value) == 1 and not _is_candle(value[0]):
-            return _find_candles(value[0], 1)[0]
+        if not any(map(_is_candle, value)) and any(map(_holds_lists, value)):
+            named = {f"number {place}": inner for place, inner in enumerate(value, start=1)}
+            candles, ticker = _gather(named.items(), 1)
+            return [{"ticker": ticker, **c} for c in candles] if ticker else candles
         return value
     if all(isinstance(candle, list) for candle in value):
         if value[0] and all(isinstance(cell, str) for cell in value[0]) and find_field(value[0][0]):
@@ -234,27 +291,30 @@ def _from_times(value: Mapping[str, Any]) -> list[Candle]:
     return []
 
 
+def _from_chart(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of Yahoo's {timestamp: [...], indicators: {quote: [{open: [...]}]}}."""
+    times, indicators = value.get("timestamp"), value.get("indicators")
+    quotes = indicators.get("quote") if isinstance(indicators, dict) else None
+    if not isinstance(times, list) or not isinstance(quotes, list) or len(quotes) != 1:
+        return []
+    return _from_columns({"timestamp": times, **quotes[0]}) if isinstance(quotes[0], dict) else []
+
+
+def _holds_lists(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(inner, (list, dict)) and inner for inner in value.values())
+
+
 def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
     """Return candles out of {"AAPL": [...], "MSFT": [...]}."""
     lists = {
         name: inner
         for name, inner in value.items()
-        if isinstance(inner, list) and inner and all(_is_candle(candle) for candle in inner)
+        if isinstance(inner, list) and all(_is_candle(candle) for candle in inner)
     }
-    known = {
-        "bars",
-        "candles",
-        "data",
-        "results",
-        "values",
-        "historical",
-        "prices",
-        "items",
-        "history",
-        "quotes",
-    }
-    if not lists or len(lists) < len(value) or any(build_key(name) in known for name in lists):
+    filled = {name: inner for name, inner in lists.items() if inner}
+    if not filled or len(lists) < len(value) or _are_wrappers(lists):
         return []
+    lists = filled
     if any(find_field(name) == "ticker" for name in next(iter(lists.values()))[0]):
         return []
     return [{"ticker": name, **candle} for name, inner in lists.items() for candle in inner]

@@ -247,3 +247,53 @@ def test_file_is_named_after_its_ticker(filename: str, ticker: str) -> None:
 def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
     with pytest.raises(BadInput, match="whose bars these are"):
         find_owner(filename)
+
+
+BAR = {"open": 2, "high": 4, "low": 1, "close": 3, "volume": 5}
+BARS = [{"date": "2024-01-02", **BAR}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"AAPL": {"2024-01-02": BAR}, "0700": {"2024-01-02": BAR}},
+        {ticker: {name: [x] for name, x in BARS[0].items()} for ticker in ("AAPL", "0700")},
+        {"bars": {"AAPL": BARS, "XYZ": [], "0700": BARS}, "next_page_token": None},
+        {t: {"meta": {"symbol": t}, "values": BARS, "status": "ok"} for t in ("AAPL", "0700")},
+        {"results": [{"ticker": "AAPL", "bars": BARS}, {"ticker": "0700", "bars": BARS}]},
+    ],
+)
+def test_documents_of_several_tickers_lose_none(document: Any) -> None:
+    settled = settle(json.dumps(document), "x.json")
+    assert settled.written["ticker"].to_pylist() == ["AAPL", "0700"]
+    assert settled.numbers["close"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("names", [("daily", "weekly"), ("1min", "5min"), ("first one", "other")])
+def test_several_lists_that_no_ticker_names_are_refused(names: tuple[str, str]) -> None:
+    with pytest.raises(BadInput, match="several lists of candles") as refused:
+        settle(json.dumps({name: {"list": BARS} for name in names}), "x.json")
+    assert ", ".join(names) in refused.value.message
+
+
+def test_what_is_beside_candles_is_not_taken_for_them() -> None:
+    document = {"dividends": [{"date": "2023-11-10", "amount": 0.24}], "rows": BARS}
+    assert settle(json.dumps(document), "x.json").numbers["close"].tolist() == [3]
+
+
+def test_chart_of_yahoo_is_read() -> None:
+    quote = {name: [value] for name, value in BAR.items()}
+    result = {
+        "meta": {"symbol": "AAPL", "currency": "USD"},
+        "timestamp": [1704205800],
+        "indicators": {"quote": [quote], "adjclose": [{"adjclose": [2.9]}]},
+    }
+    settled = settle(json.dumps({"chart": {"result": [result], "error": None}}), "x.json")
+    assert settled.written["ticker"].to_pylist() == ["AAPL"]
+    assert settled.numbers["close"].tolist() == [3]
+    assert settled.times.seconds.tolist() == [1704205800]
+
+
+def test_what_a_vendor_says_instead_of_candles_is_quoted() -> None:
+    with pytest.raises(BadInput, match="it says Information: our limit is 25 requests per day"):
+        settle(json.dumps({"Information": "our limit is 25 requests per day"}), "x.json")
