@@ -26,7 +26,18 @@ PATTERNS = (
         "TradingView",
         r"(?:[A-Z]+_(?:DLY|MINI)_|[A-Z]{3,8}_)(?P<ticker>[A-Za-z0-9.!-]+), \d*[SDWMH]?",
     ),
-    ("investing.com", r"(?P<ticker>[A-Za-z0-9.-]+) Historical Data"),
+    (
+        "investing.com",
+        (
+            r"(?P<ticker>[A-Za-z0-9.-]+?)(?:(?: -)? (?:Historical Data"
+            r"|Historische Daten|Données Historiques|Dados Históricos|Geçmiş Verileri"
+            r"|過去データ|과거 데이터)|历史数据)"
+        ),
+    ),
+    (
+        "investing.com",
+        r"(?:Dati storici|Datos históricos|Прошлые данные)(?: -)? (?P<ticker>[A-Za-z0-9.-]+)",
+    ),
     (
         "MetaTrader",
         r"(?P<ticker>[A-Za-z0-9.#-]+)_(?:M1|M5|M15|M30|H1|H4|Daily|Weekly)(?:_\d{12}_\d{12})?",
@@ -34,6 +45,14 @@ PATTERNS = (
 )
 # A copy that a browser numbered is the same file.
 _COPY = re.compile(r"\s*\(\d+\)$| - Copy$")
+# What programs call a file whatever it holds.
+_NO_TICKERS = {
+    "bars", "book", "book1", "candles", "chart", "daily", "data", "dataset", "download",
+    "downloads", "eod", "export", "file", "hist", "historical", "history", "hourly", "import",
+    "intraday", "klines", "market", "minute", "minutes", "ohlc", "ohlcv", "output", "price",
+    "prices", "quote", "quotes", "result", "results", "sheet", "sheet1", "stock", "stocks",
+    "table", "ticker", "tickers", "untitled", "weekly",
+}  # fmt: skip
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")
 
@@ -73,7 +92,7 @@ def find_owner(filename: str) -> Owner:
             f"the table has no ticker column, and the name {stem[:60]!r} is a ticker with a year or"
             f" something else: say whose bars these are (ticker {match['ticker'].upper()[:20]})"
         )
-    if _CLEAR.fullmatch(bare):
+    if _CLEAR.fullmatch(bare) and bare.lower() not in _NO_TICKERS:
         note = f"the file {stem[:60]!r} is taken for {bare.upper()}" if bare != stem else None
         return Owner(bare, note)
     raise BadInput(

@@ -26,6 +26,16 @@ OTHERS = {
     b"ARROW1": "an Arrow file: write it as Parquet",
     b"\x89HDF": "an HDF5 file: write it as Parquet",
 }
+# Of archives that are one document, by what begins the names in them; and how such files are named.
+OPEN_DOCUMENT = "an OpenDocument spreadsheet (.ods): save it as .xlsx"
+BINARY_EXCEL = "Excel's binary format (.xlsb): save it as .xlsx"
+DOCUMENTS = {"mimetype": OPEN_DOCUMENT, "xl/workbook.bin": BINARY_EXCEL}
+UNREAD = {
+    ".ods": OPEN_DOCUMENT,
+    ".xlsb": BINARY_EXCEL,
+    ".xls": "named as Excel's old format (.xls), and is none: many programs write text or a web"
+    " page under that name. Name it .csv where it is text, or save it as .xlsx",
+}
 
 
 def list_members(content: bytes, filename: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -50,15 +60,23 @@ def is_archive(content: bytes, filename: str) -> bool:
     if not content.startswith(ZIP):
         return filename.lower().endswith(".zip")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return not any(name.startswith("xl/") for name in archive.namelist())
+        names = archive.namelist()
+        return "mimetype" not in names and not any(name.startswith("xl/") for name in names)
 
 
 def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened:
     """Return the table of a file that is no archive. Raises BadInput."""
+    for magic, kind in OTHERS.items():
+        if content.startswith(magic):
+            raise BadInput(f"it is {kind}")
+    if content.startswith(ZIP):
+        _refuse_documents(content)
     suffix = _find_suffix(filename)
     if content.startswith(GZIP):
         content = gunzip(content, is_text=not suffix.startswith(".parquet"))
         suffix = suffix.removesuffix(".gz")
+        if content.startswith(GZIP):
+            raise BadInput("it is compressed twice by gzip: unpack it once")
     if not content.strip():
         raise BadInput("the file is empty")
     if content.startswith(PARQUET) or suffix == ".parquet":
@@ -73,9 +91,6 @@ def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened
         )
 
         return open_workbook(content, options)
-    for magic, kind in OTHERS.items():
-        if content.startswith(magic):
-            raise BadInput(f"it is {kind}")
     head = content[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head[:1] == b"<" and head[:20].lower().startswith(
         (b"<html", b"<!doctype", b"<table", b"<?xml")
@@ -94,8 +109,18 @@ def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened
     return open_delimited(content, options)
 
 
+def _refuse_documents(content: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+    for name, kind in DOCUMENTS.items():
+        if name in names:
+            raise BadInput(f"it is {kind}")
+
+
 def _find_suffix(filename: str) -> str:
     name = PurePosixPath(filename).name.lower()
+    if kind := UNREAD.get(PurePosixPath(name).suffix):
+        raise BadInput(f"it is {kind}")
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if suffix is None:
         raise BadInput(f"not a kind of file that is known: choose one of {', '.join(SUFFIXES)}")

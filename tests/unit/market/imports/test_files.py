@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def read_parts(content: bytes, filename: str) -> list[Part]:
         (b"[]", "x.json", "it holds no candle"),
         (b"a,b\n1,2,3,4\n1\n", "x.docx", "choose one of .csv, .csv.gz"),
         (b"<html><table>", "x.csv", "it is a web page"),
-        (b"\xd0\xcf\x11\xe0", "x.xlsx", "cannot be read as xlsx"),
+        (b"\xd0\xcf\x11\xe0", "x.xlsx", "Excel's old format (.xls): save it as .xlsx"),
         (b"PK\x03\x04", "x.zip", "cannot be read as zip"),
     ],
 )
@@ -297,3 +298,51 @@ def test_chart_of_yahoo_is_read() -> None:
 def test_what_a_vendor_says_instead_of_candles_is_quoted() -> None:
     with pytest.raises(BadInput, match="it says Information: our limit is 25 requests per day"):
         settle(json.dumps({"Information": "our limit is 25 requests per day"}), "x.json")
+
+
+def build_zip(*names: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "message"),
+    [
+        (build_zip("mimetype", "content.xml"), "x.ods", r"\.ods\): save it as \.xlsx"),
+        (build_zip("mimetype", "content.xml"), "x.xlsx", r"\.ods\): save it as \.xlsx"),
+        (build_zip("xl/workbook.bin"), "x.xlsb", r"\.xlsb\): save it as \.xlsx"),
+        (b"\xd0\xcf\x11\xe0", "x.xls", r"old format \(\.xls\): save it as \.xlsx"),
+        (CSV.encode(), "x.xls", "and is none.* Name it .csv where it is text"),
+        (gzip.compress(gzip.compress(CSV.encode())), "x.csv.gz", "compressed twice by gzip"),
+    ],
+)
+def test_other_spreadsheets_are_refused_with_what_to_do(
+    content: bytes, filename: str, message: str
+) -> None:
+    (part,) = read_parts(content, filename)
+    assert re.search(message, str(part.error))
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "AAPL Historische Daten.csv",
+        "AAPL - Données Historiques.csv",
+        "Datos históricos AAPL.csv",
+        "Dati storici - AAPL.csv",
+        "AAPL Dados Históricos.csv",
+        "AAPL 過去データ.csv",
+        "AAPL历史数据.csv",
+    ],
+)
+def test_file_is_named_after_its_ticker_in_other_languages(filename: str) -> None:
+    assert find_owner(filename).ticker == "AAPL"
+
+
+@pytest.mark.parametrize("name", ["data", "Prices", "export", "daily (1)", "history", "table"])
+def test_name_that_a_program_gives_whatever_is_inside_is_no_ticker(name: str) -> None:
+    with pytest.raises(BadInput, match="not clearly a ticker"):
+        find_owner(f"{name}.csv")
