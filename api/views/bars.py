@@ -35,7 +35,7 @@ from detection.explain import SeriesOutlook, explain_series
 from market.bars.deleting import delete_bars
 from market.bars.reading import read_series
 from market.imports.columns import build_missing, choose_columns, find_missing
-from market.imports.names import SUFFIXES
+from market.imports.names import find_suffix
 from market.imports.options import ReadingOptions
 from market.imports.readers.process import open_reader
 from market.markets import Markets
@@ -206,11 +206,7 @@ def _check_name(form: FileForm) -> str:
     Raises BadInput on one that is no file of bars.
     """
     name = PurePath(form.file.filename or "").name
-    if not name.lower().endswith(SUFFIXES):
-        raise BadInput(
-            f"{name[:100]!r} is no file of bars by its name; it ends in one of"
-            f" {', '.join(SUFFIXES)}"
-        )
+    find_suffix(name)
     if len(name) > MOST_FILENAME or not name.isprintable():
         raise BadInput(
             f"{name[:60]!r} is no file's name: it has at most {MOST_FILENAME} characters, all"

@@ -56,7 +56,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "close", "c", "last", "closeprice", "closingprice", "closelast", "lastprice", "pxlast",
         "pxclose", "schluss", "schlusskurs", "schluß", "schlußkurs", "zuletzt", "letzter",
         "slotkoers", "slot", "cierre", "último", "ultimo", "chiusura", "fechamento", "clôture",
-        "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste", "clspric",
+        "clot", "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste",
+        "clspric",
         "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
         "ปิด", "ราคาปิด", "kapanış", "şimdi", "price",
         # What Yahoo's page says when a mouse rests on the name is copied with it.
@@ -65,8 +66,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": (
         "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
         "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "noofshares",
+        "numberofshares",
         # Before the German words for volume: beside pieces these are what they were sold for.
-        "stücke", "stuecke", "stück", "stückzahl", "volumen", "umsatz", "wolumen",
+        "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
          "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
@@ -127,6 +129,9 @@ OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains
 CURRENCIES = (
     "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD|BRL|RUB|SEK|NOK|DKK|PLN"
 )
+_MONEY = re.compile("[$€£¥₹]")
+# What stands above an index that has no name, as pandas writes it.
+NO_NAMES = ("", "unnamed0")
 LISTED = 20
 
 
@@ -175,7 +180,9 @@ _RANK = {
 def find_field(name: object) -> str | None:
     """Return which field a column of this name is, or None."""
     key = build_key(name)
-    return FIELD_OF.get(key) or FIELD_OF.get(_plain(key))
+    field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key))
+    # "Volume ($)" and "Umsatz (€)" are of money, not of shares.
+    return None if field == "volume" and _MONEY.search(str(name)) else field
 
 
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
@@ -209,6 +216,10 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         positions[field] = found[0]
     if "time" not in (wanted or {}):
         _part_time(names, positions)
+    is_index = bool(names) and build_key(names[0]) in NO_NAMES and 0 not in positions.values()
+    if is_index and {"open", "close"} <= set(positions):
+        # Before bars it is their time.
+        positions.setdefault("time", 0)
     aside = [
         name
         for position, name in enumerate(names)

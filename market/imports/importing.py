@@ -25,6 +25,9 @@ from records.market.markets import set_ticker_markets
 from records.market.rejected import build_rejected
 from records.work.counters import IMPORTED, REJECTED, add_counts
 
+# What an error quotes of a row.
+SHOWN = 80
+
 OnSeries = Callable[[SeriesReport, int], None]
 
 
@@ -225,7 +228,12 @@ def _import_rows(
     if rows.read and report.rejected_rows == rows.read:
         reasons = Counter(rejection.reason for rejection in rows.rejected)
         counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-        report.error = f"none of its {rows.read:,} rows could be used: {counted}"
+        first = rows.rejected[0]
+        cells = " ".join(value for value in (first.time, *first.values.values()) if value)
+        report.error = (
+            f"none of its {rows.read:,} rows could be used: {counted}; row {first.row:,} is"
+            f" {cells[:SHOWN]!r}"
+        )
     return report
 
 

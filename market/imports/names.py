@@ -13,6 +13,12 @@ SUFFIXES = (
     ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz",
     ".xlsx", ".zip",
 )  # fmt: skip
+UNREAD = {
+    ".ods": "an OpenDocument spreadsheet (.ods): save it as .xlsx",
+    ".xls": "named as Excel's old format (.xls): save it as .xlsx. Some programs write plain text"
+    " under that name: name such a file .csv",
+    ".xlsb": "Excel's binary format (.xlsb): save it as .xlsx",
+}
 # Vendors' ways to name a file after a ticker, each with what is around it.
 PATTERNS = (
     (
@@ -63,6 +69,17 @@ class Owner:
 
     ticker: str
     note: str | None = None
+
+
+def find_suffix(filename: str) -> str:
+    """Return what says the kind of a file. Raises BadInput on one that is not read."""
+    name = PurePosixPath(filename).name.lower()
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+    if kind := UNREAD.get(PurePosixPath(name).suffix):
+        raise BadInput(f"it is {kind}")
+    if suffix is None:
+        raise BadInput(f"not a kind of file that is known: choose one of {', '.join(SUFFIXES)}")
+    return suffix
 
 
 def cut_suffix(filename: str) -> str:

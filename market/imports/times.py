@@ -97,7 +97,7 @@ _MONTH_DAY = re.compile(
     r"(?:[ T,]+(.*))?"
 )
 _CLOCK = re.compile(
-    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*"
+    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
@@ -355,6 +355,7 @@ def _normalize(
     parted = [str(written[row]) for row in others]
     _refuse_turned([str(text) for text in texts[iso]], parted)
     day_first = _settle_order(parted, options, notes)
+    has_other_years = False
     for row in others:
         date_text, clock = _part(str(written[row]), day_first=day_first)
         time, zone = _read_clock(clock) if clock else ("", "")
@@ -362,6 +363,12 @@ def _normalize(
             written[row] = None
             continue
         dated[row] = not clock
+        if date_text[:4] not in str(written[row]) and not has_other_years:
+            has_other_years = True
+            notes.append(
+                f"{str(written[row])[:SHOWN]} is read as {date_text}, by the years of another"
+                " calendar"
+            )
         if zone and zone[0] not in "+-":
             zones[row], zone = zone, ""
         written[row] = date_text + time + zone

@@ -296,7 +296,9 @@ def test_file_of_which_no_row_can_be_used_is_an_error(
     answer = flask_bars("import", path)
     assert answer.exit_code == 1
     told = json.loads(flask_bars("import", path, "--json").stdout)["series"][0]
-    assert told["error"] == "none of its 2 rows could be used: 2 not_a_session"
+    assert told["error"] == (
+        "none of its 2 rows could be used: 2 not_a_session; row 1 is '2024-01-06 1 1 1 1'"
+    )
     run = import_over_http(live, file=(io.BytesIO(text.encode()), "SATX.csv"))
     assert run["status"] == "failed", run
 

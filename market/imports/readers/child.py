@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import BadInput
+from market.imports.names import SUFFIXES
 from market.imports.options import ReadingOptions
 from market.imports.readers.containers import is_archive, list_members, open_table
 from market.imports.readers.limits import (
@@ -35,6 +36,8 @@ from market.imports.readers.preview import build_preview
 from market.imports.readers.tables import build_table
 from market.imports.settling import Settled, settle_table
 
+# A .zip within another is not opened.
+TABLES = tuple(suffix for suffix in SUFFIXES if suffix != ".zip")
 WRITTEN, NUMBER = "written.", "number."
 
 Answer = tuple[dict[str, Any], bytes]
@@ -76,7 +79,7 @@ def _read_member(name: str, read: Any, request: dict[str, Any], *, is_member: bo
     options = ReadingOptions(**request["options"])
     try:
         base = name.rsplit("/", 1)[-1]
-        if is_member and (base.startswith(".") or base.lower().endswith(".zip")):
+        if is_member and (base.startswith(".") or not base.lower().endswith(TABLES)):
             return {"name": name, "skipped": "no file of bars by its name"}, b""
         content = read()
         if request.get("preview"):

@@ -4,10 +4,9 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
 
 from core.errors import BadInput
-from market.imports.names import SUFFIXES
+from market.imports.names import UNREAD, find_suffix
 from market.imports.options import ReadingOptions
 from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES, MOST_MEMBERS
 from market.imports.readers.tables import Opened
@@ -26,16 +25,8 @@ OTHERS = {
     b"ARROW1": "an Arrow file: write it as Parquet",
     b"\x89HDF": "an HDF5 file: write it as Parquet",
 }
-# Of archives that are one document, by what begins the names in them; and how such files are named.
-OPEN_DOCUMENT = "an OpenDocument spreadsheet (.ods): save it as .xlsx"
-BINARY_EXCEL = "Excel's binary format (.xlsb): save it as .xlsx"
-DOCUMENTS = {"mimetype": OPEN_DOCUMENT, "xl/workbook.bin": BINARY_EXCEL}
-UNREAD = {
-    ".ods": OPEN_DOCUMENT,
-    ".xlsb": BINARY_EXCEL,
-    ".xls": "named as Excel's old format (.xls), and is none: many programs write text or a web"
-    " page under that name. Name it .csv where it is text, or save it as .xlsx",
-}
+# Of archives that are one document, by what is in them.
+DOCUMENTS = {"mimetype": UNREAD[".ods"], "xl/workbook.bin": UNREAD[".xlsb"]}
 
 
 def list_members(content: bytes, filename: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -71,7 +62,7 @@ def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened
             raise BadInput(f"it is {kind}")
     if content.startswith(ZIP):
         _refuse_documents(content)
-    suffix = _find_suffix(filename)
+    suffix = find_suffix(filename)
     if content.startswith(GZIP):
         content = gunzip(content, is_text=not suffix.startswith(".parquet"))
         suffix = suffix.removesuffix(".gz")
@@ -117,16 +108,6 @@ def _refuse_documents(content: bytes) -> None:
             raise BadInput(f"it is {kind}")
 
 
-def _find_suffix(filename: str) -> str:
-    name = PurePosixPath(filename).name.lower()
-    if kind := UNREAD.get(PurePosixPath(name).suffix):
-        raise BadInput(f"it is {kind}")
-    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
-    if suffix is None:
-        raise BadInput(f"not a kind of file that is known: choose one of {', '.join(SUFFIXES)}")
-    return suffix
-
-
 def gunzip(content: bytes, *, is_text: bool = True) -> bytes:
     """Unpack gzip, counting bytes and the length of lines as they come. Raises BadInput."""
     parts: list[bytes] = []
@@ -135,7 +116,11 @@ def gunzip(content: bytes, *, is_text: bool = True) -> bytes:
     while rest:
         unpacker = zlib.decompressobj(wbits=31)
         while rest and not unpacker.eof:
-            part = unpacker.decompress(rest, CHUNK_BYTES)
+            try:
+                part = unpacker.decompress(rest, CHUNK_BYTES)
+            except zlib.error as error:
+                where = "behind its end is something else" if parts else "it is damaged"
+                raise BadInput(f"it is no whole gzip file: {where} ({error})") from error
             rest = unpacker.unconsumed_tail or (b"" if not part else unpacker.unconsumed_tail)
             size += len(part)
             if size > MOST_BYTES:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -20,6 +21,9 @@ from market.imports.readers.texts import decode
 SEPARATORS = ",;\t|"
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
+
+# Texts as Excel keeps them from becoming numbers: ="0700".
+_GUARDED = re.compile(rb'(?m)(^|[,;\t|])="([^"\n]*)"(?=[,;\t|]|$)')
 
 csv.field_size_limit(MOST_CELL_BYTES)
 
@@ -46,12 +50,20 @@ def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
 
 
 def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
+    if b'="' in text:
+        text = _GUARDED.sub(rb'\1"\2"', text)
     start, told = _skip_preamble(text)
     head = text[start : start + HEAD_BYTES].decode(errors="replace")
     separator = told or _find_separator(head, options)
     rows = list(islice(_parse(head, separator), HEAD_ROWS))
     if not rows:
         raise BadInput("the file is empty")
+    words = rows[0][0].split()
+    if max(map(len, rows)) == 1 and sum(find_field(word) is not None for word in words) >= 4:
+        raise BadInput(
+            f"its fields are parted by blanks ({rows[0][0].strip()[:80]!r}): write them with commas"
+            " or tabs between"
+        )
     if max(map(len, rows)) > MOST_COLUMNS:
         raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
     is_quoted = b'"' in text

@@ -36,7 +36,8 @@ LEAST_FITTING = 0.9
 # What lists of candles are called that are nobody's name.
 WRAPPERS = {
     "bars", "candles", "data", "results", "values", "historical", "prices", "items", "history",
-    "quotes", "daily", "weekly", "hourly", "minutely", "intraday",
+    "quotes", "daily", "weekly", "hourly", "minutely", "intraday", "list", "rows", "records",
+    "ohlc", "ohlcv", "klines", "series", "timeseries", "result", "response", "chart", "content",
 }  # fmt: skip
 SHOWN, SAID = 40, 200
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
@@ -122,6 +123,8 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
         return side_by_side, ticker
     if by_time := _from_times(value):
         return by_time, ticker
+    if by_ticker := _from_tickers(value):
+        return by_ticker, None
     if chart := _from_chart(value):
         return chart, ticker
     candles, own = _gather(value.items(), depth)
@@ -153,8 +156,9 @@ def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle],
             said = f"; it says {name[:SHOWN]}: {inner[:SAID]}"
     if len(found) > 1:
         return _join(found), None
-    if found:
-        return next(iter(found.values()))
+    for name, (candles, own) in found.items():
+        is_name = name.isupper() and _TICKER.fullmatch(name) and not _are_wrappers([name])
+        return candles, own or (name if is_name else None)
     if first is not None:
         return first
     if is_empty:

@@ -180,10 +180,18 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
 
 
 def _advise(first: Row) -> str:
-    fields: tuple[str, ...] = ("time", "open", "high", "low", "close", "volume")
-    if len(first) > 1 and _CLOCK.fullmatch(first[1]):
-        fields = ("time", "clock", *fields[1:])
-    named = ", ".join(f"{name}={position}" for position, name in enumerate(fields, start=1))
+    numbers = iter(("open", "high", "low", "close", "volume"))
+    fields: list[str] = []
+    for cell in first:
+        if _CLOCK.fullmatch(cell):
+            fields.append("clock")
+        elif "time" not in fields and (_TIME.match(cell) or re.fullmatch(r"\d{8,19}", cell)):
+            fields.append("time")
+        elif _NUMBER.fullmatch(cell):
+            fields.append(next(numbers, ""))
+        else:
+            fields.append("ticker" if "ticker" not in fields else "")
+    named = ", ".join(f"{name}={place}" for place, name in enumerate(fields, start=1) if name)
     return f"it is {list_names(first)}. Say which column is which by its position: {named}"
 
 

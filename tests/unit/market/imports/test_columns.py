@@ -253,3 +253,26 @@ def test_a_volume_that_no_column_gives_is_said() -> None:
         settle(text).notes
     )
     assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_an_index_without_a_name_before_the_bars_is_their_time(name: str) -> None:
+    settled = settle(f"{name},Open,High,Low,Close\n2024-01-02,2,4,1,3\n")
+    assert settled.times.seconds.tolist() == [1704153600]
+    counted = settle(f"{name},Date,Open,High,Low,Close\n0,2024-01-02,2,4,1,3\n")
+    assert counted.times.seconds.tolist() == [1704153600]
+
+
+@pytest.mark.parametrize("name", ["Umsatz (€)", "Volume ($)", "Volume (₹)"])
+def test_money_that_changed_hands_is_no_volume(name: str) -> None:
+    text = f"Date,Open,High,Low,Close,{name}\n2024-01-02,2,4,1,3,500\n"
+    settled = settle(text)
+    assert "volume" not in settled.numbers
+    assert any("no column is taken for the volume, which is 0" in note for note in settled.notes)
+    pieces = settle(text.replace(",500", ",500,7").replace(f",{name}", f",{name},Umsatz (Stück)"))
+    assert pieces.numbers["volume"].tolist() == [7]
+
+
+def test_positions_are_advised_by_what_the_first_row_holds() -> None:
+    with pytest.raises(BadInput, match="ticker=1, time=2, open=3, high=4, low=5, close=6, volume"):
+        settle("BHP,20240102,50.385,50.9,50.17,50.385,5250000\n")

@@ -74,6 +74,12 @@ def test_sums_and_blank_lines_below_the_bars_of_tickers_are_left_aside() -> None
     assert table.notes[-1] == "left aside as no bars of a ticker, like sums: row 2, 3, 4"
 
 
+def test_texts_that_excel_is_kept_from_changing_are_what_they_hold() -> None:
+    text = "\n".join(",".join(f'="{cell}"' for cell in row.split(",")) for row in CSV.split())
+    assert read_numbers(text) == NUMBERS
+    assert settle(text.replace("NA", "0700")).written["ticker"].to_pylist() == ["0700"]
+
+
 def test_ticker_of_digits_keeps_its_zeros() -> None:
     assert settle(CSV.replace("NA,", "0700,")).written["ticker"].to_pylist() == ["0700"]
 
@@ -165,10 +171,12 @@ def test_archive_gives_its_files_each_by_itself() -> None:
         archive.writestr("d/AAPL.csv", CSV)
         archive.writestr("d/bad.csv", "a,b\n1,2\n")
         archive.writestr("__MACOSX/._AAPL.csv", "x")
+        archive.writestr("logo.png", "x")
     parts = {part.name: part for part in read_parts(packed.getvalue(), "us.zip")}
     assert parts["us.zip/d/AAPL.csv"].error is None
     assert "no usable column" in str(parts["us.zip/d/bad.csv"].error)
     assert parts["us.zip/__MACOSX/._AAPL.csv"].skipped == "no file of bars by its name"
+    assert parts["us.zip/logo.png"].skipped == "no file of bars by its name"
 
 
 def test_reader_goes_on_after_a_file_that_it_refused() -> None:
@@ -259,6 +267,7 @@ BARS = [{"date": "2024-01-02", **BAR}]
     [
         {"AAPL": {"2024-01-02": BAR}, "0700": {"2024-01-02": BAR}},
         {ticker: {name: [x] for name, x in BARS[0].items()} for ticker in ("AAPL", "0700")},
+        {"AAPL": BARS, "0700": BARS},
         {"bars": {"AAPL": BARS, "XYZ": [], "0700": BARS}, "next_page_token": None},
         {t: {"meta": {"symbol": t}, "values": BARS, "status": "ok"} for t in ("AAPL", "0700")},
         {"results": [{"ticker": "AAPL", "bars": BARS}, {"ticker": "0700", "bars": BARS}]},
@@ -268,6 +277,13 @@ def test_documents_of_several_tickers_lose_none(document: Any) -> None:
     settled = settle(json.dumps(document), "x.json")
     assert settled.written["ticker"].to_pylist() == ["AAPL", "0700"]
     assert settled.numbers["close"].tolist() == [3, 3]
+
+
+def test_a_document_of_one_ticker_by_name_says_whose_it_is() -> None:
+    settled = settle(json.dumps({"bars": {"AAPL": BARS}, "next_page_token": None}), "x.json")
+    assert settled.written["ticker"].to_pylist() == ["AAPL"]
+    nested = settle(json.dumps({"AAPL": {"2024-01-02": BAR}}), "x.json")
+    assert nested.ticker == "AAPL"
 
 
 @pytest.mark.parametrize("names", [("daily", "weekly"), ("1min", "5min"), ("first one", "other")])
@@ -315,7 +331,9 @@ def build_zip(*names: str) -> bytes:
         (build_zip("mimetype", "content.xml"), "x.xlsx", r"\.ods\): save it as \.xlsx"),
         (build_zip("xl/workbook.bin"), "x.xlsb", r"\.xlsb\): save it as \.xlsx"),
         (b"\xd0\xcf\x11\xe0", "x.xls", r"old format \(\.xls\): save it as \.xlsx"),
-        (CSV.encode(), "x.xls", "and is none.* Name it .csv where it is text"),
+        (CSV.encode(), "x.xls", "named as Excel's old format.* name such a file .csv"),
+        (gzip.compress(CSV.encode()) + b"junk", "x.csv.gz", "behind its end is something else"),
+        (CSV.replace(",", "  ").encode(), "x.txt", "parted by blanks .*: write them with commas"),
         (gzip.compress(gzip.compress(CSV.encode())), "x.csv.gz", "compressed twice by gzip"),
     ],
 )

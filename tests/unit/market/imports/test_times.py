@@ -232,10 +232,16 @@ def test_zone_that_is_not_known_is_refused() -> None:
         "2544-09-17",
         "Mon Sep 17 2001 09:30:00 GMT-0400 (Eastern Daylight Time)",
         "17.09.2001 16:00:00.000 GMT+0200",
+        "2001-09-17 09:30:00 America/New_York",
     ],
 )
 def test_dates_of_more_programs_and_of_thailand(written: str) -> None:
     assert label([written]) == [datetime(2001, 9, 17, tzinfo=UTC)]
+
+
+def test_years_of_another_calendar_are_said() -> None:
+    times = read_times(pd.Series(["2544-09-17", "2544-09-18"]))
+    assert times.notes == ["2544-09-17 is read as 2001-09-17, by the years of another calendar"]
 
 
 def test_years_of_taiwan_count_from_1911() -> None:
