@@ -96,7 +96,7 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
             numbers.columns[name] = values
         groups[name == "volume"].append(_prepare(name, column, is_plain=values is not None))
     if options.thousands is None:
-        _refuse_fractions(table)
+        _refuse_fractions([table.columns[name] for name in PRICES if name not in numbers.columns])
     decimals = _settle(groups, table, options)
     for group, decimal in zip(groups, decimals, strict=True):
         for column in group:
@@ -110,20 +110,17 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
     return numbers
 
 
-def _refuse_fractions(table: Table) -> None:
+def _refuse_fractions(columns: Sequence[pa.ChunkedArray]) -> None:
     """Raise BadInput where all prices with an apostrophe may be fractions of a bond's point."""
-    texts = [table.columns[name] for name in PRICES if _is_text(table.columns[name].type)]
-    marked = [cells for text in texts for cells in [pc.utf8_trim_whitespace(text)]]
-    marked = [cells.filter(pc.match_substring(cells, "'")) for cells in marked]
-    marked = [cells for cells in marked if len(cells)]
-    if marked and all(
-        pc.all(pc.match_substring_regex(cells, _THIRTY_SECONDS)).as_py() for cells in marked
-    ):
-        cell = marked[0][0].as_py()
+    texts = [pc.utf8_trim_whitespace(column) for column in columns]
+    marked = [cells.filter(pc.match_substring(cells, "'")) for cells in texts]
+    found = pa.chunked_array([chunk for cells in marked for chunk in cells.chunks], pa.string())
+    if len(found) and pc.all(pc.match_substring_regex(found, _THIRTY_SECONDS)).as_py():
+        cell = found[0].as_py()
+        whole = cell.replace("'", "")
         raise BadInput(
-            f"prices such as {cell} can be read two ways: as {cell.replace(chr(39), '')} (say"
-            " thousands apostrophe), or as points and 32nds of one, as bonds are quoted: write"
-            " these as decimals"
+            f"prices such as {cell} can be read two ways: as {whole} (say thousands apostrophe), or"
+            " as points and 32nds of one, as bonds are quoted: write these as decimals"
         )
 
 

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
@@ -101,8 +103,9 @@ _CLOCK = re.compile(
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
-_END_OF_DAY = r".*[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?"
+_END_OF_DAY = r"[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?$"
 _BUDDHIST = frozenset(map(str, BUDDHIST_YEARS))
+_FIRST_BUDDHIST = min(_BUDDHIST)
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
@@ -346,7 +349,8 @@ def _normalize(
     """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
-    iso = iso & ~texts.str[:4].isin(_BUDDHIST).to_numpy(bool)
+    if (iso & (texts >= _FIRST_BUDDHIST).to_numpy(bool)).any():
+        iso = iso & ~texts.str[:4].isin(_BUDDHIST).to_numpy(bool)
     if iso.all():
         return texts, {}, dated
     written: list[str | None] = [*texts]
@@ -377,11 +381,12 @@ def _normalize(
 
 def _refuse_ends(texts: "pd.Series[str]") -> None:
     """Raise BadInput where a bar is labelled 24:00, which none begins at."""
-    ends = texts[texts.str.fullmatch(_END_OF_DAY)]
+    written = pa.array(texts)
+    ends = written.filter(pc.match_substring_regex(written, _END_OF_DAY))
     if len(ends):
         raise BadInput(
-            f"times such as {ends.iloc[0][:SHOWN]} are labels of a bar's end, and bars are labelled"
-            " by their start: move all of them an interval back"
+            f"times such as {ends[0].as_py()[:SHOWN]} are labels of a bar's end, and bars are"
+            " labelled by their start: move all of them an interval back"
         )
 
 
