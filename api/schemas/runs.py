@@ -110,7 +110,8 @@ class RunSummary(Record):
     about: str | None = Field(
         None,
         description="what else it is about: the file of an import, the table of an export, the"
-        " single series of a fit, the model whose anomalies are verified",
+        " single series of a fit, the model whose anomalies are verified, the versions of an"
+        " evaluation",
         examples=["prices.csv"],
     )
     interval: str | None = None
@@ -155,6 +156,8 @@ class RunSummary(Record):
         """Take from what only its task reads what a run is about."""
         options = run.get("options", {}) if isinstance(run, Mapping) else {}
         about = next((options[name] for name in ABOUT if options.get(name)), None)
+        if run.get("task") == "evaluate" and options.get("versions"):
+            about = " and ".join(options["versions"])
         return {**run, "about": about} if about else run
 
 

@@ -65,13 +65,18 @@ def describe_subject(run: RunDocument) -> str:
     a market, or tickers; "" where by none of these.
 
     The tickers of a detection of a market are all that the market has. Those of a retry are what
-    another left undone, and of other runs the market is the one that its tickers are of.
+    another left undone, and of other runs the market is the one that its tickers are of. An
+    evaluation is of its versions.
     """
     tickers, market = run["tickers"], run["market"] and f"market {run['market']}"
     if run["watchlist"]:
         return run["watchlist"]
     if market and run["task"] in {"backfill", "incremental"} and not run["retry_of"]:
         return market
+    if run["task"] == "evaluate" and run["options"].get("versions"):
+        return " and ".join(run["options"]["versions"])
+    if market and run["task"] in {"analytics", "correlation"} and len(tickers) > NAMED_TICKERS:
+        return f"{len(tickers):,} tickers of {market}"
     named = ", ".join(tickers[:NAMED_TICKERS])
     more = len(tickers) - NAMED_TICKERS
     return (f"{named} and {more} more" if more > 0 else named) or market or ""

@@ -26,6 +26,10 @@ NOTHING: dict[str, Any] = {"market": None, "tickers": [], "watchlist": None, "re
         ("train", {"market": "US"}, "market US"),
         ("verify", {"market": "US", "tickers": ["FB"]}, "FB"),
         ("verify", {}, ""),
+        ("analytics", {"market": "US", "tickers": ALL}, "5 tickers of market US"),
+        ("analytics", {"market": "US", "tickers": ["FB"]}, "FB"),
+        ("correlation", {"market": "US", "tickers": ALL}, "5 tickers of market US"),
+        ("evaluate", {"market": "US", "options": {"versions": ["A-1", "B-2"]}}, "A-1 and B-2"),
     ],
 )
 def test_a_run_is_named_by_what_it_was_asked_for(

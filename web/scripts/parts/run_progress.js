@@ -62,8 +62,9 @@ export function buildStatus(run) {
 
 /**
  * By what was asked for: "Scan of tech", "Backfill of market US", "Backfill of AAPL, FB, GOOG and 4
- * more". The tickers of a detection of a market are all that the market has; those of a retry are
- * what another left undone, and of other runs the market is the one that its tickers are of.
+ * more", "Evaluation of US_model-0.1.0 and US_model-0.2.0". The tickers of a detection of a market
+ * are all that the market has; those of a retry are what another left undone, and of other runs the
+ * market is the one that its tickers are of: "Metrics of 7 tickers of market US".
  */
 export function describeRun(run) {
   const tickers = run.tickers ?? [];
@@ -71,7 +72,15 @@ export function describeRun(run) {
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
   const market = run.market && `market ${run.market}`;
   const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
-  const about = run.watchlist || (isOfMarket && market) || named || market || run.about;
+  const isOfMany = ["analytics", "correlation"].includes(run.task) && tickers.length > 3;
+  const about =
+    run.watchlist ||
+    (isOfMarket && market) ||
+    (isOfMany && market && `${plural(tickers.length, "ticker")} of ${market}`) ||
+    (run.task === "evaluate" && run.about) ||
+    named ||
+    market ||
+    run.about;
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 
