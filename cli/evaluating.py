@@ -249,6 +249,11 @@ def _print(evaluation: EvaluationDocument) -> None:
         "alarms": [f"{judged['alarms']:,}" for judged in judgements],
         "alarms a thousand bars": [_write(j["alarms_per_thousand"], 1) for j in judgements],
     }
+    rows["threshold"] = [
+        ", ".join(f"{market} {own:.4f}" for market, own in judged.get("thresholds", {}).items())
+        or f"{judged['threshold']:.4f}"
+        for judged in judgements
+    ]
     drifts = [judged["drift"] for judged in judgements]
     rows["stability index"] = [_write(drift["stability_index"], 3) for drift in drifts]
     rows["inputs that moved"] = [

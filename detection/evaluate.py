@@ -61,7 +61,7 @@ class Scores:
         moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
         inputs: the stability index of each column of the inputs; empty where it is not known.
         seconds: what scoring took.
-        market: the one that all bars are of; None where there are more.
+        thresholds: by market, of those that the bars are of.
         planted, planted_found: how many known faults were planted, and how many of them found.
     """
 
@@ -76,7 +76,12 @@ class Scores:
     seconds: float = 0.0
     planted: int = 0
     planted_found: int = 0
-    market: str | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def market(self) -> str | None:
+        """Return the market that all bars are of; None where there are more."""
+        return next(iter(self.thresholds)) if len(self.thresholds) == 1 else None
 
     @property
     def alarms(self) -> Bools:
@@ -162,7 +167,7 @@ def score_stretch(
         seconds,
         planted=int(planted[0]),
         planted_found=int(planted[1]),
-        market=next(iter(markets)) if len(markets) == 1 else None,
+        thresholds={code: model.of_market(code).threshold for code in sorted(markets)},
     )
 
 
@@ -186,6 +191,7 @@ def judge(
         "threshold": (
             found.threshold if isinstance(found.threshold, float) else record["threshold"]
         ),
+        "thresholds": dict(found.thresholds),
         "bars": bars,
         "tickers": len(np.unique(found.series)),
         "alarms": alarms,

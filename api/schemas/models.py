@@ -306,7 +306,15 @@ class Judgement(BaseModel):
     """What a version flags of a stretch."""
 
     version: str = Field(examples=[VERSION])
-    threshold: float
+    threshold: float = Field(
+        description="the version's, or that of the only market of the stretch; see `thresholds`"
+    )
+    thresholds: dict[str, float] = Field(
+        default_factory=dict,
+        description="that of each market of the stretch: bars of it with a lower score are alarms;"
+        " empty: of an evaluation before it was kept",
+        examples=[{"US": -0.58}],
+    )
     bars: int = Field(description="bars that it scored: ticker-days, for daily bars")
     tickers: int
     alarms: int

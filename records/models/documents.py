@@ -317,6 +317,8 @@ class VersionJudgement(TypedDict):
     """What a version flags of a stretch; bars are those that it scored.
 
     Attributes:
+        threshold: the version's, or that of the only market of the stretch.
+        thresholds: by market, of those of the stretch; lacks before it was kept.
         large_moves, large_moves_flagged: bars that moved at least three of their ticker's usual
             ranges, which no version should miss.
         faults_planted, faults_found: known faults in copies of the bars, and how many of them are
@@ -326,6 +328,7 @@ class VersionJudgement(TypedDict):
 
     version: str
     threshold: float
+    thresholds: NotRequired[dict[str, float]]
     bars: int
     tickers: int
     alarms: int

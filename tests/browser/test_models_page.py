@@ -1,5 +1,6 @@
 """Models: what is in use, trained by click, promoted and rolled back."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,6 +162,13 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     # Its address is that of what was found: it can be come back to, and sent to somebody.
     page.reload()
     expect(card).to_contain_text("in common")
+    # Bars of several markets pass a threshold each.
+    thresholds = {"judgements.0.thresholds": {"JP": -0.61, "US": -0.5812}}
+    evaluation = re.search(r"evaluation=([\w-]+)", page.url)
+    assert evaluation is not None
+    demo.database.evaluations.update_one({"_id": evaluation[1]}, {"$set": thresholds})
+    page.reload()
+    expect(card).to_contain_text("JP \u22120.6100, US \u22120.5812")
 
 
 def test_drift_and_challengers_are_shown_with_their_gates(

@@ -148,13 +148,16 @@ def test_a_market_is_judged_by_what_a_model_of_all_markets_says_of_it() -> None:
     found = make_scores({"AAA": np.linspace(-0.9, -0.5, 400).tolist()}, -0.85)
     of_all = judge(record, found, [], DAY)["drift"]
     assert "scores_moved" in of_all["reasons"]
-    of_own = judge(record, replace(found, market="CRYPTO"), [], DAY)["drift"]
+    of_own = judge(record, replace(found, thresholds={"CRYPTO": -0.85}), [], DAY)["drift"]
     assert of_own["stability_index"] == pytest.approx(0.0, abs=0.05)
     assert "scores_moved" not in of_own["reasons"]
 
 
 def test_bars_of_several_markets_are_alarms_by_the_threshold_of_each() -> None:
     found = make_scores({"AAA": [-0.6, -0.2], "BTC-USD": [-0.6, -0.95]})
-    found = replace(found, threshold=np.array([-0.5, -0.5, -0.9, -0.9]))
+    own = {"CRYPTO": -0.9, "US": -0.5}
+    found = replace(found, threshold=np.array([-0.5, -0.5, -0.9, -0.9]), thresholds=own)
     assert found.alarms.tolist() == [True, False, False, True]
-    assert judge(RECORD | {"threshold": -0.7}, found, [], DAY)["threshold"] == -0.7
+    judged = judge(RECORD | {"threshold": -0.7}, found, [], DAY)
+    assert (judged["threshold"], judged["thresholds"]) == (-0.7, own)
+    assert found.market is None

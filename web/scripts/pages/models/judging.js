@@ -9,6 +9,7 @@ import { getAll } from "../../lib/pages.js";
 import { keepInUrl, readRoute } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { askInDialog } from "../../parts/form_dialog.js";
+import { buildProse } from "../../parts/prose.js";
 import { buildProgress, describeOutcome } from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";
 
@@ -42,7 +43,7 @@ export function buildJudging(model, signal) {
     const ended = await followRun(id, (run) => bar.update(run), signal);
     if (!ended) return;
     if (ended.status !== "complete") {
-      fill(body, el("p.notice.bad", describeOutcome(ended)));
+      fill(body, el("p.notice.bad", el("span", buildProse(describeOutcome(ended)))));
       return;
     }
     keepInUrl({ evaluation: ended.options.evaluation });
@@ -145,7 +146,9 @@ function drawEvaluation({ judgements, agreement, errors, start, end, interval })
           `${count(agreement.only_by_second)}; of the strangest hundredth they have ` +
           `${share(agreement.strangest_in_common)} in common.`,
       ),
-    Object.entries(errors ?? {}).map(([name, error]) => el("p.notice.warn", `${name}: ${error}`)),
+    Object.entries(errors ?? {}).map(([name, error]) =>
+      el("p.notice.warn", el("span", buildProse(`${name}: ${error}`))),
+    ),
   );
 }
 
@@ -155,6 +158,7 @@ function describeJudgement(judged) {
     Bars: `${count(bars)} of ${plural(tickers, "ticker")}`,
     Alarms: count(alarms),
     "Alarms a thousand bars": rate === null ? "none" : rate.toFixed(1),
+    ...describeThresholds(judged),
     ...(labels && {
       Precision: share(labels.precision),
       Recall: share(labels.recall),
@@ -173,5 +177,16 @@ function describeJudgement(judged) {
     }),
   };
 }
+
+/** Where bars of several markets were judged, those of each passed its own. */
+function describeThresholds({ threshold, thresholds }) {
+  const own = Object.entries(thresholds);
+  if (own.length < 2) return { Threshold: writeThreshold(own[0]?.[1] ?? threshold) };
+  return {
+    Thresholds: own.map(([market, value]) => `${market} ${writeThreshold(value)}`).join(", "),
+  };
+}
+
+const writeThreshold = (value) => value.toFixed(4).replace("-", "−");
 
 const share = (value) => (value === null ? "none" : `${Math.round(value * 100)} %`);
