@@ -32,7 +32,7 @@ function draw({ items: series, next_cursor: next }, query, signal) {
   if (series.length === 0)
     return query.contains || query.market
       ? buildEmpty("No such series", "Of what was asked about no bars are stored.")
-      : buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+      : buildEmpty("No bars yet", "Drop a file above.");
   const summary = el("p.summary.muted", next ? "\u00a0" : summarize(series));
   if (next)
     getAll("/tickers", query, signal)

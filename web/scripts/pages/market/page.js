@@ -49,7 +49,7 @@ function draw(markets, route, again, signal) {
         "div.card",
         buildEmpty(
           "No bars yet",
-          "Once a market has bars, it is here: `flask bars demo` brings some.",
+          "Once a market has bars, it is here.",
           el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
         ),
       ),

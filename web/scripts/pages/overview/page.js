@@ -91,8 +91,8 @@ function drawWelcome(again, signal) {
     el("h1.hidden-text", "Overview"),
     buildEmpty(
       "No bars yet",
-      "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run " +
-        "`flask bars import FILE`. `make demo` brings real ones to look at.",
+      "Tapewatch watches bars that you bring: drop a CSV file on the data page. `make demo` " +
+        "brings real ones to look at.",
       el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
     ),
   );

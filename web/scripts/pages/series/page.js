@@ -31,7 +31,7 @@ export function show(main, route, signal) {
         load: (cursor) => get("/series", { cursor }, signal),
         buildRow,
         buildEmpty: () =>
-          buildEmpty("No series yet", "Drop a CSV above, or `flask series fit FILE`."),
+          buildEmpty("No series yet", "Drop a CSV above."),
       },
       signal,
     );
