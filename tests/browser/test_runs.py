@@ -50,12 +50,15 @@ def test_a_run_is_titled_by_what_it_was_asked_for(
         # What was left undone of a market is not the market.
         "Backfill of TITLED": {"market": "US", "tickers": ["TITLED"], "retry_of": "titled-0"},
         "Scan of tech": {"task": "incremental", "watchlist": "tech"},
+        "Metrics of 5 tickers of market US": {"task": "analytics", "market": "US"},
         "Training of TITLED": {"task": "train", "market": "US", "tickers": ["TITLED"]},
     }
     verify = {"task": "verify", "tickers": [], "options": {"model_version": "US-1d-1"}}
+    versions = {"task": "evaluate", "market": "US", "tickers": [], "options": {}}
+    versions["options"] = {"versions": ["US_model-0.1.0", "US_model-0.2.0"]}
     demo.database.detection_runs.insert_many(
         run | {"_id": f"titled-{n}"} | changes
-        for n, changes in enumerate([*asked.values(), verify])
+        for n, changes in enumerate([*asked.values(), verify, versions])
     )
     try:
         page = open_page(f"{demo.url}#/runs?ticker=TITLED")
@@ -65,6 +68,9 @@ def test_a_run_is_titled_by_what_it_was_asked_for(
         expect(page.get_by_role("heading", name="Backfill of market US")).to_be_visible()
         page.goto(f"{demo.url}#/runs/titled-{len(asked)}")
         expect(page.get_by_role("heading", name="Verification of US-1d-1")).to_be_visible()
+        page.goto(f"{demo.url}#/runs/titled-{len(asked) + 1}")
+        name = "Evaluation of US_model-0.1.0 and US_model-0.2.0"
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
     finally:
         demo.database.detection_runs.delete_many({"_id": {"$regex": "^titled-"}})
 
@@ -110,6 +116,46 @@ def test_a_run_of_many_shows_what_happened_to_each_ticker(
     expect(rows).to_have_count(len(tickers))
     page.get_by_label("Status").select_option("failed")
     expect(page.get_by_text("No such tickers")).to_be_visible()
+
+
+def test_scores_that_a_backfill_kept_are_taken_as_a_file(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    asked = {"ticker": "FB", "max_period": "max", "keep_scores": True}
+    run = demo.api.post("/anomalies/backfill?wait=30", asked)
+    assert run["status"] == "complete", run
+    page = open_page(f"{demo.url}#/runs/{run['_id']}")
+    card = page.locator("section.card").filter(has_text="The score of every bar is kept until")
+    for label, first in (("CSV", b"ticker,"), ("Parquet", b"PAR1")):
+        with page.expect_download() as download:
+            card.get_by_role("button", name=label).click()
+        content = download.value.path().read_bytes()
+        assert content.startswith(first)
+        if label == "CSV":
+            assert content.count(b"\n") == run["rows_processed"] + 1
+
+
+def test_what_a_page_does_is_a_link_where_an_error_names_a_command(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    run = demo.database.detection_runs.find_one({"task": "train"})
+    assert run is not None
+    error = (
+        "FB was never detected; start with `flask backfill run FB`, import some (`flask bars import"
+        " FILE`), or run `flask db upgrade`"
+    )
+    run |= {"_id": "linked", "idempotency_key": None, "status": "failed", "error": error}
+    demo.database.detection_runs.insert_one(run)
+    try:
+        page = open_page(f"{demo.url}#/runs/linked")
+        said = page.get_by_role("alert")
+        expect(said).to_contain_text("start with the page of FB, import some (the Data page), or")
+        # Only a shell can.
+        expect(said.locator("code")).to_have_text("flask db upgrade")
+        said.get_by_role("link", name="the page of FB").click()
+        expect(page).to_have_url(re.compile("#/ticker/FB"))
+    finally:
+        demo.database.detection_runs.delete_one({"_id": "linked"})
 
 
 def test_a_verification_shows_what_became_of_each_anomaly(

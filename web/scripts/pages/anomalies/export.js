@@ -1,12 +1,10 @@
 // The anomalies of the page as a file for other programs.
 
-import { get, getFile, post } from "../../lib/api.js";
+import { getFile } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { newIdentifier } from "../../lib/identifier.js";
-import { pollRun } from "../../lib/live.js";
 import { loadMarkets } from "../../lib/markets.js";
+import { buildFileButton, writeFile } from "../../parts/file.js";
 import { buildMenu } from "../../parts/menu.js";
-import { attempt, say } from "../../parts/toasts.js";
 
 /** A menu with files of each interval of which bars are stored. */
 export function buildExport(filters, signal) {
@@ -32,19 +30,14 @@ export function buildExport(filters, signal) {
         needs: "enqueue",
       }),
     );
-  const buildFile = (label, format, interval, load, data = {}) => {
-    const name = `${label} of ${interval} bars`;
-    const button = el("button.button.small", { type: "button", "aria-label": name, data }, label);
-    button.addEventListener("click", async () => {
-      const file = await attempt(button, load);
-      if (!file) return;
-      const href = URL.createObjectURL(file);
-      el("a", { href, download: `anomalies.${format}` }).click();
-      URL.revokeObjectURL(href);
-      menu.close();
-    });
-    return button;
-  };
+  const buildFile = (label, format, interval, load, data = {}) =>
+    buildFileButton(
+      label,
+      `anomalies.${format}`,
+      load,
+      { "aria-label": `${label} of ${interval} bars`, data },
+      () => menu.close(),
+    );
   loadMarkets(signal)
     .then((markets) => {
       intervals = [...new Set(markets.flatMap((market) => market.intervals))];
@@ -66,16 +59,8 @@ function listAsked(filters, interval) {
   return Object.entries({ ...query, tickers: ticker, interval }).filter(([, value]) => value);
 }
 
-/** Have a worker write the file, and resolve to it; null where there is none, which is said. */
-async function write(filters, interval, signal) {
+function write(filters, interval, signal) {
   const { tickers, ...asked } = Object.fromEntries(listAsked(filters, interval));
   const body = { table: "anomalies", ...asked, tickers: tickers ? [tickers] : [] };
-  const { run_id: id } = await post("/exports", body, { key: newIdentifier() });
-  const run = await pollRun(id, () => {}, signal);
-  if (!run) return null;
-  const { files } = await get(`/exports/${id}`, {}, signal);
-  const name = Object.keys(files).find((one) => one.endsWith(".parquet"));
-  if (name) return getFile(`/exports/${id}/${name}`);
-  say(run.error ?? "The export ended without a file: nothing passes the filters.", "bad");
-  return null;
+  return writeFile(body, "nothing passes the filters", signal);
 }

@@ -1,6 +1,6 @@
 // One run: live while it works, its audit record afterwards.
 
-import { get, post } from "../../lib/api.js";
+import { get, getFile, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, duration, hash, moment, plural, words } from "../../lib/format.js";
 import { followRun, isOpen, repeat } from "../../lib/live.js";
@@ -8,6 +8,7 @@ import { newIdentifier } from "../../lib/identifier.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
+import { buildFileButton, writeFile } from "../../parts/file.js";
 import { buildProse } from "../../parts/prose.js";
 import {
   buildProgress,
@@ -23,6 +24,7 @@ import { buildTickers } from "./tickers.js";
 
 const LISTED_ANOMALIES = 50;
 const LOOK_MILLISECONDS = 4000;
+const KEPT_MILLISECONDS = 30 * 24 * 3_600_000;
 
 const DETECTIONS = new Set(["backfill", "incremental"]);
 const UNLOOKED = {
@@ -139,11 +141,12 @@ function drawDetails(run, signal) {
         el("header", el("h2", "Warnings")),
         el(
           "ul.body",
-          run.warnings.map((text) => el("li", text)),
+          run.warnings.map((text) => el("li", buildProse(text))),
         ),
       ),
     drawLeftOut(run),
     run.result && !isOpen(run) && buildResult(run, signal),
+    run.options.keep_scores && !isOpen(run) && drawScores(run, signal),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
     !isOpen(run) &&
       DETECTIONS.has(run.task) &&
@@ -240,6 +243,32 @@ function drawRecord(run) {
 function describeReasons(reasons) {
   const counts = Object.entries(reasons).sort((a, b) => b[1] - a[1]);
   return counts.map(([reason, number]) => `${words(reason)} ${count(number)}`).join(", ") || null;
+}
+
+/** The scores that were kept, as files. */
+function drawScores({ _id: id, interval, completed_at: ended }, signal) {
+  const asked = { run: id, interval };
+  const until = ended && new Date(Date.parse(ended) + KEPT_MILLISECONDS).toISOString();
+  return el(
+    "section.card",
+    el("header", el("h2", "Scores")),
+    el(
+      "div.body.row",
+      el(
+        "span.muted",
+        `The score of every bar is kept${until ? ` until ${moment(until)}` : ""}.`,
+      ),
+      buildFileButton("CSV", "scores.csv", () =>
+        getFile(`/export/scores?${new URLSearchParams(asked)}`),
+      ),
+      buildFileButton(
+        "Parquet",
+        "scores.parquet",
+        () => writeFile({ table: "scores", ...asked }, "no score is kept", signal),
+        { data: { needs: "enqueue" } },
+      ),
+    ),
+  );
 }
 
 function drawFound(run, signal) {
