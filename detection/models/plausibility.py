@@ -10,7 +10,8 @@ from bisect import bisect_left
 
 from core.errors import Conflict
 from detection.models.plan import ThresholdPolicy
-from records.models.documents import ModelDocument
+from records.models.documents import ModelDocument, TailFields
+from records.models.models import find_tail
 
 # As in detection/scoring/grades.py, which loads numpy.
 POINTS_PER_DECADE = 25.0
@@ -22,19 +23,24 @@ MOST_SHARE_BY_SCORE = 0.1
 
 
 def check_plausible(record: ModelDocument) -> None:
-    """Raise Conflict where a version flags none of its training bars,
-    or far more than it was asked to.
+    """Raise Conflict where a version flags none of its training bars, or far more than it was asked
+    to: of all of them, or of those of a market that it has a threshold for.
     """
     policy = ThresholdPolicy(**record["parameters"]["threshold"])
     check_threshold(record, record["threshold"], policy)
+    for market, own in record.get("by_market", {}).items():
+        check_threshold(record, own["threshold"], policy, market)
 
 
-def check_threshold(record: ModelDocument, threshold: float, policy: ThresholdPolicy) -> None:
-    """Raise Conflict where a threshold, found by this policy, has a version flag nothing,
-    or far more than asked.
+def check_threshold(
+    record: ModelDocument, threshold: float, policy: ThresholdPolicy, market: str | None = None
+) -> None:
+    """Raise Conflict where a threshold, found by this policy, has a version flag nothing of what it
+    learned from, or of that of a market, or far more than asked.
     """
-    rows = int(record["score_quantiles"]["rows"])
-    flagged = count_flagged(record, threshold)
+    tail = find_tail(record, market)
+    rows = int(tail["score_quantiles"]["rows"])
+    flagged = count_flagged(tail, threshold)
     asked = find_asked_share(policy)
     most = (
         MOST_SHARE_BY_SCORE * rows
@@ -45,21 +51,22 @@ def check_threshold(record: ModelDocument, threshold: float, policy: ThresholdPo
     least = 0 if asked is not None and asked * rows < 1 else 1
     if least <= flagged <= most:
         return
+    of_market = f" of market {market}" if market in record.get("by_market", {}) else ""
     problem = "far more than was asked" if flagged else "so it would be silent"
     raise Conflict(
         f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
-        f" flags {flagged:,} of the {rows:,} bars that it learned from, {problem}; it was not put"
-        " in use. Ask for a share of the bars, as with `--contamination 0.01`: `flask models train"
-        f" --market {record['market']} --contamination 0.01`",
+        f" flags {flagged:,} of the {rows:,} bars{of_market} that it learned from, {problem}; it"
+        " was not put in use. Ask for a share of the bars, as with `--contamination 0.01`: `flask"
+        f" models train --market {record['market']} --contamination 0.01`",
         reason="implausible_threshold",
         flagged=flagged,
         rows=rows,
     )
 
 
-def count_flagged(record: ModelDocument, threshold: float) -> int:
+def count_flagged(tail: TailFields, threshold: float) -> int:
     """Return how many training bars have a score below a threshold, to 1 %."""
-    quantiles = record["score_quantiles"]
+    quantiles = tail["score_quantiles"]
     position = bisect_left(quantiles["scores"], threshold)
     return int(quantiles["ranks"][position - 1]) if position else 0
 

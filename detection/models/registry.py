@@ -134,12 +134,10 @@ def set_threshold(
     if policy.kind == "score":
         # A ticker's series of several intervals are of one market.
         markets = set(_find_markets(database, scope))
-        market = next(iter(markets)) if len(markets) == 1 else None
         for version in _find_versions_of(database, scope, markets):
-            record: ModelDocument = models.get_model_record(database, version).copy()
-            tail = models.find_tail(record, market)
-            record["score_quantiles"] = tail["score_quantiles"]
-            check_threshold(record, policy.value, policy)
+            record = models.get_model_record(database, version)
+            for market in sorted(markets) or ("",):
+                check_threshold(record, policy.value, policy, market)
     thresholds.set_threshold(database, scope, policy.kind, policy.value, now, session)
 
 

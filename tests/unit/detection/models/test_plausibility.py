@@ -27,6 +27,22 @@ def make_record(kind: str, value: float, threshold: float, scores: Any = SCORES)
     } | {"parameters": policy}
 
 
+@pytest.mark.parametrize(
+    ("threshold", "said"), [(-0.9, "flags 0 of the 1,000 bars of market JP"), (-0.5, "far more")]
+)
+def test_a_threshold_of_one_market_is_held_against_the_bars_of_it(
+    threshold: float, said: str
+) -> None:
+    record = make_record("contamination", 0.01, float(np.quantile(SCORES, 0.01)))
+    own = GradeTable.from_scores(SCORES[:1_000]).to_document()
+    usual = {"threshold": float(np.quantile(SCORES[:1_000], 0.01)), "score_quantiles": own}
+    check_plausible(record | {"by_market": {"JP": usual, "US": usual}})
+    with pytest.raises(Conflict, match=said):
+        check_plausible(
+            record | {"by_market": {"US": usual, "JP": usual | {"threshold": threshold}}}
+        )
+
+
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
 def test_a_share_that_was_asked_for_is_plausible(share: float) -> None:
     threshold = float(np.quantile(SCORES, share))
