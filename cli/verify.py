@@ -85,6 +85,7 @@ def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
                 "run_id": run["_id"],
                 "status": run["status"],
                 "verdicts": verdicts,
+                "not_derived": (run.get("result") or {}).get("not_derived", {}),
                 "verifications": found,
             }
         )

@@ -8,10 +8,11 @@ changes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from core.errors import NoModel
 from core.words import AnomalyKind, Cause, Verdict
 from detection.market_days import has_days, refresh_days
 from detection.models.libraries import find_library_versions
@@ -34,6 +35,23 @@ LISTED_CHANGES = 20
 Spans = Mapping[str, Sequence[tuple[datetime, datetime]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Underived:
+    """Anomalies of a version that cannot be asked any more, and why."""
+
+    version: str
+    error: NoModel
+    anomalies: Sequence[AnomalyDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Rederived:
+    """What was derived again, and of which versions nothing could be."""
+
+    documents: list[VerificationDocument]
+    underived: list[Underived]
+
+
 def verify(
     database: Db,
     models: ModelManager,
@@ -41,8 +59,9 @@ def verify(
     stored: Sequence[AnomalyDocument],
     spans: Spans,
     checkpoint: Checkpoint,
-) -> list[VerificationDocument]:
-    """Verify stored anomalies of one market and interval, and return a document for each.
+) -> Rederived:
+    """Verify stored anomalies of one market and interval, and return a document for each, but for
+    those of a version whose columns are no more.
 
     Args:
         database: where the bars are.
@@ -54,11 +73,14 @@ def verify(
             count as new.
         checkpoint: called between two steps; what it raises ends the work.
 
-    Raises NoModel, and ModelIntegrity where a recorded model cannot be opened.
+    Raises NoModel where there is no champion, and ModelIntegrity where a recorded model cannot be
+    opened.
     """
     if has_days(job.interval):
         refresh_days(database, job.market, job.interval, job.started_at)
-    recorded = _recompute(database, models, job, stored, checkpoint)
+    recorded, underived = _recompute(database, models, job, stored, checkpoint)
+    lost = {anomaly["_id"] for each in underived for anomaly in each.anomalies}
+    stored = [anomaly for anomaly in stored if anomaly["_id"] not in lost]
     current = _find_current(database, models, job, stored, spans, checkpoint)
     compared = [
         _compare(
@@ -69,11 +91,12 @@ def verify(
     news = {each: found for each, found in current.items() if _within(found, spans)}
     # What another run or version found is stored too, though nobody asked about it.
     unknown = find_superseded(database, list(news))
-    return compared + [
+    compared += [
         _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found)
         for each, found in news.items()
         if each in unknown
     ]
+    return Rederived(compared, underived)
 
 
 def _recompute(
@@ -82,17 +105,24 @@ def _recompute(
     job: Job,
     stored: Sequence[AnomalyDocument],
     checkpoint: Checkpoint,
-) -> dict[str, AnomalyDocument]:
-    """Return today's finding for each stored anomaly, by the model that found it."""
+) -> tuple[dict[str, AnomalyDocument], list[Underived]]:
+    """Return today's finding for each stored anomaly, by the model that found it, and those whose
+    model looks at columns that are no more.
+    """
     found: dict[str, AnomalyDocument] = {}
+    underived: list[Underived] = []
     by_version = sorted(stored, key=lambda anomaly: anomaly["model_version"])
     for version, group in groupby(by_version, key=lambda anomaly: anomaly["model_version"]):
         members = list(group)
         kinds = {anomaly["_id"]: anomaly["kind"] for anomaly in members}
-        model = models.get_model_version(version).of_market(job.market)
+        try:
+            model = models.get_model_version(version).of_market(job.market)
+        except NoModel as error:
+            underived.append(Underived(version, error, members))
+            continue
         found |= _describe_bars(database, model, job, members, {}, kinds)
         checkpoint(0.4)
-    return found
+    return found, underived
 
 
 def _find_current(

@@ -485,6 +485,25 @@ def find_failures(
     )
 
 
+def count_not_derived(
+    database: Db, run_id: str, session: ClientSession | None = None
+) -> dict[str, int]:
+    """Return how many anomalies of each version a verification could not derive again."""
+    stages: list[Query] = [
+        {"$match": {"run_id": run_id}},
+        {"$unwind": "$result.not_derived"},
+        {
+            "$group": {
+                "_id": "$result.not_derived.version",
+                "anomalies": {"$sum": "$result.not_derived.anomalies"},
+            }
+        },
+        {"$sort": {"_id": 1}},
+    ]
+    found = database.batches.aggregate(stages, session=session)
+    return {group["_id"]: group["anomalies"] for group in found}
+
+
 _EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
 
 

@@ -266,12 +266,25 @@ class LatestRun(TypedDict):
     warnings: list[str]
 
 
+class NotDerived(TypedDict):
+    """How many anomalies of a version a verification could not derive again."""
+
+    version: str
+    anomalies: int
+
+
 class BatchResult(SomeRowCounts):
     """What a batch came to; its run's progress is counted from this."""
 
     tickers_done: int
     tickers_failed: int
     failures: list[TickerFailure]
+
+
+class VerificationResult(BatchResult):
+    """What a batch of a verification came to."""
+
+    not_derived: list[NotDerived]
 
 
 class BatchDocument(TypedDict):

@@ -555,7 +555,8 @@ def _build_record(
     """Return what an ended run says of all that happened in it: the record that clients read.
 
     `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result`
-    is its verdicts; other tasks write theirs with their effects.
+    is its verdicts, and how many anomalies of which versions have none; other tasks write theirs
+    with their effects.
     """
     summary = summarize_audits(database, run, session)
     reasons = Counter(summary["reasons"]) + Counter(failure["reason"] for failure in failures)
@@ -572,6 +573,8 @@ def _build_record(
         del record["model_version"], record["model_hash"], record["warnings"]
     if run["task"] == "verify":
         record["result"] = {"verdicts": count_verdicts(database, run["_id"], session)}
+        if lost := batches.count_not_derived(database, run["_id"], session):
+            record["result"] = {**record["result"], "not_derived": lost}
     return record
 
 

@@ -134,6 +134,34 @@ def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
     assert read_json(flask("keys", "list", "--json"))[0]["revoked_at"] is not None
 
 
+def test_a_verification_counts_and_names_what_it_could_not_derive(
+    live: Live, flask: Command
+) -> None:
+    """Of two tickers, one of which a version flagged whose columns are no more."""
+    for seed, ticker in enumerate(("LOST1", "LOST2"), 30):
+        store(live.database, ticker, make_bars(BARS, seed, shocks=(200, 300, 390)))
+    train = ("models", "train", "--market", "US", "--tickers", "LOST1,LOST2", "--trees", "20")
+    (lost, _) = [
+        read_json(flask(*train, "--contamination", share, "--promote", "--json"))["version"]
+        for share in ("0.02", "0.05")
+    ]
+    asked = ("backfill", "run", "LOST1", "LOST2", "--period", "max", "--json")
+    detected = read_json(flask(*asked))["_id"]
+    found = list(live.database.anomalies.find({"detection_run_id": detected}))
+    own = [anomaly["_id"] for anomaly in found if anomaly["Ticker"] == "LOST1"][:3]
+    live.database.anomalies.update_many({"_id": {"$in": own}}, {"$set": {"model_version": lost}})
+    live.database.models.update_one({"_id": lost}, {"$set": {"feature_set": "family/2"}})
+    answer = flask("verify", "run", detected, "--json")
+    told = json.loads(answer.stdout)
+    assert (answer.exit_code, told["status"], told["not_derived"]) == (1, "partial", {lost: 3})
+    assert sum(told["verdicts"].values()) == len(found) - 3
+    run = read_json(flask("runs", "show", told["run_id"], "--json"))
+    assert run["result"]["not_derived"] == {lost: 3}
+    (failure,) = run["failures"]
+    assert (failure["ticker"], failure["reason"]) == ("LOST1", "unknown_feature_set")
+    assert failure["error"].startswith(f"3 of its anomalies not derived again: model {lost}")
+
+
 def test_every_selection_verifies_as_each_anomaly_alone(live: Live, flask: Command) -> None:
     """Of tickers that two versions walked forward on, and a third is the champion of."""
     tickers = ("WALK1", "WALK2")

@@ -137,7 +137,9 @@ def test_what_it_found_is_derived_again_one_by_one(market: Db) -> None:
     for chosen in (stored, stored[:1]):
         tickers = tuple(sorted({anomaly["Ticker"] for anomaly in chosen}))
         job = Job("check", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
-        found = verify(market, ModelManager(market), job, chosen, {}, lambda _fraction: None)
+        found = verify(
+            market, ModelManager(market), job, chosen, {}, lambda _fraction: None
+        ).documents
         assert [document["verdict"] for document in found] == ["identical"] * len(chosen)
 
 

@@ -263,7 +263,9 @@ def test_nothing_is_written_where_no_bar_has_changed(market: Db) -> None:
 def check(database: Db, stored: list[Document]) -> dict[str, Document]:
     tickers = tuple({anomaly["Ticker"] for anomaly in stored})
     job = Job("v", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
-    found = verify(database, ModelManager(database), job, stored, {}, lambda _fraction: None)
+    found = verify(
+        database, ModelManager(database), job, stored, {}, lambda _fraction: None
+    ).documents
     return {document["anomaly_id"]: document for document in found}
 
 

@@ -119,7 +119,7 @@ def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
         for anomaly in found
     )
     job = Job("verify-1", "verify", "verification", "CRYPTO", ("BTC-USD",), "1d", None, NOW)
-    checked = verify(database, models, job, found, {}, lambda _: None)
+    checked = verify(database, models, job, found, {}, lambda _: None).documents
     assert len(checked) == len(found)
     assert {document["verdict"] for document in checked} == {"identical"}
 

@@ -53,10 +53,10 @@ def check(
     tickers = tuple(sorted({anomaly["Ticker"] for anomaly in stored} | (spans or {}).keys()))
     now = datetime.now(UTC)
     job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, now, watchlist)
-    documents = verify(
+    found = verify(
         database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None
     )
-    return {document["anomaly_id"]: document for document in documents}
+    return {document["anomaly_id"]: document for document in found.documents}
 
 
 def test_an_untouched_record_is_derived_again_to_the_last_digit(market: Db) -> None:
@@ -128,6 +128,21 @@ def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> Non
         assert document["cause"] in {None, "model"}
         assert document["recomputed_score"] == document["original_score"]
         assert document == alone[anomaly_id] | {"verified_at": document["verified_at"]}
+
+
+def test_a_version_whose_columns_are_no_more_costs_its_own_anomalies_alone(market: Db) -> None:
+    gone = market.anomalies.distinct("model_version")
+    train_model(
+        market,
+        TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True),
+        now=NOW,
+    )
+    run(market, "backfill", "AAA", "BBB", "CCC")
+    stored = list(market.anomalies.find({"status": "new"}))
+    lost = [anomaly["_id"] for anomaly in stored if anomaly["model_version"] in gone]
+    assert 0 < len(lost) < len(stored)
+    market.models.update_many({"_id": {"$in": gone}}, {"$set": {"feature_set": "family/2"}})
+    assert set(check(market, stored)) == {anomaly["_id"] for anomaly in stored} - set(lost)
 
 
 def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(market: Db) -> None:

@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { barTime, change, count, figure } from "../../lib/format.js";
+import { barTime, change, count, figure, plural } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
@@ -78,6 +78,12 @@ function buildVerdicts(run, signal) {
       el(
         "div.row",
         counts.map(([name, number]) => el("span.row.inline", buildVerdict(name), count(number))),
+      ),
+    ),
+    Object.entries(run.result.not_derived ?? {}).map(([version, number]) =>
+      el(
+        "p.more.muted",
+        `Not derived again: ${plural(number, "anomaly", "anomalies")} of ${version}.`,
       ),
     ),
     body,
