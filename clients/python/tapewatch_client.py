@@ -1294,6 +1294,7 @@ class Judgement(TypedDict):
 
     version: str
     threshold: float
+    thresholds: NotRequired[dict[str, float]]
     bars: int
     tickers: int
     alarms: int
