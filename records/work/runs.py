@@ -66,7 +66,7 @@ def describe_subject(run: RunDocument) -> str:
 
     The tickers of a detection of a market are all that the market has. Those of a retry are what
     another left undone, and of other runs the market is the one that its tickers are of. An
-    evaluation is of its versions.
+    evaluation is of its versions, an export of its table, an import of its file.
     """
     tickers, market = run["tickers"], run["market"] and f"market {run['market']}"
     if run["watchlist"]:
@@ -75,11 +75,15 @@ def describe_subject(run: RunDocument) -> str:
         return market
     if run["task"] == "evaluate" and run["options"].get("versions"):
         return " and ".join(run["options"]["versions"])
-    if market and run["task"] in {"analytics", "correlation"} and len(tickers) > NAMED_TICKERS:
-        return f"{len(tickers):,} tickers of {market}"
+    if run["task"] == "export" and run["options"].get("table"):
+        return str(run["options"]["table"])
+    is_of_many = run["task"] in {"analytics", "correlation"} and len(tickers) > NAMED_TICKERS
+    if is_of_many and len(run["markets"]) == 1:
+        return f"{len(tickers):,} tickers of market {run['markets'][0]}"
     named = ", ".join(tickers[:NAMED_TICKERS])
     more = len(tickers) - NAMED_TICKERS
-    return (f"{named} and {more} more" if more > 0 else named) or market or ""
+    file = run["options"].get("filename", "") if run["task"] == "import" else ""
+    return (f"{named} and {more} more" if more > 0 else named) or file or market or ""
 
 
 def mark_published(database: Db, run_id: str) -> None:

@@ -135,6 +135,49 @@ def test_scores_that_a_backfill_kept_are_taken_as_a_file(
             assert content.count(b"\n") == run["rows_processed"] + 1
 
 
+def test_files_of_an_export_are_taken_on_its_page(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    asked = {"table": "bars", "tickers": ["FB"], "format": "csv"}
+    run_id = demo.api.post("/exports?wait=30", asked)["_id"]
+    page = open_page(f"{demo.url}#/runs/{run_id}")
+    expect(page.get_by_role("heading", name="Export of bars")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="manifest.json").click()
+    assert b'"FB"' in download.value.path().read_bytes()
+
+
+def test_an_evaluation_leads_to_what_it_found_and_has_no_failed_ticker(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    asked = {"versions": ["US_model-0.1.0"], "start": "2018-01-01"}
+    run = demo.api.post("/models/evaluate?wait=30", asked)
+    page = open_page(f"{demo.url}#/runs/{run['_id']}")
+    page.get_by_role("link", name="What it found").click()
+    expect(page.get_by_role("region", name="Evaluation")).to_contain_text("Alarms a thousand bars")
+    stored = demo.database.detection_runs.find_one({"_id": run["_id"]})
+    batch = demo.database.batches.find_one({"run_id": run["_id"]})
+    assert stored is not None
+    assert batch is not None
+    failure = {"ticker": "US", "reason": "no_bars", "error": "none are stored"}
+    failed = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
+    ended = {"status": "failed", "error": "none are stored", "tickers_done": 0, "tickers_failed": 1}
+    demo.database.detection_runs.insert_one(
+        stored | ended | {"_id": "judged", "idempotency_key": None}
+    )
+    demo.database.batches.insert_one(
+        batch | {"_id": "judged-0", "run_id": "judged", "result": batch["result"] | failed}
+    )
+    try:
+        page.goto(f"{demo.url}#/runs/judged")
+        expect(page.get_by_role("alert")).to_contain_text("none are stored")
+        expect(page.get_by_role("button", name="Retry what is left")).to_be_visible()
+        expect(page.get_by_text("1 ticker")).to_have_count(0)
+    finally:
+        demo.database.detection_runs.delete_one({"_id": "judged"})
+        demo.database.batches.delete_one({"_id": "judged-0"})
+
+
 def test_what_a_page_does_is_a_link_where_an_error_names_a_command(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

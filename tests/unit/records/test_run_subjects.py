@@ -8,7 +8,14 @@ from records.work.documents import RunDocument
 from records.work.runs import describe_subject
 
 ALL = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
-NOTHING: dict[str, Any] = {"market": None, "tickers": [], "watchlist": None, "retry_of": None}
+NOTHING: dict[str, Any] = {
+    "market": None,
+    "markets": [],
+    "tickers": [],
+    "watchlist": None,
+    "retry_of": None,
+    "options": {},
+}
 
 
 @pytest.mark.parametrize(
@@ -26,9 +33,13 @@ NOTHING: dict[str, Any] = {"market": None, "tickers": [], "watchlist": None, "re
         ("train", {"market": "US"}, "market US"),
         ("verify", {"market": "US", "tickers": ["FB"]}, "FB"),
         ("verify", {}, ""),
-        ("analytics", {"market": "US", "tickers": ALL}, "5 tickers of market US"),
+        ("analytics", {"markets": ["US"], "tickers": ALL}, "5 tickers of market US"),
+        ("analytics", {"markets": ["DE", "US"], "tickers": ALL}, "AAPL, FB, GOOG and 2 more"),
         ("analytics", {"market": "US", "tickers": ["FB"]}, "FB"),
-        ("correlation", {"market": "US", "tickers": ALL}, "5 tickers of market US"),
+        ("correlation", {"markets": ["US"], "tickers": ALL}, "5 tickers of market US"),
+        ("export", {"tickers": ALL, "options": {"table": "bars"}}, "bars"),
+        ("import", {"market": "DE", "options": {"filename": "dax.csv"}}, "dax.csv"),
+        ("import", {"tickers": ["FB"], "options": {"filename": "FB.csv"}}, "FB"),
         ("evaluate", {"market": "US", "options": {"versions": ["A-1", "B-2"]}}, "A-1 and B-2"),
     ],
 )

@@ -64,7 +64,8 @@ export function buildStatus(run) {
  * By what was asked for: "Scan of tech", "Backfill of market US", "Backfill of AAPL, FB, GOOG and 4
  * more", "Evaluation of US_model-0.1.0 and US_model-0.2.0". The tickers of a detection of a market
  * are all that the market has; those of a retry are what another left undone, and of other runs the
- * market is the one that its tickers are of: "Metrics of 7 tickers of market US".
+ * market is the one that its tickers are of: "Metrics of 7 tickers of market US". An export is of
+ * its table, and an import of its file.
  */
 export function describeRun(run) {
   const tickers = run.tickers ?? [];
@@ -72,17 +73,22 @@ export function describeRun(run) {
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
   const market = run.market && `market ${run.market}`;
   const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
+  const only = run.markets.length === 1 && run.markets[0];
   const isOfMany = ["analytics", "correlation"].includes(run.task) && tickers.length > 3;
   const about =
     run.watchlist ||
     (isOfMarket && market) ||
-    (isOfMany && market && `${plural(tickers.length, "ticker")} of ${market}`) ||
-    (run.task === "evaluate" && run.about) ||
+    (isOfMany && only && `${plural(tickers.length, "ticker")} of market ${only}`) ||
+    (["evaluate", "export"].includes(run.task) && run.about) ||
     named ||
+    (run.task === "import" && run.about) ||
     market ||
     run.about;
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
+
+/** What is done of a whole market at once counts as one ticker, which is none. */
+export const isOfNoTicker = (run) => ["train", "evaluate"].includes(run.task);
 
 /** An import may go by how its bars are spaced. */
 export const describeInterval = ({ interval }) => (interval === "auto" ? "as spaced" : interval);
@@ -154,7 +160,7 @@ function describeDone(run) {
   } = run.progress;
   if (run.waits) return `waits: ${WAITS[run.waits.reason] ?? words(run.waits.reason)}`;
   if (run.status === "queued") return "queued";
-  if (!total) return `${Math.round(percent)} %`;
+  if (!total || isOfNoTicker(run)) return `${Math.round(percent)} %`;
   return `${count(done)} of ${plural(total, "ticker")}${failed ? `, ${count(failed)} failed` : ""}`;
 }
 

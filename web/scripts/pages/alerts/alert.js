@@ -227,8 +227,8 @@ function drawParts({ root_cause: cause, entity_id: ticker }) {
       cause.own !== null && part("Its own", cause.own, cause.z_own),
       part(ticker, cause.move, null),
     ),
-    cause.carriers.length > 0 && el("p", `Carried by ${cause.carriers.join(", ")}`),
-    cause.impact.length > 0 && el("p.muted", `Hit on this bar too: ${cause.impact.join(", ")}`),
+    cause.carriers.length > 0 && el("p.below", `Carried by ${cause.carriers.join(", ")}`),
+    cause.impact.length > 0 && el("p.muted.below", `Hit on this bar too: ${cause.impact.join(", ")}`),
   );
 }
 

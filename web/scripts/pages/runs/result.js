@@ -1,10 +1,11 @@
 // What a run that is no detection came to: an import report, or what became of each anomaly that
 // was derived again.
 
-import { get } from "../../lib/api.js";
+import { get, getFile } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, change, count, figure, plural } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { buildFileButton } from "../../parts/file.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 import { buildVerdict } from "../../parts/verdicts.js";
@@ -21,12 +22,31 @@ const COLUMNS = [
 
 export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
+  if (run.task === "export" && run.result.files) return buildFiles(run);
   if (run.result.overview) return buildOverview(run.result.overview, run.interval);
   const content =
     ["import", "fetch", "fill"].includes(run.task) && run.result.series
       ? buildReport(run)
       : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
+}
+
+/** The files of an export, which are kept for a week. */
+function buildFiles({ _id: id, result: { rows, files } }) {
+  return el(
+    "section.card",
+    el("header", el("h2", "Files"), el("span.muted", plural(rows, "row"))),
+    el(
+      "div.body.row",
+      files.map(({ name, bytes }) =>
+        buildFileButton(
+          `${name}, ${count(Math.ceil(bytes / 1024))} kB`,
+          name,
+          () => getFile(`/exports/${id}/${encodeURIComponent(name)}`),
+        ),
+      ),
+    ),
+  );
 }
 
 /** What the markets of a scan did at the latest bar that was computed of each. */
@@ -66,7 +86,12 @@ function buildVerdicts(run, signal) {
         get(`/detection-runs/${run._id}/verifications`, { limit: PART, cursor }, signal),
       buildRow,
       buildEmpty: () =>
-        buildEmpty("Nothing was derived again", "What the run was asked for has no anomalies."),
+        buildEmpty(
+          "Nothing was derived again",
+          run.failures.length
+            ? "Why, is said of each ticker above."
+            : "What the run was asked for has no anomalies.",
+        ),
     },
     signal,
   );

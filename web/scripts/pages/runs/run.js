@@ -15,6 +15,7 @@ import {
   buildStatus,
   describeInterval,
   describeRun,
+  isOfNoTicker,
 } from "../../parts/run_progress.js";
 import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -117,7 +118,7 @@ function buildRetry(run) {
   const button = el(
     "button.button",
     { type: "button", data: { needs: "enqueue" } },
-    run.failures.length
+    run.failures.length && !isOfNoTicker(run)
       ? `Retry ${plural(run.progress.tickers_failed, "failed ticker")}`
       : "Retry what is left",
   );
@@ -134,7 +135,7 @@ function buildRetry(run) {
 function drawDetails(run, signal) {
   return [
     run.error && el("p.notice.bad", { role: "alert" }, el("span", buildProse(run.error))),
-    run.failures.length > 0 && drawFailures(run),
+    run.failures.length > 0 && !isOfNoTicker(run) && drawFailures(run),
     run.warnings.length > 0 &&
       el(
         "section.card",
@@ -146,7 +147,8 @@ function drawDetails(run, signal) {
       ),
     drawLeftOut(run),
     run.result && !isOpen(run) && buildResult(run, signal),
-    run.options.keep_scores && !isOpen(run) && drawScores(run, signal),
+    run.options.keep_scores && !isOpen(run) && run.rows_processed > 0 && drawScores(run, signal),
+    run.options.evaluation && run.status === "complete" && drawEvaluation(run.options),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
     !isOpen(run) &&
       DETECTIONS.has(run.task) &&
@@ -243,6 +245,18 @@ function drawRecord(run) {
 function describeReasons(reasons) {
   const counts = Object.entries(reasons).sort((a, b) => b[1] - a[1]);
   return counts.map(([reason, number]) => `${words(reason)} ${count(number)}`).join(", ") || null;
+}
+
+/** Where what came of an evaluation is shown. */
+function drawEvaluation({ evaluation, versions: [version] }) {
+  return el(
+    "section.card",
+    el("header", el("h2", "Result")),
+    el(
+      "div.body",
+      el("a", { href: linkTo("models", version, { evaluation }) }, "What it found"),
+    ),
+  );
 }
 
 /** The scores that were kept, as files. */

@@ -120,7 +120,7 @@ export function buildStored(series, signal) {
         load: (cursor) => get(path, { version, cursor, limit: 20 }, signal),
         buildRow: (prediction) => buildRow(prediction, path),
         buildEmpty: () =>
-          buildEmpty("Nothing is kept yet", "Only predictions with `store=true` are."),
+          buildEmpty("Nothing is kept yet", "Only points that are judged with “keep it” are."),
       },
       signal,
     );
