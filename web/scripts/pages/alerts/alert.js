@@ -228,7 +228,8 @@ function drawParts({ root_cause: cause, entity_id: ticker }) {
       part(ticker, cause.move, null),
     ),
     cause.carriers.length > 0 && el("p.below", `Carried by ${cause.carriers.join(", ")}`),
-    cause.impact.length > 0 && el("p.muted.below", `Hit on this bar too: ${cause.impact.join(", ")}`),
+    cause.impact.length > 0 &&
+      el("p.muted.below", `Hit on this bar too: ${cause.impact.join(", ")}`),
   );
 }
 
