@@ -68,6 +68,8 @@ def test_a_time_is_chosen_by_the_histogram_or_a_cell_and_back_takes_it_back(
     expect(marks).to_have_count(found)
     # When runs were asked for is another time: neither goes from one to the other.
     page.get_by_role("link", name="Runs", exact=True).click()
+    # The overview names the training too, and has filters of its own.
+    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
     page.locator(".filters summary").click()
     page.get_by_role("button", name="Today").click()

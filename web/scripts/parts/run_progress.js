@@ -73,7 +73,7 @@ export function describeRun(run) {
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
   const market = run.market && `market ${run.market}`;
   const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
-  const only = run.markets.length === 1 && run.markets[0];
+  const only = run.markets?.length === 1 && run.markets[0];
   const isOfMany = ["analytics", "correlation"].includes(run.task) && tickers.length > 3;
   const about =
     run.watchlist ||
