@@ -39,9 +39,8 @@ EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
 # Numbers of up to six digits are times of day, or counts, but no moments of January 1970.
 LEAST_SECONDS = 1_000_000
-# What Thailand's calendar calls the years 1900 to 2199, and Taiwan's those from 2011 on.
-BUDDHIST_YEARS, BUDDHIST_EPOCH = range(2443, 2743), 543
-LONGEST_TAIWANESE, TAIWANESE_EPOCH = 3, 1911
+# Taiwan counts years from here; those from 2011 on have three digits.
+TAIWANESE_EPOCH = 1911
 # As many dates of either kind are no accident.
 FEWEST_TURNED = 3
 # What an abbreviation can only mean; CST, IST and BST are several zones.
@@ -104,8 +103,6 @@ _CLOCK = re.compile(
     r"(?:\s*\([^)]*\))?"
 )
 _END_OF_DAY = r"[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?$"
-_BUDDHIST = frozenset(map(str, BUDDHIST_YEARS))
-_FIRST_BUDDHIST = min(_BUDDHIST)
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
@@ -349,8 +346,6 @@ def _normalize(
     """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
-    if (iso & (texts >= _FIRST_BUDDHIST).to_numpy(bool)).any():
-        iso = iso & ~texts.str[:4].isin(_BUDDHIST).to_numpy(bool)
     if iso.all():
         return texts, {}, dated
     written: list[str | None] = [*texts]
@@ -476,13 +471,11 @@ def _find_month(name: str) -> str:
 
 
 def _write_date(year: str, month: str, day: str) -> str:
-    """Return a date as ISO 8601; the years of Thailand and Taiwan count from elsewhere."""
+    """Return a date as ISO 8601; a year of three digits is one of Taiwan's."""
     number = int(year)
-    if number in BUDDHIST_YEARS:
-        number -= BUDDHIST_EPOCH
-    elif len(year) == LONGEST_TAIWANESE:
+    if len(year) == 3:
         number += TAIWANESE_EPOCH
-    return f"{number}-{int(month):02}-{int(day):02}"
+    return f"{number:04}-{int(month):02}-{int(day):02}"
 
 
 def _read_clock(text: str) -> tuple[str | None, str]:
