@@ -37,7 +37,8 @@ COMPACT_DATES = (19_000_101, 22_001_231)
 # Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
-# Numbers of up to six digits are times of day, or counts, but no moments of January 1970.
+# Numbers of up to six digits are times of day, or counts, but for those of bars of January 1970,
+# which go on after its 12th day.
 LEAST_SECONDS = 1_000_000
 # Taiwan counts years from here; those from 2011 on have three digits.
 TAIWANESE_EPOCH = 1911
@@ -272,7 +273,7 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
         seconds[compact] = _seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
     days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
-    bad |= (values >= 0) & (values < LEAST_SECONDS) & ~days
+    small = (values >= 0) & (values < LEAST_SECONDS) & ~bad & ~days
     if days.any():
         if not days[~bad].all():
             bad |= days
@@ -281,6 +282,8 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
             first = values[days][0]
             day = np.datetime64(int(seconds[days][0]), "s").astype("datetime64[D]")
             notes.append(f"times such as {first:.10g} are read as Excel's number of a day: {day}")
+    if not ((values >= LEAST_SECONDS) & (values < 2 * LEAST_SECONDS)).any():
+        bad |= small
     dated |= compact | (days & (values == np.floor(values)))
     zoned &= ~compact & ~days
     return _Uniques(seconds, zoned, bad, dated, notes)

@@ -264,3 +264,15 @@ def test_weeks_dated_by_sundays_are_refused() -> None:
 
 def test_times_of_day_alone_are_no_moments_of_january_1970() -> None:
     assert label(["93000", "100000", "163000"], market="CRYPTO", interval="1m") == [None] * 3
+
+
+def test_numbers_of_rows_are_neither_moments_nor_days_of_excel() -> None:
+    assert read_times(pd.Series(range(50_000))).bad.all()
+    assert read_times(pd.Series(range(10_000, 50_000)).astype(str)).bad.all()
+
+
+def test_bars_of_january_1970_are_read_among_the_others_of_their_series() -> None:
+    days = pd.date_range("1969-12-29 14:30", "1970-02-03", freq="B").drop("1970-01-01 14:30")
+    times = read_times(pd.Series(days.as_unit("s").astype("int64")))
+    assert not times.bad.any()
+    assert times.seconds.tolist() == [int(day.timestamp()) for day in days]
