@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import BadInput
-from market.imports.names import SUFFIXES
+from market.imports.names import SUFFIXES, UNREAD
 from market.imports.options import ReadingOptions
 from market.imports.readers.containers import is_archive, list_members, open_table
 from market.imports.readers.limits import (
@@ -36,8 +36,8 @@ from market.imports.readers.preview import build_preview
 from market.imports.readers.tables import build_table
 from market.imports.settling import Settled, settle_table
 
-# A .zip within another is not opened.
-TABLES = tuple(suffix for suffix in SUFFIXES if suffix != ".zip")
+# A .zip within another is not opened, and other spreadsheets are refused with what to do.
+TABLES = (*(suffix for suffix in SUFFIXES if suffix != ".zip"), *UNREAD)
 WRITTEN, NUMBER = "written.", "number."
 
 Answer = tuple[dict[str, Any], bytes]

@@ -172,11 +172,13 @@ def test_archive_gives_its_files_each_by_itself() -> None:
         archive.writestr("d/bad.csv", "a,b\n1,2\n")
         archive.writestr("__MACOSX/._AAPL.csv", "x")
         archive.writestr("logo.png", "x")
+        archive.writestr("MSFT.xls", CSV)
     parts = {part.name: part for part in read_parts(packed.getvalue(), "us.zip")}
     assert parts["us.zip/d/AAPL.csv"].error is None
     assert "no usable column" in str(parts["us.zip/d/bad.csv"].error)
     assert parts["us.zip/__MACOSX/._AAPL.csv"].skipped == "no file of bars by its name"
     assert parts["us.zip/logo.png"].skipped == "no file of bars by its name"
+    assert "save it as .xlsx" in str(parts["us.zip/MSFT.xls"].error)
 
 
 def test_reader_goes_on_after_a_file_that_it_refused() -> None:
