@@ -38,6 +38,7 @@ WRAPPERS = {
     "bars", "candles", "data", "results", "values", "historical", "prices", "items", "history",
     "quotes", "daily", "weekly", "hourly", "minutely", "intraday", "list", "rows", "records",
     "ohlc", "ohlcv", "klines", "series", "timeseries", "result", "response", "chart", "content",
+    "payload", "output", "body",
 }  # fmt: skip
 SHOWN, SAID = 40, 200
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
@@ -185,7 +186,15 @@ def _join(found: Mapping[str, tuple[list[Candle], str | None]]) -> list[Candle]:
 
 def _are_wrappers(names: Iterable[str]) -> bool:
     """Whether what stands above lists are words or intervals, and no tickers."""
-    return any(build_key(name) in WRAPPERS for name in names) or all(map(read_interval, names))
+    return any(build_key(name) in WRAPPERS for name in names) or all(map(_is_interval, names))
+
+
+def _is_interval(name: str) -> bool:
+    """Whether a name is a length of time: of digits alone, such as the tickers 7203 and 0005, only
+    one that is an interval here.
+    """
+    meant = read_interval(name)
+    return bool(meant) and not (name.isdigit() and (name.startswith("0") or meant == (name,)))
 
 
 def _no_candles(said: str = "") -> BadInput:

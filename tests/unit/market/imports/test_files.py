@@ -281,14 +281,25 @@ def test_documents_of_several_tickers_lose_none(document: Any) -> None:
     assert settled.numbers["close"].tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("tickers", [["7203", "6758"], ["0005", "0001"], ["600519", "000001"]])
+def test_tickers_of_digits_alone_are_no_intervals(tickers: list[str]) -> None:
+    document = dict.fromkeys(tickers, BARS)
+    assert settle(json.dumps(document), "x.json").written["ticker"].to_pylist() == tickers
+    (one, _) = tickers
+    assert settle(json.dumps({one: BARS}), "x.json").written["ticker"].to_pylist() == [one]
+
+
 def test_a_document_of_one_ticker_by_name_says_whose_it_is() -> None:
     settled = settle(json.dumps({"bars": {"AAPL": BARS}, "next_page_token": None}), "x.json")
     assert settled.written["ticker"].to_pylist() == ["AAPL"]
     nested = settle(json.dumps({"AAPL": {"2024-01-02": BAR}}), "x.json")
     assert nested.ticker == "AAPL"
+    assert settle(json.dumps({"OUTPUT": {"LIST": BARS}}), "x.json").ticker is None
 
 
-@pytest.mark.parametrize("names", [("daily", "weekly"), ("1min", "5min"), ("first one", "other")])
+@pytest.mark.parametrize(
+    "names", [("daily", "weekly"), ("1min", "5min"), ("60", "240"), ("first one", "other")]
+)
 def test_several_lists_that_no_ticker_names_are_refused(names: tuple[str, str]) -> None:
     with pytest.raises(BadInput, match="several lists of candles") as refused:
         settle(json.dumps({name: {"list": BARS} for name in names}), "x.json")
