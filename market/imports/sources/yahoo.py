@@ -17,7 +17,7 @@ import pandas as pd
 from core.arrays import Float64, Int64
 from core.errors import BadInput
 from market.imports.times import label_times, read_times
-from market.intervals import DAY_SECONDS, parse_period, period_start
+from market.intervals import DAY_SECONDS, is_intraday, parse_period, period_start
 from market.markets import Market
 from market.sessions.calendar import find_closes, load_sessions
 
@@ -159,6 +159,9 @@ def _examine(
     if answer.empty or missing:
         error = f"Yahoo has no {interval} bars of it in this period"
         return Answer(ticker, None, error, is_empty=True)
+    if not is_intraday(interval):
+        # Days begin by Yahoo's own clock: those of currencies by London's, in summer before UTC's.
+        answer = answer.tz_localize(None)
     times = label_times(read_times(pd.Series(answer.index)), market, interval).seconds
     sessions = load_sessions(market)
     _, closes = find_closes(times, market, interval, sessions)

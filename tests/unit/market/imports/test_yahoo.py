@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput
+from market.imports.rows import read_rows
+from market.imports.settling import settle_frame
 from market.imports.sources.yahoo import MOST_TRIES, Answer, Fetch, Yahoo
 from market.markets import SHIPPED
 
 NOW = datetime(2005, 3, 2, 15, 0, tzinfo=UTC)
 SESSIONS = ["2005-02-24", "2005-02-25", "2005-02-28", "2005-03-01"]
+# Two weeks from a Monday on, when London is an hour before UTC.
+SUMMER = [f"2004-07-{day:02}" for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16)]
 
 
 class YFRateLimitError(Exception):
@@ -94,6 +98,26 @@ def test_period_becomes_a_start() -> None:
 
     ask(fetch, "AAPL", interval="1w")
     assert asked == [("AAPL", datetime(2000, 3, 2, 15, 0, tzinfo=UTC), "1wk")]
+
+
+@pytest.mark.parametrize(("interval", "dates"), [("1d", SUMMER), ("1w", SUMMER[::5])])
+def test_days_and_weeks_of_currencies_have_the_dates_that_london_gives_them(
+    interval: str, dates: list[str]
+) -> None:
+    told = answer_of(SESSIONS[:2]).iloc[[0] * len(dates)]
+    told.index = pd.DatetimeIndex(dates).tz_localize("Europe/London")
+    (answer,) = ask(lambda *_: told, "EURUSD=X", interval=interval)
+    assert answer.frame is not None
+    rows = read_rows(
+        settle_frame(answer.frame),
+        interval=interval,
+        ticker="EURUSD=X",
+        market=None,
+        markets=SHIPPED,
+        now=NOW,
+    )
+    seconds = pd.DatetimeIndex(dates).astype("datetime64[s]").astype(np.int64)
+    assert rows[0].columns["times"].tolist() == seconds.tolist()
 
 
 def test_bar_that_has_not_closed_is_left_out_and_said() -> None:
