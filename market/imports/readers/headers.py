@@ -290,8 +290,10 @@ def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None
     """
     tickers: dict[int, str] = {}
     last = ""
-    if any(build_key(row[position]) not in _LABELS for position in range(min(columns))):
+    before = [build_key(row[position]) for position in range(min(columns))]
+    if any(key not in _LABELS for key in before):
         return None
+    label = any(key in {"ticker", "tickers", "symbol", "symbols"} for key in before)
     for position in columns:
         last = (
             _COPY.sub("", row[position])
@@ -300,13 +302,10 @@ def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None
         )
         if not last or _TIME.fullmatch(last) or find_field(last) in _WIDE_FIELDS:
             return None
-        if _UNIT.fullmatch(last):
+        if not label and _UNIT.fullmatch(last):
             return None
         tickers[position] = last
     # A row of data has numbers throughout; tickers of digits (0700) come with a label.
-    label = any(
-        build_key(row[p]) in {"ticker", "tickers", "symbol", "symbols"} for p in range(min(columns))
-    )
     if not label and all(_NUMBER.fullmatch(ticker) for ticker in tickers.values()):
         return None
     return tickers

@@ -212,6 +212,8 @@ def test_a_row_of_units_names_no_tickers() -> None:
     assert "ticker" not in settled.written
     assert settled.times.bad.tolist() == [True, False]
     assert settled.numbers["volume"][1] == 500
+    named = settle(text.replace("\n,USD,USD,USD,USD,shares", "\nTicker,USD,USD,USD,USD,USD"))
+    assert named.written["ticker"].to_pylist() == ["USD"]
     table = (
         "| Date | Open | High | Low | Close |\n|---|---|---|---|---|\n| 2024-01-02 | 2|4|1|3 |\n"
     )
