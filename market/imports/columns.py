@@ -36,14 +36,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "open", "o", "opening", "openprice", "openingprice", "pxopen", "opn", "eröffnung", "eröffn",
         "eröffnungskurs", "eroeffnung", "erster", "apertura", "aper", "abertura", "ouverture",
         "ouv", "otwarcie", "открытие", "откр", "öppning", "öppen", "opnpric", "始値",
-         "开盘", "开盘价", "開盤", "開盤價",
+        "开盘", "开盘价", "開盤", "開盤價",
         "시가", "เปิด", "ราคาเปิด", "açılış", "acilis",
     ),
     "high": (
         "high", "h", "max", "highprice", "pxhigh", "hi", "dayhigh", "hoch", "höchst", "höchstkurs",
         "tageshoch", "hoog", "máximo", "máxima", "massimo", "plushaut", "haut", "najwyższy",
         "максимум", "макс", "högst", "hghpric", "高値",
-         "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
+        "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
         "yüksek",
     ),
     "low": (
@@ -70,7 +70,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         # Before the German words for volume: beside pieces these are what they were sold for.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
-         "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+        "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
@@ -296,6 +296,7 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     others = [p for p in others if keys[p] not in OTHERS]
     if others and "volume" not in positions:
         # Such as that of the base and that of the quote: either could be meant.
-        named = next((names[p].strip()[:40] for p in others if "volume" in keys[p]), "one of them")
+        likely = (names[p].strip()[:40] for p in others if "volume" in keys[p])
+        named = next(likely, "another column")
         return [f"no column is taken for the volume, which is 0: say so if {named} is"]
     return []

@@ -251,7 +251,7 @@ def test_positions_are_advised_beside_a_column_of_the_time_of_day() -> None:
 
 def test_a_volume_that_no_column_gives_is_said() -> None:
     text = "Date,Open,High,Low,Close,Lots,Adj Close\n2024-01-02,2,4,1,3,500,3\n"
-    assert "no column is taken for the volume, which is 0: say so if one of them is" in (
+    assert "no column is taken for the volume, which is 0: say so if another column is" in (
         settle(text).notes
     )
     assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
