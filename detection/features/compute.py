@@ -201,11 +201,14 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
 
 
 def mark_set_aside(panel: BarPanel, feature_set: FeatureSet) -> Bools:
-    """Return which rows of a panel are set aside, shape (n,), as they stand still."""
+    """Return which rows of a panel are set aside, shape (n,), as they stand still.
+
+    After a pause of more than a year a bar follows none: what lay before was another's.
+    """
     if not feature_set.sets_still_aside:
         return np.zeros(panel.times.size, np.bool_)
     prices = (panel.open, panel.high, panel.low, panel.close)
-    return mark_still(prices, panel.volume, panel.offsets[:-1])
+    return mark_still(prices, panel.volume, find_segments(panel.times, panel.offsets)[0][:-1])
 
 
 def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:

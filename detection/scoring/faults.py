@@ -135,9 +135,7 @@ def find_faults(
     # What lies before a pause of more than a year may be another company's.
     offsets, _ = find_segments(panel.times, panel.offsets)
     segments = Segments(offsets, np.repeat(np.arange(offsets.size - 1), np.diff(offsets)))
-    idle = mark_still(
-        (panel.open, panel.high, panel.low, panel.close), panel.volume, panel.offsets[:-1]
-    )
+    idle = mark_still((panel.open, panel.high, panel.low, panel.close), panel.volume, offsets[:-1])
     found: dict[int, Fault] = {}
     returned: set[int] = set()
     # The last word counts: the rules are in the order of their certainty.

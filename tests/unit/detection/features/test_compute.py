@@ -315,6 +315,8 @@ def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
 ) -> None:
     """What lay before may be another company's; 511 is where the load of bar 900 begins."""
     bars = draw_bars(5, 1_000, flat=0.05, idle=0.05)
+    # A lone trade at the last price of before, which is not that of the other company.
+    bars.loc[pause, [*PRICES, "volume"]] = [bars["close"][pause - 1]] * 4 + [100.0]
     other = bars.copy()
     other.loc[: pause - 1, PRICES] *= 70.0
     other.loc[: pause - 1, "volume"] = other["volume"][:pause].to_numpy()[::-1]

@@ -195,3 +195,13 @@ def test_another_company_under_the_same_ticker_is_no_fault() -> None:
     found = find_faults(paused, np.ones(len(bars), np.bool_), features)
     assert found.faults == {}
     assert found.returned == frozenset()
+
+
+def test_a_lone_trade_at_the_price_of_a_year_ago_is_no_fault() -> None:
+    bars = draw()
+    bars.loc[BAR, PRICES] = bars["close"][BAR - 1]
+    panel = build_panel(bars)
+    days = np.arange(len(bars))
+    paused = replace(panel, times=86_400 * (days + np.where(days >= BAR, 366, 0)))
+    features = compute_features(paused, np.array([0]), EVENTS)
+    assert find_faults(paused, np.ones(len(bars), np.bool_), features).faults == {}
