@@ -55,7 +55,7 @@ def check_threshold(
     problem = "far more than was asked" if flagged else "so it would be silent"
     raise Conflict(
         f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
-        f" flags {flagged:,} of the {rows:,} bars{of_market} that it learned from, {problem}; it"
+        f" flags {flagged:,} of the {rows:,} bars{of_market} that its grades are of, {problem}; it"
         " was not put in use. Ask for a share of the bars, as with `--contamination 0.01`: `flask"
         f" models train --market {record['market']} --contamination 0.01`",
         reason="implausible_threshold",

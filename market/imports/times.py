@@ -384,7 +384,8 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
     if len(ends):
         raise BadInput(
             f"times such as {ends[0].as_py()[:SHOWN]} are labels of a bar's end, and bars are"
-            " labelled by their start: move all of them an interval back"
+            " labelled by their start: move all of them an interval back, and of daily bars write"
+            " the dates alone"
         )
 
 
