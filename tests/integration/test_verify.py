@@ -107,18 +107,23 @@ def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(
     ]  # by each model: below its threshold or not, and then its score in full
 
 
-def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> None:
-    """A ticker that two versions flagged:
-    each anomaly is held against the version that found it.
-    """
-    first = list(market.anomalies.find())
+def detect_by_another(market: Db) -> list[Document]:
+    """Have a second version, which flags more, detect beside the first, and return what stands."""
     train_model(
         market,
         TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True),
         now=NOW,
     )
     run(market, "backfill", "AAA", "BBB", "CCC")
-    stored = list(market.anomalies.find({"status": "new"}))
+    return list(market.anomalies.find({"status": "new"}))
+
+
+def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> None:
+    """A ticker that two versions flagged:
+    each anomaly is held against the version that found it.
+    """
+    first = list(market.anomalies.find())
+    stored = detect_by_another(market)
     assert len({anomaly["model_version"] for anomaly in stored}) == 2
     assert len(stored) > len(first)
     documents = check(market, stored)
@@ -132,13 +137,7 @@ def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> Non
 
 def test_a_version_whose_columns_are_no_more_costs_its_own_anomalies_alone(market: Db) -> None:
     gone = market.anomalies.distinct("model_version")
-    train_model(
-        market,
-        TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True),
-        now=NOW,
-    )
-    run(market, "backfill", "AAA", "BBB", "CCC")
-    stored = list(market.anomalies.find({"status": "new"}))
+    stored = detect_by_another(market)
     lost = [anomaly["_id"] for anomaly in stored if anomaly["model_version"] in gone]
     assert 0 < len(lost) < len(stored)
     market.models.update_many({"_id": {"$in": gone}}, {"$set": {"feature_set": "family/2"}})
