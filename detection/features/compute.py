@@ -28,7 +28,7 @@ class Features:
         rows: shape (m,), their rows in the panel.
         inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32
             holds exactly.
-        measures: shape (m, 13), how far each bar is from the ticker's usual, by `MEASURES`; for
+        measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
         still: shape (k,), those that were set aside, as they stand still.

@@ -94,8 +94,8 @@ TWO_YARDSTICKS = FeatureSet(
 )
 # A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is
 # measured by what was usual at its time of day in the last 20 sessions; and by that times how
-# lively the last 20 bars were for theirs. A gap has a yardstick of its own and no column: only
-# opens have gaps, and trees would tell them apart by it. An open's range holds it already.
+# lively the last 20 bars were for theirs. A gap has no column: only opens have gaps, and trees
+# would tell them apart by it. An open's range holds it already.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
     version=3,

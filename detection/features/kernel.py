@@ -28,7 +28,7 @@ from detection.features.feature_sets import (
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
 # Of each time of day the last 20 bars: the positions of the bars before them (clocks, 20), values
-# (clocks, 20, 5), and how many came.
+# (clocks, 20, 4), and how many came.
 Rings = tuple[Int64, Float64, Int64]
 # The first row to compute within what is at hand, and how many.
 Span = tuple[int, int]
@@ -52,7 +52,6 @@ MEASURES: tuple[str, ...] = (
     "unrest",
     # The same by what is usual at the bar's time of day.
     "clock_return",
-    "clock_gap",
     "clock_range",
     "clock_wick",
     "clock_volume",
@@ -91,9 +90,9 @@ GRID = 65536.0
 # What is usual at a time of day is that of the last 20 sessions, and not known of fewer than 10.
 CLOCK_SESSIONS = 20
 FEWEST_SESSIONS = 10
-# A gap or return is measured by at least half the usual range: within a session most gaps are next
-# to nothing.
-LEAST_GAP = 0.5
+# A return is measured by at least half the usual range: at some times of day most are next to
+# nothing.
+LEAST_RETURN = 0.5
 BOUND = 127.0
 
 
@@ -456,8 +455,8 @@ def _recall(
     in the sessions before, into the rows of `out`.
 
     Of at most 20 bars of the same time of day: 0 half the second largest true range (over the close
-    before it), 1 the same of the gap, 2 of the return, 3 of volume, 4 mean fourth root of the true
-    range, 5 how many there are. The second largest is passed as seldom by what jumps, such as an
+    before it), 1 the same of the return, 2 of volume, 3 mean fourth root of the true range, 4 how
+    many there are. The second largest is passed as seldom by what jumps, such as an
     open, as by what hardly does, and one bad tick does not move it. The bars lie among the `window`
     before the row's anchor and those after it, so that they do not depend on what was loaded.
     calendar: clock of each row, and its position in the stored series. place: bars from anchor to
@@ -466,7 +465,7 @@ def _recall(
     clocks, indices = calendar
     anchor_bars, window = place
     positions, values, pushed = rings
-    open_, high, low, close, volume = bars
+    _, high, low, close, volume = bars
     pushed[:] = 0
     for t in range(1, close.size):
         clock, index = clocks[t], indices[t]
@@ -478,7 +477,7 @@ def _recall(
             and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] >= oldest
         ):
             count += 1
-        for value in range(4):
+        for value in range(3):
             first = second = 0.0
             for back in range(1, count + 1):
                 found = values[clock, (pushed[clock] - back) % CLOCK_SESSIONS, value]
@@ -489,16 +488,15 @@ def _recall(
             out[value, t] = 0.5 * second
         total = 0.0
         for back in range(1, count + 1):
-            total += values[clock, (pushed[clock] - back) % CLOCK_SESSIONS, 4]
-        out[4, t], out[5, t] = total / max(count, 1), count
+            total += values[clock, (pushed[clock] - back) % CLOCK_SESSIONS, 3]
+        out[3, t], out[4, t] = total / max(count, 1), count
         at = pushed[clock] % CLOCK_SESSIONS
         c1 = close[t - 1]
         moved = (max(high[t], c1) - min(low[t], c1)) / c1
         # A bar is known from the one before it on.
         positions[clock, at] = indices[t - 1]
-        values[clock, at, 0], values[clock, at, 1] = moved, abs(open_[t] - c1) / c1
-        values[clock, at, 2], values[clock, at, 3] = abs(close[t] - c1) / c1, volume[t]
-        values[clock, at, 4] = np.sqrt(np.sqrt(moved))
+        values[clock, at, 0], values[clock, at, 1] = moved, abs(close[t] - c1) / c1
+        values[clock, at, 2], values[clock, at, 3] = volume[t], np.sqrt(np.sqrt(moved))
         pushed[clock] += 1
 
 
@@ -519,33 +517,32 @@ def _compare_by_clock(
     open_, high, low, close, volume = bars
     for i in range(count):
         t = first + i
-        for row in range(6):
+        for row in range(5):
             measured[CLOCK_MEASURES + row, i] = 1.0
         for row in range(4):
             columns[CLOCK_COLUMNS + row, i] = 1.0
-        if usual[5, t] < FEWEST_SESSIONS:
+        if usual[4, t] < FEWEST_SESSIONS:
             continue
         lately = expected = 0.0
         for back in range(1, WINDOW + 1):
-            if usual[5, t - back] >= FEWEST_SESSIONS:
+            if usual[4, t - back] >= FEWEST_SESSIONS:
                 lately += roots[t - back]
-                expected += usual[4, t - back]
+                expected += usual[3, t - back]
         unrest = lately / expected if expected > 0.0 else 1.0
         unrest = min(max(unrest * unrest * unrest * unrest, 1.0 / BOUND), BOUND)
         slow = max(usual[0, t], SMALLEST_SHARE)
-        gap, change = max(usual[1, t], LEAST_GAP * slow), max(usual[2, t], LEAST_GAP * slow)
+        change = max(usual[1, t], LEAST_RETURN * slow)
         fast = max(slow * unrest, SMALLEST_SHARE)
         c1 = close[t - 1]
-        moved, opened = (close[t] - c1) / c1, (open_[t] - c1) / c1
+        moved = (close[t] - c1) / c1
         true_range = (max(high[t], c1) - min(low[t], c1)) / c1
         wick = max(high[t] - max(open_[t], close[t]), min(open_[t], close[t]) - low[t]) / c1
-        loud = volume[t] / usual[3, t] if usual[3, t] > 0.0 else 1.0
+        loud = volume[t] / usual[2, t] if usual[2, t] > 0.0 else 1.0
         measured[CLOCK_MEASURES, i] = moved / slow
-        measured[CLOCK_MEASURES + 1, i] = opened / gap
-        measured[CLOCK_MEASURES + 2, i] = true_range / slow
-        measured[CLOCK_MEASURES + 3, i] = wick / slow
-        measured[CLOCK_MEASURES + 4, i] = loud
-        measured[CLOCK_MEASURES + 5, i] = fast / slow
+        measured[CLOCK_MEASURES + 1, i] = true_range / slow
+        measured[CLOCK_MEASURES + 2, i] = wick / slow
+        measured[CLOCK_MEASURES + 3, i] = loud
+        measured[CLOCK_MEASURES + 4, i] = fast / slow
         wide = max(true_range, WICK_WEIGHT * wick)
         loud = VOLUME_WEIGHT * loud
         columns[CLOCK_COLUMNS, i] = abs(moved) / (change * unrest)
@@ -643,7 +640,7 @@ def run_kernel(
     where VWAP starts with the session, how many bars before an anchor are looked at for what is
     usual at a time of day (0 where nothing asks for that), and the warm-up: a row that has fewer
     bars in its history is passed over. picked: (d,) positions in COLUMNS. out: to fill, rows (m,),
-    and either documented (m, 14), or inputs (m, d) and measures (13, m); what is not asked for is
+    and either documented (m, 14), or inputs (m, d) and measures (12, m); what is not asked for is
     empty.
     """
     offsets, series, first_rows, stop_rows = layout
@@ -654,11 +651,11 @@ def run_kernel(
     needs_documented = documents or (picked < PRICE_COLUMNS).any()
     longest = np.max(offsets[1:] - offsets[:-1]) if scores else 0
     prepared = np.empty((3, longest))
-    recalled = np.zeros((6, longest if clock_bars else 0))
+    recalled = np.zeros((5, longest if clock_bars else 0))
     most = np.max(clocks) + 1 if scores and clock_bars else 0
     rings = (
         np.empty((most, CLOCK_SESSIONS), np.int64),
-        np.empty((most, CLOCK_SESSIONS, 5)),
+        np.empty((most, CLOCK_SESSIONS, 4)),
         np.zeros(most, np.int64),
     )
     longest_block = history_bars + anchor_bars

@@ -158,7 +158,7 @@ def _at_its_time(phrase: Phrase) -> Phrase:
 
     def at_its_time(documented: Values, measures: Values, close: float) -> str:
         by_clock = {
-            name: measures[f"clock_{name}"] for name in ("return", "gap", "range", "wick", "volume")
+            name: measures[f"clock_{name}"] for name in ("return", "range", "wick", "volume")
         }
         words = phrase(documented, {**measures, **by_clock}, close)
         return f"{words} at this time of day" if "usual" in words else words

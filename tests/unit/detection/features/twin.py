@@ -97,14 +97,14 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
     """Return the columns of the feature set `time_of_day`, before they are rounded to the grid."""
     before = bars["close"].shift(1)
     high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
-    true_range, gap = (high - low) / before, (bars["open"] - before).abs() / before
+    true_range = (high - low) / before
     wick = np.maximum(
         bars["high"] - bars[["open", "close"]].max(axis=1),
         bars[["open", "close"]].min(axis=1) - bars["low"],
     )
     returned = (bars["close"] / before - 1).abs()
-    usual = np.full((len(bars), 5), np.nan)
-    parts = (true_range, gap, returned, bars["volume"])
+    usual = np.full((len(bars), 4), np.nan)
+    parts = (true_range, returned, bars["volume"])
     for t in range(1, len(bars)):
         earlier = np.flatnonzero(bars["clock"].to_numpy()[:t] == bars["clock"].iloc[t])
         earlier = earlier[(earlier > max(t // 128 * 128 - window_bars, 0))][-20:]
@@ -116,14 +116,14 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
     unrest = np.ones(len(bars))
     for t in range(20, len(bars)):
         lately = [j for j in range(t - 20, t) if known[j]]
-        if lately and usual[lately, 4].sum() > 0:
-            ratio = (roots[lately].sum() / usual[lately, 4].sum()) ** 4
+        if lately and usual[lately, 3].sum() > 0:
+            ratio = (roots[lately].sum() / usual[lately, 3].sum()) ** 4
             unrest[t] = min(max(ratio, 1 / 127), 127)
     slow = np.maximum(usual[:, 0], 1e-4)
     fast = np.maximum(slow * unrest, 1e-4)
-    change = np.maximum(usual[:, 2], slow / 2)
+    change = np.maximum(usual[:, 1], slow / 2)
     loud = np.where(
-        usual[:, 3] > 0, bars["volume"] / np.where(usual[:, 3] > 0, usual[:, 3], 1.0), 1.0
+        usual[:, 2] > 0, bars["volume"] / np.where(usual[:, 2] > 0, usual[:, 2], 1.0), 1.0
     )
 
     def depart(yardstick: np.ndarray) -> np.ndarray:

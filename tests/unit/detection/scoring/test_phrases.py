@@ -16,7 +16,7 @@ USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
 CALM = dict(
     zip(
         MEASURES,
-        (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 1.0),
+        (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.1, 0.9, 0.2, 1.0, 1.0, 1.0),
         strict=True,
     )
 )
@@ -87,7 +87,7 @@ def test_the_parts_that_are_told_of_are_those_that_the_column_is_the_largest_of(
     for value, own in zip(features.inputs[:, 0], features.measures.tolist(), strict=True):
         measures = dict(zip(MEASURES, own, strict=True))
         if column.startswith("clock"):
-            names = ("gap", "range", "wick", "volume")
+            names = ("range", "wick", "volume")
             measures |= {name: measures[f"clock_{name}"] for name in names}
             if {measures[name] for name in names} == {1.0}:
                 continue  # what is usual at its time of day is not known
