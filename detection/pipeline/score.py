@@ -29,6 +29,12 @@ from records.findings.documents import AnomalyDocument
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 
+# Of so many bars at least it is said that more of them were flagged than so many times the share
+# of those that the model learned from. Chance and crises hardly ever make it so many; a ticker
+# unlike all that it learned from, such as a thinly traded one among large ones, does.
+JUDGED_ROWS = 250
+MOST_TIMES_FLAGGED = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -261,6 +267,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         anomalies = scored.found.get(ticker, ())
         for anomaly in anomalies:
             anomaly["bars_revision"] = before.bars_revision
+        own_warnings = _warn_of_share(model, ticker, panel.interval, rows_scored, anomalies)
         yield before._replace(
             **set_aside,
             model=model,
@@ -268,7 +275,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             rows_processed=before.rows_processed + rows_scored,
             spans=all_spans,
             first_scored=all_spans[0][0] if all_spans else None,
-            warnings=before.warnings + warnings,
+            warnings=before.warnings + warnings + own_warnings,
             market_revision=load.market.revision if load.market else None,
             found=(*before.found, *anomalies),
             scores=before.scores + kept.get(ticker, ()),
@@ -325,6 +332,28 @@ def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
         f"market {market.market}: its own move is not known {when}, where fewer than"
         f" {LEAST_TICKERS} tickers have a return: {interval} scores do without it there, until"
         " the bars that lack are imported"
+    )
+    return (warning,)
+
+
+def _warn_of_share(
+    model: LoadedModel, ticker: str, interval: str, rows: int, found: Sequence[AnomalyDocument]
+) -> tuple[str, ...]:
+    """Return a warning where far more of a ticker's bars were flagged than of those that the model
+    learned from.
+    """
+    # As almost always: a scan looks at thousands of tickers.
+    if rows < JUDGED_ROWS or len(found) * 100 < rows:
+        return ()
+    events = sum(anomaly["kind"] == "event" for anomaly in found)
+    usual = model.grades.count_below(model.threshold) / model.grades.rows
+    if events <= MOST_TIMES_FLAGGED * usual * rows:
+        return ()
+    warning = (
+        f"{ticker}: {events / rows:.1%} of {rows:,} {interval} bars are flagged, and"
+        f" {usual:.1%} of those that {model.version} learned from: it knows few like them. Train a"
+        f" model with them, or set a threshold for {ticker}: `flask models threshold --ticker"
+        f" {ticker} --grade 75`"
     )
     return (warning,)
 

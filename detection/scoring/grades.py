@@ -70,6 +70,11 @@ class GradeTable:
         # Adding 0.0 turns the -0.0 of the most usual bar into 0.0.
         return np.minimum(-POINTS_PER_DECADE * np.log10(shares) + 0.0, HIGHEST_GRADE)
 
+    def count_below(self, score: float) -> int:
+        """Return how many of the training bars have a lower score, to 1 %."""
+        position = int(np.searchsorted(self.scores, score, side="left"))
+        return int(self.ranks[position - 1]) if position else 0
+
     def find_score(self, grade: float) -> float:
         """Return the score below which the grade is at least `grade`, for use as a threshold."""
         grades = self.compute(self.scores)

@@ -124,6 +124,22 @@ def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
     assert {document["verdict"] for document in checked} == {"identical"}
 
 
+def test_a_ticker_unlike_all_that_the_model_learned_from_is_told(both: Db) -> None:
+    train_model(both, read_plan("US", "AAA", "BBB"), now=NOW)
+    store(both, "WILD", make_bars(600, 4, shocks=range(70, 600, 18)))
+    run(both, "backfill", "AAA", "WILD")
+    events = both.anomalies.count_documents({"Ticker": "WILD", "kind": "event"})
+    told = {
+        audit["ticker"]: audit["warnings"]
+        for audit in both.detection_runs.find({"ticker": {"$in": ["AAA", "WILD"]}})
+    }
+    (warning,) = (each for each in told["WILD"] if each.startswith("WILD"))
+    assert events > 0.04 * (600 - 61)
+    assert warning.startswith(f"WILD: {events / (600 - 61):.1%} of 539 1d bars are flagged, and 1.")
+    assert "of those that US_model-0.1.0 learned from" in warning
+    assert not any(each.startswith("AAA") for each in told["AAA"])
+
+
 def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:
     train_model(both, read_plan("ALL"), now=NOW)
     policy = ThresholdPolicy("grade", 75.0)

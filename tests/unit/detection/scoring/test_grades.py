@@ -53,6 +53,15 @@ def test_a_score_below_all_counts_as_half_a_bar() -> None:
     assert table.compute([-0.3])[0] == 0.0
 
 
+def test_bars_below_a_score_are_counted() -> None:
+    scores = draw_scores(10_000)
+    table = GradeTable.from_scores(scores)
+    for score in (*np.quantile(scores, [0.0, 0.001, 0.005]), -1.0):
+        assert table.count_below(score) == (scores < score).sum()
+    for score in np.quantile(scores, [0.01, 0.1, 0.5]):
+        assert table.count_below(score) == pytest.approx((scores < score).sum(), rel=0.011)
+
+
 @given(
     st.lists(st.floats(-1, 0), min_size=1, max_size=300),
     st.lists(st.floats(-1, 0), min_size=2, max_size=20),
