@@ -22,6 +22,10 @@ def upgrade_database() -> None:
     with use_database() as database:
         for migration in upgrade(database, datetime.now(UTC)):
             echo(f"migration {migration.number} applied: {migration.name}")
+        from market.bars.repacking import repack_buckets  # noqa: PLC0415 - loads numpy
+
+        if packed := repack_buckets(database):
+            echo(f"{packed:,} buckets of bars were packed")
         uncovered = find_uncovered(database)
         if uncovered:
             from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack

@@ -14,6 +14,7 @@ MODULES = (
     "detection.detectors.walks",
     "detection.detectors.half_space_trees",
     "detection.detectors.pca_window",
+    "market.bars.kernel",
     "detection.detectors.lstm",
     "detection.detectors.mad",
     "detection.detectors.trailing",

@@ -11,12 +11,12 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from market.bars.buckets import (
-    COLUMNS,
     MOST_BUCKET_BARS,
     Columns,
     build_bucket,
     build_bucket_id,
     read_column,
+    read_columns,
     split_spans,
 )
 from market.bars.changes import moment
@@ -201,7 +201,8 @@ def _write_bars(
 
 
 def _join(before: BucketDocument, came: Columns) -> Columns:
-    return {name: np.concatenate((read_column(before, name), came[name])) for name in COLUMNS}
+    held = read_columns(before)
+    return {name: np.concatenate((column, came[name])) for name, column in held.items()}
 
 
 def _measure(

@@ -1,29 +1,35 @@
-"""Buckets: the bars of one series and span of the calendar, each column a little-endian binary."""
+"""Buckets: the bars of one series and span of the calendar, their columns one binary."""
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
+from market.bars.packing import COLUMNS, RAW, get_packed, join_columns, split_columns
 from market.bars.spans import choose_span, name_span
 from market.intervals import DAY_SECONDS
-from records.market.documents import BarColumn, BarColumns, BucketDocument
+from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
-COLUMNS: tuple[BarColumn, ...] = get_args(BarColumn)
+# Vendors quote in at most so many decimals; what a double holds as a whole number, and how many of
+# a column's values are looked at before all of them are.
+DECIMALS = range(9)
+MOST_WHOLE = 2.0**53
+LARGEST_UNIT = 2**31
+LOOKED_AT = 16
 
 Columns = dict[str, Any]
 """The six columns by name: `times` Int64 (n,), UTC seconds, ascending; the others Float64 (n,)."""
 
 
-# Of 48 bytes each, in a document of at most 16 MiB, with room for the names.
+# Of 48 bytes each at the most, in a document of at most 16 MiB, with room for the names.
 MOST_BUCKET_BARS = (2**24 - 2**14) // 48
 
 
@@ -37,9 +43,33 @@ def empty_columns() -> Columns:
     return {"times": np.empty(0, np.int64)} | {name: np.empty(0, np.float64) for name in VALUES}
 
 
-def read_column(bucket: BarColumns, name: BarColumn) -> Int64 | Float64:
-    """Return one column of a bucket as a read-only view of its bytes."""
-    return np.frombuffer(bucket[name], dtype="<i8" if name == "times" else "<f8")
+def read_columns(bucket: BucketColumns) -> Columns:
+    """Return the columns of a bucket. Raises ValueError where it is torn."""
+    return {name: read_column(bucket, name) for name in COLUMNS}
+
+
+def join_buckets(buckets: Iterable[BucketColumns]) -> Columns:
+    """Return the columns of some buckets, end to end; without any, of no bars."""
+    read = [empty_columns(), *map(read_columns, buckets)]
+    return {name: np.concatenate([columns[name] for columns in read]) for name in COLUMNS}
+
+
+def read_column(bucket: BucketColumns, name: BarColumn) -> Int64 | Float64:
+    """Return one column of a bucket, which may be a read-only view of its bytes.
+
+    Raises ValueError where it is torn.
+    """
+    form, scale, first, content = split_columns(get_packed(bucket))[1][name]
+    stored = np.frombuffer(content, f"<{form}")
+    if form in RAW:
+        whole: Int64 | Float64 = stored.astype("<i8" if name == "times" else "<f8", copy=False)
+        return whole
+    steps: Int64 = np.cumsum(stored, dtype=np.int64)
+    if name == "times":
+        times: Int64 = steps * scale + first
+        return times
+    values: Float64 = (steps + first) / scale
+    return values
 
 
 def build_bucket(
@@ -56,24 +86,26 @@ def build_bucket(
             f" less than {interval} apart; say which interval they are of",
             reason="too_many_bars",
         )
-    binaries: BarColumns = {
-        "times": _to_bytes(columns["times"], "<i8"),
-        "open": _to_bytes(columns["open"], "<f8"),
-        "high": _to_bytes(columns["high"], "<f8"),
-        "low": _to_bytes(columns["low"], "<f8"),
-        "close": _to_bytes(columns["close"], "<f8"),
-        "volume": _to_bytes(columns["volume"], "<f8"),
-    }
+    digest = hashlib.sha256()
+    for name in COLUMNS:
+        form = "<i8" if name == "times" else "<f8"
+        digest.update(np.ascontiguousarray(columns[name], form).data)
     return {
         "_id": build_bucket_id(ticker, interval, span),
         "ticker": ticker,
         "interval": interval,
         "span": span,
         "count": len(columns["times"]),
-        **binaries,
-        "sha256": hashlib.sha256(b"".join(binaries[name] for name in COLUMNS)).hexdigest(),
+        "columns": pack_columns(columns),
+        "sha256": digest.hexdigest(),
         "updated_at": now,
     }
+
+
+def pack_columns(columns: Columns) -> bytes:
+    """Return the columns as a bucket has them, each in the narrowest form that is exact."""
+    packed = [_pack_times(columns["times"]), *(_pack_values(columns[name]) for name in VALUES)]
+    return join_columns(len(columns["times"]), packed)
 
 
 def split_spans(columns: Columns, interval: str) -> Iterator[tuple[str, Columns]]:
@@ -113,5 +145,50 @@ def unpack_times(packed: bytes) -> Int64:
     return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8").astype(np.int64))
 
 
-def _to_bytes(values: Int64 | Float64, form: str) -> bytes:
-    return values.astype(form, copy=False).tobytes()
+def _pack_times(times: Int64) -> tuple[str, int, int, bytes]:
+    steps = np.diff(times, prepend=times[:1])
+    unit = max(1, int(np.gcd.reduce(steps)))
+    form = _find_form(steps // unit) if unit < LARGEST_UNIT else None
+    if form is None:
+        return "q", 1, 0, times.astype("<i8", copy=False).tobytes()
+    return form, unit, int(times[0]), (steps // unit).astype(f"<{form}").tobytes()
+
+
+def _pack_values(values: Float64) -> tuple[str, int, int, bytes]:
+    for decimals in DECIMALS:
+        scale = 10**decimals
+        if not _is_whole(values[:LOOKED_AT], scale) or not _is_whole(values, scale):
+            continue
+        whole = np.rint(values * scale).astype(np.int64)
+        steps = np.diff(whole, prepend=whole[:1])
+        form = _find_form(steps)
+        if form is not None:
+            return form, scale, int(whole[0]), steps.astype(f"<{form}").tobytes()
+        break
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = values.astype("<f4")
+    if np.array_equal(single, values):
+        return "f", 1, 0, single.tobytes()
+    return "d", 1, 0, values.astype("<f8", copy=False).tobytes()
+
+
+def _is_whole(values: Float64, scale: int) -> bool:
+    """Whether these are so many parts of whole numbers, which give the same bits back."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.rint(values * scale)
+        return bool(
+            np.all((whole / scale == values) & (np.abs(whole) <= MOST_WHOLE))
+            and not np.any(np.signbit(values) & (values == 0))
+        )
+
+
+def _find_form(steps: Int64) -> str | None:
+    """Return the narrowest form that these steps fit into, None if none does."""
+    if not steps.size:
+        return None
+    least, most = int(steps.min()), int(steps.max())
+    for form in "bhi":
+        limits = np.iinfo(f"<{form}")
+        if limits.min <= least and most <= limits.max:
+            return form
+    return None

@@ -12,9 +12,10 @@ from pymongo import DeleteOne, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from market.bars.buckets import COLUMNS, build_bucket_id, read_column
+from market.bars.buckets import build_bucket_id, read_column, read_columns
 from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
 from market.bars.figures import measure_figures
+from market.bars.packing import BUCKET_FIELDS
 from market.bars.spans import name_span
 from market.intervals import DAY_SECONDS
 from market.markets import Market, load_markets
@@ -217,7 +218,7 @@ def _measure_figures(
 ) -> dict[str, FigureFields]:
     query = {"ticker": series["ticker"], "interval": series["interval"]}
     return {
-        bucket["span"]: measure_figures({name: read_column(bucket, name) for name in COLUMNS})
+        bucket["span"]: measure_figures(read_columns(bucket))
         for bucket in bars_in(database).find(query, session=session)
     }
 
@@ -240,7 +241,9 @@ def _read_spans(
         return np.zeros(0, np.int64)
     ids = [build_bucket_id(series["ticker"], series["interval"], span) for span in spans]
     buckets = (
-        bars_in(database).find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("span", 1)
+        bars_in(database)
+        .find({"_id": {"$in": ids}}, BUCKET_FIELDS, session=session)
+        .sort("span", 1)
     )
     return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])
 

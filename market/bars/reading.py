@@ -3,22 +3,26 @@
 Detection reads with `market/bars/store.py`; both adjust for known splits.
 """
 
-import sys
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from market.bars.packing import (
+    BUCKET_FIELDS,
+    COLUMNS,
+    get_packed,
+    read_times,
+    read_values,
+    split_columns,
+)
 from market.bars.spans import name_span
 from market.bars.splits import find_adjustment, list_adjustments
 from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
 from records.database import Db
-from records.market.documents import BarColumn, BarColumns, SeriesDocument, bars_in
+from records.market.documents import BucketColumns, SeriesDocument, bars_in
 from records.market.series import get_series
-
-COLUMNS: tuple[BarColumn, ...] = get_args(BarColumn)
 
 
 class Bar(NamedTuple):
@@ -103,43 +107,37 @@ def find_buckets(
     start: datetime | None,
     end: datetime | None,
     order: int = -1,
-) -> Iterator[BarColumns]:
+) -> Iterator[BucketColumns]:
     """Yield the buckets of a series, the last first, or with an order of 1 the first."""
     query: dict[str, object] = {"ticker": series["ticker"], "interval": series["interval"]}
     ends = (("$gte", start), ("$lte", end))
     spans = {at: name_span(t.timestamp(), series["interval"]) for at, t in ends if t is not None}
     if spans:
         query["span"] = spans
-    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("span", order)
+    yield from bars_in(database).find(query, BUCKET_FIELDS).sort("span", order)
 
 
 def _read_bucket(
-    bucket: BarColumns,
+    bucket: BucketColumns,
     series: SeriesDocument,
     first: float,
     last: float,
     limit: int | None = None,
 ) -> list[Bar]:
     """Return the bars of a bucket from `first` to `last` (both inclusive), the last `limit`."""
-    columns = [_read_column(bucket[name], "q" if name == "times" else "d") for name in COLUMNS]
-    times = columns[0]
+    _, columns = split_columns(get_packed(bucket))
+    times = read_times(columns["times"])
     # A bar that nobody wants is not made: a year may begin where its bucket ends.
     begin, end = bisect_left(times, first), bisect_right(times, last)
     begin = begin if limit is None else max(begin, end - limit)
-    bars = [*map(Bar._make, zip(*(column[begin:end] for column in columns), strict=True))]
+    values = (read_values(columns[name], begin, end) for name in COLUMNS[1:])
+    bars = [*map(Bar._make, zip(times[begin:end], *values, strict=True))]
     if not series["splits"]:
         return bars
     days, factors = list_adjustments(series["splits"])
     return [
         _adjust(bar, find_adjustment(_session_day(bar.time, series), days, factors)) for bar in bars
     ]
-
-
-def _read_column(binary: bytes, code: str) -> Sequence[Any]:
-    column = array(code, binary)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
 
 
 def _adjust(bar: Bar, factor: float) -> Bar:

@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,15 +10,17 @@ import structlog
 from pymongo.client_session import ClientSession
 
 from core.arrays import Float64, Int64
-from market.bars.buckets import COLUMNS, PRICES, Columns, build_bucket_id
+from market.bars.buckets import PRICES, VALUES, Columns, build_bucket_id
 from market.bars.history import history_start
+from market.bars.kernel import WORD, unpack_times, unpack_values, view_all
+from market.bars.packing import BUCKET_FIELDS, get_packed
 from market.bars.panel import BarPanel
 from market.bars.spans import name_span
 from market.bars.splits import list_adjustments
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.sessions.calendar import local_seconds
 from records.database import Db
-from records.market.documents import BarColumn, BarColumns, PanelSeries, bars_in
+from records.market.documents import PanelSeries, bars_in
 from records.market.series import find_panel_series
 
 # First and last bar that are wanted of a series, in UTC seconds; None for the first or last one
@@ -80,14 +81,18 @@ def read_panel(
         for span in held
     ]
     found = bars_in(database).find(
-        {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
+        {"_id": {"$in": ids}}, BUCKET_FIELDS, batch_size=len(ids) + 1, session=session
     )
-    buckets = {bucket["_id"]: bucket for bucket in found}
-    held = [buckets[bucket_id] for bucket_id in ids]
-    rows = sum(s["counts"][span] for s, own in zip(series, spans, strict=True) for span in own)
-    firsts, kept = _find_rows(_join("times", held, rows), series, spans, wanted, reach)
-    columns: Columns = {name: _keep(_join(name, held, rows), kept) for name in COLUMNS}
+    buckets = {bucket["_id"]: get_packed(bucket) for bucket in found}
+    counts = [s["counts"][span] for s, own in zip(series, spans, strict=True) for span in own]
+    packed = PackedBuckets([buckets[bucket_id] for bucket_id in ids], counts)
+    times = packed.unpack_times()
+    firsts, kept = _find_rows(times, series, spans, wanted, reach)
     lengths = [stop - start for start, stop in kept]
+    own_rows = np.repeat(
+        np.reshape(np.array(kept, np.int64), (-1, 2)), [len(own) for own in spans], axis=0
+    )
+    columns = {"times": _keep(times, kept)} | packed.unpack_values(own_rows)
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
@@ -170,28 +175,62 @@ def _list_spans(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
     return spans
 
 
-def _join(name: BarColumn, buckets: Sequence[BarColumns], rows: int) -> Int64 | Float64:
-    """Return one column of all buckets, end to end, of so many rows.
+class PackedBuckets:
+    """The binaries of many buckets, end to end."""
 
-    Raises ValueError where it has not so many: a bucket is torn, and what comes after it would be
-    taken for another series' bars.
-    """
-    joined = bytearray().join(map(itemgetter(name), buckets))
-    column = np.frombuffer(joined, dtype="<i8" if name == "times" else "<f8")
-    if column.size != rows:
-        raise ValueError(f"stored bars are torn: {column.size} of {rows} {name}")
-    return column
+    def __init__(self, binaries: Sequence[bytes], counts: Sequence[int]) -> None:
+        """Take the binaries of buckets which are to have so many bars.
+
+        Raises ValueError where one is torn.
+        """
+        sizes = np.fromiter(map(len, binaries), np.int64, len(binaries))
+        if (sizes % WORD).any():
+            raise ValueError("stored bars are torn: a bucket is cut short")
+        self._views = view_all(b"".join(binaries))
+        self._offsets = _add_up(sizes // WORD)
+        self._rows = _add_up(np.array(counts, np.int64))
+
+    def unpack_times(self) -> Int64:
+        """Return the times of all of them.
+
+        Raises ValueError where a bucket has not so many: it is torn, and what comes after it would
+        be taken for another series' bars.
+        """
+        times = np.empty(self._rows[-1], np.int64)
+        torn = unpack_times(self._views, self._offsets, self._rows, times)
+        if torn >= 0:
+            expected = self._rows[torn + 1] - self._rows[torn]
+            raise ValueError(f"stored bars are torn: a bucket has not the {expected} it should")
+        return times
+
+    def unpack_values(self, kept: Int64) -> Columns:
+        """Return the other columns of the rows that are kept, of all of those that it is given
+        for each bucket (k, 2).
+        """
+        own = np.clip(kept - self._rows[:-1, None], 0, np.diff(self._rows)[:, None])
+        own.flags.writeable = False
+        values = np.empty((len(VALUES), int((own[:, 1] - own[:, 0]).sum())))
+        unpack_values(self._views, self._offsets, own, values)
+        return dict(zip(VALUES, values, strict=True))
 
 
-def _keep(column: Int64 | Float64, kept: Sequence[Rows]) -> Int64 | Float64:
-    """Return the rows of a column that are kept: mostly all of them, or nearly so."""
-    if sum(stop - start for start, stop in kept) == column.size:
-        return column
-    return np.concatenate([column[:0], *(column[start:stop] for start, stop in kept)])
+def _add_up(counts: Int64) -> Int64:
+    """Return where each of so many begins, and where the last ends, as the kernels take it."""
+    offsets = np.zeros(counts.size + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    offsets.flags.writeable = False
+    return offsets
+
+
+def _keep(times: Int64, kept: Sequence[Rows]) -> Int64:
+    """Return the rows that are kept: mostly all of them, or nearly so."""
+    if sum(stop - start for start, stop in kept) == times.size:
+        return times
+    return np.concatenate([times[:0], *(times[start:stop] for start, stop in kept)])
 
 
 def _find_rows(
-    times: Int64 | Float64,
+    times: Int64,
     series: Sequence[PanelSeries],
     spans: Sequence[Sequence[str]],
     wanted: Mapping[str, Wanted],

@@ -13,12 +13,11 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Conflict, NotFound
 from market.bars.buckets import (
-    COLUMNS,
     VALUES,
     Columns,
     build_bucket,
     build_bucket_id,
-    read_column,
+    join_buckets,
     split_spans,
     unpack_times,
 )
@@ -155,10 +154,7 @@ def _check(
 
 def _read(database: Db, series: SeriesDocument, session: ClientSession) -> Columns:
     query = {"ticker": series["ticker"], "interval": series["interval"]}
-    buckets = list(bars_in(database).find(query, session=session).sort("span", 1))
-    return {
-        name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS
-    }
+    return join_buckets(bars_in(database).find(query, session=session).sort("span", 1))
 
 
 def _restore(columns: Columns, changes: list[RevisionDocument]) -> int:

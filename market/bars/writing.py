@@ -16,14 +16,13 @@ from core.arrays import Int64
 from core.errors import BadInput, SeriesError
 from market.bars import changes
 from market.bars.buckets import (
-    COLUMNS,
     Columns,
     build_bucket,
     build_bucket_id,
     empty_columns,
     find_edges,
+    join_buckets,
     pack_times,
-    read_column,
     split_spans,
 )
 from market.bars.figures import measure_figures
@@ -388,11 +387,7 @@ def _read_stored(
         if ids
         else []
     )
-    if not buckets:
-        return empty_columns()
-    return {
-        name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS
-    }
+    return join_buckets(buckets)
 
 
 def _write_buckets(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from market.bars.buckets import COLUMNS, VALUES, Columns, read_column
+from market.bars.buckets import VALUES, join_buckets
 from market.bars.reading import find_buckets
 from market.exports.bar_tables import bar_columns, list_split_moments
 from market.exports.tables import Asked, Table
@@ -88,13 +88,7 @@ def _list_series(database: Db, asked: Asked, schema: pa.Schema) -> Iterator[pa.T
 
 
 def _read_series(database: Db, asked: Asked, series: SeriesDocument, schema: pa.Schema) -> pa.Table:
-    buckets = [
-        {name: read_column(bucket, name) for name in COLUMNS}
-        for bucket in find_buckets(database, series, asked.start, asked.end, order=1)
-    ]
-    if not buckets:
-        return schema.empty_table()
-    columns: Columns = {name: np.concatenate([each[name] for each in buckets]) for name in COLUMNS}
+    columns = join_buckets(find_buckets(database, series, asked.start, asked.end, order=1))
     times = columns["times"]
     kept = np.ones(len(times), np.bool_)
     if asked.start is not None:

@@ -244,20 +244,15 @@ class SeriesState(TypedDict):
 BarColumn = Literal["times", "open", "high", "low", "close", "volume"]
 
 
-class BarColumns(TypedDict):
-    """Bars as little-endian columns: `times` of 64-bit UTC seconds, the others of 64-bit floats."""
+class BucketColumns(TypedDict):
+    """The bars of a bucket: their columns as one binary (`market/bars/packing.py`)."""
 
-    times: bytes
-    open: bytes
-    high: bytes
-    low: bytes
-    close: bytes
-    volume: bytes
+    columns: bytes
 
 
-class BucketDocument(BarColumns):
+class BucketDocument(BucketColumns):
     """The bars of one series and span of the calendar (UTC; `market/bars/spans.py`), and the hash
-    of their columns.
+    of their columns as 8-byte numbers, however they are packed.
     """
 
     _id: str

@@ -19,6 +19,7 @@ from tests.faults.memory import count_resident_bytes
 from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.integration.detecting import NOW
+from tests.integration.stored import change_bars, tear_bars
 
 SOUND = TICKERS[:13]
 KILLER = "KILLER"
@@ -53,10 +54,12 @@ def poison(trial: Trial) -> Iterator[None]:
         add_copy(database, ticker)
         # In each of their years: one that is sound would count in what the market did.
         for bucket in database.bars.find({"ticker": TICKERS[0]}):
-            closes = bucket["close"]
-            torn, nan = closes[:-3], closes[:-8] + np.array([np.nan]).tobytes()
             own = {"_id": build_bucket_id(ticker, "1d", bucket["span"]), "ticker": ticker}
-            database.bars.insert_one(bucket | own | {"close": torn if ticker == "TORN" else nan})
+            database.bars.insert_one(bucket | own)
+            if ticker == "TORN":
+                tear_bars(database, own)
+            else:
+                change_bars(database, own, "close", -1, np.nan)
     yield
     for name in ("bars", "series"):
         database[name].delete_many({"ticker": {"$in": POISON}})

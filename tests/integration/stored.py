@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
+
+from market.bars.buckets import pack_columns, read_columns
 from market.markets import SHIPPED
 from records.database import Db
 from records.work.requests import RunRequest, insert_run
@@ -54,6 +58,25 @@ def add_run(database: Db, *tickers: str, task: str = "backfill", now: datetime =
     request = RunRequest(task, trigger, tickers=tickers, period="5y")  # type: ignore[arg-type]
     run_id: str = insert_run(database, request, now)["_id"]
     return run_id
+
+
+def change_bars(database: Db, query: dict[str, Any], name: str, row: int, value: float) -> None:
+    """Change one value of the last bucket that a query finds, behind the back of its series."""
+    bucket = database.bars.find_one(query, sort=[("span", -1)])
+    assert bucket is not None
+    columns = read_columns(bucket)
+    columns[name] = np.array(columns[name])
+    columns[name][row] = value
+    own = {"_id": bucket["_id"]}
+    database.bars.update_one(own, {"$set": {"columns": pack_columns(columns)}})
+
+
+def tear_bars(database: Db, query: dict[str, Any]) -> None:
+    """Cut the last bucket that a query finds short."""
+    bucket = database.bars.find_one(query, sort=[("span", -1)])
+    assert bucket is not None
+    own = {"_id": bucket["_id"]}
+    database.bars.update_one(own, {"$set": {"columns": bucket["columns"][:-3]}})
 
 
 def ids(items: Sequence[dict[str, object]]) -> list[object]:

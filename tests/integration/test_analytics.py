@@ -29,6 +29,7 @@ from tasks.requests.selection import Selection
 from tests.conftest import empty
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars
+from tests.integration.stored import change_bars, tear_bars
 from tests.unit.analytics.panels import build, draw_intraday
 
 TICKERS = tuple(f"T{n:02d}" for n in range(12))
@@ -208,11 +209,8 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
     tick(worker)
     sound = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
     worker.database.analytics.delete_many({})
-    for ticker, broken in (("T01", -3), ("T02", None)):
-        bucket = worker.database.bars.find_one({"ticker": ticker}, sort=[("span", -1)])
-        closes = bucket["close"]
-        closes = closes[:broken] if broken else closes[:-8] + np.array([np.nan]).tobytes()
-        worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes}})
+    tear_bars(worker.database, {"ticker": "T01"})
+    change_bars(worker.database, {"ticker": "T02"}, "close", -1, np.nan)
     run = ask(worker, *TICKERS)
     assert run["status"] == "partial"
     assert {f["ticker"]: f["reason"] for f in run["failures"]} == {
@@ -228,12 +226,11 @@ def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(
     worker: Worker, stocked
 ) -> None:
     bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("span", -1)])
-    broken = bucket["close"][:-8] + np.array([np.nan]).tobytes()
-    worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": broken}})
+    change_bars(worker.database, {"ticker": "T02"}, "close", -1, np.nan)
     (run,) = tick(worker)
     assert (run["status"], run["tickers_failed"]) == ("partial", 1)
     assert tick(worker, later(1)) == []
-    worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": bucket["close"]}})
+    worker.database.bars.replace_one({"_id": bucket["_id"]}, bucket)
     store(worker.database, {"T02": make_bars(BARS + 1, 2)})
     (again,) = tick(worker, later(2))
     assert (again["status"], again["tickers_done"]) == ("complete", 1)

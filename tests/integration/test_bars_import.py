@@ -1,6 +1,5 @@
 """Importing bars into a real MongoDB: real dirt, planted dirt, and doing it twice."""
 
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput
+from market.bars.buckets import read_columns
 from market.bars.reading import Bar, read_bars
 from market.imports.bulk import import_content, import_yahoo
 from market.imports.importing import Request, import_frame
@@ -380,7 +380,7 @@ def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
     assert [bar.volume for bar in read_all(database)] == [2_000.0, 2_000.0, 2_000.0]
     bucket = database.bars.find_one({"_id": "AAPL::1d::2005"})
     assert bucket is not None
-    assert struct.unpack("<3d", bucket["close"]) == (88.93, 88.99, 44.86)
+    assert read_columns(bucket)["close"].tolist() == [88.93, 88.99, 44.86]
 
 
 def test_content_is_imported_under_its_name(database: Db) -> None:

@@ -23,6 +23,7 @@ from market.imports.sources.synthetic import make_bars
 from market.markets import SHIPPED
 from records.database import Db
 from tests.integration.conftest import Once
+from tests.integration.stored import tear_bars
 
 END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -101,13 +102,15 @@ def test_tickers_without_bars_are_left_out(database: Db, frames: dict[str, pd.Da
     assert (nothing.tickers, nothing.offsets.tolist(), len(nothing.times)) == ((), [0], 0)
 
 
-@pytest.mark.parametrize("torn", [("close",), buckets.COLUMNS])
+@pytest.mark.parametrize("torn", ["cut short", "a bar less"])
 def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
-    database: Db, frames: dict[str, pd.DataFrame], torn: tuple[str, ...]
+    database: Db, frames: dict[str, pd.DataFrame], torn: str
 ) -> None:
     bucket = database.bars.find_one({"ticker": "A"}, sort=[("span", -1)])
-    cut = {name: bucket[name][:-8] for name in torn}
-    database.bars.update_one({"_id": bucket["_id"]}, {"$set": cut})
+    assert bucket is not None
+    less = {name: column[:-1] for name, column in buckets.read_columns(bucket).items()}
+    cut = bucket["columns"][:-8] if torn == "cut short" else buckets.pack_columns(less)
+    database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"columns": cut}})
     start = int(seconds(frames["A"])[-1])
     with pytest.raises(ValueError, match="torn"):
         load_panel(database, "1d", {"A": (start, None), "B": ALL_BARS})
@@ -127,9 +130,7 @@ def test_closes_are_those_of_the_panel_without_the_series_that_are_torn(
     history = find_start(600, HISTORY_BARS)
     assert np.array_equal(found["A"][0], seconds(frames["A"])[history:])
     assert np.array_equal(found["A"][1], frames["A"]["close"][history:])
-    bucket = database.bars.find_one({"ticker": "A"}, sort=[("span", -1)])
-    cut = {"close": bucket["close"][:-8]}
-    database.bars.update_one({"_id": bucket["_id"]}, {"$set": cut})
+    tear_bars(database, {"ticker": "A"})
     assert list(load_sound_closes(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))) == ["B", "C.T"]
 
 

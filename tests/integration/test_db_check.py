@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 
 from core.settings import Settings
@@ -28,6 +27,7 @@ from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.commands import run_flask
 from tests.integration.detecting import detect, make_bars, run, store, train
+from tests.integration.stored import change_bars
 
 TICKERS = ("AAA", "BBB")
 OF_AAA = {"ticker": "AAA"}
@@ -219,10 +219,7 @@ def test_each_disagreement_is_named_with_what_to_do(
 def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> None:
     """What metrics were computed from is known by its fingerprint."""
     assert list(find_changed_bars(detected)) == []
-    bucket = detected.bars.find_one(OF_AAA, sort=[("span", -1)])
-    assert bucket is not None
-    closes = np.frombuffer(bucket["close"]) * 1.001
-    detected.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes.tobytes()}})
+    change_bars(detected, OF_AAA, "close", 0, 1_000.125)
     (line,) = map(str, find_changed_bars(detected))
     assert line.startswith("metrics of AAA 1d: its bars up to ")
     assert "flask analytics run AAA" in line

@@ -21,6 +21,7 @@ from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store, train
+from tests.integration.stored import tear_bars
 
 TICKERS = ("AAA", "BBB", "CCC")
 BARS = 800
@@ -51,13 +52,6 @@ def start_run(
     batch = batches.build_batch(asked["_id"], "00000", tickers, "US", NOW)
     assert runs.start_run(database, asked["_id"], [batch], NOW)
     return str(batch["_id"])
-
-
-def tear(database: Db, ticker: str) -> None:
-    """Cut a column of a ticker's bars short."""
-    bucket = database.bars.find_one({"ticker": ticker})
-    assert bucket is not None
-    database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": bucket["close"][:-3]}})
 
 
 def count_claims(database: Db, run_id: str, ticker: str) -> int:
@@ -100,7 +94,7 @@ def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep
     """Sweeps only send it again, after each failure but the one
     that splits its batch and the last.
     """
-    tear(worker.database, "BBB")
+    tear_bars(worker.database, {"ticker": "BBB"})
     run_id = start_run(worker.database, *TICKERS).partition(":")[0]
     sweeps = 0
     while not runs.has_ended(worker.database, run_id):

@@ -22,6 +22,7 @@ from feed.consumer import Consumer
 from feed.messages import Head, build_message
 from feed.producing import Producer
 from feed.storing import GATHER_SECONDS
+from market.bars.buckets import read_columns
 from market.ticks.fields import to_microseconds
 from records.database import Db
 from records.ticks.chunks import Trade
@@ -131,11 +132,7 @@ def test_a_message_that_comes_again_is_a_double(
     series = database.series.find_one({"_id": f"{TICKER}::1m"})
     bucket = database.bars.find_one({"ticker": TICKER})
     assert series["bars"] == 5
-    assert redis_floats(bucket["open"]) == [103.0] * 5
-
-
-def redis_floats(binary: bytes) -> list[float]:
-    return list(memoryview(binary).cast("d"))
+    assert read_columns(bucket)["open"].tolist() == [103.0] * 5
 
 
 def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(

@@ -14,6 +14,7 @@ from market.bars.writing import write_split
 from records.database import Db, Document
 from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
+from tests.integration.stored import change_bars
 
 BARS = 900
 SHOCKS = (500, 640, 777, 899)
@@ -240,11 +241,7 @@ def test_a_ticker_without_bars_fails_alone(market: Db) -> None:
 
 
 def test_bars_that_are_no_numbers_fail_their_ticker_by_name(market: Db) -> None:
-    bucket = market.bars.find_one({"ticker": "BBB"})
-    assert bucket is not None
-    close = np.frombuffer(bucket["close"], "<f8").copy()
-    close[3] = np.nan
-    market.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": close.tobytes()}})
+    change_bars(market, {"ticker": "BBB"}, "close", 3, np.nan)
     results: dict[str, Document] = {
         r["ticker"]: r for r in run(market, "backfill", "AAA", "BBB", "CCC")
     }

@@ -24,6 +24,7 @@ from records.database import Db, Document
 from records.models.artefacts import BUCKET
 from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, store
+from tests.integration.stored import change_bars
 from tests.processes import ROOT
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -215,11 +216,7 @@ def test_a_cancelled_training_leaves_nothing(market: Db) -> None:
 
 
 def test_a_ticker_with_a_bar_that_is_not_a_number_is_left_out_by_name(market: Db) -> None:
-    bucket = market.bars.find_one({"ticker": "BBB"}, sort=[("span", 1)])
-    assert bucket is not None
-    high = np.frombuffer(bucket["high"], "<f8").copy()
-    high[50] = np.inf
-    market.bars.update_one({"_id": bucket["_id"]}, {"$set": {"high": high.tobytes()}})
+    change_bars(market, {"ticker": "BBB"}, "high", 50, np.inf)
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert {"ticker": "BBB", "reason": "bad_bars"} in record["left_out"]
     assert [part["ticker"] for part in record["tickers"]] == ["AAA", "^GSPC"]

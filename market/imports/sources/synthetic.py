@@ -5,7 +5,7 @@ They are always labelled so.
 Returns are Student t with 4 degrees of freedom, on a volatility that clusters: its logarithm is a
 stationary first-order autoregression, the discrete form of a stochastic volatility model (Taylor
 1986), with part of the shocks common to all tickers of a call. Volume rises with the size of the
-return.
+return. Prices are quoted in cents, and below one in hundredths of a cent, as exchanges do.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ PERSISTENCE = 0.97
 VOLATILITY_OF_VOLATILITY = 0.2
 COMMON_SHARE = 0.3
 DEGREES_OF_FREEDOM = 4
+SMALLEST_PRICE = 0.0001
 
 
 def make_bars(
@@ -57,19 +58,25 @@ def make_bars(
     volume = rng.lognormal(13, 1, (len(tickers), 1)) * np.exp(
         rng.normal(0, 0.3, shape) + np.abs(shocks) / 3
     )
-    columns = {
+    prices = {
         "open": opened,
         "high": np.maximum(opened, close) * np.exp(reach[0]),
         "low": np.minimum(opened, close) * np.exp(-reach[1]),
         "close": close,
-        "volume": np.round(volume),
     }
+    columns = {name: _quote(price) for name, price in prices.items()} | {"volume": np.round(volume)}
     table = {
         "ticker": np.repeat(list(tickers), bars),
         "time": np.tile(times.astype("datetime64[s]"), len(tickers)),
     }
     frame = pd.DataFrame(table | {name: values.ravel() for name, values in columns.items()})
     return frame.assign(time=frame["time"].dt.tz_localize("UTC"))
+
+
+def _quote(prices: Float64) -> Float64:
+    """Return prices as they are quoted."""
+    quoted: Float64 = np.where(prices < 1.0, np.round(prices, 4), np.round(prices, 2))
+    return np.maximum(quoted, SMALLEST_PRICE)
 
 
 def _list_times(market: Market, interval: str, bars: int, end: datetime) -> Int64:

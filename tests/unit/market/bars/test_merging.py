@@ -1,5 +1,8 @@
 """Merging rows with stored bars, against a dictionary."""
 
+import hashlib
+import struct
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,13 +39,17 @@ def test_one_changed_column_is_a_change() -> None:
     assert merge_bars(stored, incoming).changed.tolist() == [False, True]
 
 
-def test_bucket_holds_one_calendar_year_as_little_endian_columns() -> None:
+def test_bucket_holds_one_calendar_year_as_one_little_endian_binary() -> None:
     times = np.array(["2000-12-29", "2001-01-02"], dtype="datetime64[s]").astype(np.int64)
     columns = {"times": times} | {name: np.array([1.5, 2.5]) for name in VALUES}
     spans = dict(split_spans(columns, "1d"))
     assert list(spans) == ["2000", "2001"]
     bucket = build_bucket("AAPL", "1d", "2001", spans["2001"], now=None)  # type: ignore[arg-type] - no moment is needed
     assert bucket["_id"] == "AAPL::1d::2001"
-    assert bucket["times"] == (978393600).to_bytes(8, "little")
-    assert bucket["close"] == b"\x00\x00\x00\x00\x00\x00\x04@"
+    # Of one bar the first number of each column is all there is: 2.5 is 25 tenths.
+    entries = [(ord("b"), 1, 978393600), *[(ord("b"), 10, 25)] * 5]
+    expected = struct.pack("<q", 1) + b"".join(struct.pack("<IIq", *entry) for entry in entries)
+    assert bucket["columns"] == expected + bytes(8 * 6)
+    values = struct.pack("<q5d", 978393600, *[2.5] * 5)
+    assert bucket["sha256"] == hashlib.sha256(values).hexdigest()
     assert read_column(bucket, "close").tolist() == [2.5]
