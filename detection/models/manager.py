@@ -138,12 +138,18 @@ class ModelManager:
         champions = find_champions(self._database, market, interval, tickers, watchlist=watchlist)
         policies = find_thresholds(self._database, market, tickers, watchlist=watchlist)
         groups: dict[tuple[Champion, ThresholdPolicy | None], list[str]] = {}
+        # Most share what is of their market: one object each, which is compared once.
+        shared: dict[tuple[int, int], list[str]] = {}
         for ticker in tickers:
-            if ticker not in champions:
+            champion, found = champions.get(ticker), policies.get(ticker)
+            if champion is None:
                 raise explain_no_model(market, interval)
-            found = policies.get(ticker)
-            policy = ThresholdPolicy(found["kind"], found["value"]) if found else None
-            groups.setdefault((champions[ticker], policy), []).append(ticker)
+            members = shared.get((id(champion), id(found)))
+            if members is None:
+                policy = ThresholdPolicy(found["kind"], found["value"]) if found else None
+                members = groups.setdefault((champion, policy), [])
+                shared[id(champion), id(found)] = members
+            members.append(ticker)
         return [
             (_with_threshold(self._get(champion).of_market(market), policy), tuple(members))
             for (champion, policy), members in groups.items()

@@ -1,8 +1,8 @@
 """Which bars of a series a run must score."""
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from market.bars.history import ANCHOR_BARS
 from market.bars.panel import BarPanel
@@ -11,8 +11,7 @@ from records.findings.documents import DetectedRange
 from records.market.documents import PanelSeries
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Bars to score, in UTC seconds: from `first` to `last`, and no further than a change of the
     bar `last_changed`, or of the market's day `last_moved`, reaches.
     """
@@ -64,8 +63,7 @@ def plan_incremental(
 def cut(stretches: tuple[Stretch, ...], after: int, last: int | None) -> tuple[Stretch, ...]:
     """Return what of some stretches lies later than `after` and not later than `last`."""
     return tuple(
-        replace(
-            stretch,
+        stretch._replace(
             first=max(after + 1, after if stretch.first is None else stretch.first),
             last=last,
         )

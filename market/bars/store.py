@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
@@ -74,6 +75,7 @@ def read_panel(
     does.
     """
     series = [documents[ticker] for ticker in wanted if ticker in documents]
+    reach = cache(reach)  # the series of a market are mostly as long as each other
     spans = [_list_spans(s, wanted[s["ticker"]], reach) for s in series]
     ids = [
         build_bucket_id(s["ticker"], interval, span)
@@ -83,7 +85,7 @@ def read_panel(
     found = bars_in(database).find(
         {"_id": {"$in": ids}}, BUCKET_FIELDS, batch_size=len(ids) + 1, session=session
     )
-    buckets = {bucket["_id"]: get_packed(bucket) for bucket in found}
+    buckets = {bucket["_id"]: get_packed(bucket) for bucket in found.to_list()}
     counts = [s["counts"][span] for s, own in zip(series, spans, strict=True) for span in own]
     packed = PackedBuckets([buckets[bucket_id] for bucket_id in ids], counts)
     times = packed.unpack_times()

@@ -44,7 +44,7 @@ def find_detected_ranges(
     found = watermarks_in(database).find(
         _select(tickers, interval), _RANGE, batch_size=len(tickers) + 1
     )
-    return {document["ticker"]: document for document in found}
+    return {document["ticker"]: document for document in found.to_list()}
 
 
 def find_watermark_times(database: Db, series_ids: Sequence[str]) -> dict[str, datetime]:
@@ -69,7 +69,7 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
     ids = {f"detection_meta::{series_id}": series_id for series_id in series_ids}
     query = {"_id": {"$in": list(ids)}, "updated_at": {"$gte": since}}
     found = watermarks_in(database).find(query, {"_id": 1}, batch_size=len(ids) + 1)
-    return {ids[document["_id"]] for document in found}
+    return {ids[document["_id"]] for document in found.to_list()}
 
 
 def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:

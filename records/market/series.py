@@ -69,7 +69,7 @@ def find_sizes(
     query, fields = _build_query(tickers, market, interval), ("ticker", "market", "bars")
     found = cast("Cursor[SeriesSize]", series_in(database).find(query, fields, batch_size=10_000))
     # Sorted here: MongoDB would sort the whole documents.
-    return sorted(found, key=itemgetter("ticker", "_id"))
+    return sorted(found.to_list(), key=itemgetter("ticker", "_id"))
 
 
 def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:
@@ -127,7 +127,7 @@ def find_panel_series(
     """
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
-    return {document["ticker"]: document for document in found}
+    return {document["ticker"]: document for document in found.to_list()}
 
 
 def find_market_panel_series(

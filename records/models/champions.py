@@ -41,8 +41,7 @@ class Scope:
 
     def name_pointer(self, interval: str) -> str:
         """Return the `_id` of the pointer: `champion::US::1d`, `champion::ticker::AAPL::5m`."""
-        kind = "" if self.kind == "market" else f"{self.kind}::"
-        return f"champion::{kind}{self.name}::{interval}"
+        return _name_pointer(self.kind, self.name, interval)
 
     @classmethod
     def choose(
@@ -141,7 +140,7 @@ def find_champions(
     It is the ticker's own, else its watchlist's, else the market's, else that of all markets.
     Tickers for which there is none are left out.
     """
-    ids = {ticker: Scope("ticker", ticker).name_pointer(interval) for ticker in tickers}
+    ids = {ticker: _name_pointer("ticker", ticker, interval) for ticker in tickers}
     shared = [Scope("watchlist", watchlist).name_pointer(interval)] if watchlist else []
     shared += [Scope("market", name).name_pointer(interval) for name in (market, ALL_MARKETS)]
     query = {
@@ -218,6 +217,11 @@ def find_champion(database: Db, scope: Scope, interval: str) -> Champion | None:
     """Return the champion set for exactly this scope and interval, or None."""
     pointer = find_pointer(database, scope, interval)
     return None if pointer is None else _read(pointer)
+
+
+def _name_pointer(kind: ScopeKind, name: str, interval: str) -> str:
+    of_kind = "" if kind == "market" else f"{kind}::"
+    return f"champion::{of_kind}{name}::{interval}"
 
 
 def _read(pointer: PointerDocument) -> Champion | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from core.words import ThresholdKind
+from core.words import ScopeKind, ThresholdKind
 from records.database import Db
 from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields, ThresholdDocument, thresholds_in
@@ -85,8 +85,8 @@ def find_thresholds(
     Tickers for which nothing is set are left out. Two queries at the most, whatever the number of
     tickers.
     """
-    own = {ticker: _build_id(Scope("ticker", ticker)) for ticker in tickers}
-    of_market, of_all = (_build_id(Scope("market", name)) for name in (market, ALL_MARKETS))
+    own = {ticker: _name_policy("ticker", ticker) for ticker in tickers}
+    of_market, of_all = (_name_policy("market", name) for name in (market, ALL_MARKETS))
     found: dict[str, PolicyFields] = {
         d["_id"]: d
         for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market, of_all]}})
@@ -119,4 +119,8 @@ def _change_watchlist(
 
 
 def _build_id(scope: Scope) -> str:
-    return f"threshold::{scope.kind}::{scope.name}"
+    return _name_policy(scope.kind, scope.name)
+
+
+def _name_policy(kind: ScopeKind, name: str) -> str:
+    return f"threshold::{kind}::{name}"

@@ -287,17 +287,26 @@ def _find_listed(
 def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
     """Return the document that stores these audits, under the `_id` of the first."""
     told = cast("Sequence[Mapping[str, Any]]", audits)
+    if len(told) == 1:
+        return cast("AuditPart", dict(told[0]))
+    # Most say what the first says but for the ticker, so that few are compared name by name.
+    others = [audit for audit in told if not _is_alike(audit, told[0])]
     missing = object()
     shared = {
         name: value
         for name, value in told[0].items()
-        if name == "_id" or [audit.get(name, missing) for audit in told].count(value) == len(told)
+        if name == "_id"
+        or (name != "ticker" and all(audit.get(name, missing) == value for audit in others))
     }
-    if len(told) == 1:
-        return cast("AuditPart", shared)
-    differing = [name for name in dict.fromkeys(chain.from_iterable(told)) if name not in shared]
+    named = dict.fromkeys(chain(told[0], *others))
+    differing = [name for name in named if name not in shared]
     own = [{name: audit[name] for name in differing if name in audit} for audit in told]
     return cast("AuditPart", shared | {"audits": own})
+
+
+def _is_alike(audit: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
+    """Whether an audit says what another says but for its ticker."""
+    return {**audit, "_id": first["_id"], "ticker": first["ticker"]} == first
 
 
 def _split(audits: Sequence[AuditDocument]) -> Iterator[list[AuditDocument]]:
