@@ -2,8 +2,9 @@
 and which series it has nothing to do for.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 from pymongo.client_session import ClientSession
 
@@ -40,6 +41,16 @@ class Plan:
     outcomes: Outcomes
     market: MarketDaysDocument | None
     looked_at_days: bool = False
+
+    def cut(self, tickers: Sequence[str]) -> Self:
+        """Return what it says of some of its job's tickers."""
+        job = replace(self.job, tickers=tuple(tickers))
+        outcomes = {ticker: self.outcomes[ticker] for ticker in tickers}
+        return replace(self, job=job, outcomes=outcomes)
+
+    def pick(self, stretches: Stretches) -> Stretches:
+        """Return those of its job's tickers."""
+        return {ticker: stretches[ticker] for ticker in self.job.tickers if ticker in stretches}
 
 
 def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool) -> Plan:

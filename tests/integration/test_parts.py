@@ -34,7 +34,7 @@ def market(database: Db, once: Once, monkeypatch: pytest.MonkeyPatch) -> Db:
         train(database)
 
     once(make)
-    for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
+    for name in ("PLANNED_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 2)
     monkeypatch.setattr("detection.pipeline.commit.NOTED_AT_ONCE", 2)
     return database
@@ -63,16 +63,18 @@ def read_watermarks(database: Db) -> dict[str, Document]:
     }
 
 
+@pytest.mark.parametrize("planned", [2, 4])
 def test_in_parts_is_found_what_is_found_in_one_piece(
-    market: Db, monkeypatch: pytest.MonkeyPatch
+    market: Db, monkeypatch: pytest.MonkeyPatch, planned: int
 ) -> None:
+    monkeypatch.setattr(pipeline, "PLANNED_TICKERS", planned)
     job = build_job("run-1", tickers=(*TICKERS, "NONE"))
     results = run(market, job)
     anomalies, watermarks = {t: read_anomalies(market, t) for t in TICKERS}, read_watermarks(market)
     assert all(anomalies.values())
     for name in WRITTEN:
         market[name].delete_many({})
-    for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
+    for name in ("PLANNED_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 100)
     assert run(market, job) == results
     assert results[-1]["reason"] == "no_bars"
