@@ -35,7 +35,11 @@ RULES = "rules"
 
 
 class Describer:
-    """Describes bars of a load as anomalies, with all that is needed to derive them again."""
+    """Describes bars of a load as anomalies, with all that is needed to derive them again.
+
+    What MongoDB has indexes of comes first in a document, which it looks through from its beginning
+    for each of them.
+    """
 
     def __init__(self, load: Load, features: Features, job: Job, now: datetime) -> None:
         self._load, self._features, self._job, self._now = load, features, job, now
@@ -69,15 +73,15 @@ class Describer:
             attribution = dict(zip(columns, of_columns, strict=True))
             measures = dict(zip(MEASURES, of_measures, strict=True), **market.words)
             yield {
-                **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
                 "kind": "event",
+                "severity": get_severity(grade),
+                "anomaly_score": score,
+                "grade": grade,
+                **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
                 "detector": detector,
                 "fault": None,
                 "features": documented,
-                "anomaly_score": score,
                 "threshold": model.threshold,
-                "grade": grade,
-                "severity": get_severity(grade),
                 "confidence": trusted["confidence"],
                 "confidence_factors": trusted["confidence_factors"],
                 "members": trusted["members"],
@@ -97,15 +101,15 @@ class Describer:
             faults, self._describe_bars(rows), self._describe_market(rows, 0), strict=True
         ):
             yield {
-                **bar,  # type: ignore[typeddict-item] # as above
                 "kind": "fault",
+                "severity": get_severity(fault.grade),
+                "anomaly_score": fault.score,
+                "grade": fault.grade,
+                **bar,  # type: ignore[typeddict-item] # as above
                 "detector": RULES,
                 "fault": fault.name,
                 "features": dict(zip(FEATURES, documented.get(fault.row, ()), strict=False)),
-                "anomaly_score": fault.score,
                 "threshold": FAULT_THRESHOLD,
-                "grade": fault.grade,
-                "severity": get_severity(fault.grade),
                 "attribution": {},
                 "reasons": [fault.words],
                 "market_fingerprint": market.fingerprint,
@@ -155,13 +159,14 @@ class Describer:
                 "_id": write_anomaly_id(ticker, panel.interval, stamp),
                 "Ticker": ticker,
                 "Datetime": datetime.fromtimestamp(seconds, UTC),
-                "interval": panel.interval,
+                "status": "new",
                 "market": self._job.market,
+                "interval": panel.interval,
+                "detection_run_id": self._job.run_id,
+                "model_version": model.version,
                 "Close": close,
                 "Volume": volume,
-                "detection_run_id": self._job.run_id,
                 "detection_timestamp": self._now,
-                "model_version": model.version,
                 "model_hash": model.sha256,
                 "feature_set": feature_set,
                 "bars_fingerprint": self._fingerprints.compute(start + max(0, needed), row + 1),
@@ -169,7 +174,6 @@ class Describer:
                 "suspected_split": find_suspected_split(last, first) if jump else None,
                 "opinions": [],
                 "sent": False,
-                "status": "new",
                 "created_at": self._now,
             }
 
