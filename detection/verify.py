@@ -21,7 +21,7 @@ from detection.pipeline.detect import Checkpoint
 from detection.pipeline.job import Job
 from detection.pipeline.load import load
 from detection.pipeline.plan import plan_stretches
-from detection.pipeline.score import score
+from detection.pipeline.score import describe, score
 from detection.pipeline.stretches import Stretch
 from records.database import Db
 from records.findings.anomalies import find_superseded
@@ -185,7 +185,8 @@ def _describe_bars(
         plan = plan_stretches(database, replace(job, tickers=tuple(wanted)), wanted, session)
         loaded = load(database, plan, model, wanted, session)
     asked = [anomaly["_id"] for anomaly in stored]
-    outcomes = score(loaded, plan.outcomes, job, job.started_at, asked=asked, kinds=kinds)
+    scores = score(loaded, job, asked=asked)
+    outcomes = describe(scores, plan.outcomes, job, job.started_at, kinds=kinds)
     return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 

@@ -1,7 +1,9 @@
 """The one path every detection takes: plan -> load -> score -> commit.
 
-The tickers of a job go it in parts: while one is committed, the next is scored and the one after
-that is loaded. However many parts there are, they are written in one transaction.
+The tickers of a job go it in parts: while one is committed, what was found in the next is
+described, the one after that is scored and one more is loaded. The compiled walk over the bars
+holds no lock of the interpreter, so that a process scores on one core and describes on another.
+However many parts there are, they are written in one transaction.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from detection.pipeline.job import Job, Outcome, TickerResult
 from detection.pipeline.load import Load, choose_models, load
 from detection.pipeline.plan import Plan, make_plan
 from detection.pipeline.prefetch import work_ahead
-from detection.pipeline.score import score
+from detection.pipeline.score import Scores, describe, score
 from records.database import Db
 
 # Planned at once: enough that what a query costs in itself does not weigh: of 250 a scan takes a
@@ -32,9 +34,10 @@ BACKFILL_TICKERS = 50
 Checkpoint = Callable[[float], None]
 
 
-# A part's plan, what one model is to score of it (None where no bar is), and whether this is all of
-# the part.
+# A part's plan, what one model is to score of it (None where no bar is), or has said of it, and
+# whether this is all of the part.
 Piece = tuple[Plan, Load | None, bool]
+ScoredPiece = tuple[Plan, Scores | None, bool]
 
 
 def detect_and_commit(
@@ -69,7 +72,11 @@ def detect(
     the work. Raises NoModel, ModelIntegrity where the part is asked for.
     """
     loading = _load_parts(database, models, job, checkpoint)
-    with work_ahead(loading) as pieces, work_ahead(_score_parts(job, pieces)) as parts:
+    with (
+        work_ahead(loading) as pieces,
+        work_ahead(_score_parts(job, pieces)) as scored,
+        work_ahead(_describe_parts(job, scored)) as parts,
+    ):
         yield parts
 
 
@@ -106,12 +113,20 @@ def _load_parts(
         start += len(planned.tickers)
 
 
-def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[list[Outcome]]:
-    scored: dict[str, Outcome] = {}
+def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[ScoredPiece]:
     for plan, loaded, is_last in pieces:
-        if loaded is not None:
-            scored |= score(loaded, {**plan.outcomes, **scored}, job, datetime.now(UTC))
+        scores = None if loaded is None else score(loaded, job)
         del loaded  # not kept while the next is waited for
+        yield plan, scores, is_last
+        del scores
+
+
+def _describe_parts(job: Job, pieces: Iterator[ScoredPiece]) -> Iterator[list[Outcome]]:
+    done: dict[str, Outcome] = {}
+    for plan, scores, is_last in pieces:
+        if scores is not None:
+            done |= describe(scores, {**plan.outcomes, **done}, job, datetime.now(UTC))
+        del scores  # not kept while the next is waited for
         if is_last:
-            yield list({**plan.outcomes, **scored}.values())
-            scored = {}
+            yield list({**plan.outcomes, **done}.values())
+            done = {}

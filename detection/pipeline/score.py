@@ -1,5 +1,5 @@
-"""The third step: features, scores and the documents of the strange bars,
-of the series that share a model.
+"""The third step: features and scores of the series that share a model, and then the documents of
+the strange bars.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +59,23 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """What a load's model says of the bars that it sees.
+
+    Attributes:
+        load: what was to be scored.
+        seen: what the model saw of it.
+        scores: shape (m,), of `seen.rows`; 0.0 of those that cannot pass the threshold.
+        asked: which of them were asked for by name.
+    """
+
+    load: Load
+    seen: Shown
+    scores: Float64
+    asked: Int64
+
+
+@dataclass(frozen=True, slots=True)
 class _Scored:
     """What came of a panel of k series.
 
@@ -81,39 +98,50 @@ class _Scored:
     scores: Float64 | None
 
 
-def score(
-    load: Load,
+def score(load: Load, job: Job, *, asked: Iterable[str] = ()) -> Scores:
+    """Return what a load's model says of the bars that it is to see.
+
+    Args:
+        load: bars, model and stretches.
+        job: on whose behalf.
+        asked: ids of anomalies whose bars are described whether or not they pass the threshold.
+    """
+    model, seen = load.model, show(load)
+    # Where all of them are kept, none may be cut short.
+    below = 0.0 if job.keep_scores else model.threshold
+    scores = score_rows(model.detector, seen.shown, below=below)
+    wanted = np.flatnonzero(np.isin(seen.rows, find_rows(load.panel, asked)))
+    scores[wanted] = score_rows(model.detector, seen.shown.want(seen.shown.wanted[wanted]))
+    return Scores(load, seen, scores, wanted)
+
+
+def describe(
+    said: Scores,
     outcomes: Outcomes,
     job: Job,
     now: datetime,
     *,
-    asked: Iterable[str] = (),
     kinds: Mapping[str, AnomalyKind] | None = None,
 ) -> dict[str, Outcome]:
     """Return the outcomes of a load's tickers after its model has scored their stretches.
 
     Args:
-        load: bars, model and stretches.
+        said: what the model said.
         outcomes: what came of the tickers before; a walk forward scores each of them by several
             models.
         job: on whose behalf.
         now: when the anomalies count as found.
-        asked: ids of anomalies whose bars are described whether or not they pass the threshold.
         kinds: what anomalies were found as, by id; of a bar that may as well be an event as a
             fault this decides, not whether it passes the threshold of today.
     """
+    load, seen, scores = said.load, said.seen, said.scores
     panel, model = load.panel, load.model
-    seen = show(load)
     features, rows, shown = seen.features, seen.rows, seen.shown
-    # Where all of them are kept, none may be cut short.
-    scores = score_rows(model.detector, shown, below=0.0 if job.keep_scores else model.threshold)
-    wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
-    scores[wanted] = score_rows(model.detector, shown.want(shown.wanted[wanted]))
     passed = scores < model.threshold
     events = _settle_events(panel, rows[passed], kinds or {})
     faults, returned = _find_faults(load, seen.marked, features, seen.errors, events)
     described = passed.copy()
-    described[wanted] = True
+    described[said.asked] = True
     told = np.zeros(panel.times.size, dtype=np.bool_)
     told[[*faults, *returned]] = True
     described &= ~told[rows]
