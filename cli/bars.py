@@ -102,7 +102,6 @@ def import_bars(
     exchange's. What can be read two ways is refused, with the option that settles it.
     """
     checked = parse_import_interval(interval)
-    wanted = normalize_ticker(ticker) if ticker else None
     options = build_options(**reading)
     with (
         open_reader() as reader,
@@ -115,7 +114,11 @@ def import_bars(
 
         prepare_database(database, datetime.now(UTC))
         now, source = datetime.now(UTC), ", ".join(map(str, paths))
-        of_market = load_markets(database).choose(market) if market else None
+        markets = load_markets(database)
+        of_market = markets.choose(market) if market else None
+        wanted = ticker or None
+        if wanted:
+            wanted = markets.complete(wanted, of_market) if of_market else markets.spell(wanted)
         request = Request(
             checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series
         )

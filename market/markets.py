@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
+from market.spellings import CURRENCIES, read_pair, read_spelling
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.market.documents import MarketDocument
@@ -18,10 +19,6 @@ from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
 
 US = "US"
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
-_CURRENCIES = (
-    "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD"
-    "|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|BRL|ILS|RUB"
-)
 # What stands after a dot or hyphen in tickers of US exchanges: a class of shares, preferred ones,
 # warrants, units.
 _CLASS = r"([.-]([A-Z]|P[A-Z]|PR?[.-]?[A-Z]|WSA?|WT|UN?|RI|RT|WI|CL))"
@@ -29,7 +26,18 @@ _US_STYLE = re.compile(rf"(?=[A-Z0-9_]*[A-Z])[A-Z0-9_]+{_CLASS}?")
 # What looks like something else although it is written in the letters of US tickers, with what it
 # may be.
 _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
-    (re.compile(rf"({_CURRENCIES}){{2}}"), "a pair of currencies", ("FX", "CRYPTO")),
+    (re.compile(rf"({CURRENCIES})[_/]?({CURRENCIES})"), "a pair of currencies", ("FX", "CRYPTO")),
+    (
+        re.compile(r"[A-Z0-9]{2,12}[._-]?(USD|USDT|USDC|BUSD)([._-]P|[._-]?PERP)"),
+        "a perpetual future of a coin",
+        ("CRYPTO",),
+    ),
+    (re.compile(r"(SH|SZ)[0-9]{6}"), "a code of Shanghai or Shenzhen", ("CN",)),
+    (
+        re.compile(r"[A-Z0-9]+\.[FS]"),
+        "of Frankfurt (.F) or Zurich (.S) with some vendors, a class of shares with others",
+        (),
+    ),
     (re.compile(r"[A-Z0-9]{2,12}_?(USDT|USDC|BUSD|FDUSD|TUSD)"), "a pair of a coin", ("CRYPTO",)),
     (
         re.compile(r"[A-Z0-9]{3,12}_?(USD|BTC|ETH)|[A-Z0-9]{2,12}_(EUR|GBP|JPY|KRW)"),
@@ -43,6 +51,9 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
 # Codes of vendors that say their market's own in another way; read where the market is told.
 _JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
 _HONG_KONG = re.compile(r"0*([0-9]{1,5})")
+_CHINA = re.compile(r"(SH|SZ|)([0-9]{6})")
+# What codes of Shenzhen's shares and funds begin with; those of Shanghai with 5, 6 and 9.
+_SHENZHEN = "0123"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +183,9 @@ class Markets(Mapping[str, Market]):
 
         Raises BadInput.
         """
-        ticker = normalize_ticker(text)
-        if ticker in self._set_by_hand:
-            return ticker
+        if text.strip().upper() in self._set_by_hand:
+            return normalize_ticker(text)
+        ticker = read_spelling(text) or normalize_ticker(text)
         for ending, (_, suffix) in self._endings:
             if ticker.endswith(ending) and len(ticker) > len(ending):
                 return (
@@ -190,13 +201,15 @@ class Markets(Mapping[str, Market]):
         Vendors' codes are read too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises
         BadInput on a ticker that is plainly of another market.
         """
-        written, ticker = normalize_ticker(text), self.spell(text)
+        if pair := read_pair(text, market.code):
+            return pair
+        written, ticker = text.strip().upper(), self.spell(text)
         found = self.find_of(ticker)
         if found == market:
             return ticker
         if found is not None and (found.code != US or ticker in self._named or ticker != written):
             raise BadInput(f"{written} is a ticker of market {found.code}, not of {market.code}")
-        return normalize_ticker(_read_code(ticker, market) + market.suffix)
+        return normalize_ticker(_add_suffix(ticker, market))
 
     def _explain_unknown(self, ticker: str) -> str:
         look, codes = next(
@@ -204,13 +217,14 @@ class Markets(Mapping[str, Market]):
             ("not in the style of US tickers, and has no suffix that is known", ()),
         )
         likely = [self._markets[code] for code in codes if code in self._markets]
-        shown = [
-            f"{m.code} ({_read_code(ticker, m)}{m.suffix})" if m.suffix else m.code for m in likely
-        ]
+        shown = [f"{m.code} ({_add_suffix(ticker, m)})" if m.suffix else m.code for m in likely]
         says = f"{ticker} is {look}: of which market is it?"
         may_be = f" It may be of {' or '.join(shown)}." if shown else ""
         known = ", ".join(self._markets)
-        return f"{says}{may_be} Say so with a market ({known}), or write its suffix"
+        end = "or write its suffix"
+        if match := re.fullmatch(r"[A-Z0-9-]+(\.[A-Z]{1,4})", ticker):
+            end = f"or add the market whose suffix is {match[1]} (flask markets add)"
+        return f"{says}{may_be} Say so with a market ({known}), {end}"
 
 
 SHIPPED = Markets({row["code"]: row for row in SHIPPED_ROWS})
@@ -232,10 +246,18 @@ def is_market_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
-def _read_code(ticker: str, market: Market) -> str:
-    """Return a code as the exchange itself writes it, of those of vendors that are known."""
+def _add_suffix(ticker: str, market: Market) -> str:
+    """Return a code as the exchange itself writes it, of those of vendors that are known, with the
+    suffix of its market.
+    """
+    suffix = market.suffix
     if market.code == "JP" and (code := _JQUANTS.fullmatch(ticker)):
-        return code[1]
-    if market.code == "HK" and (code := _HONG_KONG.fullmatch(ticker)):
-        return code[1].zfill(4)
-    return ticker
+        ticker = code[1]
+    elif market.code == "HK" and (code := _HONG_KONG.fullmatch(ticker)):
+        ticker = code[1].zfill(4)
+    elif market.code == "CN" and (code := _CHINA.fullmatch(ticker)):
+        ticker = code[2]
+        suffix = ".SZ" if code[1] == "SZ" or (not code[1] and code[2][0] in _SHENZHEN) else ".SS"
+    elif market.code == "FX":
+        ticker = ticker.replace("_", "")
+    return ticker + suffix

@@ -40,6 +40,7 @@ from market.imports.options import ReadingOptions
 from market.imports.readers.process import open_reader
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
+from market.spellings import read_pair, read_spelling
 from market.tickers import normalize_ticker
 from market.ticks.ccxt import write_candle
 from market.ticks.fields import MICROSECONDS
@@ -104,7 +105,7 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
     options = json_data.build_options(
         [f"{name}={column}" for name, column in json_data.columns.items()]
     )
-    rows = _complete_candles(json_data.candles, json_data.ticker, options)
+    rows = _complete_candles(json_data.candles, json_data.ticker, options, json_data.market)
     _check_tickers({str(row.get("ticker") or "") for row in rows} - {""}, json_data.market)
     return request_import(
         state.database,
@@ -120,7 +121,7 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
 
 
 def _complete_candles(
-    candles: list[Document], ticker: str | None, options: ReadingOptions
+    candles: list[Document], ticker: str | None, options: ReadingOptions, market: str | None
 ) -> list[Document]:
     """Return candles each of which names its ticker.
 
@@ -142,7 +143,8 @@ def _complete_candles(
             f"{unnamed} candles name no ticker; give `ticker` for all of them, or in each"
         )
     for text in {str(candle[name]) for candle in candles if candle.get(name) is not None}:
-        normalize_ticker(text)
+        if read_spelling(text) is None and read_pair(text, market or "") is None:
+            normalize_ticker(text)
     return [
         candle if candle.get(name) is not None else candle | {name: ticker} for candle in candles
     ]

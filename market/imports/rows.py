@@ -128,7 +128,7 @@ def read_rows(
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
     return [
         (
-            _select_rows(known.ticker, known.market, table, rows)
+            _select_rows(known, known.market, table, rows)
             if known.market is not None
             else TickerRows(known.ticker, len(rows), error=known.error)
         )
@@ -143,6 +143,7 @@ class _Named:
     ticker: str
     market: Market | None = None
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _name_tickers(
@@ -161,7 +162,9 @@ def _name_tickers(
             )
         text = unguard(text)
         known = markets.complete(text, market) if market else markets.spell(text)
-        return _Named(known, market or markets.get_of(known))
+        written = text.strip()[:MOST_TICKER]
+        notes = () if written.upper() == known else (f"{written} is taken for {known}",)
+        return _Named(known, market or markets.get_of(known), notes=notes)
 
     if "ticker" not in settled.written:
         if ticker is None:
@@ -242,8 +245,9 @@ def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
     return volumes
 
 
-def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> TickerRows:
+def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> TickerRows:
     """Return one ticker's rows, checked for duplicates and order."""
+    name = named.ticker
     reasons = table.reasons[rows]
     readable = table.columns["times"][rows[reasons != CODES["bad_time"]]]
     if not (np.diff(readable) > 0).all():
@@ -285,7 +289,9 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     columns = clip_rounding({column: values[accepted] for column, values in table.columns.items()})
     refused = np.flatnonzero(reasons != ACCEPTED)
     kept = refused[:MOST_REJECTIONS_KEPT]
-    notes = ["the source runs from the newest to the oldest bar"] if backwards else []
+    notes = list(named.notes)
+    if backwards:
+        notes.append("the source runs from the newest to the oldest bar")
     if len(refused) > len(kept):
         notes.append(
             f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept"

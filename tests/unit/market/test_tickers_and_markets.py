@@ -41,7 +41,8 @@ def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
     [
         ("BF/B", "; write BF.B or BF-B"),
         ("brk b", "; write BRK.B or BRK-B"),
-        ("BTC/USDT", "; write BTC-USDT or, of two currencies, BTCUSDT=X"),
+        ("EUR/USD", " (currencies), or say of which market it is, CRYPTO or FX"),
+        ("SPX Index", " write it as Yahoo does (^GSPC, ^N225; ES=F of a future)"),
         ("台積電", "(AAPL, 7203.T, ^GSPC)"),
         ("../x", "(AAPL, 7203.T, ^GSPC)"),
     ],
@@ -106,6 +107,12 @@ def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: st
         "EURUSD",
         "VOD.XY",
         "285A0",
+        "BTCUSDT.P",
+        "BTCUSDT_PERP",
+        "SH600519",
+        "SAP.F",
+        "NESN.S",
+        "ENI.MI",
         "US0378331005",
         "^X",
     ],
@@ -180,3 +187,61 @@ def test_every_shipped_market_has_sessions(code: str) -> None:
     sessions = load_sessions(SHIPPED[code])
     assert len(sessions.days) > 5_000
     assert SHIPPED[code].zone is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "ticker"),
+    [
+        ("AAPL US Equity", "AAPL"),
+        ("aapl uw equity", "AAPL"),
+        ("VOD LN", "VOD.L"),
+        ("7203 JT Equity", "7203.T"),
+        ("700 HK Equity", "0700.HK"),
+        ("BRK/B US Equity", "BRK.B"),
+        ("BT/A LN Equity", "BT-A.L"),
+        ("AAPL.O", "AAPL"),
+        ("IBM.N", "IBM"),
+        ("BRKb.N", "BRK.B"),
+        ("NASDAQ:AAPL", "AAPL"),
+        ("LON:VOD", "VOD.L"),
+        ("BTC/USDT", "BTC-USDT"),
+        ("ETH/BTC", "ETH-BTC"),
+        ("EURUSD Curncy", "EURUSD=X"),
+        ("BF.B", "BF.B"),
+        ("VOD.L", "VOD.L"),
+    ],
+)
+def test_vendors_way_to_write_a_ticker_is_read(text: str, ticker: str) -> None:
+    assert SHIPPED.spell(text) == ticker
+
+
+@pytest.mark.parametrize(
+    "text", ["EUR/USD", "600519 CN", "RELIANCE IN Equity", "TSE:7203", "BF/B", "CL1 Comdty"]
+)
+def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        SHIPPED.spell(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "ticker"),
+    [
+        ("EUR/USD", "FX", "EURUSD=X"),
+        ("EUR_USD", "FX", "EURUSD=X"),
+        ("XAU/USD", "FX", "XAUUSD=X"),
+        ("EUR/USD", "CRYPTO", "EUR-USD"),
+        ("300750", "CN", "300750.SZ"),
+        ("000001", "CN", "000001.SZ"),
+        ("600519", "CN", "600519.SS"),
+        ("SZ000001", "CN", "000001.SZ"),
+    ],
+)
+def test_ticker_of_a_told_market_is_the_one_that_all_sources_name(
+    text: str, code: str, ticker: str
+) -> None:
+    assert SHIPPED.complete(text, SHIPPED[code]) == ticker
+
+
+def test_suffix_that_is_not_known_can_be_added_with_its_market() -> None:
+    with pytest.raises(UnknownMarket, match=r"add the market whose suffix is \.MI \(flask mark"):
+        SHIPPED.get_of("ENI.MI")
