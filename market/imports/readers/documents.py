@@ -41,6 +41,11 @@ WRAPPERS = {
     "payload", "output", "body",
 }  # fmt: skip
 SHOWN, SAID = 40, 200
+# So few times in common may be an accident.
+FEWEST_SHARED = 2
+# What the prices of a candle are of, where it has them below a name; those in the middle are the
+# candle's, others are named with a dot (bid.o).
+MIDDLE = "mid"
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
 Candle = Mapping[str, Any]
 
@@ -116,7 +121,7 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
     Raises BadInput where there are none.
     """
     if isinstance(value, list):
-        return _from_list(value), None
+        return _from_list(_flatten(value)), None
     if not isinstance(value, dict) or depth > MOST_DEPTH:
         raise _no_candles()
     ticker = _find_said(value, "ticker")
@@ -156,7 +161,7 @@ def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle],
         elif isinstance(inner, str) and " " in inner and not said:
             said = f"; it says {name[:SHOWN]}: {inner[:SAID]}"
     if len(found) > 1:
-        return _join(found), None
+        return _join(found)
     for name, (candles, own) in found.items():
         is_name = name.isupper() and _TICKER.fullmatch(name) and not _are_wrappers([name])
         return candles, own or (name if is_name else None)
@@ -167,10 +172,62 @@ def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle],
     raise refused or _no_candles(said)
 
 
-def _join(found: Mapping[str, tuple[list[Candle], str | None]]) -> list[Candle]:
-    """Return the candles of several tickers as one list."""
+def _join(
+    found: Mapping[str, tuple[list[Candle], str | None]],
+) -> tuple[list[Candle], str | None]:
+    """Return the candles of several tickers, or of several intervals of one, as one list, and whose
+    they are.
+    """
+    tickers = {own for _, own in found.values()}
+    if all(_is_interval(name) and not name.isdigit() for name in found):
+        has_own = all(find_field(key) != "ticker" for cs, _ in found.values() for key in cs[0])
+        # Candles of the same times are of one interval, so that the names are tickers: W and D.
+        if not (has_own and tickers == {None} and _are_tickers(found)):
+            _refuse_letters(found, tickers)
+            lists = [
+                [{"interval": name, **candle} for candle in candles]
+                for name, (candles, _) in found.items()
+            ]
+            owner = tickers.pop() if len(tickers) == 1 else None
+            return [candle for candles in lists for candle in candles], owner
+        return _name_lists(found, is_named=True), None
+    return _name_lists(found, is_named=not _are_wrappers(found)), None
+
+
+def _are_tickers(found: Mapping[str, tuple[list[Candle], str | None]]) -> bool:
+    """Whether lists below names such as D and W hold candles of the same times."""
+    times = [
+        {_write(cell) for candle in candles for name, cell in candle.items() if _is_time(name)}
+        for candles, _ in found.values()
+    ]
+    shared = len(set.intersection(*times))
+    return all(map(_is_letter, found)) and shared >= max(FEWEST_SHARED, max(map(len, times)) / 2)
+
+
+def _refuse_letters(
+    found: Mapping[str, tuple[list[Candle], str | None]], tickers: set[str | None]
+) -> None:
+    """Raise BadInput where nothing settles whether single letters are tickers or intervals."""
+    if tickers == {None} and all(map(_is_letter, found)):
+        raise BadInput(
+            f"the names {', '.join(found)[:SAID]} above its lists can be read two ways: as tickers,"
+            " or as intervals: write a ticker, or an interval, into each candle"
+        )
+
+
+def _is_letter(name: str) -> bool:
+    return len(name) == 1 and name.isupper()
+
+
+def _is_time(name: str) -> bool:
+    return find_field(name) == "time"
+
+
+def _name_lists(
+    found: Mapping[str, tuple[list[Candle], str | None]], *, is_named: bool
+) -> list[Candle]:
+    """Return lists of candles as one, each with its ticker. Raises BadInput."""
     lists = []
-    is_named = not _are_wrappers(found)
     for name, (candles, own) in found.items():
         if any(find_field(key) == "ticker" for key in candles[0]):
             lists.append(candles)
@@ -311,6 +368,29 @@ def _from_chart(value: Mapping[str, Any]) -> list[Candle]:
     if not isinstance(times, list) or not isinstance(quotes, list) or len(quotes) != 1:
         return []
     return _from_columns({"timestamp": times, **quotes[0]}) if isinstance(quotes[0], dict) else []
+
+
+def _flatten(value: list[Any]) -> list[Any]:
+    """Return candles whose prices lie a step deeper, such as Oanda's {mid: {o, h, l, c}}, as such
+    with {o, h, l, c}, or with {bid.o, ...} where several prices are quoted.
+    """
+    if not value or not isinstance(value[0], dict):
+        return value
+    deeper = [name for name, inner in value[0].items() if _is_candle(inner)]
+    if not deeper or _is_candle(value[0]):
+        return value
+    flat = []
+    for candle in value:
+        if not isinstance(candle, dict):
+            return value
+        own = {name: cell for name, cell in candle.items() if name not in deeper}
+        for name in deeper:
+            inner = candle.get(name)
+            if isinstance(inner, dict):
+                prefix = "" if name == MIDDLE else f"{name}."
+                own |= {f"{prefix}{key}": cell for key, cell in inner.items()}
+        flat.append(own)
+    return flat
 
 
 def _holds_lists(value: Mapping[str, Any]) -> bool:

@@ -297,9 +297,7 @@ def test_a_document_of_one_ticker_by_name_says_whose_it_is() -> None:
     assert settle(json.dumps({"OUTPUT": {"LIST": BARS}}), "x.json").ticker is None
 
 
-@pytest.mark.parametrize(
-    "names", [("daily", "weekly"), ("1min", "5min"), ("60", "240"), ("first one", "other")]
-)
+@pytest.mark.parametrize("names", [("60", "240"), ("first one", "other")])
 def test_several_lists_that_no_ticker_names_are_refused(names: tuple[str, str]) -> None:
     with pytest.raises(BadInput, match="several lists of candles") as refused:
         settle(json.dumps({name: {"list": BARS} for name in names}), "x.json")
@@ -377,3 +375,61 @@ def test_file_is_named_after_its_ticker_in_other_languages(filename: str) -> Non
 def test_name_that_a_program_gives_whatever_is_inside_is_no_ticker(name: str) -> None:
     with pytest.raises(BadInput, match="not clearly a ticker"):
         find_owner(f"{name}.csv")
+
+
+def build_days(*days: int) -> list[dict[str, object]]:
+    return [{**BAR, "time": f"2024-01-{day:02}"} for day in days]
+
+
+def test_single_letters_above_lists_of_the_same_times_are_tickers() -> None:
+    document = {"D": build_days(2, 3, 4), "W": build_days(2, 3, 4)}
+    settled = settle(json.dumps(document), "x.json")
+    assert settled.written["ticker"].to_pylist() == ["D"] * 3 + ["W"] * 3
+
+
+def test_single_letters_that_may_be_intervals_are_asked_about() -> None:
+    document = {"D": build_days(1, 2, 3, 4, 5, 8), "W": build_days(1, 8)}
+    with pytest.raises(BadInput, match="D, W above its lists can be read two ways"):
+        settle(json.dumps(document), "x.json")
+
+
+def test_intervals_above_lists_are_those_of_their_candles() -> None:
+    document = {"symbol": "AAPL", "1d": build_days(2, 3, 4), "1w": build_days(1, 8)}
+    settled = settle(json.dumps(document), "x.json")
+    assert settled.written["interval"].to_pylist() == ["1d"] * 3 + ["1w"] * 2
+    assert settled.ticker == "AAPL"
+
+
+def build_quote(o: str, h: str, l: str, c: str) -> dict[str, str]:  # noqa: E741 - the field's
+    return {"o": o, "h": h, "l": l, "c": c}
+
+
+def test_prices_in_the_middle_are_the_candles() -> None:
+    """As Oanda answers to a question for its candles."""
+    candle = {
+        "complete": True,
+        "volume": 1017,
+        "time": "2024-01-03T10:05:00.000000000Z",
+        "mid": build_quote("1.1", "1.3", "1.0", "1.2"),
+        "bid": build_quote("1.0", "1.2", "0.9", "1.1"),
+    }
+    document = {"instrument": "EUR_USD", "granularity": "M5", "candles": [candle]}
+    settled = settle(json.dumps(document), "x.json")
+    assert (settled.ticker, settled.written["interval"].to_pylist()) == ("EUR_USD", ["M5"])
+    assert {name: values.tolist() for name, values in settled.numbers.items()} == {
+        "open": [1.1], "high": [1.3], "low": [1.0], "close": [1.2], "volume": [1017],
+    }  # fmt: skip
+    assert settled.times.seconds.tolist() == [1704276300]
+
+
+def test_one_of_several_quotes_is_chosen_by_name() -> None:
+    candle = {
+        "time": "2024-01-03T10:05:00Z",
+        "bid": build_quote("1.0", "1.2", "0.9", "1.1"),
+        "ask": build_quote("1.2", "1.4", "1.1", "1.3"),
+    }
+    content = json.dumps({"candles": [candle]})
+    with pytest.raises(BadInput, match=r"bid\.c, ask\.o, .* Say which column is which"):
+        settle(content, "x.json")
+    chosen = [f"{name}=bid.{name[0]}" for name in ("open", "high", "low", "close")]
+    assert settle(content, "x.json", columns=chosen).numbers["close"].tolist() == [1.1]
