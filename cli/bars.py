@@ -24,7 +24,7 @@ from market.bars.deleting import delete_bars, rename_bars
 from market.bars.quality import RULES, find_quality
 from market.bars.reading import read_bars
 from market.imports.noting import note_import
-from market.imports.options import build_options
+from market.imports.options import LABELS, build_options
 from market.imports.readers.process import open_reader
 from market.imports.rejection import REASONS
 from market.intervals import INTERVALS, parse_import_interval, parse_interval, parse_period
@@ -78,6 +78,11 @@ Day = click.DateTime(["%Y-%m-%d"])
 )
 @click.option(
     "--day-first/--month-first", default=None, help="What 03/04/2024 is, where no row settles it."
+)
+@click.option(
+    "--labels",
+    type=click.Choice(list(LABELS)),
+    help="What the time of an intraday bar is: its start (by default) or its end.",
 )
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and store nothing.")
 @json_option

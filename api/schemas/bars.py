@@ -55,6 +55,12 @@ class Reading(BaseModel):
         None, description="whether 03/04/2024 is in April, where no row settles it"
     )
 
+    labels: Literal["start", "end"] | None = Field(
+        None,
+        description="what the time of an intraday bar is; null: its start, and what looks otherwise"
+        " is refused",
+    )
+
     def build_options(self, columns: Sequence[str]) -> ReadingOptions:
         """Return the same, checked, with columns as `close=PX_LAST`. Raises BadInput."""
         return build_options(
@@ -63,6 +69,7 @@ class Reading(BaseModel):
             thousands=self.thousands,
             timezone=self.timezone,
             day_first=self.day_first,
+            labels=self.labels,
         )
 
 

@@ -4269,6 +4269,7 @@ class Client(Connection):
         thousands: str | None = None,
         timezone: str | None = None,
         day_first: bool | None = None,
+        labels: Literal["start", "end"] | None = None,
         ticker: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "auto"] | None = None,
         market: str | None = None,
@@ -4285,6 +4286,8 @@ class Client(Connection):
                 `none`
             timezone: zone of times without one; else the exchange's
             day_first: whether 03/04/2024 is in April, where no row settles it
+            labels: what the time of an intraday bar is; null: its start, and what looks
+                otherwise is refused
             ticker: of all candles that name none
             interval: `auto`: as the bars are spaced
             market: of which all tickers are; null: as each of them looks
@@ -4300,6 +4303,7 @@ class Client(Connection):
                     "thousands": thousands,
                     "timezone": timezone,
                     "day_first": day_first,
+                    "labels": labels,
                     "ticker": ticker,
                     "interval": interval,
                     "market": market,
@@ -4584,6 +4588,7 @@ class Client(Connection):
         thousands: str | None = None,
         timezone: str | None = None,
         day_first: bool | None = None,
+        labels: Literal["start", "end"] | None = None,
         columns: str | None = None,
         ticker: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "auto"] | None = None,
@@ -4597,6 +4602,8 @@ class Client(Connection):
                 `none`
             timezone: zone of times without one; else the exchange's
             day_first: whether 03/04/2024 is in April, where no row settles it
+            labels: what the time of an intraday bar is; null: its start, and what looks
+                otherwise is refused
             file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
                 says which
             columns: a JSON object: the file's name, or position from 1, of a field
@@ -4613,6 +4620,7 @@ class Client(Connection):
                     "thousands": thousands,
                     "timezone": timezone,
                     "day_first": day_first,
+                    "labels": labels,
                     "file": file,
                     "columns": columns,
                     "ticker": ticker,
@@ -4631,6 +4639,7 @@ class Client(Connection):
         thousands: str | None = None,
         timezone: str | None = None,
         day_first: bool | None = None,
+        labels: Literal["start", "end"] | None = None,
         columns: str | None = None,
     ) -> Preview:
         """Show how a file of bars is read: columns and which is which, first rows, what is
@@ -4645,6 +4654,8 @@ class Client(Connection):
                 `none`
             timezone: zone of times without one; else the exchange's
             day_first: whether 03/04/2024 is in April, where no row settles it
+            labels: what the time of an intraday bar is; null: its start, and what looks
+                otherwise is refused
             file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
                 says which
             columns: a JSON object: the file's name, or position from 1, of a field
@@ -4658,6 +4669,7 @@ class Client(Connection):
                     "thousands": thousands,
                     "timezone": timezone,
                     "day_first": day_first,
+                    "labels": labels,
                     "file": file,
                     "columns": columns,
                 },

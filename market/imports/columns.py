@@ -130,6 +130,23 @@ CURRENCIES = (
     "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD|BRL|RUB|SEK|NOK|DKK|PLN"
 )
 _MONEY = re.compile("[$€£¥₹]")
+_UNIT_MONEY = re.compile(CURRENCIES)
+# What stands behind a name in brackets: a zone, a unit.
+_BRACKETED = re.compile(r"(?P<bare>.*\S)\s*[(\[](?P<said>[^()\[\]]+)[)\]]\s*")
+_ZONE = re.compile(r"[A-Z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+){1,2}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?")
+_UTC = re.compile(r"(?:utc|gmt)[\s_]*(?P<after>\S.*)|(?P<before>.*[^\W_])[\s_]*(?:utc|gmt)")
+# How many shares one of a volume's units is, in the words of vendors; 手 is a lot of China's.
+_UNITS = {
+    1: "shares share units pcs qty stück stk st szt шт 株 股 주",
+    100: "00s 00 手",
+    1_000: "000 000s 000shares thousand thousands thou ths k 1000 1000s tsd tys тыс 千株 千股",
+    10_000: "万 万股 万株 萬 만",
+    100_000: "lac lacs lakh lakhs",
+    1_000_000: "m mn mln mm mil mio million millions млн 百万 百萬",
+    10_000_000: "cr crore crores",
+}
+_SIZE_OF = {word: size for size, words in _UNITS.items() for word in words.split()}
+_TIMES_1000 = re.compile(r"(?P<bare>.*[^\W_])\s*[x×*]\s*(?P<size>1,?000)", re.IGNORECASE)
 # What stands above an index that has no name, as pandas writes it.
 NO_NAMES = ("", "unnamed0")
 LISTED = 20
@@ -180,9 +197,51 @@ _RANK = {
 def find_field(name: object) -> str | None:
     """Return which field a column of this name is, or None."""
     key = build_key(name)
-    field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key))
+    field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key)) or _find_qualified(str(name)[:200])
     # "Volume ($)" and "Umsatz (€)" are of money, not of shares.
     return None if field == "volume" and _MONEY.search(str(name)) else field
+
+
+def _find_qualified(name: str) -> str | None:
+    """Return which field a column is that says its zone, unit or currency behind its name."""
+    bare, zone = part_zone(name)
+    key = build_key(bare)
+    if zone and (FIELD_OF.get(key) == "time" or key in CLOCKS):
+        return "time"
+    bare, size = part_unit(name)
+    if size is not None:
+        return "volume" if FIELD_OF.get(build_key(bare)) == "volume" else None
+    match = _BRACKETED.fullmatch(name)
+    field = FIELD_OF.get(build_key(match["bare"])) if match else None
+    is_price = field in {"open", "high", "low", "close"}
+    return field if match and is_price and _UNIT_MONEY.fullmatch(match["said"].strip()) else None
+
+
+def part_zone(name: str) -> tuple[str, str]:
+    """Return the name of a time without the zone that it says, and the zone; "" where it says none:
+    Gmt time, time_utc, Date (UTC), Time [Europe/Athens], Time (EST).
+    """
+    text = unicodedata.normalize("NFKC", name).strip()
+    if match := _UTC.fullmatch(text.casefold()):
+        return match["after"] or match["before"], "UTC"
+    match = _BRACKETED.fullmatch(text)
+    said = match["said"].strip() if match else ""
+    if match and _ZONE.fullmatch(said):
+        return match["bare"], "UTC" if said.upper() in {"UTC", "GMT", "Z"} else said
+    return text, ""
+
+
+def part_unit(name: str) -> tuple[str, int | None]:
+    """Return the name of a volume without its unit, and how many shares that is; None where the
+    name says no unit that is known: Volume (000), Vol. (mn), Volume x1000.
+    """
+    text = unicodedata.normalize("NFKC", name).strip()
+    if match := _TIMES_1000.fullmatch(text):
+        return match["bare"], 1_000
+    if match := _BRACKETED.fullmatch(text):
+        said = re.sub(r"^in\s+|[\W_]+", "", match["said"].strip().casefold())
+        return match["bare"], _SIZE_OF.get(said)
+    return text, None
 
 
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
@@ -276,7 +335,7 @@ def _rank(name: str) -> int:
 
 def _part_time(names: Sequence[str], positions: dict[str, int]) -> None:
     """Make a date's column `time`, and that of the time of day beside it `clock`."""
-    keys = [build_key(name) for name in names]
+    keys = [build_key(part_zone(name)[0]) for name in names]
     free = [
         p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")
     ]

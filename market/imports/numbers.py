@@ -49,6 +49,7 @@ _MAGNITUDES = {
     "tsd\\.?": "e3", "mln\\.?": "e6", "mio\\.?": "e6", "mrd\\.?": "e9", "mld\\.?": "e9",
     "[万萬만]": "e4", "[亿億억]": "e8",
 }  # fmt: skip
+_MAGNITUDE = rf"(?i)\d\s*(?:{'|'.join(_MAGNITUDES)})\s*$"
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Numbers:
     columns: dict[str, Float64]
     empty_volumes: Bools | None = None
     notes: list[str] = field(default_factory=list)
+    has_magnitudes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
         column = table.columns[name]
         if name == "volume":
             numbers.empty_volumes = _find_empty(column)
+            numbers.has_magnitudes = _is_text(column.type) and bool(
+                pc.any(pc.match_substring_regex(column, _MAGNITUDE)).as_py()
+            )
         values = _read_plain(column)
         if values is not None:
             numbers.columns[name] = values

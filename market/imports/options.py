@@ -22,6 +22,7 @@ THOUSANDS = {
     "space": " ",
     "none": "",
 }
+LABELS = {"start": "start", "end": "end"}
 MOST_NAME = 200
 SHOWN = 40
 
@@ -37,6 +38,8 @@ class ReadingOptions:
             the same.
         timezone: IANA name of the zone of times without one; None: the exchange's.
         day_first: whether 03/04/2024 is in April; None: as the column itself settles.
+        labels: whether an intraday bar's time is its `start` or its `end`; None: its start, and
+            what looks otherwise is refused.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class ReadingOptions:
     thousands: str | None = None
     timezone: str | None = None
     day_first: bool | None = None
+    labels: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, without what was left open."""
@@ -53,6 +57,7 @@ class ReadingOptions:
             "thousands": self.thousands,
             "timezone": self.timezone,
             "day_first": self.day_first,
+            "labels": self.labels,
         }
         return {name: value for name, value in values.items() if value not in (None, {})}
 
@@ -67,6 +72,7 @@ def build_options(
     thousands: str | None = None,
     timezone: str | None = None,
     day_first: bool | None = None,
+    labels: str | None = None,
 ) -> ReadingOptions:
     """Check what a person said, columns as `close=PX_LAST`, and return it. Raises BadInput."""
     point = _look_up("decimal", decimal, DECIMALS)
@@ -75,7 +81,8 @@ def build_options(
         raise BadInput(f"{point!r} cannot part the decimals and the thousands too")
     if timezone is not None:
         check_timezone(timezone)
-    return ReadingOptions(_parse_columns(columns), point, groups, timezone, day_first)
+    labels = _look_up("label", labels, LABELS)
+    return ReadingOptions(_parse_columns(columns), point, groups, timezone, day_first, labels)
 
 
 def check_timezone(name: str) -> ZoneInfo:

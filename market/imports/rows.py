@@ -25,7 +25,7 @@ from market.imports.checks import (
 from market.imports.parting import SHOWN, find_currencies, find_mixed, list_currencies
 from market.imports.report import Rejection
 from market.imports.settling import Settled, encode_texts
-from market.imports.shifts import check_shift
+from market.imports.shifts import check_shift, move_ends
 from market.imports.spacing import (
     STRAY_SHARE,
     describe_off_grid,
@@ -212,7 +212,7 @@ def _read_table(
         of_market = np.array([m is market for m in markets])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
         taken = times.take(rows)
-        labels = label_times(taken, market, interval)
+        labels = move_ends(label_times(taken, market, interval), interval, known)
         columns["times"][rows] = labels.seconds
         held, closes = find_closes(labels.seconds, market, interval, known)
         check_shift(

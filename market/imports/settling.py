@@ -2,7 +2,6 @@
 before any row is looked at.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,9 +19,11 @@ from market.imports.columns import (
     choose_columns,
     find_field,
     find_missing,
+    part_unit,
+    part_zone,
 )
-from market.imports.numbers import PRICES, read_numbers
-from market.imports.options import NO_OPTIONS, ReadingOptions
+from market.imports.numbers import PRICES, Numbers, read_numbers
+from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table
 from market.imports.times import ReadTimes, join_clock, read_times
 from market.intervals import read_interval
@@ -31,10 +32,9 @@ from market.intervals import read_interval
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
 LISTED_TOTALS = 3
+SHOWN = 60
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
-# Names of a time that say its zone: Gmt time, time_utc, Date (UTC).
-UTC_NAMED = re.compile("^(utc|gmt)|(utc|gmt)$")
 HIDDEN = ("ticker", "time", "clock", "interval")
 
 
@@ -94,15 +94,19 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     Raises BadInput where a column can be read two ways, or no time can be read.
     """
     numbers = read_numbers(table, options)
+    _apply_unit(table, numbers)
     _check_fixed_point(table, numbers.columns)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
-    if options.timezone is None and UTC_NAMED.search(build_key(table.names.get("time", ""))):
-        options = replace(options, timezone="UTC")
+    if options.timezone is None:
+        options = replace(options, timezone=_find_zone(table.names))
     times = read_times(_take_times(table), options)
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
-        raise BadInput(f"no time can be read in the time column; the first is {first!r}")
+        raise BadInput(
+            f"no time can be read in the time column; the first is {first!r}: write"
+            " them as 2024-01-02 or 2024-01-02 09:30"
+        )
     _refuse_other_names(table, times.bad)
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
@@ -152,6 +156,37 @@ def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> S
         inverse_split=chosen.inverse_split,
     )
     return settle_table(table, options)
+
+
+def _apply_unit(table: Table, numbers: Numbers) -> None:
+    """Make shares of volumes whose column says that they are counted in thousands, or otherwise."""
+    name = table.names.get("volume", "")
+    size = part_unit(name)[1]
+    if size is None or size == 1:
+        return
+    if numbers.has_magnitudes:
+        numbers.notes.append(f"volumes say themselves what they count, and {name[:40]} is left out")
+        return
+    numbers.columns["volume"] = numbers.columns["volume"] * size
+    numbers.notes.append(f"volumes are read as {size:,} each, as {name[:40]} says")
+
+
+def _find_zone(names: Mapping[str, str]) -> str | None:
+    """Return the zone that the names of the times say; None where they say none.
+
+    Raises BadInput where it is not clear which one it is.
+    """
+    said = {part_zone(names[name])[1] for name in ("time", "clock") if name in names} - {""}
+    zone = min(said, default=None)
+    if zone is None:
+        return None
+    if len(said) > 1 or ("/" not in zone and zone != "UTC"):
+        raise BadInput(
+            f"its times are named as of {' and '.join(sorted(said))[:SHOWN]}, which is no zone by"
+            " its whole name: say which zone they are of, such as America/New_York or UTC"
+        )
+    check_timezone(zone)
+    return zone
 
 
 def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:

@@ -1,6 +1,9 @@
-"""Times that would fit an exchange's sessions if they were all moved by the same: by hours, as
-another zone's are, by a day, or by an interval, as those of bars that are labelled by their end.
+"""Labels of bars' ends made those of their starts; and times that would fit an exchange's sessions
+if they were all moved by the same: by hours, as another zone's are, by a day, or by an interval, as
+those of bars that are labelled by their end.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +47,8 @@ def check_shift(
         if interval == "1d":
             _check_days(labels.seconds[good], held[good], market, known)
         return
-    _check_ends(labels.seconds[good], interval, known)
+    if labels.labels is None:
+        _check_ends(labels.seconds[good], interval, known)
     if len(good) < LEAST_ROWS or held[good].mean() >= MOST_HELD:
         return
     sample = labels.seconds[good[:: max(1, len(good) // MOST_ROWS)]]
@@ -77,6 +81,25 @@ def check_shift(
         f"{outside:,} of {len(good):,} times lie outside the sessions of market {market.code}, and"
         f" all but a few would lie inside if they were {hours} {direction}: {advice}"
     )
+
+
+def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
+    """Return the starts of intraday bars that are labelled by their ends, and others as they are.
+
+    A session's last bar may be shorter, where the interval does not divide the session.
+    """
+    if labels.labels != "end" or not is_intraday(interval):
+        return labels
+    length, seconds = INTERVALS[interval], labels.seconds
+    starts = seconds - length
+    if len(known.closes) and len(seconds):
+        row = np.minimum(np.searchsorted(known.closes, seconds, side="left"), len(known.closes) - 1)
+        opens, closes = known.opens[row], known.closes[row]
+        last, by_open = seconds == closes, (seconds - opens) % length == 0
+        others = ~last & (seconds > opens)
+        if others.any() and by_open[others].mean() > MOST_HELD:
+            starts = np.where(last & ~by_open, closes - (closes - opens) % length, starts)
+    return replace(labels, seconds=starts)
 
 
 def _check_days(seconds: Int64, held: Bools, market: Market, known: Sessions) -> None:
@@ -118,5 +141,6 @@ def _check_ends(seconds: Int64, interval: str, known: Sessions) -> None:
     raise BadInput(
         f"in {int(ends.sum()):,} of {sessions:,} sessions a bar is labelled with the close, the"
         f" first at {at} UTC, and none with the open: they seem to be labelled by their end, and"
-        f" bars are labelled by their start: write their times {interval} earlier"
+        f" bars are labelled by their start: say that labels are of the end, or of the start where"
+        f" these bars begin at the close"
     )

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - names of months in other languages
 """Reading the times of bars, and turning them into the label a bar is stored under.
 
 Read are: ISO 8601 with or without zone, `20010917`, `20010917 093000`, dates with slashes, dots or
@@ -12,6 +13,7 @@ it says.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +46,8 @@ LEAST_SECONDS = 1_000_000
 TAIWANESE_EPOCH = 1911
 # As many dates of either kind are no accident.
 FEWEST_TURNED = 3
+# As many dates of a month whose name is not known are no stray line.
+FEWEST_UNKNOWN = 3
 # What an abbreviation can only mean; CST, IST and BST are several zones.
 ABBREVIATIONS = {
     "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00",
@@ -54,29 +58,32 @@ ABBREVIATIONS = {
     "EEST": "+03:00",
     "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
 }  # fmt: skip
-# By how their names begin in English, German, Dutch, French, Spanish, Portuguese and Italian: no
-# two of these languages mean different months by one beginning.
+# By how their names begin in English, German, Dutch, French, Spanish, Portuguese, Italian, Danish,
+# Norwegian, Swedish, Polish, Russian, Ukrainian, Turkish and Hungarian: no two of these languages
+# mean different months by one beginning. Of others that do four letters are known (marraskuu is the
+# Finns' November).
 MONTHS = {
     beginning: number
     for number, beginnings in enumerate(
         (
-            "jan ene gen",
-            "feb fév fev",
-            "mar mär mrz mrt maa",
-            "apr avr abr",
-            "may mai mei mag",
-            "jun juin giu",
-            "jul juil lug",
-            "aug aoû aou ago",
-            "sep set",
-            "oct okt out ott",
-            "nov",
-            "dec dez déc dic",
+            "jan ene gen sty янв січ oca",
+            "feb fév fev lut фев лют şub sub",
+            "mar mär mrz mrt maa már мар бер",
+            "apr avr abr ápr kwi апр кві nis",
+            "may mai mei mag maj máj май мая тра",
+            "jun juin giu jún cze июн чер haz lipa lipn",
+            "jul juil lug júl lip июл лип tem",
+            "aug aoû aou ago sie авг сер ağu agu",
+            "sep set sze wrz сен вер eyl",
+            "oct okt out ott paź paz окт жов eki",
+            "nov marr lis ноя лис kas",
+            "dec dez déc dic gru дек гру ara",
         ),
         start=1,
     )
     for beginning in beginnings.split()
 }
+MONTH_LANGUAGES = "English, the large languages of Europe and Turkish"
 MONTHS_OF_YEAR = 12
 SUNDAY = 6
 SHOWN = 40
@@ -89,21 +96,26 @@ _YEAR_FIRST = re.compile(
     r"(\d{4}|1\d{2})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
 )
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(.*))?")
-_NAME = r"[^\W\d_]{3,10}"
+_NAME = r"[^\W\d_]{3,12}"
 _SHORT_YEAR = re.compile(rf"\d{{1,2}}([-/.])(?:\d{{1,2}}|{_NAME})\1\d{{2}}(?:\D.*)?")
 _DAY_MONTH = re.compile(
-    rf"(?:{_NAME},?\s+)?(\d{{1,2}})[ ./-]*({_NAME})\.?[ ,./-]*(\d{{4}})(?:[ T,]+(.*))?"
+    rf"(?:{_NAME},?\s+)?(\d{{1,2}})[ ./-]*(?:de )?({_NAME})\.?[ ,./-]*(?:de )?(\d{{4}})(?: ?г\.)?"
+    r"(?:[ T,]+(.*))?"
 )
+_YEAR_MONTH = re.compile(rf"(\d{{4}})[ ./-]+({_NAME})\.?[ ./-]+(\d{{1,2}})\.?(?:[ T,]+(.*))?")
 _MONTH_DAY = re.compile(
     rf"(?:{_NAME},?\s+)?({_NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
     r"(?:[ T,]+(.*))?"
 )
+# Each with where it has the year, the month and the day; what follows them is the fourth.
+NAMED_MONTHS = ((_DAY_MONTH, (3, 2, 1)), (_YEAR_MONTH, (1, 2, 3)), (_MONTH_DAY, (3, 1, 2)))
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
 _END_OF_DAY = r"[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?$"
+_MIDNIGHT = r"([ T])24(?=:?00)"
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
@@ -116,16 +128,19 @@ class ReadTimes:
         zoned: which name a moment, whatever the place.
         bad: which cannot be read; their seconds mean nothing.
         notes: what a reader of the report should know.
+        labels: `end` where somebody says that they are of the ends of bars, `start` where of their
+            starts; None where nobody says.
     """
 
     seconds: Int64
     zoned: Bools
     bad: Bools
     notes: list[str] = field(default_factory=list)
+    labels: str | None = None
 
     def take(self, rows: Int64) -> "ReadTimes":
         """Return the times of some rows."""
-        return ReadTimes(self.seconds[rows], self.zoned[rows], self.bad[rows])
+        return ReadTimes(self.seconds[rows], self.zoned[rows], self.bad[rows], labels=self.labels)
 
 
 @dataclass(slots=True)
@@ -168,6 +183,7 @@ def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -
         read.zoned[codes],
         read.bad[codes] | (codes < 0),
         read.notes,
+        options.labels,
     )
 
 
@@ -194,7 +210,7 @@ def label_times(times: ReadTimes, market: Market, interval: str) -> ReadTimes:
     if is_intraday(interval):
         local, skipped = localize(times.seconds, market.zone)
         seconds = np.where(times.zoned, times.seconds, local)
-        return ReadTimes(seconds, zoned, times.bad | (skipped & ~times.zoned))
+        return ReadTimes(seconds, zoned, times.bad | (skipped & ~times.zoned), labels=times.labels)
     days = times.seconds // DAY_SECONDS
     elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
     days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
@@ -306,10 +322,15 @@ def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
     if numeric.all():
         return read
     rest = np.flatnonzero(~numeric)
-    _refuse_ends(texts.iloc[rest])
+    ends = np.zeros(len(rest), bool)
+    if options.labels == "end":
+        ends = texts.iloc[rest].str.contains(_END_OF_DAY, regex=True).to_numpy(bool)
+        texts = texts.str.replace(_MIDNIGHT, r"\g<1>00", regex=True)
+    else:
+        _refuse_ends(texts.iloc[rest])
     written, zones, dated = _normalize(texts.iloc[rest], options, read.notes)
     parsed = pd.to_datetime(written, format="ISO8601", errors="coerce", utc=True)
-    read.seconds[rest] = _seconds(parsed)
+    read.seconds[rest] = _seconds(parsed) + ends * DAY_SECONDS
     read.bad[rest] = parsed.isna().to_numpy(bool)
     read.zoned[rest] = written.str.contains(_ZONE, regex=True).to_numpy(bool, na_value=False)
     read.dated[rest] = dated
@@ -356,6 +377,7 @@ def _normalize(
     others = np.flatnonzero(~iso).tolist()
     parted = [str(written[row]) for row in others]
     _refuse_turned([str(text) for text in texts[iso]], parted)
+    _refuse_months(parted)
     day_first = _settle_order(parted, options, notes)
     has_other_years = False
     for row in others:
@@ -384,8 +406,28 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
     if len(ends):
         raise BadInput(
             f"times such as {ends[0].as_py()[:SHOWN]} are labels of a bar's end, and bars are"
-            " labelled by their start: move all of them an interval back, and of daily bars write"
-            " the dates alone"
+            " labelled by their start: say that labels are of the end, and of daily bars write the"
+            " dates alone"
+        )
+
+
+def _refuse_months(texts: list[str]) -> None:
+    """Raise BadInput where months are written by a name that is not known: of a table the bars of
+    one month would be missing.
+    """
+    unknown = Counter[str]()
+    first: dict[str, str] = {}
+    for text in texts:
+        found = ((pattern.fullmatch(text), group) for pattern, (_, group, _) in NAMED_MONTHS)
+        name = next((match[group] for match, group in found if match), None)
+        if name is not None and _find_month(name) == "0":
+            unknown[name] += 1
+            first.setdefault(name, text)
+    name, count = unknown.most_common(1)[0] if unknown else ("", 0)
+    if count >= min(FEWEST_UNKNOWN, len(texts)):
+        raise BadInput(
+            f"dates such as {first[name][:SHOWN]} name a month, {name}, in a language that is not"
+            f" known ({MONTH_LANGUAGES} are): write them as 2024-01-02"
         )
 
 
@@ -453,16 +495,10 @@ def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
         # Interactive Brokers writes UTC with a dash and the exchange's time with a blank.
         zone = " UTC" if match[4] and text[8] == "-" and not match[5] else ""
         return _write_date(match[1], match[2], match[3]), clock + zone
-    if match := _DAY_MONTH.fullmatch(text):
-        return (
-            _write_date(match[3], _find_month(match[2]), match[1]),
-            (match[4] or "").strip(),
-        )
-    if match := _MONTH_DAY.fullmatch(text):
-        return (
-            _write_date(match[3], _find_month(match[1]), match[2]),
-            (match[4] or "").strip(),
-        )
+    for pattern, (year, month, day) in NAMED_MONTHS:
+        if match := pattern.fullmatch(text):
+            date = _write_date(match[year], _find_month(match[month]), match[day])
+            return date, (match[4] or "").strip()
     return None, ""
 
 

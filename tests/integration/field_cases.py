@@ -229,4 +229,17 @@ CASES = (
             "BTC-USDT": {"2024-01-02": 44946.9},
         },
     ),
+    Case(
+        "CLOSELAB.csv",
+        refused=("labelled by their end", "say that labels are of the end"),
+        interval="30m",
+    ),
+    Case(
+        "CLOSELAB.csv",
+        {"CLOSELAB": {"2024-01-02 14:30": 101.5, "2024-01-04 20:30": 113.5}},
+        {"CLOSELAB": 39},
+        said=("those of UTC", "1,000 each"),
+        interval="30m",
+        options={"labels": "end"},
+    ),
 )

@@ -30,7 +30,10 @@ def unpack(part: Part) -> Settled:
             if name.startswith(NUMBER)
         },
         ReadTimes(
-            arrays["seconds"], arrays["zoned"].astype(np.bool_), arrays["bad"].astype(np.bool_)
+            arrays["seconds"],
+            arrays["zoned"].astype(np.bool_),
+            arrays["bad"].astype(np.bool_),
+            labels=part.head["labels"],
         ),
         arrays["rows"],
         None if empty is None else empty.astype(np.bool_),

@@ -278,3 +278,58 @@ def test_money_that_changed_hands_is_no_volume(name: str) -> None:
 def test_positions_are_advised_by_what_the_first_row_holds() -> None:
     with pytest.raises(BadInput, match="ticker=1, time=2, open=3, high=4, low=5, close=6, volume"):
         settle("BHP,20240102,50.385,50.9,50.17,50.385,5250000\n")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Date (UTC)", "Time"),
+        ("Date", "Time (UTC)"),
+        ("Date", "UTC Time"),
+        ("Date (America/New_York)", "Time"),
+    ],
+)
+def test_zone_in_the_name_of_a_date_or_a_clock_is_theirs(names: tuple[str, str]) -> None:
+    settled = settle(f"{names[0]},{names[1]},o,h,l,c\n2024-01-02,14:30,1,2,1,2\n")
+    hours = 5 if "New_York" in names[0] else 0
+    assert settled.times.seconds.tolist() == [1704205800 + hours * 3_600]
+    assert settled.times.zoned.all()
+
+
+def test_zone_by_letters_is_asked_about() -> None:
+    text = "Date (EST),Time (EST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n"
+    with pytest.raises(BadInput, match=r"named as of EST, .* such as America/New_York"):
+        settle(text)
+    assert settle(text, timezone="America/New_York").times.seconds.tolist() == [1704205800]
+
+
+@pytest.mark.parametrize(
+    ("name", "volume"),
+    [
+        ("Volume (000)", 123_000),
+        ("Vol. (000s)", 123_000),
+        ("Volume ('000)", 123_000),
+        ("Volume x1000", 123_000),
+        ("Volume (in millions)", 123_000_000),
+        ("Volume (Lacs)", 12_300_000),
+        ("Volumen (Tsd.)", 123_000),
+        ("出来高(千株)", 123_000),
+        ("成交量(手)", 12_300),
+        ("Volume (shares)", 123),
+    ],
+)
+def test_unit_in_the_name_of_the_volume_counts(name: str, volume: float) -> None:
+    text = f"date,open,high,low,close,{name}\n2024-01-02,1,2,1,2,123\n"
+    assert read_numbers(text)["volume"] == [volume]
+    assert read_numbers(text, columns=["volume=6"])["volume"] == [volume]
+
+
+def test_unit_in_the_name_counts_once_where_cells_say_it_too() -> None:
+    text = "date,open,high,low,close,Vol. (M)\n2024-01-02,1,2,1,2,65.08M\n"
+    assert read_numbers(text)["volume"] == [65_080_000]
+
+
+def test_currency_behind_a_price_is_no_other_column_and_of_a_volume_one() -> None:
+    names = ["Date", "Open (USD)", "High (USD)", "Low (USD)", "Close (USD)", "Volume (USD)"]
+    chosen = choose_columns(names)
+    assert chosen.positions == {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}

@@ -14,10 +14,10 @@ from tests.unit.market.imports.reading import settle
 DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5, 8, 9, 10, 11, 12, 16, 17, 18)]
 
 
-def read(times: Sequence[object], interval: str) -> TickerRows:
+def read(times: Sequence[object], interval: str, **options: str) -> TickerRows:
     text = "Date,Open,High,Low,Close\n" + "".join(f"{time},2,3,1,2\n" for time in times)
     (rows,) = read_rows(
-        settle(text),
+        settle(text, **options),
         interval=interval,
         ticker="SPY",
         market=None,
@@ -38,9 +38,49 @@ def list_bars(minutes: int, first: int, count: int, days: int = 3) -> list[datet
 
 @pytest.mark.parametrize(("interval", "minutes", "count"), [("1m", 1, 390), ("5m", 5, 78)])
 def test_bars_labelled_by_their_end_are_refused(interval: str, minutes: int, count: int) -> None:
-    with pytest.raises(BadInput, match=f"labelled by their end, .* write their times {interval}"):
+    with pytest.raises(BadInput, match=r"labelled by their end, .* say that labels are of the end"):
         read(list_bars(minutes, 1, count), interval)
     assert len(read(list_bars(minutes, 0, count), interval).columns["times"]) == 3 * count
+
+
+@pytest.mark.parametrize(("interval", "minutes", "count"), [("5m", 5, 78), ("30m", 30, 13)])
+def test_bars_said_to_be_labelled_by_their_end_are_stored_by_their_start(
+    interval: str, minutes: int, count: int
+) -> None:
+    rows = read(list_bars(minutes, 1, count), interval, labels="end")
+    assert rows.rejected == []
+    assert rows.columns["times"].tolist() == (
+        read(list_bars(minutes, 0, count), interval).columns["times"].tolist()
+    )
+
+
+def test_last_bar_of_a_session_is_as_short_as_the_session_leaves_it() -> None:
+    ends = [*list_bars(60, 1, 6), *(day.replace(hour=16, minute=0) for day in list_bars(60, 0, 1))]
+    rows = read(sorted(ends), "1h", labels="end")
+    assert rows.rejected == []
+    assert rows.columns["times"].tolist() == (
+        read(list_bars(60, 0, 7), "1h").columns["times"].tolist()
+    )
+
+
+def test_bars_said_to_begin_at_the_close_are_taken_as_they_are() -> None:
+    rows = read(list_bars(5, 1, 78), "5m", labels="start")
+    assert [rejection.reason for rejection in rows.rejected] == ["not_a_session"] * 3
+    assert len(rows.columns["times"]) == 3 * 77
+
+
+def test_the_end_of_a_day_is_read_where_labels_are_ends() -> None:
+    text = "time,open,high,low,close\n2024-01-02 23:00,2,3,1,2\n2024-01-02 24:00,2,3,1,2\n"
+    (rows,) = read_rows(
+        settle(text, labels="end"),
+        interval="1h",
+        ticker="BTC-USD",
+        market=None,
+        markets=SHIPPED,
+        now=datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    last = datetime(2024, 1, 2, 23, tzinfo=UTC).timestamp()
+    assert rows.columns["times"].tolist() == [last - 3_600, last]
 
 
 def test_bars_of_an_auction_at_the_close_cost_themselves_alone() -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - names of months in other languages
 """Times as sources write them, and the labels of bars."""
 
 from datetime import UTC, datetime
@@ -276,3 +277,36 @@ def test_bars_of_january_1970_are_read_among_the_others_of_their_series() -> Non
     times = read_times(pd.Series(days.as_unit("s").astype("int64")))
     assert not times.bad.any()
     assert times.seconds.tolist() == [int(day.timestamp()) for day in days]
+
+
+@pytest.mark.parametrize(
+    ("written", "month"),
+    [
+        ("2 янв 2024", 1),
+        ("02 сентября 2024 г.", 9),
+        ("2 stycznia 2024", 1),
+        ("2 paź 2024", 10),
+        ("2 gennaio 2024", 1),
+        ("2 de janeiro de 2024", 1),
+        ("2 de marzo de 2024", 3),
+        ("2 Şub 2024", 2),
+        ("2 maj 2024", 5),
+        ("2024. július 2.", 7),
+        ("2024-Jan-02", 1),
+        ("2 січня 2024", 1),
+        ("2 marraskuuta 2024", 11),
+    ],
+)
+def test_months_are_read_in_the_languages_that_are_known(written: str, month: int) -> None:
+    assert label([written], market="CRYPTO") == [datetime(2024, month, 2, tzinfo=UTC)]
+
+
+def test_one_month_in_a_language_that_is_not_known_refuses_the_table() -> None:
+    days = range(2, 8)
+    with pytest.raises(BadInput, match="name a month, syys, in a language that is not known"):
+        label([*(f"{day} Aug 2024" for day in days), *(f"{day} syys 2024" for day in days)])
+
+
+def test_one_stray_line_with_a_word_for_a_month_costs_itself_alone() -> None:
+    read = read_times(pd.Series(["2 Aug 2024", "3 Aug 2024", "5 Aug 2024", "Rows 12 foo 2024"]))
+    assert read.bad.tolist() == [False, False, False, True]

@@ -32,6 +32,11 @@ const ORDERS = [
   ["true", "day first"],
   ["false", "month first"],
 ];
+const LABELS = [
+  ["", "its start"],
+  ["end", "its end"],
+  ["start", "its start, even if it looks otherwise"],
+];
 export const AS_SPACED = "auto";
 const USUAL_INTERVAL = "1d";
 const MOST_PREVIEWED = 32 * 2 ** 20;
@@ -43,7 +48,7 @@ let turn = Promise.resolve();
 export function fillForm(form, file, choices) {
   const columns = Object.fromEntries(Object.entries(choices.columns).filter(([name]) => name));
   if (Object.keys(columns).length > 0) form.append("columns", JSON.stringify(columns));
-  for (const name of ["decimal", "day_first", "timezone"])
+  for (const name of ["decimal", "day_first", "timezone", "labels"])
     if (choices[name]) form.append(name, choices[name]);
   form.append("file", file);
   return form;
@@ -56,7 +61,7 @@ export function fillForm(form, file, choices) {
  * @param {HTMLElement} node where it is shown
  */
 export function askAbout(file, node) {
-  const choices = { columns: {}, decimal: "", day_first: "", timezone: "", ticker: "" };
+  const choices = { columns: {}, decimal: "", day_first: "", timezone: "", labels: "", ticker: "" };
   return new Promise((resolve) => {
     const end = (answer) => () => resolve(answer);
     let asked = 0;
@@ -131,6 +136,7 @@ function buildCard(file, preview, choices, show, end) {
       buildSelect("Decimals", DECIMALS, choices.decimal, choose("decimal")),
       buildSelect("03/04/2024", ORDERS, choices.day_first, choose("day_first")),
       buildZone(choices, choose("timezone")),
+      buildSelect("A bar's time is", LABELS, choices.labels, choose("labels")),
       buildInterval(preview, choices),
       !preview.read?.has_ticker && el("label.field", "Ticker", ticker),
     ),
