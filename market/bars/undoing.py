@@ -2,6 +2,7 @@
 and those that it changed are again what they were.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -63,7 +64,7 @@ class Undone:
 
 
 def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
-    """Take an import back, each series all or nothing.
+    """Take an import back: all of it, or nothing where one of its series stands in the way.
 
     Raises NotFound where there is no such import or it was taken back, and Conflict where a later
     import has changed what it brought, or it put real bars in the place of synthetic ones.
@@ -73,20 +74,20 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
         raise NotFound(
             f"there is no import {import_id!r} to take back; `flask bars imports` lists them"
         )
+    for part in found:
+        # What another of its files changed is taken back before.
+        own = [
+            other["revision"]
+            for other in found
+            if (other["ticker"], other["interval"]) == (part["ticker"], part["interval"])
+        ]
+        in_transaction(database, partial(_check, database, part, own))
     return [in_transaction(database, partial(_undo, database, part, now)) for part in found]
 
 
 def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientSession) -> Undone:
     ticker, interval = part["ticker"], part["interval"]
-    series = find_one_series(database, ticker, interval, session)
-    if series is None:
-        raise NotFound(f"{ticker} has no {interval} bars any more")
-    changes = (
-        find_revision(database, ticker, interval, part["revision"], session)
-        if part["revised"]
-        else []
-    )
-    _check(database, part, changes, session)
+    series, changes = _check(database, part, [], session)
     columns = _read(database, series, session)
     gone = np.isin(columns["times"], unpack_times(part["times"]))
     kept = {name: values[~gone] for name, values in columns.items()}
@@ -122,34 +123,51 @@ def _read_factor(change: RevisionDocument) -> float:
 
 
 def _check(
-    database: Db, part: BarImportDocument, changes: list[RevisionDocument], session: ClientSession
-) -> None:
+    database: Db, part: BarImportDocument, own_revisions: Sequence[int], session: ClientSession
+) -> tuple[SeriesDocument, list[RevisionDocument]]:
+    """Return the series of a part, and what the part changed in it.
+
+    Raises NotFound where the series is gone, and Conflict where something that came later stands in
+    the way of taking the part back.
+    """
     ticker, interval = part["ticker"], part["interval"]
+    series = find_one_series(database, ticker, interval, session)
+    if series is None:
+        raise NotFound(f"{ticker} has no {interval} bars any more")
+    changes = (
+        find_revision(database, ticker, interval, part["revision"], session)
+        if part["revised"]
+        else []
+    )
     if any(change["kind"] == "replaced" for change in changes):
         raise Conflict(
             f"the synthetic {interval} bars of {ticker} that this import replaced are gone: delete"
             " its bars"
         )
-    own = unpack_times(part["times"])
+    brought = unpack_times(part["times"])
     changed = [change["first"] for change in changes if change["kind"] == "changed"]
-    for later in find_touching(database, ticker, interval, part["revision"], session):
-        is_own = later["kind"] == "changed" and (
-            later["first"] in changed or bool(np.isin(int(later["first"].timestamp()), own))
+    told = [change["session"] for change in changes if change["kind"] == "split"]
+    found = find_touching(database, ticker, interval, part["revision"], session)
+    later = [
+        one
+        for one in found
+        if one["revision"] not in own_revisions
+        and (
+            one["session"] in told
+            if one["kind"] == "split"
+            else one["first"] in changed or bool(np.isin(int(one["first"].timestamp()), brought))
         )
-        if is_own or later["kind"] == "split":
-            ids = bar_imports.find_later(
-                database, ticker, interval, part["at"], part["import_id"], session
-            )
-            advice = (
-                f"take back {', '.join(reversed(ids))} first"
-                if ids
-                else "it cannot be taken back any more"
-            )
-            raise Conflict(
-                f"{later['source']} has changed {interval} bars of {ticker} that this import"
-                f" brought; {advice}",
-                reason="changed_since",
-            )
+    ]
+    if later:
+        revisions = [one["revision"] for one in later]
+        ids = bar_imports.find_revisers(database, ticker, interval, revisions, session)
+        advice = f"take back {', '.join(ids)} first" if ids else "it cannot be taken back any more"
+        raise Conflict(
+            f"{later[-1]['source']} has changed {interval} bars or splits of {ticker} that this"
+            f" import brought, and nothing was taken back; {advice}",
+            reason="changed_since",
+        )
+    return series, changes
 
 
 def _read(database: Db, series: SeriesDocument, session: ClientSession) -> Columns:

@@ -34,18 +34,18 @@ def has_import_since(database: Db, ticker: str, interval: str, since: datetime) 
     return bar_imports_in(database).find_one(query, {"_id": 1}) is not None
 
 
-def find_later(
-    database: Db, ticker: str, interval: str, at: datetime, import_id: str, session: ClientSession
+def find_revisers(
+    database: Db, ticker: str, interval: str, revisions: Sequence[int], session: ClientSession
 ) -> list[str]:
-    """Return the imports that touched a series after one, the earliest first."""
+    """Return the imports that made these revisions of a series, the latest first."""
     query = {
         "ticker": ticker,
         "interval": interval,
-        "at": {"$gte": at},
-        "import_id": {"$ne": import_id},
+        "revision": {"$in": list(revisions)},
+        "revised": True,
     }
-    found = bar_imports_in(database).find(query, {"import_id": 1}, session=session).sort("at", 1)
-    return list(dict.fromkeys(document["import_id"] for document in found))
+    found = bar_imports_in(database).find(query, {"import_id": 1}, session=session)
+    return list(dict.fromkeys(document["import_id"] for document in found.sort([("revision", -1)])))
 
 
 def list_imports(

@@ -249,6 +249,56 @@ def test_what_a_later_import_changed_is_taken_back_first(
     assert tell_series(database, "NEWCO") is None
 
 
+def test_an_import_of_several_tickers_is_taken_back_whole_or_not_at_all(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    both = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB", "NEWC")])
+    first = read(flask("import", write(tmp_path, "both", both), "--json"))
+    later = make_bars(100).iloc[40:41].assign(volume=7.0)
+    second = read(flask("import", write(tmp_path, "NEWB", later), "--json"))
+    before = {name: tell_series(database, name) for name in ("NEWA", "NEWB", "NEWC")}
+    refused = flask("undo", first["import_id"])
+    assert refused.exit_code == 1
+    assert f"nothing was taken back; take back {second['import_id']} first" in refused.output
+    assert {name: tell_series(database, name) for name in before} == before
+    assert flask("undo", second["import_id"]).exit_code == 0
+    assert flask("undo", first["import_id"]).exit_code == 0
+    assert database.series.count_documents({}) == 0
+
+
+def test_a_split_that_was_told_since_stays_where_bars_are_taken_back(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    frame = make_bars(100)
+    flask("import", write(tmp_path, "NEWCO", frame.iloc[:90]))
+    second = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[90:]), "--json"))
+    flask("import", write(tmp_path, "NEWCO", frame.iloc[95:].assign(volume=7.0)))
+    assert f"take back {second['import_id']}" not in flask("undo", second["import_id"]).output
+    session = frame["date"].iloc[50]
+    assert flask("split", "NEWCO", str(session)[:10], "2").exit_code == 0
+    third = read(flask("imports", "--json"))[0]["import_id"]
+    assert flask("undo", third).exit_code == 0
+    assert flask("undo", second["import_id"]).exit_code == 0
+    series = find_one_series(database, "NEWCO", "1d")
+    assert series is not None
+    assert (series["bars"], [split["factor"] for split in series["splits"]]) == (90, [2.0])
+    assert check(database) == []
+
+
+def test_files_of_one_import_are_taken_back_together(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    frame = make_bars(100)
+    folder = tmp_path / "both"
+    folder.mkdir()
+    for name, rows in (("1", frame), ("2", frame.iloc[40:41].assign(volume=7.0))):
+        rows.assign(ticker="NEWCO").to_csv(folder / f"{name}.csv", index=False)
+    report = read(flask("import", folder, "--json"))
+    assert (report["new"], report["changed"]) == (100, 1)
+    assert flask("undo", report["import_id"]).exit_code == 0
+    assert tell_series(database, "NEWCO") is None
+
+
 def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
