@@ -24,9 +24,9 @@ from market.bars.coverage import find_session_start
 from market.bars.figures import measure_figures
 from market.bars.ledger import Later, count_no_trade, measure_later, plan_later
 from market.bars.spans import name_span
-from market.bars.writing import Arrival, Written, close_series
+from market.bars.writing import Arrival, Written, close_series, unmark_returned
 from records.database import Db
-from records.findings.anomalies import find_tickers_with_bars_gone, unmark_bars_gone
+from records.findings.anomalies import find_tickers_with_bars_gone
 from records.market.documents import BucketDocument, GapDocument, SeriesDocument, bars_in
 from records.market.gaps import GapWrite, find_reaching, write_gaps
 from records.market.rejected import add_rejected
@@ -270,16 +270,10 @@ def _find_reaching(
 
 def _unmark(database: Db, appends: Sequence[Append], session: ClientSession) -> None:
     """Forget of anomalies whose bars came again that these are gone."""
-    ends: list[tuple[Arrival, datetime, datetime]] = []
-    for one in appends:
-        times = one.arrival.columns["times"]
-        ends.append((one.arrival, moment(times[0]), moment(times[-1])))
-    gone = find_tickers_with_bars_gone(
-        database,
-        [arrival.ticker for arrival, *_ in ends],
-        min(first for _, first, _ in ends),
-        session,
-    )
-    for arrival, first, last in ends:
+    arrivals = [one.arrival for one in appends]
+    first = min(moment(arrival.columns["times"][0]) for arrival in arrivals)
+    gone = find_tickers_with_bars_gone(database, [a.ticker for a in arrivals], first, session)
+    for arrival in arrivals:
         if arrival.ticker in gone:
-            unmark_bars_gone(database, arrival.ticker, arrival.interval, first, last, session)
+            times = arrival.columns["times"]
+            unmark_returned(database, arrival.ticker, arrival.interval, times, session)

@@ -90,6 +90,7 @@ def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientS
     series, changes = _check(database, part, [], session)
     columns = _read(database, series, session)
     gone = np.isin(columns["times"], unpack_times(part["times"]))
+    taken = columns["times"][gone]
     kept = {name: values[~gone] for name, values in columns.items()}
     restored = _restore(kept, changes)
     days = {
@@ -112,10 +113,19 @@ def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientS
             session,
             times=[moment(t) for t in columns["times"][gone]],
         )
+    if left := len(kept["times"]):
+        forget_metrics(
+            database,
+            ticker,
+            interval,
+            series["market"],
+            session,
+            are_gone=lambda times: np.isin([int(t.timestamp()) for t in times], taken).tolist(),
+        )
     bar_imports.forget_imports(database, ticker, interval, session, part["import_id"])
     if part["revised"]:
         mark_undone(database, ticker, interval, part["revision"], session)
-    return Undone(ticker, interval, int(gone.sum()), restored, len(kept["times"]))
+    return Undone(ticker, interval, int(gone.sum()), restored, left)
 
 
 def _read_factor(change: RevisionDocument) -> float:

@@ -36,8 +36,10 @@ from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_days
 from market.sessions.overrides import find_sessions
+from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction, is_too_large
-from records.findings.anomalies import unmark_bars_gone
+from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
+from records.findings.watermarks import move_watermark_back
 from records.market.bar_imports import add_import
 from records.market.documents import (
     BarImportDocument,
@@ -291,13 +293,11 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         replace_series(database, series, session)
         add_revisions(database, _number(revisions, series, arrival), session)
         if new:
-            unmark_bars_gone(
-                database,
-                arrival.ticker,
-                arrival.interval,
-                changes.moment(came[0]),
-                changes.moment(came[-1]),
-                session,
+            unmark_returned(database, arrival.ticker, arrival.interval, came, session)
+        if replaced:
+            # What was made up may have gone on for longer.
+            move_watermark_back(
+                database, arrival.ticker, arrival.interval, series["last_bar"], session
             )
         if arrival.import_id is not None:
             add_import(
@@ -307,6 +307,19 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
     return Written(
         new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes)
     )
+
+
+def unmark_returned(
+    database: Db, ticker: str, interval: str, came: Int64, session: ClientSession
+) -> None:
+    """Forget of anomalies that their bars are gone, where these came again; `came` ascends."""
+    first, last = (changes.moment(came[row]) for row in (0, -1))
+    gone = find_bars_gone(database, ticker, interval, first, last, session)
+    if gone:
+        times = np.array([int(time.timestamp()) for time in gone.values()], np.int64)
+        again = np.isin(times, came)
+        ids = [anomaly_id for anomaly_id, is_there in zip(gone, again, strict=True) if is_there]
+        unmark_bars_gone(database, ids, session)
 
 
 def _find_days(arrival: Arrival) -> Int64:
@@ -362,6 +375,8 @@ def _open_series(
     bars_in(database).delete_many(
         {"ticker": arrival.ticker, "interval": arrival.interval}, session=session
     )
+    mark_bars_gone(database, arrival.ticker, arrival.interval, arrival.now, session)
+    forget_metrics(database, arrival.ticker, arrival.interval, series["market"], session)
     replaced: ChangeFields = {
         "kind": "replaced",
         "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),

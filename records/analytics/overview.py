@@ -4,7 +4,7 @@ One small document a series, kept in step by the transaction that writes the sna
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -225,16 +225,31 @@ def note_failures(
 
 
 def forget_metrics(
-    database: Db, ticker: str, interval: str, market: str, session: ClientSession
+    database: Db,
+    ticker: str,
+    interval: str,
+    market: str,
+    session: ClientSession,
+    *,
+    are_gone: Callable[[Sequence[datetime]], Sequence[bool]] | None = None,
 ) -> None:
-    """Remove what was computed of a series whose bars are gone, in the transaction that takes them.
+    """Remove what was computed of a series whose bars are gone, or as of those that are, in the
+    transaction that takes them.
 
     Market snapshots stay: they say what the market did then.
     """
     series_id = build_series_id(ticker, interval)
-    shown = overview_in(database).delete_one({"_id": series_id}, session=session).deleted_count
+    of: Document = {"ticker": ticker, "interval": interval}
+    own: Document = {"_id": series_id}
+    if are_gone is not None:
+        times = [
+            each["time"] for each in snapshots_in(database).find(of, {"time": 1}, session=session)
+        ]
+        gone = [time for time, is_gone in zip(times, are_gone(times), strict=True) if is_gone]
+        of["time"] = {"$in": gone}
+        own["as_of"] = {"$in": gone}
+    shown = overview_in(database).delete_one(own, session=session).deleted_count
     failures_in(database).delete_one({"_id": series_id}, session=session)
-    of = {"ticker": ticker, "interval": interval}
     snapshots_in(database).delete_many(of, session=session)
     if shown:
         raise_version(database, market, interval, session)

@@ -135,21 +135,26 @@ def mark_bars_gone(
     anomalies_in(database).update_many(query, {"$set": {"bars_gone_at": now}}, session=session)
 
 
-def unmark_bars_gone(
+def find_bars_gone(
     database: Db,
     ticker: str,
     interval: str,
     first: datetime,
     last: datetime,
     session: ClientSession,
-) -> None:
-    """Forget of anomalies between two bars that their bars are gone: bars came in again."""
+) -> dict[str, datetime]:
+    """Return the times, by id, of anomalies between two bars that say that their bars are gone."""
     query = {"Ticker": ticker, "interval": interval, "Datetime": {"$gte": first, "$lte": last}}
-    anomalies_in(database).update_many(
-        query | {"bars_gone_at": {"$exists": True}},
-        {"$unset": {"bars_gone_at": ""}},
-        session=session,
+    found = anomalies_in(database).find(
+        query | {"bars_gone_at": {"$exists": True}}, {"Datetime": 1}, session=session
     )
+    return {anomaly["_id"]: anomaly["Datetime"] for anomaly in found}
+
+
+def unmark_bars_gone(database: Db, anomaly_ids: Sequence[str], session: ClientSession) -> None:
+    """Forget of anomalies that their bars are gone: these came in again."""
+    query = {"_id": {"$in": list(anomaly_ids)}}
+    anomalies_in(database).update_many(query, {"$unset": {"bars_gone_at": ""}}, session=session)
 
 
 def find_tickers_with_bars_gone(
@@ -324,8 +329,19 @@ def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:
 
 
 def find_superseded(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
-    """Return which of these anomalies are superseded, or gone."""
+    """Return which of these anomalies are superseded, or not stored."""
     query = {"_id": {"$in": list(anomaly_ids)}, "status": {"$ne": SUPERSEDED}}
+    standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
+    return set(anomaly_ids) - standing
+
+
+def find_fallen(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
+    """Return which of these anomalies are superseded, not stored, or of bars that are gone."""
+    query: Query = {
+        "_id": {"$in": list(anomaly_ids)},
+        "status": {"$ne": SUPERSEDED},
+        "bars_gone_at": {"$exists": False},
+    }
     standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
     return set(anomaly_ids) - standing
 

@@ -48,7 +48,7 @@ EXPLAIN_SECONDS = 10.0
 # So many alerts at most wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
-SUPERSEDED = "the anomaly was superseded: a later run no longer finds it"
+SUPERSEDED = "the anomaly was superseded: a later run no longer finds it, or its bar is gone"
 NONE_LEFT = "none of its tickers' alerts is open"
 CAME = "the bars of the last session came"
 
@@ -280,7 +280,7 @@ def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
 
 
 def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:
-    """Resolve open alerts all of whose anomalies are superseded;
+    """Resolve open alerts all of whose anomalies are superseded, or of bars that were taken back;
     open again those so resolved of which one is found again.
     """
     held = raised.find_held(database, run["tickers"], run["interval"], (*OPEN, "resolved"))
@@ -291,7 +291,7 @@ def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:
         if a["state"] != "resolved" or (a.get("resolved_by") == SYSTEM and "muted_by" not in a)
     ]
     ids = [anomaly_id for alert in held for anomaly_id in alert["anomaly_ids"]]
-    gone = anomalies.find_superseded(database, ids)
+    gone = anomalies.find_fallen(database, ids)
     for alert in held:
         is_gone = gone.issuperset(alert["anomaly_ids"])
         if is_gone and alert["state"] != "resolved":

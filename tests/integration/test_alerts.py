@@ -376,6 +376,22 @@ def test_what_a_later_run_no_longer_finds_is_resolved_by_the_system_and_can_come
     assert [entry["step"] for entry in alert["trail"]] == ["raise", "supersede", "return"]
 
 
+def test_an_alert_of_bars_that_were_taken_back_is_resolved_by_the_system_and_can_come_back(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    database = worker.database
+    database.anomalies.update_many({}, {"$set": {"bars_gone_at": NOW}})
+    end_run(database, tickers=["AAPL"], task="incremental")
+    notify(worker)
+    alert = client.get(f"/py/alerts/{one}").json
+    assert (alert["state"], alert["resolved_by"]) == ("resolved", "system")
+    assert "its bar is gone" in alert["resolution_notes"]
+    database.anomalies.update_many({}, {"$unset": {"bars_gone_at": ""}})
+    end_run(database, tickers=["AAPL"], task="incremental")
+    notify(worker)
+    assert client.get(f"/py/alerts/{one}").json["state"] == "active"
+
+
 def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, one: str) -> None:
     database = worker.database
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()

@@ -17,6 +17,7 @@ from market.imports.sources.yahoo import Yahoo
 from market.markets import SHIPPED
 from records.database import Db
 from records.market.rejected import find_rejected
+from tests.integration.detecting import make_bars
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 HEADER = ["date", "open", "high", "low", "close", "volume"]
@@ -309,6 +310,31 @@ def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) 
     series = database.series.find_one({"_id": "7203.T::1d"})
     assert series is not None
     assert (series["synthetic"], series["bars"], series["revision"]) == (False, 2, 1)
+
+
+def test_what_was_found_in_synthetic_bars_goes_no_further_than_the_real_ones(
+    database: Db,
+) -> None:
+    frame = make_bars(120)
+    import_frame(
+        database, frame, interval="1d", source="seed 1", ticker="AAPL", now=NOW, synthetic=True
+    )
+    last = pd.Timestamp(frame["date"].iloc[119]).tz_localize("UTC")
+    own = {"ticker": "AAPL", "interval": "1d"}
+    database.detection_metadata.insert_one(
+        {"_id": "detection_meta::AAPL::1d", "first_detected_timestamp": NOW.replace(year=1990)}
+        | own
+        | {"last_detected_timestamp": last}
+    )
+    database.analytics.insert_one({"_id": "x", "time": last} | own)
+    database.anomalies.insert_one({"Ticker": "AAPL", "interval": "1d", "Datetime": last})
+    import_frame(database, frame.iloc[:80], interval="1d", source="hand", ticker="AAPL", now=NOW)
+    watermark = database.detection_metadata.find_one(own)
+    assert watermark is not None
+    real = pd.Timestamp(frame["date"].iloc[79]).tz_localize("UTC")
+    assert watermark["last_detected_timestamp"] == real
+    assert database.analytics.count_documents({}) == 0
+    assert database.anomalies.count_documents({"bars_gone_at": {"$exists": True}}) == 1
 
 
 def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:

@@ -221,6 +221,41 @@ def test_an_import_is_taken_back_as_if_it_had_never_been(
     assert "there is no import" in flask("undo", report["import_id"]).output
 
 
+def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again(
+    flask: Command, detected: Db, tmp_path: Path
+) -> None:
+    frame = make_bars(600, shocks=SHOCKS)
+    assert flask("delete", "AAPL", "--yes").exit_code == 0
+    gone = {"Ticker": "AAPL", "bars_gone_at": {"$exists": True}}
+    before = detected.anomalies.count_documents(gone)
+    assert before >= len(SHOCKS)
+    shocks = [pd.Timestamp(frame["date"].iloc[at]).tz_localize("UTC") for at in SHOCKS]
+    flask("import", write(tmp_path, "AAPL", frame.drop(index=SHOCKS[1])))
+    left = [anomaly["Datetime"] for anomaly in detected.anomalies.find(gone)]
+    assert left == [shocks[1].to_pydatetime()]
+    flask("import", write(tmp_path, "AAPL", frame))
+    assert detected.anomalies.count_documents(gone) == 0
+
+
+def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    frame = make_bars(100)
+    flask("import", write(tmp_path, "NEWCO", frame.iloc[:99]))
+    second = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[99:]), "--json"))
+    days = [pd.Timestamp(frame["date"].iloc[at]).tz_localize("UTC") for at in (98, 99)]
+    for day in days:
+        database.analytics.insert_one(
+            {"_id": f"NEWCO::1d::{day}", "ticker": "NEWCO", "interval": "1d", "time": day}
+        )
+    row = {"_id": "NEWCO::1d", "ticker": "NEWCO", "interval": "1d", "as_of": days[1]}
+    database.analytics_overview.insert_one(row)
+    assert flask("undo", second["import_id"]).exit_code == 0
+    (left,) = database.analytics.find()
+    assert left["time"] == days[0]
+    assert database.analytics_overview.count_documents({}) == 0
+
+
 def test_an_import_of_a_new_ticker_is_taken_back_whole(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
