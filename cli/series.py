@@ -1,9 +1,10 @@
 """Models of single series, from the command line."""
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,7 +43,7 @@ group = CommandGroup(
 )
 
 PART = 500
-NUMBER_COLUMNS = ("timestamp", "value")
+_HAS_DIGIT = re.compile(r"^\W*\d").search
 
 
 @group.command("fit")
@@ -58,7 +59,11 @@ NUMBER_COLUMNS = ("timestamp", "value")
 @json_option
 @exits_on_error
 def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **options: Any) -> None:
-    """Fit a model to FILE, a CSV with the columns timestamp and value."""
+    """Fit a model to FILE, a CSV with two columns, a time and a value.
+
+    A time is a whole number, or ISO 8601, which becomes seconds since 1970 (of UTC where it names
+    no zone). The first line may name the columns.
+    """
     named = parse_series_id(series_id or file.stem)
     with file.open(encoding="utf-8-sig", newline="") as opened:
         points = list(islice(read_points(opened, file.name), MOST_POINTS + 1))
@@ -103,8 +108,8 @@ def predict(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Judge the points of FILE, a CSV with the columns timestamp
-    and value (- reads standard input).
+    """Judge the points of FILE, a CSV of times and values as `fit` reads it (- reads standard
+    input).
     """
     points = list(read_points(file, file.name))
     with use_database() as database:
@@ -198,15 +203,18 @@ def delete(series_id: str) -> None:
 
 
 def read_points(file: IO[str], name: str) -> Iterator[Point]:
-    """Yield the points of a CSV in their order; without a header,
-    the first column is the timestamp.
+    """Yield the points of a CSV in their order, whose fields a comma, semicolon or tab parts; the
+    first column is the time.
 
     Raises BadInput, which names the line.
     """
     try:
-        for number, row in enumerate(csv.reader(file), 1):
-            is_header = number == 1 and [c.strip().lower() for c in row[:2]] == list(NUMBER_COLUMNS)
-            if row and not is_header:
+        first = file.readline()
+        lines = chain([first], file)
+        delimiter = next((mark for mark in ";\t" if mark in first), ",")
+        for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 1):
+            is_header = number == 1 and len(row) == 2 and not any(map(_HAS_DIGIT, row))
+            if any(cell.strip() for cell in row) and not is_header:
                 yield _read_row(row, f"{name}, line {number}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{name} is no CSV in UTF-8: {error}", reason="no_csv") from error
@@ -214,14 +222,28 @@ def read_points(file: IO[str], name: str) -> Iterator[Point]:
 
 def _read_row(row: list[str], where: str) -> Point:
     try:
-        timestamp, value = row
-        return read_point({"timestamp": timestamp.strip(), "value": float(value)})
+        timestamp, value = (cell.strip() for cell in row)
+        return read_point({"timestamp": _read_time(timestamp), "value": float(value)})
     except (ValueError, BadInput) as error:
         raise BadInput(
-            f"{where}: {','.join(row)[:80]!r} is no point; a line is a whole number, a comma and a"
-            " number, such as 1705000010,13.0",
+            f"{where}: {','.join(row)[:80]!r} is no point; a line is a time, a comma and a number,"
+            " such as 1705000010,13.0 or 2024-01-11 19:06:50,13.0",
             reason="bad_line",
         ) from error
+
+
+def _read_time(text: str) -> str:
+    """Return a time as a whole number; ISO 8601 as seconds since 1970, of UTC without a zone.
+
+    Raises ValueError on anything else, and on a part of a second, which a number cannot hold.
+    """
+    if text.isascii() and text.isdigit():
+        return text
+    moment = datetime.fromisoformat(text)
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if seconds != int(seconds):
+        raise ValueError(text)
+    return str(int(seconds))
 
 
 def _judge(

@@ -40,6 +40,24 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     assert demo.database.single_series.count_documents({}) == 0
 
 
+def test_a_file_of_iso_times_and_own_names_is_fitted(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    history = tmp_path / "hall.csv"
+    lines = ["time;temp", "2024-01-11;20.5", "2024-01-11 00:15;20.25", "2024-01-11T01:30+01:00;21"]
+    history.write_text("\n".join(lines))
+    page = open_page(f"{demo.url}#/series")
+    page.set_input_files("#series-file", str(history))
+    expect(page.get_by_role("heading", name="hall")).to_be_visible()
+    fitted = demo.api.get("/plot", series_id="hall", format="json")
+    times = [point["timestamp"] for point in fitted["training"]]
+    assert times == [1704931200, 1704932100, 1704933000]
+    history.write_text("2024-02-30,1\n")
+    page.set_input_files("#series-file", str(history))
+    expect(page.get_by_role("alert")).to_contain_text("hall.csv, line 1")
+    demo.database.single_series.delete_many({})
+
+
 def test_a_line_that_is_no_point_is_named(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

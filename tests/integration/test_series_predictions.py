@@ -415,6 +415,22 @@ def flask(
     return done.returncode, done.stdout + done.stderr
 
 
+def test_the_command_line_reads_iso_times_names_and_semicolons(
+    environment: dict[str, str], database: Db, tmp_path: Path
+) -> None:
+    history = tmp_path / "hall.csv"
+    lines = ["Time;Temp", "2024-01-11;20.5", "2024-01-11 00:15;20.25", "2024-01-11T01:30+01:00;21"]
+    history.write_text("\n".join(lines))
+    code, said = flask(environment, "fit", str(history))
+    assert (code, "hall: version 1, simple, fitted to 3 points" in said) == (0, True), said
+    code, said = flask(environment, "predict", "hall", str(history), "--json")
+    assert [row["timestamp"] for row in json.loads(said)] == [1704931200, 1704932100, 1704933000]
+    for line in ("2024-02-30,1", "2024-01-11 00:00:00.5,1", "1,two", "a,b,c"):
+        history.write_text(line)
+        code, said = flask(environment, "fit", str(history))
+        assert (code, "hall.csv, line 1" in said) == (2, True), said
+
+
 def test_the_command_line_fits_predicts_lists_plots_and_deletes(
     environment: dict[str, str], client: FlaskClient, database: Db, tmp_path: Path
 ) -> None:

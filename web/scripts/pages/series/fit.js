@@ -17,7 +17,10 @@ const DETECTORS = [
   ["seasonal", "seasonal: far from level, trend and season"],
   ["stream", "stream: a pattern not seen before, learns"],
 ];
-const POINT = /^\s*(\d+)\s*[,;\t]\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*$/i;
+const FIELDS = /^\s*"?([^,;\t"]+?)"?\s*[,;\t]\s*"?([^,;\t"]+?)"?\s*$/;
+const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
+const MOMENT =
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/;
 
 /** A card; `fitted(answer)` is called with what a fit answers. `name` is the series, or null:
  * that of the file. */
@@ -62,7 +65,7 @@ export function buildFit(fitted, name = null) {
         id: "series-file",
         accept: ".csv,.txt,.tsv",
         title: "Drop a CSV file here",
-        hint: "or choose it. Columns: timestamp, a whole number, and value.",
+        hint: "or choose it. Columns: a time (a whole number, or 2024-01-11 19:06:50) and a value.",
         take: ([file]) => file && send(file),
       }),
       outcome,
@@ -81,8 +84,8 @@ async function followFit(id, outcome) {
   return null;
 }
 
-/** Return {timestamps, values} of a CSV with the columns timestamp and value; throws where a
- * line is no point. */
+/** Return {timestamps, values} of a CSV with the columns time and value; throws where a line is no
+ * point. */
 export function readPoints(text, file) {
   const timestamps = [];
   const values = [];
@@ -90,19 +93,34 @@ export function readPoints(text, file) {
     .replace(/^\uFEFF/, "")
     .split(/\r?\n/)
     .forEach((line, place) => {
-      if (!line.trim() || (place === 0 && /^\s*"?timestamp"?\s*[,;\t]\s*"?value"?\s*$/i.test(line)))
-        return;
-      const point = POINT.exec(line);
-      if (!point) {
+      const fields = FIELDS.exec(line)?.slice(1);
+      const isHeader = place === 0 && fields?.every((field) => !/^\W*\d/.test(field));
+      if (!line.trim() || isHeader) return;
+      const time = fields ? readTime(fields[0]) : null;
+      if (time === null || !NUMBER.test(fields[1])) {
         throw new Error(
-          `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a whole ` +
-            `number, a comma and a number, such as 1705000010,13.0`,
+          `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a time, a ` +
+            `comma and a number, such as 1705000010,13.0 or 2024-01-11 19:06:50,13.0`,
         );
       }
-      if (!Number.isSafeInteger(Number(point[1])))
-        throw new Error(`${file}, line ${place + 1}: ${point[1]} is too large`);
-      timestamps.push(Number(point[1]));
-      values.push(Number(point[2]));
+      if (!Number.isSafeInteger(time))
+        throw new Error(`${file}, line ${place + 1}: ${fields[0]} is too large`);
+      timestamps.push(time);
+      values.push(Number(fields[1]));
     });
   return { timestamps, values };
+}
+
+/** A time as a whole number, ISO 8601 as seconds since 1970 (of UTC where it names no zone); null
+ * where it is neither. */
+function readTime(text) {
+  if (/^\d+$/.test(text)) return Number(text);
+  const moment = MOMENT.exec(text);
+  if (!moment) return null;
+  const [, day, clock = "00:00", zone = "Z"] = moment;
+  const midnight = new Date(`${day}T00:00Z`);
+  const seconds = Date.parse(`${day}T${clock}${zone.replace(/(\d{2})(\d{2})$/, "$1:$2")}`) / 1000;
+  // Some browsers read the 30th of February as a day of March.
+  const isDay = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+  return isDay && Number.isInteger(seconds) ? seconds : null;
 }
