@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import BadInput, Conflict, NotFound
 from core.words import RevisionKind
 from market.markets import load_markets
+from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
@@ -48,6 +49,8 @@ def delete_bars(
             _remove(database, series, "deleted", now, session)
 
     in_transaction(database, write)
+    for series in found:
+        forget_beyond(database, series["market"], series["interval"])
     return found
 
 

@@ -31,6 +31,7 @@ from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
+from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
@@ -74,6 +75,7 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
         raise NotFound(
             f"there is no import {import_id!r} to take back; `flask bars imports` lists them"
         )
+    touched: set[tuple[str, str]] = set()
     for part in found:
         # What another of its files changed is taken back before.
         own = [
@@ -81,8 +83,12 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
             for other in found
             if (other["ticker"], other["interval"]) == (part["ticker"], part["interval"])
         ]
-        in_transaction(database, partial(_check, database, part, own))
-    return [in_transaction(database, partial(_undo, database, part, now)) for part in found]
+        series, _ = in_transaction(database, partial(_check, database, part, own))
+        touched.add((series["market"], series["interval"]))
+    undone = [in_transaction(database, partial(_undo, database, part, now)) for part in found]
+    for market, interval in touched:
+        forget_beyond(database, market, interval)
+    return undone
 
 
 def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientSession) -> Undone:

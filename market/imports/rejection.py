@@ -4,7 +4,10 @@ A row has the first reason that applies.
 """
 
 REASONS: dict[str, str] = {
-    "bad_time": "the time cannot be read, or is before 1900",
+    "bad_time": (
+        "the time cannot be read, is before 1900, or is one that a change of the clocks skips or"
+        " repeats (write it with its offset, or in UTC)"
+    ),
     "not_a_number": "a price or the volume is missing, infinite or no number",
     "non_positive_price": "a price is zero or below",
     "negative_volume": "the volume is below zero",

@@ -7,7 +7,9 @@ from pymongo import DESCENDING, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from records.analytics.documents import MarketSnapshotDocument, market_snapshots_in
+from records.analytics.overview import raise_version
 from records.database import Db, Document
+from records.market.documents import series_in
 
 
 def build_market_snapshot_id(market: str, interval: str, time: datetime) -> str:
@@ -22,6 +24,15 @@ def write_market_snapshots(
     if documents:
         writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
         market_snapshots_in(database).bulk_write(writes, ordered=False, session=session)
+
+
+def forget_beyond(database: Db, market: str, interval: str) -> None:
+    """Remove snapshots of a market at bars that none of its series goes as far as any more."""
+    own: Document = {"market": market, "interval": interval}
+    last = series_in(database).find_one(own, {"last_bar": 1}, sort=[("last_bar", DESCENDING)])
+    beyond = own if last is None else own | {"time": {"$gt": last["last_bar"]}}
+    if market_snapshots_in(database).delete_many(beyond).deleted_count:
+        raise_version(database, market, interval)
 
 
 def find_market_snapshots(

@@ -236,7 +236,8 @@ def forget_metrics(
     """Remove what was computed of a series whose bars are gone, or as of those that are, in the
     transaction that takes them.
 
-    Market snapshots stay: they say what the market did then.
+    Market snapshots stay: they say what the market did then; `forget_beyond` removes those at bars
+    that nobody has any more.
     """
     series_id = build_series_id(ticker, interval)
     of: Document = {"ticker": ticker, "interval": interval}

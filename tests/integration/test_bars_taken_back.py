@@ -250,9 +250,13 @@ def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
         )
     row = {"_id": "NEWCO::1d", "ticker": "NEWCO", "interval": "1d", "as_of": days[1]}
     database.analytics_overview.insert_one(row)
+    for day in days:
+        market = {"_id": f"US::1d::{day}", "market": "US", "interval": "1d", "time": day}
+        database.analytics_markets.insert_one(market)
     assert flask("undo", second["import_id"]).exit_code == 0
     (left,) = database.analytics.find()
     assert left["time"] == days[0]
+    assert [market["time"] for market in database.analytics_markets.find()] == [days[0]]
     assert database.analytics_overview.count_documents({}) == 0
 
 

@@ -123,7 +123,7 @@ export function describeOutcome(run) {
   if (run.task === "backfill" || run.task === "incremental") {
     if (run.reason === "already_detected") return "no new bars";
     if (run.status === "complete" && run.rows_processed === 0 && !run.reason)
-      return "no bar scored: too few since the first, or since a pause";
+      return "no bar scored: none came, or too few since the first or since a pause";
     const anomalies = run.new_anomalies
       ? plural(run.new_anomalies, "new anomaly", "new anomalies")
       : "no new anomaly";
