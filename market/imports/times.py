@@ -175,16 +175,14 @@ def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -
         read = _read_numbers(uniques)
     else:
         read = _read_texts(uniques.astype(str).str.strip(), options)
-    if options.timezone is not None:
-        _apply_zone(read, check_timezone(options.timezone))
+    zone = check_timezone(options.timezone) if options.timezone is not None else None
+    skipped = {} if zone is None else _apply_zone(read, zone)
     read.bad |= (read.seconds < EARLIEST) | (read.seconds >= LATEST)
-    return ReadTimes(
-        np.where(read.bad, 0, read.seconds)[codes],
-        read.zoned[codes],
-        read.bad[codes] | (codes < 0),
-        read.notes,
-        options.labels,
-    )
+    seconds = np.where(read.bad, 0, read.seconds)[codes]
+    bad = read.bad[codes] | (codes < 0)
+    if zone is not None and skipped:
+        _tell_repeated_apart(seconds, bad, codes, skipped, zone)
+    return ReadTimes(seconds, read.zoned[codes], bad, read.notes, options.labels)
 
 
 def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[str]":
@@ -246,16 +244,42 @@ def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
     return _seconds(pd.Series(local)), np.asarray(local.isna())
 
 
-def _apply_zone(read: _Uniques, zone: ZoneInfo) -> None:
-    """Make moments of times of day that have no zone; a date alone stays one."""
+def _apply_zone(read: _Uniques, zone: ZoneInfo) -> dict[int, int]:
+    """Make moments of times of day that have no zone; a date alone stays one.
+
+    Returns, by position, what the clock shows at those that a change of it skips or repeats.
+    """
     rows = np.flatnonzero(~read.zoned & ~read.bad & ~read.dated)
     if not len(rows):
-        return
+        return {}
     inside = rows[(read.seconds[rows] >= EARLIEST) & (read.seconds[rows] < LATEST)]
-    read.seconds[inside], skipped = localize(read.seconds[inside], zone)
+    wall = read.seconds[inside]
+    read.seconds[inside], skipped = localize(wall, zone)
     read.bad[inside] |= skipped
     read.zoned[inside] = True
     read.notes.append(f"times without a zone are those of {zone.key}")
+    return dict(zip(inside[skipped].tolist(), wall[skipped].tolist(), strict=True))
+
+
+def _tell_repeated_apart(
+    seconds: Int64, bad: Bools, codes: Int64, skipped: dict[int, int], zone: ZoneInfo
+) -> None:
+    """Read times that the clock shows twice where the column has each twice: the earlier one first,
+    or last where the column descends. It must have all others once: those of several tickers may
+    lack one.
+    """
+    if np.bincount(codes[~bad], minlength=1).max() > 1:
+        return
+    good = seconds[~bad]
+    descends = len(good) > 1 and good[0] > good[-1]
+    for unique, wall in skipped.items():
+        rows = np.flatnonzero(codes == unique)
+        shown = datetime.fromtimestamp(wall, UTC).replace(tzinfo=zone)
+        moments = [int(shown.replace(fold=fold).timestamp()) for fold in (0, 1)]
+        # A time that is skipped is earlier at the second reading.
+        if len(rows) == len(moments) and moments[0] < moments[1]:
+            seconds[rows] = moments[::-1] if descends else moments
+            bad[rows] = False
 
 
 def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:

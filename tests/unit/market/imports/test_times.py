@@ -1,7 +1,8 @@
 # ruff: noqa: RUF001 - names of months in other languages
 """Times as sources write them, and the labels of bars."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -310,3 +311,27 @@ def test_one_month_in_a_language_that_is_not_known_refuses_the_table() -> None:
 def test_one_stray_line_with_a_word_for_a_month_costs_itself_alone() -> None:
     read = read_times(pd.Series(["2 Aug 2024", "3 Aug 2024", "5 Aug 2024", "Rows 12 foo 2024"]))
     assert read.bad.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_hour_that_a_clock_shows_twice_is_told_apart_by_its_order(step: int) -> None:
+    first = datetime(2026, 10, 24, 23, tzinfo=UTC)
+    hours = [first + timedelta(hours=number) for number in range(4)][::step]
+    berlin = ZoneInfo("Europe/Berlin")
+    written = pd.Series([f"{hour.astimezone(berlin):%Y-%m-%d %H:%M}" for hour in hours])
+    assert written.nunique() == 3
+    read = read_times(written, build_options(timezone="Europe/Berlin"))
+    assert read.seconds.tolist() == [int(hour.timestamp()) for hour in hours]
+    assert not read.bad.any()
+
+
+def test_the_hour_that_a_clock_shows_twice_is_not_parted_among_several_tickers() -> None:
+    written = [time for hour in (1, 2, 3) for time in [f"2026-10-25 0{hour}:00"] * 2]
+    read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
+    assert read.bad.tolist() == [False, False, True, True, False, False]
+
+
+def test_a_time_that_is_skipped_or_shown_twice_and_written_once_is_bad() -> None:
+    written = ["2026-03-29 02:30", "2026-03-29 02:30", "2026-10-25 02:30", "2026-10-25 04:00"]
+    read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
+    assert read.bad.tolist() == [True, True, True, False]
