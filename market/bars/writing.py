@@ -234,6 +234,13 @@ def write_split(
     day = (session - date(1970, 1, 1)).days
     market = load_markets(database).choose(series["market"])
     known = find_sessions(database, market)
+    # One that was recorded of another day before can be taken back.
+    if factor != 1 and known.days[0] <= day <= known.days[-1] and day not in known.days:
+        after = known.days[np.searchsorted(known.days, day)]
+        raise BadInput(
+            f"{session} is no session of market {market.code}: a split is recorded on the first"
+            f" session on which the new shares trade, such as {np.datetime64(int(after), 'D')}"
+        )
     arrival = Arrival(
         ticker,
         market,

@@ -4,11 +4,24 @@ such as a day of mourning.
 Detection and imports go by them from the next batch or import on.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
-from core.errors import NotFound
+from core.errors import BadInput, NotFound
 from records.database import Db
 from records.market.documents import OverrideDocument, overrides_in
+
+# Calendars are asked for no other years.
+FIRST_YEAR, MOST_YEARS_AHEAD = 1900, 5
+
+
+def check_override_day(day: date, today: date) -> None:
+    """Raise BadInput on a day of which an exchange can hardly have announced anything."""
+    last = today.year + MOST_YEARS_AHEAD
+    if not FIRST_YEAR <= day.year <= last:
+        raise BadInput(
+            f"{day} is none of the days that can be set, which are of the years {FIRST_YEAR} to"
+            f" {last}: is its year right?"
+        )
 
 
 def set_override(
@@ -23,8 +36,9 @@ def set_override(
 ) -> OverrideDocument:
     """Say when a market opens and closes on a day (ISO date); without times it stays shut.
 
-    Returns what is stored.
+    Returns what is stored. Raises BadInput on a day far away.
     """
+    check_override_day(date.fromisoformat(day), now.date())
     override: OverrideDocument = {
         "_id": f"{market}::{day}",
         "market": market,

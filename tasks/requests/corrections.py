@@ -8,7 +8,7 @@ from celery import Celery
 from core.errors import BadInput
 from records.database import Db
 from records.market.series import get_series
-from records.market.session_overrides import find_overrides
+from records.market.session_overrides import check_override_day, find_overrides
 from records.work.documents import RunDocument
 from records.work.requests import RunRequest
 from tasks.engine.accept import accept_run
@@ -60,8 +60,11 @@ def request_session(
 ) -> RunDocument:
     """Accept a session exception: {day, session, opens, closes, note}, all as text.
 
-    Raises BadInput where the calendar is to be kept to on a day on which it is.
+    Raises BadInput where the calendar is to be kept to on a day on which it is, and on a day far
+    away.
     """
+    if asked["session"] != "calendar":
+        check_override_day(date.fromisoformat(asked["day"]), now.date())
     known = [override["day"] for override in find_overrides(database, market)]
     if asked["session"] == "calendar" and asked["day"] not in known:
         raise BadInput(

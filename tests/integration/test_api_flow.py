@@ -367,6 +367,14 @@ def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
     )
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "2206-01-09", "1800-01-09"])
+def test_a_session_of_a_day_far_away_is_refused_and_not_kept(live: Live, day: str) -> None:
+    answer = live.post("/py/markets/US/sessions", json={"day": day, "session": "shut"})
+    assert answer.status_code == 422
+    assert "is its year right?" in answer.json["detail"]
+    assert live.client.get("/py/markets/US/sessions").json["sessions"] == []
+
+
 def test_a_split_a_session_and_a_threshold_are_set_where_they_are_seen(live: Live) -> None:
     """The prices before a split of two for one are halved, and a day that is shut lacks no bar."""
     days = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-08"]

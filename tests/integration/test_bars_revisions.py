@@ -202,6 +202,12 @@ def test_impossible_factor_is_refused(demo: Db, factor: float) -> None:
     assert get_series(demo)["splits"] == []
 
 
+def test_split_of_a_day_without_a_session_is_refused_with_the_next_one(demo: Db) -> None:
+    with pytest.raises(BadInput, match=r"2005-02-26 is no session of market US.* as 2005-02-28"):
+        write_split(demo, "AAPL", "1d", date(2005, 2, 26), 2.0, NOW)
+    assert demo.series.find_one({"_id": "AAPL::1d"}, {"splits": 1, "_id": 0}) == {"splits": []}
+
+
 def test_split_outside_the_bars_or_of_no_series_is_refused(demo: Db) -> None:
     with pytest.raises(BadInput, match="run from 2000-03-01 to 2013-03-01"):
         write_split(demo, "AAPL", "1d", date(2014, 6, 9), 7.0, NOW)
