@@ -302,6 +302,7 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
         expect(panel.get_by_text("Its bars are gone since")).to_be_visible()
         expect(panel.get_by_text("What the score rests on")).to_be_visible()
         expect(page.locator(".found .anomaly")).to_have_count(1)
+        expect(page.locator(".found .anomaly")).to_contain_text("bar gone")
         look = Look(page, tmp_path)
         look.take("gone")
         assert look.wrong == []

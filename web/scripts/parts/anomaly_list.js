@@ -10,7 +10,7 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
-  "features.return_1";
+  "bars_gone_at,features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
@@ -53,6 +53,7 @@ function buildItem(anomaly, withTicker, extra) {
       el(
         "span.why",
         { title: anomaly.reasons.join(", ") },
+        anomaly.bars_gone_at && [el("span.badge.warn", "bar gone"), " "],
         anomaly.kind === "fault" && [el("span.badge.warn", "fault"), " "],
         anomaly.kind !== "fault" &&
           anomaly.suspected_split && [el("span.badge.warn", "split?"), " "],
