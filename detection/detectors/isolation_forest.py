@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 from core.arrays import Float64
 from core.errors import BadInput, TapewatchError
 from detection.detectors.trees import ForestNodes, collect_nodes, unfold_trees
-from detection.detectors.walks import credit_columns, walk_trees
+from detection.detectors.walks import credit_columns, find_open_rows, walk_trees
 
 CHECKED_ROWS = 512
 # What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from
@@ -121,22 +121,19 @@ class FlatForest:
         """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0);
         lower is stranger.
 
-        Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees
-        tells, have 0.0.
+        Only scores lower than `below` are wanted: rows that cannot have one, as their cell or some
+        of the trees tell, have 0.0.
         """
         matrix, trees = np.ascontiguousarray(inputs, np.float32), self._trees
-        bound = np.broadcast_to(np.asarray(below, np.float64), len(matrix))
+        bound = np.asarray(below, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             longest = np.where(bound < 0.0, -np.log2(-bound) * trees.longest, np.inf)
         # Where rounding could matter the walk goes on, so that what is below is told by the score
         # alone.
+        limits = np.full(len(matrix), longest * (1.0 + ROUNDING))
+        rows = find_open_rows(matrix, limits, trees.edges, trees.cells)
         lengths = walk_trees(
-            matrix,
-            longest * (1.0 + ROUNDING),
-            (trees.places, trees.ordered),
-            trees.lengths,
-            trees.ends,
-            trees.to_come,
+            matrix, rows, limits, (trees.places, trees.ordered), trees.lengths, trees.to_come
         )
         scores = np.zeros(len(matrix))
         walked = np.flatnonzero(lengths < np.inf)

@@ -3,10 +3,10 @@
 A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that
 depth.
 
-Where only low sums are wanted, most rows need few trees. What the trees to come add at the least is
-known: of a row inside a box, the shortest path that any point of the box can take. Boxes lie one in
-the other around the middle of the columns, where paths are long, and a row goes by the innermost
-that it lies in. A bound is never more than what is bounded, so that no score depends on the boxes.
+Where only low sums are wanted, most rows need no tree at all: the columns are cut into a few pieces
+each, and of each cell of the grid that they make it is known how short the paths of the rows in it
+can be, summed over the trees. A bound is never more than what is bounded, so that no score depends
+on the cells.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 
 from core.arrays import Float32, Float64, Int64
-from detection.detectors.walks import Int32, UInt32, find_places, order_bits
+from detection.detectors.walks import Int32, UInt32, bound_cells, find_places, order_bits
 
-# Where the boxes lie, innermost first: between this share of the thresholds that a column is split
-# by, and the same share from above. Thresholds are drawn evenly from where rows are, down the tree,
-# so their shares need no rows.
-BOX_SHARES = tuple(share / 100 for share in range(42, 0, -3))
+# Into so many pieces at the most a column is cut, and so many cells there are: they are looked up
+# at random, and have to stay in a core's cache.
+MOST_PIECES, MOST_CELLS = 8, 2**15
+# Of fewer pieces a cell tells next to nothing: many columns are not cut at all.
+FEWEST_PIECES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PerfectTrees:
-    """Trees of one depth D over d columns, and K boxes.
+    """Trees of one depth D over d columns, and a grid of p pieces a column.
 
     Attributes:
         columns: shape (trees, 2^D), the column each slot splits by; slot 0 is unused.
@@ -36,10 +37,11 @@ class PerfectTrees:
         expected: shape (trees, 2^(D + 1)), the mean path length of the training rows below each
             slot.
         longest: the path length, summed over trees, that has score -0.5.
-        ends: shape (2, K, d), the ends of each box, which belong to it, as `ordered`; innermost
-            first.
-        to_come: shape (trees + 1, K + 1), the least path length that a row in each box can have
-            from each tree on, and last that of any row.
+        edges: shape (d, p - 1), ascending, as `ordered`; a piece ends with an edge, which belongs
+            to it.
+        cells: shape (p^d,), the least path length, summed over trees, that a row in each cell can
+            have; a row's cell is its pieces as digits, those of the first column first.
+        to_come: shape (trees + 1,), the least path length that any row can have from each tree on.
     """
 
     columns: Int32
@@ -49,7 +51,8 @@ class PerfectTrees:
     lengths: Float64
     expected: Float64
     longest: float
-    ends: Int32
+    edges: Int32
+    cells: Float64
     to_come: Float64
 
 
@@ -131,50 +134,39 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
             place = np.stack((left, right), axis=1).ravel()
         expected[number, 2**depth :] = means[place]
         lengths[number] = path_lengths[place]
-    low, high = _draw_boxes(columns, thresholds, int(nodes.width))
-    shortest = [
-        _find_shortest(columns, thresholds, lengths, *box) for box in zip(low, high, strict=True)
-    ]
-    to_come = np.zeros((trees + 1, len(low) + 1))
-    least = np.stack((*shortest, lengths.min(axis=1)), axis=1)
-    to_come[:-1] = least[::-1].cumsum(axis=0)[::-1]
+    ordered = order_bits(thresholds)
+    edges = order_bits(_draw_edges(columns, thresholds, int(nodes.width)))
+    to_come = np.zeros(trees + 1)
+    to_come[:-1] = lengths.min(axis=1)[::-1].cumsum()[::-1]
     return PerfectTrees(
         columns,
         thresholds,
         find_places(columns),
-        order_bits(thresholds),
+        ordered,
         lengths,
         expected,
         float(nodes.longest),
-        order_bits(np.stack((low, high))),
+        edges,
+        bound_cells(columns, ordered, lengths, edges),
         to_come,
     )
 
 
-def _draw_boxes(columns: Int32, thresholds: Float32, width: int) -> tuple[Float32, Float32]:
-    """Return the ends of the boxes, shape (K, d) each; a column that no tree looks at has none."""
-    low = np.full((len(BOX_SHARES), width), -np.inf, np.float32)
-    high = np.full((len(BOX_SHARES), width), np.inf, np.float32)
+def _draw_edges(columns: Int32, thresholds: Float32, width: int) -> Float32:
+    """Return where each column is cut, shape (d, p - 1); one that no tree looks at is not.
+
+    Thresholds are drawn evenly from where rows are, down the tree, so their shares need no rows.
+    Pieces have fewer of them near the ends, where paths become short.
+    """
+    possible = range(MOST_PIECES, FEWEST_PIECES - 1, -1)
+    pieces = next((number for number in possible if number**width <= MOST_CELLS), 1)
+    shares = (1 - np.cos(np.pi * np.arange(1, pieces) / pieces)) / 2
+    edges = np.full((width, pieces - 1), np.inf, np.float32)
     for column in range(width):
         found = np.sort(thresholds[(columns == column) & np.isfinite(thresholds)])
         if found.size:
-            places = (np.array(BOX_SHARES) * (found.size - 1)).astype(np.int64)
-            low[:, column], high[:, column] = found[places], found[found.size - 1 - places]
-    return low, high
-
-
-def _find_shortest(
-    columns: Int32, thresholds: Float32, lengths: Float64, low: Float32, high: Float32
-) -> Float64:
-    """Return the shortest path that a row with `low` <= row <= `high` can have in each tree."""
-    reached = np.ones((len(columns), 1), np.bool_)
-    while reached.shape[1] < columns.shape[1]:
-        slots = slice(reached.shape[1], 2 * reached.shape[1])
-        column, threshold = columns[:, slots], thresholds[:, slots]
-        left, right = reached & (low[column] <= threshold), reached & (high[column] > threshold)
-        reached = np.stack((left, right), axis=2).reshape(len(columns), -1)
-    shortest: Float64 = np.where(reached, lengths, np.inf).min(axis=1)
-    return shortest
+            edges[column] = found[(shares * (found.size - 1)).astype(np.int64)]
+    return edges
 
 
 def _find_depth(nodes: ForestNodes, tree: int) -> int:

@@ -27,6 +27,8 @@ LANES = 8
 # move together.
 TREES_BETWEEN = 4
 WORTH_MOVING = 0.9
+# The threshold of slots below a leaf, as `order_bits` has it.
+INFINITE = 0x7F800000
 
 
 def find_places(columns: Int32) -> UInt32:
@@ -155,50 +157,129 @@ def find_leaves(
 
 
 @njit(inline="always")
-def _find_boxes(
-    block: Int32,
-    count: int,
-    ends: Int32,
-    boxes: Int32,
-    outside: Int32,
+def _lower(
+    shortest: Float64, length: float, pieces: int, low: Int64, high: Int64, digits: Int64
 ) -> None:
-    """Note for each row of a block the number of the innermost box that it lies in.
+    """Lower what is the shortest so far in the cells from `low` to `high` to a path's length."""
+    width = low.size
+    digits[:] = low
+    while True:
+        cell = 0
+        for column in range(width):
+            cell = cell * pieces + digits[column]
+        for step in range(high[width - 1] - low[width - 1] + 1):
+            shortest[cell + step] = min(shortest[cell + step], length)
+        column = width - 2
+        while column >= 0 and digits[column] == high[column]:
+            digits[column] = low[column]
+            column -= 1
+        if column < 0:
+            return
+        digits[column] += 1
 
-    That is how many boxes it lies outside of, in the column where these are most.
+
+@njit(
+    float64[::1](int32[:, ::1], int32[:, ::1], float64[:, ::1], int32[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def bound_cells(columns: Int32, thresholds: Int32, lengths: Float64, edges: Int32) -> Float64:
+    """Return the least path length, summed over trees, that a row in each cell can have, (p^d,).
+
+    columns, thresholds, lengths: those of the trees' slots, (trees, 2^D); thresholds and edges,
+    (d, p - 1), as `order_bits` has them.
     """
-    boxes[:count] = 0
-    for column in range(ends.shape[2]):
-        values = block[column * BLOCK_ROWS : column * BLOCK_ROWS + count]
-        outside[:count] = 0
-        for box in range(ends.shape[1]):
-            lowest, highest = ends[0, box, column], ends[1, box, column]
+    trees, slots = columns.shape
+    width, pieces = edges.shape[0], edges.shape[1] + 1
+    cells = np.zeros(pieces**width)
+    shortest = np.empty(cells.size)
+    # What is left to look at: slots, and from which piece to which the rows lie that come there.
+    stack = np.empty(slots, np.int64)
+    low, high = np.empty((slots, width), np.int64), np.empty((slots, width), np.int64)
+    first, last, digits = np.empty((3, width), np.int64)
+    for tree in range(trees):
+        shortest[:] = np.inf
+        stack[0], low[0], high[0], height = 1, 0, pieces - 1, 1
+        while height > 0:
+            height -= 1
+            slot = stack[height]
+            first[:], last[:] = low[height], high[height]
+            if slot >= slots:
+                _lower(shortest, lengths[tree, slot - slots], pieces, first, last, digits)
+                continue
+            column, threshold = columns[tree, slot], thresholds[tree, slot]
+            # A piece has rows that go left where it begins below the threshold, and rows that go
+            # right where it ends above.
+            left = right = 0
+            for edge in edges[column]:
+                left += edge < threshold
+                right += edge <= threshold
+            begin, end = first[column], last[column]
+            if begin <= left:
+                stack[height], low[height], high[height] = 2 * slot, first, last
+                high[height, column] = min(end, left)
+                height += 1
+            if end >= right and threshold != INFINITE:
+                stack[height], low[height], high[height] = 2 * slot + 1, first, last
+                low[height, column] = max(begin, right)
+                height += 1
+        cells += shortest
+    return cells
+
+
+@njit(
+    int64[::1](_matrix, float64[::1], int32[:, ::1], float64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def find_open_rows(inputs: Float32, limits: Float64, edges: Int32, cells: Float64) -> Int64:
+    """Return which rows of `inputs` (m, d) may have a sum below their limit (m,), as far as their
+    cell tells.
+    """
+    width, pieces = edges.shape[0], edges.shape[1] + 1
+    bits = inputs.view(np.int32)
+    found = np.empty(inputs.shape[0], np.int64)
+    values, piece = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
+    own = np.empty(BLOCK_ROWS, np.int32)
+    to = 0
+    for start in range(0, inputs.shape[0], BLOCK_ROWS):
+        count = min(BLOCK_ROWS, inputs.shape[0] - start)
+        own[:] = 0
+        for column in range(width):
             for i in range(count):
-                outside[i] += (values[i] < lowest) | (values[i] > highest)
+                values[i] = order_value(bits[start + i, column])
+            piece[:] = 0
+            for edge in edges[column]:
+                for i in range(count):
+                    piece[i] += values[i] > edge
+            for i in range(count):
+                own[i] = own[i] * np.int32(pieces) + piece[i]
         for i in range(count):
-            boxes[i] = max(boxes[i], outside[i])
+            found[to] = start + i
+            to += cells[own[i]] < limits[start + i]
+    return found[:to].copy()
 
 
 @njit(inline="always")
 def _close_ranks(
-    block: Int32, count: int, sums: Float64, limits: Float64, origins: Int32, to_come: Float64
+    block: Int32, count: int, sums: Float64, limits: Float64, origins: Int64, to_come: float
 ) -> int:
     """Move the rows that may stay below their limit to the front, if that is worth it; return how
-    many still walk.
-
-    `origins` has two rows: where each row of the block was at first, and which box it lies in.
+    many still walk. `origins` says which row each of the block is.
     """
     left, width = 0, block.size // BLOCK_ROWS
     for i in range(count):
-        left += sums[i] + to_come[origins[1, i]] < limits[i]
+        left += sums[i] + to_come < limits[i]
     if left > WORTH_MOVING * count:
         return count
     to = 0
     for i in range(count):
-        if sums[i] + to_come[origins[1, i]] < limits[i]:
+        if sums[i] + to_come < limits[i]:
             for column in range(width):
                 block[column * BLOCK_ROWS + to] = block[column * BLOCK_ROWS + i]
-            sums[to], limits[to] = sums[i], limits[i]
-            origins[0, to], origins[1, to] = origins[0, i], origins[1, i]
+            sums[to], limits[to], origins[to] = sums[i], limits[i], origins[i]
             to += 1
     return left
 
@@ -206,11 +287,11 @@ def _close_ranks(
 @njit(
     float64[::1](
         _matrix,
+        int64[::1],
         float64[::1],
         _mixed((uint32[:, ::1], int32[:, ::1])),
         float64[:, ::1],
-        int32[:, :, ::1],
-        float64[:, ::1],
+        float64[::1],
     ),
     nogil=True,
     cache=True,
@@ -218,18 +299,18 @@ def _close_ranks(
 )
 def walk_trees(
     inputs: Float32,
+    rows: Int64,
     limits: Float64,
     slots: tuple[UInt32, Int32],
     lengths: Float64,
-    ends: Int32,
     to_come: Float64,
 ) -> Float64:
-    """Return for each row of `inputs` (m, d) its path length summed over the trees,
-    in their order, shape (m,).
+    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order,
+    shape (m,); infinity of all but `rows` (k,).
 
     A row whose sum will not be below its limit (m,) need not be walked to the end; it may have the
-    sum infinity. A row in box k, which lies from `ends[0, k]` to `ends[1, k]`, has at the least
-    `to_come[t, k]` to come from tree t on. `slots` are places and thresholds, (trees, 2^D) each.
+    sum infinity. Any row has at the least `to_come[t]` to come from tree t on. `slots` are places
+    and thresholds, (trees, 2^D) each.
     """
     places, thresholds = slots
     width, trees, last = inputs.shape[1], places.shape[0], np.uint64(places.shape[1] - 1)
@@ -237,16 +318,14 @@ def walk_trees(
     bits = inputs.view(np.int32)
     block = np.zeros(BLOCK_ROWS * width, np.int32)
     sums, own_limits = np.zeros(BLOCK_ROWS), np.zeros(BLOCK_ROWS)
-    origins = np.empty((2, BLOCK_ROWS), np.int32)
-    own_slots, outside = np.empty(BLOCK_ROWS, np.uint32), np.empty(BLOCK_ROWS, np.int32)
-    for start in range(0, inputs.shape[0], BLOCK_ROWS):
-        count = min(BLOCK_ROWS, inputs.shape[0] - start)
+    origins, own_slots = np.empty(BLOCK_ROWS, np.int64), np.empty(BLOCK_ROWS, np.uint32)
+    for start in range(0, rows.size, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, rows.size - start)
         for i in range(count):
-            origins[0, i], sums[i], own_limits[i] = i, 0.0, limits[start + i]
+            row = rows[start + i]
+            origins[i], sums[i], own_limits[i] = row, 0.0, limits[row]
             for column in range(width):
-                block[column * BLOCK_ROWS + i] = order_value(bits[start + i, column])
-        _find_boxes(block, count, ends, origins[1], outside)
-        count = _close_ranks(block, count, sums, own_limits, origins, to_come[0])
+                block[column * BLOCK_ROWS + i] = order_value(bits[row, column])
         for tree in range(trees):
             step_down(block, count, places[tree], thresholds[tree], own_slots)
             for i in range(count):
@@ -256,7 +335,7 @@ def walk_trees(
                 if count == 0:
                     break
         for i in range(count):
-            total[start + origins[0, i]] = sums[i]
+            total[origins[i]] = sums[i]
     return total
 
 
