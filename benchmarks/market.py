@@ -14,7 +14,8 @@ from sklearn.ensemble import IsolationForest
 from benchmarks import naive
 from detection.detectors.isolation_forest import fit_forest
 from detection.features.compute import compute_features
-from detection.features.feature_sets import get_feature_set
+from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.market_days import read_days
 from detection.models.fitting import MOST_ROWS
 from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
@@ -43,12 +44,15 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
     ensure_indexes(database)
     now = datetime.now(UTC)
     import_synthetic(database, tickers, SHIPPED[MARKET], bars=BARS, seed=SEED, end=END, now=now)
-    plan = TrainingPlan(
-        MARKET, tickers=tuple(sorted(compared)), feature_set=get_feature_set("market14"), seed=SEED
-    )
-    train_model(database, plan, now=now)
+    train(database, compared, get_feature_set("market14"))
     for panel in load_portions(database, compared):
         naive.store_bars(database, build_table(panel))
+
+
+def train(database: Db, tickers: Sequence[str], feature_set: FeatureSet) -> None:
+    """Train a model on these tickers, and put it in use."""
+    plan = TrainingPlan(MARKET, tickers=tuple(sorted(tickers)), feature_set=feature_set, seed=SEED)
+    train_model(database, plan, now=datetime.now(UTC))
 
 
 def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
@@ -73,9 +77,10 @@ def build_table(panel: BarPanel) -> pd.DataFrame:
 
 def build_matrix(database: Db, tickers: Sequence[str], model: LoadedModel) -> np.ndarray:
     """Return what the model sees of all bars of the tickers."""
+    days = read_days(database, MARKET, INTERVAL) if model.feature_set.sees_market else None
     panels = load_portions(database, tickers)
     return np.concatenate(
-        [compute_features(p, p.offsets[:-1].copy(), model.feature_set).inputs for p in panels]
+        [compute_features(p, p.offsets[:-1].copy(), model.feature_set, days).inputs for p in panels]
     )
 
 

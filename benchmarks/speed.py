@@ -11,6 +11,7 @@ from benchmarks import market, naive, sides
 from benchmarks.clock import Clock
 from benchmarks.service import find_peak_mib, run_service
 from core.settings import Settings
+from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from runner.client import Api
 from tasks.engine.telling import ask_notifier
 from tasks.process.broker import build_celery
@@ -50,8 +51,12 @@ def measure(
         compare_sizes(settings, few, many, size.rounds, clock, say)
         peak = find_peak_mib(worker_pid)
         time_requests(settings, many[: size.requests], clock, say)
+        gap = max(gap, compare_default(few, size.rounds, clock, say))
     figures = {
         "backfill_over_bare_scoring": clock.ratio("bare scoring", "backfill"),
+        "default_backfill_over_bare_scoring": clock.ratio(
+            "bare scoring, default model", "backfill, default model"
+        ),
         "backfill_over_naive": clock.ratio("naive backfill", "backfill"),
         "scan_naive_over_ours": clock.ratio("naive scan", "scan"),
         "score_max_abs_difference": gap,
@@ -130,6 +135,31 @@ def compare_ways(
         "a label differs from scikit-learn's"
     )
     return float(np.abs(ours - scores).max())
+
+
+def compare_default(tickers: Tickers, rounds: int, clock: Clock, say: Say) -> float:
+    """Time scikit-learn alone and ours with what a model looks at by default, in place of the 14
+    documented features, and return the largest difference between scores.
+    """
+    worker = get_worker()
+    database = worker.database
+    market.train(database, tickers, DEFAULT_FEATURE_SET)
+    model = worker.models.get_model(market.MARKET, "1d")
+    forest = market.refit(database, model, tickers)
+    matrix = market.build_matrix(database, tickers, model)
+    market.forget_results(database)
+    sides.run_here(worker, sides.ask("backfill", tickers))
+    sides.leave_alerts(database)
+    for number in range(rounds):
+        say(f"Round {number + 1} of {rounds}, {len(tickers):,} tickers by the default model.")
+        with clock.time("bare scoring, default model"):
+            scores = forest.score_samples(matrix)
+        market.forget_results(database)
+        with clock.time("backfill, default model"):
+            run = sides.run_here(worker, sides.ask("backfill", tickers))
+        assert run["progress"]["rows_processed"] == len(matrix)
+        sides.leave_alerts(database)
+    return float(np.abs(model.detector.score_samples(matrix) - scores).max())
 
 
 def compare_sizes(
