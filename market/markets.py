@@ -52,6 +52,7 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
 _JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
 _HONG_KONG = re.compile(r"0*([0-9]{1,5})")
 _CHINA = re.compile(r"(SH|SZ|)([0-9]{6})")
+_BEIJING = re.compile(r"(?:[48][0-9]|92)[0-9]{4}")
 # What codes of Shenzhen's shares and funds begin with; those of Shanghai with 5, 6 and 9.
 _SHENZHEN = "0123"
 
@@ -183,9 +184,10 @@ class Markets(Mapping[str, Market]):
 
         Raises BadInput.
         """
-        if text.strip().upper() in self._set_by_hand:
-            return normalize_ticker(text)
-        ticker = read_spelling(text) or normalize_ticker(text)
+        written = text.strip().upper()
+        # A suffix of a market goes before what a vendor may mean: Nairobi's .N, where it was added.
+        is_own = written in self._set_by_hand or any(map(written.endswith, dict(self._endings)))
+        ticker = normalize_ticker(text) if is_own else read_spelling(text) or normalize_ticker(text)
         for ending, (_, suffix) in self._endings:
             if ticker.endswith(ending) and len(ticker) > len(ending):
                 return (
@@ -209,6 +211,11 @@ class Markets(Mapping[str, Market]):
             return ticker
         if found is not None and (found.code != US or ticker in self._named or ticker != written):
             raise BadInput(f"{written} is a ticker of market {found.code}, not of {market.code}")
+        if market.code == "CN" and _BEIJING.fullmatch(ticker):
+            raise BadInput(
+                f"{written} is a code of Beijing's exchange: add a market whose suffix is .BJ"
+                " (flask markets add), and write that"
+            )
         return normalize_ticker(_add_suffix(ticker, market))
 
     def _explain_unknown(self, ticker: str) -> str:

@@ -27,15 +27,16 @@ _EXCHANGES = {
     "SHA": ".SS", "SZSE": ".SZ", "SHE": ".SZ", "SGX": ".SI", "TWSE": ".TW", "TPE": ".TW",
     "TPEX": ".TWO", "BKK": ".BK",
 }  # fmt: skip
-_COINS = "USD|USDT|USDC|BUSD|FDUSD|TUSD|EUR|GBP|JPY|AUD|CAD|KRW|TRY|BRL|BTC|ETH"
+# What says that a pair is one of coins: XAU/USD and US30/USD are none.
+_COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
 _CODE = r"(?P<code>[A-Z0-9]{1,12}(?:[/.-][A-Z])?)"
 _SPACED = re.compile(rf"{_CODE}\s+(?P<exchange>[A-Z]{{2}})(?:\s+EQUITY)?")
 _PREFIXED = re.compile(rf"(?P<exchange>[A-Z]{{2,12}}):{_CODE}")
 # Reuters' codes of NYSE and Nasdaq; a class of shares is a small letter before.
 _REUTERS = re.compile(r"(?P<code>[A-Z]{1,5})(?P<cls>[a-z])?\.(?:N|O|OQ)")
 _FX = re.compile(rf"(?P<base>{CURRENCIES})(?P<quote>{CURRENCIES}) CURNCY")
-_PAIR = re.compile(rf"(?P<base>[A-Z0-9]{{2,12}})/(?P<quote>{_COINS})")
-_TWO_CURRENCIES = re.compile(rf"({CURRENCIES})/({CURRENCIES})")
+_PAIR = re.compile(rf"([A-Z0-9]{{2,12}})/({_COINS})|({_COINS})/({CURRENCIES})")
+_ANY_COIN = re.compile(rf"([A-Z0-9]{{2,12}})/({CURRENCIES}|{_COINS})")
 _OF_THREE = re.compile(r"([A-Z]{3})/([A-Z]{3})")
 
 
@@ -53,18 +54,16 @@ def read_spelling(text: str) -> str | None:
         # Of digits alone no code is Canada's, which Bloomberg calls CN.
         if match and suffix is not None and not (suffix == ".TO" and match["code"].isdigit()):
             return _join(match["code"], suffix)
-    if (match := _PAIR.fullmatch(upper)) and not _TWO_CURRENCIES.fullmatch(upper):
-        return f"{match['base']}-{match['quote']}"
-    return None
+    return upper.replace("/", "-") if _PAIR.fullmatch(upper) else None
 
 
 def read_pair(text: str, market: str) -> str | None:
     """Return the ticker of a pair that a slash parts, where it is told of which market it is."""
-    pattern = {"FX": _OF_THREE, "CRYPTO": _TWO_CURRENCIES}.get(market)
+    pattern = {"FX": _OF_THREE, "CRYPTO": _ANY_COIN}.get(market.strip().upper())
     match = pattern.fullmatch(text.strip().upper()) if pattern else None
     if match is None:
         return None
-    return f"{match[1]}{match[2]}=X" if market == "FX" else f"{match[1]}-{match[2]}"
+    return f"{match[1]}{match[2]}=X" if pattern is _OF_THREE else f"{match[1]}-{match[2]}"
 
 
 def _join(code: str, suffix: str) -> str:

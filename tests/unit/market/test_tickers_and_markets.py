@@ -206,6 +206,7 @@ def test_every_shipped_market_has_sessions(code: str) -> None:
         ("LON:VOD", "VOD.L"),
         ("BTC/USDT", "BTC-USDT"),
         ("ETH/BTC", "ETH-BTC"),
+        ("BTC/USD", "BTC-USD"),
         ("EURUSD Curncy", "EURUSD=X"),
         ("BF.B", "BF.B"),
         ("VOD.L", "VOD.L"),
@@ -216,7 +217,18 @@ def test_vendors_way_to_write_a_ticker_is_read(text: str, ticker: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["EUR/USD", "600519 CN", "RELIANCE IN Equity", "TSE:7203", "BF/B", "CL1 Comdty"]
+    "text",
+    [
+        "EUR/USD",
+        "XAU/USD",
+        "US30/USD",
+        "PHP/EUR",
+        "600519 CN",
+        "RELIANCE IN Equity",
+        "TSE:7203",
+        "BF/B",
+        "CL1 Comdty",
+    ],
 )
 def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
@@ -230,6 +242,7 @@ def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
         ("EUR_USD", "FX", "EURUSD=X"),
         ("XAU/USD", "FX", "XAUUSD=X"),
         ("EUR/USD", "CRYPTO", "EUR-USD"),
+        ("SOL/USD", "CRYPTO", "SOL-USD"),
         ("300750", "CN", "300750.SZ"),
         ("000001", "CN", "000001.SZ"),
         ("600519", "CN", "600519.SS"),
@@ -245,3 +258,18 @@ def test_ticker_of_a_told_market_is_the_one_that_all_sources_name(
 def test_suffix_that_is_not_known_can_be_added_with_its_market() -> None:
     with pytest.raises(UnknownMarket, match=r"add the market whose suffix is \.MI \(flask mark"):
         SHIPPED.get_of("ENI.MI")
+
+
+def test_suffix_of_a_market_goes_before_what_a_vendor_may_mean() -> None:
+    nairobi = {**SHIPPED_ROWS[0], "code": "KE", "suffixes": [".N"], "aliases": [], "indices": []}
+    markets = Markets({row["code"]: row for row in (*SHIPPED_ROWS, nairobi)})
+    assert SHIPPED.spell("SCOM.N") == "SCOM"
+    assert markets.spell("SCOM.N") == "SCOM.N"
+    assert markets.get_of("SCOM.N").code == "KE"
+
+
+@pytest.mark.parametrize("code", ["430047", "830799", "920002"])
+def test_code_of_beijing_is_not_taken_for_one_of_shanghai(code: str) -> None:
+    with pytest.raises(BadInput, match=r"\.BJ"):
+        SHIPPED.complete(code, SHIPPED["CN"])
+    assert SHIPPED.complete("900901", SHIPPED["CN"]) == "900901.SS"
