@@ -133,8 +133,12 @@ _MONEY = re.compile("[$€£¥₹]")
 _UNIT_MONEY = re.compile(CURRENCIES)
 # What stands behind a name in brackets: a zone, a unit.
 _BRACKETED = re.compile(r"(?P<bare>.*\S)\s*[(\[](?P<said>[^()\[\]]+)[)\]]\s*")
-_ZONE = re.compile(r"[A-Z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+){1,2}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?")
-_UTC = re.compile(r"(?:utc|gmt)[\s_]*(?P<after>\S.*)|(?P<before>.*[^\W_])[\s_]*(?:utc|gmt)")
+# DD/MM/YYYY and MS are none.
+_ZONE = re.compile(
+    r"(?![DMYHS/]+$)(?:[A-Z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+){1,2})|[+-]\d{1,2}(?::?\d{2})?"
+)
+_OFFSET = re.compile(r"(?P<said>(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d{2})?)", re.IGNORECASE)
+_UTC = re.compile("(?:utc|gmt)(?P<after>.*)|(?P<before>.*)(?:utc|gmt)")
 # How many shares one of a volume's units is, in the words of vendors; 手 is a lot of China's.
 _UNITS = {
     1: "shares share units pcs qty stück stk st szt шт 株 股 주",
@@ -142,7 +146,7 @@ _UNITS = {
     1_000: "000 000s 000shares thousand thousands thou ths k 1000 1000s tsd tys тыс 千株 千股",
     10_000: "万 万股 万株 萬 만",
     100_000: "lac lacs lakh lakhs",
-    1_000_000: "m mn mln mm mil mio million millions млн 百万 百萬",
+    1_000_000: "m mn mln mm mio million millions млн 百万 百萬",
     10_000_000: "cr crore crores",
 }
 _SIZE_OF = {word: size for size, words in _UNITS.items() for word in words.split()}
@@ -222,12 +226,15 @@ def part_zone(name: str) -> tuple[str, str]:
     Gmt time, time_utc, Date (UTC), Time [Europe/Athens], Time (EST).
     """
     text = unicodedata.normalize("NFKC", name).strip()
-    if match := _UTC.fullmatch(text.casefold()):
-        return match["after"] or match["before"], "UTC"
+    if match := _OFFSET.search(text):
+        return text.replace(match["said"], ""), match["said"]
+    # Whatever parts the two: date-utc, [UTC] time.
+    if match := _UTC.fullmatch(build_key(text)):
+        return match["after"] or match["before"] or "", "UTC"
     match = _BRACKETED.fullmatch(text)
     said = match["said"].strip() if match else ""
     if match and _ZONE.fullmatch(said):
-        return match["bare"], "UTC" if said.upper() in {"UTC", "GMT", "Z"} else said
+        return match["bare"], "UTC" if said == "Z" else said
     return text, ""
 
 

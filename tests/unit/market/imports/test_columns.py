@@ -227,7 +227,22 @@ def test_columns_named_anew_further_down_in_another_order_refuse_the_file() -> N
     assert settle(first + first).times.bad.tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("name", ["Gmt time", "time_utc", "Date (UTC)", "utc_time"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Gmt time",
+        "time_utc",
+        "Date (UTC)",
+        "utc_time",
+        "time (utc)",
+        "datetime[utc]",
+        "date-UTC",
+        "time.utc",
+        "[UTC] time",
+        "Time - GMT",
+        '"Time, UTC"',
+    ],
+)
 def test_a_name_may_say_that_times_are_of_utc(name: str) -> None:
     text = f"{name},open,high,low,close\n2024-01-02 14:30,2,4,1,3\n"
     settled = settle(text)
@@ -301,6 +316,29 @@ def test_zone_by_letters_is_asked_about() -> None:
     with pytest.raises(BadInput, match=r"named as of EST, .* such as America/New_York"):
         settle(text)
     assert settle(text, timezone="America/New_York").times.seconds.tolist() == [1704205800]
+
+
+@pytest.mark.parametrize("name", ["GMT+2 Time", "Time (UTC+02:00)", "time utc-5"])
+def test_offset_in_the_name_of_a_time_is_asked_about(name: str) -> None:
+    with pytest.raises(BadInput, match="which is no zone by its whole name"):
+        settle(f"{name},o,h,l,c\n2024-01-02 09:30,1,2,1,2\n", columns=[f"time={name}"])
+
+
+@pytest.mark.parametrize("name", ["Date (DD/MM/YYYY)", "Date (DMY)", "Time (MS)"])
+def test_form_behind_the_name_of_a_time_is_no_zone(name: str) -> None:
+    text = f"{name},o,h,l,c\n2024-01-02 09:30,1,2,1,2\n"
+    settled = settle(text, columns=[f"time={name}"])
+    assert not settled.times.zoned.any()
+
+
+def test_column_that_is_called_utc_alone_is_of_utc() -> None:
+    settled = settle("UTC,o,h,l,c\n2024-01-02 14:30,1,2,1,2\n", columns=["time=UTC"])
+    assert settled.times.zoned.all()
+
+
+def test_thousands_of_spain_and_millions_of_the_us_are_not_told_apart() -> None:
+    settled = settle("Date,Open,High,Low,Close,Volumen (mil)\n2024-01-02,1,2,1,2,123\n")
+    assert "volume" not in settled.numbers
 
 
 @pytest.mark.parametrize(
