@@ -86,7 +86,8 @@ def check_shift(
 def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
     """Return the starts of intraday bars that are labelled by their ends, and others as they are.
 
-    A session's last bar may be shorter, where the interval does not divide the session.
+    The last bar of a session, or before its lunch break, may be shorter, where the interval does not
+    divide it.
     """
     if labels.labels != "end" or not is_intraday(interval):
         return labels
@@ -94,11 +95,13 @@ def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
     starts = seconds - length
     if len(known.closes) and len(seconds):
         row = np.minimum(np.searchsorted(known.closes, seconds, side="left"), len(known.closes) - 1)
-        opens, closes = known.opens[row], known.closes[row]
-        last, by_open = seconds == closes, (seconds - opens) % length == 0
-        others = ~last & (seconds > opens)
-        if others.any() and by_open[others].mean() > MOST_HELD:
-            starts = np.where(last & ~by_open, closes - (closes - opens) % length, starts)
+        late = seconds > known.pauses[row]
+        begins = np.where(late, known.resumes[row], known.opens[row])
+        ends = np.where(late, known.closes[row], known.pauses[row])
+        last, by_begin = seconds == ends, (seconds - begins) % length == 0
+        others = ~last & (seconds > begins)
+        if others.any() and by_begin[others].mean() > MOST_HELD:
+            starts = np.where(last & ~by_begin, ends - (ends - begins) % length, starts)
     return replace(labels, seconds=starts)
 
 

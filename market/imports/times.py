@@ -66,7 +66,7 @@ MONTHS = {
     beginning: number
     for number, beginnings in enumerate(
         (
-            "jan ene gen sty янв січ oca",
+            "jan jän ene gen sty янв січ oca",
             "feb fév fev lut фев лют şub sub",
             "mar mär mrz mrt maa már мар бер",
             "apr avr abr ápr kwi апр кві nis",
@@ -77,7 +77,7 @@ MONTHS = {
             "sep set sze wrz сен вер eyl",
             "oct okt out ott paź paz окт жов eki",
             "nov marr lis ноя лис kas",
-            "dec dez déc dic gru дек гру ara",
+            "dec dez des déc dic gru дек гру ara",
         ),
         start=1,
     )
@@ -349,6 +349,8 @@ def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
     ends = np.zeros(len(rest), bool)
     if options.labels == "end":
         ends = texts.iloc[rest].str.contains(_END_OF_DAY, regex=True).to_numpy(bool)
+        # Where all are, they are of days or weeks, which their date says.
+        ends = ends & (not ends.all())
         texts = texts.str.replace(_MIDNIGHT, r"\g<1>00", regex=True)
     else:
         _refuse_ends(texts.iloc[rest])
@@ -401,7 +403,7 @@ def _normalize(
     others = np.flatnonzero(~iso).tolist()
     parted = [str(written[row]) for row in others]
     _refuse_turned([str(text) for text in texts[iso]], parted)
-    _refuse_months(parted)
+    _refuse_months(parted, len(texts))
     day_first = _settle_order(parted, options, notes)
     has_other_years = False
     for row in others:
@@ -435,9 +437,9 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
         )
 
 
-def _refuse_months(texts: list[str]) -> None:
-    """Raise BadInput where months are written by a name that is not known: of a table the bars of
-    one month would be missing.
+def _refuse_months(texts: list[str], rows: int) -> None:
+    """Raise BadInput where months are written by a name that is not known: of a table of so many
+    rows the bars of one month would be missing.
     """
     unknown = Counter[str]()
     first: dict[str, str] = {}
@@ -448,7 +450,7 @@ def _refuse_months(texts: list[str]) -> None:
             unknown[name] += 1
             first.setdefault(name, text)
     name, count = unknown.most_common(1)[0] if unknown else ("", 0)
-    if count >= min(FEWEST_UNKNOWN, len(texts)):
+    if count >= min(FEWEST_UNKNOWN, rows):
         raise BadInput(
             f"dates such as {first[name][:SHOWN]} name a month, {name}, in a language that is not"
             f" known ({MONTH_LANGUAGES} are): write them as 2024-01-02"

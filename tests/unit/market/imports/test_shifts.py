@@ -14,12 +14,14 @@ from tests.unit.market.imports.reading import settle
 DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5, 8, 9, 10, 11, 12, 16, 17, 18)]
 
 
-def read(times: Sequence[object], interval: str, **options: str) -> TickerRows:
+def read(
+    times: Sequence[object], interval: str, *, ticker: str = "SPY", **options: str
+) -> TickerRows:
     text = "Date,Open,High,Low,Close\n" + "".join(f"{time},2,3,1,2\n" for time in times)
     (rows,) = read_rows(
         settle(text, **options),
         interval=interval,
-        ticker="SPY",
+        ticker=ticker,
         market=None,
         markets=SHIPPED,
         now=datetime(2024, 6, 1, tzinfo=UTC),
@@ -61,6 +63,36 @@ def test_last_bar_of_a_session_is_as_short_as_the_session_leaves_it() -> None:
     assert rows.columns["times"].tolist() == (
         read(list_bars(60, 0, 7), "1h").columns["times"].tolist()
     )
+
+
+@pytest.mark.parametrize(
+    ("ticker", "ends", "starts"),
+    [
+        ("7203.T", "10:00 11:00 11:30 13:30 14:30 15:00", "09:00 10:00 11:00 12:30 13:30 14:30"),
+        ("0700.HK", "10:30 11:30 12:00 14:00 15:00 16:00", "09:30 10:30 11:30 13:00 14:00 15:00"),
+    ],
+)
+def test_last_bar_before_a_lunch_break_is_as_short_as_the_break_leaves_it(
+    ticker: str, ends: str, starts: str
+) -> None:
+    days = DAYS[5:9]
+    found = read(
+        [f"{day} {end}" for day in days for end in ends.split()], "1h", ticker=ticker, labels="end"
+    )
+    assert (found.error, found.rejected) == (None, [])
+    zone = SHIPPED.get_of(ticker).zone
+    assert [
+        f"{datetime.fromtimestamp(time, zone):%Y-%m-%d %H:%M}"
+        for time in found.columns["times"].tolist()
+    ] == [f"{day} {start}" for day in days for start in starts.split()]
+
+
+@pytest.mark.parametrize("ticker", ["SPY", "BTC-USD"])
+def test_day_whose_end_is_its_label_is_the_one_that_it_says(ticker: str) -> None:
+    found = read([f"{day} 24:00" for day in DAYS], "1d", ticker=ticker, labels="end")
+    assert (found.error, found.rejected) == (None, [])
+    shown = [datetime.fromtimestamp(time, UTC).date() for time in found.columns["times"].tolist()]
+    assert shown == DAYS
 
 
 def test_bars_said_to_begin_at_the_close_are_taken_as_they_are() -> None:

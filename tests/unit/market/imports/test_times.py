@@ -296,6 +296,8 @@ def test_bars_of_january_1970_are_read_among_the_others_of_their_series() -> Non
         ("2024-Jan-02", 1),
         ("2 січня 2024", 1),
         ("2 marraskuuta 2024", 11),
+        ("2. desember 2024", 12),
+        ("2. Jänner 2024", 1),
     ],
 )
 def test_months_are_read_in_the_languages_that_are_known(written: str, month: int) -> None:
@@ -310,6 +312,8 @@ def test_one_month_in_a_language_that_is_not_known_refuses_the_table() -> None:
 
 def test_one_stray_line_with_a_word_for_a_month_costs_itself_alone() -> None:
     read = read_times(pd.Series(["2 Aug 2024", "3 Aug 2024", "5 Aug 2024", "Rows 12 foo 2024"]))
+    assert read.bad.tolist() == [False, False, False, True]
+    read = read_times(pd.Series(["2024-08-02", "2024-08-03", "2024-08-05", "Rows 12 foo 2024"]))
     assert read.bad.tolist() == [False, False, False, True]
 
 
