@@ -44,8 +44,10 @@ SHOWN, SAID = 40, 200
 # So few times in common may be an accident.
 FEWEST_SHARED = 2
 # What the prices of a candle are of, where it has them below a name; those in the middle are the
-# candle's, others are named with a dot (bid.o).
+# candle's, others are named with a dot (bid.o). Prices below any other name are refused: "raw" and
+# "adj" are not tickers, as which such names are read.
 MIDDLE = "mid"
+QUOTES = (MIDDLE, "bid", "ask")
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
 Candle = Mapping[str, Any]
 
@@ -376,7 +378,7 @@ def _flatten(value: list[Any]) -> list[Any]:
     """
     if not value or not isinstance(value[0], dict):
         return value
-    deeper = [name for name, inner in value[0].items() if _is_candle(inner)]
+    deeper = [name for name in QUOTES if _is_candle(value[0].get(name))]
     if not deeper or _is_candle(value[0]):
         return value
     flat = []

@@ -433,3 +433,13 @@ def test_one_of_several_quotes_is_chosen_by_name() -> None:
         settle(content, "x.json")
     chosen = [f"{name}=bid.{name[0]}" for name in ("open", "high", "low", "close")]
     assert settle(content, "x.json", columns=chosen).numbers["close"].tolist() == [1.1]
+
+
+@pytest.mark.parametrize("names", [("ohlc",), ("raw", "adj")])
+def test_prices_below_another_name_are_not_those_of_a_ticker_of_that_name(
+    names: tuple[str, ...],
+) -> None:
+    quote = {"open": 1, "high": 1, "low": 1, "close": 1}
+    candle = {"time": "2024-01-03", **dict.fromkeys(names, quote)}
+    with pytest.raises(BadInput, match="expected a list of candles"):
+        settle(json.dumps([candle]), "x.json")
