@@ -86,8 +86,8 @@ def check_shift(
 def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
     """Return the starts of intraday bars that are labelled by their ends, and others as they are.
 
-    The last bar of a session, or before its lunch break, may be shorter, where the interval does not
-    divide it.
+    The last bar of a session, or before its lunch break, may be shorter, where the interval does
+    not divide it.
     """
     if labels.labels != "end" or not is_intraday(interval):
         return labels
