@@ -11,7 +11,14 @@ import numpy as np
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
-from market.bars.packing import COLUMNS, RAW, get_packed, join_columns, split_columns
+from market.bars.packing import (
+    COLUMNS,
+    RAW,
+    PackedColumn,
+    get_packed,
+    join_columns,
+    split_columns,
+)
 from market.bars.spans import choose_span, name_span
 from market.intervals import DAY_SECONDS
 from records.market.documents import BarColumn, BucketColumns, BucketDocument
@@ -45,7 +52,8 @@ def empty_columns() -> Columns:
 
 def read_columns(bucket: BucketColumns) -> Columns:
     """Return the columns of a bucket. Raises ValueError where it is torn."""
-    return {name: read_column(bucket, name) for name in COLUMNS}
+    _, columns = split_columns(get_packed(bucket))
+    return {name: _unpack(name, column) for name, column in columns.items()}
 
 
 def join_buckets(buckets: Iterable[BucketColumns]) -> Columns:
@@ -59,7 +67,11 @@ def read_column(bucket: BucketColumns, name: BarColumn) -> Int64 | Float64:
 
     Raises ValueError where it is torn.
     """
-    form, scale, first, content = split_columns(get_packed(bucket))[1][name]
+    return _unpack(name, split_columns(get_packed(bucket))[1][name])
+
+
+def _unpack(name: BarColumn, column: PackedColumn) -> Int64 | Float64:
+    form, scale, first, content = column
     stored = np.frombuffer(content, f"<{form}")
     if form in RAW:
         whole: Int64 | Float64 = stored.astype("<i8" if name == "times" else "<f8", copy=False)

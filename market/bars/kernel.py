@@ -97,8 +97,10 @@ def unpack_times(views: Views, offsets: Int64, rows: Int64, out: Int64) -> int:
             return b
         at = start + HEADER_WORDS
         for c in range(COLUMN_COUNT):
-            words = _count_words(longs[start + HEAD_WORDS + c * ENTRY_WORDS] & LOW_HALF, count)
-            if words < 0:
+            entry = longs[start + HEAD_WORDS + c * ENTRY_WORDS]
+            form, words = entry & LOW_HALF, _count_words(entry & LOW_HALF, count)
+            misplaced = form in (DOUBLES, FLOATS) if c == 0 else form == LONGS
+            if words < 0 or misplaced or not entry >> 32:
                 return b
             at += words
         if at != offsets[b + 1]:

@@ -24,6 +24,7 @@ HEAD, ENTRY = struct.Struct("<q"), struct.Struct("<IIq")
 HEADER_BYTES = HEAD.size + len(COLUMNS) * ENTRY.size
 WIDTHS = {"q": 8, "d": 8, "f": 4, "i": 4, "h": 2, "b": 1}
 RAW = frozenset("qdf")
+TIME_FORMS, VALUE_FORMS = "qihb", "dfihb"
 # What is read of a bucket: its binary or, of one stored before there was one, that of each column.
 BUCKET_FIELDS = dict.fromkeys(("columns", *COLUMNS), 1)
 
@@ -56,7 +57,9 @@ def split_columns(packed: bytes) -> tuple[int, dict[BarColumn, PackedColumn]]:
     view, at = memoryview(packed), HEADER_BYTES
     for name, entry in zip(COLUMNS, _iterate_entries(packed), strict=True):
         form, scale, first = entry
-        size = count * WIDTHS.get(form, 0)
+        if form not in (TIME_FORMS if name == "times" else VALUE_FORMS) or not form or not scale:
+            raise ValueError(f"stored bars are torn: {name} have no form that there is")
+        size = count * WIDTHS[form]
         columns[name] = PackedColumn(form, scale, first, view[at : at + size])
         at += size + -size % 8
     if at != len(packed) or count < 0:
@@ -67,14 +70,17 @@ def split_columns(packed: bytes) -> tuple[int, dict[BarColumn, PackedColumn]]:
 def get_packed(bucket: Mapping[str, Any]) -> bytes:
     """Return the binary of a bucket; of one that was stored as a binary a column, its columns as
     they are.
+
+    Raises ValueError where one of these is torn.
     """
     if "columns" in bucket:
         return bytes(bucket["columns"])
-    contents = [bytes(bucket[name]) for name in COLUMNS]
+    contents = [bytes(bucket.get(name, b"")) for name in COLUMNS]
+    count = len(contents[0]) // 8
+    if {len(content) for content in contents} != {8 * count} or COLUMNS[0] not in bucket:
+        raise ValueError(f"stored bars are torn: columns of {[*map(len, contents)]} bytes")
     forms = ("q", *"d" * (len(COLUMNS) - 1))
-    return join_columns(
-        len(contents[0]) // 8, [(f, 1, 0, c) for f, c in zip(forms, contents, strict=True)]
-    )
+    return join_columns(count, [(f, 1, 0, c) for f, c in zip(forms, contents, strict=True)])
 
 
 def read_times(column: PackedColumn) -> Sequence[int]:

@@ -52,9 +52,13 @@ def test_an_upgrade_packs_what_is_not(unpacked: Db, environment: dict[str, str])
     before = {one["_id"]: one for one in unpacked.bars.find()}
     count = sum(one["ticker"] == "OLD" for one in before.values())
     torn = {**next(iter(before.values())), "_id": "TORN::1d::2001", "ticker": "TORN"}
-    torn |= {name: bytes(8) for name in COLUMNS} | {"close": b""}
+    torn |= {name: bytes(8) for name in COLUMNS} | {"close": bytes(5)}
     torn.pop("columns", None)
-    unpacked.bars.insert_one(torn)
+    lost = {name: value for name, value in torn.items() if name != "open"} | {
+        "_id": "LOST",
+        "span": "2",
+    }
+    unpacked.bars.insert_many([torn, lost])
     done = subprocess.run(
         UPGRADE, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
@@ -65,6 +69,7 @@ def test_an_upgrade_packs_what_is_not(unpacked: Db, environment: dict[str, str])
         assert bucket["columns"] == twin["columns"]
         assert bucket["sha256"] == before[bucket["_id"]]["sha256"] == twin["sha256"]
     assert unpacked.bars.find_one({"_id": torn["_id"]}) == torn
+    assert unpacked.bars.find_one({"_id": lost["_id"]}) == lost
     assert repack_buckets(unpacked) == 0
 
 

@@ -136,3 +136,42 @@ def test_a_binary_that_was_cut_short_is_refused(cut: int) -> None:
         PackedBuckets([whole, torn, whole], [9, 9, 9]).unpack_times()
     with pytest.raises(ValueError, match="torn"):
         PackedBuckets([whole, whole], [9, 8]).unpack_times()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("close", b""), ("close", bytes(21)), ("times", bytes(27)), ("volume", bytes(32))],
+)
+def test_a_binary_a_column_that_is_torn_is_refused(name: str, content: bytes) -> None:
+    wide = {other: bytes(24) for other in COLUMNS}
+    assert read_columns(wide)["close"].tolist() == [0.0] * 3  # type: ignore[arg-type]
+    for torn in (wide | {name: content}, {n: wide[n] for n in COLUMNS if n != name}):
+        with pytest.raises(ValueError, match="torn"):
+            get_packed(torn)
+
+
+ENTRIES = {name: 8 + 16 * place for place, name in enumerate(COLUMNS)}
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (ENTRIES["times"], ord("f")),  # times are no floats
+        (ENTRIES["close"], ord("q")),  # and values no times
+        (ENTRIES["close"], ord("x")),
+        (ENTRIES["close"], 0),
+        (ENTRIES["close"] + 4, 0),  # so many parts of nothing
+        (0, 9),
+        (7, 0x80),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused_by_every_reader(at: int, told: int) -> None:
+    columns: Columns = {name: np.array([1.0]) for name in VALUES}
+    columns["times"] = np.array([FIRST])
+    packed = bytearray(pack_columns(columns))
+    packed[at] = told
+    torn = bytes(packed)
+    with pytest.raises(ValueError, match="torn"):
+        split_columns(torn)
+    with pytest.raises(ValueError, match="torn"):
+        PackedBuckets([torn], [1]).unpack_times()
