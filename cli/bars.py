@@ -38,6 +38,7 @@ from records.market.revisions import find_revisions
 from records.market.series import find_series, get_series
 from records.migrations import prepare_database
 from records.work.runs import find_open_run
+from tasks.periodic.fallen_alerts import follow_gone_bars
 
 group = CommandGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
 
@@ -223,6 +224,7 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
             bars = sum(series["bars"] for series in found)
             click.confirm(f"Delete {bars:,} bars of {name}?", abort=True)
         gone = delete_bars(database, name, checked, datetime.now(UTC))
+        _follow(database, gone)
     _print_moved(gone, "deleted; anomalies, models and runs stay", as_json=as_json)
 
 
@@ -242,6 +244,7 @@ def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool
         new = load_markets(database).spell(name)
         _refuse_open(database, old, checked)
         moved = rename_bars(database, old, new, checked, datetime.now(UTC))
+        _follow(database, moved)
     _print_moved(
         moved, f"are {new}'s now; detect them: `flask backfill run {new}`", as_json=as_json
     )
@@ -290,6 +293,8 @@ def undo(*, import_id: str, as_json: bool) -> None:
 
     with use_database() as database:
         undone = undo_import(database, import_id, datetime.now(UTC))
+        series = [(one.ticker, one.interval) for one in undone]
+        follow_gone_bars(database, series, datetime.now(UTC))
     if as_json:
         print_json(undone)
         return
@@ -299,6 +304,11 @@ def undo(*, import_id: str, as_json: bool) -> None:
             f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored;"
             f" {left}"
         )
+
+
+def _follow(database: Db, series: list[SeriesDocument]) -> None:
+    gone = [(one["ticker"], one["interval"]) for one in series]
+    follow_gone_bars(database, gone, datetime.now(UTC))
 
 
 def _refuse_open(database: Db, ticker: str, interval: str | None) -> None:

@@ -54,6 +54,7 @@ from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import find_open_run
 from records.work.watchlists import find_watched_tickers
+from tasks.periodic.fallen_alerts import follow_gone_bars
 from tasks.requests.runs import Once, Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
@@ -303,7 +304,8 @@ def delete_ticker(ticker: str, query_data: DeleteQuery) -> str:
     run_id = find_open_run(database, name, query_data.interval)
     if run_id is not None:
         raise Conflict(f"run {run_id} looks at {name}; wait for it, or cancel it", run_id=run_id)
-    delete_bars(database, name, query_data.interval, get_now())
+    gone = delete_bars(database, name, query_data.interval, get_now())
+    follow_gone_bars(database, [(one["ticker"], one["interval"]) for one in gone], get_now())
     return ""
 
 

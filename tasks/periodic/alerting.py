@@ -6,7 +6,6 @@ in the last of them (tasks/periodic/notifications.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -14,7 +13,7 @@ from itertools import islice
 from pymongo.client_session import ClientSession
 
 from alerts.follow_up import NOTHING, build_ended, find_followed
-from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
+from alerts.lifecycle import EXPIRED_AFTER
 from alerts.raising import (
     BarsBetween,
     find_wide_bars,
@@ -26,8 +25,6 @@ from alerts.raising import (
     raises,
 )
 from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopped
-from core.errors import Conflict
-from core.words import AlertEvent
 from market.markets import load_markets
 from records.alerts import history, mutes, raised
 from records.alerts.documents import AlertDocument, EndedAlert
@@ -39,6 +36,7 @@ from records.tenancy import each_tenant, get_tenant
 from records.work.documents import RunDocument, WatchlistDocument
 from records.work.watchlists import find_holders
 from tasks.engine.one_of_many import going_on
+from tasks.periodic.fallen_alerts import follow_anomalies, step_all
 from tasks.periodic.one_alert import raise_or_extend
 
 # So many tickers are raised in one transaction.
@@ -48,8 +46,6 @@ EXPLAIN_SECONDS = 10.0
 # So many alerts at most wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
-SUPERSEDED = "the anomaly was superseded: a later run no longer finds it, or its bar is gone"
-NONE_LEFT = "none of its tickers' alerts is open"
 CAME = "the bars of the last session came"
 
 
@@ -99,7 +95,7 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> bool:
             _raise(own, seen, now, is_own=seen is run)
         if seen is run and names_stopped(run):
             _follow_feed(own, run, now)
-        _follow_anomalies(own, seen, now)
+        follow_anomalies(own, seen["tickers"], seen["interval"], now)
     return True
 
 
@@ -121,9 +117,9 @@ def has_due(database: Db, now: datetime) -> bool:
 
 def keep_time(database: Db, now: datetime) -> None:
     """Wake alerts whose snooze is over, expire untouched ones, archive those resolved long ago."""
-    _step_all(database, history.find_awake(database, now, limit=ROUND), "wake", now)
+    step_all(database, history.find_awake(database, now, limit=ROUND), "wake", now)
     untouched = history.find_untouched(database, now - EXPIRED_AFTER, limit=ROUND)
-    _step_all(database, untouched, "expire", now)
+    step_all(database, untouched, "expire", now)
     for alert in history.find_settled(database, now - ARCHIVED_AFTER, limit=ROUND):
         _archive(database, alert, now)
 
@@ -276,29 +272,7 @@ def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
         raise_or_extend(database, stopped, held, extend_stopped, now, session)
 
     in_transaction(database, write)
-    _step_all(database, came, "supersede", now, CAME)
-
-
-def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:
-    """Resolve open alerts all of whose anomalies are superseded, or of bars that were taken back;
-    open again those so resolved of which one is found again.
-    """
-    held = raised.find_held(database, run["tickers"], run["interval"], (*OPEN, "resolved"))
-    # What was resolved since somebody expected it stays so.
-    held = [
-        a
-        for a in held
-        if a["state"] != "resolved" or (a.get("resolved_by") == SYSTEM and "muted_by" not in a)
-    ]
-    ids = [anomaly_id for alert in held for anomaly_id in alert["anomaly_ids"]]
-    gone = anomalies.find_fallen(database, ids)
-    for alert in held:
-        is_gone = gone.issuperset(alert["anomaly_ids"])
-        if is_gone and alert["state"] != "resolved":
-            _step_all(database, [alert["_id"]], "supersede", now, SUPERSEDED)
-        elif not is_gone and alert["state"] == "resolved":
-            _step_all(database, [alert["_id"]], "return", now)
-    _step_all(database, raised.find_childless(database), "supersede", now, NONE_LEFT)
+    step_all(database, came, "supersede", now, CAME)
 
 
 def _archive(database: Db, alert: AlertDocument, now: datetime) -> None:
@@ -315,19 +289,6 @@ def _archive(database: Db, alert: AlertDocument, now: datetime) -> None:
         return build_ended(latest, followed, conditions, now)
 
     history.archive_alert(database, alert["_id"], end)
-
-
-def _step_all(
-    database: Db,
-    alert_ids: Iterable[str],
-    step: AlertEvent,
-    now: datetime,
-    text: str | None = None,
-) -> None:
-    """Take a step of the service's own of alerts; whoever was faster with another was right."""
-    for alert_id in alert_ids:
-        with suppress(Conflict):
-            take_step(database, alert_id, step, Asked(SYSTEM, now, text=text))
 
 
 def _find_holders(

@@ -392,6 +392,16 @@ def test_an_alert_of_bars_that_were_taken_back_is_resolved_by_the_system_and_can
     assert client.get(f"/py/alerts/{one}").json["state"] == "active"
 
 
+def test_an_alert_of_a_series_that_was_deleted_is_resolved_though_no_run_of_it_ends_any_more(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    store(worker.database, "AAPL", make_bars(20))
+    assert client.delete("/py/tickers/AAPL").status_code == 204
+    alert = client.get(f"/py/alerts/{one}").json
+    assert (alert["state"], alert["resolved_by"]) == ("resolved", "system")
+    assert "its bar is gone" in alert["resolution_notes"]
+
+
 def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, one: str) -> None:
     database = worker.database
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()

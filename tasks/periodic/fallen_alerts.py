@@ -1,0 +1,63 @@
+"""Alerts of which nothing is left: a run no longer finds it, or its bar was taken back."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from alerts.lifecycle import OPEN, SYSTEM, Asked, take_step
+from core.errors import Conflict
+from core.words import AlertEvent
+from records.alerts import raised
+from records.database import Db
+from records.findings import anomalies
+from records.tenancy import each_tenant
+
+FALLEN = "the anomaly was superseded: a later run no longer finds it, or its bar is gone"
+NONE_LEFT = "none of its tickers' alerts is open"
+
+
+def follow_gone_bars(database: Db, series: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Resolve the open alerts, of all tenants, of nothing but bars of these series (ticker,
+    interval) that were taken back: of a series that is gone no run may ever end.
+    """
+    by_interval: dict[str, list[str]] = {}
+    for ticker, interval in series:
+        by_interval.setdefault(interval, []).append(ticker)
+    for own in each_tenant(database):
+        for interval, tickers in by_interval.items():
+            follow_anomalies(own, tickers, interval, now)
+
+
+def follow_anomalies(database: Db, tickers: Sequence[str], interval: str, now: datetime) -> None:
+    """Resolve open alerts all of whose anomalies are superseded, or of bars that were taken back;
+    open again those so resolved of which one is found again.
+    """
+    held = raised.find_held(database, tickers, interval, (*OPEN, "resolved"))
+    # What was resolved since somebody expected it stays so.
+    held = [
+        a
+        for a in held
+        if a["state"] != "resolved" or (a.get("resolved_by") == SYSTEM and "muted_by" not in a)
+    ]
+    ids = [anomaly_id for alert in held for anomaly_id in alert["anomaly_ids"]]
+    gone = anomalies.find_fallen(database, ids)
+    for alert in held:
+        is_gone = gone.issuperset(alert["anomaly_ids"])
+        if is_gone and alert["state"] != "resolved":
+            step_all(database, [alert["_id"]], "supersede", now, FALLEN)
+        elif not is_gone and alert["state"] == "resolved":
+            step_all(database, [alert["_id"]], "return", now)
+    step_all(database, raised.find_childless(database), "supersede", now, NONE_LEFT)
+
+
+def step_all(
+    database: Db,
+    alert_ids: Iterable[str],
+    step: AlertEvent,
+    now: datetime,
+    text: str | None = None,
+) -> None:
+    """Take a step of the service's own of alerts; whoever was faster with another was right."""
+    for alert_id in alert_ids:
+        with suppress(Conflict):
+            take_step(database, alert_id, step, Asked(SYSTEM, now, text=text))
