@@ -273,10 +273,10 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         if field in positions:
             continue
         found.sort(key=lambda position: _rank(names[position]))
-        if len(found) > 1 and build_key(names[found[0]]) == build_key(names[found[1]]):
+        if len(found) > 1 and _are_equal(names[found[0]], names[found[1]]):
             raise BadInput(
                 f"columns {found[0] + 1} and {found[1] + 1} are both named"
-                f" {names[found[0]][:40]!r}: say which one is meant"
+                f" {names[found[0]][:40]!r}, or of several currencies: say which one is meant"
                 f" ({field}={found[0] + 1})"
             )
         positions[field] = found[0]
@@ -333,6 +333,18 @@ def _find_wanted(names: Sequence[str], field: str, column: str) -> int:
     if column.isascii() and column.isdigit() and 1 <= int(column[:6]) <= len(names):
         return int(column) - 1
     raise BadInput(f"there is no column {column[:40]!r} for {field}; found: {list_names(names)}")
+
+
+def _are_equal(first: str, second: str) -> bool:
+    """Whether nothing says which of two columns is meant: Close and close, or Close (EUR) and Close
+    (USD).
+    """
+    bare = {match["bare"] for name in (first, second) if (match := _BRACKETED.fullmatch(name))}
+    return build_key(first) == build_key(second) or (
+        len(bare) == 1
+        and all(map(_BRACKETED.fullmatch, (first, second)))
+        and find_field(*bare) in {"open", "high", "low", "close"}
+    )
 
 
 def _rank(name: str) -> int:

@@ -353,7 +353,8 @@ def _part_name(name: str) -> tuple[str, str] | None:
                 return ticker, "" if build_key(part) in OTHERS else str(find_field(part))
         return None
     match = _FIELD_FIRST.fullmatch(name) or _TICKER_FIRST.fullmatch(name)
-    if match is None or match["ticker"].isdigit() or build_key(match["ticker"]) in _NOT_TICKERS:
+    ticker = build_key(match["ticker"]) if match else ""
+    if match is None or not ticker or ticker.isdigit() or ticker in _NOT_TICKERS:
         return None
     key = build_key(match["field"])
     return match["ticker"], "" if key in OTHERS else key

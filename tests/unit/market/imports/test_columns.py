@@ -371,3 +371,16 @@ def test_currency_behind_a_price_is_no_other_column_and_of_a_volume_one() -> Non
     names = ["Date", "Open (USD)", "High (USD)", "Low (USD)", "Close (USD)", "Volume (USD)"]
     chosen = choose_columns(names)
     assert chosen.positions == {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
+
+
+def test_prices_of_two_currencies_are_asked_about() -> None:
+    head = "Date,Open,High,Low,Close (EUR),Close (USD)\n2024-01-02,1,2,1,2,3\n"
+    with pytest.raises(BadInput, match=r"columns 5 and 6 .* of several currencies"):
+        settle(head)
+    assert read_numbers(head, columns=["close=6"])["close"] == [3]
+    assert read_numbers(head.replace(" (EUR)", ""))["close"] == [2]
+
+
+def test_currency_behind_the_names_of_prices_is_no_ticker() -> None:
+    text = "Date,Open ($),High ($),Low ($),Close ($),Volume\n2024-01-02,1,2,1,2,7\n"
+    assert read_numbers(text)["volume"] == [7]
