@@ -2,6 +2,7 @@
 in one transaction.
 """
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -172,6 +173,26 @@ def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -
         pipeline.detect_and_commit(
             market, ModelManager(market), build_job("run-1"), check, lambda *_: None
         )
+    assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("stage", ["load", "score", "describe"])
+def test_what_a_stage_raises_is_raised_and_no_thread_of_it_is_left(
+    market: Db, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    error, calls, step = LeaseLost("another worker has it"), [], getattr(pipeline, stage)
+
+    def refuse(*arguments: object) -> object:
+        calls.append(None)
+        if len(calls) == 2:
+            raise error
+        return step(*arguments)
+
+    monkeypatch.setattr(pipeline, stage, refuse)
+    with pytest.raises(LeaseLost) as raised:
+        run(market, build_job("run-1"))
+    assert raised.value is error
+    assert not [one for one in threading.enumerate() if "ThreadPool" in one.name]
     assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
 
 
