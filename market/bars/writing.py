@@ -36,6 +36,7 @@ from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_days
 from market.sessions.overrides import find_sessions
+from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction, is_too_large
 from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
@@ -122,6 +123,8 @@ def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> W
         _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
     ]
     last = others[-1] if others else first
+    if first.replaced and not dry_run:
+        forget_beyond(database, arrival.market.code, arrival.interval)
     return Written(
         new=first.new + sum(step.new for step in others),
         changed=first.changed,

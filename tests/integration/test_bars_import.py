@@ -327,6 +327,8 @@ def test_what_was_found_in_synthetic_bars_goes_no_further_than_the_real_ones(
         | {"last_detected_timestamp": last}
     )
     database.analytics.insert_one({"_id": "x", "time": last} | own)
+    market = {"market": "US", "interval": "1d"}
+    database.analytics_markets.insert_one({"_id": "x", "time": last} | market)
     database.anomalies.insert_one({"Ticker": "AAPL", "interval": "1d", "Datetime": last})
     import_frame(database, frame.iloc[:80], interval="1d", source="hand", ticker="AAPL", now=NOW)
     watermark = database.detection_metadata.find_one(own)
@@ -334,6 +336,7 @@ def test_what_was_found_in_synthetic_bars_goes_no_further_than_the_real_ones(
     real = pd.Timestamp(frame["date"].iloc[79]).tz_localize("UTC")
     assert watermark["last_detected_timestamp"] == real
     assert database.analytics.count_documents({}) == 0
+    assert database.analytics_markets.count_documents({}) == 0
     assert database.anomalies.count_documents({"bars_gone_at": {"$exists": True}}) == 1
 
 
