@@ -39,16 +39,26 @@ def upgrade_database() -> None:
 @json_option
 @exits_on_error
 def check_database(*, as_json: bool) -> None:
-    """Compare watermarks, anomalies, audits, runs and metrics; print where they disagree,
-    and then exit with 1.
+    """Compare bars with their hashes, and watermarks, anomalies, audits, runs and metrics; print
+    where they disagree, and then exit with 1.
     """
     with use_database() as database:
-        from market.bars.checking import find_changed_bars  # noqa: PLC0415 - loads numpy
+        from market.bars.checking import (  # noqa: PLC0415 - loads numpy
+            find_changed_bars,
+            find_damaged_buckets,
+        )
 
-        found = [*find_disagreements(database, datetime.now(UTC)), *find_changed_bars(database)]
+        found = [
+            *find_disagreements(database, datetime.now(UTC)),
+            *find_damaged_buckets(database),
+            *find_changed_bars(database),
+        ]
     if as_json:
         print_json([asdict(each) for each in found])
     else:
-        echo("\n".join(map(str, found)) or "watermarks, anomalies, audits, runs and metrics agree")
+        echo(
+            "\n".join(map(str, found))
+            or "bars, watermarks, anomalies, audits, runs and metrics agree"
+        )
     if found:
         raise click.exceptions.Exit(1)

@@ -98,10 +98,6 @@ def build_bucket(
             f" less than {interval} apart; say which interval they are of",
             reason="too_many_bars",
         )
-    digest = hashlib.sha256()
-    for name in COLUMNS:
-        form = "<i8" if name == "times" else "<f8"
-        digest.update(np.ascontiguousarray(columns[name], form).data)
     return {
         "_id": build_bucket_id(ticker, interval, span),
         "ticker": ticker,
@@ -109,9 +105,18 @@ def build_bucket(
         "span": span,
         "count": len(columns["times"]),
         "columns": pack_columns(columns),
-        "sha256": digest.hexdigest(),
+        "sha256": hash_columns(columns),
         "updated_at": now,
     }
+
+
+def hash_columns(columns: Columns) -> str:
+    """Return the hash of columns as 8-byte numbers, however they are packed."""
+    digest = hashlib.sha256()
+    for name in COLUMNS:
+        form = "<i8" if name == "times" else "<f8"
+        digest.update(np.ascontiguousarray(columns[name], form).data)
+    return digest.hexdigest()
 
 
 def pack_columns(columns: Columns) -> bytes:

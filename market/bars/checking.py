@@ -1,15 +1,32 @@
-"""Whether metrics that were computed are still of the bars that are stored."""
+"""Whether stored bars are those that were written, and metrics still of them."""
 
 from collections.abc import Iterator
 
+from market.bars.buckets import hash_columns, read_columns
 from market.bars.fingerprint import PanelFingerprints
+from market.bars.packing import BUCKET_FIELDS
 from market.bars.sound import read_sound_bars
 from records.analytics.documents import OverviewDocument
 from records.analytics.overview import find_all
 from records.analytics.snapshots import find_lineage
 from records.consistency import Disagreement
 from records.database import Db
+from records.market.documents import bars_in
 from records.market.series import find_panel_series
+
+
+def find_damaged_buckets(database: Db) -> Iterator[Disagreement]:
+    """Yield each bucket that is torn, or whose bars are not those that were written."""
+    fields = {**BUCKET_FIELDS, "sha256": 1}
+    advice = "restore it from a backup, or delete the ticker's bars and import them again"
+    for bucket in bars_in(database).find({}, fields):
+        try:
+            is_sound = hash_columns(read_columns(bucket)) == bucket["sha256"]
+            found = None if is_sound else "its bars are not those that were written"
+        except ValueError as error:
+            found = str(error)
+        if found is not None:
+            yield Disagreement(f"bars {bucket['_id']}", found, advice)
 
 
 def find_changed_bars(database: Db) -> Iterator[Disagreement]:

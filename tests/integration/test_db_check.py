@@ -13,7 +13,7 @@ import pytest
 from core.settings import Settings
 from detection.models.single_series import fit_series, read_fit
 from detection.pipeline.commit import commit
-from market.bars.checking import find_changed_bars
+from market.bars.checking import find_changed_bars, find_damaged_buckets
 from market.bars.deleting import delete_bars, rename_bars
 from records.consistency import find_disagreements
 from records.database import Db, open_database
@@ -225,6 +225,26 @@ def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> N
     assert "flask analytics run AAA" in line
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda packed: packed[:-8], "torn"),
+        (lambda packed: packed[:-1] + bytes([packed[-1] ^ 1]), "not those that were written"),
+    ],
+)
+def test_bars_that_are_not_those_that_were_written_are_named(
+    detected: Db, damage: Callable[[bytes], bytes], said: str
+) -> None:
+    assert list(find_damaged_buckets(detected)) == []
+    bucket = detected.bars.find_one(OF_AAA)
+    assert bucket is not None
+    change = {"$set": {"columns": damage(bucket["columns"])}}
+    detected.bars.update_one({"_id": bucket["_id"]}, change)
+    (line,) = map(str, find_damaged_buckets(detected))
+    assert line.startswith(f"bars {bucket['_id']}: ")
+    assert said in line
+
+
 def test_deleted_and_renamed_series_take_their_metrics_along(detected: Db) -> None:
     delete_bars(detected, "AAA", None, datetime.now(UTC))
     rename_bars(detected, "BBB", "CCC", None, datetime.now(UTC))
@@ -267,7 +287,7 @@ def test_the_command_exits_with_1_where_something_disagrees(
     agreed = run_flask(environment, "db", "check")
     assert (agreed.exit_code, agreed.stdout) == (
         0,
-        "watermarks, anomalies, audits, runs and metrics agree\n",
+        "bars, watermarks, anomalies, audits, runs and metrics agree\n",
     )
     detected.detection_metadata.delete_one(OF_AAA)
     answer = run_flask(environment, "db", "check", "--json")
