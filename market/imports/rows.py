@@ -1,7 +1,7 @@
 """A source's table as checked rows, ticker by ticker."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -39,6 +39,7 @@ from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
 from market.ticks.fields import unguard
 
+SHOWN_SPELLINGS = 5
 # What an error quotes of a text that is no ticker.
 MOST_TICKER = 40
 # Of one ticker and source; there is something wrong with all of it long before.
@@ -143,7 +144,7 @@ class _Named:
     ticker: str
     market: Market | None = None
     error: str | None = None
-    notes: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
 
 
 def _name_tickers(
@@ -162,9 +163,7 @@ def _name_tickers(
             )
         text = unguard(text)
         known = markets.complete(text, market) if market else markets.spell(text)
-        written = text.strip()[:MOST_TICKER]
-        notes = () if written.upper() == known else (f"{written} is taken for {known}",)
-        return _Named(known, market or markets.get_of(known), notes=notes)
+        return _Named(known, market or markets.get_of(known), spellings=(text.strip(),))
 
     if "ticker" not in settled.written:
         if ticker is None:
@@ -181,14 +180,17 @@ def _name_tickers(
         except BadInput as error:
             found = _Named(text[:MOST_TICKER], error=error.message)
         spelled.append(found.ticker)
-        named.setdefault(found.ticker, found)
+        before = named.setdefault(found.ticker, found)
+        if before is not found:
+            spellings = (*before.spellings, *found.spellings)
+            named[found.ticker] = replace(before, spellings=spellings)
     if ticker is not None:
         wanted = name(ticker)
         if wanted.ticker not in named:
             raise TickerNotThere(
                 f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}"
             )
-        named = {wanted.ticker: wanted}
+        named = {wanted.ticker: replace(wanted, spellings=named[wanted.ticker].spellings)}
     positions = {known: position for position, known in enumerate(named)}
     lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
     return lookup[row_texts], list(named.values())
@@ -264,6 +266,11 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     if repeated:
         timed = rows[reasons != CODES["bad_time"]]
         fault = find_mixed(table.settled, timed, table.columns["times"][timed])
+        if fault is None and repeated > STRAY_SHARE * len(rows) and len(named.spellings) > 1:
+            fault = (
+                f"{', '.join(named.spellings[:SHOWN_SPELLINGS])} are one ticker, and {repeated:,}"
+                " of their rows share their time with another: leave those of one"
+            )
         if fault is None and repeated > STRAY_SHARE * len(rows):
             fault = _find_unnamed(table.settled, repeated)
         if fault is not None:
@@ -289,7 +296,11 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     columns = clip_rounding({column: values[accepted] for column, values in table.columns.items()})
     refused = np.flatnonzero(reasons != ACCEPTED)
     kept = refused[:MOST_REJECTIONS_KEPT]
-    notes = list(named.notes)
+    notes = [
+        f"{written[:MOST_TICKER]} is taken for {name}"
+        for written in named.spellings[:SHOWN_SPELLINGS]
+        if written.upper() != name
+    ]
     if backwards:
         notes.append("the source runs from the newest to the oldest bar")
     if len(refused) > len(kept):
