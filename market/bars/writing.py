@@ -41,7 +41,7 @@ from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction, is_too_large
 from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
 from records.findings.watermarks import move_watermark_back
-from records.market.bar_imports import add_import
+from records.market.bar_imports import add_import, forget_imports
 from records.market.documents import (
     BarImportDocument,
     ChangeFields,
@@ -387,6 +387,8 @@ def _open_series(
     )
     mark_bars_gone(database, arrival.ticker, arrival.interval, arrival.now, session)
     forget_metrics(database, arrival.ticker, arrival.interval, series["market"], session)
+    # Taking one of these back would take the real bars of the same times.
+    forget_imports(database, arrival.ticker, arrival.interval, session)
     replaced: ChangeFields = {
         "kind": "replaced",
         "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),

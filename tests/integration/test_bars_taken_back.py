@@ -338,6 +338,20 @@ def test_files_of_one_import_are_taken_back_together(
     assert tell_series(database, "NEWCO") is None
 
 
+def test_real_bars_stay_where_the_import_of_made_up_ones_before_them_is_taken_back(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    frame = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB")])
+    made_up = import_frame(
+        database, frame, interval="1d", source="seed 1", now=NOW, synthetic=True
+    ).import_id
+    flask("import", write(tmp_path, "NEWA", make_bars(80)))
+    undone = read(flask("undo", made_up, "--json"))
+    assert [one["ticker"] for one in undone] == ["NEWB"]
+    shown = read_bars(database, "NEWA", "1d", start=None, end=None, limit=1_000)
+    assert [bar.close for bar in shown] == make_bars(80)["close"].tolist()
+
+
 def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
