@@ -31,7 +31,7 @@ from market.intervals import INTERVALS, parse_import_interval, parse_interval, p
 from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.database import Db
-from records.market.bar_imports import list_imports
+from records.market.bar_imports import find_import, list_imports
 from records.market.documents import RevisionDocument, SeriesDocument
 from records.market.rejected import find_rejected
 from records.market.revisions import find_revisions
@@ -292,6 +292,8 @@ def undo(*, import_id: str, as_json: bool) -> None:
     from market.bars.undoing import undo_import  # noqa: PLC0415 - loads the numeric stack
 
     with use_database() as database:
+        for part in find_import(database, import_id):
+            _refuse_open(database, part["ticker"], part["interval"])
         undone = undo_import(database, import_id, datetime.now(UTC))
         series = [(one.ticker, one.interval) for one in undone]
         follow_gone_bars(database, series, datetime.now(UTC))

@@ -165,6 +165,18 @@ def test_bars_are_not_deleted_under_a_run(
     assert database.series.count_documents({}) == 1
 
 
+def test_an_import_is_not_taken_back_under_a_run(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    """It would store what it found in bars that are gone by then."""
+    report = read(flask("import", write(tmp_path, "AAPL", make_bars(100)), "--json"))
+    before = tell_series(database, "AAPL")
+    run_id = add_run(database, "AAPL")
+    refused = flask("undo", report["import_id"])
+    assert (refused.exit_code, run_id in refused.output) == (1, True)
+    assert tell_series(database, "AAPL") == before
+
+
 def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
     before = tell_series(detected, "AAPL")
     shown = read_bars(detected, "AAPL", "1d", start=None, end=None, limit=1_000)
