@@ -3,13 +3,14 @@ webhooks and more of what apprise knows.
 """
 
 import re
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from time import time
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from alerts.addresses import is_public, public_addresses_only
+from alerts.deadline import sent_within
 from alerts.webhooks import post_webhook
 from core.errors import BadInput, Transient
 from records.alerts.documents import RuleDocument, RuleFields
@@ -25,6 +26,8 @@ LOG_FORMAT = LINE_START + "%(levelname)s %(message)s"
 CAUSE = re.compile(r"(?:[\w ]{0,60}Exception|Response Details)\s*:?\s*(?P<said>.*)", re.DOTALL)
 LONGEST_CAUSE = 300
 LONGEST_LOG = 100_000
+# A claimed delivery is nobody else's for a minute.
+MESSAGE_SECONDS = 20.0
 WORD = re.compile(r"\w{3,}")
 
 # Options that only say to whom, how or in which words; none opens a file, goes elsewhere or trusts
@@ -163,12 +166,12 @@ def send_message(
         raise Transient(f"the channel's address can not be used: {error.message}") from error
     if is_webhook(channel):
         message = {"version": 1, "title": title, "message": body, **(data or {})}
-        with nullcontext() if allow_private else public_addresses_only():
+        with _guarded(allow_private=allow_private):
             _post(channel, message, secret)
         return
     sender = _build_sender(channel)
     with (
-        nullcontext() if allow_private else public_addresses_only(),
+        _guarded(allow_private=allow_private),
         apprise.LogCapture(level=apprise.logging.DEBUG, fmt=LOG_FORMAT) as said,  # type: ignore[no-untyped-call]
     ):
         taken = sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
@@ -176,6 +179,15 @@ def send_message(
     if not taken:
         problem = _hide_words(_find_problem(log), channel)
         raise Transient(problem or "the channel did not take the message and said nothing")
+
+
+@contextmanager
+def _guarded(*, allow_private: bool) -> Iterator[None]:
+    with (
+        sent_within(MESSAGE_SECONDS),
+        nullcontext() if allow_private else public_addresses_only(),
+    ):
+        yield
 
 
 def _post(channel: str, message: Mapping[str, Any], secret: str | None) -> None:

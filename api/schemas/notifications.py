@@ -154,7 +154,9 @@ class Delivery(Record):
     run_id: str | None = None
     title: str
     body: str
-    state: DeliveryState = Field(description="not_needed: somebody acknowledged its alerts in time")
+    state: DeliveryState = Field(
+        description="not_needed: somebody acknowledged its alerts, or took its rule away, in time"
+    )
     attempts: int
     due_at: datetime = Field(description="when it is tried next, or was last due")
     created_at: datetime

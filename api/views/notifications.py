@@ -100,7 +100,7 @@ def show_rule(rule: RuleDocument) -> Document:
 @needs_scope("admin", of_tenant=True)
 @notifications.output({}, 204)
 def remove_rule(name: str) -> str:
-    """Remove a rule; what it has sent stays listed."""
+    """Remove a rule; what it has sent stays listed, and what waits is not sent."""
     database = get_database()
     change_noted(
         lambda session: notification_rules.remove_rule(database, name, session),

@@ -5898,7 +5898,7 @@ class Client(Connection):
         )
 
     def remove_rule(self, name: str) -> None:
-        """Remove a rule; what it has sent stays listed."""
+        """Remove a rule; what it has sent stays listed, and what waits is not sent."""
         self._ask("DELETE", f"/notifications/rules/{_quote(name)}")
 
     def try_channel(self, name: str) -> Tried:

@@ -1,7 +1,7 @@
 """Deliveries: one message to one channel, sent until it arrived or was given up.
 
-A delivery is `pending`, then `sent`, `failed` or, of one that is sent unless somebody acknowledges
-its alerts before, `not_needed`. Whoever claims one has it for a while by the
+A delivery is `pending`, then `sent`, `failed` or, where somebody acknowledged its alerts before or
+its rule was taken away, `not_needed`. Whoever claims one has it for a while by the
 server's clock; should the sender die between the channel's answer and the note of it, the message
 goes out a second time.
 """
@@ -134,6 +134,22 @@ def mark_not_needed(database: Db, delivery: DeliveryDocument) -> None:
     deliveries_in(database).update_one({"_id": delivery["_id"]}, changes)
 
 
+def follow_rule(
+    database: Db, name: str, rule: RuleDocument | None, session: ClientSession | None = None
+) -> None:
+    """Have what waits go where its rule now sends it; nowhere, where that is gone or disabled."""
+    for kind, address in (({"$ne": "escalation"}, "channel"), ("escalation", "next_channel")):
+        waiting = {"rule": name, "state": "pending", "kind": kind}
+        changes: dict[str, object] = {"state": "not_needed"}
+        if rule is not None and rule["enabled"] and (channel := rule.get(address)):
+            changes = {
+                "channel": channel,
+                "shown_channel": rule.get(f"shown_{address}"),
+                "secret": rule.get("secret"),
+            }
+        deliveries_in(database).update_many(waiting, {"$set": changes}, session=session)
+
+
 def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
     """Note that the channel did not take it: it is tried again after a while, or given up."""
     attempts = delivery["attempts"]
@@ -143,7 +159,9 @@ def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
         "error": {"$literal": error[:500]},
         "due_at": {"$add": ["$$NOW", wait * 1_000]},
     }
-    deliveries_in(database).update_one({"_id": delivery["_id"]}, [{"$set": changes}])
+    # Its rule may have gone meanwhile.
+    tried = {"_id": delivery["_id"], "state": "pending"}
+    deliveries_in(database).update_one(tried, [{"$set": changes}])
 
 
 def find_last_deliveries(database: Db, rules: Sequence[str]) -> dict[str, DeliveryDocument]:

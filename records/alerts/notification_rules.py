@@ -6,6 +6,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
+from records.alerts import deliveries
 from records.alerts.documents import RuleDocument, RuleFields, rules_in
 from records.database import Db
 from records.keyset import BY_ID, Position, find_page
@@ -20,7 +21,7 @@ def set_rule(
     now: datetime,
     session: ClientSession | None = None,
 ) -> RuleDocument:
-    """Make a rule, or put another in its place; return it.
+    """Make a rule, or put another in its place; return it. What waits to be sent follows it.
 
     Raises BadInput on a name that cannot be one.
     """
@@ -31,6 +32,7 @@ def set_rule(
         )
     rule: RuleDocument = {"_id": name, "name": name, **fields, "updated_at": now}
     rules_in(database).replace_one({"_id": name}, rule, upsert=True, session=session)
+    deliveries.follow_rule(database, name, rule, session)
     return rule
 
 
@@ -57,6 +59,7 @@ def get_rule(database: Db, name: str) -> RuleDocument:
 
 
 def remove_rule(database: Db, name: str, session: ClientSession | None = None) -> None:
-    """Remove a rule; what it has sent stays listed. Raises NotFound."""
+    """Remove a rule; what it has sent stays listed, and what waits is not sent. Raises NotFound."""
     get_rule(database, name)
     rules_in(database).delete_one({"_id": name}, session=session)
+    deliveries.follow_rule(database, name, None, session)

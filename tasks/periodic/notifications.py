@@ -76,19 +76,20 @@ def notify(worker: Worker) -> dict[str, int]:
             unfinished += not _dispatch(worker, event, datetime.now(UTC))
     done = {"sent": 0, "not_sent": 0, "unfinished": unfinished}
     for own in tenants:
-        _send_due(own, done, allow_private=worker.settings.private_channels)
+        _send_due(worker, own, done)
     return done
 
 
-def _send_due(database: Db, done: dict[str, int], *, allow_private: bool) -> None:
+def _send_due(worker: Worker, database: Db, done: dict[str, int]) -> None:
     """Send what is due of a tenant, for half a minute at the most: slow channels are its own."""
     started = monotonic()
     while (
         monotonic() - started < ROUND_SECONDS
         and (delivery := deliveries.claim_due(database)) is not None
     ):
+        beat(worker.database, NOTIFIER)
         with going_on("delivery_failed", delivery["_id"]):
-            is_sent = _send(database, delivery, allow_private=allow_private)
+            is_sent = _send(database, delivery, allow_private=worker.settings.private_channels)
             done["sent" if is_sent else "not_sent"] += 1
 
 

@@ -3,12 +3,15 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from flask.testing import FlaskClient
 
+from alerts import channels
 from alerts.addresses import is_public
 from alerts.channels import check_channel, name_channel, send_message
 from core.errors import BadInput, Transient
@@ -178,7 +181,17 @@ class Redirecting(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def redirecting() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    yield from serve(Redirecting)
+
+
+@pytest.fixture
+def dripping() -> Iterator[ThreadingHTTPServer]:
+    yield from serve(Dripping)
+
+
+def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
+    """Yield a server of its own, and end it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -198,6 +211,37 @@ def test_a_channel_that_redirects_is_not_followed(redirecting: ThreadingHTTPServ
                 allow_private=True,
             )
         assert receiver.messages == []
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Takes the message, and never comes to the end of its answer's headers."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with suppress(OSError):  # the other side is gone
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for number in range(300):
+                self.wfile.write(b"X-%d: more\r\n" % (number % 50))
+                sleep(0.1)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("scheme", ["json", "form"])
+def test_a_channel_that_answers_a_byte_at_a_time_does_not_keep_its_sender(
+    scheme: str, dripping: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, so that no library gives it up."""
+    monkeypatch.setattr(channels, "MESSAGE_SECONDS", 0.5)
+    channel = f"{scheme}://127.0.0.1:{dripping.server_port}/"
+    began = monotonic()
+    with pytest.raises(Transient, match=r"within 0\.5 s"):
+        send_message(channel, "a title", "a body", allow_private=True)
+    assert monotonic() - began < 3
+    with run_receiver() as receiver:
+        send_message(receiver.channel, "a title", "a body", allow_private=True)
+        assert len(receiver.messages) == 1
 
 
 def test_an_address_is_one_channel_whatever_it_has_in_it(tmp_path: Path) -> None:

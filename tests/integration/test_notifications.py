@@ -16,6 +16,7 @@ from records.alerts import deliveries, notification_rules
 from records.database import Db, Document
 from records.work import runs
 from records.work.batches import build_batch
+from records.work.heartbeats import NOTIFIER, take_turn
 from records.work.requests import RunRequest, insert_run
 from runner.servers import free_port
 from tasks.periodic.notifications import has_work, notify
@@ -209,6 +210,57 @@ def test_a_channel_that_never_takes_it_is_given_up(
     (shown,) = client.get("/py/notifications/deliveries?state=failed").json["items"]
     assert shown["attempts"] == deliveries.MOST_ATTEMPTS
     assert worker.database.anomalies.count_documents({"sent": True}) == 0
+
+
+def test_what_waits_goes_where_its_rule_sends_it_now_and_nowhere_without_one(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database, nobody = worker.database, f"json://127.0.0.1:{free_port()}/"
+    for name in ("mended", "removed", "disabled"):
+        assert client.put(f"{RULES}/{name}", json={"channel": nobody}).status_code == 200
+    finish_scan(database, ("AAPL", 90.0))
+    assert notify(worker)["not_sent"] == 3
+    assert client.patch(f"{RULES}/mended", json={"channel": receiver.channel}).status_code == 200
+    assert client.delete(f"{RULES}/removed").status_code == 204
+    assert client.patch(f"{RULES}/disabled", json={"enabled": False}).status_code == 200
+    make_due(database)
+    assert notify(worker) == {"sent": 1, "not_sent": 0, "unfinished": 0}
+    assert [message["rule"] for message in receiver.messages] == ["mended"]
+    shown = client.get("/py/notifications/deliveries").json["items"]
+    assert {one["rule"]: (one["state"], one["attempts"]) for one in shown} == {
+        "mended": ("sent", 2),
+        "removed": ("not_needed", 1),
+        "disabled": ("not_needed", 1),
+    }
+
+
+def test_a_delivery_that_fails_after_its_rule_has_gone_is_not_tried_again(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    set_rule(client, receiver)
+    receiver.status = 500
+    finish_scan(worker.database, ("AAPL", 90.0))
+    notify(worker)
+    make_due(worker.database)
+    claimed = deliveries.claim_due(worker.database)
+    assert claimed is not None
+    assert client.delete(f"{RULES}/me").status_code == 204
+    deliveries.mark_failed(worker.database, claimed, "no answer")
+    assert not has_work(worker.database)
+
+
+def test_a_sender_that_is_at_work_is_not_taken_for_lost(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """A second one beside it would leave no process for detection."""
+    set_rule(client, receiver)
+    receiver.status = 500
+    finish_scan(worker.database, ("AAPL", 90.0))
+    notify(worker)
+    make_due(worker.database)
+    worker.database.heartbeats.delete_many({})
+    assert notify(worker)["not_sent"] == 1
+    assert not take_turn(worker.database, NOTIFIER, 60)
 
 
 def test_many_senders_at_once_send_each_message_once(
