@@ -35,7 +35,10 @@ def add_tenant(name: str) -> None:
         prepare_database(database, now)
         tenancy.add_tenant(database, name, now)
         ensure_tenant_indexes(tenancy.of_tenant(database, name))
-    echo(f"{name} is a tenant; make its first key: flask keys create KEY --tenant {name} --scope")
+    echo(
+        f"{name} is a tenant; make its first key: flask keys create {name}-1 --tenant {name}"
+        " --scope read"
+    )
 
 
 @group.command("list")
@@ -91,7 +94,7 @@ def erase_tenant(name: str, *, yes: bool) -> None:
     What is shared (bars, models, anomalies) stays.
     """
     with use_database() as database:
-        tenancy.check_tenant(database, name)
+        tenancy.check_erasable(database, name)
         if not yes:
             click.confirm(
                 f"Erase {name} and all that is its own? Nothing brings it back", abort=True

@@ -254,15 +254,27 @@ def export_tenant(database: Db, name: str) -> Iterator[tuple[str, Mapping[str, o
             yield collection, document
 
 
-def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
-    """Remove a tenant and all that is its own; return how many documents, by collection.
-
-    Its keys end first, and its open runs are asked to end. Raises NotFound, and BadInput for the
-    default tenant.
-    """
+def check_erasable(database: Db, name: str) -> None:
+    """Raise what erasing a tenant would, before somebody is asked whether it shall be."""
     if name == DEFAULT_TENANT:
         raise BadInput("the default tenant cannot be erased: it is the installation itself")
     check_tenant(database, name)
+    keys: Collection[Any] = database.api_keys
+    if keys.find_one({"tenant": name}) and not keys.find_one({"tenant": {"$ne": name}}):
+        raise Conflict(
+            f"nobody but {name!r} has API keys, and without any the service is open to all on this"
+            " machine; first make another: `flask keys create NAME --scope admin`"
+        )
+
+
+def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
+    """Remove a tenant and all that is its own; return how many documents, by collection.
+
+    Its keys end first, and its open runs are asked to end. Raises NotFound, BadInput for the
+    default tenant, and Conflict where nobody else has or had a key: with none left in the database,
+    access would be open again.
+    """
+    check_erasable(database, name)
     own = of_tenant(database, name)
     own.api_keys.update_many({"revoked_at": None}, {"$set": {"revoked_at": now}})
     own.detection_runs.update_many({"completed_at": None}, {"$set": {"cancel_requested": True}})

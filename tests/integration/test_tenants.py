@@ -14,12 +14,13 @@ from flask.testing import FlaskClient
 from api.http.state import get_state
 from cli.keys import group as keys_group
 from cli.tenants import group
+from core.errors import Conflict
 from core.settings import Settings, get_settings
 from records import tenancy
 from records.database import Db
 from records.indexes import INDEXES, ensure_tenant_indexes
 from records.keys import add_key
-from records.tenancy import OWN, add_tenant, find_tenants, of_tenant
+from records.tenancy import OWN, add_tenant, erase_tenant, find_tenants, of_tenant
 from records.work.watchlists import find_watched
 from tasks.periodic import control
 from tasks.periodic.notifications import notify
@@ -297,6 +298,7 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["collection"] for line in lines} == {*OWN, "api_keys", "detection_runs"}
     assert "sha256" not in {name for line in lines for name in line["document"]}
+    assert runner.invoke(group, ["erase", "default"], input="y").exit_code == 2
     done = runner.invoke(group, ["erase", "acme", "--yes"])
     assert done.exit_code == 0, done.output
     assert not [n for n in database.list_collection_names() if n.startswith("tenants.acme.")]
@@ -305,3 +307,15 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     assert [tenant["_id"] for tenant in find_tenants(database)] == ["initech"]
     assert database.anomalies.count_documents({}) == 2
     get_settings.cache_clear()
+
+
+def test_erasing_a_tenant_does_not_open_the_door_again(client: FlaskClient, database: Db) -> None:
+    """Its keys were the only ones that were ever made."""
+    add_tenant(database, "acme", NOW)
+    add_key(of_tenant(database, "acme"), "desk", ["read"], NOW)
+    assert client.get("/py/models").status_code == 401
+    with pytest.raises(Conflict, match="first make another"):
+        erase_tenant(database, "acme", NOW)
+    add_key(database, "ops", ["admin"], NOW)
+    erase_tenant(database, "acme", NOW)
+    assert client.get("/py/models").status_code == 401
