@@ -143,7 +143,11 @@ def open_scores(database: Db, asked: Asked) -> Table:
 
 
 def open_analytics(database: Db, asked: Asked) -> Table:
-    """Return the metrics of some series, long or wide."""
+    """Return the metrics of some series, long or wide.
+
+    One that is more than a number (a regime, a pattern of weekdays) is JSON in the column `parts`;
+    in a wide table all of these are one object.
+    """
     most, found = iterate_snapshots(
         database,
         tickers=asked.tickers,
@@ -153,20 +157,30 @@ def open_analytics(database: Db, asked: Asked) -> Table:
     )
     head = name_columns(ticker="text", interval="text", time="time")
 
-    def list_wide() -> Iterator[Row]:
+    def list_snapshots() -> Iterator[tuple[Row, dict[str, float], dict[str, Any]]]:
         for one in found:
             values: Mapping[str, Any] = one["values"]
-            whose = (one["ticker"], one["interval"], to_microseconds(one["time"]))
-            yield (*whose, *(values.get(name) for name in asked.metrics))
+            known = {name: values[name] for name in asked.metrics if values.get(name) is not None}
+            numbers = {n: value for n, value in known.items() if isinstance(value, int | float)}
+            parts = {name: value for name, value in known.items() if name not in numbers}
+            yield (one["ticker"], one["interval"], to_microseconds(one["time"])), numbers, parts
+
+    def list_wide() -> Iterator[Row]:
+        for whose, numbers, parts in list_snapshots():
+            told = json.dumps(parts) if parts else None
+            yield (*whose, *(numbers.get(name) for name in asked.metrics), told)
 
     def list_long() -> Iterator[Row]:
-        for row in list_wide():
-            for name, value in zip(asked.metrics, row[3:], strict=True):
-                if value is not None:
-                    yield (*row[:3], name, value)
+        for whose, numbers, parts in list_snapshots():
+            for name in asked.metrics:
+                if name in numbers:
+                    yield (*whose, name, numbers[name], None)
+                elif name in parts:
+                    yield (*whose, name, None, json.dumps(parts[name]))
 
+    told = name_columns(parts="text")
     if asked.layout == "wide":
         metrics = tuple(Column(name, "number") for name in asked.metrics)
-        return Table(head + metrics, list_wide(), most)
-    columns = head + name_columns(metric="text", value="number")
+        return Table(head + metrics + told, list_wide(), most)
+    columns = head + name_columns(metric="text", value="number") + told
     return Table(columns, list_long(), most * len(asked.metrics))

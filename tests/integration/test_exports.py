@@ -83,6 +83,35 @@ def fill(database: Db, flask: Command, folder: Path) -> None:
         assert flask("data", *words).exit_code == 0
 
 
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_metrics_of_several_parts_are_exported_beside_numbers(
+    flask: Command, database: Db, tmp_path: Path, form: str
+) -> None:
+    """As they were computed: no form takes an object where a number belongs."""
+    store(database, "AAPL", make_bars(300))
+    regime = {"regime": "balanced_market", "confidence": 0.1 + 0.2}
+    values = {"rsi": 2 / 3, "fourier": [{"period_bars": 5.0}], "regime": regime, "adx": None}
+    snapshot = {"ticker": "AAPL", "interval": "1d", "time": NOW, "values": values}
+    database.analytics.insert_one({"_id": "AAPL::1d", **snapshot})
+    read = {
+        "csv": lambda path: list(csv.DictReader(path.read_text().splitlines())),
+        "ndjson": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+        "parquet": lambda path: pq.read_table(path).to_pylist(),
+    }[form]
+    for layout in ("long", "wide"):
+        words = ("--format", form, "--layout", layout, "--json")
+        read_json(flask("export", "write", "analytics", tmp_path / layout, *words))
+    long = {row["metric"]: row for row in read(tmp_path / "long" / f"analytics-0000.{form}")}
+    assert long.keys() == {"rsi", "fourier", "regime"}
+    assert float(long["rsi"]["value"]) == 2 / 3
+    assert not long["regime"]["value"]
+    assert json.loads(unguard(long["regime"]["parts"])) == regime
+    assert json.loads(unguard(long["fourier"]["parts"])) == [{"period_bars": 5.0}]
+    (wide,) = read(tmp_path / "wide" / f"analytics-0000.{form}")
+    assert float(wide["rsi"]) == 2 / 3
+    assert json.loads(wide["parts"]) == {"fourier": [{"period_bars": 5.0}], "regime": regime}
+
+
 def fingerprints(database: Db) -> dict[str, Any]:
     return {one["_id"]: (one["fingerprint"], one["bars"]) for one in database.series.find()}
 
