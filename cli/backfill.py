@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
-from cli.selecting import build_selection, takes_selection
+from cli.selecting import build_selection, takes_selection, watchlist_option
 from cli.watching import follow
 from core.errors import NotFound
 from core.settings import get_settings
@@ -22,6 +22,7 @@ group = CommandGroup(
 
 @group.command("run")
 @takes_selection
+@watchlist_option
 @click.option(
     "--period",
     default="5y",
@@ -47,6 +48,7 @@ def run_backfill(
     *,
     tickers: tuple[str, ...],
     market: str | None,
+    watchlist: str | None,
     interval: str,
     period: str,
     force: bool,
@@ -62,7 +64,7 @@ def run_backfill(
         run = request_detection(
             database,
             build_celery(get_settings()),
-            build_selection(database, tickers, market),
+            build_selection(database, tickers, market, watchlist),
             task="backfill",
             trigger="backfill",
             interval=interval,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from cli.common import CommandGroup, exits_on_error, json_option, use_database
-from cli.selecting import build_selection, takes_selection
+from cli.selecting import build_selection, takes_selection, watchlist_option
 from cli.watching import follow
 from core.settings import get_settings
 from market.intervals import parse_interval
@@ -15,10 +15,17 @@ group = CommandGroup("scan", help="Detect what came since the last detection.")
 
 @group.command("run")
 @takes_selection
+@watchlist_option
 @json_option
 @exits_on_error
 def run_scan(
-    *, tickers: tuple[str, ...], market: str | None, interval: str, no_wait: bool, as_json: bool
+    *,
+    tickers: tuple[str, ...],
+    market: str | None,
+    watchlist: str | None,
+    interval: str,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
     """Score what came, or was corrected, since each series' watermark."""
     interval = parse_interval(interval)
@@ -26,7 +33,7 @@ def run_scan(
         run = request_detection(
             database,
             build_celery(get_settings()),
-            build_selection(database, tickers, market),
+            build_selection(database, tickers, market, watchlist),
             interval=interval,
             now=datetime.now(UTC),
         )

@@ -19,6 +19,7 @@ OPTIONS = (
     click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"),
     click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
 )
+watchlist_option = click.option("--watchlist", help="The tickers of a watchlist instead.")
 
 
 def takes_selection(command: Command) -> Command:
@@ -28,9 +29,13 @@ def takes_selection(command: Command) -> Command:
     return command
 
 
-def build_selection(database: Db, tickers: tuple[str, ...], market: str | None) -> Selection:
+def build_selection(
+    database: Db, tickers: tuple[str, ...], market: str | None, watchlist: str | None = None
+) -> Selection:
     """Return what the caller named. Raises BadInput where that is nothing, or too much."""
     markets = load_markets(database)
     return Selection(
-        tuple(markets.spell(t) for t in tickers), markets.choose(market).code if market else None
+        tuple(markets.spell(t) for t in tickers),
+        markets.choose(market).code if market else None,
+        watchlist,
     )

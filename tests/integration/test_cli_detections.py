@@ -14,6 +14,7 @@ from click.testing import Result
 from tests.commands import run_flask
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store, train
+from tests.integration.stored import add_list
 
 Command = Callable[..., Result]
 BARS = 400
@@ -72,6 +73,14 @@ def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
     assert "incremental complete" in answer.stdout
 
 
+def test_a_watchlist_is_scanned_and_backfilled_by_its_name(live: Live, flask: Command) -> None:
+    add_list(live.database, "mine", "AAA", "BBB")
+    for words in (("scan", "run"), ("backfill", "run", "--period", "30d")):
+        run = read_json(flask(*words, "--watchlist", "mine", "--json"))
+        assert (run["status"], run["watchlist"]) == ("complete", "mine")
+        assert sorted(run["tickers"]) == ["AAA", "BBB"]
+
+
 def test_a_run_that_nobody_works_on_says_why(live: Live, flask: Command) -> None:
     elsewhere = f"{live.settings.redis_url.rpartition('/')[0]}/1000"  # where no worker listens
     run = read_json(flask("scan", "run", "BBB", "--no-wait", "--json", REDIS_URL=elsewhere))["_id"]
@@ -97,6 +106,8 @@ def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> No
         (("backfill", "run", "AAA", "--period", "5x"), "'5x'"),
         (("backfill", "run", "AAA", "--interval", "2d"), "1m, 5m"),
         (("scan", "run", "--market", "MARS"), "US, JP, TH"),
+        (("scan", "run", "--watchlist", "nobody"), "there is no watchlist 'nobody'"),
+        (("scan", "run", "AAA", "--watchlist", "mine"), "not both"),
         (("verify", "anomaly", "AAA::1d::1999-01-01T00:00:00Z"), "no anomaly"),
         (("runs", "show", "nowhere"), "no run 'nowhere'"),
         (("runs", "list", "--status", "done"), "in_progress"),
