@@ -14,6 +14,8 @@ _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * MICROSECONDS
 _VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
 _DIGITS = re.compile(r"\d{1,20}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Nobody traded on the first day of 1970: who says so has no time (0), or one since a start.
+_FIRST = 86_400 * MICROSECONDS
 # Text that a spreadsheet would take for a formula, or that looks as if it were guarded already.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
@@ -56,7 +58,7 @@ def read_time(value: Any) -> int:
         time = round(value * 1_000)
     else:
         time = round(value) if value < _MICROS else int(value) // 1_000
-    if not 0 <= time <= _LAST:
+    if not _FIRST <= time <= _LAST:
         raise Unfit("bad_time")
     return time
 
@@ -67,7 +69,8 @@ def _read_iso(text: str) -> int:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unfit("bad_time") from error
-    return to_microseconds(time) if time >= _EPOCH else _refuse("bad_time")
+    since = to_microseconds(time)
+    return since if since >= _FIRST else _refuse("bad_time")
 
 
 def _refuse(reason: str) -> Any:

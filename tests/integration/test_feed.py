@@ -228,7 +228,9 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     candles = make_candles(3)
     candles[1]["high"] = 1.0
     odd = {"time": "never", "open": 1, "high": 1, "low": 1, "close": 1}
-    producer.send("candles", TICKER, [*candles, odd], interval="1m")
+    # A series would begin in 1970, and lack all since.
+    unset = odd | {"time": 0}
+    producer.send("candles", TICKER, [*candles, odd, unset], interval="1m")
     producer.send("candles", "WHAT.IS.IT.ZZ", make_candles(2), interval="1m")
     drain(consumer)
     assert ids(database) == ["0", "2"]
@@ -238,11 +240,11 @@ def test_a_record_that_cannot_be_right_costs_no_other(
         ("trades", "non_positive_amount"): 1,
         ("trades", "in_future"): 1,
         ("depth", "crossed_book"): 1,
-        ("candles", "bad_time"): 1,
+        ("candles", "bad_time"): 2,
         ("candles", "not_storable"): 2,
     }
     assert [row["reason"] for row in database.rejected_bars.find()] == ["high_below_low"]
-    assert total(database, "rejected") == 7
+    assert total(database, "rejected") == 8
 
 
 def test_odd_values_cost_their_record_alone(

@@ -34,6 +34,10 @@ def refusal(kind: Any, record: Any) -> str:
         ({"time": None}, "bad_time"),
         ({"time": "yesterday"}, "bad_time"),
         ({"time": -1}, "bad_time"),
+        ({"time": 0}, "bad_time"),
+        ({"time": "0"}, "bad_time"),
+        ({"time": 4_321.5}, "bad_time"),  # of a clock that counts from its start
+        ({"time": "1970-01-01T12:00:00Z"}, "bad_time"),
         ({"time": True}, "bad_time"),
         ({"time": 10**30}, "bad_time"),
         ({"time": NOW + 5_000_001}, "in_future"),
