@@ -86,7 +86,8 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         )
         if drift is not None:
             write_drift(database, drift, session)
-            if drift["reasons"] and drift["reasons"] != (before["reasons"] if before else []):
+            # One that lies near its bound comes and goes: that it went is no news.
+            if set(drift["reasons"]) - set(before["reasons"] if before else []):
                 news = describe_drift(drift, worker.settings.retrain)
                 add_event(database, run["_id"], "model_news", news, now, session)
         finish(

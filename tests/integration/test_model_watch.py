@@ -80,6 +80,23 @@ def rule(client: FlaskClient, database: Db) -> str:
     return "ops"
 
 
+@pytest.mark.parametrize(("before", "messages"), [(["distribution_moved", "old"], 0), ([], 1)])
+def test_a_drift_is_told_for_a_reason_that_is_new_and_not_for_one_that_went(
+    worker: Worker, database: Db, rule: str, before: list[str], messages: int
+) -> None:
+    """One near its bound would be told of every other session."""
+    champion, now = make_market(database), datetime(2026, 1, 5, 12, tzinfo=UTC)
+    day = make_bars(BARS)["date"].iloc[-2]
+    noted = {"market": "US", "interval": "1d", "version": champion, "session": f"{day:%Y-%m-%d}"}
+    figures = {"reasons": before, "stability_index": 0.1, "at": now}
+    database.drifts.insert_one({"_id": f"US::1d::{day:%Y-%m-%d}", **noted, **figures})
+    assert go_on(set_retrain(worker, "propose"), now) == ["evaluate"]
+    (drift,) = database.drifts.find({"session": {"$gt": noted["session"]}})
+    assert drift["reasons"] == ["old"]
+    notifications.notify(worker)
+    assert database.deliveries.count_documents({"kind": "model"}) == messages
+
+
 def test_a_drifted_champion_is_told_challenged_and_replaced(
     worker: Worker,
     database: Db,
