@@ -240,8 +240,11 @@ class CcxtObjects(RootModel[list[dict[str, Any]]]):
     """Trades or funding rates in ccxt's shapes."""
 
 
-class CcxtCandles(RootModel[list[list[float]]]):
-    """Candles in ccxt's shape: [milliseconds, open, high, low, close, volume]."""
+class CcxtCandles(RootModel[list[tuple[int, float, float, float, float, float]]]):
+    """Candles in ccxt's shape: [milliseconds, open, high, low, close, volume].
+
+    Its `iso8601()` reads whole numbers alone.
+    """
 
 
 class CcxtBook(RootModel[dict[str, Any]]):

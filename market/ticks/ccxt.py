@@ -35,9 +35,9 @@ def write_trade(ticker: str, trade: Trade) -> dict[str, Any]:
 
 def write_candle(
     time: int, prices: tuple[float, float, float, float], volume: float
-) -> list[float]:
+) -> tuple[int, float, float, float, float, float]:
     """Return a candle as `fetch_ohlcv` has it; `time` is in microseconds."""
-    return [time // 1_000, *prices, volume]
+    return (time // 1_000, *prices, volume)
 
 
 def write_book(

@@ -262,6 +262,11 @@ def test_ccxts_own_functions_read_us_unchanged(client: FlaskClient, database: Db
 
     candles = reader.parse_ohlcvs(get(client, "trades", bars="1m", format="ccxt"))
     assert candles == [candle[:6] for candle in reader.build_ohlcvc(trades, "1m")]
+    # of a float it says None
+    assert [reader.iso8601(candle[0]) for candle in candles] == [
+        f"{datetime.fromtimestamp(candle[0] / 1_000, UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+        for candle in candles
+    ]
 
     rates = get(client, "funding", format="ccxt")
     assert [(r["fundingRate"], r["timestamp"]) for r in rates] == [
@@ -272,6 +277,9 @@ def test_ccxts_own_functions_read_us_unchanged(client: FlaskClient, database: Db
 
     answer = client.get("/py/data/candles?ticker=AAPL&format=ccxt&limit=5").json
     bars = client.get("/py/data/candles?ticker=AAPL&limit=5").json["items"]
+    assert [reader.iso8601(candle[0]) for candle in answer] == [
+        bar["time"].replace("Z", ".000Z") for bar in bars
+    ]
     assert reader.parse_ohlcvs(answer) == [
         [reader.parse8601(b["time"]), *(b[n] for n in ("open", "high", "low", "close", "volume"))]
         for b in bars
