@@ -8,7 +8,7 @@ from market.markets import load_markets
 from records.alerts.history import find_alerted
 from records.database import Db
 from records.findings.labels import find_labelled_tickers
-from records.market.series import find_tickers
+from records.market.series import find_tickers, get_series
 from records.ticks import funding
 from records.ticks.trades import find_trade_series
 from records.work.watchlists import get_watchlist
@@ -26,11 +26,16 @@ def select_tickers(
     """Return the tickers that are named, or those of a market or watchlist; by default all of which
     there is something. Of alerts, those about a market as a whole are among the market's.
 
-    Raises BadInput where several of these are named, NotFound on a watchlist that is nowhere.
+    Raises BadInput where several of these are named, NotFound on a watchlist that is nowhere, and
+    on a ticker whose bars, or features of these, are asked for and that has none.
     """
     if sum(map(bool, (tickers, market, watchlist))) > 1:
         raise BadInput("name one of tickers, a market and a watchlist, not several")
     if tickers:
+        if table in {"bars", "features"}:
+            stored = set(find_tickers(database, interval, tickers=tickers))
+            for missing in [ticker for ticker in tickers if ticker not in stored][:1]:
+                get_series(database, missing, interval)
         return tuple(dict.fromkeys(tickers))
     if watchlist:
         return tuple(get_watchlist(database, watchlist)["tickers"])

@@ -288,6 +288,9 @@ def test_what_a_spreadsheet_would_run_is_guarded() -> None:
         ("bars?tickers=A%20B", 422),
         ("nothing", 404),
         ("bars?watchlist=nowhere", 404),
+        ("bars?tickers=APPL", 404),
+        ("features?tickers=APPL&format=parquet", 404),
+        ("bars?tickers=AAPL&interval=1h", 404),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_anything_is_sent(
