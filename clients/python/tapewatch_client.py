@@ -743,7 +743,7 @@ if TYPE_CHECKING:
     CcxtBook: TypeAlias = "dict[str, Any]"
 
 if TYPE_CHECKING:
-    CcxtCandles: TypeAlias = "list[list[float]]"
+    CcxtCandles: TypeAlias = "list[list[Any]]"
 
 if TYPE_CHECKING:
     CcxtObjects: TypeAlias = "list[dict[str, Any]]"
