@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -36,6 +36,24 @@ def read_state(demo: Demo, alert_id: str) -> str:
     alert = demo.database.alerts.find_one({"_id": alert_id})
     assert alert is not None
     return str(alert["state"])
+
+
+def test_the_last_close_is_marked_only_where_it_is_that_of_the_alerts_bar(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts/{quote(alerts[0], safe='')}")
+    expect(page.locator("svg.alert-chart circle.mark")).to_have_count(1)
+    expect(page.get_by_text("Its own bar is not stored")).to_have_count(0)
+    held = demo.database.alerts.find_one({"_id": alerts[0]})
+    assert held is not None
+    # as of a bar that was taken back: the close before it is then the last one
+    gone = {"last_bar": held["last_bar"] + timedelta(hours=12)}
+    demo.database.alerts.update_one({"_id": alerts[0]}, {"$set": gone})
+    page.reload()
+    expect(page.get_by_text("Its own bar is not stored any more.")).to_be_visible()
+    expect(page.locator("svg.alert-chart circle.mark")).to_have_count(0)
+    kept = {"last_bar": held["last_bar"]}
+    demo.database.alerts.update_one({"_id": alerts[0]}, {"$set": kept})
 
 
 def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(

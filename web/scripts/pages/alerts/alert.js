@@ -173,18 +173,24 @@ function drawLine(bars, alert) {
   const y = (close) => EDGE + ((high - close) / (high - low || 1)) * (HEIGHT - 2 * EDGE);
   const points = closes.map((close, n) => `${x(n).toFixed(1)},${y(close).toFixed(1)}`).join(" ");
   const last = closes.length - 1;
+  // Its bar may have been deleted, or taken back: the last one is then not what it is about.
+  const isThere = Date.parse(bars[last].time) === Date.parse(alert.last_bar);
   const said = `The last ${bars.length} closes, to ${figure(closes[last])}`;
   const picture = svg(
     "svg.alert-chart",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": said },
     svg("polyline.spark-line", { points }),
-    svg(`circle.mark.${alert.severity}`, { cx: x(last), cy: y(closes[last]), r: 4 }),
+    isThere && svg(`circle.mark.${alert.severity}`, { cx: x(last), cy: y(closes[last]), r: 4 }),
   );
   const [first, end] = [bars[0], bars[last]].map(({ time }) =>
     barTime(time, alert.interval, alert.market),
   );
   const extent = `${first} to ${end}, between ${price(low)} and ${price(high)}`;
-  return [picture, el("p.muted.number", extent)];
+  return [
+    picture,
+    el("p.muted.number", extent),
+    !isThere && el("p.muted", "Its own bar is not stored any more."),
+  ];
 }
 
 function drawWhy(alert) {
