@@ -4,6 +4,7 @@ and each is sent until it arrives.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from random import shuffle
 from time import monotonic
 from typing import NamedTuple
 
@@ -49,6 +50,8 @@ from tasks.process.worker import Worker
 # What is not sent within this time is for the next round, so that slow channels do not keep a
 # worker for long.
 ROUND_SECONDS = 30.0
+# The same of all tenants: well within the time that a task has.
+ROUNDS_SECONDS = 120.0
 
 log = structlog.get_logger()
 
@@ -75,8 +78,13 @@ def notify(worker: Worker) -> dict[str, int]:
         with going_on("event_failed", event["_id"]):
             unfinished += not _dispatch(worker, event, datetime.now(UTC))
     done = {"sent": 0, "not_sent": 0, "unfinished": unfinished}
+    # Who has to wait for the next round is not always the same.
+    shuffle(tenants)
+    started = monotonic()
     for own in tenants:
         _send_due(worker, own, done)
+        if monotonic() - started > ROUNDS_SECONDS:
+            break
     return done
 
 

@@ -14,11 +14,13 @@ from cli.notify import group
 from core.settings import Settings, get_settings
 from records.alerts import deliveries, notification_rules
 from records.database import Db, Document
+from records.tenancy import add_tenant, get_tenant, of_tenant
 from records.work import runs
 from records.work.batches import build_batch
 from records.work.heartbeats import NOTIFIER, take_turn
 from records.work.requests import RunRequest, insert_run
 from runner.servers import free_port
+from tasks.periodic import notifications
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
 from tests.receiver import Receiver
@@ -261,6 +263,29 @@ def test_a_sender_that_is_at_work_is_not_taken_for_lost(
     worker.database.heartbeats.delete_many({})
     assert notify(worker)["not_sent"] == 1
     assert not take_turn(worker.database, NOTIFIER, 60)
+
+
+def test_a_tenant_whose_channels_are_slow_does_not_keep_the_others_for_ever(
+    client: FlaskClient, worker: Worker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round ends before all are served, as a task has its time; the next begins elsewhere."""
+    database = worker.database
+    for name in ("acme", "globex"):
+        add_tenant(database, name, NOW)
+    rule: Any = {"_id": "me", "channel": receiver.channel, "shown_channel": "json"}
+    owners = [of_tenant(database, name) for name in (None, "acme", "globex")]
+    for own in owners:
+        told = TOLD | {"title": str(get_tenant(own))}
+        deliveries.add_deliveries(own, [deliveries.build_delivery("x", rule, **told)])
+    monkeypatch.setattr(notifications, "ROUNDS_SECONDS", 0.0)
+    receiver.status = 500
+    for _ in range(60):
+        for own in owners:
+            own.deliveries.update_many({}, {"$set": {"due_at": NOW, "state": "pending"}})
+        assert notify(worker) == {"sent": 0, "not_sent": 1, "unfinished": 0}
+    tried = [own.deliveries.find_one({"_id": "x"})["attempts"] for own in owners]
+    assert sum(tried) == 60
+    assert min(tried) > 0
 
 
 def test_many_senders_at_once_send_each_message_once(
