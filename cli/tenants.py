@@ -1,8 +1,10 @@
 """Tenants, from the command line: who shares this installation, each with alerts of its own."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import click
 from bson import json_util
@@ -72,16 +74,26 @@ def list_tenants(*, as_json: bool) -> None:
 def export_tenant(name: str, out: Path) -> None:
     """Write all that is the tenant NAME's own to a file of JSON lines, without its keys' hashes.
 
-    Notification rules hold the addresses of channels, with their secrets.
+    Notification rules hold the addresses of channels, with their secrets: the file is yours alone.
     """
-    with use_database() as database, out.open("w", encoding="utf-8") as file:
+    with use_database() as database:
+        # Before what an earlier export wrote is gone.
+        tenancy.check_tenant(database, name)
         found = tenancy.export_tenant(database, name)
         count = 0
-        for collection, document in track(found, "exporting", total=None, transient=True):
-            line = {"collection": collection, "document": document}
-            file.write(json.dumps(line, default=json_util.default) + "\n")
-            count += 1
+        with _open_private(out) as file:
+            for collection, document in track(found, "exporting", total=None, transient=True):
+                line = {"collection": collection, "document": document}
+                file.write(json.dumps(line, default=json_util.default) + "\n")
+                count += 1
     echo(f"{count} documents of {name} are in {out}")
+
+
+def _open_private(path: Path) -> TextIO:
+    """Open a file to write that other users of the machine cannot read, whatever it was before."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+    os.fchmod(file.fileno(), 0o600)
+    return file
 
 
 @group.command("erase")

@@ -294,7 +294,10 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     assert key.startswith("tw_")
     assert database.api_keys.find_one({"name": "k"})["tenant"] == "initech"  # type: ignore[index]
     out = tmp_path / "acme.jsonl"
+    out.touch(0o644)
     assert runner.invoke(group, ["export", "acme", "--out", str(out)]).exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600, "it holds the secrets of channels"
+    assert runner.invoke(group, ["export", "acne", "--out", str(out)]).exit_code == 2
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["collection"] for line in lines} == {*OWN, "api_keys", "detection_runs"}
     assert "sha256" not in {name for line in lines for name in line["document"]}
