@@ -177,3 +177,10 @@ def test_flower_is_exposed_read_only_and_with_a_password() -> None:
     assert {"--read_only=True", "--enable_events=False"} <= set(shlex.split(flower["command"]))
     assert flower["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_USER:?")
     assert "FLOWER_UNAUTHENTICATED_API" not in (ROOT / "docker-compose.yml").read_text()
+
+
+def test_nothing_of_ours_goes_on_while_a_backup_is_restored() -> None:
+    """What writes meanwhile is lost, or lies beside what is restored."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (stopped,) = re.findall(r"^docker compose stop (.+)$", text, re.MULTILINE)
+    assert set(stopped.split()) == OURS.keys()
