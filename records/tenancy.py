@@ -282,6 +282,9 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
     for collection in sorted(OWN):
         counts[collection] = own[collection].count_documents({})
         own[collection].drop()
+    # How anomalies and watermarks came about, which are everybody's, is told by the audits of runs.
+    audits = {"tenant": name, "run_id": {"$exists": True}}
+    database.detection_runs.update_many(audits, {"$unset": {"tenant": ""}})
     for collection in sorted(PARTED):
         counts[collection] = own[collection].delete_many({}).deleted_count
     tenants_in(database).delete_one({"_id": name})

@@ -18,6 +18,7 @@ from market.bars.deleting import delete_bars, rename_bars
 from records.consistency import find_disagreements
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
+from records.tenancy import add_tenant, erase_tenant
 from records.work import batches, runs
 from records.work.requests import RunRequest, insert_run
 from runner.servers import Servers
@@ -272,6 +273,15 @@ def test_a_threshold_that_is_kept_beside_its_watchlist_is_named(detected: Db) ->
         assert "flask models threshold --watchlist 'tech' --grade 60" in line
     finally:
         detected.thresholds.drop()
+
+
+def test_what_an_erased_tenant_had_detected_still_agrees(detected: Db) -> None:
+    """Anomalies and watermarks are everybody's, and so is how they came about."""
+    add_tenant(detected, "acme", datetime.now(UTC))
+    detected.detection_runs.update_many({}, {"$set": {"tenant": "acme"}})
+    erase_tenant(detected, "acme", datetime.now(UTC))
+    assert detected.detection_runs.count_documents({"run_id": {"$exists": False}}) == 0
+    assert list(find_disagreements(detected, datetime.now(UTC))) == []
 
 
 def test_expired_audits_are_no_disagreement(detected: Db) -> None:
