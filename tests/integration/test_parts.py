@@ -189,10 +189,12 @@ def test_what_a_stage_raises_is_raised_and_no_thread_of_it_is_left(
         return step(*arguments)
 
     monkeypatch.setattr(pipeline, stage, refuse)
+    before = set(threading.enumerate())
     with pytest.raises(LeaseLost) as raised:
         run(market, build_job("run-1"))
     assert raised.value is error
-    assert not [one for one in threading.enumerate() if "ThreadPool" in one.name]
+    left = set(threading.enumerate()) - before
+    assert not [one for one in left if "ThreadPool" in one.name]
     assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
 
 
