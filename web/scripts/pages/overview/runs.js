@@ -25,15 +25,20 @@ export function buildRunsCard(runs, refresh, signal) {
   const body = el("div");
   let shown = null;
   let isNews = false; // until the page has been told
+  const watched = new Set(); // the runs that were seen open, until they were seen to have ended
   let drawing = new AbortController();
   const show = (now) => {
     drawing.abort();
     drawing = new AbortController();
     shown = describeState(now);
+    for (const run of now) {
+      if (isOpen(run)) watched.add(run._id);
+      else watched.delete(run._id);
+    }
     fill(body, draw(now, AbortSignal.any([signal, drawing.signal])));
   };
   const look = async () => {
-    const now = await loadRuns(signal);
+    const now = await loadRuns(signal, watched);
     if (describeState(now) !== shown) {
       show(now);
       isNews = true;
@@ -56,8 +61,11 @@ export function buildRunsCard(runs, refresh, signal) {
   );
 }
 
-/** The runs that are open, however many came after them, then the last that ended. */
-export async function loadRuns(signal) {
+/**
+ * The runs that are open, however many came after them, then those of `watched` that have ended
+ * since, and the last that ended.
+ */
+export async function loadRuns(signal, watched = new Set()) {
   const ask = async (query) =>
     (await get("/detection-runs", { ...query, limit: SHOWN }, signal)).items;
   const found = await Promise.all([
@@ -66,7 +74,10 @@ export async function loadRuns(signal) {
     ask({}),
   ]);
   const runs = new Map(found.flat().map((run) => [run._id, run]));
-  return [...runs.values()].sort((a, b) => isOpen(b) - isOpen(a)).slice(0, SHOWN);
+  const gone = [...watched].filter((id) => !runs.has(id));
+  const ended = await Promise.all(gone.map((id) => get(`/detection-runs/${id}`, {}, signal)));
+  const all = [...ended, ...runs.values()];
+  return all.sort((a, b) => isOpen(b) - isOpen(a)).slice(0, SHOWN);
 }
 
 const describeState = (runs) => JSON.stringify(runs.map((run) => [run._id, run.status]));
