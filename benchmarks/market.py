@@ -51,7 +51,8 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
 
 def train(database: Db, tickers: Sequence[str], feature_set: FeatureSet) -> None:
     """Train a model on these tickers, and put it in use."""
-    plan = TrainingPlan(MARKET, tickers=tuple(sorted(tickers)), feature_set=feature_set, seed=SEED)
+    own = tuple(sorted(tickers))
+    plan = TrainingPlan(MARKET, tickers=own, feature_set=feature_set, seed=SEED, promote=True)
     train_model(database, plan, now=datetime.now(UTC))
 
 
