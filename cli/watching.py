@@ -21,6 +21,7 @@ from tasks.requests.waiting import Wait, explain_wait
 POLL_SECONDS = 0.2
 ASK_SECONDS = 2.0  # why a run waits is asked for as seldom
 SHOWN_FAILURES = 20
+SHOWN_WARNINGS = 10
 
 
 def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None:
@@ -91,7 +92,7 @@ def find_waits(database: Db, found: Sequence[RunDocument]) -> dict[str, Wait]:
 
 
 def print_outcome(run: ShownRun) -> None:
-    """Print what came of a run, with the tickers that failed."""
+    """Print what came of a run, with its warnings and the tickers that failed."""
     progress = run["progress"]
     seconds = run["duration_seconds"]
     took = "" if seconds is None else f" in {seconds:.1f} s"
@@ -121,6 +122,12 @@ def print_outcome(run: ShownRun) -> None:
             f" {left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']}"
             " that were asked for; --period max looks at all"
         )
+    warnings = run.get("warnings") or []
+    for warning in warnings[:SHOWN_WARNINGS]:
+        echo(f"warning: {warning}")
+    if len(warnings) > SHOWN_WARNINGS:
+        more = len(warnings) - SHOWN_WARNINGS
+        echo(f"... and {more} more warnings: `flask runs show {run['_id']} --json`")
     if run["error"]:
         echo(f"error: {run['error']}")
     failures = run["failures"]
