@@ -236,14 +236,19 @@ def test_what_waits_goes_where_its_rule_sends_it_now_and_nowhere_without_one(
     }
 
 
-def test_a_delivery_that_fails_after_its_rule_has_gone_is_not_tried_again(
-    client: FlaskClient, worker: Worker, receiver: Receiver
-) -> None:
+def fail_once(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+    """Have a message refused by its channel, and be due again."""
     set_rule(client, receiver)
     receiver.status = 500
     finish_scan(worker.database, ("AAPL", 90.0))
     notify(worker)
     make_due(worker.database)
+
+
+def test_a_delivery_that_fails_after_its_rule_has_gone_is_not_tried_again(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    fail_once(client, worker, receiver)
     claimed = deliveries.claim_due(worker.database)
     assert claimed is not None
     assert client.delete(f"{RULES}/me").status_code == 204
@@ -255,11 +260,7 @@ def test_a_sender_that_is_at_work_is_not_taken_for_lost(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     """A second one beside it would leave no process for detection."""
-    set_rule(client, receiver)
-    receiver.status = 500
-    finish_scan(worker.database, ("AAPL", 90.0))
-    notify(worker)
-    make_due(worker.database)
+    fail_once(client, worker, receiver)
     worker.database.heartbeats.delete_many({})
     assert notify(worker)["not_sent"] == 1
     assert not take_turn(worker.database, NOTIFIER, 60)
