@@ -83,14 +83,24 @@ def test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again(tria
 
 def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial) -> None:
     """A pool process without memory gives its batch back, or dies; others complete the run."""
-    starved, *sound = trial.stack.pids(WORKERS[0])[1:]
+    worker = WORKERS[0]
+    # A new one: one that has worked keeps what it freed, stacks of threads too, and may need no
+    # more.
+    used, *sound = trial.stack.pids(worker)[1:]
+    os.kill(used, signal.SIGKILL)
+    (starved,) = wait_until(
+        lambda: set(trial.stack.pids(worker)[1:]) - {used, *sound}, "it was replaced"
+    )
+    trial.stack.wait_until_serving()
     pages = int((Path("/proc") / str(starved) / "statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + SPARE_BYTES
     resource.prlimit(starved, resource.RLIMIT_AS, (limit, limit))
+    said = len(trial.stack.said(worker))
 
     def has_failed() -> bool:
-        return "MemoryError" in trial.stack.said(WORKERS[0]) or starved not in trial.stack.pids(
-            WORKERS[0]
+        refusals = ("MemoryError", "can't start new thread")
+        return starved not in trial.stack.pids(worker) or any(
+            refusal in trial.stack.said(worker)[said:] for refusal in refusals
         )
 
     try:
