@@ -1,5 +1,6 @@
 """The fourth step: everything that was found is written in one transaction, or nothing is."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -16,7 +17,6 @@ from detection.pipeline.job import (
 )
 from records.database import Db, in_transaction
 from records.findings import anomalies
-from records.findings.documents import StoredAnomaly
 from records.findings.watermarks import write_watermarks
 from records.models.bar_scores import build_bar_scores, write_bar_scores
 from records.models.documents import BarScores
@@ -53,10 +53,10 @@ def commit(
     def write(session: ClientSession) -> list[TickerResult]:
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
-        new: dict[str, int] = {}
+        new: Counter[str] = Counter()
         for part in take_parts():
             outcomes += part
-            new |= _write_found(database, job, part, now, session)
+            new += _write_found(database, job, part, now, session)
             if len(outcomes) - len(audits) >= NOTED_AT_ONCE:
                 audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
         audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
@@ -68,26 +68,16 @@ def commit(
 
 def _write_found(
     database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
-) -> dict[str, int]:
+) -> Counter[str]:
     """Write what was found of some tickers, and return how many anomalies of each are new."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
-    stored: dict[str, dict[str, StoredAnomaly]] = {ticker: {} for ticker in spans}
-    for document in anomalies.find_stored(database, job.interval, spans, session):
-        stored[document["Ticker"]][document["_id"]] = document
-    writes: list[anomalies.Write] = []
-    new: dict[str, int] = {}
-    for outcome in outcomes:
-        existing = stored[outcome.ticker]
-        if not outcome.found and not existing:
-            continue  # as most of a scan
-        found_ids = {anomaly["_id"] for anomaly in outcome.found}
-        writes += anomalies.plan_writes(
-            outcome.found, existing, existing.keys() - found_ids, job.run_id, now
-        )
-        new[outcome.ticker] = len(found_ids - existing.keys())
-    anomalies.write_anomalies(database, writes, session)
+    stored = anomalies.find_stored(database, job.interval, spans, session)
+    existing = {anomaly["_id"]: anomaly for anomaly in stored}
+    found = [anomaly for outcome in outcomes for anomaly in outcome.found]
+    new, changes = anomalies.plan_writes(found, existing, job.run_id, now)
+    anomalies.write_anomalies(database, new, changes, session)
     write_bar_scores(database, _list_scores(job, outcomes, now), session)
-    return new
+    return Counter(anomaly["Ticker"] for anomaly in new)
 
 
 def _write_notes(

@@ -5,12 +5,12 @@ other bars appends an opinion; one that no longer finds it marks it superseded. 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, cast
 
-from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
@@ -32,7 +32,6 @@ SUPERSEDED = "superseded"
 # So many are named in one query.
 BARS_AT_ONCE = 10_000
 _STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
-Write = InsertOne[AnomalyDocument] | UpdateOne
 
 
 def build_anomaly_id(ticker: str, interval: str, time: datetime) -> str:
@@ -59,31 +58,33 @@ def parse_anomaly_id(anomaly_id: str) -> tuple[str, datetime]:
 def plan_writes(
     found: Sequence[AnomalyDocument],
     existing: Mapping[str, StoredAnomaly],
-    gone: Iterable[str],
     run_id: str,
     now: datetime,
-) -> list[Write]:
-    """Return what brings the collection from `existing` (by `_id`) to what a run found.
+) -> tuple[list[AnomalyDocument], list[UpdateOne]]:
+    """Return what brings the collection from `existing` (by `_id`) to what a run found: the
+    anomalies that are new, and what changes of those that are not.
 
     Args:
         found: the anomalies of the bars that the run scored.
         existing: the stored anomalies of those same bars.
-        gone: ids in `existing` that the run did not find.
         run_id: the run, named as the author of opinions and supersessions.
         now: when.
     """
-    writes: list[Write] = []
+    if not existing:
+        return list(found), []
+    new: list[AnomalyDocument] = []
+    changes: list[UpdateOne] = []
     for anomaly in found:
         stored = existing.get(anomaly["_id"])
         if stored is None:
-            writes.append(InsertOne(anomaly))
+            new.append(anomaly)
         elif _is_new_opinion(stored, anomaly):
-            writes.append(_append_opinion(anomaly, stored, run_id, now))
-    for anomaly_id in gone:
+            changes.append(_append_opinion(anomaly, stored, run_id, now))
+    for anomaly_id in existing.keys() - {anomaly["_id"] for anomaly in found}:
         if existing[anomaly_id]["status"] != SUPERSEDED:
-            changes = {"status": SUPERSEDED, "superseded_by": run_id, "superseded_at": now}
-            writes.append(UpdateOne({"_id": anomaly_id}, {"$set": changes}))
-    return writes
+            superseded = {"status": SUPERSEDED, "superseded_by": run_id, "superseded_at": now}
+            changes.append(UpdateOne({"_id": anomaly_id}, {"$set": superseded}))
+    return new, changes
 
 
 def find_stored(
@@ -169,10 +170,17 @@ def find_tickers_with_bars_gone(
     return set(anomalies_in(database).distinct("Ticker", query, session=session))
 
 
-def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSession) -> None:
+def write_anomalies(
+    database: Db,
+    new: Sequence[AnomalyDocument],
+    changes: Sequence[UpdateOne],
+    session: ClientSession,
+) -> None:
     """Apply planned writes inside the transaction of their batch."""
-    if writes:
-        anomalies_in(database).bulk_write(list(writes), ordered=False, session=session)
+    if new:
+        anomalies_in(database).insert_many(new, ordered=False, session=session)
+    if changes:
+        anomalies_in(database).bulk_write(changes, ordered=False, session=session)
 
 
 def ask_anomaly(database: Db, anomaly_id: str) -> Question[AnomalyDocument | None]:
