@@ -13,6 +13,7 @@ in a thousand passes a limit; so a strength of 1 has grade 75, and each doubling
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log, log2
+from statistics import median
 
 import numpy as np
 
@@ -172,11 +173,11 @@ def _find_by_measures(
         times = float(volumes[at])
         words = f"volume {times:.0f} times its usual on a bar that hardly moved"
         yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
-    quiet = np.maximum(volume, loud_at_its_time) <= QUIET
+    quiet = np.flatnonzero((moved >= MOVE) & (np.maximum(volume, loud_at_its_time) <= QUIET))
     if market is not None:
         # Where the whole market moves, a ticker needs no news of its own.
-        quiet &= np.square(market.look_up(panel.times[rows])) < MARKET_MOVE
-    for at in np.flatnonzero((moved >= MOVE) & quiet).tolist():
+        quiet = quiet[np.square(market.look_up(panel.times[rows[quiet]])) < MARKET_MOVE]
+    for at in quiet.tolist():
         far, times = float(moved[at]), float(volume[at])
         words = f"moved {far:.1f} times its usual range on {times:.1f} times its usual volume"
         yield Fault(int(rows[at]), "move", far / MOVE, words, is_certain=False)
@@ -266,15 +267,15 @@ def _find_levels(
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
         own = segments.of[row]
         begin, end = (int(edge) for edge in segments.offsets[own : own + 2])
-        before = close[max(begin, row - LEVEL_BARS) : row]
+        before = close[max(begin, row - LEVEL_BARS) : row].tolist()
         has = place < features.rows.size and features.rows[place] == row
         measures = features.measures[place] if has else None
         split = _find_split(panel, row, measures)
         if split is not None:
             yield split
             continue
-        level = float(np.median(before))
-        if before.size < FEWEST_BARS or not _is_off(float(close[row]) / level, LEVEL_RATIO):
+        level = median(before)
+        if len(before) < FEWEST_BARS or not _is_off(float(close[row]) / level, LEVEL_RATIO):
             continue
         for off in range(row, min(row + LONGEST_OFF, end)):
             ratio = float(close[off]) / level
