@@ -1,14 +1,14 @@
 """Strange bars become anomaly documents, with all that is needed to derive them again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import repeat
-from math import isnan
-from typing import NamedTuple
+from typing import Any, cast
 
 import numpy as np
 
-from core.arrays import Float64, Int64
+from core.arrays import Float32, Float64, Int64
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import VotingDetector
 from detection.detectors.rows import SeriesRows, attribute_rows
@@ -28,188 +28,182 @@ from detection.scoring.suspected_split import find_suspected_split, is_no_split
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.panel import BarPanel
 from records.findings.anomalies import parse_anomaly_id, write_anomaly_id
-from records.findings.documents import AnomalyBar, AnomalyDocument, TrustFields
+from records.findings.documents import AnomalyDocument
 
 # What finds faults, where a model's detector finds events.
 RULES = "rules"
+
+# Days are the same for all tickers of a market: so many are kept as there are in sixteen years.
+_hash_day = lru_cache(4_096)(hash_ratios)
+
+# Values by the name of a document's field, one a bar.
+Columns = Mapping[str, Iterable[Any]]
 
 
 class Describer:
     """Describes bars of a load as anomalies, with all that is needed to derive them again.
 
-    What MongoDB has indexes of comes first in a document, which it looks through from its beginning
-    for each of them.
+    Documents are put together of columns, each of which has one value a bar: what takes a step a
+    bar of Python's takes longer than all that numpy does. What MongoDB has indexes of comes first
+    in a document, which it looks through from its beginning for each of them.
     """
 
     def __init__(self, load: Load, features: Features, job: Job, now: datetime) -> None:
         self._load, self._features, self._job, self._now = load, features, job, now
         self._fingerprints = PanelFingerprints(load.panel)
 
-    def describe_events(self, shown: SeriesRows, scores: Float64) -> Iterator[AnomalyDocument]:
-        """Yield the documents of the rows that are wanted of those `shown` to the model, which have
-        these scores, in the same order.
+    def describe_events(self, shown: SeriesRows, scores: Float64) -> list[AnomalyDocument]:
+        """Return the documents of the rows that are wanted of those `shown` to the model, which
+        have these scores, in the same order.
         """
         model, features, picked = self._load.model, self._features, shown.wanted
         if picked.size == 0:
-            return
+            return []
         rows = features.rows[picked]
-        facts = (
-            scores,
-            model.grades.compute(scores),
-            features.document(picked),
-            attribute_rows(model.detector, shown),
-            features.measures[picked],
-        )
         # Whole columns become lists at once: row by row, numpy would take longer than all else.
-        listed = (values.tolist() for values in facts)
-        detector = str(model.parameters["detector"])
-        trust = _find_trust(self._load, shown, scores, rows)
-        columns = model.feature_set.columns
-        market_days = self._describe_market(rows, model.history_bars)
-        for bar, score, grade, of_features, of_columns, of_measures, trusted, market in zip(
-            self._describe_bars(rows), *listed, trust, market_days, strict=True
-        ):
-            documented = dict(zip(FEATURES, of_features, strict=True))
-            attribution = dict(zip(columns, of_columns, strict=True))
-            measures = dict(zip(MEASURES, of_measures, strict=True), **market.words)
-            yield {
-                "kind": "event",
-                "severity": get_severity(grade),
-                "anomaly_score": score,
-                "grade": grade,
-                **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
-                "detector": detector,
-                "fault": None,
+        grades = model.grades.compute(scores).tolist()
+        shares = attribute_rows(model.detector, shown).tolist()
+        attribution = _name_values(model.feature_set.columns, shares)
+        documented = _name_values(FEATURES, features.document(picked).tolist())
+        measures = _name_values(*self._measure(rows, features.measures[picked]))
+        closes = self._load.panel.close[rows].tolist()
+        return _build_documents(
+            {
+                "kind": repeat("event"),
+                "severity": map(get_severity, grades),
+                "anomaly_score": scores.tolist(),
+                "grade": grades,
+                **self._describe_bars(rows),
+                "detector": repeat(str(model.parameters["detector"])),
+                "fault": repeat(None),
                 "features": documented,
-                "threshold": model.threshold,
-                "confidence": trusted["confidence"],
-                "confidence_factors": trusted["confidence_factors"],
-                "members": trusted["members"],
+                "threshold": repeat(model.threshold),
+                **_find_trust(self._load, shown, scores, rows),
                 "attribution": attribution,
-                "reasons": build_reasons(documented, measures, attribution, close=bar["Close"]),
-                "market_fingerprint": market.fingerprint,
+                "reasons": map(build_reasons, documented, measures, attribution, closes),
+                "market_fingerprint": self._fingerprint_market(rows, model.history_bars),
             }
+        )
 
-    def describe_faults(self, faults: Sequence[Fault]) -> Iterator[AnomalyDocument]:
-        """Yield the documents of bars that are wrong. A bar without a warm-up has no features."""
+    def describe_faults(self, faults: Sequence[Fault]) -> list[AnomalyDocument]:
+        """Return the documents of bars that are wrong. A bar without a warm-up has no features."""
+        if not faults:
+            return []
         features, rows = self._features, np.array([fault.row for fault in faults], np.int64)
         at = features.rows.searchsorted(rows)
         has = features.rows.searchsorted(rows, side="right") > at
-        values = features.document(at[has]).tolist()
-        documented = dict(zip(rows[has].tolist(), values, strict=True))
-        for fault, bar, market in zip(
-            faults, self._describe_bars(rows), self._describe_market(rows, 0), strict=True
-        ):
-            yield {
-                "kind": "fault",
-                "severity": get_severity(fault.grade),
-                "anomaly_score": fault.score,
-                "grade": fault.grade,
-                **bar,  # type: ignore[typeddict-item] # as above
-                "detector": RULES,
-                "fault": fault.name,
-                "features": dict(zip(FEATURES, documented.get(fault.row, ()), strict=False)),
-                "threshold": FAULT_THRESHOLD,
-                "attribution": {},
-                "reasons": [fault.words],
-                "market_fingerprint": market.fingerprint,
+        documented = iter(_name_values(FEATURES, features.document(at[has]).tolist()))
+        grades = [fault.grade for fault in faults]
+        return _build_documents(
+            {
+                "kind": repeat("fault"),
+                "severity": map(get_severity, grades),
+                "anomaly_score": (fault.score for fault in faults),
+                "grade": grades,
+                **self._describe_bars(rows),
+                "detector": repeat(RULES),
+                "fault": (fault.name for fault in faults),
+                "features": (next(documented) if known else {} for known in has.tolist()),
+                "threshold": repeat(FAULT_THRESHOLD),
+                "attribution": ({} for _ in faults),
+                "reasons": ([fault.words] for fault in faults),
+                "market_fingerprint": self._fingerprint_market(rows, 0),
             }
+        )
 
-    def _describe_bars(self, rows: Int64) -> Iterator[AnomalyBar]:
-        """Yield what both kinds of anomalies have of each panel row."""
+    def _describe_bars(self, rows: Int64) -> Columns:
+        """Return what both kinds of anomalies have of each panel row (`AnomalyBar`)."""
         panel, model, times = self._load.panel, self._load.model, self._load.panel.times[rows]
         series = np.searchsorted(panel.offsets, rows, side="right") - 1
-        starts, before, opened = panel.offsets[series], panel.close[rows - 1], panel.open[rows]
+        tickers = [panel.tickers[s] for s in series.tolist()]
+        stamps = np.datetime_as_string(times.astype("datetime64[s]")).tolist()
         window = (model.window_start.timestamp(), model.window_end.timestamp())
-        # Most opens are so near the last close that no ratio needs to be looked for.
-        jumped = (rows > starts) & ~is_no_split(before, opened)
-        facts = (
-            rows,
-            series,
-            starts,
-            panel.first_index[series],
-            times,
-            np.datetime_as_string(times.astype("datetime64[s]")),
-            (window[0] <= times) & (times <= window[1]),
-            jumped,
-            before,
-            opened,
-            panel.close[rows],
-            panel.volume[rows],
-        )
-        feature_set = model.feature_set.label
-        for (
-            row,
-            s,
-            start,
-            first_index,
-            seconds,
-            stamp,
-            known,
-            jump,
-            last,
-            first,
-            close,
-            volume,
-        ) in zip(*(values.tolist() for values in facts), strict=True):
-            ticker = panel.tickers[s]
-            # The first of the rows that this row's score is a function of.
-            needed = model.reach(first_index + row - start, panel.interval) - first_index
-            yield {
-                "_id": write_anomaly_id(ticker, panel.interval, stamp),
-                "Ticker": ticker,
-                "Datetime": datetime.fromtimestamp(seconds, UTC),
-                "status": "new",
-                "market": self._job.market,
-                "interval": panel.interval,
-                "detection_run_id": self._job.run_id,
-                "model_version": model.version,
-                "Close": close,
-                "Volume": volume,
-                "detection_timestamp": self._now,
-                "model_hash": model.sha256,
-                "feature_set": feature_set,
-                "bars_fingerprint": self._fingerprints.compute(start + max(0, needed), row + 1),
-                "in_training_window": known,
-                "suspected_split": find_suspected_split(last, first) if jump else None,
-                "opinions": [],
-                "sent": False,
-                "created_at": self._now,
-            }
+        return {
+            "_id": map(write_anomaly_id, tickers, repeat(panel.interval), stamps),
+            "Ticker": tickers,
+            "Datetime": (datetime.fromtimestamp(seconds, UTC) for seconds in times.tolist()),
+            "status": repeat("new"),
+            "market": repeat(self._job.market),
+            "interval": repeat(panel.interval),
+            "detection_run_id": repeat(self._job.run_id),
+            "model_version": repeat(model.version),
+            "Close": panel.close[rows].tolist(),
+            "Volume": panel.volume[rows].tolist(),
+            "detection_timestamp": repeat(self._now),
+            "model_hash": repeat(model.sha256),
+            "feature_set": repeat(model.feature_set.label),
+            "bars_fingerprint": self._fingerprint_bars(rows, series),
+            "in_training_window": ((window[0] <= times) & (times <= window[1])).tolist(),
+            "suspected_split": self._find_splits(rows, series),
+            "opinions": ([] for _ in tickers),
+            "sent": (False for _ in tickers),
+            "created_at": repeat(self._now),
+        }
 
-    def _describe_market(self, rows: Int64, seen_bars: int) -> Iterator["_MarketDay"]:
-        """Yield what the market did on the day of each panel row, where its score depends on what
-        the model saw of so many bars before it.
+    def _fingerprint_bars(self, rows: Int64, series: Int64) -> Iterator[str]:
+        """Return a fingerprint of the rows that the score of each row is a function of."""
+        panel, model = self._load.panel, self._load.model
+        # Where the stored series begins, were it all in the panel.
+        begins = panel.offsets[series] - panel.first_index[series]
+        needed = [model.reach(at, panel.interval) for at in (rows - begins).tolist()]
+        firsts = np.maximum(panel.offsets[series], begins + needed)
+        return map(self._fingerprints.compute, firsts.tolist(), (rows + 1).tolist())
+
+    def _find_splits(self, rows: Int64, series: Int64) -> list[float | None]:
+        """Return the ratio of the split that each row looks like."""
+        panel = self._load.panel
+        before, opened = panel.close[rows - 1], panel.open[rows]
+        splits: list[float | None] = [None] * len(rows)
+        # Most opens are so near the last close that no ratio needs to be looked for.
+        jumped = (rows > panel.offsets[series]) & ~is_no_split(before, opened)
+        for at in np.flatnonzero(jumped).tolist():
+            splits[at] = find_suspected_split(float(before[at]), float(opened[at]))
+        return splits
+
+    def _fingerprint_market(self, rows: Int64, seen_bars: int) -> Iterable[str | None]:
+        """Return a hash of what the market did on the day of each panel row, where its score
+        depends on what the model saw of so many bars before it.
         """
         panel, market = self._load.panel, self._load.market
         if market is None:
-            yield from repeat(_MarketDay(None, {}), len(rows))
-            return
-        times = panel.times[rows]
-        ratios, moves = market.look_up(times), market.find_moves(times).tolist()
+            return repeat(None)
+        if not seen_bars:
+            # Most look at no day but the bar's own, which is that of other tickers too.
+            return map(_hash_day, market.look_up(panel.times[rows]))
         starts = panel.offsets[np.searchsorted(panel.offsets, rows, side="right") - 1]
-        firsts = np.maximum(rows - seen_bars, starts)
-        # Most look at no day but the bar's own.
-        before = market.look_up(panel.times) if seen_bars else None
-        for row, first, day, move in zip(
-            rows.tolist(), firsts.tolist(), ratios, moves, strict=True
-        ):
-            fingerprint = hash_ratios(day if before is None else before[first : row + 1])
-            words = {"market_move": move, "market_fast": float(day) * float(day)}
-            yield _MarketDay(fingerprint, {} if isnan(move) else words)
+        firsts, ratios = np.maximum(rows - seen_bars, starts), market.look_up(panel.times)
+        return (
+            hash_ratios(ratios[first : row + 1])
+            for row, first in zip(rows.tolist(), firsts.tolist(), strict=True)
+        )
+
+    def _measure(self, rows: Int64, measures: Float32) -> tuple[Sequence[str], list[list[float]]]:
+        """Return the names and values of what is told in words of each panel row: its measures, and
+        what the market did.
+        """
+        market, times = self._load.market, self._load.panel.times[rows]
+        if market is None:
+            return MEASURES, measures.tolist()
+        moves = market.find_moves(times)
+        ratios = np.where(np.isnan(moves), 0.0, market.look_up(times).astype(np.float64))
+        names = (*MEASURES, "market_move", "market_fast")
+        return names, np.column_stack((measures, moves, ratios * ratios)).tolist()
 
 
-class _MarketDay(NamedTuple):
-    """What a market did on a day: a hash of what scores depend on, and values for words."""
+def _build_documents(columns: Columns) -> list[AnomalyDocument]:
+    """Return a document for each place of the columns, of which some never end."""
+    rows = zip(*columns.values(), strict=False)
+    return cast("list[AnomalyDocument]", _name_values(columns, rows))
 
-    fingerprint: str | None
-    words: dict[str, float]
+
+def _name_values(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the values of each row by their names."""
+    # To have each row counted would take a quarter longer.
+    return [dict(zip(names, row)) for row in rows]  # noqa: B905 - columns are as many as names
 
 
-def _find_trust(
-    load: Load, shown: SeriesRows, scores: Float64, rows: Int64
-) -> Iterator[TrustFields]:
-    """Yield the confidence in the finding of each panel row, and what members said of it."""
+def _find_trust(load: Load, shown: SeriesRows, scores: Float64, rows: Int64) -> Columns:
+    """Return the confidence in the finding of each panel row, and what members said of it."""
     panel, model = load.panel, load.model
     series = np.searchsorted(panel.offsets, rows, side="right") - 1
     before = rows - panel.offsets[series] + panel.first_index[series]
@@ -218,22 +212,15 @@ def _find_trust(
     votes: list[list[Vote]] = [[] for _ in rows]
     if isinstance(model.detector, VotingDetector):
         votes = model.detector.describe_votes(shown)
-    for members, stability, completeness in zip(
-        votes,
-        compute_stability(scores, model.threshold, model.grades).tolist(),
-        compute_completeness(before, needed).tolist(),
-        strict=True,
-    ):
-        agreement = compute_agreement(members) if members else 1.0
-        yield {
-            "confidence": stability * agreement * completeness,
-            "confidence_factors": {
-                "stability": stability,
-                "agreement": agreement,
-                "completeness": completeness,
-            },
-            "members": members,
-        }
+    stability = compute_stability(scores, model.threshold, model.grades)
+    agreement = np.array([compute_agreement(members) if members else 1.0 for members in votes])
+    completeness = compute_completeness(before, needed)
+    factors = np.column_stack((stability, agreement, completeness)).tolist()
+    return {
+        "confidence": (stability * agreement * completeness).tolist(),
+        "confidence_factors": _name_values(("stability", "agreement", "completeness"), factors),
+        "members": votes,
+    }
 
 
 def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:

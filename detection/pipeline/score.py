@@ -198,13 +198,13 @@ def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
     return counts
 
 
-def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> Int64:
+def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> set[int]:
     """Return the rows that count as events: those that passed, but for what is known already."""
     known = {
-        kind: find_rows(panel, [each for each, own in kinds.items() if own == kind])
+        kind: set(find_rows(panel, [each for each, own in kinds.items() if own == kind]).tolist())
         for kind in ("event", "fault")
     }
-    return np.setdiff1d(np.union1d(passed, known["event"]), known["fault"])
+    return {*passed.tolist(), *known["event"]} - known["fault"]
 
 
 def _find_faults(
@@ -212,7 +212,7 @@ def _find_faults(
     wanted: Bools,
     features: Features,
     errors: Mapping[str, str],
-    events: Int64,
+    events: set[int],
 ) -> tuple[dict[int, Fault], Iterable[int]]:
     """Return the faults among the `wanted` rows of series without errors, by row,
     and the rows that only come back from one.
@@ -225,10 +225,9 @@ def _find_faults(
         for s, ticker in enumerate(panel.tickers):
             if ticker in errors:
                 wanted[panel.series(s)] = False
-    passed = set(events.tolist())
     judged = find_faults(panel, wanted, features, load.market)
     faults = {
-        row: fault for row, fault in judged.faults.items() if fault.is_certain or row not in passed
+        row: fault for row, fault in judged.faults.items() if fault.is_certain or row not in events
     }
     return faults, judged.returned
 

@@ -26,7 +26,7 @@ UNITS: dict[str, Callable[[Values], float]] = {
 
 
 def build_reasons(
-    documented: Values, measures: Values, attribution: Values, *, close: float
+    documented: Values, measures: Values, attribution: Values, close: float
 ) -> list[str]:
     """Return reasons in words, the weightiest first and none twice; never empty.
 

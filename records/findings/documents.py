@@ -141,19 +141,6 @@ class VoteFields(TypedDict):
     missing: str | None
 
 
-class TrustFields(TypedDict):
-    """How far a finding can be relied on.
-
-    Attributes:
-        confidence: from 0 to 1, the product of its factors.
-        members: what each member of an ensemble said; empty where the detector has none.
-    """
-
-    confidence: float
-    confidence_factors: ConfidenceFactors
-    members: list[VoteFields]
-
-
 class AnomalyBar(TypedDict):
     """What is said of an anomaly's bar, whichever kind it is, as long as it has no score.
 
@@ -194,6 +181,8 @@ class AnomalyDocument(AnomalyBar):
         detector: the model's; `rules` of a fault.
         fault: which rule; None of an event.
         features: the documented features, by name; none of a bar without a warm-up.
+        confidence: how far the finding can be relied on, from 0 to 1, the product of its factors.
+        members: what each member of an ensemble said; empty where the detector has none.
         attribution: the share of each column of the model's in the score; none of a fault.
         reasons: the same in words, the weightiest first.
         bars_revision: the series' revision that it was found in.
