@@ -95,7 +95,7 @@ def _departure(column: str) -> Phrase:
 
     def departure(documented: Values, measures: Values, close: float) -> str:
         parts = weigh_parts(column, measures)
-        return max(parts, key=lambda part: parts[part])(documented, measures, close)
+        return max(parts, key=parts.__getitem__)(documented, measures, close)
 
     return departure
 
