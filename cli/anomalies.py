@@ -57,7 +57,7 @@ def list_anomalies(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List anomalies with their reasons; superseded ones are left out."""
+    """List anomalies with their reasons, but those that are superseded or whose bars are gone."""
     query = build_query(
         tickers=[normalize_ticker(ticker) for ticker in tickers] or None,
         interval=parse_interval(interval) if interval else None,

@@ -24,7 +24,7 @@ from detection.pipeline.plan import plan_stretches
 from detection.pipeline.score import describe, score
 from detection.pipeline.stretches import Stretch
 from records.database import Db
-from records.findings.anomalies import find_superseded
+from records.findings.anomalies import find_fallen
 from records.findings.documents import AnomalyDocument, LibraryChange, VerificationDocument
 from records.market.revisions import find_revisions
 from records.models.models import get_model_record
@@ -90,7 +90,7 @@ def verify(
     ]
     news = {each: found for each, found in current.items() if _within(found, spans)}
     # What another run or version found is stored too, though nobody asked about it.
-    unknown = find_superseded(database, list(news))
+    unknown = find_fallen(database, list(news))
     compared += [
         _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found)
         for each, found in news.items()

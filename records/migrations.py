@@ -198,6 +198,13 @@ def tell_kinds(database: Db) -> None:
     )
 
 
+def tell_bars_gone(database: Db) -> None:
+    """Say in the status of anomalies too that their bars are gone: lists and counts go by it."""
+    database.anomalies.update_many(
+        {"status": "new", "bars_gone_at": {"$exists": True}}, {"$set": {"status": "bars_gone"}}
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(
@@ -222,6 +229,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(13, "drop indexes of anomalies that nothing reads", drop_unread_anomaly_indexes),
     Migration(14, "compute the days of markets anew", forget_day_inputs),
     Migration(15, "compute them without bars that stand still", forget_day_inputs),
+    Migration(16, "leave anomalies whose bars are gone out of lists and counts", tell_bars_gone),
 )
 
 

@@ -266,7 +266,9 @@ class AnomalyPage(Page[Annotated[Anomaly | AnomalyPart, Field(union_mode="left_t
 
 
 class AnomalyFilter(TimesQuery):
-    """Which anomalies; superseded ones only where their status is asked for."""
+    """Which anomalies; those that are superseded, or of bars that are gone, only where their status
+    is asked for.
+    """
 
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = Field(None, description="only of its tickers")

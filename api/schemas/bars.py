@@ -304,7 +304,8 @@ class Series(Record):
     last_bar: datetime | None
     watermark: datetime | None = Field(None, description="last bar that was looked at")
     anomalies: dict[str, int] = Field(
-        description="how many there are, by severity; superseded ones do not count",
+        description="how many there are, by severity; superseded ones, and those of bars that are"
+        " gone, do not count",
         examples=[{"medium": 12, "high": 3}],
     )
     revision: int = Field(description="raised by each correction of what was stored before")

@@ -579,7 +579,7 @@ class Anomaly(TypedDict):
     inputs: NotRequired[list[ModelInput]]
     attribution: NotRequired[dict[str, float]]
     reasons: NotRequired[list[str]]
-    status: Literal["new", "superseded"]
+    status: Literal["new", "superseded", "bars_gone"]
     sent: bool
     detection_run_id: str
     detection_timestamp: str
@@ -635,7 +635,7 @@ class AnomalyInFull(TypedDict):
     inputs: NotRequired[list[ModelInput]]
     attribution: NotRequired[dict[str, float]]
     reasons: NotRequired[list[str]]
-    status: Literal["new", "superseded"]
+    status: Literal["new", "superseded", "bars_gone"]
     sent: bool
     detection_run_id: str
     detection_timestamp: str
@@ -3700,7 +3700,7 @@ class Client(Connection):
         min_confidence: float | None = None,
         severity: Literal["low", "medium", "high", "critical"] | None = None,
         scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
-        status: Literal["new", "superseded"] | None = None,
+        status: Literal["new", "superseded", "bars_gone"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
         sort: Literal[
@@ -3890,7 +3890,7 @@ class Client(Connection):
         min_confidence: float | None = None,
         severity: Literal["low", "medium", "high", "critical"] | None = None,
         scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
-        status: Literal["new", "superseded"] | None = None,
+        status: Literal["new", "superseded", "bars_gone"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
         bins: int | None = None,
@@ -3972,7 +3972,7 @@ class Client(Connection):
         min_confidence: float | None = None,
         severity: Literal["low", "medium", "high", "critical"] | None = None,
         scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
-        status: Literal["new", "superseded"] | None = None,
+        status: Literal["new", "superseded", "bars_gone"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
     ) -> AnomalySummary:

@@ -49,7 +49,7 @@ _ANOMALY_FIELDS = {
 
 
 def open_anomalies(database: Db, asked: Asked) -> Table:
-    """Return the anomalies of some series, superseded ones too."""
+    """Return the standing anomalies of some series."""
     most, found = iterate_anomalies(
         database,
         tickers=asked.tickers,

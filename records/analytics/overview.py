@@ -22,7 +22,7 @@ from records.analytics.documents import (
     versions_in,
 )
 from records.database import Db, Document
-from records.findings.anomalies import SUPERSEDED
+from records.findings.anomalies import NEW
 from records.findings.documents import anomalies_in
 from records.market.series import build_series_id
 from records.market.series import find_states as find_series_states
@@ -267,14 +267,14 @@ def find_grades(
     query = {
         "Datetime": {"$in": sorted(set(bars.values()))},
         "interval": interval,
-        "status": {"$ne": SUPERSEDED},
+        "status": NEW,
     }
     found = anomalies_in(database).find(query, ("Ticker", "Datetime", "grade"), session=session)
     return {a["Ticker"]: a["grade"] for a in found if bars.get(a["Ticker"]) == a["Datetime"]}
 
 
 def refresh_grades(database: Db, shown: Iterable[OverviewState]) -> int:
-    """Take over grades of anomalies that were found, or superseded, after the overview was made.
+    """Take over grades of anomalies that were found, or that fell, after the overview was made.
 
     Returns how many documents changed.
     """

@@ -28,7 +28,10 @@ from records.findings.documents import (
 from records.keyset import Key, Keyset, Position, find_page
 from records.questions import Question, get_first
 
+NEW = "new"
 SUPERSEDED = "superseded"
+# It was not superseded, and its bar is not stored any more.
+BARS_GONE = "bars_gone"
 # So many are named in one query.
 BARS_AT_ONCE = 10_000
 _STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
@@ -133,7 +136,11 @@ def mark_bars_gone(
         query = {
             "_id": {"$in": [anomaly["_id"] for anomaly in found if anomaly["Datetime"] in gone]}
         }
-    anomalies_in(database).update_many(query, {"$set": {"bars_gone_at": now}}, session=session)
+    was_superseded = {"$eq": ["$status", SUPERSEDED]}
+    status = {"$cond": [was_superseded, SUPERSEDED, BARS_GONE]}
+    anomalies_in(database).update_many(
+        query, [{"$set": {"bars_gone_at": now, "status": status}}], session=session
+    )
 
 
 def find_bars_gone(
@@ -155,7 +162,10 @@ def find_bars_gone(
 def unmark_bars_gone(database: Db, anomaly_ids: Sequence[str], session: ClientSession) -> None:
     """Forget of anomalies that their bars are gone: these came in again."""
     query = {"_id": {"$in": list(anomaly_ids)}}
-    anomalies_in(database).update_many(query, {"$unset": {"bars_gone_at": ""}}, session=session)
+    status = {"$cond": [{"$eq": ["$status", BARS_GONE]}, NEW, "$status"]}
+    anomalies_in(database).update_many(
+        query, [{"$set": {"status": status}}, {"$unset": "bars_gone_at"}], session=session
+    )
 
 
 def find_tickers_with_bars_gone(
@@ -230,7 +240,7 @@ def find_new(
     """
     query: dict[str, object] = {
         "detection_run_id": run_id,
-        "status": "new",
+        "status": NEW,
         "grade": {"$gte": min_grade},
     }
     if kind is not None:
@@ -245,7 +255,7 @@ def find_new(
 
 def find_new_tickers(database: Db, run_id: str) -> list[str]:
     """Return the tickers of which a run found anomalies first, in order."""
-    query = {"detection_run_id": run_id, "status": "new"}
+    query = {"detection_run_id": run_id, "status": NEW}
     return sorted(anomalies_in(database).distinct("Ticker", query))
 
 
@@ -259,7 +269,7 @@ def find_on_bars(
     query = {
         "Datetime": {"$gte": first, "$lte": last},
         "interval": interval,
-        "status": {"$ne": SUPERSEDED},
+        "status": NEW,
     }
     told = dict.fromkeys(("inputs", "root_causes", "root_cause", "opinions"), 0)
     found = anomalies_in(database).find(query, told).sort([("Datetime", 1), ("_id", 1)])
@@ -280,7 +290,7 @@ def find_ways(
             "Datetime": {"$in": chunk},
             "market": market,
             "interval": interval,
-            "status": {"$ne": SUPERSEDED},
+            "status": NEW,
         }
         for anomaly in anomalies_in(database).find(query, fields):
             way = -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
@@ -306,7 +316,7 @@ def find_unexplained_tickers(database: Db, run_id: str) -> list[str]:
     lacking: list[dict[str, Any]] = [
         {field: {"$exists": False}} for field in ("inputs", "root_cause")
     ]
-    query = {"detection_run_id": run_id, "status": "new", "$or": lacking}
+    query = {"detection_run_id": run_id, "status": NEW, "$or": lacking}
     return list(anomalies_in(database).distinct("Ticker", query))
 
 
@@ -319,7 +329,7 @@ def find_unexplained(
     query = {
         "Ticker": {"$in": list(tickers)},
         "detection_run_id": run_id,
-        "status": "new",
+        "status": NEW,
         lacking: {"$exists": False},
     }
     needed = {"inputs": ("feature_set", "attribution"), "root_cause": ("features.return_1",)}
@@ -336,20 +346,9 @@ def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:
         anomalies_in(database).bulk_write(writes, ordered=False)
 
 
-def find_superseded(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
-    """Return which of these anomalies are superseded, or not stored."""
-    query = {"_id": {"$in": list(anomaly_ids)}, "status": {"$ne": SUPERSEDED}}
-    standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
-    return set(anomaly_ids) - standing
-
-
 def find_fallen(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
     """Return which of these anomalies are superseded, not stored, or of bars that are gone."""
-    query: Query = {
-        "_id": {"$in": list(anomaly_ids)},
-        "status": {"$ne": SUPERSEDED},
-        "bars_gone_at": {"$exists": False},
-    }
+    query: Query = {"_id": {"$in": list(anomaly_ids)}, "status": NEW}
     standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
     return set(anomaly_ids) - standing
 
@@ -371,9 +370,10 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     model_version: str | None = None,
 ) -> Query:
     """Return the MongoDB query of these filters;
-    superseded anomalies are left out unless their status is asked for.
+    anomalies that are superseded, or of bars that are gone, are left out unless their status is
+    asked for.
     """
-    query: dict[str, object] = {"status": status or {"$ne": SUPERSEDED}}
+    query: dict[str, object] = {"status": status or NEW}
     equal = {
         "market": market,
         "interval": interval,
@@ -458,7 +458,8 @@ def iterate_anomalies(
 def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[Severity, int]]:
     """Return how many anomalies each series (`AAPL::1d`) of these tickers has, by severity.
 
-    Superseded ones do not count, and series without any are left out.
+    Superseded ones, and those of bars that are gone, do not count; series without any are left
+    out.
     """
     series = {"ticker": "$Ticker", "interval": "$interval", "severity": "$severity"}
     stages: list[Query] = [
@@ -571,5 +572,5 @@ def _append_opinion(
     }
     changes: dict[str, object] = {"$push": {"opinions": opinion}}
     if stored["status"] == SUPERSEDED:
-        changes |= {"$set": {"status": "new"}, "$unset": {"superseded_by": "", "superseded_at": ""}}
+        changes |= {"$set": {"status": NEW}, "$unset": {"superseded_by": "", "superseded_at": ""}}
     return UpdateOne({"_id": anomaly["_id"]}, changes)

@@ -291,7 +291,12 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
     anomaly = demo.database.anomalies.find_one({"Ticker": "AAPL", "status": "new", "kind": "event"})
     assert anomaly is not None
     time = f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
-    kept = {"_id": f"GONECO::1d::{time}", "Ticker": "GONECO", "bars_gone_at": anomaly["created_at"]}
+    kept = {
+        "_id": f"GONECO::1d::{time}",
+        "Ticker": "GONECO",
+        "status": "bars_gone",
+        "bars_gone_at": anomaly["created_at"],
+    }
     demo.database.anomalies.insert_one(anomaly | kept)
     try:
         # as somebody might type it

@@ -380,13 +380,13 @@ def test_an_alert_of_bars_that_were_taken_back_is_resolved_by_the_system_and_can
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     database = worker.database
-    database.anomalies.update_many({}, {"$set": {"bars_gone_at": NOW}})
+    database.anomalies.update_many({}, {"$set": {"status": "bars_gone"}})
     end_run(database, tickers=["AAPL"], task="incremental")
     notify(worker)
     alert = client.get(f"/py/alerts/{one}").json
     assert (alert["state"], alert["resolved_by"]) == ("resolved", "system")
     assert "its bar is gone" in alert["resolution_notes"]
-    database.anomalies.update_many({}, {"$unset": {"bars_gone_at": ""}})
+    database.anomalies.update_many({}, {"$set": {"status": "new"}})
     end_run(database, tickers=["AAPL"], task="incremental")
     notify(worker)
     assert client.get(f"/py/alerts/{one}").json["state"] == "active"

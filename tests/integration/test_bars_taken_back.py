@@ -20,6 +20,12 @@ from market.bars.reading import read_bars
 from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
+from records.findings.anomalies import (
+    build_query,
+    count_by_series,
+    find_fallen,
+    iterate_anomalies,
+)
 from records.market.series import find_one_series
 from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
@@ -95,8 +101,12 @@ def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db)
     assert tell_series(detected, "AAPL") is None
     assert detected.bars.count_documents({"ticker": "AAPL"}) == 0
     kept = read_anomalies(detected, "AAPL")
-    assert [{n: v for n, v in anomaly.items() if n != "bars_gone_at"} for anomaly in kept] == found
+    told = {"status", "bars_gone_at"}
+    assert [{n: v for n, v in anomaly.items() if n not in told} for anomaly in kept] == [
+        {n: v for n, v in anomaly.items() if n not in told} for anomaly in found
+    ]
     assert all("bars_gone_at" in anomaly for anomaly in kept)
+    assert {anomaly["status"] for anomaly in kept} == {"bars_gone"}
     assert detected.models.count_documents({}) == 1
     assert check(detected) == []
     assert tell_series(detected, "MSFT") is not None
@@ -117,8 +127,47 @@ def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
     assert client.delete("/py/tickers/aapl").status_code == 204
     assert client.get("/py/tickers/AAPL/status").json["reason"] == "no_bars"
     assert client.delete("/py/tickers/AAPL").status_code == 404
-    anomaly, *_ = client.get("/py/anomalies?ticker=AAPL").json["items"]
+    assert client.get("/py/anomalies?ticker=AAPL").json["items"] == []
+    anomaly, *_ = client.get("/py/anomalies?ticker=AAPL&status=bars_gone").json["items"]
     assert anomaly["bars_gone_at"] is not None
+
+
+def test_anomalies_whose_bars_are_gone_count_nowhere_until_these_come_again(
+    client: FlaskClient, detected: Db
+) -> None:
+    ids = detected.anomalies.distinct("_id", {"Ticker": "AAPL"})
+    old = {"status": "superseded", "superseded_by": "run-0", "superseded_at": NOW}
+    detected.anomalies.update_one({"_id": ids[0]}, {"$set": old})
+    span = "start=1990-01-01&end=2030-01-01&bins=1"
+
+    def count() -> list[int]:
+        (spans,) = client.get(f"/py/anomalies/histogram?ticker=AAPL&{span}").json["spans"] or [{}]
+        return [
+            len(client.get("/py/anomalies?ticker=AAPL&limit=200").json["items"]),
+            client.get("/py/anomalies/summary?ticker=AAPL").json["total"],
+            sum(spans.get("by_severity", {}).values()),
+            sum(count_by_series(detected, ["AAPL"]).get("AAPL::1d", {}).values()),
+            iterate_anomalies(detected, tickers=["AAPL"], interval="1d", start=None, end=None)[0],
+        ]
+
+    assert count() == [len(ids) - 1] * 5
+    assert client.delete("/py/tickers/AAPL?interval=1d").status_code == 204
+    assert count() == [0] * 5
+    assert find_fallen(detected, ids) == set(ids)
+    store(detected, "AAPL", make_bars(600, shocks=SHOCKS))
+    # The superseded one stays what it was.
+    assert count() == [len(ids) - 1] * 5
+    assert find_fallen(detected, ids) == {ids[0]}
+
+
+def test_what_is_counted_of_anomalies_is_read_from_an_index(detected: Db) -> None:
+    stages = [
+        {"$match": build_query(market="US")},
+        {"$group": {"_id": "$severity", "count": {"$sum": 1}}},
+    ]
+    pipeline = {"aggregate": "anomalies", "pipeline": stages, "cursor": {}}
+    plan = str(detected.command("explain", pipeline, verbosity="queryPlanner"))
+    assert ("IXSCAN" in plan, "'stage': 'FETCH'" in plan) == (True, False)
 
 
 def test_a_model_says_which_of_its_bars_are_gone(

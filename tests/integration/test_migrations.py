@@ -110,6 +110,19 @@ def test_indexes_of_anomalies_that_nothing_reads_are_dropped(fresh: Db) -> None:
     assert not {"natural_key", *unread} & list_indexes(fresh)["anomalies"]
 
 
+def test_anomalies_whose_bars_are_gone_say_so_in_their_status(fresh: Db) -> None:
+    fresh.anomalies.insert_many(
+        [
+            {"_id": "there", "status": "new"},
+            {"_id": "gone", "status": "new", "bars_gone_at": NOW},
+            {"_id": "both", "status": "superseded", "bars_gone_at": NOW},
+        ]
+    )
+    upgrade(fresh, NOW)
+    said = {anomaly["_id"]: anomaly["status"] for anomaly in fresh.anomalies.find()}
+    assert said == {"there": "new", "gone": "bars_gone", "both": "superseded"}
+
+
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
     watchlists = {"a": 60.0, "b": None, "c": 70.0, "d": None}
     fresh.watchlists.insert_many(

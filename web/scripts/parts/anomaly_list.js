@@ -10,7 +10,7 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
-  "bars_gone_at,features.return_1";
+  "features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });

@@ -17,7 +17,7 @@ import { buildExport } from "./export.js";
 const PAGE = 50;
 const FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,scope,reasons,suspected_split," +
-  "bars_gone_at,features.return_1,review";
+  "features.return_1,review";
 const SHOWN_REASONS = 2;
 const COLUMNS = [
   { label: "Ticker", by: "Ticker", usual: "Ticker" },
@@ -132,11 +132,7 @@ function buildRow(anomaly) {
         barTime(anomaly.Datetime, anomaly.interval, anomaly.market),
       ),
     ),
-    el(
-      "td",
-      buildSeverity(anomaly.severity),
-      anomaly.bars_gone_at && [" ", el("span.badge.warn", "bar gone")],
-    ),
+    el("td", buildSeverity(anomaly.severity)),
     el("td.number", { title: frequency(anomaly.grade) }, grade(anomaly.grade)),
     el(
       "td.wide-only",

@@ -37,7 +37,7 @@ export async function load(route, signal) {
     return { asked, ...(await loadSeries(asked, signal)) };
   } catch (error) {
     if (error.status !== 404) throw error;
-    const gone = await loadFound({ ...asked, filters: {} }, signal);
+    const gone = await loadFound({ ...asked, filters: { status: "bars_gone" } }, signal);
     if (gone.length === 0) throw error;
     return { asked, gone };
   }
