@@ -214,7 +214,7 @@ def _read_table(
         of_market = np.array([m is market for m in markets])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
         taken = times.take(rows)
-        labels = move_ends(label_times(taken, market, interval), interval, known)
+        labels = move_ends(label_times(taken, market, interval, codes[rows]), interval, known)
         columns["times"][rows] = labels.seconds
         held, closes = find_closes(labels.seconds, market, interval, known)
         check_shift(

@@ -100,7 +100,9 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         options = replace(options, day_first=table.day_first)
     if options.timezone is None:
         options = replace(options, timezone=_find_zone(table.names))
-    times = read_times(_take_times(table), options)
+    if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
+        table = _leave_aside(table, "interval")
+    times = read_times(_take_times(table), options, _find_series(table))
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
         raise BadInput(
@@ -108,8 +110,6 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
             " them as 2024-01-02 or 2024-01-02 09:30"
         )
     _refuse_other_names(table, times.bad)
-    if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
-        table = _leave_aside(table, "interval")
     aside = (
         [f"columns left aside: {', '.join(name[:40] for name in table.aside[:20])}"]
         if table.aside
@@ -279,6 +279,18 @@ def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
             pa.string(),
         )
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _find_series(table: Table) -> Int64 | None:
+    """Return of each row a number of the series that it says it is of; None where none says so."""
+    named = [table.columns[name] for name in ("ticker", "interval") if name in table.columns]
+    if not named:
+        return None
+    series = np.zeros(len(named[0]), np.int64)
+    for column in named:
+        codes, texts = encode_texts(column)
+        series = series * len(texts) + codes
+    return series
 
 
 def _take_times(table: Table) -> "pd.Series[Any]":

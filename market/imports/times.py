@@ -152,10 +152,17 @@ class _Uniques:
     bad: Bools
     dated: Bools
     notes: list[str] = field(default_factory=list)
+    # Of those that a clock shows twice, by position: both moments.
+    repeated: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -> ReadTimes:
-    """Read a column of times.
+def read_times(
+    values: "pd.Series[Any]",
+    options: ReadingOptions = NO_OPTIONS,
+    series: Int64 | None = None,
+) -> ReadTimes:
+    """Read a column of times; `series` says of each row of which series it is, where there are
+    several.
 
     Raises BadInput where no row settles which of two numbers is the month.
     """
@@ -176,12 +183,17 @@ def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -
     else:
         read = _read_texts(uniques.astype(str).str.strip(), options)
     zone = check_timezone(options.timezone) if options.timezone is not None else None
-    skipped = {} if zone is None else _apply_zone(read, zone)
+    if zone is not None:
+        _apply_zone(read, zone)
     read.bad |= (read.seconds < EARLIEST) | (read.seconds >= LATEST)
     seconds = np.where(read.bad, 0, read.seconds)[codes]
     bad = read.bad[codes] | (codes < 0)
-    if zone is not None and skipped:
-        _tell_repeated_apart(seconds, bad, codes, skipped, zone)
+    if read.repeated:
+        moments = np.zeros((len(uniques), 2), np.int64)
+        for row, both in read.repeated.items():
+            moments[row] = both
+        moments = np.where(codes[:, None] < 0, 0, moments[codes])
+        _tell_repeated_apart(seconds, bad, moments, series)
     return ReadTimes(seconds, read.zoned[codes], bad, read.notes, options.labels)
 
 
@@ -202,13 +214,22 @@ def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[
     return (dates + " " + clocks).str.strip()
 
 
-def label_times(times: ReadTimes, market: Market, interval: str) -> ReadTimes:
-    """Return the labels (UTC seconds, all zoned) of the bars of one market and interval."""
+def label_times(
+    times: ReadTimes, market: Market, interval: str, series: Int64 | None = None
+) -> ReadTimes:
+    """Return the labels (UTC seconds, all zoned) of the bars of one market and interval; `series`
+    is that of `read_times`.
+    """
     zoned = np.ones_like(times.zoned)
     if is_intraday(interval):
         local, skipped = localize(times.seconds, market.zone)
         seconds = np.where(times.zoned, times.seconds, local)
-        return ReadTimes(seconds, zoned, times.bad | (skipped & ~times.zoned), labels=times.labels)
+        bad = times.bad | (skipped & ~times.zoned)
+        moments = np.zeros((len(seconds), 2), np.int64)
+        for row in np.flatnonzero(bad & ~times.bad):
+            moments[row] = _find_moments(int(times.seconds[row]), market.zone)
+        _tell_repeated_apart(seconds, bad, moments, series)
+        return ReadTimes(seconds, zoned, bad, labels=times.labels)
     days = times.seconds // DAY_SECONDS
     elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
     days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
@@ -244,42 +265,58 @@ def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
     return _seconds(pd.Series(local)), np.asarray(local.isna())
 
 
-def _apply_zone(read: _Uniques, zone: ZoneInfo) -> dict[int, int]:
-    """Make moments of times of day that have no zone; a date alone stays one.
-
-    Returns, by position, what the clock shows at those that a change of it skips or repeats.
-    """
+def _apply_zone(read: _Uniques, zone: ZoneInfo) -> None:
+    """Make moments of times of day that have no zone; a date alone stays one."""
     rows = np.flatnonzero(~read.zoned & ~read.bad & ~read.dated)
-    if not len(rows):
-        return {}
+    if len(rows):
+        _place(read, rows, zone)
+        read.notes.append(f"times without a zone are those of {zone.key}")
+
+
+def _place(read: _Uniques, rows: Int64, zone: ZoneInfo) -> None:
+    """Make moments of what a clock of this zone shows."""
     inside = rows[(read.seconds[rows] >= EARLIEST) & (read.seconds[rows] < LATEST)]
     wall = read.seconds[inside]
     read.seconds[inside], skipped = localize(wall, zone)
     read.bad[inside] |= skipped
     read.zoned[inside] = True
-    read.notes.append(f"times without a zone are those of {zone.key}")
-    return dict(zip(inside[skipped].tolist(), wall[skipped].tolist(), strict=True))
+    for row, shown in zip(inside[skipped], wall[skipped], strict=True):
+        read.repeated[int(row)] = _find_moments(int(shown), zone)
 
 
-def _tell_repeated_apart(
-    seconds: Int64, bad: Bools, codes: Int64, skipped: dict[int, int], zone: ZoneInfo
-) -> None:
-    """Read times that the clock shows twice where the column has each twice: the earlier one first,
-    or last where the column descends. It must have all others once: those of several tickers may
-    lack one.
+def _find_moments(wall: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Return both moments of a time that a change of the clock repeats; of one that it skips the
+    second is the earlier.
     """
-    if np.bincount(codes[~bad], minlength=1).max() > 1:
+    shown = datetime.fromtimestamp(wall, UTC).replace(tzinfo=zone)
+    first, second = (int(shown.replace(fold=fold).timestamp()) for fold in (0, 1))
+    return first, second
+
+
+def _tell_repeated_apart(seconds: Int64, bad: Bools, moments: Int64, series: Int64 | None) -> None:
+    """Read times that the clock shows twice, with both of their moments, shape (n, 2), where the
+    rows of a series have each twice: the earlier one first, or last where they descend. They must
+    have all others once: what lacks a name of its own may be several series, of which one lacks a
+    bar.
+    """
+    is_twice = moments[:, 0] < moments[:, 1]
+    if not is_twice.any():
         return
-    good = seconds[~bad]
-    descends = len(good) > 1 and good[0] > good[-1]
-    for unique, wall in skipped.items():
-        rows = np.flatnonzero(codes == unique)
-        shown = datetime.fromtimestamp(wall, UTC).replace(tzinfo=zone)
-        moments = [int(shown.replace(fold=fold).timestamp()) for fold in (0, 1)]
-        # A time that is skipped is earlier at the second reading.
-        if len(rows) == len(moments) and moments[0] < moments[1]:
-            seconds[rows] = moments[::-1] if descends else moments
-            bad[rows] = False
+    series = np.zeros(len(seconds), np.int64) if series is None else series
+    order = np.argsort(series, kind="stable")
+    for one in np.unique(series[is_twice]):
+        first, stop = np.searchsorted(series, [one, one + 1], sorter=order)
+        rows = order[first:stop]
+        good = seconds[rows[~bad[rows]]]
+        if len(np.unique(good)) < len(good):
+            continue
+        descends = len(good) > 1 and good[0] > good[-1]
+        shown = rows[is_twice[rows]]
+        for earlier in np.unique(moments[shown, 0]):
+            pair = shown[moments[shown, 0] == earlier]
+            if len(pair) == moments.shape[1]:
+                seconds[pair] = moments[pair[0]][:: -1 if descends else 1]
+                bad[pair] = False
 
 
 def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
@@ -362,10 +399,7 @@ def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
     read.dated[rest] = dated
     for name in set(zones.values()):
         rows = np.array([rest[row] for row, zone in zones.items() if zone == name], np.int64)
-        rows = rows[~read.bad[rows]]
-        read.seconds[rows], skipped = localize(read.seconds[rows], ZoneInfo(name))
-        read.bad[rows] |= skipped
-        read.zoned[rows] = True
+        _place(read, rows[~read.bad[rows]], ZoneInfo(name))
     return read
 
 

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - names of months in other languages
 """Times as sources write them, and the labels of bars."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.options import build_options
+from market.imports.settling import settle_frame
 from market.imports.times import label_times, read_times
 from market.markets import SHIPPED
 
@@ -333,6 +335,47 @@ def test_the_hour_that_a_clock_shows_twice_is_not_parted_among_several_tickers()
     written = [time for hour in (1, 2, 3) for time in [f"2026-10-25 0{hour}:00"] * 2]
     read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
     assert read.bad.tolist() == [False, False, True, True, False, False]
+
+
+NIGHT = [datetime(2026, 10, 24, 23, 30, tzinfo=UTC) + timedelta(minutes=30) * n for n in range(6)]
+
+
+def write_night(zone: str = "Europe/Berlin") -> list[str]:
+    return [f"{time.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for time in NIGHT]
+
+
+def test_the_hour_that_a_clock_shows_twice_is_told_apart_ticker_by_ticker() -> None:
+    """Rising, falling, and with a bar that is written twice, one after the other and by time."""
+    night, seconds = write_night(), [int(time.timestamp()) for time in NIGHT]
+    tickers = ["AAA"] * 6 + ["BBB"] * 6 + ["CCC"] * 7
+    written = [*night, *night[::-1], *night, night[0]]
+    settled = settle_frame(
+        pd.DataFrame(
+            {"ticker": tickers, "time": written}
+            | dict.fromkeys(("open", "high", "low"), 1.0)
+            | {"close": 1.0}
+        ),
+        build_options(timezone="Europe/Berlin"),
+    )
+    assert settled.times.seconds[:12].tolist() == seconds + seconds[::-1]
+    assert settled.times.bad[:12].tolist() == [False] * 12
+    assert settled.times.bad[12:].tolist() == [False, True, True, True, True, False, False]
+    mixed = [row for pair in zip(range(6), range(11, 5, -1), strict=True) for row in pair]
+    series = np.array([tickers[row] == "BBB" for row in mixed], np.int64)
+    read = read_times(
+        pd.Series([written[row] for row in mixed]), build_options(timezone="Europe/Berlin"), series
+    )
+    assert read.seconds.tolist() == [second for second in seconds for _ in range(2)]
+
+
+def test_it_is_told_apart_by_the_market_s_clock_and_by_one_that_each_time_names() -> None:
+    seconds = [int(time.timestamp()) for time in NIGHT]
+    berlin = replace(SHIPPED["CRYPTO"], timezone="Europe/Berlin")
+    labels = label_times(read_times(pd.Series(write_night())), berlin, "30m")
+    assert (labels.seconds.tolist(), labels.bad.any()) == (seconds, False)
+    named = pd.Series([f"{time} Europe/Berlin" for time in write_night()])
+    read = read_times(named)
+    assert (read.seconds.tolist(), read.bad.any()) == (seconds, False)
 
 
 def test_a_time_that_is_skipped_or_shown_twice_and_written_once_is_bad() -> None:
