@@ -14,6 +14,7 @@ it says.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -71,7 +72,7 @@ MONTHS = {
             "mar mär mrz mrt maa már мар бер",
             "apr avr abr ápr kwi апр кві nis",
             "may mai mei mag maj máj май мая тра",
-            "jun juin giu jún cze июн чер haz lipa lipn",
+            "jun juin giu jún cze июн чер haz meit",
             "jul juil lug júl lip июл лип tem",
             "aug aoû aou ago sie авг сер ağu agu",
             "sep set sze wrz сен вер eyl",
@@ -83,6 +84,17 @@ MONTHS = {
     )
     for beginning in beginnings.split()
 }
+# Croatian has beginnings of Polish and Czech months for those before: its lipanj is June, theirs
+# lipiec July; its listopad is October, theirs November.
+CROATIAN_MONTHS = {
+    "sij": 1, "vel": 2, "ožu": 3, "ozu": 3, "tra": 4, "svi": 5, "lip": 6, "srp": 7, "kol": 8,
+    "ruj": 9, "lis": 10, "stu": 11, "pro": 12,
+}  # fmt: skip
+# In Polish, and in Croatian.
+DOUBTFUL_MONTHS = {"lip": ("July", "June"), "lis": ("November", "October")}
+# What no other language has of these, and of Polish months: they settle whose the others are.
+CROATIAN_ALONE = {*CROATIAN_MONTHS, "lipa", "lipn"} - {"lip", "srp", "lis", "pro"}
+POLISH_ALONE = {"sty", "lut", "kwi", "cze", "lipi", "lipc", "sie", "wrz", "paź", "paz", "gru"}
 MONTH_LANGUAGES = "English, the large languages of Europe and Turkish"
 MONTHS_OF_YEAR = 12
 SUNDAY = 6
@@ -437,11 +449,11 @@ def _normalize(
     others = np.flatnonzero(~iso).tolist()
     parted = [str(written[row]) for row in others]
     _refuse_turned([str(text) for text in texts[iso]], parted)
-    _refuse_months(parted, len(texts))
+    months = _settle_months(parted, len(texts))
     day_first = _settle_order(parted, options, notes)
     has_other_years = False
     for row in others:
-        date_text, clock = _part(str(written[row]), day_first=day_first)
+        date_text, clock = _part(str(written[row]), months, day_first=day_first)
         time, zone = _read_clock(clock) if clock else ("", "")
         if date_text is None or time is None:
             written[row] = None
@@ -471,24 +483,38 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
         )
 
 
-def _refuse_months(texts: list[str], rows: int) -> None:
-    """Raise BadInput where months are written by a name that is not known: of a table of so many
-    rows the bars of one month would be missing.
+def _settle_months(texts: list[str], rows: int) -> dict[str, int]:
+    """Return the months of the language that they are written in.
+
+    Raises BadInput where nothing tells which that is, or where a name is not known: of a table of
+    so many rows the bars of one month would be missing.
     """
-    unknown = Counter[str]()
     first: dict[str, str] = {}
+    names = Counter[str]()
     for text in texts:
         found = ((pattern.fullmatch(text), group) for pattern, (_, group, _) in NAMED_MONTHS)
         name = next((match[group] for match, group in found if match), None)
-        if name is not None and _find_month(name) == "0":
-            unknown[name] += 1
+        if name is not None:
+            names[name] += 1
             first.setdefault(name, text)
+    beginnings = {name.lower()[:length] for name in names for length in (3, 4)}
+    months = CROATIAN_MONTHS if beginnings & CROATIAN_ALONE else MONTHS
+    doubtful = next((name for name in names if name.lower()[:3] in DOUBTFUL_MONTHS), None)
+    if doubtful is not None and bool(beginnings & POLISH_ALONE) == (months is CROATIAN_MONTHS):
+        polish, croatian = DOUBTFUL_MONTHS[doubtful.lower()[:3]]
+        raise BadInput(
+            f"dates such as {first[doubtful][:SHOWN]} name a month, {doubtful}, that is {polish} in"
+            f" Polish and {croatian} in Croatian, and no other month tells which: write them as"
+            " 2024-01-02"
+        )
+    unknown = Counter({name: names[name] for name in names if not _find_month(name, months)})
     name, count = unknown.most_common(1)[0] if unknown else ("", 0)
     if count >= min(FEWEST_UNKNOWN, rows):
         raise BadInput(
             f"dates such as {first[name][:SHOWN]} name a month, {name}, in a language that is not"
             f" known ({MONTH_LANGUAGES} are): write them as 2024-01-02"
         )
+    return months
 
 
 def _refuse_turned(iso: list[str], others: list[str]) -> None:
@@ -543,7 +569,7 @@ def _settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -
     return first is not None
 
 
-def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
+def _part(text: str, months: Mapping[str, int], *, day_first: bool) -> tuple[str | None, str]:
     """Return a date as ISO 8601, or None, and what follows it."""
     if match := _YEAR_FIRST.fullmatch(text):
         return _write_date(match[1], match[2], match[3]), (match[4] or "").strip()
@@ -557,17 +583,17 @@ def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
         return _write_date(match[1], match[2], match[3]), clock + zone
     for pattern, (year, month, day) in NAMED_MONTHS:
         if match := pattern.fullmatch(text):
-            date = _write_date(match[year], _find_month(match[month]), match[day])
+            date = _write_date(match[year], str(_find_month(match[month], months)), match[day])
             return date, (match[4] or "").strip()
     return None, ""
 
 
-def _find_month(name: str) -> str:
+def _find_month(name: str, months: Mapping[str, int]) -> int:
     """Return the number of a month, 0 where it is none; juin and juillet part at the fourth
     letter.
     """
     known = name.lower()
-    return str(MONTHS.get(known[:4]) or MONTHS.get(known[:3], 0))
+    return months.get(known[:4]) or months.get(known[:3], 0)
 
 
 def _write_date(year: str, month: str, day: str) -> str:

@@ -306,6 +306,25 @@ def test_months_are_read_in_the_languages_that_are_known(written: str, month: in
     assert label([written], market="CRYPTO") == [datetime(2024, month, 2, tzinfo=UTC)]
 
 
+def test_months_that_polish_and_croatian_name_alike_are_settled_by_the_others() -> None:
+    def read(*names: str) -> list[int]:
+        return [each.month for each in label([f"2 {name} 2024" for name in names]) if each]
+
+    polish = ["sty", "lut", "mar", "kwi", "maj", "cze", "lip", "sie", "wrz", "paź", "lis", "gru"]
+    croatian = ["sij", "velj", "ožu", "tra", "svi", "lip", "srp", "kol", "ruj", "lis", "stu", "pro"]
+    assert read(*polish) == read(*croatian) == [*range(1, 13)]
+    assert read("czerwca", "lipca") == [6, 7]
+    assert read("listopada", "grudnia") == [11, 12]
+    assert read("lipnja", "srpnja", "listopada") == [6, 7, 10]
+    assert read("Meitheamh") == [6]
+
+
+@pytest.mark.parametrize("names", [["lip"], ["maj", "lip"], ["listopada"], ["lipca", "lipnja"]])
+def test_a_month_that_may_be_two_is_refused_with_what_to_do(names: list[str]) -> None:
+    with pytest.raises(BadInput, match=r"in Polish and (June|October) in Croatian.*2024-01-02"):
+        label([f"2 {name} 2024" for name in names])
+
+
 def test_one_month_in_a_language_that_is_not_known_refuses_the_table() -> None:
     days = range(2, 8)
     with pytest.raises(BadInput, match="name a month, syys, in a language that is not known"):
