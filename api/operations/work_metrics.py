@@ -163,7 +163,8 @@ def _describe_models(database: Db, counts: Counts) -> Iterator[Metric]:
     ages = {(found["market"], found["version"]): found["age_seconds"] for found in champions}
     yield _gauge(
         "model_age_seconds",
-        "How long ago a market's champion was trained.",
+        "How long ago the last bar began that a market's champion may have learned from; past 180"
+        " days a drift calls it old.",
         ("market", "version"),
         ages,
     )

@@ -193,7 +193,7 @@ def ask_in_use(
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
     """Return {market, interval, version, age_seconds} of each market's champions;
-    the age is since it was trained.
+    the age is since the start of the last bar that it may have learned from, as a drift's is.
     """
     stages: list[Query] = [
         {"$match": {"scope": "market", "version": {"$ne": None}}},
@@ -205,8 +205,8 @@ def find_market_ages(database: Db) -> list[ChampionAge]:
                 "as": "model",
             }
         },
-        {"$set": {"trained_at": {"$first": "$model.created_at"}}},
-        {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$trained_at"]}, 1_000]}}},
+        {"$set": {"learned_to": {"$first": "$model.window_end"}}},
+        {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$learned_to"]}, 1_000]}}},
         {"$set": {"market": "$name"}},
         {"$project": {"_id": 0, "market": 1, "interval": 1, "version": 1, "age_seconds": 1}},
     ]

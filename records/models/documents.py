@@ -159,7 +159,7 @@ class PointerDocument(TypedDict):
 
 
 class ChampionAge(TypedDict):
-    """How long ago a market's champion was trained."""
+    """How long ago the last bar was that a market's champion may have learned from."""
 
     market: str
     interval: str

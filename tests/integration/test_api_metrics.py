@@ -143,6 +143,21 @@ def test_a_made_up_method_becomes_no_label(client: FlaskClient) -> None:
     assert not any(("method", "MADEUP") in sample for sample in scrape(client))
 
 
+def test_a_champion_s_age_is_that_of_the_last_bar_that_it_may_have_learned_from(
+    client: FlaskClient, database: Db, detected: pd.DataFrame
+) -> None:
+    """It was trained just now, of bars that end in 2018."""
+    ages = [
+        value for name, value in scrape(client).items() if "tapewatch_model_age_seconds" in name
+    ]
+    record = database.models.find_one()
+    assert record is not None
+    passed = datetime.now(UTC) - detected["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert record["window_end"] <= detected["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert len(ages) == 1
+    assert passed.total_seconds() - 60 < ages[0] < (passed + timedelta(days=7)).total_seconds()
+
+
 def test_a_key_that_may_read_may_scrape(client: FlaskClient, database: Db) -> None:
     key = add_key(database, "prometheus", ["read"], NOW)
     assert client.get("/metrics").status_code == 401
