@@ -25,7 +25,14 @@ from rich.table import Table
 from api.http.auth import check_keys
 from cli.common import OneValueCommand, exits_on_error, json_option, print_json, print_table
 from core.binaries import find_mongod, find_redis_server
-from core.errors import DatabaseUnfit, ServerProblem, ServerUnreachable
+from core.errors import (
+    DatabaseUnfit,
+    ModelIntegrity,
+    NoModel,
+    NotFound,
+    ServerProblem,
+    ServerUnreachable,
+)
 from core.settings import STATE_DIR, Settings, get_settings
 from market.markets import SHIPPED
 from records.database import (
@@ -36,6 +43,7 @@ from records.database import (
     open_database,
 )
 from records.migrations import check_version
+from records.models.champions import find_in_use
 
 ROOT = Path(__file__).parent.parent
 OLDEST_PYTHON = (3, 11)
@@ -306,7 +314,7 @@ def check_clock(database: Db) -> Finding:
 
 def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
     """Look for what the API misses before it is ready: migrations,
-    and a key where others may ask.
+    and a key where others may ask; then at the models in use.
     """
     for check in (check_version, lambda each: check_keys(settings, each)):
         try:
@@ -315,6 +323,23 @@ def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "failed", error.message, "see there")
             return
     yield Finding("database", "ok", f"{settings.mongo_database}, as this code needs it")
+    yield from check_models(database)
+
+
+def check_models(database: Db) -> Iterator[Finding]:
+    """Open the models in use, as every detection and verification of their bars does."""
+    from detection.models.manager import ModelManager  # noqa: PLC0415 -- loads slowly
+
+    models, in_use = ModelManager(database, capacity=1), find_in_use(database)
+    is_sound = True
+    for name, champion in in_use:
+        try:
+            models.open(champion)
+        except (NoModel, NotFound, ModelIntegrity) as error:
+            is_sound = False
+            yield Finding(name, "failed", error.message, "see there")
+    if in_use and is_sound:
+        yield Finding("models", "ok", f"{len(in_use)} in use, each can be opened")
 
 
 def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.arrays import Bools
 from core.errors import ModelIntegrity, NoModel
-from detection.detectors.catalogue import get_detector
+from detection.detectors.catalogue import DETECTORS, get_detector
 from detection.detectors.contract import Detector, SeriesDetector
 from detection.detectors.rows import SeriesRows
 from detection.features.feature_sets import FEATURE_SETS, FeatureSet, get_feature_set
@@ -105,11 +105,11 @@ class ModelManager:
 
         Raises NoModel, ModelIntegrity.
         """
-        return self._get(self._get_champion(market, interval, ticker)).of_market(market)
+        return self.open(self._get_champion(market, interval, ticker)).of_market(market)
 
     def get_model_version(self, version: str) -> LoadedModel:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
-        return self._get(Champion(version, get_model_record(self._database, version)["sha256"]))
+        return self.open(Champion(version, get_model_record(self._database, version)["sha256"]))
 
     def find_of_detector(self, market: str, interval: str, detector: str) -> LoadedModel:
         """Return the latest version of a detector for a market's bars, or that of all markets.
@@ -151,7 +151,7 @@ class ModelManager:
                 shared[id(champion), id(found)] = members
             members.append(ticker)
         return [
-            (_with_threshold(self._get(champion).of_market(market), policy), tuple(members))
+            (_with_threshold(self.open(champion).of_market(market), policy), tuple(members))
             for (champion, policy), members in groups.items()
         ]
 
@@ -182,7 +182,7 @@ class ModelManager:
         ends = sorted(by_end)
         champions = [Champion(by_end[end]["_id"], by_end[end]["sha256"]) for end in ends]
         return [
-            (self._get(champion).of_market(market), last)
+            (self.open(champion).of_market(market), last)
             for champion, last in zip(champions, [*ends[1:], None], strict=True)
         ]
 
@@ -245,7 +245,8 @@ class ModelManager:
             raise explain_no_model(market, interval)
         return champion
 
-    def _get(self, champion: Champion) -> LoadedModel:
+    def open(self, champion: Champion) -> LoadedModel:
+        """Return the model of a champion. Raises NoModel, NotFound, ModelIntegrity."""
         # Loading happens under the lock: two threads that ask for the same version must not both
         # open it.
         with self._lock:
@@ -284,6 +285,13 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
             f" no more; train another: `flask models train --market {record['market']}"
             f" --interval {record['interval']} --detector {record['parameters']['detector']}`",
             reason="unknown_feature_set",
+        )
+    if record["parameters"]["detector"] not in DETECTORS:
+        raise NoModel(
+            f"model {champion.version} is of the detector {record['parameters']['detector']}, which"
+            f" is no more; train another: `flask models train --market {record['market']}"
+            f" --interval {record['interval']}`",
+            reason="unknown_detector",
         )
     fitted = open_artefact(database, champion.version, get_artefact_hash(record))
     kind = get_detector(record["parameters"]["detector"])

@@ -81,6 +81,12 @@ def find_pointer(
     return pointers_in(database).find_one({"_id": scope.name_pointer(interval)}, session=session)
 
 
+def find_in_use(database: Db) -> list[tuple[str, Champion]]:
+    """Return each pointer that names a version, by its `_id`, with what it names."""
+    found = pointers_in(database).find({"version": {"$ne": None}}).sort("_id", 1)
+    return [(pointer["_id"], champion) for pointer in found if (champion := _read(pointer))]
+
+
 def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
     """Return the pointers that name this version."""
     return [

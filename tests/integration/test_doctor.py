@@ -21,6 +21,7 @@ from records.migrations import SCHEMA, prepare_database
 from runner.servers import free_port
 from tests.commands import run_flask
 from tests.conftest import ROOT
+from tests.integration.detecting import make_bars, store, train
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -151,6 +152,33 @@ def test_what_the_api_waits_for_is_named(settings: Settings, database: Db) -> No
     database.settings.update_one({"_id": SCHEMA}, {"$set": {"version": 1}})
     findings = {finding.check: finding for finding in doctor.check_mongodb(exposed, NOW)}
     assert "flask db upgrade" in findings["database"].found
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"feature_set": "family/2"}, "flask models train --market US"),
+        ({"parameters.detector": "crystal_ball"}, "flask models train --market US"),
+        ({"sha256": "sha256:0"}, "promote another version"),
+    ],
+)
+def test_a_champion_that_cannot_be_opened_is_named(
+    settings: Settings, database: Db, changes: dict[str, str], said: str
+) -> None:
+    prepare_database(database, NOW)
+    store(database, "AAPL", make_bars(600))
+    train(database)
+    findings = {finding.check: finding for finding in doctor.check_mongodb(settings, NOW)}
+    assert findings["models"].found == "1 in use, each can be opened"
+    database.models.update_one({}, {"$set": changes})
+    findings = {finding.check: finding for finding in doctor.check_mongodb(settings, NOW)}
+    assert "models" not in findings
+    told = findings["champion::US::1d"]
+    assert (told.state, "US_model-0.1.0" in told.found, said in told.found) == (
+        "failed",
+        True,
+        True,
+    )
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
