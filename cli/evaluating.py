@@ -20,6 +20,7 @@ from cli.common import (
 )
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
+from core.moments import parse_moment
 from core.settings import get_settings
 from detection.models.registry import get_champion
 from detection.models.versions import ModelVersion
@@ -182,19 +183,9 @@ def _read_label(ticker: str | None, when: str | None, label: str | None, where: 
         )
     return {
         "ticker": normalize_ticker(ticker or ""),
-        "time": _parse_time(when, where),
+        "time": parse_moment(when or "", where),
         "is_anomaly": word in ANOMALY,
     }
-
-
-def _parse_time(text: str | None, where: str) -> datetime:
-    try:
-        time = datetime.fromisoformat((text or "").strip())
-    except ValueError as error:
-        raise BadInput(
-            f"{where} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
-        ) from error
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _ask(
@@ -208,7 +199,7 @@ def _ask(
     for version in versions:
         ModelVersion.parse(version)
     first, last = (
-        None if text is None else _parse_time(text, name)
+        None if text is None else parse_moment(text or "", name)
         for text, name in zip(stretch, ("--start", "--end"), strict=True)
     )
     return EvaluationRequest(

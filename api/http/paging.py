@@ -12,6 +12,7 @@ from flask import Response, json, jsonify
 from pydantic import BaseModel
 
 from core.errors import BadInput
+from core.moments import as_utc
 from records.keyset import Position
 
 Item = TypeVar("Item")
@@ -24,7 +25,9 @@ class Listed(TypedDict, Generic[Item]):
     next_cursor: str | None
 
 
-_READERS: Mapping[type, Callable[[Any], Any]] = {datetime: datetime.fromisoformat}
+_READERS: Mapping[type, Callable[[Any], Any]] = {
+    datetime: lambda text: as_utc(datetime.fromisoformat(text))
+}
 
 
 def encode_cursor(*parts: object) -> str:
@@ -46,7 +49,7 @@ def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
             _READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True)
         )
         bson.encode({"position": position})  # or MongoDB could not be asked for it
-    except (ValueError, TypeError, OverflowError, BSONError) as error:
+    except (ValueError, TypeError, OverflowError, BSONError, BadInput) as error:
         raise BadInput(
             f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before"
         ) from error

@@ -1,7 +1,7 @@
 """Types that every noun uses."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from alerts.messages import parse_clock, parse_zone
 from core.errors import BadInput
+from core.moments import as_utc
 from market.intervals import AUTO, INTERVALS, parse_import_interval, parse_interval, parse_period
 from market.sessions.schedules import AFTER_CLOSE, parse_schedule
 from market.tickers import normalize_ticker
@@ -74,9 +75,9 @@ def checked(check: Callable[[str], str]) -> AfterValidator:
 def _as_utc(time: datetime) -> datetime:
     """A time without a zone is taken for UTC."""
     try:
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("in UTC this is before the year 1 or after the year 9999") from error
+        return as_utc(time)
+    except BadInput as error:
+        raise ValueError(error.message) from error
 
 
 Ticker = Annotated[

@@ -37,6 +37,9 @@ from records.work.watchlists import find_watched_tickers
 
 markets = APIBlueprint("markets", __name__, tag="markets")
 
+# Bars before or after these years are rejected as they come in.
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+
 EXAMPLE = {
     "name": "Sao Paulo",
     "calendar": "BVMF",
@@ -159,11 +162,17 @@ def get_flagged_day(code: str, day: str, query_data: FlaggedDayQuery) -> Flagged
 def _read_day(text: str) -> datetime:
     """Return when a day begins. Raises BadInput."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
         raise BadInput(
             f"{text[:40]!r} is no day; one is written year-month-day, as in 2001-09-17"
         ) from error
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise BadInput(
+            f"{text} is none of the days that bars are kept of, which are of the years {FIRST_YEAR}"
+            f" to {LAST_YEAR}: is its year right?"
+        )
+    return day
 
 
 def _find_holdings() -> dict[str, HoldingFields]:

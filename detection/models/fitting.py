@@ -222,8 +222,11 @@ def grade_markets(
     return found
 
 
-def describe_fit(fit: Fit) -> FitFields:
-    """Return the part of a model's record that the fit determines."""
+def describe_fit(fit: Fit, now: datetime) -> FitFields:
+    """Return the part of a model's record that the fit determines.
+
+    A window without an end, or with one that is to come, does not reach over bars of tomorrow.
+    """
     plan, seen = fit.plan, fit.seen
     return {
         "market": plan.market,
@@ -232,7 +235,7 @@ def describe_fit(fit: Fit) -> FitFields:
         "columns": list(plan.feature_set.columns),
         "warm_up_bars": plan.warm_up_bars,
         "window_start": plan.window_start or _to_time(seen.first),
-        "window_end": plan.window_end or _to_time(seen.last),
+        "window_end": min(plan.window_end, now) if plan.window_end else _to_time(seen.last),
         "rows": seen.rows.total(),
         "rows_fitted": fit.rows_fitted,
         "ticker_count": len(seen.rows),

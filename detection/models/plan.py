@@ -4,10 +4,11 @@ so that a request can be refused before a run is written.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from core.errors import BadInput
+from core.moments import parse_moment
 from core.words import ThresholdKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS, get_detector
 from detection.detectors.contract import Parameter
@@ -213,15 +214,7 @@ def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocumen
 
 def _parse_moment(name: str, text: object) -> datetime | None:
     """Read an ISO 8601 date or time; without a zone it is UTC, None is None. Raises BadInput."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError as error:
-        raise BadInput(
-            f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
-        ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return None if text is None else parse_moment(str(text), name)
 
 
 def _check_flag(value: object) -> bool:

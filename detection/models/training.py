@@ -49,7 +49,7 @@ def save_model(
     content = fit.artefact
     version = _reserve_version(database, fit)
     record: ModelDocument = {
-        **describe_fit(fit),
+        **describe_fit(fit, now),
         "_id": version,
         "version": version,
         "sha256": compute_sha256(content),

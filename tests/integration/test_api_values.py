@@ -15,6 +15,7 @@ from api.http.state import get_state
 from core.settings import Settings
 from records.database import Db
 from runner.servers import Servers
+from tests.integration.detecting import make_bars, store
 from tests.integration.document import DOCUMENT
 from tests.integration.stored import add_series
 
@@ -193,12 +194,25 @@ def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, na
         ("/py/tickers?cursor=WyJcdWQ4MDAiXQ", 422),
         (f"/py/data/rejected?cursor={encode('2020-01-01T00:00:00+00:00', 10**30, 'x')}", 422),
         (f"/py/data/candles?ticker=AAPL&cursor={encode('0001-01-01T00:00:00+14:00')}", 422),
+        ("/py/data/candles?ticker=STORED&end=9999-12-31T23:59:59.999999", 200),
+        (f"/py/data/candles?ticker=STORED&cursor={encode('9999-12-31T23:59:59.999999')}", 200),
+        ("/py/chart/comparison?ticker=STORED&start=9999-12-31T23:59:59.999999Z", 200),
     ],
 )
 def test_values_at_and_beyond_the_edge(
     client: FlaskClient, database: Db, path: str, status: int
 ) -> None:
+    store(database, "STORED", make_bars(2))
     assert client.get(path).status_code == status
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_that_no_bar_is_of_is_told_so(client: FlaskClient, database: Db, day: str) -> None:
+    refused = client.get(f"/py/markets/US/days/{day}")
+    assert (refused.status_code, refused.json["reason"]) == (422, "bad_input")
+    assert f"{day} is none of the days" in refused.json["detail"]
+    assert client.get("/py/markets/US/days/1900-01-01").status_code == 200
+    assert client.get("/py/markets/US/days/2199-12-31").status_code == 200
 
 
 @pytest.mark.parametrize(

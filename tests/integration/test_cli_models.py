@@ -202,6 +202,7 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
         ("ticker,label\nAAA,1\n", "has the columns ticker, label"),
         ("ticker,date,label\n", "has no labels"),
         ("ticker,date,label\nAAA,yesterday,1\n", "line 2 'yesterday' is no date"),
+        ("ticker,date,label\nAAA,9999-12-31T23:00:00-14:00,1\n", "line 2 '9999-12-31T23:00:00-1"),
         ("ticker,date,label\nAAA,2016-01-04,odd\n", "line 2: label 'odd' cannot be used"),
         ("ticker,date,label\nAAA,2016-01-04,1\n", "all 1 labels say of their bars"),
     ],

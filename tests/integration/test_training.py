@@ -86,6 +86,15 @@ def test_only_bars_within_the_window_are_learned_from(market: Db) -> None:
     assert record["window_end"] == datetime(2017, 3, 15, tzinfo=UTC)
 
 
+def test_a_window_that_ends_in_the_future_ends_now(market: Db) -> None:
+    """Bars of tomorrow are none that the model has seen."""
+    plan = TrainingPlan("US", window_end=datetime(9999, 12, 31, tzinfo=UTC))
+    record = train_model(market, plan, now=NOW)
+    assert record["window_end"] == NOW
+    days = make_bars(900)["date"]
+    assert days[899].to_pydatetime().replace(tzinfo=UTC) < NOW
+
+
 def test_bars_after_the_window_change_nothing(market: Db) -> None:
     plan = TrainingPlan("US", window_end=datetime(2016, 6, 30, tzinfo=UTC))
     before = fit_model(market, plan)

@@ -1,0 +1,34 @@
+"""Moments that somebody asks for, as MongoDB keeps them."""
+
+from datetime import UTC, datetime
+
+from core.errors import BadInput
+
+MILLISECOND = 1_000  # in microseconds
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC, which it is of without a zone, to the millisecond: what comes after
+    the last one of the year 9999 is of a year that is none.
+
+    Raises BadInput where it is of such a year in UTC.
+    """
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise BadInput("in UTC this is before the year 1 or after the year 9999") from error
+    return utc.replace(microsecond=utc.microsecond // MILLISECOND * MILLISECOND)
+
+
+def parse_moment(text: str, subject: str) -> datetime:
+    """Read an ISO 8601 date or time; `subject` is what an error calls it. Raises BadInput."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise BadInput(
+            f"{subject} {text[:40]!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
+        ) from error
+    try:
+        return as_utc(moment)
+    except BadInput as error:
+        raise BadInput(f"{subject} {text[:40]!r}: {error.message}") from error
