@@ -69,6 +69,8 @@ TRIES = 5
 # after as many more puts that entry aside unseen: it ends its process.
 TAKEN_UP = 5
 MOST_PRODUCERS = 1_000
+# A producer that passes over more numbers at once has not lost so many messages.
+MOST_SKIPPED = 1_000_000
 SHOWN_BYTES = 4_000
 
 
@@ -310,7 +312,8 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
 
     A message whose number its producer had stored already is a double, and is left out; one that
     was sent after that one was, under a number that is not higher, means that the producer counts
-    anew, and is kept aside: nobody could tell it from a double.
+    anew, and is kept aside: nobody could tell it from a double. So is one whose number is absurdly
+    higher: what follows it would be a double.
     """
     load = _build_empty(held)
     received = int(now.timestamp() * 1_000)
@@ -333,7 +336,7 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
 def _note_sender(load: Load, head: Head) -> bool:
     """Note a message's number, and when it was sent; return False where it is a double.
 
-    Raises Unfit where its producer counts anew.
+    Raises Unfit where its producer counts anew, or its number cannot be the next.
     """
     known = load.producers.get(head.producer) if head.producer else None
     if known is not None and head.seq <= known["seq"]:
@@ -343,7 +346,10 @@ def _note_sender(load: Load, head: Head) -> bool:
         return False
     if head.producer:
         if known is not None:
-            load.missing += head.seq - known["seq"] - 1
+            skipped = head.seq - known["seq"] - 1
+            if skipped > MOST_SKIPPED:
+                raise Unfit("seq_jumped_ahead")
+            load.missing += skipped
         load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
     if head.sent:
         load.sent = min(head.sent, load.sent or head.sent)

@@ -295,6 +295,21 @@ def test_messages_that_others_trimmed_are_counted_as_missing(
     assert (total(database, "missing"), total(database, "entries")) == (2, 5)
 
 
+def test_a_number_that_jumps_far_ahead_is_kept_aside_and_counts_no_message_as_missing(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    """A million may be missing; of one more nobody believes it, and those behind it are stored."""
+    for trade, seq in enumerate((1, 10**17, 2, 1_000_003, 2_000_005)):
+        group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, trade)}
+        bus.append(STREAM, build_message("trades", [group], Head("tests", seq, 1_000 + trade)))
+        drain(consumer)
+    assert ids(database) == ["0", "2", "3"]
+    kept = find_rejected_records(database, kind="message")
+    assert [one["reason"] for one in kept] == ["seq_jumped_ahead"] * 2
+    assert total(database, "missing") == 1_000_000
+    assert find_seqs(database, "tests") == {STREAM: 1_000_003}
+
+
 def test_candles_that_are_not_closed_are_left_until_they_are(
     consumer: Consumer, producer: Producer, database: Db
 ) -> None:
