@@ -88,6 +88,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
     "contract": ("contract", "expiry", "expiration", "instrumentid", "contractcode"),
+    # Nor is this: a bar that is not finished is left out.
+    "finished": (
+        "complete", "iscomplete", "completed", "closed", "isclosed", "isfinal", "finished",
+        "isfinished", "confirm", "confirmed", "windowclosed",
+    ),
 }  # fmt: skip
 # The time of day, where it has a column of its own beside the date's.
 DATES = (

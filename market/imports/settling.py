@@ -36,6 +36,9 @@ SHOWN = 60
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
 HIDDEN = ("ticker", "time", "clock", "interval")
+# What a column says of a bar that is not finished yet, and of one that is.
+GOES_ON = {"false", "0", "no", "n", "f"}
+ENDED = {"true", "1", "yes", "y", "t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         options = replace(options, timezone=_find_zone(table.names))
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
+    if "finished" in table.columns and not _tells_finished(table.columns["finished"]):
+        table = _leave_aside(table, "finished")
     times = read_times(_take_times(table), options, _find_series(table))
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
@@ -126,7 +131,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         [*table.notes, *numbers.notes, *times.notes, *aside],
         table.ticker,
     )
-    return _leave_totals_aside(settled)
+    return _leave_unfinished(_leave_totals_aside(settled))
 
 
 def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
@@ -251,6 +256,34 @@ def _leave_totals_aside(settled: Settled) -> Settled:
     more = " and others" if len(totals) > LISTED_TOTALS else ""
     note = f"left aside as no bars of a ticker, like sums: row {named}{more}"
     return replace(kept, notes=[*settled.notes, note])
+
+
+def _leave_unfinished(settled: Settled) -> Settled:
+    """Return a table without its bars that say that they are not finished yet.
+
+    Raises BadInput where none is.
+    """
+    if "finished" not in settled.written:
+        return settled
+    codes, texts = encode_texts(settled.written["finished"])
+    goes_on = np.array([text.strip().lower() in GOES_ON for text in texts], bool)[codes]
+    if not goes_on.any():
+        return settled
+    name = settled.names.get("finished", "finished")[:SHOWN]
+    if goes_on.all():
+        raise BadInput(f"none of its bars is finished yet, as {name} says")
+    kept = settled.take(np.flatnonzero(~goes_on))
+    bars = int(goes_on.sum())
+    note = (
+        f"{bars:,} bar{' is' if bars == 1 else 's are'} not finished yet, as {name} says, and left"
+        " out"
+    )
+    return replace(kept, notes=[*settled.notes, note])
+
+
+def _tells_finished(column: pa.ChunkedArray) -> bool:
+    """Whether all values of a column are yes or no."""
+    return {text.strip().lower() for text in encode_texts(column)[1]} <= GOES_ON | ENDED | {""}
 
 
 def _mark_blank(column: pa.ChunkedArray, rows: Int64) -> Bools:

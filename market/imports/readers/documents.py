@@ -21,13 +21,20 @@ from market.intervals import read_interval
 MOST_JSON_BYTES = 256 * MIB
 MOST_DEPTH = 6
 OHLCV = ("time", "open", "high", "low", "close", "volume")
+KRAKEN = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
 # Of candles that are lists: by length, the ways to read them. Where there are two, the prices must
 # settle which.
 LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
     6: (OHLCV, ("time", "low", "high", "open", "close", "volume")),
     7: ((*OHLCV, "turnover"),),
-    8: (("time", "open", "high", "low", "close", "vwap", "volume", "count"),),
+    # Kraken's, and Gate.io's.
+    8: (
+        KRAKEN,
+        ("time", "turnover", "close", "high", "low", "open", "volume", "window_closed"),
+    ),
+    # OKX's.
+    9: ((*OHLCV, "contract_volume", "turnover", "confirm"),),
     12: (KLINE,),
 }
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
@@ -136,6 +143,10 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
     if chart := _from_chart(value):
         return chart, ticker
     candles, own = _gather(value.items(), depth)
+    last = value.get("last")
+    if isinstance(last, int) and tuple(candles[0]) == KRAKEN:
+        # It says up to when they are committed, and that the last one is not.
+        candles = [{**candle, "complete": candle["time"] <= last} for candle in candles]
     return candles, ticker or own
 
 
@@ -369,7 +380,22 @@ def _from_chart(value: Mapping[str, Any]) -> list[Candle]:
     quotes = indicators.get("quote") if isinstance(indicators, dict) else None
     if not isinstance(times, list) or not isinstance(quotes, list) or len(quotes) != 1:
         return []
-    return _from_columns({"timestamp": times, **quotes[0]}) if isinstance(quotes[0], dict) else []
+    if not isinstance(quotes[0], dict):
+        return []
+    candles = _from_columns({"timestamp": times, **quotes[0]})
+    if candles and _goes_on(value.get("meta"), times[-1]):
+        last = len(candles) - 1
+        candles = [{**candle, "complete": place < last} for place, candle in enumerate(candles)]
+    return candles
+
+
+def _goes_on(meta: Any, last: Any) -> bool:
+    """Whether a chart of Yahoo's was asked for while its last bar's session went on."""
+    try:
+        session, traded = meta["currentTradingPeriod"]["regular"], meta["regularMarketTime"]
+        return bool(session["start"] <= last and traded < session["end"])
+    except (KeyError, TypeError):
+        return False
 
 
 def _flatten(value: list[Any]) -> list[Any]:

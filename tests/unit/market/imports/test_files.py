@@ -422,6 +422,87 @@ def test_prices_in_the_middle_are_the_candles() -> None:
     assert settled.times.seconds.tolist() == [1704276300]
 
 
+def list_bars(content: str, name: str) -> tuple[list[int], str]:
+    """Return when the bars of a file begin that are taken, in seconds, and the last note."""
+    settled = settle(content, name)
+    return settled.times.seconds.tolist(), settled.notes[-1]
+
+
+DAYS = (1704153600, 1704240000, 1704326400)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("complete", ("true", "False")),
+        ("is_closed", ("1", "0")),
+        ("Confirm", ("yes", "no")),
+    ],
+)
+def test_a_bar_that_says_that_it_is_not_finished_is_left_out(
+    name: str, words: tuple[str, str]
+) -> None:
+    rows = [f"{day},1,1,1,1,{words[number // 2]}\n" for number, day in enumerate(DAYS)]
+    times, note = list_bars(f"time,open,high,low,close,{name}\n" + "".join(rows), "x.csv")
+    assert times == [*DAYS[:2]]
+    assert note == f"1 bar is not finished yet, as {name} says, and left out"
+    with pytest.raises(BadInput, match="none of its bars is finished yet"):
+        settle(f"time,open,high,low,close,{name}\n" + rows[2], "x.csv")
+
+
+def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
+    content = "time,open,high,low,close,Closed\n2024-01-02,1,1,1,1,17.5\n2024-01-03,1,1,1,1,0\n"
+    settled = settle(content)
+    assert (len(settled), settled.aside) == (2, ("Closed",))
+
+
+def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
+    candles = [
+        {
+            "complete": number < 2,
+            "volume": 10,
+            "time": str(day),
+            "mid": build_quote("1.1", "1.3", "1.0", "1.2"),
+        }
+        for number, day in enumerate(DAYS)
+    ]
+    content = json.dumps({"instrument": "EUR_USD", "granularity": "D", "candles": candles})
+    assert list_bars(content, "x.json") == (
+        [*DAYS[:2]],
+        "1 bar is not finished yet, as complete says, and left out",
+    )
+
+
+def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
+    okx = [[str(day), "3.7", "3.8", "3.6", "3.7", "84", "22", "22", "1"] for day in DAYS]
+    okx[2][8] = "0"
+    gate = [[str(day), "97", "3.7", "3.8", "3.6", "3.75", "44", "true"] for day in DAYS]
+    gate[2][7] = "false"
+    kraken = [[day, "3.7", "3.8", "3.6", "3.7", "3.7", "84", 22] for day in DAYS]
+    opens = [3.7] * 3
+    chart = {
+        "meta": {
+            "symbol": "AAPL",
+            "regularMarketTime": DAYS[2] + 60_000,
+            "currentTradingPeriod": {"regular": {"start": DAYS[2], "end": DAYS[2] + 75_600}},
+        },
+        "timestamp": DAYS,
+        "indicators": {"quote": [dict.fromkeys(("open", "high", "low", "close"), opens)]},
+    }
+    for document, word in (
+        ({"code": "0", "data": okx}, "confirm"),
+        (gate, "window_closed"),
+        ({"error": [], "result": {"XXBTZUSD": kraken, "last": DAYS[1]}}, "complete"),
+        ({"chart": {"result": [chart], "error": None}}, "complete"),
+    ):
+        said = f"1 bar is not finished yet, as {word} says, and left out"
+        assert list_bars(json.dumps(document), "x.json") == ([*DAYS[:2]], said)
+    assert settle(json.dumps(gate), "x.json").numbers["open"].tolist() == [3.75, 3.75]
+    # Once the session is over, its bar is one like others.
+    chart["meta"]["regularMarketTime"] = DAYS[2] + 75_601
+    assert len(settle(json.dumps({"chart": {"result": [chart], "error": None}}), "x.json")) == 3
+
+
 def test_one_of_several_quotes_is_chosen_by_name() -> None:
     candle = {
         "time": "2024-01-03T10:05:00Z",
