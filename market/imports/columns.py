@@ -22,8 +22,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "股票代码", "代码", "代號", "종목코드", "종목",
     ),
     "time": (
-        "time", "datetime", "timestamp", "opentime", "windowstart", "unix", "unixtime",
-        "unixtimestamp", "epoch", "date", "t", "beginsat", "dates", "starttime", "bartime",
+        # Seconds since 1970 are of no zone that nobody says, as a clock's time beside them may be.
+        "time", "timestamp", "opentime", "windowstart", "unix", "unixtime", "unixtimestamp",
+        "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
         "datetimeutc", "timestamputc", "dtyyyymmdd", "traddt",
         "tradedate", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",

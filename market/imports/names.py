@@ -58,6 +58,14 @@ _NO_TICKERS = {
     "intraday", "klines", "market", "minute", "minutes", "ohlc", "ohlcv", "output", "price",
     "prices", "quote", "quotes", "result", "results", "sheet", "sheet1", "stock", "stocks",
     "table", "ticker", "tickers", "untitled", "weekly",
+    # Nor is where they are from.
+    "alpaca", "alphavantage", "barchart", "bbg", "binance", "bitfinex", "bitstamp", "bloomberg",
+    "bybit", "coinbase", "coingecko", "cryptocompare", "databento", "deribit", "dukascopy",
+    "eikon", "eodhd", "euronext", "factset", "finnhub", "firstrate", "histdata", "investing",
+    "kibot", "kraken", "kucoin", "marketstack", "metatrader", "mt4", "mt5", "nasdaq",
+    "ninjatrader", "nyse", "oanda", "okx", "polygon", "quandl", "refinitiv", "reuters", "schwab",
+    "stooq", "tiingo", "tradestation", "tradier", "tradingview", "twelvedata", "upbit", "yahoo",
+    "yfinance",
 }  # fmt: skip
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")

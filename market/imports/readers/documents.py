@@ -26,8 +26,17 @@ KRAKEN = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
 # settle which.
 LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
-    6: (OHLCV, ("time", "low", "high", "open", "close", "volume")),
-    7: ((*OHLCV, "turnover"),),
+    # Coinbase's is the second, and Bitfinex's the last.
+    6: (
+        OHLCV,
+        ("time", "low", "high", "open", "close", "volume"),
+        ("time", "open", "close", "high", "low", "volume"),
+    ),
+    # KuCoin's is the last.
+    7: (
+        (*OHLCV, "turnover"),
+        ("time", "open", "close", "high", "low", "volume", "turnover"),
+    ),
     # Kraken's, and Gate.io's.
     8: (
         KRAKEN,
@@ -40,6 +49,8 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
 # in themselves.
 LEAST_FITTING = 0.9
+# As Huobi names what it has of a pair: `vol` is the money.
+HUOBI = {"id": "time", "amount": "volume", "vol": "turnover"}
 # What lists of candles are called that are nobody's name.
 WRAPPERS = {
     "bars", "candles", "data", "results", "values", "historical", "prices", "items", "history",
@@ -143,6 +154,10 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
     if chart := _from_chart(value):
         return chart, ticker
     candles, own = _gather(value.items(), depth)
+    channel = value.get("ch")
+    if isinstance(channel, str) and ".kline." in channel:
+        candles = [{HUOBI.get(name, name): cell for name, cell in c.items()} for c in candles]
+        own = own or channel.split(".")[1]
     last = value.get("last")
     if isinstance(last, int) and tuple(candles[0]) == KRAKEN:
         # It says up to when they are committed, and that the last one is not.

@@ -78,6 +78,7 @@ class Header:
         notes: what a reader of the report should know.
         layout: the vendor whose table this is, as far as that matters.
         inverse_split: whether the split column has old shares for each new one.
+        ticker: whose bars they are, where a row above the names says so.
     """
 
     first: int
@@ -87,6 +88,7 @@ class Header:
     notes: list[str] = field(default_factory=list)
     layout: Layout | None = None
     inverse_split: bool = False
+    ticker: str | None = None
 
 
 def resolve_header(
@@ -106,9 +108,20 @@ def resolve_header(
                 preamble = (
                     f"{position} row{'s' * (position > 1)} above the column names are no bars"
                 )
-                found = replace(found, notes=[preamble, *found.notes])
+                ticker = _find_owner(searched[:position])
+                found = replace(found, notes=[preamble, *found.notes], ticker=ticker)
             return found
     return _resolve_nameless(searched, options)
+
+
+def _find_owner(above: Sequence[Row]) -> str | None:
+    """Return whose bars follow, where one row above their names says so and nothing else:
+    Security, AAPL US Equity.
+    """
+    filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
+    pairs = [cells for cells in filled if len(cells) == 2]
+    owners = {said for name, said in pairs if find_field(name.rstrip(":")) == "ticker"}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def looks_like_data(row: Row) -> bool:

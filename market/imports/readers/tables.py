@@ -94,7 +94,7 @@ def build_table(opened: Opened, options: ReadingOptions) -> Table:
         {name: header.names[position] for name, position in header.groups[0][1].items()},
         header.aside,
         notes,
-        opened.ticker,
+        opened.ticker or header.ticker,
         opened.decimal or (layout.decimal if layout else None),
         opened.splits_fields,
         layout.day_first if layout else None,

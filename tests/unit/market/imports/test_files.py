@@ -503,6 +503,50 @@ def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
     assert len(settle(json.dumps({"chart": {"result": [chart], "error": None}}), "x.json")) == 3
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("open", "close", "high", "low", "volume"),
+        ("open", "close", "high", "low", "volume", "turnover"),
+    ],
+)
+def test_candles_of_bitfinex_and_kucoin_are_told_by_their_highs_and_lows(
+    order: tuple[str, ...],
+) -> None:
+    row = {"open": 3.7, "high": 3.9, "low": 3.6, "close": 3.8, "volume": 5.0, "turnover": 18.0}
+    content = json.dumps([[day, *(row[name] for name in order)] for day in DAYS])
+    numbers = settle(content, "x.json").numbers
+    assert {name: values[0] for name, values in numbers.items()} == {
+        name: row[name] for name in numbers
+    }
+    assert set(numbers) == {"open", "high", "low", "close", "volume"}
+
+
+def test_the_money_of_huobi_is_not_its_volume() -> None:
+    candle = {"id": DAYS[0], "open": 4, "close": 4, "low": 3, "high": 5, "amount": 12.5}
+    document = {"ch": "market.btcusdt.kline.1day", "data": [candle | {"vol": 50.0, "count": 9}]}
+    settled = settle(json.dumps(document), "x.json")
+    assert settled.numbers["volume"].tolist() == [12.5]
+    assert (settled.times.seconds.tolist(), settled.ticker) == ([DAYS[0]], "btcusdt")
+
+
+def test_seconds_since_1970_go_before_a_clock_that_says_no_zone() -> None:
+    """As EODHD has both, the clock in UTC."""
+    row = {"timestamp": 1704292200, "gmtoffset": 0, "datetime": "2024-01-03 14:30:00"}
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), 1)
+    settled = settle(json.dumps([row | prices]), "x.json")
+    assert settled.times.seconds.tolist() == [1704292200]
+    assert settled.times.zoned.all()
+
+
+@pytest.mark.parametrize("name", ["Security", "Ticker:", "RIC"])
+def test_a_row_above_the_names_says_whose_bars_they_are(name: str) -> None:
+    bars = "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST\n01/31/2024,1,1,1,1\n"
+    assert settle(f"{name},AAPL US Equity,,,\nPeriod,D\n\n{bars}").ticker == "AAPL US Equity"
+    assert settle(f"RIC,AAPL.O\nSecurity,MSFT US Equity\n{bars}").ticker is None
+    assert settle(f"Report,AAPL US Equity\n{bars}").ticker is None
+
+
 def test_one_of_several_quotes_is_chosen_by_name() -> None:
     candle = {
         "time": "2024-01-03T10:05:00Z",
