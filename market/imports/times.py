@@ -25,18 +25,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.arrays import Bools, Int64
+from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import local_days
 
-EARLIEST = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp())
-LATEST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
+EARLIEST = int(datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+LATEST = int(datetime(LATEST_YEAR, 1, 1, tzinfo=UTC).timestamp())
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
 LEAST_MILLISECONDS = 100_000_000_000
 COMPACT_DATES = (19_000_101, 22_001_231)
+# What is left of a date that ends with its year, such as 31012024.
+YEAR_LAST = 10_000
 # Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
@@ -47,6 +50,9 @@ LEAST_SECONDS = 1_000_000
 TAIWANESE_EPOCH = 1911
 # As many dates of either kind are no accident.
 FEWEST_TURNED = 3
+# So many dates do not follow each other by accident, read another way than they are written.
+FEWEST_IN_ORDER = 5
+MOST_LOOKED_AT = 1_000
 # As many dates of a month whose name is not known are no stray line.
 FEWEST_UNKNOWN = 3
 # What an abbreviation can only mean; CST, IST and BST are several zones.
@@ -361,6 +367,7 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
         )
         seconds[compact] = _seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
+    _refuse_year_last(values[~bad & ~compact])
     days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
     small = (values >= 0) & (values < LEAST_SECONDS) & ~bad & ~days
     if days.any():
@@ -376,6 +383,23 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
     dated |= compact | (days & (values == np.floor(values)))
     zoned &= ~compact & ~days
     return _Uniques(seconds, zoned, bad, dated, notes)
+
+
+def _refuse_year_last(numbers: Float64) -> None:
+    """Raise BadInput where numbers are dates that end with their year, such as 31012024: as seconds
+    since 1970 they are days of 1970.
+    """
+    years = numbers % YEAR_LAST
+    is_dates = (
+        len(numbers) >= FEWEST_IN_ORDER
+        and (numbers >= LEAST_SECONDS).all()
+        and (numbers < YEAR_LAST * YEAR_LAST).all()
+        and ((years >= EARLIEST_YEAR) & (years < LATEST_YEAR)).all()
+    )
+    if is_dates:
+        raise BadInput(
+            f"dates such as {numbers[0]:.0f} seem to end with their year: write them as 2024-01-02"
+        )
 
 
 def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
@@ -442,6 +466,7 @@ def _normalize(
     """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
+    _refuse_days_first(texts[iso])
     if iso.all():
         return texts, {}, dated
     written: list[str | None] = [*texts]
@@ -515,6 +540,29 @@ def _settle_months(texts: list[str], rows: int) -> dict[str, int]:
             f" known ({MONTH_LANGUAGES} are): write them as 2024-01-02"
         )
     return months
+
+
+def _refuse_days_first(iso: "pd.Series[str]") -> None:
+    """Raise BadInput where dates follow each other only if the day stands before the month, as in
+    2024-31-01.
+    """
+    # Most columns have a later day among a few of their times: it is enough to look at these.
+    if (iso.iloc[:: max(1, len(iso) // MOST_LOOKED_AT)].str[8:10] > str(MONTHS_OF_YEAR)).any():
+        return
+    dates = iso.str[:10].drop_duplicates()
+    if (
+        len(dates) < FEWEST_IN_ORDER
+        or dates.is_monotonic_increasing
+        or dates.is_monotonic_decreasing
+        or (dates.str[8:10] > str(MONTHS_OF_YEAR)).any()
+    ):
+        return
+    turned = dates.str[:5] + dates.str[8:10] + "-" + dates.str[5:7]
+    if turned.is_monotonic_increasing or turned.is_monotonic_decreasing:
+        raise BadInput(
+            f"dates such as {dates.iloc[-1]} seem to have the day before the month, as they follow"
+            f" each other only so: write them as {turned.iloc[-1]}"
+        )
 
 
 def _refuse_turned(iso: list[str], others: list[str]) -> None:

@@ -306,6 +306,29 @@ def test_months_are_read_in_the_languages_that_are_known(written: str, month: in
     assert label([written], market="CRYPTO") == [datetime(2024, month, 2, tzinfo=UTC)]
 
 
+@pytest.mark.parametrize("last", [12, 31])
+@pytest.mark.parametrize("step", [1, -1])
+def test_dates_that_have_the_day_before_the_month_are_refused(last: int, step: int) -> None:
+    """Those up to the 12th are dates of other months as they are written."""
+    days = [datetime(2024, month, day) for month in (1, 3) for day in range(1, last + 1, 3)][::step]  # noqa: DTZ001 - a date
+    with pytest.raises(BadInput, match=r"seem to have the day before the month.* as 2024-0[13]-\d"):
+        read_times(pd.Series([f"{day:%Y-%d-%m}" for day in days]))
+    shuffled = [*days[3:], *days[:3]]
+    assert not read_times(pd.Series([f"{day:%Y-%m-%d}" for day in shuffled])).bad.any()
+
+
+@pytest.mark.parametrize("form", ["%d%m%Y", "%m%d%Y"])
+@pytest.mark.parametrize("is_text", [True, False])
+def test_digits_that_end_with_their_year_are_no_seconds_since_1970(
+    form: str, *, is_text: bool
+) -> None:
+    texts = [f"{datetime(2024, 1, day):{form}}" for day in range(2, 9)]  # noqa: DTZ001 - a date
+    with pytest.raises(BadInput, match="seem to end with their year"):
+        read_times(pd.Series(texts if is_text else [int(text) for text in texts]))
+    hours = pd.Series(range(7_200_000, 8_000_000, 3_600))
+    assert not read_times(hours).bad.any()
+
+
 def test_months_that_polish_and_croatian_name_alike_are_settled_by_the_others() -> None:
     def read(*names: str) -> list[int]:
         return [each.month for each in label([f"2 {name} 2024" for name in names]) if each]
