@@ -65,8 +65,7 @@ def find_flagged_day(
     last = day + DAY - timedelta(milliseconds=1)
     flagged = set(find_flagged(database, build_query(**asked, start=day, end=last)))
     reaching = set(find_reaching(database, market, interval, day, last))
-    # One whose bars were deleted since was there all the same.
-    there = (reaching if tickers is None else reaching & set(tickers)) | flagged
+    there = reaching if tickers is None else reaching & set(tickers)
     before = build_query(**asked, end=day - timedelta(milliseconds=1))
     after = build_query(**asked, start=day + DAY)
     return {
