@@ -58,7 +58,9 @@ _NO_TICKERS = {
     "intraday", "klines", "market", "minute", "minutes", "ohlc", "ohlcv", "output", "price",
     "prices", "quote", "quotes", "result", "results", "sheet", "sheet1", "stock", "stocks",
     "table", "ticker", "tickers", "untitled", "weekly",
-    # Nor is where they are from.
+}  # fmt: skip
+# Nor where its bars are from; in capitals it may be a ticker all the same, as POLYGON is.
+_VENDORS = {
     "alpaca", "alphavantage", "barchart", "bbg", "binance", "bitfinex", "bitstamp", "bloomberg",
     "bybit", "coinbase", "coingecko", "cryptocompare", "databento", "deribit", "dukascopy",
     "eikon", "eodhd", "euronext", "factset", "finnhub", "firstrate", "histdata", "investing",
@@ -117,7 +119,10 @@ def find_owner(filename: str) -> Owner:
             f"the table has no ticker column, and the name {stem[:60]!r} is a ticker with a year or"
             f" something else: say whose bars these are (ticker {match['ticker'].upper()[:20]})"
         )
-    if _CLEAR.fullmatch(bare) and bare.lower() not in _NO_TICKERS:
+    named_otherwise = bare.lower() in _NO_TICKERS or (
+        bare.lower() in _VENDORS and not bare.isupper()
+    )
+    if _CLEAR.fullmatch(bare) and not named_otherwise:
         note = f"the file {stem[:60]!r} is taken for {bare.upper()}" if bare != stem else None
         return Owner(bare, note)
     raise BadInput(

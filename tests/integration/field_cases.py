@@ -125,9 +125,9 @@ CASES = (
         options={"timezone": "UTC"},
     ),
     Case(
-        "08-TNGO.csv",
-        {"TNGO": {"2023-11-02": 46.251}},
-        {"TNGO": 210},
+        "08-TIINGO.csv",
+        {"TIINGO": {"2023-11-02": 46.251}},
+        {"TIINGO": 210},
         said=("columns left aside: adjClose",),
     ),
     Case(

@@ -539,6 +539,13 @@ def test_seconds_since_1970_go_before_a_clock_that_says_no_zone() -> None:
     assert settled.times.zoned.all()
 
 
+def test_a_file_named_after_a_vendor_is_asked_about_unless_it_may_be_a_ticker() -> None:
+    for name in ("coinbase.json", "Bloomberg (1).csv", "polygon.csv"):
+        with pytest.raises(BadInput, match="not clearly a ticker"):
+            find_owner(name)
+    assert find_owner("POLYGON.csv").ticker == "POLYGON"
+
+
 @pytest.mark.parametrize("name", ["Security", "Ticker:", "RIC"])
 def test_a_row_above_the_names_says_whose_bars_they_are(name: str) -> None:
     bars = "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST\n01/31/2024,1,1,1,1\n"
