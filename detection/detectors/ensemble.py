@@ -104,10 +104,13 @@ class Ballot:
     whole: Bools
 
     def count(self) -> Float64:
-        """Return E of each row, shape (m,); 0 where nobody could vote."""
-        votes, weights = np.zeros(self.scores.shape[1]), np.zeros(self.scores.shape[1])
+        """Return E of each row that is whole; 0 where nobody could vote."""
+        size = np.count_nonzero(self.whole)
+        votes, weights = np.zeros(size), np.zeros(size)
         # One member after the other, so that the order of additions is the same for any rows.
-        for grade, weight in zip(self.grades, self.weights, strict=True):
+        for grade, weight in zip(
+            self.grades[:, self.whole], self.weights[:, self.whole], strict=True
+        ):
             votes += np.where(weight > 0.0, grade, 0.0) * weight
             weights += weight
         return np.where(weights > 0.0, votes / np.where(weights > 0.0, weights, 1.0), 0.0)
@@ -126,8 +129,8 @@ class Ensemble:
         the others' highest votes would not bring it there.
         """
         ballot = self.vote(rows, needed=-below * HIGHEST_GRADE)
-        scores: Float64 = 0.0 - ballot.count() / HIGHEST_GRADE
-        scores[~ballot.whole] = 0.0
+        scores = np.zeros(len(rows.wanted))
+        scores[ballot.whole] = 0.0 - ballot.count() / HIGHEST_GRADE
         return scores
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
@@ -164,7 +167,7 @@ class Ensemble:
         shown = show(self.members, rows)
         for member, (_, known), weights in zip(self.members, shown, ballot.weights, strict=True):
             if member.detector is not None:
-                weights[known] = member.weight
+                weights[:] = known * member.weight
         # The most that a row's votes can still add up to, and what they have to.
         possible = ballot.weights.sum(axis=0) * HIGHEST_GRADE
         least_votes = possible / HIGHEST_GRADE * needed * (1.0 - ROUNDING)
@@ -173,14 +176,19 @@ class Ensemble:
         for number in np.argsort(np.negative(worth), kind="stable"):
             member, (own, known) = self.members[number], shown[number]
             if member.detector is not None:
-                asked = known & whole
-                below: float | Float64 = 0.0
-                if not isinstance(member.detector, SeriesDetector):  # those tell all as quickly
-                    least = HIGHEST_GRADE - (possible - enough)[asked] / member.weight - LEEWAY
-                    below = member.bound(least)
+                asked = np.flatnonzero(known & whole)
+                left = possible[asked] - enough[asked]
+                least = HIGHEST_GRADE - left / member.weight - LEEWAY
+                if isinstance(member.detector, SeriesDetector):  # those tell all as quickly
+                    least = least.min(initial=HIGHEST_GRADE, keepdims=True)
+                below = member.bound(least)
                 scores = score_rows(member.detector, own.want(rows.wanted[asked]), below=below)
                 ballot.scores[number, asked] = scores
-                ballot.grades[number, asked] = grades = member.grade(scores)
+                # The grades of the others would not bring them there.
+                graded = scores <= below
+                whole[asked] = graded
+                asked = asked[graded]
+                ballot.grades[number, asked] = grades = member.grade(scores[graded])
                 possible[asked] -= member.weight * (HIGHEST_GRADE - grades)
                 whole &= possible >= enough
         return ballot
@@ -205,7 +213,8 @@ def show(members: Sequence[Member], rows: SeriesRows) -> list[tuple[SeriesRows, 
         of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, columns]))
         for of_returns, columns in COLUMNS.items()
     }
-    known = [member.kind.find_known(rows, {}) for member in members]
+    nobody = np.zeros(len(rows.wanted), np.bool_)
+    known = [nobody if one.missing else one.kind.find_known(rows, {}) for one in members]
     return [
         (halves[member.kind.name in OF_RETURNS].want(rows.wanted[own]), own)
         for member, own in zip(members, known, strict=True)

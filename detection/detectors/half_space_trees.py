@@ -82,7 +82,9 @@ class HalfSpaceTrees:
         blocks = rows.find_blocks(BLOCK_BARS) - BLOCK_BARS
         needed = np.zeros(len(rows.inputs), np.bool_)
         needed[rows.wanted] = True
-        needed[(np.unique(blocks)[:, None] + np.arange(BLOCK_BARS)).ravel()] = True
+        # Wanted rows ascend, and so do their blocks.
+        own = blocks[np.diff(blocks, prepend=-1) > 0]
+        needed[(own[:, None] + np.arange(BLOCK_BARS)).ravel()] = True
         place = needed.cumsum() - 1
         # Slot 0 is none, and a row goes right by a value that is not less than the threshold.
         slots = (

@@ -9,8 +9,6 @@ from core.arrays import Bools, Float32, Float64, Int64
 from detection.detectors.contract import Detector, SeriesDetector
 
 Column = TypeVar("Column", Float32, Int64)
-# More places than a series has.
-FURTHEST = 2**40
 
 
 def freeze(array: Column) -> Column:
@@ -63,19 +61,22 @@ class SeriesRows:
         """
         if block == 1:
             return self.wanted
-        series = np.searchsorted(self.offsets, np.arange(len(self.places)), side="right") - 1
-        places = self.places[self.wanted] // block * block
-        return np.searchsorted(
-            series * FURTHEST + self.places, series[self.wanted] * FURTHEST + places
-        )
+        numbers = self.places // block
+        begins = np.zeros(len(numbers) + 1, np.bool_)
+        begins[1:-1] = numbers[1:] != numbers[:-1]
+        begins[self.offsets] = True
+        firsts = np.flatnonzero(begins)
+        return np.repeat(firsts[:-1], np.diff(firsts))[self.wanted]
 
     def find_known(self, bars: int, within: int, block: int = 1) -> Bools:
         """Return which wanted rows have so many rows of their series before their block, none of
         them further than so many places before themselves, shape (m,).
         """
-        series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
+        if not bars:
+            return np.ones(len(self.wanted), np.bool_)
+        begin = np.repeat(self.offsets[:-1], np.diff(self.offsets))[self.wanted]
         first = self.find_blocks(block) - bars
-        known: Bools = first >= self.offsets[series]
+        known: Bools = first >= begin
         back = self.places[self.wanted[known]] - self.places[first[known]]
         known[known] = back <= within
         return known
