@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parent / "results.json"
 BOUNDS = {
     "backfill_over_bare_scoring": (">=", 2.5),
     "default_backfill_over_bare_scoring": (">=", 2.5),
+    "ensemble_backfill_over_default_backfill": ("<=", 3.0),
     "backfill_over_naive": (">=", 55.0),
     "scan_naive_over_ours": (">=", 400.0),
     "score_max_abs_difference": ("<=", 1e-12),

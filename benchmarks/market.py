@@ -56,6 +56,13 @@ def train(database: Db, tickers: Sequence[str], feature_set: FeatureSet) -> None
     train_model(database, plan, now=datetime.now(UTC))
 
 
+def train_ensemble(database: Db, tickers: Sequence[str]) -> None:
+    """Train an ensemble of the default weights on these tickers, beside the model in use."""
+    options = {"detector": "ensemble", "seed": SEED, "promote": False}
+    plan = TrainingPlan.from_options(MARKET, markets=SHIPPED, tickers=tickers, options=options)
+    train_model(database, plan, now=datetime.now(UTC))
+
+
 def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
     """Return all bars of the tickers."""
     portions = (

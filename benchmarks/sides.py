@@ -23,9 +23,12 @@ RUN_SECONDS = 600
 TICK_SECONDS = 15
 
 
-def ask(task: str, tickers: tuple[str, ...]) -> RunRequest:
-    """Return the request of a detection of these tickers."""
-    return RunRequest(task, "manual", tickers=tickers, period="max")  # type: ignore[arg-type]  # one of its literals
+def ask(task: str, tickers: tuple[str, ...], detector: str | None = None) -> RunRequest:
+    """Return the request of a detection of these tickers, by the champion or by a detector's latest
+    model.
+    """
+    options = {"detector": detector}
+    return RunRequest(task, "manual", tickers=tickers, period="max", options=options)  # type: ignore[arg-type]  # one of its literals
 
 
 def run_here(worker: Worker, request: RunRequest) -> Document:
