@@ -8,7 +8,6 @@ However many parts there are, they are written in one transaction.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -22,11 +21,10 @@ from detection.pipeline.prefetch import work_ahead
 from detection.pipeline.score import Scores, describe, score
 from records.database import Db
 
-# Planned at once: enough that what a query costs in itself does not weigh: of 250 a scan takes a
-# tenth more of the workers' time. And so few that the memory of their bars is used again by the
-# next: larger pieces go back to the system, which takes longer to hand them out again than to fill
-# them.
-PLANNED_TICKERS = 500
+# Enough that what a query costs in itself does not weigh: of 250 a scan takes a twentieth more of
+# the workers' time. And so few that the memory of their bars is used again by the next: larger
+# pieces go back to the system, which takes longer to hand them out again than to fill them.
+SCAN_TICKERS = 500
 # A backfill reads all bars of its tickers. In parts of fewer it is sooner that something is written
 # while something else is scored.
 BACKFILL_TICKERS = 50
@@ -83,34 +81,33 @@ def detect(
 def _load_parts(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
 ) -> Iterator[Piece]:
-    start, with_days = 0, False
-    size = BACKFILL_TICKERS if job.task == "backfill" else PLANNED_TICKERS
+    size = BACKFILL_TICKERS if job.task == "backfill" else SCAN_TICKERS
     # Whether days are needed only a plan tells; most likely as the model says that is in use.
     needs_days = has_days(job.interval) and models.may_see_market(job.market, job.interval)
-    while start < len(job.tickers):
-        checkpoint(start / len(job.tickers))
-        if needs_days and not with_days:
+    with_days = False
+    while True:
+        checkpoint(0.0)
+        if needs_days:
             refresh_days(database, job.market, job.interval, datetime.now(UTC), job.run_id)
             with_days = True
-        planned = replace(job, tickers=job.tickers[start : start + PLANNED_TICKERS])
         with database.client.start_session(snapshot=True) as session:
-            plan = make_plan(database, planned, session, with_days=with_days)
+            plan = make_plan(database, job, session, with_days=with_days)
             groups = choose_models(models, plan)
             sees_market = any(model.feature_set.sees_market for model, _ in groups)
             needs_days = has_days(job.interval) and (sees_market or plan.looked_at_days)
             if needs_days and not with_days:
                 continue  # the days are to be of the snapshot that the bars are read in
-            for first in range(0, len(planned.tickers), size):
-                part = plan.cut(planned.tickers[first : first + size])
+            for start in range(0, len(job.tickers), size):
+                part = plan.cut(job.tickers[start : start + size])
                 own = [(model, part.pick(stretches)) for model, stretches in groups]
                 own = [(model, stretches) for model, stretches in own if stretches]
                 for number, (model, stretches) in enumerate(own, 1):
                     yield part, load(database, part, model, stretches, session), number == len(own)
-                    done = start + first + len(part.job.tickers) * number / len(own)
+                    done = start + len(part.job.tickers) * number / len(own)
                     checkpoint(done / len(job.tickers))
                 if not own:
                     yield part, None, True
-        start += len(planned.tickers)
+            return
 
 
 def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[ScoredPiece]:

@@ -35,7 +35,7 @@ def market(database: Db, once: Once, monkeypatch: pytest.MonkeyPatch) -> Db:
         train(database)
 
     once(make)
-    for name in ("PLANNED_TICKERS", "BACKFILL_TICKERS"):
+    for name in ("SCAN_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 2)
     monkeypatch.setattr("detection.pipeline.commit.NOTED_AT_ONCE", 2)
     return database
@@ -68,14 +68,14 @@ def read_watermarks(database: Db) -> dict[str, Document]:
 def test_in_parts_is_found_what_is_found_in_one_piece(
     market: Db, monkeypatch: pytest.MonkeyPatch, planned: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "PLANNED_TICKERS", planned)
+    monkeypatch.setattr(pipeline, "SCAN_TICKERS", planned)
     job = build_job("run-1", tickers=(*TICKERS, "NONE"))
     results = run(market, job)
     anomalies, watermarks = {t: read_anomalies(market, t) for t in TICKERS}, read_watermarks(market)
     assert all(anomalies.values())
     for name in WRITTEN:
         market[name].delete_many({})
-    for name in ("PLANNED_TICKERS", "BACKFILL_TICKERS"):
+    for name in ("SCAN_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 100)
     assert run(market, job) == results
     assert results[-1]["reason"] == "no_bars"
