@@ -204,7 +204,7 @@ def _compare(
     """Return the verdict on one stored anomaly: what today's champion says of it,
     and why that differs.
     """
-    if current is None or current["anomaly_score"] >= current["threshold"]:
+    if current is None or not _is_found(current):
         verdict: Verdict = "vanished"
     elif abs(current["anomaly_score"] - anomaly["anomaly_score"]) <= SAME_SCORE:
         verdict = "identical"
@@ -227,6 +227,12 @@ def _compare(
     if cause == "code":
         document["code_changes"] = _list_code_changes(database, anomaly)
     return document
+
+
+def _is_found(current: AnomalyDocument) -> bool:
+    """Return whether a bar that was asked about is an anomaly today, and not only described."""
+    # A fault that a rule just finds has the score of the rules' threshold.
+    return current["kind"] == "fault" or current["anomaly_score"] < current["threshold"]
 
 
 def _find_cause(

@@ -107,6 +107,17 @@ def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(
     ]  # by each model: below its threshold or not, and then its score in full
 
 
+def test_a_fault_that_a_rule_only_just_tells_is_derived_again(market: Db) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    frame.loc[600, "volume"] = 0.0
+    store(market, "AAA", frame)
+    run(market, "backfill", "AAA")
+    (fault,) = market.anomalies.find({"fault": "no_volume"})
+    assert fault["anomaly_score"] == fault["threshold"]
+    (document,) = check(market, [fault]).values()
+    assert (document["verdict"], document["cause"]) == ("identical", None)
+
+
 def detect_by_another(market: Db) -> list[Document]:
     """Have a second version, which flags more, detect beside the first, and return what stands."""
     train_model(
