@@ -8,6 +8,7 @@ from rich.table import Table
 
 from cli.common import (
     CommandGroup,
+    NumberRange,
     exits_on_error,
     json_option,
     keep_listed,
@@ -30,10 +31,10 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--ticker", "tickers", multiple=True, help="Only of these; may be repeated.")
 @click.option("--interval", default=None, help="Only of bars of this length.")
 @click.option("--severity", type=click.Choice(get_args(Severity)))
-@click.option("--min-grade", type=click.FloatRange(0, 100))
+@click.option("--min-grade", type=NumberRange(0, 100))
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     help="Only events of so much.",
 )
 @click.option("--kind", type=click.Choice(get_args(AnomalyKind)), help="Only events, or faults.")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
+from math import isnan
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
 import click
@@ -54,6 +55,19 @@ class OneValueCommand(click.Command):
                 name = max(option.opts, key=len)
                 raise click.UsageError(f"{name} is given {times} times, and takes one value", ctx)
         return super().parse_args(ctx, args)
+
+
+class NumberRange(click.FloatRange):
+    """A number within bounds: nan, which is above no bound and below none, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number as click reads it."""
+        number = float(super().convert(value, param, ctx))
+        if isnan(number):
+            self.fail("nan is no number.", param, ctx)
+        return number
 
 
 class CommandGroup(AppGroup):

@@ -4,6 +4,7 @@ import csv
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.moments import parse_moment
 from core.settings import get_settings
+from detection.models.plan import read_model_market
 from detection.models.registry import get_champion
 from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
@@ -36,6 +38,8 @@ from tasks.requests.evaluations import MOST_LABELS, EvaluationRequest, request_e
 ANOMALY = {"anomaly", "event", "fault", "true", "confirmed", "1", "yes"}
 # As in detection/scoring/drift.py, which loads numpy.
 MOST_INDEX = 0.25
+# Longer ones name no columns.
+MOST_HEADER = 10_000
 USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
 
 
@@ -61,8 +65,8 @@ def stretch_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV with ticker, time and label (anomaly or usual).",
 )
-@click.option("--market", default="US", show_default=True, help="Whose champion, without VERSION.")
-@click.option("--interval", default="1d", show_default=True)
+@click.option("--market", help="Whose champion, without VERSION; ALL for all.  [default: US]")
+@click.option("--interval", help="Of the bars that it judges.  [default: 1d]")
 @stretch_options
 @json_option
 @exits_on_error
@@ -70,8 +74,8 @@ def evaluate(
     *,
     version: str | None,
     labels: Path | None,
-    market: str,
-    interval: str,
+    market: str | None,
+    interval: str | None,
     tickers: str | None,
     start: str | None,
     end: str | None,
@@ -85,8 +89,13 @@ def evaluate(
     read = read_labels(labels) if labels else []
     if version is None:
         with use_database() as database:
-            code = load_markets(database).choose(market).code
-            version = get_champion(database, code, parse_interval(interval)).version
+            code = read_model_market(load_markets(database), market or "US")
+            version = get_champion(database, code, parse_interval(interval or "1d")).version
+    elif market or interval:
+        raise BadInput(
+            f"{version} is of a market and interval of its own: name it, or --market and --interval"
+            " whose champion is to be judged"
+        )
     asked = _ask((version,), read, tickers, (start, end), keep_scores=keep_scores)
     _run(asked, no_wait=no_wait, as_json=as_json)
 
@@ -144,14 +153,17 @@ def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -
 
 
 def read_labels(path: Path) -> list[LabelFields]:
-    """Return the labels of a CSV file with the columns ticker, time (or date) and label.
+    """Return the labels of a CSV file with the columns ticker, time (or date) and label, which a
+    comma, semicolon or tab parts.
 
     Raises BadInput with the line of what cannot be read.
     """
     labels: list[LabelFields] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            first = file.readline(MOST_HEADER)
+            delimiter = next((mark for mark in ";\t" if mark in first), ",")
+            reader = csv.DictReader(chain([first], file), delimiter=delimiter)
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             when = names.get("time") or names.get("date") or names.get("datetime")
             if when is None or not {"ticker", "label"} <= names.keys():
@@ -159,12 +171,14 @@ def read_labels(path: Path) -> list[LabelFields]:
                     f"{path} has the columns {', '.join(names) or '(none)'}: name ticker, time and"
                     " label"
                 )
-            for line, row in enumerate(reader, 2):
-                labels.append(
-                    _read_label(
-                        row[names["ticker"]], row[when], row[names["label"]], f"{path}, line {line}"
-                    )
+            for row in reader:
+                ticker, time, label = (
+                    (row[name] or "").strip() for name in (names["ticker"], when, names["label"])
                 )
+                # Spreadsheets write rows that were emptied, too.
+                if ticker or time or label:
+                    where = f"{path}, line {reader.line_num}"
+                    labels.append(_read_label(ticker, time, label, where))
                 if len(labels) > MOST_LABELS:
                     raise BadInput(f"{path} has more than {MOST_LABELS:,} labels")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -174,18 +188,18 @@ def read_labels(path: Path) -> list[LabelFields]:
     return labels
 
 
-def _read_label(ticker: str | None, when: str | None, label: str | None, where: str) -> LabelFields:
-    word = (label or "").strip().lower()
+def _read_label(ticker: str, when: str, label: str, where: str) -> LabelFields:
+    word = label.lower()
     if word not in ANOMALY | USUAL:
         raise BadInput(
             f"{where}: label {word!r} cannot be used; write {' or '.join(sorted(ANOMALY))}, or"
             f" {' or '.join(sorted(USUAL))}"
         )
-    return {
-        "ticker": normalize_ticker(ticker or ""),
-        "time": parse_moment(when or "", where),
-        "is_anomaly": word in ANOMALY,
-    }
+    try:
+        named = normalize_ticker(ticker)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error.message}") from error
+    return {"ticker": named, "time": parse_moment(when, where), "is_anomaly": word in ANOMALY}
 
 
 def _ask(
@@ -199,7 +213,7 @@ def _ask(
     for version in versions:
         ModelVersion.parse(version)
     first, last = (
-        None if text is None else parse_moment(text or "", name)
+        None if text is None else parse_moment(text, name)
         for text, name in zip(stretch, ("--start", "--end"), strict=True)
     )
     return EvaluationRequest(
@@ -259,12 +273,18 @@ def _print(evaluation: EvaluationDocument) -> None:
             f"{judged['faults_found']:,} of {judged['faults_planted']:,}" for judged in judgements
         ]
     rows["days since it learned"] = [_write(drift["age_days"], 0) for drift in drifts]
-    rows["has drifted"] = [", ".join(drift["reasons"]) or "no" for drift in drifts]
+    rows["has drifted"] = [
+        ", ".join(drift["reasons"]) or ("not known" if drift["distance"] is None else "no")
+        for drift in drifts
+    ]
     found = [judged["labels"] for judged in judgements if judged["labels"] is not None]
     if found:
         rows["precision"] = [_write(labels["precision"], 3) for labels in found]
         rows["recall"] = [_write(labels["recall"], 3) for labels in found]
         rows["labels without a score"] = [f"{labels['not_scored']:,}" for labels in found]
+        rows["bars labelled both ways"] = [
+            f"{labels.get('contradictory', 0):,}" for labels in found
+        ]
     for name, values in rows.items():
         table.add_row(name, *values)
     print_table(table)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli.common import (
     CommandGroup,
+    NumberRange,
     echo,
     exits_on_error,
     json_option,
@@ -47,7 +48,7 @@ group = CommandGroup("feed", help="The feed: send files into it, see how far it 
     "--producer",
     help="Under which name: its messages are numbered, and nobody else may send under it.",
 )
-@click.option("--speed", type=click.FloatRange(min=1), help="At most so many records a second.")
+@click.option("--speed", type=NumberRange(min=1), help="At most so many records a second.")
 @click.option(
     "--most-waiting",
     type=click.IntRange(min=1),

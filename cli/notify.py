@@ -12,6 +12,7 @@ from alerts.channels import build_rule, try_rule
 from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
 from cli.common import (
     CommandGroup,
+    NumberRange,
     change_noted,
     echo,
     exits_on_error,
@@ -40,8 +41,8 @@ _OPTIONS = (
     click.option(
         "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
     ),
-    click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True),
-    click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, show_default=True),
+    click.option("--min-grade", type=NumberRange(0, 100), default=75.0, show_default=True),
+    click.option("--min-confidence", type=NumberRange(0, 1), default=0.0, show_default=True),
     click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only moves of this."),
     click.option("--ticker", type=normalize_ticker, help="Only alerts of it."),
     click.option(

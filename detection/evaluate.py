@@ -25,7 +25,12 @@ from detection.pipeline.plan import plan_stretches
 from detection.pipeline.score import show
 from detection.pipeline.stretches import Stretch
 from detection.planted import count_found
-from detection.scoring.drift import compute_distance, compute_stability_index, find_drift
+from detection.scoring.drift import (
+    FEWEST_BARS,
+    compute_distance,
+    compute_stability_index,
+    find_drift,
+)
 from detection.scoring.faults import MOVE
 from detection.scoring.grades import GradeTable
 from market.intervals import DAY_SECONDS
@@ -163,7 +168,7 @@ def score_stretch(
         np.concatenate(limits) if len(markets) > 1 else model.of_market(*markets).threshold,
         errors,
         moves,
-        model.inputs.compute_indices(counts) if bars else {},
+        model.inputs.compute_indices(counts) if bars >= FEWEST_BARS else {},
         seconds,
         planted=int(planted[0]),
         planted_found=int(planted[1]),
@@ -231,6 +236,7 @@ def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
         "inputs": dict(found.inputs),
         "reasons": list(
             find_drift(
+                bars=len(found.scores),
                 index=index,
                 distance=distance,
                 flagged=flagged,
@@ -246,21 +252,28 @@ def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int)
     """Return how a version's alarms fit labels.
 
     Precision is the share of true labels among the labelled bars that were flagged, recall the
-    share of flagged ones among the true ones. A label names a bar by a time within it; of one that
-    has no score it is counted how many there are.
+    share of flagged ones among the true ones. A label names a bar by a time within it, which counts
+    once, however many labels it has; of those that have no score, and of bars that are labelled
+    both ways, it is counted how many there are.
     """
     counts = {"true_alarms": 0, "false_alarms": 0, "missed": 0, "rightly_quiet": 0}
-    not_scored = 0
-    alarms = found.alarms
+    not_scored = contradictory = 0
+    said: dict[int, set[bool]] = {}
     for label in labels:
         last = int(label["time"].timestamp())
         bars = found.find(label["ticker"], last - bar_seconds + 1, last)
-        if not bars.size:
-            not_scored += 1
-        elif alarms[bars[-1]]:
-            counts["true_alarms" if label["is_anomaly"] else "false_alarms"] += 1
+        if bars.size:
+            said.setdefault(int(bars[-1]), set()).add(label["is_anomaly"])
         else:
-            counts["missed" if label["is_anomaly"] else "rightly_quiet"] += 1
+            not_scored += 1
+    alarms = found.alarms
+    for bar, classes in said.items():
+        if len(classes) > 1:
+            contradictory += 1
+        elif alarms[bar]:
+            counts["true_alarms" if True in classes else "false_alarms"] += 1
+        else:
+            counts["missed" if True in classes else "rightly_quiet"] += 1
     flagged = counts["true_alarms"] + counts["false_alarms"]
     true = counts["true_alarms"] + counts["missed"]
     return {
@@ -269,6 +282,7 @@ def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int)
         "missed": counts["missed"],
         "rightly_quiet": counts["rightly_quiet"],
         "not_scored": not_scored,
+        "contradictory": contradictory,
         "precision": counts["true_alarms"] / flagged if flagged else None,
         "recall": counts["true_alarms"] / true if true else None,
     }

@@ -281,6 +281,7 @@ class JudgedLabels(BaseModel):
     missed: int
     rightly_quiet: int
     not_scored: int = Field(description="labels whose bar has no score")
+    contradictory: int = Field(0, description="bars that were labelled both ways, and are left out")
     precision: float | None = Field(description="true alarms among all alarms on labelled bars")
     recall: float | None = Field(description="flagged ones among the bars labelled as anomalies")
 

@@ -1285,6 +1285,7 @@ class JudgedLabels(TypedDict):
     missed: int
     rightly_quiet: int
     not_scored: int
+    contradictory: NotRequired[int]
     precision: float | None
     recall: float | None
 

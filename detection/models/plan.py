@@ -131,7 +131,8 @@ class TrainingPlan:
         if "promote" in given:
             fields["promote"] = _check_flag(given["promote"])
         start, end = (
-            _parse_moment(name, given.get(name)) for name in ("window_start", "window_end")
+            parse_moment(str(given[name]), name) if name in given else None
+            for name in ("window_start", "window_end")
         )
         if start and end and start > end:
             raise BadInput(
@@ -210,11 +211,6 @@ def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocumen
             reason="no_bars",
         )
     return series
-
-
-def _parse_moment(name: str, text: object) -> datetime | None:
-    """Read an ISO 8601 date or time; without a zone it is UTC, None is None. Raises BadInput."""
-    return None if text is None else parse_moment(str(text), name)
 
 
 def _check_flag(value: object) -> bool:

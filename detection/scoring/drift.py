@@ -126,6 +126,7 @@ def compute_distance(grades: GradeTable, scores: Float64) -> float:
 
 def find_drift(
     *,
+    bars: int,
     index: float | None,
     distance: float | None,
     flagged: float | None,
@@ -133,13 +134,17 @@ def find_drift(
     age_days: float,
     unknown: float,
 ) -> Sequence[str]:
-    """Return the words for what has drifted; shares that are not known are None."""
+    """Return the words for what has drifted; shares that are not known are None.
+
+    Of too few bars nothing is concluded from their distribution, or from how many were flagged.
+    """
     times = flagged / asked if asked and flagged is not None else 1.0
+    has_shape, has_share = bars >= FEWEST_BARS, (asked or 0.0) * bars >= FEWEST_ALARMS
     reasons = {
-        "scores_moved": index is not None and index > MOST_INDEX,
-        "distribution_moved": distance is not None and distance > MOST_DISTANCE,
-        "flags_too_much": times > MOST_TIMES_ASKED,
-        "flags_too_little": times < 1.0 / MOST_TIMES_ASKED,
+        "scores_moved": has_shape and index is not None and index > MOST_INDEX,
+        "distribution_moved": has_shape and distance is not None and distance > MOST_DISTANCE,
+        "flags_too_much": has_share and times > MOST_TIMES_ASKED,
+        "flags_too_little": has_share and times < 1.0 / MOST_TIMES_ASKED,
         "old": age_days > MOST_AGE_DAYS,
         "unknown_tickers": unknown > MOST_UNKNOWN,
     }
@@ -149,33 +154,23 @@ def find_drift(
 def settle_watched(
     reasons: Sequence[str],
     *,
-    bars: int,
-    asked: float | None,
     index_before: float | None,
     labels: int,
     precision: float | None,
 ) -> list[str]:
     """Return the words for what has drifted where a champion is watched once a session.
 
-    An index above its bound counts where it was above it the time before as well. Of too few bars,
-    alarms or labels nothing is concluded.
+    An index above its bound counts where it was above it the time before as well. Of too few labels
+    nothing is concluded.
 
     Args:
         reasons: what `find_drift` says.
-        bars: how many bars it was measured by.
-        asked: the share of bars that was to be flagged, None for none.
         index_before: the stability index of the same version the time before, None for none.
         labels: how many of its anomalies were labelled.
         precision: the share of true ones among these.
     """
-    settled = set(reasons)
-    if index_before is None or index_before <= MOST_INDEX:
-        settled.discard("scores_moved")
-    if bars < FEWEST_BARS:
-        settled -= {"scores_moved", "distribution_moved"}
-    if (asked or 0.0) * bars < FEWEST_ALARMS:
-        settled -= {"flags_too_much", "flags_too_little"}
-    words = [word for word in reasons if word in settled]
+    is_first = index_before is None or index_before <= MOST_INDEX
+    words = [word for word in reasons if not (is_first and word == "scores_moved")]
     if precision is not None and labels >= FEWEST_LABELS and precision < LEAST_PRECISION:
         words.append("imprecise")
     return words

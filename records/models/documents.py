@@ -280,13 +280,20 @@ class LabelFields(TypedDict):
 
 
 class JudgedLabels(TypedDict):
-    """How a version's alarms fit labels; `not_scored` are labels whose bar has no score."""
+    """How a version's alarms fit labels.
+
+    Attributes:
+        true_alarms, false_alarms, missed, rightly_quiet: bars.
+        not_scored: labels whose bar has no score.
+        contradictory: bars that were labelled both ways; an evaluation before it was kept has none.
+    """
 
     true_alarms: int
     false_alarms: int
     missed: int
     rightly_quiet: int
     not_scored: int
+    contradictory: NotRequired[int]
     precision: float | None
     recall: float | None
 

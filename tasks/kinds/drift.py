@@ -34,8 +34,6 @@ def build_drift(
     drift = judged["drift"]
     reasons = settle_watched(
         drift["reasons"],
-        bars=judged["bars"],
-        asked=drift["asked_share"],
         index_before=before["stability_index"] if before else None,
         labels=labels,
         precision=precision,

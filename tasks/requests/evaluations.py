@@ -9,6 +9,7 @@ from celery import Celery
 from core.errors import BadInput
 from market.markets import load_markets
 from records.database import Db
+from records.market.series import find_sizes
 from records.models.champions import ALL_MARKETS
 from records.models.documents import LabelFields
 from records.models.evaluations import add_evaluation
@@ -19,6 +20,7 @@ from tasks.engine.accept import accept_run
 from tasks.requests.runs import NOT_ONCE, Once
 
 MOST_LABELS = 20_000
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def request_evaluation(
     Raises:
         NotFound: there is no such version.
         BadInput: the versions are not one or two of one market and interval, the stretch ends
-            before it starts, or the labels are all of one class, of another market or too many.
+            before it starts, no ticker that is named has bars, or the labels are all of one class,
+            of another market or too many.
     """
     market, interval = _check_versions(database, asked.versions)
     known = load_markets(database)
@@ -73,7 +76,20 @@ def request_evaluation(
         start = start or min(label["time"] for label in labels)
         end = end or max(label["time"] for label in labels)
     if start and end and start > end:
-        raise BadInput(f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})")
+        told = f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})"
+        if labels and not (asked.start and asked.end):
+            told += (
+                "; labels are of bars within it, and by default it is from the first to the last"
+            )
+        raise BadInput(told)
+    if tickers and not find_sizes(database, tickers=tickers, interval=interval):
+        named = ", ".join(tickers[:NAMED]) + (
+            f" and {len(tickers) - NAMED:,} more" if len(tickers) > NAMED else ""
+        )
+        raise BadInput(
+            f"no {interval} bars of {named} are stored; `flask bars list` shows what is",
+            reason="no_bars",
+        )
     evaluation = add_evaluation(
         database,
         market=market,

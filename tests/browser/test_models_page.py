@@ -145,8 +145,8 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     version = demo.database.detection_runs.find_one({"_id": other["_id"]})["model_version"]
     labels = tmp_path / "labels.csv"
     labels.write_text(
-        'ticker,date,label\n"IBM","2001-09-17","anomaly"\nIBM,2002-10-17,anomaly\n'
-        "IBM,2003-06-02,usual\n"
+        'ticker;date;label\n"IBM";"2001-09-17";"anomaly"\nIBM;2002-10-17;anomaly\n\n'
+        "IBM;2003-06-02;usual\nIBM;2003-06-03;usual\nIBM;2003-06-03;anomaly\n;;\n"
     )
     page = open_page(f"{demo.url}#/models/US_model-0.1.0")
     page.get_by_role("button", name="Evaluate").click()
@@ -157,6 +157,7 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     card = page.get_by_role("region", name="Evaluation")
     expect(card).to_contain_text("Alarms a thousand bars")
     expect(card).to_contain_text("Precision")
+    expect(card.get_by_text("Bars labelled both ways").first).to_be_visible()
     expect(card).to_contain_text("in common")
     expect(card.get_by_role("heading", name=version)).to_be_visible()
     # Its address is that of what was found: it can be come back to, and sent to somebody.

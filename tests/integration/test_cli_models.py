@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from cli import models
+from cli.evaluating import read_labels
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from records.database import Db
 from tests.commands import run_flask
@@ -204,6 +206,7 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
         ("ticker,date,label\nAAA,yesterday,1\n", "line 2 'yesterday' is no date"),
         ("ticker,date,label\nAAA,9999-12-31T23:00:00-14:00,1\n", "line 2 '9999-12-31T23:00:00-1"),
         ("ticker,date,label\nAAA,2016-01-04,odd\n", "line 2: label 'odd' cannot be used"),
+        ("ticker,date,label\n\n,2016-01-04,1\n", "line 3: '' is no ticker"),
         ("ticker,date,label\nAAA,2016-01-04,1\n", "all 1 labels say of their bars"),
     ],
 )
@@ -217,6 +220,37 @@ def test_labels_that_cannot_be_used_are_refused_by_line(
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert said in answer.stderr
     assert database.evaluations.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ticker;time;label\nAAA;2016-01-04;anomaly\nBBB;2016-06-01T00:00;usual\n",
+        "Ticker\tDate\tLabel\naaa\t2016-01-04\t1\n\nbbb\t2016-06-01\t0\n",
+        '"ticker","date","label"\r\n"AAA","2016-01-04",Event\r\nBBB,2016-06-01,no,x\r\n,,\r\n',
+    ],
+)
+def test_labels_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(text, "utf-8-sig", newline="")
+    assert read_labels(path) == [
+        {"ticker": "AAA", "time": datetime(2016, 1, 4, tzinfo=UTC), "is_anomaly": True},
+        {"ticker": "BBB", "time": datetime(2016, 6, 1, tzinfo=UTC), "is_anomaly": False},
+    ]
+
+
+def test_a_version_is_judged_on_the_bars_that_it_is_of(database: Db, flask: Command) -> None:
+    version = add_model(database)
+    for words in (("--market", "JP"), ("--interval", "5m")):
+        answer = flask("evaluate", version, *words)
+        assert answer.exit_code == 2
+        assert "is of a market and interval of its own" in answer.stderr
+
+
+def test_the_champion_of_all_markets_can_be_judged(database: Db, flask: Command) -> None:
+    answer = flask("evaluate", "--market", "all")
+    assert answer.exit_code == 1
+    assert "market ALL has no champion model for 1d bars" in answer.stderr
 
 
 def test_detectors_are_listed(flask: Command) -> None:

@@ -139,6 +139,18 @@ def test_scores_of_a_stretch_are_those_of_the_whole_history(
             422,
             "a precision takes both",
         ),
+        (
+            {
+                "start": "2020-01-02",
+                "labels": [
+                    {"ticker": "AAA", "time": f"2016-01-0{day}", "is_anomaly": day == 4}
+                    for day in (4, 5)
+                ],
+            },
+            422,
+            "labels are of bars within it",
+        ),
+        ({"tickers": ["NONE"]}, 422, "no 1d bars of NONE are stored"),
         ({"versions": []}, 422, "versions"),
     ],
 )

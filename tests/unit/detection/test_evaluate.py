@@ -77,9 +77,25 @@ def test_precision_and_recall_are_of_the_labelled_bars() -> None:
         "missed": 1,
         "rightly_quiet": 1,
         "not_scored": 2,
+        "contradictory": 0,
         "precision": pytest.approx(2 / 3),
         "recall": pytest.approx(2 / 3),
     }
+
+
+def test_a_bar_counts_once_however_often_it_is_labelled() -> None:
+    labels = [
+        label("AAA", 0, is_anomaly=True),
+        label("AAA", 0, is_anomaly=True, hours=16),
+        label("AAA", 3, is_anomaly=True),
+        # Labelled both ways, it says nothing of the version.
+        label("AAA", 3, is_anomaly=False),
+        label("BBB", 1, is_anomaly=False),
+    ]
+    judged = judge(RECORD, FOUND, labels, DAY)["labels"]
+    assert judged is not None
+    assert (judged["true_alarms"], judged["false_alarms"], judged["contradictory"]) == (1, 1, 1)
+    assert (judged["precision"], judged["recall"]) == (0.5, 1.0)
 
 
 def test_where_nothing_was_flagged_there_is_no_precision() -> None:
@@ -100,6 +116,12 @@ def test_what_has_drifted_is_told() -> None:
     assert not {"flags_too_much", "flags_too_little"} & set(drift["reasons"])
     none = judge(RECORD, make_scores({}), [], DAY)["drift"]
     assert (none["stability_index"], none["flagged_share"], none["reasons"]) == (None, None, [])
+
+
+def test_of_few_bars_nothing_is_concluded_from_their_scores() -> None:
+    judged = judge(RECORD, make_scores({"AAA": [-0.9]}), [], DAY)["drift"]
+    assert (judged["flagged_share"], judged["distance"]) == (1.0, pytest.approx(1.0, abs=0.02))
+    assert judged["reasons"] == ["old"]
 
 
 def test_versions_are_compared_on_the_bars_that_both_scored() -> None:

@@ -107,17 +107,21 @@ async function openDialog(model, signal) {
 
 function readLabels(text) {
   const [head, ...lines] = text.replace(/^\uFEFF/, "").trim().split(/\r?\n/);
-  const names = head.split(",").map((name) => readValue(name).toLowerCase());
+  const mark = [";", "\t"].find((each) => head.includes(each)) ?? ",";
+  const split = (line) => line.split(mark).map(readValue);
+  const names = split(head).map((name) => name.toLowerCase());
   const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
   const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
   if (Math.min(ticker, time, label) < 0)
     throw new Error("The file needs the columns ticker, time and label in its first line.");
-  return lines.map((line, number) => {
-    const values = line.split(",").map(readValue);
+  return lines.flatMap((line, number) => {
+    const values = split(line);
+    // Spreadsheets write rows that were emptied, too.
+    if (![ticker, time, label].some((place) => values[place])) return [];
     const word = (values[label] ?? "").toLowerCase();
     if (!ANOMALY.has(word) && !USUAL.has(word))
       throw new Error(`Line ${number + 2}: the label "${word}" is neither anomaly nor usual.`);
-    return { ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) };
+    return [{ ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) }];
   });
 }
 
@@ -163,8 +167,10 @@ function describeJudgement(judged) {
       Precision: share(labels.precision),
       Recall: share(labels.recall),
       "Labels without a score": count(labels.not_scored),
+      "Bars labelled both ways": count(labels.contradictory),
     }),
-    "Has drifted": drift.reasons.map(words).join(", ") || "no",
+    "Has drifted":
+      drift.reasons.map(words).join(", ") || (drift.distance === null ? "not known" : "no"),
     "Stability index": drift.stability_index === null ? "none" : drift.stability_index.toFixed(3),
     "Inputs that moved":
       Object.entries(drift.inputs)
