@@ -14,6 +14,7 @@ from api.schemas.corrections import (
     TickerThreshold,
     TickerThresholdBody,
 )
+from detection.models import registry
 from detection.models.plan import ThresholdPolicy
 from market.sessions.proposals import find_proposed_sessions
 from market.tickers import normalize_ticker
@@ -25,7 +26,6 @@ from records.models.thresholds import (
     clear_threshold,
     compare_thresholds,
     find_threshold,
-    set_threshold,
 )
 from records.work.documents import RunDocument
 from tasks.requests.corrections import request_session, request_split
@@ -91,6 +91,7 @@ def get_ticker_threshold(ticker: str) -> Document:
 @needs_scope("admin")
 @corrections.input(TickerThresholdBody, example={"threshold": {"kind": "grade", "value": 75}})
 @corrections.output(TickerThreshold)
+@corrections.doc(responses={409: "by such a score its champion flags nothing, or far too much"})
 def set_ticker_threshold(ticker: str, json_data: TickerThresholdBody) -> Document:
     """Set what passes as an anomaly of a ticker; the next detection goes by it."""
     name = normalize_ticker(ticker)
@@ -102,7 +103,7 @@ def set_ticker_threshold(ticker: str, json_data: TickerThresholdBody) -> Documen
         if policy is None:
             clear_threshold(database, scope, now, session)
         else:
-            set_threshold(database, scope, policy.kind, policy.value, now, session)
+            registry.set_threshold(database, scope, policy, now, session)
 
     after: PolicyFields | None = None
     if policy is not None:

@@ -23,6 +23,7 @@ from api.schemas.watchlists import (
 )
 from core.errors import BadInput
 from detection.models.plan import ThresholdPolicy
+from detection.models.registry import check_policy
 from market.imports.folders import resolve_folder
 from records.alerts.trail import write_noted
 from records.keyset import BY_ID
@@ -44,6 +45,7 @@ EXAMPLE = {
 # A proxy that compresses answers marks their ETags as weak.
 ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
 MOVED: Any = {412: "the version of If-Match is not the present one"}
+TAKEN: Any = {409: "there is one of this name, or its threshold lets nothing pass, or far too much"}
 Answer = tuple[ShownWatchlist, int, dict[str, str]]
 
 
@@ -67,11 +69,12 @@ def list_watchlists(query_data: WatchlistQuery) -> Listed[ShownWatchlist]:
 @lists.post("/watchlists")
 @lists.input(NewWatchlist, example={"name": "tech", **EXAMPLE})
 @lists.output(Watchlist, 201)
-@lists.doc(responses={409: "there is one of this name"})
+@lists.doc(responses=TAKEN)
 def add_watchlist(json_data: NewWatchlist) -> Answer:
     """Make a watchlist. One with a threshold or a champion of its own is an admin's."""
     fields = _build_fields(json_data)
     _check_scope(json_data.name, fields)
+    _check_threshold(json_data.name, fields, None)
     database, name, now = get_database(), json_data.name, get_now()
     made = write_noted(
         database,
@@ -92,7 +95,7 @@ def get_watchlist(name: str) -> Answer:
 @lists.input(WatchlistBody, example=EXAMPLE)
 @lists.input(MatchHeaders, location="headers")
 @lists.output(Watchlist)
-@lists.doc(responses=MOVED)
+@lists.doc(responses=MOVED | {409: "its threshold lets nothing pass, or far too much"})
 def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHeaders) -> Answer:
     """Change a watchlist; with `If-Match`, only if nobody else did since it was read.
 
@@ -103,6 +106,7 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
     _check_scope(name, fields)
     database, now, version = get_database(), get_now(), _read_version(headers_data)
     before = watchlists.get_watchlist(database, name)
+    _check_threshold(name, fields, before)
     changed = write_noted(
         database,
         lambda session: watchlists.replace_watchlist(
@@ -202,6 +206,14 @@ def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
             return
     deed = f"what decides which bars of watchlist {name!r} are anomalies"
     require_scope("admin", deed, of_tenant=True)
+
+
+def _check_threshold(name: str, wanted: WatchlistFields, present: WatchlistDocument | None) -> None:
+    """Raise Conflict where a threshold that is new lets nothing pass, or far too much."""
+    policy = wanted["threshold"]
+    if policy is not None and (present is None or present["threshold"] != policy):
+        scope = Scope("watchlist", qualify(get_tenant(get_database()), name))
+        check_policy(get_database(), scope, ThresholdPolicy(**policy), wanted["markets"])
 
 
 def _check_source(body: WatchlistBody) -> None:

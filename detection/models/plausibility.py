@@ -33,10 +33,16 @@ def check_plausible(record: ModelDocument) -> None:
 
 
 def check_threshold(
-    record: ModelDocument, threshold: float, policy: ThresholdPolicy, market: str | None = None
+    record: ModelDocument,
+    threshold: float,
+    policy: ThresholdPolicy,
+    market: str | None = None,
+    *,
+    is_trained: bool = True,
 ) -> None:
     """Raise Conflict where a threshold, found by this policy, has a version flag nothing of what it
-    learned from, or of that of a market, or far more than asked.
+    learned from, or of that of a market, or far more than asked; `is_trained` says whether it is
+    that of a training, or one that is set in its place.
     """
     tail = find_tail(record, market)
     rows = int(tail["score_quantiles"]["rows"])
@@ -53,11 +59,14 @@ def check_threshold(
         return
     of_market = f" of market {market}" if market in record.get("by_market", {}) else ""
     problem = "far more than was asked" if flagged else "so it would be silent"
+    advice = "as contamination 0.01 does"
+    if is_trained:
+        train = f"flask models train --market {record['market']} --contamination 0.01"
+        advice = f"as with `--contamination 0.01`: `{train}`"
     raise Conflict(
         f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
         f" flags {flagged:,} of the {rows:,} bars{of_market} that its grades are of, {problem}; it"
-        " was not put in use. Ask for a share of the bars, as with `--contamination 0.01`: `flask"
-        f" models train --market {record['market']} --contamination 0.01`",
+        f" was not put in use. Ask for a share of the bars, {advice}",
         reason="implausible_threshold",
         flagged=flagged,
         rows=rows,

@@ -128,17 +128,30 @@ def set_threshold(
     """Set what passes in a scope in place of its champion's own threshold;
     the next detection uses it.
 
-    Raises Conflict where a score is given with which that champion flags nothing, or far too much,
-    and NotFound where there is no such watchlist.
+    Raises as `check_policy`, and NotFound where there is no such watchlist.
     """
+    check_policy(database, scope, policy)
+    thresholds.set_threshold(database, scope, policy.kind, policy.value, now, session)
+
+
+def check_policy(
+    database: Db, scope: Scope, policy: ThresholdPolicy, markets: Iterable[str] | None = None
+) -> None:
+    """Check that this can be what passes in a scope; `markets` are those of a watchlist that is not
+    stored yet.
+
+    Raises Conflict where a score is given with which the scope's champion flags nothing, or far too
+    much, and NotFound where no bars are stored of its ticker.
+    """
+    if scope.kind == "ticker":
+        _check_stored(database, scope.name, "1d")
     if policy.kind == "score":
         # A ticker's series of several intervals are of one market.
-        markets = set(_find_markets(database, scope))
-        for version in _find_versions_of(database, scope, markets):
+        of = set(_find_markets(database, scope) if markets is None else markets)
+        for version in _find_versions_of(database, scope, of):
             record = models.get_model_record(database, version)
-            for market in sorted(markets) or ("",):
-                check_threshold(record, policy.value, policy, market)
-    thresholds.set_threshold(database, scope, policy.kind, policy.value, now, session)
+            for market in sorted(of) or ("",):
+                check_threshold(record, policy.value, policy, market, is_trained=False)
 
 
 def retire(
@@ -231,8 +244,14 @@ def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
         raise BadInput(
             f"{record['_id']} is a model of market {record['market']}, and {scope} is of {named}"
         )
-    if scope.kind == "ticker" and not find_sizes(database, tickers=[scope.name]):
-        get_series(database, scope.name, record["interval"])
+    if scope.kind == "ticker":
+        _check_stored(database, scope.name, record["interval"])
+
+
+def _check_stored(database: Db, ticker: str, interval: str) -> None:
+    """Raise NotFound, with what looks like it, where no bars of a ticker are stored."""
+    if not find_sizes(database, tickers=[ticker]):
+        get_series(database, ticker, interval)
 
 
 def _find_versions_of(database: Db, scope: Scope, markets: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from core.settings import Settings
 from records.database import Db
 from records.models.champions import Scope
 from records.models.thresholds import find_threshold, set_threshold
+from tests.integration.modelling import add_model
 from tests.integration.stored import NOW, add_series
 
 LISTS = "/py/watchlists"
@@ -148,6 +149,28 @@ def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(
     assert (changed.status_code, changed.json["threshold"]) == (200, read.json["threshold"])
     found = find_threshold(database, Scope("watchlist", "tech"))
     assert found == {"kind": "contamination", "value": 0.05}
+
+
+def test_a_score_by_which_nothing_would_pass_is_refused_wherever_it_is_set(
+    client: FlaskClient, database: Db
+) -> None:
+    add_model(database)
+    add_series(database, "AAPL")
+    silent = {"threshold": {"kind": "score", "value": -1.0}}
+    client.post(LISTS, json=TECH)
+    for method, path, body in (
+        ("put", "/py/tickers/AAPL/threshold", silent),
+        ("post", LISTS, TECH | silent | {"name": "other"}),
+        ("put", f"{LISTS}/tech", {"tickers": ["AAPL"], "interval": "1d"} | silent),
+    ):
+        refused = client.open(path, method=method, json=body)
+        assert (refused.status_code, refused.json["reason"]) == (409, "implausible_threshold"), path
+        assert "Ask for a share of the bars, as contamination 0.01 does" in refused.json["detail"]
+    assert database.thresholds.count_documents({}) == 0
+    # One that was plausible when it was set is in nobody's way.
+    database.watchlists.update_one({"_id": "tech"}, {"$set": silent})
+    changed = {"tickers": ["AAPL", "MSFT"], "interval": "1d"} | silent
+    assert client.put(f"{LISTS}/tech", json=changed).status_code == 200
 
 
 def test_a_detection_of_a_watchlist_is_of_those_of_its_tickers_that_have_bars(

@@ -25,7 +25,7 @@ from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
 from tests.integration.alerting import NOW, SESSIONS, build_anomaly, end_run
 from tests.integration.detecting import make_bars, run, store
-from tests.integration.stored import add_list
+from tests.integration.stored import add_list, add_series
 from tests.receiver import Receiver
 
 SOON = (datetime.now(UTC) + timedelta(days=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -239,6 +239,7 @@ def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
     client: FlaskClient, worker: Worker
 ) -> None:
     add_list(worker.database, "tech", "AAPL")
+    add_series(worker.database, "AAPL")
     group = {"child": "AAPL", "child_type": "ticker", "parent": "Tech", "parent_type": "sector"}
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("put", "/py/tickers/AAPL/threshold", {"threshold": {"kind": "grade", "value": 75}}),
@@ -252,7 +253,7 @@ def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
         answer = client.open(path, method=method, json=body)
         assert answer.status_code < 300, (path, answer.json)
     assert client.delete("/py/watchlists/nowhere").status_code == 404
-    assert client.delete("/py/markets/US").status_code == 404
+    assert client.delete("/py/markets/JP").status_code == 404
     told = [(entry["step"], entry["subject"]) for entry in client.get("/py/audit").json["items"]]
     assert told[::-1] == [
         ("threshold", "ticker AAPL"),

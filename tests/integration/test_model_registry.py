@@ -295,6 +295,7 @@ def test_a_version_that_flags_nothing_is_not_put_in_use_and_is_counted(database:
 
 def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db) -> None:
     add_model(database)
+    add_series(database, "AAPL")
     for value in (-1.0, 0.0):
         with pytest.raises(Conflict):
             registry.set_threshold(
@@ -303,3 +304,12 @@ def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db
     assert database.thresholds.count_documents({}) == 0
     registry.set_threshold(database, Scope("ticker", "AAPL"), ThresholdPolicy("grade", 60.0), NOW)
     assert database.thresholds.count_documents({}) == 1
+
+
+def test_a_threshold_of_a_ticker_without_bars_is_a_mistake(database: Db) -> None:
+    add_series(database, "AAPL")
+    with pytest.raises(NotFound, match="no 1d bars of AAPPL are stored; did you mean AAPL"):
+        registry.set_threshold(
+            database, Scope("ticker", "AAPPL"), ThresholdPolicy("grade", 60.0), NOW
+        )
+    assert database.thresholds.count_documents({}) == 0
