@@ -1,7 +1,10 @@
 """A detection whose caller waits: a real worker finds, explains, and raises alerts."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from records.consistency import find_disagreements
 from records.database import Document
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store, train
@@ -38,6 +41,7 @@ def test_what_is_not_stored_is_told_and_leaves_nothing(detecting: Live) -> None:
     assert database.anomalies.count_documents({}) == 0
     assert database.detection_metadata.count_documents({}) == 0
     assert database.alerts.count_documents({}) == 0
+    assert list(find_disagreements(database, datetime.now(UTC))) == []
     bare = detect(detecting, store=False, include_explanation=False, include_root_cause=False)
     assert bare["anomalies"][0]["inputs"] == []
     assert bare["anomalies"][0]["root_cause"] is None
