@@ -7,6 +7,7 @@ is written. A rate of alarms is a thousand times the share of bars that pass the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from time import thread_time
 
 import numpy as np
@@ -290,37 +291,46 @@ def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int)
 
 def compare(one: Scores, other: Scores) -> AgreementFields:
     """Return how far two versions flag the same, of the bars that both scored."""
-    keys = [
-        {
-            (scores.tickers[s], time): at
-            for at, (s, time) in enumerate(
-                zip(scores.series.tolist(), scores.times.tolist(), strict=True)
-            )
-        }
-        for scores in (one, other)
-    ]
-    both = sorted(keys[0].keys() & keys[1].keys())
-    places = [np.array([own[key] for key in both], np.int64) for own in keys]
-    count = max(1, int(len(both) * STRANGEST_SHARE)) if both else 0
+    places = _find_both(one, other)
+    both = len(places[0])
+    count = max(1, int(both * STRANGEST_SHARE)) if both else 0
     strangest, flagged = [], []
     for scores, at in zip((one, other), places, strict=True):
         strangest.append(set(np.argsort(scores.scores[at], kind="stable")[:count].tolist()))
         flagged.append(scores.alarms[at])
     return {
-        "bars": len(both),
-        "flagged_by_both": int((flagged[0] & flagged[1]).sum()) if both else 0,
-        "only_by_first": int((flagged[0] & ~flagged[1]).sum()) if both else 0,
-        "only_by_second": int((~flagged[0] & flagged[1]).sum()) if both else 0,
+        "bars": both,
+        "flagged_by_both": int((flagged[0] & flagged[1]).sum()),
+        "only_by_first": int((flagged[0] & ~flagged[1]).sum()),
+        "only_by_second": int((~flagged[0] & flagged[1]).sum()),
         "strangest_in_common": len(strangest[0] & strangest[1]) / count if count else None,
     }
 
 
+def _find_both(one: Scores, other: Scores) -> tuple[Int64, Int64]:
+    """Return where each has the bars that both scored, by ticker and time."""
+    places: tuple[list[Int64], list[Int64]] = ([np.empty(0, np.int64)], [np.empty(0, np.int64)])
+    owns = [dict(zip(scores.tickers, _find_spans(scores), strict=True)) for scores in (one, other)]
+    for ticker in sorted(owns[0].keys() & owns[1].keys()):
+        spans = [own[ticker] for own in owns]
+        times = one.times[spans[0]], other.times[spans[1]]
+        _, *at = np.intersect1d(*times, assume_unique=True, return_indices=True)
+        for found, span, own in zip(places, spans, at, strict=True):
+            found.append(span.start + own)
+    return np.concatenate(places[0]), np.concatenate(places[1])
+
+
+def _find_spans(scores: Scores) -> Iterator[slice]:
+    """Yield where the bars of each ticker are."""
+    edges = np.searchsorted(scores.series, np.arange(len(scores.tickers) + 1)).tolist()
+    yield from (slice(start, stop) for start, stop in pairwise(edges))
+
+
 def split_scores(found: Scores) -> Iterator[tuple[str, Int64, Float64]]:
     """Yield each ticker with the times and scores of its bars."""
-    for at, ticker in enumerate(found.tickers):
-        start, stop = np.searchsorted(found.series, (at, at + 1))
-        if start < stop:
-            yield ticker, found.times[start:stop], found.scores[start:stop]
+    for ticker, span in zip(found.tickers, _find_spans(found), strict=True):
+        if span.start < span.stop:
+            yield ticker, found.times[span], found.scores[span]
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """How alarms fit labels, and two versions each other: counted by hand."""
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -134,6 +135,18 @@ def test_versions_are_compared_on_the_bars_that_both_scored() -> None:
         "only_by_second": 1,
         "strangest_in_common": 1.0,
     }
+
+
+def test_many_bars_are_compared_in_the_room_that_they_take() -> None:
+    bars = 400_000
+    one, other = (
+        make_scores({"AAA": np.random.default_rng(seed).random(bars).tolist()}) for seed in (1, 2)
+    )
+    tracemalloc.start()
+    assert compare(one, other)["bars"] == bars
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < bars * 100
 
 
 def test_the_strangest_hundredth_is_compared() -> None:
