@@ -311,17 +311,21 @@ def request_verification(
     """Accept a verification and return its run; `options` are those of
     `verifications.build_selection`.
 
-    Raises NotFound where there is no such anomaly, and BadInput.
+    Raises NotFound where there is no such anomaly or model version, and BadInput.
     """
+    if "model_version" in options:
+        get_model_record(database, options["model_version"])
     anomaly = find_any_selected(database, options)
     if anomaly is None:
         asked = ", ".join(f"{name} {value}" for name, value in options.items())
-        advice = (
-            "; an anomaly belongs to the run that found it first, so verify a ticker or a model"
-            " version instead"
-            if "run_id" in options
-            else ""
-        )
+        advice = ""
+        if "run_id" in options:
+            advice = (
+                "; an anomaly belongs to the run that found it first, so verify a ticker or a model"
+                " version instead"
+            )
+        elif "model_version" in options:
+            advice = "; each belongs to the version that found it first: verify a ticker instead"
         raise NotFound(f"there is no anomaly to verify for {asked}{advice}", reason="no_anomalies")
     is_single = len(options.get("anomaly_ids", ())) == 1 or "ticker" in options
     request = RunRequest(

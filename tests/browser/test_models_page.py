@@ -43,6 +43,25 @@ def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"champion: {before}")).to_be_visible()
 
 
+def test_the_champion_of_a_ticker_is_not_called_its_markets(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    before = demo.database.champions.find_one({"_id": "champion::US::1d"})["version"]
+    run_id = demo.api.post(
+        "/models/train?wait=30", {"market": "US", "trees": 20, "seed": 5, "promote": False}
+    )["_id"]
+    own = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
+    demo.api.post(f"/models/{own}/promote", {"ticker": "IBM"})
+    try:
+        page = open_page(f"{demo.url}#/models")
+        expect(page.get_by_text("champion: ")).to_have_text(f"champion: {before} (1d)")
+        page.get_by_role("link", name=own).click()
+        expect(page.get_by_role("main")).to_contain_text("ticker IBM 1d")
+        expect(page.get_by_role("button", name="Promote")).to_be_visible()
+    finally:
+        demo.api.post("/models/rollback", {"ticker": "IBM"})
+
+
 def open_training(page: Page) -> None:
     """Open the dialog, of the market that the demo brought: there may be others."""
     page.get_by_role("button", name="Train a model").click()

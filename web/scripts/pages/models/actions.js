@@ -6,6 +6,10 @@ import { el } from "../../lib/dom.js";
 import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 
+/** Whether a version is the champion of a market for its interval. */
+export const isChampionOf = (market, model) =>
+  model.champion_of.includes(`champion::${market}::${model.interval}`);
+
 export function buildPromotion(model, refresh) {
   return buildAction(
     "Promote",
@@ -31,8 +35,10 @@ export function buildRetirement(model, refresh) {
 
 /** Back to the version that was champion before the present one; null where no other ever was. */
 export function buildRollback(market, interval, models, refresh) {
-  const used = models.filter((model) => model.promoted_at);
-  if (used.length < 2 || !used.some((model) => model.state === "champion")) return null;
+  const used = models.filter(
+    (model) => model.promoted_at && (model.market === market || model.market === "ALL"),
+  );
+  if (used.length < 2 || !used.some((model) => isChampionOf(market, model))) return null;
   return buildAction(
     "Roll back",
     `Roll back the champion of ${market} for ${interval} bars?`,

@@ -4,7 +4,7 @@ import { el } from "../../lib/dom.js";
 import { barTime, count, moment, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
-import { buildPromotion, buildRetirement } from "./actions.js";
+import { buildPromotion, buildRetirement, isChampionOf } from "./actions.js";
 import { buildJudging } from "./judging.js";
 import { buildState } from "./state.js";
 
@@ -25,7 +25,9 @@ export function drawModel(model, refresh, signal) {
       el(
         "div.row",
         judging.button,
-        model.state !== "champion" && model.state !== "retired" && buildPromotion(model, refresh),
+        !isChampionOf(model.market, model) &&
+          model.state !== "retired" &&
+          buildPromotion(model, refresh),
         model.state === "candidate" && buildRetirement(model, refresh),
       ),
     ),

@@ -8,7 +8,7 @@ import { PAGE, getAll } from "../../lib/pages.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
-import { buildRollback } from "./actions.js";
+import { buildRollback, isChampionOf } from "./actions.js";
 import { drawModel } from "./model.js";
 import { buildState } from "./state.js";
 import { buildTraining } from "./training.js";
@@ -73,11 +73,7 @@ function draw({ models, drifts, challengers }, refresh, signal) {
       : el(
           "div.stack",
           markets.map((market) =>
-            drawMarket(
-              market,
-              models.filter((model) => model.market === market),
-              refresh,
-            ),
+            drawMarket(market, models, refresh),
           ),
           buildWatch(drifts, challengers),
           buildWorkers(signal),
@@ -85,8 +81,10 @@ function draw({ models, drifts, challengers }, refresh, signal) {
   ];
 }
 
-function drawMarket(market, models, refresh) {
-  const champions = models.filter((model) => model.state === "champion");
+function drawMarket(market, all, refresh) {
+  const models = all.filter((model) => model.market === market);
+  // That of a ticker or watchlist is not the market's, which may be one of all markets.
+  const champions = all.filter((model) => isChampionOf(market, model));
   return el(
     "section.card",
     { "aria-label": `Models of ${market}` },
@@ -100,7 +98,7 @@ function drawMarket(market, models, refresh) {
           buildRollback(
             market,
             interval,
-            models.filter((model) => model.interval === interval),
+            all.filter((model) => model.interval === interval),
             refresh,
           ),
         ),
