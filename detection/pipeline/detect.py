@@ -8,17 +8,19 @@ However many parts there are, they are written in one transaction.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
 from detection.market_days import has_days, refresh_days
-from detection.models.manager import ModelManager
+from detection.models.manager import LoadedModel, ModelManager
 from detection.pipeline.commit import Finish, commit
 from detection.pipeline.job import Job, Outcome, TickerResult
 from detection.pipeline.load import Load, choose_models, load
 from detection.pipeline.plan import Plan, make_plan
 from detection.pipeline.prefetch import work_ahead
 from detection.pipeline.score import Scores, describe, score
+from detection.pipeline.stretches import find_first
 from records.database import Db
 
 # Enough that what a query costs in itself does not weigh: of 250 a scan takes a twentieth more of
@@ -97,6 +99,8 @@ def _load_parts(
             needs_days = has_days(job.interval) and (sees_market or plan.looked_at_days)
             if needs_days and not with_days:
                 continue  # the days are to be of the snapshot that the bars are read in
+            if job.walk_forward and groups:
+                plan = _warn_of_learned(plan, groups[0][0])
             for start in range(0, len(job.tickers), size):
                 part = plan.cut(job.tickers[start : start + size])
                 own = [(model, part.pick(stretches)) for model, stretches in groups]
@@ -108,6 +112,26 @@ def _load_parts(
                 if not own:
                     yield part, None, True
             return
+
+
+def _warn_of_learned(plan: Plan, earliest: LoadedModel) -> Plan:
+    """Return a walk's plan with a warning where bars are left out, as each version learned from
+    them or from later ones; `earliest` is that of the earliest window.
+    """
+    end, job = earliest.window_end, plan.job
+    warning = (
+        f"bars up to {end:%Y-%m-%d} are not scored: {earliest.version}, whose window is the"
+        " earliest, may have learned from them. One that ends before scores them: `flask models"
+        f" train --market {job.market} --interval {job.interval} --window-end DATE --no-promote`"
+    )
+    outcomes = dict(plan.outcomes)
+    for ticker, stretches in plan.stretches.items():
+        first = find_first(stretches)
+        start = plan.series[ticker]["first_bar"].timestamp() if first is None else first
+        if start <= end.timestamp():
+            outcome = outcomes[ticker]
+            outcomes[ticker] = outcome._replace(warnings=(*outcome.warnings, warning))
+    return replace(plan, outcomes=outcomes)
 
 
 def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[ScoredPiece]:

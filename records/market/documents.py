@@ -222,6 +222,7 @@ class PanelSeries(TypedDict):
     interval: str
     market: str
     timezone: str
+    first_bar: datetime
     last_bar: datetime
     bars: int
     counts: dict[str, int]

@@ -11,7 +11,8 @@ from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from detection.pipeline import detect as pipeline
 from detection.pipeline.commit import commit
-from detection.pipeline.job import Job
+from detection.pipeline.job import Job, Outcome
+from market.bars.deleting import delete_bars
 from records.database import Db, Document
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, store
@@ -33,10 +34,14 @@ def market(database: Db, once: Once) -> Db:
     return database
 
 
-def run_walk_forward(database: Db) -> list[Document]:
+def walk(database: Db) -> tuple[Job, list[Outcome]]:
     job = Job("wf", "backfill", "manual", "US", ("AAA", "BBB"), "1d", "max", NOW, walk_forward=True)
     with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
-        outcomes = [outcome for part in parts for outcome in part]
+        return job, [outcome for part in parts for outcome in part]
+
+
+def run_walk_forward(database: Db) -> list[Document]:
+    job, outcomes = walk(database)
 
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
@@ -64,6 +69,22 @@ def test_bars_that_every_model_has_seen_are_not_scored(market: Db) -> None:
         1 for day in make_bars(BARS, 1)["date"] if day.to_pydatetime().replace(tzinfo=UTC) > ENDS[0]
     )
     assert [result["rows_processed"] for result in results] == [later, later]
+    assert read_left_out(market) == {"bars up to 2016-12-31 are not scored: US_model-0.1.1"}
+
+
+def read_left_out(market: Db) -> set[str]:
+    _, outcomes = walk(market)
+    told = {warning for outcome in outcomes for warning in outcome.warnings}
+    return {warning.partition(", whose")[0] for warning in told if "are not scored" in warning}
+
+
+def test_where_no_model_has_seen_a_bar_none_is_said_to_be_left_out(market: Db) -> None:
+    for ticker in ("AAA", "BBB"):
+        delete_bars(market, ticker, None, NOW)
+        store(market, ticker, make_bars(BARS, 1)[600:])
+    results = run_walk_forward(market)
+    assert min(result["rows_processed"] for result in results) > 0
+    assert read_left_out(market) == set()
 
 
 def test_without_any_model_it_says_how_to_train_one(database: Db) -> None:
