@@ -167,10 +167,8 @@ def read_labels(path: Path) -> list[LabelFields]:
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             when = names.get("time") or names.get("date") or names.get("datetime")
             if when is None or not {"ticker", "label"} <= names.keys():
-                raise BadInput(
-                    f"{path} has the columns {', '.join(names) or '(none)'}: name ticker, time and"
-                    " label"
-                )
+                found = ", ".join(names)[:200] or "(none)"
+                raise BadInput(f"{path} has the columns {found}: name ticker, time and label")
             for row in reader:
                 ticker, time, label = (
                     (row[name] or "").strip() for name in (names["ticker"], when, names["label"])

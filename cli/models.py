@@ -25,7 +25,8 @@ from core.errors import BadInput
 from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
-from detection.detectors.contract import Parameter
+from detection.detectors.contract import DetectorKind, Parameter
+from detection.features.feature_sets import get_feature_set
 from detection.models import registry
 from detection.models.lineage import find_gone_bars
 from detection.models.plan import SEED, ThresholdPolicy, read_model_market
@@ -141,16 +142,22 @@ def list_detectors(*, as_json: bool) -> None:
     if as_json:
         print_json([kind.describe() for kind in DETECTORS.values()])
         return
-    table = Table("detector", "finds strange", "looks at", "bars needed before", "parameters")
+    table = Table("detector", "finds strange", "looks at", "bars it needs", "parameters")
     for kind in DETECTORS.values():
         table.add_row(
             kind.name + " (default)" * (kind.name == DEFAULT_DETECTOR),
             kind.summary,
             kind.feature_set,
-            f"{kind.warm_up_bars:,}",
+            f"{_count_needed(kind):,}",
             ", ".join(f"{name} {p.default}" for name, p in kind.parameters.items()) or "none",
         )
     print_table(table)
+
+
+def _count_needed(kind: DetectorKind) -> int:
+    """Return how many bars a series of days needs for its first score."""
+    before = kind.find_warm_up_bars(kind.get_defaults())
+    return get_feature_set(kind.feature_set).warm_up_bars + before + 1
 
 
 @group.command("train")

@@ -1,6 +1,7 @@
 """`flask models`, as a user types it, with a real worker behind it."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
 
 Command = Callable[..., Result]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -253,9 +255,20 @@ def test_the_champion_of_all_markets_can_be_judged(database: Db, flask: Command)
     assert "market ALL has no champion model for 1d bars" in answer.stderr
 
 
+def read_table(text: str) -> list[list[str]]:
+    """Return the cells of a table's rows."""
+    rows = [re.split("[|│]", line)[1:-1] for line in text.splitlines() if line[:1] in {"|", "│"}]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
 def test_detectors_are_listed(flask: Command) -> None:
     table = flask("detectors").stdout
     assert "isolation_forest (default)" in table
     assert "half_space_trees" in table
+    told = {row[0].split()[0]: row[3] for row in read_table(table) if row[0]}
+    documented = read_table(
+        (ROOT / "docs" / "detectors.md").read_text().partition("\n- **Start")[0]
+    )
+    assert told == {row[0].strip("`"): row[3] for row in documented if "`" in row[0]}
     listed = read_json(flask("detectors", "--json"))
     assert next(d["warm_up_bars"] for d in listed if d["name"] == "zscore") == 60
