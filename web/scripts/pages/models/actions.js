@@ -36,7 +36,7 @@ export function buildRetirement(model, refresh) {
 /** Back to the version that was champion before the present one; null where no other ever was. */
 export function buildRollback(market, interval, models, refresh) {
   const used = models.filter(
-    (model) => model.promoted_at && (model.market === market || model.market === "ALL"),
+    (model) => model.promoted_at && (model.market === market || isChampionOf(market, model)),
   );
   if (used.length < 2 || !used.some((model) => isChampionOf(market, model))) return null;
   return buildAction(
