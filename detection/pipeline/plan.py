@@ -58,10 +58,11 @@ def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool
     `with_days` of their market.
     """
     series = find_panel_series(database, job.tickers, job.interval, session)
-    watermarks = {}
-    if job.task == "incremental":
+    watermarks: Mapping[str, DetectedRange] = {}
+    is_incremental = job.task == "incremental"
+    if is_incremental or (job.period or "max") != "max":
         watermarks = find_detected_ranges(database, job.tickers, job.interval)
-    outcomes = _begin(job, series, watermarks)
+    outcomes = _begin(job, series, watermarks if is_incremental else {})
     days = find_days(database, job.market, job.interval, session) if with_days else None
     stretches: dict[str, tuple[Stretch, ...]] = {}
     for ticker, stored in series.items():
@@ -114,12 +115,16 @@ def _choose_stretches(
     watermark: DetectedRange | None,
     days: MarketDaysDocument | None,
 ) -> tuple[Stretch, ...]:
+    asked: tuple[Stretch, ...] = ()
     if job.task == "backfill":
-        return plan_backfill(series, job.period or "max")
+        asked = plan_backfill(series, job.period or "max")
+        if watermark is None:
+            return asked
+    # A backfill of a period does what is due before it as well: its watermark says that it is done.
     change = moved = None
     if watermark is not None and watermark["bars_revision"] != series["revision"]:
         change = find_changes(database, series["ticker"], job.interval, watermark["bars_revision"])
     seen = watermark.get("market_revision") if watermark is not None else None
     if days is not None and seen is not None:
         moved = find_changed_days(days, seen)
-    return plan_incremental(series, watermark, change, moved)
+    return (*plan_incremental(series, watermark, change, moved), *asked)

@@ -160,6 +160,23 @@ def test_a_corrected_bar_is_noticed_and_only_what_it_reaches_is_scored_again(mar
     assert again["reason"] == "already_detected"
 
 
+def test_a_backfill_of_a_period_forgets_nothing_that_is_due_before_it(market: Db) -> None:
+    """A correction, and bars that nobody had looked at: its watermark reaches over both."""
+    frame = make_bars(BARS, 5)
+    store(market, "DUE", frame[:400])
+    run(market, "incremental", "DUE")
+    frame.loc[[200, 450], "high"] *= 1.3
+    store(market, "DUE", frame)
+    run(market, "backfill", "DUE", period="30d")
+    run(market, "incremental", "DUE")
+    store(market, "WHOLE", frame)
+    run(market, "backfill", "WHOLE")
+    days = [{a["Datetime"] for a in read_anomalies(market, name)} for name in ("DUE", "WHOLE")]
+    corrected = {frame["date"][row].to_pydatetime().replace(tzinfo=UTC) for row in (200, 450)}
+    assert corrected <= days[1]
+    assert days[0] == days[1]
+
+
 def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> None:
     run(market, "backfill", "AAA")
     corrected = make_bars(BARS, 1, shocks=SHOCKS)
