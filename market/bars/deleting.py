@@ -13,11 +13,12 @@ from pymongo.errors import DuplicateKeyError
 
 from core.errors import BadInput, Conflict, NotFound
 from core.words import RevisionKind
+from market.bars.reading import iterate_bars
 from market.markets import load_markets
 from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
-from records.findings.anomalies import mark_bars_gone
+from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
 from records.findings.watermarks import forget_watermark
 from records.market import bar_imports
 from records.market.documents import RevisionDocument, SeriesDocument, bars_in
@@ -60,8 +61,9 @@ def rename_bars(
     """Give the series of a ticker, or that of one interval, another name;
     return their documents as they were.
 
-    What was found stays under the old name, and the new one is yet to be detected. Raises NotFound,
-    Conflict where there are bars of the new name, and BadInput where that is of another market.
+    What was found stays under the old name, until bars come again there, and the new one is yet to
+    be detected. Raises NotFound, Conflict where there are bars of the new name, and BadInput where
+    that is of another market.
     """
     found = find_series(database, tickers=[ticker], interval=interval)
     if not found:
@@ -170,6 +172,21 @@ def _move(
         "updated_at": now,
     }
     replace_series(database, own, session)
+    _unmark_returned(database, own, session)
+
+
+def _unmark_returned(database: Db, series: SeriesDocument, session: ClientSession) -> None:
+    """Forget of anomalies under a series' new name that their bars are gone, where it has these:
+    it had this name before.
+    """
+    name, interval = series["ticker"], series["interval"]
+    first, last = series["first_bar"], series["last_bar"]
+    gone = find_bars_gone(database, name, interval, first, last, session)
+    if gone:
+        bars = iterate_bars(database, series, start=None, end=None, adjusted=False)
+        there = {bar.time for bar in bars}
+        came = [each for each, time in gone.items() if int(time.timestamp()) in there]
+        unmark_bars_gone(database, came, session)
 
 
 def build_removal(

@@ -241,6 +241,20 @@ def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
     assert check(detected) == []
 
 
+def test_a_series_that_has_its_name_again_has_its_anomalies_again(
+    flask: Command, detected: Db
+) -> None:
+    standing = {"Ticker": "AAPL", "status": "new"}
+    before = detected.anomalies.count_documents(standing)
+    for old, name in (("AAPL", "AAPLX"), ("AAPLX", "AAPL")):
+        assert flask("rename", old, name).exit_code == 0
+    run(detected, "backfill", "AAPL")
+    assert before >= len(SHOCKS)
+    assert detected.anomalies.count_documents(standing) == before
+    assert detected.anomalies.count_documents({"bars_gone_at": {"$exists": True}}) == 0
+    assert check(detected) == []
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("MSFT", "delete them first"), ("7203.T", "of market JP"), ("AAPL", "this")]
 )
