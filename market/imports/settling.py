@@ -107,7 +107,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         table = _leave_aside(table, "interval")
     if "finished" in table.columns and not _tells_finished(table.columns["finished"]):
         table = _leave_aside(table, "finished")
-    times = read_times(_take_times(table), options, _find_series(table))
+    times = read_times(_take_times(table), options, _find_series(table.columns))
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
         raise BadInput(
@@ -261,7 +261,8 @@ def _leave_totals_aside(settled: Settled) -> Settled:
 def _leave_unfinished(settled: Settled) -> Settled:
     """Return a table without its bars that say that they are not finished yet.
 
-    Raises BadInput where none is.
+    Raises BadInput where none is, or where the column must mean something else, as one of holidays
+    does that is named Closed: bars that others follow are finished.
     """
     if "finished" not in settled.written:
         return settled
@@ -270,6 +271,12 @@ def _leave_unfinished(settled: Settled) -> Settled:
     if not goes_on.any():
         return settled
     name = settled.names.get("finished", "finished")[:SHOWN]
+    followed, bars = _count_followed(settled, goes_on)
+    if followed > bars / 2:
+        raise BadInput(
+            f"{name} says of {followed:,} of {bars:,} bars that they are not finished, and later"
+            " ones follow them: import the table without this column, if it means something else"
+        )
     if goes_on.all():
         raise BadInput(f"none of its bars is finished yet, as {name} says")
     kept = settled.take(np.flatnonzero(~goes_on))
@@ -279,6 +286,20 @@ def _leave_unfinished(settled: Settled) -> Settled:
         " out"
     )
     return replace(kept, notes=[*settled.notes, note])
+
+
+def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
+    """Return how many bars later ones of their series follow that no row says are finished, as the
+    last row of a bar does where a stream was recorded; and how many bars there are.
+    """
+    series = _find_series(settled.written)
+    series = np.zeros(len(settled), np.int64) if series is None else series
+    bars, bar_of = np.unique(
+        np.column_stack((series, settled.times.seconds)), axis=0, return_inverse=True
+    )
+    is_followed = np.append(bars[1:, 0] == bars[:-1, 0], False)
+    is_followed[bar_of.ravel()[~goes_on]] = False
+    return int(is_followed.sum()), len(bars)
 
 
 def _tells_finished(column: pa.ChunkedArray) -> bool:
@@ -314,9 +335,9 @@ def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _find_series(table: Table) -> Int64 | None:
+def _find_series(columns: Mapping[str, pa.ChunkedArray]) -> Int64 | None:
     """Return of each row a number of the series that it says it is of; None where none says so."""
-    named = [table.columns[name] for name in ("ticker", "interval") if name in table.columns]
+    named = [columns[name] for name in ("ticker", "interval") if name in columns]
     if not named:
         return None
     series = np.zeros(len(named[0]), np.int64)

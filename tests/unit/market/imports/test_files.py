@@ -456,6 +456,22 @@ def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
     assert (len(settled), settled.aside) == (2, ("Closed",))
 
 
+@pytest.mark.parametrize("words", ["00000", "00100"])
+def test_one_that_says_so_of_most_bars_must_mean_something_else(words: str) -> None:
+    """As one of the days on which the exchange is closed."""
+    rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
+    with pytest.raises(BadInput, match="Closed says of [34] of 5 bars .* later ones follow them"):
+        settle("time,open,high,low,close,Closed\n" + "".join(rows))
+
+
+def test_a_recorded_stream_has_each_bar_once_it_is_finished() -> None:
+    ticks = "".join(f"AAPL,{day},1,1,1,1,{word}\n" for day in DAYS for word in ("0", "0", "0", "1"))
+    content = f"ticker,time,open,high,low,close,closed\n{ticks}MSFT,{DAYS[0]},1,1,1,1,0\n"
+    times, note = list_bars(content, "x.csv")
+    assert times == [*DAYS]
+    assert note == "10 bars are not finished yet, as closed says, and left out"
+
+
 def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
     candles = [
         {
