@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from core.errors import BadInput
+from market.spellings import read_spelling
 
 SUFFIXES = (
     ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz",
@@ -70,6 +71,8 @@ _VENDORS = {
     "yfinance",
 }  # fmt: skip
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
+# As Bloomberg writes what it has prices of: SPX Index.
+_KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re.IGNORECASE)
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")
 
 
@@ -98,6 +101,12 @@ def cut_suffix(filename: str) -> str:
     found = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
     suffix = max(found, key=len) if found else PurePosixPath(name).suffix
     return name[: len(name) - len(suffix)] if suffix else name
+
+
+def is_spelled_as_ticker(text: str) -> bool:
+    """Whether a text is written as a ticker is, and not as a word or a name."""
+    is_code = _CLEAR.fullmatch(text) and text == text.upper() and text.lower() not in _NO_TICKERS
+    return bool(is_code or _KEYED.fullmatch(text) or read_spelling(text))
 
 
 def find_owner(filename: str) -> Owner:

@@ -20,6 +20,7 @@ from market.imports.columns import (
     find_missing,
     list_names,
 )
+from market.imports.names import is_spelled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.layouts import Layout, find_layout, find_nameless
 
@@ -108,7 +109,8 @@ def resolve_header(
                 preamble = (
                     f"{position} row{'s' * (position > 1)} above the column names are no bars"
                 )
-                ticker = _find_owner(searched[:position])
+                has_own = any(own is not None or "ticker" in at for own, at in found.groups)
+                ticker = None if has_own else _find_owner(searched[:position])
                 found = replace(found, notes=[preamble, *found.notes], ticker=ticker)
             return found
     return _resolve_nameless(searched, options)
@@ -116,11 +118,15 @@ def resolve_header(
 
 def _find_owner(above: Sequence[Row]) -> str | None:
     """Return whose bars follow, where one row above their names says so and nothing else:
-    Security, AAPL US Equity.
+    Security, AAPL US Equity. A company's name and a word such as Stock say nothing.
     """
     filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
     pairs = [cells for cells in filled if len(cells) == 2]
-    owners = {said for name, said in pairs if find_field(name.rstrip(":")) == "ticker"}
+    owners = {
+        said
+        for name, said in pairs
+        if find_field(name.rstrip(":")) == "ticker" and is_spelled_as_ticker(said)
+    }
     return owners.pop() if len(owners) == 1 else None
 
 

@@ -570,6 +570,19 @@ def test_a_row_above_the_names_says_whose_bars_they_are(name: str) -> None:
     assert settle(f"Report,AAPL US Equity\n{bars}").ticker is None
 
 
+def test_a_row_above_the_names_that_says_no_ticker_is_none() -> None:
+    bars = "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST\n01/31/2024,1,1,1,1\n"
+    for said in ("Security,Apple Inc.", "Instrument,Stock", "Asset,STOCK"):
+        assert settle(f"{said}\n{bars}").ticker is None, said
+    assert settle(f"Symbol,AAPL\nSecurity,Apple Inc.\n{bars}").ticker == "AAPL"
+    # It is refused by name, with how to write it.
+    assert settle(f"Security,SPX Index\n{bars}").ticker == "SPX Index"
+
+
+def test_a_row_above_the_names_is_not_heard_where_each_row_says_whose_it_is() -> None:
+    assert settle("Security,MSFT\n" + CSV).ticker is None
+
+
 def test_one_of_several_quotes_is_chosen_by_name() -> None:
     candle = {
         "time": "2024-01-03T10:05:00Z",
