@@ -157,7 +157,20 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
         raise
     if find_missing(chosen):
         return None
+    clock = _find_clock(names, chosen.positions["time"], rows[position + 1 : position + 2])
+    if clock is not None and "time" not in options.columns:
+        chosen = choose_columns(names, {**options.columns, "time": clock})
     return _build_plain(position + 1, names, chosen)
+
+
+def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | None:
+    """Return the name of the column datetime beside a timestamp that is not written in digits: it
+    may be when the bar was noted, and has no zone of its own either.
+    """
+    is_number = any(_NUMBER.fullmatch(row[at].strip()) for row in rows if at < len(row))
+    if build_key(names[at]) != "timestamp" or is_number:
+        return None
+    return next((name for name in names if build_key(name) == "datetime"), None)
 
 
 def _build_plain(first: int, names: list[str], chosen: Chosen) -> Header:

@@ -460,7 +460,7 @@ def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
 def test_one_that_says_so_of_most_bars_must_mean_something_else(words: str) -> None:
     """As one of the days on which the exchange is closed."""
     rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
-    with pytest.raises(BadInput, match="Closed says of [34] of 5 bars .* later ones follow them"):
+    with pytest.raises(BadInput, match=r"Closed says of [34] of 5 bars .* later ones follow them"):
         settle("time,open,high,low,close,Closed\n" + "".join(rows))
 
 
@@ -553,6 +553,12 @@ def test_seconds_since_1970_go_before_a_clock_that_says_no_zone() -> None:
     settled = settle(json.dumps([row | prices]), "x.json")
     assert settled.times.seconds.tolist() == [1704292200]
     assert settled.times.zoned.all()
+
+
+def test_a_timestamp_that_is_no_number_may_be_when_a_bar_was_noted() -> None:
+    rows = "".join(f"2024-01-0{day},1,1,1,1,2024-01-09 20:15:00\n" for day in (2, 3, 4))
+    settled = settle(f"Datetime,Open,High,Low,Close,Timestamp\n{rows}")
+    assert settled.times.seconds.tolist() == [*DAYS]
 
 
 def test_a_file_named_after_a_vendor_is_asked_about_unless_it_may_be_a_ticker() -> None:
