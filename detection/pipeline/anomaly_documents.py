@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, cast
 
 import numpy as np
@@ -67,7 +67,7 @@ class Describer:
         documented = _name_values(FEATURES, features.document(picked).tolist())
         measures = _name_values(*self._measure(rows, features.measures[picked]))
         closes = self._load.panel.close[rows].tolist()
-        return _build_documents(
+        return build_documents(
             {
                 "kind": repeat("event"),
                 "severity": map(get_severity, grades),
@@ -82,7 +82,8 @@ class Describer:
                 "attribution": attribution,
                 "reasons": map(build_reasons, documented, measures, attribution, closes),
                 "market_fingerprint": self._fingerprint_market(rows, model.history_bars),
-            }
+            },
+            len(rows),
         )
 
     def describe_faults(self, faults: Sequence[Fault]) -> list[AnomalyDocument]:
@@ -94,7 +95,7 @@ class Describer:
         has = features.rows.searchsorted(rows, side="right") > at
         documented = iter(_name_values(FEATURES, features.document(at[has]).tolist()))
         grades = [fault.grade for fault in faults]
-        return _build_documents(
+        return build_documents(
             {
                 "kind": repeat("fault"),
                 "severity": map(get_severity, grades),
@@ -108,7 +109,8 @@ class Describer:
                 "attribution": ({} for _ in faults),
                 "reasons": ([fault.words] for fault in faults),
                 "market_fingerprint": self._fingerprint_market(rows, 0),
-            }
+            },
+            len(rows),
         )
 
     def _describe_bars(self, rows: Int64) -> Columns:
@@ -190,9 +192,16 @@ class Describer:
         return names, np.column_stack((measures, moves, ratios * ratios)).tolist()
 
 
-def _build_documents(columns: Columns) -> list[AnomalyDocument]:
-    """Return a document for each place of the columns, of which some never end."""
-    rows = zip(*columns.values(), strict=False)
+def build_documents(columns: Columns, count: int) -> list[AnomalyDocument]:
+    """Return a document for each of so many places of the columns; what is the same of all of them
+    is repeated without an end.
+
+    Raises ValueError where a column is of another length: no anomaly may be lost of that.
+    """
+    rows = zip(
+        *(islice(each, count) if isinstance(each, repeat) else each for each in columns.values()),
+        strict=True,
+    )
     return cast("list[AnomalyDocument]", _name_values(columns, rows))
 
 

@@ -1,0 +1,21 @@
+"""Documents that are put together of columns."""
+
+from itertools import repeat
+
+import pytest
+
+from detection.pipeline.anomaly_documents import build_documents
+
+
+def test_documents_have_one_value_of_each_column() -> None:
+    columns = {"kind": repeat("event"), "grade": [75.0, 90.0], "reasons": map(str, (1, 2))}
+    assert build_documents(columns, 2) == [
+        {"kind": "event", "grade": 75.0, "reasons": "1"},
+        {"kind": "event", "grade": 90.0, "reasons": "2"},
+    ]
+
+
+@pytest.mark.parametrize("grades", [[75.0], [75.0, 90.0, 80.0]])
+def test_no_document_is_lost_of_a_column_of_another_length(grades: list[float]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        build_documents({"kind": repeat("event"), "grade": grades}, 2)
