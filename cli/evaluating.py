@@ -162,7 +162,7 @@ def read_labels(path: Path) -> list[LabelFields]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline(MOST_HEADER)
-            delimiter = next((mark for mark in ";\t" if mark in first), ",")
+            delimiter = max(",;\t", key=first.count)
             reader = csv.DictReader(chain([first], file), delimiter=delimiter)
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             when = names.get("time") or names.get("date") or names.get("datetime")

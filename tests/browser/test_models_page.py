@@ -164,8 +164,9 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     version = demo.database.detection_runs.find_one({"_id": other["_id"]})["model_version"]
     labels = tmp_path / "labels.csv"
     labels.write_text(
-        'ticker;date;label\n"IBM";"2001-09-17";"anomaly"\nIBM;2002-10-17;anomaly\n\n'
-        "IBM;2003-06-02;usual\nIBM;2003-06-03;usual\nIBM;2003-06-03;anomaly\n;;\n"
+        "ticker\tdate\tlabel\tby; why\n"
+        '"IBM"\t"2001-09-17"\t"anomaly"\nIBM\t2002-10-17\tanomaly\n\n'
+        "IBM\t2003-06-02\tusual\nIBM\t2003-06-03\tusual\nIBM\t2003-06-03\tanomaly\n\t\t\n"
     )
     page = open_page(f"{demo.url}#/models/US_model-0.1.0")
     page.get_by_role("button", name="Evaluate").click()

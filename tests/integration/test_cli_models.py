@@ -230,6 +230,7 @@ def test_labels_that_cannot_be_used_are_refused_by_line(
         "ticker;time;label\nAAA;2016-01-04;anomaly\nBBB;2016-06-01T00:00;usual\n",
         "Ticker\tDate\tLabel\naaa\t2016-01-04\t1\n\nbbb\t2016-06-01\t0\n",
         '"ticker","date","label"\r\n"AAA","2016-01-04",Event\r\nBBB,2016-06-01,no,x\r\n,,\r\n',
+        "ticker,time,label,who; why\nAAA,2016-01-04,anomaly,me; seen\nBBB,2016-06-01,usual,\n",
     ],
 )
 def test_labels_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:

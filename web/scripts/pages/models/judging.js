@@ -107,7 +107,8 @@ async function openDialog(model, signal) {
 
 function readLabels(text) {
   const [head, ...lines] = text.replace(/^\uFEFF/, "").trim().split(/\r?\n/);
-  const mark = [";", "\t"].find((each) => head.includes(each)) ?? ",";
+  const parts = (mark) => head.split(mark).length;
+  const mark = [",", ";", "\t"].reduce((most, each) => (parts(each) > parts(most) ? each : most));
   const split = (line) => line.split(mark).map(readValue);
   const names = split(head).map((name) => name.toLowerCase());
   const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
