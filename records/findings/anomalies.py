@@ -84,7 +84,8 @@ def plan_writes(
         elif _is_new_opinion(stored, anomaly):
             changes.append(_append_opinion(anomaly, stored, run_id, now))
     for anomaly_id in existing.keys() - {anomaly["_id"] for anomaly in found}:
-        if existing[anomaly_id]["status"] != SUPERSEDED:
+        # One whose bar is gone was not looked at.
+        if existing[anomaly_id]["status"] == NEW:
             superseded = {"status": SUPERSEDED, "superseded_by": run_id, "superseded_at": now}
             changes.append(UpdateOne({"_id": anomaly_id}, {"$set": superseded}))
     return new, changes

@@ -312,6 +312,29 @@ def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again
     assert detected.anomalies.count_documents(gone) == 0
 
 
+def test_a_run_that_cannot_see_a_bar_that_is_gone_supersedes_nothing(
+    flask: Command, detected: Db, tmp_path: Path
+) -> None:
+    frame, at = make_bars(600, shocks=SHOCKS), SHOCKS[1]
+    time = frame["date"].iloc[at].to_pydatetime().replace(tzinfo=UTC)
+    store(detected, "HOLE", frame.drop(index=[at - 20, at]))
+    run(detected, "backfill", "HOLE")
+
+    def read_status() -> list[tuple[str, int]]:
+        run(detected, "incremental", "HOLE")
+        found = detected.anomalies.find({"Ticker": "HOLE", "Datetime": time})
+        return [(anomaly["status"], len(anomaly["opinions"])) for anomaly in found]
+
+    assert read_status() == []
+    report = read(flask("import", write(tmp_path, "HOLE", frame), "--json"))
+    assert read_status() == [("new", 0)]
+    assert flask("undo", report["import_id"]).exit_code == 0
+    assert read_status() == [("bars_gone", 0)]
+    assert flask("import", write(tmp_path, "HOLE", frame)).exit_code == 0
+    assert read_status() == [("new", 0)]
+    assert check(detected) == []
+
+
 def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
