@@ -342,6 +342,13 @@ def test_months_that_polish_and_croatian_name_alike_are_settled_by_the_others() 
     assert read("Meitheamh") == [6]
 
 
+@pytest.mark.parametrize("text", ["3. lipnja 2024.", "3.6.2024.", "3 июня 2024 г.", "3.6.2024"])
+def test_a_year_may_end_with_a_dot(text: str) -> None:
+    """As Croatian writes dates."""
+    read = read_times(pd.Series([text, f"{text} 10:30"]), build_options(day_first=True))
+    assert read.seconds.tolist() == [1717372800, 1717410600]
+
+
 @pytest.mark.parametrize("names", [["lip"], ["maj", "lip"], ["listopada"], ["lipca", "lipnja"]])
 def test_a_month_that_may_be_two_is_refused_with_what_to_do(names: list[str]) -> None:
     with pytest.raises(BadInput, match=r"in Polish and (June|October) in Croatian.*2024-01-02"):
