@@ -22,6 +22,7 @@ class Job:
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
     champion; with a `detector`, by the market's latest model of it. With `keep_scores` the score of
     every bar is kept, too. What is noted of it is the run's `tenant`'s, None for the default one.
+    One that is not stored only looks, and no watermark says that its bars are done.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Job:
     detector: str | None = None
     keep_scores: bool = False
     tenant: str | None = None
+    is_stored: bool = True
 
 
 class VersionScores(NamedTuple):

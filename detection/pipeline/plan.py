@@ -60,7 +60,7 @@ def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool
     series = find_panel_series(database, job.tickers, job.interval, session)
     watermarks: Mapping[str, DetectedRange] = {}
     is_incremental = job.task == "incremental"
-    if is_incremental or (job.period or "max") != "max":
+    if is_incremental or (job.is_stored and (job.period or "max") != "max"):
         watermarks = find_detected_ranges(database, job.tickers, job.interval)
     outcomes = _begin(job, series, watermarks if is_incremental else {})
     days = find_days(database, job.market, job.interval, session) if with_days else None

@@ -47,7 +47,7 @@ def look(worker: Worker, run: RunDocument, batch: Batch, job: Job) -> list[Ticke
     """Detect the batch's tickers and store nothing but what was found, in the run's result."""
     database = worker.database
     # What has come since the last look is not asked for, but the last bars.
-    job = replace(job, task="backfill")
+    job = replace(job, task="backfill", is_stored=False)
     with pipeline.detect(database, worker.models, job, build_checkpoint(worker, batch)) as parts:
         outcomes = [outcome for part in parts for outcome in part]
     found = [anomaly for outcome in outcomes for anomaly in outcome.found]

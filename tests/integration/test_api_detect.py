@@ -72,6 +72,18 @@ def test_a_period_is_looked_at_anew_and_raises_nothing_twice(detecting: Live) ->
     assert detecting.database.alerts.count_documents({}) == before
 
 
+def test_a_look_is_at_the_last_bars_however_much_is_due_before_them(detecting: Live) -> None:
+    frame = make_bars(BARS, 3, shocks=(300, BARS - 1))
+    store(detecting.database, "DUE", frame[:200])
+    detect(detecting, tickers=["DUE"])
+    store(detecting.database, "DUE", frame)
+    days = [f"{frame['date'].iloc[at]:%Y-%m-%d}" for at in (300, BARS - 1)]
+    looked = detect(detecting, tickers=["DUE"], store=False)["anomalies"]
+    assert [anomaly["Datetime"][:10] for anomaly in looked] == days[1:]
+    stored = detect(detecting, tickers=["DUE"])["anomalies"]
+    assert set(days) <= {anomaly["Datetime"][:10] for anomaly in stored}
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
