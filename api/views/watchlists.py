@@ -213,7 +213,7 @@ def _check_threshold(name: str, wanted: WatchlistFields, present: WatchlistDocum
     policy = wanted["threshold"]
     if policy is not None and (present is None or present["threshold"] != policy):
         scope = Scope("watchlist", qualify(get_tenant(get_database()), name))
-        check_policy(get_database(), scope, ThresholdPolicy(**policy), wanted["markets"])
+        check_policy(get_database(), scope, ThresholdPolicy(**policy), wanted)
 
 
 def _check_source(body: WatchlistBody) -> None:

@@ -21,6 +21,7 @@ from records.models import champions, models, thresholds
 from records.models.champions import ALL_MARKETS, Champion, Scope
 from records.models.documents import ModelDocument, ModelRecord, MoveFields, PointerDocument
 from records.work.counters import PROMOTIONS_REFUSED, add_counts
+from records.work.documents import WatchlistFields
 from records.work.watchlists import get_watchlist
 
 log = structlog.get_logger()
@@ -135,20 +136,22 @@ def set_threshold(
 
 
 def check_policy(
-    database: Db, scope: Scope, policy: ThresholdPolicy, markets: Iterable[str] | None = None
+    database: Db, scope: Scope, policy: ThresholdPolicy, watchlist: WatchlistFields | None = None
 ) -> None:
-    """Check that this can be what passes in a scope; `markets` are those of a watchlist that is not
-    stored yet.
+    """Check that this can be what passes in a scope; `watchlist` is one that is not stored yet.
 
     Raises Conflict where a score is given with which the scope's champion flags nothing, or far too
     much, and NotFound where no bars are stored of its ticker.
     """
     if scope.kind == "ticker":
         _check_stored(database, scope.name, "1d")
+    if scope.kind == "watchlist" and watchlist is None:
+        watchlist = get_watchlist(database, scope.name)
     if policy.kind == "score":
         # A ticker's series of several intervals are of one market.
-        of = set(_find_markets(database, scope) if markets is None else markets)
-        for version in _find_versions_of(database, scope, of):
+        of = set(_find_markets(database, scope) if watchlist is None else watchlist["markets"])
+        interval = watchlist["interval"] if watchlist else None
+        for version in _find_versions_of(database, scope, of, interval):
             record = models.get_model_record(database, version)
             for market in sorted(of) or ("",):
                 check_threshold(record, policy.value, policy, market, is_trained=False)
@@ -254,11 +257,15 @@ def _check_stored(database: Db, ticker: str, interval: str) -> None:
         get_series(database, ticker, interval)
 
 
-def _find_versions_of(database: Db, scope: Scope, markets: Iterable[str]) -> list[str]:
-    """Return the champions of a scope of these markets, or those that take the place of its own."""
+def _find_versions_of(
+    database: Db, scope: Scope, markets: Iterable[str], interval: str | None
+) -> list[str]:
+    """Return the champions of a scope of these markets, for bars of an interval or of any, or those
+    that take the place of its own.
+    """
     of_markets = [Scope("market", market) for market in markets]
     for scopes in ([scope], of_markets, [Scope("market", ALL_MARKETS)]):
-        if scopes and (found := champions.find_versions(database, scopes)):
+        if scopes and (found := champions.find_versions(database, scopes, interval)):
             return found
     return []
 

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from api import create_app
 from api.http.state import get_state
 from core.settings import Settings
+from detection.models import registry
+from detection.models.plan import ThresholdPolicy
 from records.database import Db
 from records.models.champions import Scope
 from records.models.thresholds import find_threshold, set_threshold
@@ -171,6 +173,19 @@ def test_a_score_by_which_nothing_would_pass_is_refused_wherever_it_is_set(
     database.watchlists.update_one({"_id": "tech"}, {"$set": silent})
     changed = {"tickers": ["AAPL", "MSFT"], "interval": "1d"} | silent
     assert client.put(f"{LISTS}/tech", json=changed).status_code == 200
+
+
+def test_a_score_is_held_against_the_champions_of_a_watchlist_s_interval(
+    client: FlaskClient, database: Db
+) -> None:
+    add_model(database, interval="5m")
+    add_series(database, "AAPL")
+    silent = {"threshold": {"kind": "score", "value": -1.0}}
+    for interval, status in (("1d", 201), ("5m", 409)):
+        body = {"name": f"of-{interval}", "tickers": ["AAPL"], "interval": interval} | silent
+        assert client.post(LISTS, json=body).status_code == status
+    policy = ThresholdPolicy("score", -0.99)
+    registry.set_threshold(database, Scope("watchlist", "of-1d"), policy, NOW)
 
 
 def test_a_detection_of_a_watchlist_is_of_those_of_its_tickers_that_have_bars(
