@@ -184,9 +184,7 @@ def _unmark_returned(database: Db, series: SeriesDocument, session: ClientSessio
     gone = find_bars_gone(database, name, interval, first, last, session)
     if gone:
         bars = iterate_bars(database, series, start=None, end=None, adjusted=False)
-        there = {bar.time for bar in bars}
-        came = [each for each, time in gone.items() if int(time.timestamp()) in there]
-        unmark_bars_gone(database, came, session)
+        unmark_bars_gone(database, gone, {bar.time for bar in bars}, session)
 
 
 def build_removal(

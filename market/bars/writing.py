@@ -326,10 +326,7 @@ def unmark_returned(
     first, last = (changes.moment(came[row]) for row in (0, -1))
     gone = find_bars_gone(database, ticker, interval, first, last, session)
     if gone:
-        times = np.array([int(time.timestamp()) for time in gone.values()], np.int64)
-        again = np.isin(times, came)
-        ids = [anomaly_id for anomaly_id, is_there in zip(gone, again, strict=True) if is_there]
-        unmark_bars_gone(database, ids, session)
+        unmark_bars_gone(database, gone, set(came.tolist()), session)
 
 
 def _find_days(arrival: Arrival) -> Int64:

@@ -160,9 +160,14 @@ def find_bars_gone(
     return {anomaly["_id"]: anomaly["Datetime"] for anomaly in found}
 
 
-def unmark_bars_gone(database: Db, anomaly_ids: Sequence[str], session: ClientSession) -> None:
-    """Forget of anomalies that their bars are gone: these came in again."""
-    query = {"_id": {"$in": list(anomaly_ids)}}
+def unmark_bars_gone(
+    database: Db, gone: Mapping[str, datetime], came: Collection[int], session: ClientSession
+) -> None:
+    """Forget of those anomalies that their bars are `gone` (by `find_bars_gone`) whose bars, of the
+    seconds since 1970 that `came` has, are there again.
+    """
+    anomaly_ids = [each for each, time in gone.items() if int(time.timestamp()) in came]
+    query = {"_id": {"$in": anomaly_ids}}
     status = {"$cond": [{"$eq": ["$status", BARS_GONE]}, NEW, "$status"]}
     anomalies_in(database).update_many(
         query, [{"$set": {"status": status}}, {"$unset": "bars_gone_at"}], session=session
