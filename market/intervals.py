@@ -8,6 +8,8 @@ from datetime import MINYEAR, date, datetime, timedelta
 from core.errors import BadInput
 
 DAY_SECONDS = 86_400
+# Bars are of these years; others are rejected as they come in.
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 # `date.toordinal()` of the day from which days are counted
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 

@@ -27,6 +27,7 @@ from api.schemas.markets import (
 )
 from core.errors import BadInput
 from market import market_rows
+from market.intervals import FIRST_YEAR, LAST_YEAR
 from market.markets import Market
 from records.alerts.trail import compare
 from records.database import Document
@@ -36,9 +37,6 @@ from records.market.markets import find_holdings
 from records.work.watchlists import find_watched_tickers
 
 markets = APIBlueprint("markets", __name__, tag="markets")
-
-# Bars before or after these years are rejected as they come in.
-FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 EXAMPLE = {
     "name": "Sao Paulo",

@@ -28,13 +28,12 @@ import pyarrow.compute as pc
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
-from market.intervals import DAY_SECONDS, is_intraday
+from market.intervals import DAY_SECONDS, FIRST_YEAR, LAST_YEAR, is_intraday
 from market.markets import Market
 from market.sessions.calendar import local_days
 
-EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
-EARLIEST = int(datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC).timestamp())
-LATEST = int(datetime(LATEST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+EARLIEST = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+LATEST = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
 LEAST_MILLISECONDS = 100_000_000_000
 COMPACT_DATES = (19_000_101, 22_001_231)
@@ -394,7 +393,7 @@ def _refuse_year_last(numbers: Float64) -> None:
         len(numbers) >= FEWEST_IN_ORDER
         and (numbers >= LEAST_SECONDS).all()
         and (numbers < YEAR_LAST * YEAR_LAST).all()
-        and ((years >= EARLIEST_YEAR) & (years < LATEST_YEAR)).all()
+        and ((years >= FIRST_YEAR) & (years <= LAST_YEAR)).all()
     )
     if is_dates:
         raise BadInput(
