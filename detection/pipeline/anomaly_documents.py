@@ -114,7 +114,7 @@ class Describer:
         )
 
     def _describe_bars(self, rows: Int64) -> Columns:
-        """Return what both kinds of anomalies have of each panel row (`AnomalyBar`)."""
+        """Return what both kinds of anomalies have of each panel row."""
         panel, model, times = self._load.panel, self._load.model, self._load.panel.times[rows]
         series = np.searchsorted(panel.offsets, rows, side="right") - 1
         tickers = [panel.tickers[s] for s in series.tolist()]

@@ -141,14 +141,29 @@ class VoteFields(TypedDict):
     missing: str | None
 
 
-class AnomalyBar(TypedDict):
-    """What is said of an anomaly's bar, whichever kind it is, as long as it has no score.
+class AnomalyDocument(TypedDict):
+    """A bar that is strange, with what it takes to understand it and derive it again.
 
     Attributes:
         in_training_window: whether the model had seen this bar's time.
         suspected_split: the ratio, where the bar looks like an unadjusted split.
         opinions: what later runs found, in order.
         sent: whether somebody was told.
+        kind: `event`, a bar whose score passed the threshold: something happened; or `fault`, told
+            by a rule: the bar is wrong.
+        detector: the model's; `rules` of a fault.
+        fault: which rule; None of an event.
+        features: the documented features, by name; none of a bar without a warm-up.
+        confidence: how far the finding can be relied on, from 0 to 1, the product of its factors.
+        members: what each member of an ensemble said; empty where the detector has none.
+        attribution: the share of each column of the model's in the score; none of a fault.
+        reasons: the same in words, the weightiest first.
+        bars_revision: the series' revision that it was found in.
+        market_fingerprint: a hash of what the market did that day, and on those before that the
+            score depends on; None where the model does not look at it.
+        inputs: what the model read, beside what is usual; written once its run has ended.
+        scope, root_causes, root_cause: whose move it was; likewise.
+        superseded_by: the run that no longer found it.
     """
 
     _id: str
@@ -170,29 +185,6 @@ class AnomalyBar(TypedDict):
     sent: bool
     status: AnomalyStatus
     created_at: datetime
-
-
-class AnomalyDocument(AnomalyBar):
-    """A bar that is strange, with what it takes to understand it and derive it again.
-
-    Attributes:
-        kind: `event`, a bar whose score passed the threshold: something happened; or `fault`, told
-            by a rule: the bar is wrong.
-        detector: the model's; `rules` of a fault.
-        fault: which rule; None of an event.
-        features: the documented features, by name; none of a bar without a warm-up.
-        confidence: how far the finding can be relied on, from 0 to 1, the product of its factors.
-        members: what each member of an ensemble said; empty where the detector has none.
-        attribution: the share of each column of the model's in the score; none of a fault.
-        reasons: the same in words, the weightiest first.
-        bars_revision: the series' revision that it was found in.
-        market_fingerprint: a hash of what the market did that day, and on those before that the
-            score depends on; None where the model does not look at it.
-        inputs: what the model read, beside what is usual; written once its run has ended.
-        scope, root_causes, root_cause: whose move it was; likewise.
-        superseded_by: the run that no longer found it.
-    """
-
     kind: AnomalyKind
     detector: NotRequired[str]
     fault: FaultName | None
