@@ -17,7 +17,12 @@ from sklearn.ensemble import IsolationForest
 from core.arrays import Float64
 from core.errors import BadInput, TapewatchError
 from detection.detectors.trees import ForestNodes, collect_nodes, unfold_trees
-from detection.detectors.walks import credit_columns, find_open_rows, walk_trees
+from detection.detectors.walks import (
+    credit_columns,
+    find_low_rows,
+    find_open_rows,
+    sum_lengths,
+)
 
 CHECKED_ROWS = 512
 # What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from
@@ -125,19 +130,20 @@ class FlatForest:
         of the trees tell, have 0.0.
         """
         matrix, trees = np.ascontiguousarray(inputs, np.float32), self._trees
+        walked = (trees.places, trees.ordered, trees.lengths)
+        rows = np.arange(len(matrix))
         bound = np.asarray(below, np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            longest = np.where(bound < 0.0, -np.log2(-bound) * trees.longest, np.inf)
-        # Where rounding could matter the walk goes on, so that what is below is told by the score
-        # alone.
-        limits = np.full(len(matrix), longest * (1.0 + ROUNDING))
-        rows = find_open_rows(matrix, limits, trees.edges, trees.cells)
-        lengths = walk_trees(
-            matrix, rows, limits, (trees.places, trees.ordered), trees.lengths, trees.to_come
-        )
+        if np.any(bound < 0.0):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                longest = np.where(bound < 0.0, -np.log2(-bound) * trees.longest, np.inf)
+            # Where rounding could matter a row is not left out, so that what is below is told by
+            # the score alone.
+            limits = np.full(len(matrix), longest * (1.0 + ROUNDING))
+            rows = find_open_rows(matrix, limits, trees.edges, trees.cells)
+            rows = find_low_rows(matrix, rows, limits, walked, trees.order, trees.to_come)
         scores = np.zeros(len(matrix))
-        walked = np.flatnonzero(lengths < np.inf)
-        scores[walked] = -(2.0 ** (-(lengths[walked] / trees.longest)))
+        lengths = sum_lengths(matrix, rows, walked)
+        scores[rows] = -(2.0 ** (-(lengths / trees.longest)))
         return scores
 
     def attribute(self, inputs: ArrayLike) -> Float64:

@@ -41,7 +41,10 @@ class PerfectTrees:
             to it.
         cells: shape (p^d,), the least path length, summed over trees, that a row in each cell can
             have; a row's cell is its pieces as digits, those of the first column first.
-        to_come: shape (trees + 1,), the least path length that any row can have from each tree on.
+        order: shape (trees,), the trees by how much longer than the shortest path the mean one is:
+            the sooner those are walked, the sooner it is known of a usual row that it is one.
+        to_come: shape (trees + 1,), the least path length that any row can have from each place of
+            that order on.
     """
 
     columns: Int32
@@ -53,6 +56,7 @@ class PerfectTrees:
     longest: float
     edges: Int32
     cells: Float64
+    order: Int64
     to_come: Float64
 
 
@@ -136,8 +140,10 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
         lengths[number] = path_lengths[place]
     ordered = order_bits(thresholds)
     edges = order_bits(_draw_edges(columns, thresholds, int(nodes.width)))
+    shortest = lengths.min(axis=1)
+    order = np.argsort(shortest - expected[:, 1], kind="stable")
     to_come = np.zeros(trees + 1)
-    to_come[:-1] = lengths.min(axis=1)[::-1].cumsum()[::-1]
+    to_come[:-1] = shortest[order][::-1].cumsum()[::-1]
     return PerfectTrees(
         columns,
         thresholds,
@@ -148,6 +154,7 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
         float(nodes.longest),
         edges,
         bound_cells(columns, ordered, lengths, edges),
+        order,
         to_come,
     )
 

@@ -25,8 +25,8 @@ BLOCK_ROWS = 256
 LANES = 8
 # How often rows that have walked enough are looked for, and how few must be left for the others to
 # move together.
-TREES_BETWEEN = 4
-WORTH_MOVING = 0.9
+TREES_BETWEEN = 5
+WORTH_MOVING = 0.75
 # The threshold of slots below a leaf, as `order_bits` has it.
 INFINITE = 0x7F800000
 
@@ -239,6 +239,8 @@ def find_open_rows(inputs: Float32, limits: Float64, edges: Int32, cells: Float6
     cell tells.
     """
     width, pieces = edges.shape[0], edges.shape[1] + 1
+    if pieces == 1:
+        return np.arange(inputs.shape[0])
     bits = inputs.view(np.int32)
     found = np.empty(inputs.shape[0], np.int64)
     values, piece = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
@@ -263,62 +265,55 @@ def find_open_rows(inputs: Float32, limits: Float64, edges: Int32, cells: Float6
 
 
 @njit(inline="always")
-def _close_ranks(
-    block: Int32, count: int, sums: Float64, limits: Float64, origins: Int64, to_come: float
-) -> int:
-    """Move the rows that may stay below their limit to the front, if that is worth it; return how
-    many still walk. `origins` says which row each of the block is.
-    """
-    left, width = 0, block.size // BLOCK_ROWS
-    for i in range(count):
-        left += sums[i] + to_come < limits[i]
-    if left > WORTH_MOVING * count:
-        return count
-    to = 0
-    for i in range(count):
-        if sums[i] + to_come < limits[i]:
-            for column in range(width):
-                block[column * BLOCK_ROWS + to] = block[column * BLOCK_ROWS + i]
-            sums[to], limits[to], origins[to] = sums[i], limits[i], origins[i]
-            to += 1
-    return left
+def _close_ranks(block: Int32, kept: UInt32) -> None:
+    """Move the `kept` rows of a block, which ascend, to its front."""
+    for column in range(block.size // BLOCK_ROWS):
+        values = block[column * BLOCK_ROWS : (column + 1) * BLOCK_ROWS]
+        for to in range(np.uint64(kept.size)):
+            values[to] = values[kept[to]]
+
+
+# Of each tree the places and thresholds of its slots, and the path lengths of its leaves.
+Trees = tuple[UInt32, Int32, Float64]
+_trees = types.Array(uint32, 2, "C"), types.Array(int32, 2, "C"), types.Array(float64, 2, "C")
 
 
 @njit(
-    float64[::1](
+    int64[::1](
         _matrix,
         int64[::1],
         float64[::1],
-        _mixed((uint32[:, ::1], int32[:, ::1])),
-        float64[:, ::1],
+        _mixed(_trees),
+        int64[::1],
         float64[::1],
     ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
-def walk_trees(
+def find_low_rows(
     inputs: Float32,
     rows: Int64,
     limits: Float64,
-    slots: tuple[UInt32, Int32],
-    lengths: Float64,
+    trees: Trees,
+    order: Int64,
     to_come: Float64,
-) -> Float64:
-    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order,
-    shape (m,); infinity of all but `rows` (k,).
+) -> Int64:
+    """Return which of these `rows` (k,) of `inputs` (m, d) have a path length, summed over the
+    trees, below their limit (m,).
 
-    A row whose sum will not be below its limit (m,) need not be walked to the end; it may have the
-    sum infinity. Any row has at the least `to_come[t]` to come from tree t on. `slots` are places
-    and thresholds, (trees, 2^D) each.
+    The trees are walked in this order, and a row no further than it may stay below its limit: any
+    has at the least `to_come[t]` to come from the t-th tree of the order on.
     """
-    places, thresholds = slots
-    width, trees, last = inputs.shape[1], places.shape[0], np.uint64(places.shape[1] - 1)
-    total = np.full(inputs.shape[0], np.inf)
+    places, thresholds, lengths = trees
+    width, last = inputs.shape[1], np.uint64(places.shape[1] - 1)
     bits = inputs.view(np.int32)
     block = np.zeros(BLOCK_ROWS * width, np.int32)
     sums, own_limits = np.zeros(BLOCK_ROWS), np.zeros(BLOCK_ROWS)
     origins, own_slots = np.empty(BLOCK_ROWS, np.int64), np.empty(BLOCK_ROWS, np.uint32)
+    kept = np.empty(BLOCK_ROWS + 1, np.uint32)
+    found = np.empty(rows.size, np.int64)
+    total = 0
     for start in range(0, rows.size, BLOCK_ROWS):
         count = min(BLOCK_ROWS, rows.size - start)
         for i in range(count):
@@ -326,17 +321,57 @@ def walk_trees(
             origins[i], sums[i], own_limits[i] = row, 0.0, limits[row]
             for column in range(width):
                 block[column * BLOCK_ROWS + i] = order_value(bits[row, column])
-        for tree in range(trees):
+        for walked, tree in enumerate(order, 1):
             step_down(block, count, places[tree], thresholds[tree], own_slots)
             for i in range(count):
                 sums[i] += lengths[tree, own_slots[i] & last]
-            if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
-                count = _close_ranks(block, count, sums, own_limits, origins, to_come[tree + 1])
-                if count == 0:
-                    break
+            if walked % TREES_BETWEEN and walked < order.size:
+                continue
+            left = 0
+            for i in range(count):
+                kept[left] = i
+                left += sums[i] + to_come[walked] < own_limits[i]
+            if left > WORTH_MOVING * count and walked < order.size:
+                continue
+            _close_ranks(block, kept[:left])
+            for to in range(left):
+                i = kept[to]
+                origins[to], sums[to], own_limits[to] = origins[i], sums[i], own_limits[i]
+            count = left
+            if count == 0:
+                break
         for i in range(count):
-            total[origins[i]] = sums[i]
-    return total
+            found[total] = origins[i]
+            total += 1
+    return found[:total].copy()
+
+
+@njit(
+    float64[::1](_matrix, int64[::1], _mixed(_trees)),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def sum_lengths(inputs: Float32, rows: Int64, trees: Trees) -> Float64:
+    """Return the path length, summed over the trees one after the other, of each of these `rows`
+    (k,) of `inputs` (m, d), shape (k,).
+    """
+    places, thresholds, lengths = trees
+    width, last = inputs.shape[1], np.uint64(places.shape[1] - 1)
+    bits = inputs.view(np.int32)
+    block = np.zeros(BLOCK_ROWS * width, np.int32)
+    own_slots = np.empty(BLOCK_ROWS, np.uint32)
+    sums = np.zeros(rows.size)
+    for start in range(0, rows.size, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, rows.size - start)
+        for i in range(count):
+            for column in range(width):
+                block[column * BLOCK_ROWS + i] = order_value(bits[rows[start + i], column])
+        for tree in range(places.shape[0]):
+            step_down(block, count, places[tree], thresholds[tree], own_slots)
+            for i in range(count):
+                sums[start + i] += lengths[tree, own_slots[i] & last]
+    return sums
 
 
 @njit(
