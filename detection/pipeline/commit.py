@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
 
+from core.errors import SeriesError, TapewatchError, Transient
 from detection.pipeline.job import (
     Job,
     Outcome,
@@ -15,7 +18,7 @@ from detection.pipeline.job import (
     build_watermark,
     count_outcomes,
 )
-from records.database import Db, in_transaction
+from records.database import Db, in_transaction, is_too_large
 from records.findings import anomalies
 from records.findings.watermarks import write_watermarks
 from records.models.bar_scores import build_bar_scores, write_bar_scores
@@ -27,6 +30,12 @@ from records.work.documents import AuditDocument, BatchResult
 # Anomalies are written part by part. What is noted of a ticker is little, so that of small parts a
 # command would cost more than what it writes: it is written of so many at once.
 NOTED_AT_ONCE = 250
+# MongoDB's smallest cache holds twice as many. Where fewer do not fit, others have filled it, and
+# it empties.
+FIT_IN_ANY_CACHE = 10_000
+# A transaction that fills the cache may be ended like one that met another, which its repetition
+# would not: so often it is repeated where it is of more than that.
+MOST_TRIES = 3
 
 Finish = Callable[[ClientSession, BatchResult], None]
 
@@ -39,9 +48,10 @@ def commit(
 
     What was found of each of the `parts` is written as soon as it is there.
     `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where it
-    is no longer ours.
+    is no longer ours. Raises SeriesError where MongoDB cannot hold what was found of one series,
+    and Transient where it is of several.
     """
-    coming = iter(parts)
+    coming, tries = iter(parts), count()
     come: list[Sequence[Outcome]] = []
 
     def take_parts() -> Iterator[Sequence[Outcome]]:
@@ -51,6 +61,8 @@ def commit(
             yield part
 
     def write(session: ClientSession) -> list[TickerResult]:
+        if next(tries) >= MOST_TRIES and _count_found(come) > FIT_IN_ANY_CACHE:
+            raise _build_too_many(job, come)
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
         new: Counter[str] = Counter()
@@ -63,7 +75,32 @@ def commit(
         finish(session, count_outcomes(outcomes, audits))
         return [build_result(audit) for audit in audits]
 
-    return in_transaction(database, write)
+    try:
+        return in_transaction(database, write)
+    except OperationFailure as error:
+        if _count_found(come) <= FIT_IN_ANY_CACHE or not is_too_large(error):
+            raise
+        raise _build_too_many(job, come) from error
+
+
+def _count_found(parts: Iterable[Sequence[Outcome]]) -> int:
+    return sum(len(outcome.found) for part in parts for outcome in part)
+
+
+def _build_too_many(job: Job, parts: Sequence[Sequence[Outcome]]) -> TapewatchError:
+    rows = sum(outcome.rows_processed for part in parts for outcome in part)
+    found = f"{_count_found(parts):,} of {rows:,} {job.interval} bars"
+    if len(job.tickers) > 1:
+        # Such a batch is split into those of one ticker each.
+        return Transient(f"{found} are flagged, more than MongoDB's cache can hold at once")
+    ticker = job.tickers[0]
+    return SeriesError(
+        f"{found} of {ticker} are flagged, more than MongoDB's cache can hold in one transaction:"
+        " train a model with bars like these, set a threshold that fewer of them pass (`flask"
+        f" models threshold --ticker {ticker} --grade 90`), or give MongoDB a larger cache"
+        " (--wiredTigerCacheSizeGB)",
+        reason="too_many_anomalies",
+    )
 
 
 def _write_found(

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from core.errors import SeriesError
+from detection.models.plan import ThresholdPolicy, TrainingPlan
+from detection.models.training import train_model
 from market.bars import writing
 from market.bars.buckets import Columns
 from market.bars.undoing import undo_import
@@ -18,6 +20,12 @@ from records.database import Db
 from records.market.gaps import find_gaps
 from records.market.revisions import find_last_revision
 from records.market.series import find_one_series
+from records.work import runs
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest, insert_run
+from tasks.engine.execution import execute_batch
+from tasks.engine.splitting import split_backfill
+from tasks.process.worker import Worker
 
 US = SHIPPED["US"]
 KNOWN = load_sessions(US)
@@ -147,3 +155,43 @@ def test_who_is_ended_between_two_steps_leaves_whole_buckets(
     assert written.new + len(steps[0].columns["times"]) == len(columns["times"])
     with database.client.start_session() as session:
         assert find_last_revision(database, "LONG", "1m", session) == 0
+
+
+def draw_minutes(ticker: str, count: int) -> Arrival:
+    """Return so many minutes on end of a random walk."""
+    rng = np.random.default_rng(count)
+    columns = cut(make_minutes(2019, 3), slice(count))
+    close = 100 * np.exp(np.cumsum(rng.standard_t(4, count) * 1e-4))
+    columns |= {"open": close, "close": close, "high": close * 1.001, "low": close * 0.999}
+    columns["volume"] = rng.lognormal(8, 1, count).round()
+    return Arrival(ticker, US, "1m", "test", NOW, KNOWN, columns, import_id=ticker)
+
+
+def backfill(worker: Worker) -> RunDocument:
+    """Have all minutes detected, batch after batch, as a worker does."""
+    request = RunRequest("backfill", "manual", market="US", interval="1m")
+    run = insert_run(worker.database, request, NOW)
+    plan = split_backfill(worker, run, NOW)
+    runs.start_run(worker.database, run["_id"], plan, NOW)
+    for batch in plan:
+        execute_batch(worker, batch["_id"])
+    return runs.get_run(worker.database, run["_id"])
+
+
+def test_more_anomalies_than_mongodb_can_hold_at_once_are_refused_by_name(worker: Worker) -> None:
+    database = worker.database
+    for ticker, count in (("FEW", 3_000), ("LONG", 80_000)):
+        write_arrival(database, draw_minutes(ticker, count))
+    half = ThresholdPolicy("contamination", 0.5)
+    small = {"trees": 5, "sample": 64}
+    train_model(database, TrainingPlan("US", "1m", threshold=half, parameters=small), now=NOW)
+    run = backfill(worker)
+    (failed,) = run["failures"]
+    assert (failed["ticker"], failed["reason"]) == ("LONG", "too_many_anomalies")
+    assert "bars of LONG are flagged, more than MongoDB's cache can hold" in failed["error"]
+    assert database.anomalies.distinct("Ticker") == ["FEW"]
+    # what it says to do helps
+    train_model(database, TrainingPlan("US", "1m", promote=True, parameters=small), now=NOW)
+    run = backfill(worker)
+    assert (run["status"], run["progress"]["tickers_failed"]) == ("complete", 0)
+    assert database.anomalies.count_documents({"Ticker": "LONG"}) < 8_000
