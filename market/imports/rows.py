@@ -33,7 +33,7 @@ from market.imports.spacing import (
     mark_off_grid,
     mark_overlaps,
 )
-from market.imports.times import label_times
+from market.imports.times.labels import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days

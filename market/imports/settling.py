@@ -25,7 +25,8 @@ from market.imports.columns import (
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table
-from market.imports.times import ReadTimes, join_clock, read_times
+from market.imports.times.clocks import join_clock
+from market.imports.times.read import ReadTimes, read_times
 from market.intervals import read_interval
 
 # Of a table of Databento; a price of a thousandth in its units.

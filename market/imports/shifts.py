@@ -9,7 +9,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.imports.times import ReadTimes
+from market.imports.times.read import ReadTimes
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, find_closes

@@ -6,7 +6,7 @@ import pyarrow as pa
 from market.imports.readers.child import NUMBER, WRITTEN
 from market.imports.readers.process import Part
 from market.imports.settling import Settled
-from market.imports.times import ReadTimes
+from market.imports.times.read import ReadTimes
 
 
 def unpack(part: Part) -> Settled:

@@ -16,7 +16,8 @@ import pandas as pd
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
-from market.imports.times import label_times, read_times
+from market.imports.times.labels import label_times
+from market.imports.times.read import read_times
 from market.intervals import DAY_SECONDS, is_intraday, parse_period, period_start
 from market.markets import Market
 from market.sessions.calendar import find_closes, load_sessions

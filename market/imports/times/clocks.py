@@ -1,0 +1,75 @@
+"""Times of day as texts, and the zones that they name."""
+
+import re
+
+import pandas as pd
+
+from core.errors import BadInput
+from market.imports.options import check_timezone
+
+# What an abbreviation can only mean; CST, IST and BST are several zones.
+ABBREVIATIONS = {
+    "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00",
+    "CDT": "-05:00", "MST": "-07:00",
+    "MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "JST": "+09:00", "KST": "+09:00",
+    "HKT": "+08:00",
+    "SGT": "+08:00", "ICT": "+07:00", "CET": "+01:00", "CEST": "+02:00", "EET": "+02:00",
+    "EEST": "+03:00",
+    "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
+}  # fmt: skip
+_CLOCK = re.compile(
+    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
+    r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
+    r"(?:\s*\([^)]*\))?"
+)
+_CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
+
+
+def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[str]":
+    """Return dates and times of day as one column;
+    of digits alone the zeros that were lost in front are put back.
+    """
+    clocks = clocks.astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
+    is_digits = clocks.str.fullmatch(r"\d{1,6}")
+    if is_digits.any():
+        length = (
+            4 if clocks[is_digits].str.len().max() <= 4 and (clocks[is_digits] != "0").any() else 6
+        )
+        clocks = clocks.where(~is_digits, clocks.str.zfill(length))
+    if clocks.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True).all():
+        return clocks
+    dates = dates.astype(str).str.strip().str.replace(r"\s+0{1,2}:00(:00)?$", "", regex=True)
+    return (dates + " " + clocks).str.strip()
+
+
+def read_clock(text: str) -> tuple[str | None, str]:
+    """Return a time of day as ISO 8601 with the offset it names, or the zone's name;
+    None where it cannot be read.
+    """
+    digits, _, rest = text.partition(" ")
+    if _CLOCK_DIGITS.fullmatch(digits):
+        text = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)) + " " + rest
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None, ""
+    hour, half = int(match[1]), (match[5] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            return None, ""
+        hour = hour % 12 + (12 if half == "p" else 0)
+    zone = match[6] or ""
+    if zone and zone[0] not in "+-":
+        zone = ABBREVIATIONS.get(zone.upper(), zone)
+        if zone[0] not in "+-" and not _is_zone(zone):
+            return None, ""
+    elif len(zone) == 3:
+        zone += ":00"
+    return f"T{hour:02}:{match[2]}:{match[3] or '00'}{'.' + match[4] if match[4] else ''}", zone
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        check_timezone(name)
+    except BadInput:
+        return False
+    return "/" in name

@@ -1,0 +1,55 @@
+"""The labels that bars are stored under, by the times of a source."""
+
+import numpy as np
+
+from core.arrays import Int64
+from core.errors import BadInput
+from market.imports.times.read import ReadTimes
+from market.imports.times.zones import find_moments, localize, tell_repeated_apart
+from market.intervals import DAY_SECONDS, is_intraday
+from market.markets import Market
+from market.sessions.calendar import local_days
+
+SUNDAY = 6
+
+
+def label_times(
+    times: ReadTimes, market: Market, interval: str, series: Int64 | None = None
+) -> ReadTimes:
+    """Return the labels (UTC seconds, all zoned) of the bars of one market and interval; `series`
+    is that of `read_times`.
+    """
+    zoned = np.ones_like(times.zoned)
+    if is_intraday(interval):
+        local, skipped = localize(times.seconds, market.zone)
+        seconds = np.where(times.zoned, times.seconds, local)
+        bad = times.bad | (skipped & ~times.zoned)
+        moments = np.zeros((len(seconds), 2), np.int64)
+        for row in np.flatnonzero(bad & ~times.bad):
+            moments[row] = find_moments(int(times.seconds[row]), market.zone)
+        tell_repeated_apart(seconds, bad, moments, series)
+        return ReadTimes(seconds, zoned, bad, labels=times.labels)
+    days = times.seconds // DAY_SECONDS
+    elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
+    days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
+    if interval == "1w":
+        _refuse_sundays(days[~times.bad])
+        days -= _find_weekdays(days)
+    return ReadTimes(days * DAY_SECONDS, zoned, times.bad)
+
+
+def _refuse_sundays(days: Int64) -> None:
+    """Raise BadInput where all weeks are dated by a Sunday, which ends one and, with some vendors,
+    stands for the one that begins the day after.
+    """
+    if len(days) and (_find_weekdays(days) == SUNDAY).all():
+        first = days[:1].astype("datetime64[D]")[0]
+        raise BadInput(
+            f"weeks dated by Sundays, such as {first}, can be read two ways: as those that end with"
+            " it, or that begin the day after. Date them by their Mondays"
+        )
+
+
+def _find_weekdays(days: Int64) -> Int64:
+    """Return the weekday of days since 1970 (a Thursday), Monday being 0."""
+    return (days + 3) % 7

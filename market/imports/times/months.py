@@ -1,0 +1,103 @@
+# ruff: noqa: RUF001 - names of months in other languages
+"""Months by their names, in the languages of markets."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from core.errors import BadInput
+from market.imports.times.uniques import SHOWN
+
+# As many dates of a month whose name is not known are no stray line.
+FEWEST_UNKNOWN = 3
+# By how their names begin in English, German, Dutch, French, Spanish, Portuguese, Italian, Danish,
+# Norwegian, Swedish, Polish, Russian, Ukrainian, Turkish and Hungarian: no two of these languages
+# mean different months by one beginning. Of others that do four letters are known (marraskuu is the
+# Finns' November).
+MONTHS = {
+    beginning: number
+    for number, beginnings in enumerate(
+        (
+            "jan jän ene gen sty янв січ oca",
+            "feb fév fev lut фев лют şub sub",
+            "mar mär mrz mrt maa már мар бер",
+            "apr avr abr ápr kwi апр кві nis",
+            "may mai mei mag maj máj май мая тра",
+            "jun juin giu jún cze июн чер haz meit",
+            "jul juil lug júl lip июл лип tem",
+            "aug aoû aou ago sie авг сер ağu agu",
+            "sep set sze wrz сен вер eyl",
+            "oct okt out ott paź paz окт жов eki",
+            "nov marr lis ноя лис kas",
+            "dec dez des déc dic gru дек гру ara",
+        ),
+        start=1,
+    )
+    for beginning in beginnings.split()
+}
+# Croatian has beginnings of Polish and Czech months for those before: its lipanj is June, theirs
+# lipiec July; its listopad is October, theirs November.
+CROATIAN_MONTHS = {
+    "sij": 1, "vel": 2, "ožu": 3, "ozu": 3, "tra": 4, "svi": 5, "lip": 6, "srp": 7, "kol": 8,
+    "ruj": 9, "lis": 10, "stu": 11, "pro": 12,
+}  # fmt: skip
+# In Polish, and in Croatian.
+DOUBTFUL_MONTHS = {"lip": ("July", "June"), "lis": ("November", "October")}
+# What no other language has of these, and of Polish months: they settle whose the others are.
+CROATIAN_ALONE = {*CROATIAN_MONTHS, "lipa", "lipn"} - {"lip", "srp", "lis", "pro"}
+POLISH_ALONE = {"sty", "lut", "kwi", "cze", "lipi", "lipc", "sie", "wrz", "paź", "paz", "gru"}
+MONTH_LANGUAGES = "English, the large languages of Europe and Turkish"
+NAME = r"[^\W\d_]{3,12}"
+_DAY_MONTH = re.compile(
+    rf"(?:{NAME},?\s+)?(\d{{1,2}})[ ./-]*(?:de )?({NAME})\.?[ ,./-]*(?:de )?(\d{{4}})(?: ?г)?\.?"
+    r"(?:[ T,]+(.*))?"
+)
+_YEAR_MONTH = re.compile(rf"(\d{{4}})[ ./-]+({NAME})\.?[ ./-]+(\d{{1,2}})\.?(?:[ T,]+(.*))?")
+_MONTH_DAY = re.compile(
+    rf"(?:{NAME},?\s+)?({NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
+    r"(?:[ T,]+(.*))?"
+)
+# Each with where it has the year, the month and the day; what follows them is the fourth.
+NAMED_MONTHS = ((_DAY_MONTH, (3, 2, 1)), (_YEAR_MONTH, (1, 2, 3)), (_MONTH_DAY, (3, 1, 2)))
+
+
+def settle_months(texts: list[str], rows: int) -> dict[str, int]:
+    """Return the months of the language that they are written in.
+
+    Raises BadInput where nothing tells which that is, or where a name is not known: of a table of
+    so many rows the bars of one month would be missing.
+    """
+    first: dict[str, str] = {}
+    names = Counter[str]()
+    for text in texts:
+        found = ((pattern.fullmatch(text), group) for pattern, (_, group, _) in NAMED_MONTHS)
+        name = next((match[group] for match, group in found if match), None)
+        if name is not None:
+            names[name] += 1
+            first.setdefault(name, text)
+    beginnings = {name.lower()[:length] for name in names for length in (3, 4)}
+    months = CROATIAN_MONTHS if beginnings & CROATIAN_ALONE else MONTHS
+    doubtful = next((name for name in names if name.lower()[:3] in DOUBTFUL_MONTHS), None)
+    if doubtful is not None and bool(beginnings & POLISH_ALONE) == (months is CROATIAN_MONTHS):
+        polish, croatian = DOUBTFUL_MONTHS[doubtful.lower()[:3]]
+        raise BadInput(
+            f"dates such as {first[doubtful][:SHOWN]} name a month, {doubtful}, that is {polish} in"
+            f" Polish and {croatian} in Croatian, and no other month tells which: write them as"
+            " 2024-01-02"
+        )
+    unknown = Counter({name: names[name] for name in names if not find_month(name, months)})
+    name, count = unknown.most_common(1)[0] if unknown else ("", 0)
+    if count >= min(FEWEST_UNKNOWN, rows):
+        raise BadInput(
+            f"dates such as {first[name][:SHOWN]} name a month, {name}, in a language that is not"
+            f" known ({MONTH_LANGUAGES} are): write them as 2024-01-02"
+        )
+    return months
+
+
+def find_month(name: str, months: Mapping[str, int]) -> int:
+    """Return the number of a month, 0 where it is none; juin and juillet part at the fourth
+    letter.
+    """
+    known = name.lower()
+    return months.get(known[:4]) or months.get(known[:3], 0)

@@ -1,0 +1,40 @@
+"""What is read of the different values of a column of times."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from core.arrays import Bools, Int64
+from market.intervals import FIRST_YEAR, LAST_YEAR
+
+EARLIEST = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+LATEST = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
+# So many dates do not follow each other by accident, read another way than they are written.
+FEWEST_IN_ORDER = 5
+# How much of a text a message quotes.
+SHOWN = 40
+
+
+@dataclass(slots=True)
+class Uniques:
+    """What is read of the different values of a column; `dated` have no time of day."""
+
+    seconds: Int64
+    zoned: Bools
+    bad: Bools
+    dated: Bools
+    notes: list[str] = field(default_factory=list)
+    # Of those that a clock shows twice, by position: both moments.
+    repeated: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+def to_seconds(moments: "pd.Series[pd.Timestamp]") -> Int64:
+    """Return seconds since 1970 (of UTC, or as on the wall), rounded down;
+    something before 1900 for NaT.
+    """
+    naive = (
+        moments.dt.tz_convert("UTC").dt.tz_localize(None) if moments.dt.tz is not None else moments
+    )
+    return naive.to_numpy("datetime64[s]").astype(np.int64)

@@ -1,0 +1,87 @@
+"""Times as vendors and programs write them."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import BadInput
+from market.imports.times.read import read_times
+from tests.unit.market.imports.times.labelling import label
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        1000733400000000,
+        1000733400000000000,
+        "1000733400000000",
+        "1000733400000000000",
+        "20010917 13:30:00 UTC",
+        "20010917-13:30:00",
+        "20010917 09:30:00 US/Eastern",
+        "20010917  09:30:00",
+        "20010917 093000",
+        "200109170930",
+        "20010917093000",
+        "2001.09.17 09:30",
+        "2001-9-17 9:30",
+        "2001/09/17 09:30:00",
+        "9/17/2001 9:30 AM",
+        "9/17/2001, 09:30:00",
+        "17 Sep 2001 09:30",
+        "Sep 17, 2001 9:30 a.m.",
+        "2001年9月17日 09:30",
+        "2001-09-17 09:30:00 EDT",
+        "2001-09-17 22:30:00 Asia/Tokyo",
+        37151.395833333336,
+        "37151.3958333333",
+    ],
+)
+def test_the_opening_of_new_york_as_vendors_write_it(written: object) -> None:
+    assert label([written], interval="1h") == [datetime(2001, 9, 17, 13, 30, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Mon Sep 17 2001",
+        "Mon 17 Sep 2001",
+        "17SEP2001",
+        "20010917T000000Z",
+        "Mon Sep 17 2001 09:30:00 GMT-0400 (Eastern Daylight Time)",
+        "17.09.2001 16:00:00.000 GMT+0200",
+        "2001-09-17 09:30:00 America/New_York",
+    ],
+)
+def test_dates_of_more_programs(written: str) -> None:
+    assert label([written]) == [datetime(2001, 9, 17, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["soon", "", "2001", "2001-02-30", "1850-01-02", "2999-01-02", None, float("nan"), 12.5],
+)
+def test_what_is_no_time_is_bad_and_leaves_its_neighbours_alone(written: object) -> None:
+    column = pd.Series(["2001-09-17", written, "2001-09-18"], dtype=object)
+    assert label(column) == [
+        datetime(2001, 9, 17, tzinfo=UTC),
+        None,
+        datetime(2001, 9, 18, tzinfo=UTC),
+    ]
+
+
+@pytest.mark.parametrize("written", ["Sep 17", "20011317", "2001-09-17 25:00", "1.5", "x" * 1000])
+def test_what_leaves_the_day_open_is_never_read(written: str) -> None:
+    assert label([written, "2001-09-18"]) == [None, datetime(2001, 9, 18, tzinfo=UTC)]
+
+
+def test_column_of_nothing_is_all_bad() -> None:
+    assert np.all(read_times(pd.Series([None, None], dtype=object)).bad)
+
+
+@pytest.mark.parametrize("written", ["2024-01-02 24:00", "2024-01-02T24:00:00Z", "20240102 240000"])
+def test_a_bar_labelled_24_00_says_that_labels_are_ends(written: str) -> None:
+    with pytest.raises(BadInput, match=r"labels of a bar's end"):
+        label(["2024-01-02 23:00", written], market="CRYPTO", interval="1h")

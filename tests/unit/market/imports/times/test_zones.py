@@ -1,0 +1,107 @@
+"""Zones, and the hours that a change of the clocks skips or repeats."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import BadInput
+from market.imports.options import build_options
+from market.imports.settling import settle_frame
+from market.imports.times.labels import label_times
+from market.imports.times.read import read_times
+from market.markets import SHIPPED
+from tests.unit.market.imports.times.labelling import label
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 9), ("Europe/Athens", 6), ("Asia/Tokyo", 0)])
+def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
+    options = build_options(timezone=zone)
+    times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), SHIPPED["US"], "1h")
+    assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(
+        2001, 9, 17, hour, 30, tzinfo=UTC
+    )
+    zoned = read_times(pd.Series(["2001-09-17T09:30:00-04:00"]), options)
+    assert zoned.seconds.tolist() == [1000733400]
+
+
+def test_a_date_is_no_moment_of_another_zone() -> None:
+    read = read_times(pd.Series(["2001-09-17"]), build_options(timezone="Asia/Tokyo"))
+    assert label_times(read, SHIPPED["US"], "1d").seconds.tolist() == [1000684800]
+
+
+def test_zone_that_is_not_known_is_refused() -> None:
+    with pytest.raises(BadInput, match="no time zone that is known"):
+        build_options(timezone="Mars/Olympus")
+
+
+def test_local_time_that_a_change_of_clocks_skips_or_repeats_cannot_be_read() -> None:
+    assert label(["2001-04-01 02:30", "2001-10-28 01:30"], interval="1h") == [None, None]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_hour_that_a_clock_shows_twice_is_told_apart_by_its_order(step: int) -> None:
+    first = datetime(2026, 10, 24, 23, tzinfo=UTC)
+    hours = [first + timedelta(hours=number) for number in range(4)][::step]
+    berlin = ZoneInfo("Europe/Berlin")
+    written = pd.Series([f"{hour.astimezone(berlin):%Y-%m-%d %H:%M}" for hour in hours])
+    assert written.nunique() == 3
+    read = read_times(written, build_options(timezone="Europe/Berlin"))
+    assert read.seconds.tolist() == [int(hour.timestamp()) for hour in hours]
+    assert not read.bad.any()
+
+
+def test_the_hour_that_a_clock_shows_twice_is_not_parted_among_several_tickers() -> None:
+    written = [time for hour in (1, 2, 3) for time in [f"2026-10-25 0{hour}:00"] * 2]
+    read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
+    assert read.bad.tolist() == [False, False, True, True, False, False]
+
+
+NIGHT = [datetime(2026, 10, 24, 23, 30, tzinfo=UTC) + timedelta(minutes=30) * n for n in range(6)]
+
+
+def write_night(zone: str = "Europe/Berlin") -> list[str]:
+    return [f"{time.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for time in NIGHT]
+
+
+def test_the_hour_that_a_clock_shows_twice_is_told_apart_ticker_by_ticker() -> None:
+    """Rising, falling, and with a bar that is written twice, one after the other and by time."""
+    night, seconds = write_night(), [int(time.timestamp()) for time in NIGHT]
+    tickers = ["AAA"] * 6 + ["BBB"] * 6 + ["CCC"] * 7
+    written = [*night, *night[::-1], *night, night[0]]
+    settled = settle_frame(
+        pd.DataFrame(
+            {"ticker": tickers, "time": written}
+            | dict.fromkeys(("open", "high", "low"), 1.0)
+            | {"close": 1.0}
+        ),
+        build_options(timezone="Europe/Berlin"),
+    )
+    assert settled.times.seconds[:12].tolist() == seconds + seconds[::-1]
+    assert settled.times.bad[:12].tolist() == [False] * 12
+    assert settled.times.bad[12:].tolist() == [False, True, True, True, True, False, False]
+    mixed = [row for pair in zip(range(6), range(11, 5, -1), strict=True) for row in pair]
+    series = np.array([tickers[row] == "BBB" for row in mixed], np.int64)
+    read = read_times(
+        pd.Series([written[row] for row in mixed]), build_options(timezone="Europe/Berlin"), series
+    )
+    assert read.seconds.tolist() == [second for second in seconds for _ in range(2)]
+
+
+def test_it_is_told_apart_by_the_market_s_clock_and_by_one_that_each_time_names() -> None:
+    seconds = [int(time.timestamp()) for time in NIGHT]
+    berlin = replace(SHIPPED["CRYPTO"], timezone="Europe/Berlin")
+    labels = label_times(read_times(pd.Series(write_night())), berlin, "30m")
+    assert (labels.seconds.tolist(), labels.bad.any()) == (seconds, False)
+    named = pd.Series([f"{time} Europe/Berlin" for time in write_night()])
+    read = read_times(named)
+    assert (read.seconds.tolist(), read.bad.any()) == (seconds, False)
+
+
+def test_a_time_that_is_skipped_or_shown_twice_and_written_once_is_bad() -> None:
+    written = ["2026-03-29 02:30", "2026-03-29 02:30", "2026-10-25 02:30", "2026-10-25 04:00"]
+    read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
+    assert read.bad.tolist() == [True, True, True, False]
