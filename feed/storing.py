@@ -18,7 +18,7 @@ from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import Held, ProducerFields, WaitingFields, commit_position
 from records.ticks.rejected import add_rejected_records, build_rejected_record
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest, insert_run
+from records.work.requests import Once, RunRequest, insert_run
 
 # Closed candles are gathered for so long, that one run takes many.
 GATHER_SECONDS = 0.3
@@ -272,7 +272,7 @@ class Store:
                 tickers=tuple(due["tickers"]),
                 interval=due["interval"],
                 market=due["market"],
-                idempotency_key=(
+                once=Once(
                     f"feed:{held.stream}:{load.last_id}:{held.fence}:{since}"
                     f":{due['market']}:{due['interval']}"
                 ),

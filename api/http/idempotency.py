@@ -20,9 +20,9 @@ from api.http.shares import Shares
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
 from records.work.documents import RunDocument, ShownRun
+from records.work.requests import Once
 from records.work.runs import get_run, has_ended
 from tasks.engine.accept import find_repeated
-from tasks.requests.runs import Once
 
 # The end of a run is asked for at first often, then after an eighth of the time waited so far.
 SHORTEST_POLL_SECONDS = 0.005
@@ -53,7 +53,7 @@ def enqueues(
             *args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any
         ) -> Response:
             once = read_once(headers_data)
-            run = find_repeated(get_database(), once.key, once.body_hash)
+            run = find_repeated(get_database(), once)
             if run is None:
                 run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)

@@ -30,9 +30,9 @@ from records.analytics.sets import build_bars_key, build_set_id, find_set
 from records.database import Document
 from records.market.series import find_sizes, find_states
 from records.work.documents import RunDocument
+from records.work.requests import Once
 from records.work.watchlists import get_watchlist
 from tasks.requests.analytics import request_analytics, request_correlation
-from tasks.requests.runs import Once
 from tasks.requests.selection import select_tickers
 
 analyses = APIBlueprint("analytics", __name__, tag="analytics")

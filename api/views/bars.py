@@ -52,10 +52,11 @@ from records.market.documents import SeriesSummary, SessionDaysDocument
 from records.market.series import get_series, list_series
 from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
+from records.work.requests import Once
 from records.work.runs import find_open_run
 from records.work.watchlists import find_watched_tickers
 from tasks.periodic.fallen_alerts import follow_gone_bars
-from tasks.requests.runs import Once, Sent, request_import
+from tasks.requests.runs import Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
 

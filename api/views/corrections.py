@@ -28,8 +28,8 @@ from records.models.thresholds import (
     find_threshold,
 )
 from records.work.documents import RunDocument
+from records.work.requests import Once
 from tasks.requests.corrections import request_session, request_split
-from tasks.requests.runs import Once
 
 corrections = APIBlueprint("corrections", __name__, tag="bars")
 

@@ -29,8 +29,8 @@ from records.market import gaps, rejected, revisions
 from records.market.documents import GapDocument, RejectedDocument, RevisionDocument
 from records.market.series import get_series
 from records.work.documents import RunDocument
+from records.work.requests import Once
 from tasks.requests.gaps import choose_gaps, choose_source, request_fill
-from tasks.requests.runs import Once
 
 LISTED_GAPS = 100
 

@@ -21,7 +21,8 @@ from records.findings.anomalies import find_new
 from records.work import runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered
-from tasks.requests.runs import Look, Once, request_detection, request_look
+from records.work.requests import Once
+from tasks.requests.runs import Look, request_detection, request_look
 
 LISTED = 1_000
 LONGEST_RAISING_SECONDS = 10.0

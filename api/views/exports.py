@@ -28,8 +28,8 @@ from records.work.export_files import (
     open_export_file,
     stream_export_file,
 )
+from records.work.requests import Once
 from tasks.requests.exports import request_export
-from tasks.requests.runs import Once
 
 exports = APIBlueprint("exports", __name__, tag="exports")
 

@@ -50,9 +50,10 @@ from records.models.evaluations import get_evaluation
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.documents import Heartbeat, RunDocument
 from records.work.heartbeats import find_heartbeats
+from records.work.requests import Once
 from tasks.process.census import WorkerAnswer
 from tasks.requests.evaluations import EvaluationRequest, request_evaluation
-from tasks.requests.runs import Once, request_training
+from tasks.requests.runs import request_training
 
 models = APIBlueprint("models", __name__, tag="models")
 

@@ -19,7 +19,8 @@ from api.schemas.runs import (
 )
 from records.work import audits, runs
 from records.work.documents import AuditDocument, RunDocument
-from tasks.requests.runs import Once, request_retry
+from records.work.requests import Once
+from tasks.requests.runs import request_retry
 
 detection_runs = APIBlueprint("runs", __name__, tag="runs")
 

@@ -97,7 +97,7 @@ def fit_series_model(
     The same history and options again are the version that they have.
     """
     database, once = get_database(), read_once(headers_data)
-    run = find_repeated(database, once.key, once.body_hash)
+    run = find_repeated(database, once)
     if run is None:
         try:
             named = parse_series_id(series_id)

@@ -10,8 +10,9 @@ from records.findings.documents import VerificationDocument
 from records.findings.verifications import find_verifications
 from records.keyset import BY_ID
 from records.work.documents import RunDocument, ShownRun
+from records.work.requests import Once
 from records.work.runs import check_run
-from tasks.requests.runs import Once, request_verification
+from tasks.requests.runs import request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
 

@@ -22,6 +22,19 @@ COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """What makes a repeated request known: the caller's key,
+    and a hash of what was asked under it.
+    """
+
+    key: str | None = None
+    body_hash: str | None = None
+
+
+NOT_ONCE = Once()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What a caller asks for, already validated.
 
@@ -36,9 +49,8 @@ class RunRequest:
     market: str | None = None
     watchlist: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    idempotency_key: str | None = None
-    body_hash: str | None = None
     retry_of: str | None = None
+    once: Once = NOT_ONCE
 
 
 def insert_run(
@@ -101,8 +113,8 @@ def _build_run(database: Db, request: RunRequest, now: datetime, run_id: str) ->
         "markets": _list_markets(database, request),
         "watchlist": request.watchlist,
         "options": dict(request.options),
-        "idempotency_key": own_key(database, request.idempotency_key),
-        "body_hash": request.body_hash,
+        "idempotency_key": own_key(database, request.once.key),
+        "body_hash": request.once.body_hash,
         "retry_of": request.retry_of,
         "status": "queued",
         "requested_at": now,

@@ -17,7 +17,7 @@ from core.errors import BadInput, Conflict
 from records.database import Db
 from records.work import batches, runs
 from records.work.documents import RunDocument
-from records.work.requests import INSERT_SECONDS, RunRequest, insert_run
+from records.work.requests import INSERT_SECONDS, Once, RunRequest, insert_run
 from tasks import names
 from tasks.engine.kind import KINDS
 from tasks.process.broker import BROKER_ERRORS
@@ -48,7 +48,7 @@ def accept_run(
         # confirm it.
         confirmed = database.with_options(read_concern=ReadConcern("linearizable"))
         with timeout(INSERT_SECONDS):
-            repeated = find_repeated(confirmed, request.idempotency_key, request.body_hash)
+            repeated = find_repeated(confirmed, request.once)
         if repeated is not None:
             return repeated
         if not force:
@@ -125,17 +125,15 @@ def _describe(run: RunDocument) -> str:
     return f"run {run['_id']}: {run['task']} {subject} {run['interval']}"
 
 
-def find_repeated(
-    database: Db, idempotency_key: str | None, body_hash: str | None
-) -> RunDocument | None:
+def find_repeated(database: Db, once: Once) -> RunDocument | None:
     """Return the run that was accepted under this key, or None.
 
     Raises BadInput where it had another body.
     """
-    if idempotency_key is None:
+    if once.key is None:
         return None
-    run = runs.find_by_key(database, idempotency_key)
-    if run is not None and run["body_hash"] != body_hash:
+    run = runs.find_by_key(database, once.key)
+    if run is not None and run["body_hash"] != once.body_hash:
         raise BadInput(
             f"this idempotency key belongs to run {run['_id']}, whose request was another; "
             "use a new key for a new request",

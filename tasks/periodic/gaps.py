@@ -15,12 +15,12 @@ from records.market import gaps
 from records.tenancy import each_tenant
 from records.work import runs
 from records.work.documents import WatchlistDocument
+from records.work.requests import Once
 from records.work.scan_switch import get_switch
 from records.work.watchlists import find_fetching
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
 from tasks.requests.gaps import GapSource, request_fill
-from tasks.requests.runs import Once
 
 GAPS_AN_HOUR = 100
 SLOT_SECONDS = 600

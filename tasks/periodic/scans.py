@@ -19,10 +19,11 @@ from market.sessions.schedules import AFTER_CLOSE, find_cron_slots
 from records.database import Db
 from records.work import runs, watchlists
 from records.work.documents import FetchFields, RunDocument, WatchlistDocument
+from records.work.requests import Once
 from records.work.scan_switch import get_switch
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
-from tasks.requests.runs import Once, PeriodicScan, request_detection, request_fetch
+from tasks.requests.runs import PeriodicScan, request_detection, request_fetch
 from tasks.requests.selection import Selection
 
 # No exchange stays shut for so long.

@@ -1,6 +1,7 @@
 """Asking for metrics: of a market's tickers, or of a set of tickers together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from celery import Celery
@@ -10,9 +11,8 @@ from records.analytics.sets import build_set_id
 from records.database import Db
 from records.market.series import find_sizes
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
-from tasks.requests.runs import NOT_ONCE, Once
 from tasks.requests.selection import Selection, select_tickers
 
 MOST_BARS = 1_000
@@ -50,8 +50,7 @@ def request_analytics(
                 market=market,
                 watchlist=selection.watchlist,
                 options={"bars": bars},
-                idempotency_key=once.key and f"{once.key}:{market}",
-                body_hash=once.body_hash,
+                once=replace(once, key=once.key and f"{once.key}:{market}"),
             ),
             now=now,
         )
@@ -79,7 +78,7 @@ def request_due_analytics(
         interval=interval,
         market=market,
         options={"bars": 1},
-        idempotency_key=f"analytics of {market} {interval} at {slot}",
+        once=Once(f"analytics of {market} {interval} at {slot}"),
     )
     return accept_run(database, celery, request, now=now)
 
@@ -104,6 +103,6 @@ def request_correlation(
         tickers=tickers,
         interval=interval,
         options={"set_id": set_id, "as_of": as_of and as_of.isoformat(), "bars_key": bars_key},
-        idempotency_key=f"correlation {set_id} {bars_key}",
+        once=Once(f"correlation {set_id} {bars_key}"),
     )
     return accept_run(database, celery, request, now=now)

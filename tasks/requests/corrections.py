@@ -10,9 +10,8 @@ from records.database import Db
 from records.market.series import get_series
 from records.market.session_overrides import check_override_day, find_overrides
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
-from tasks.requests.runs import NOT_ONCE, Once
 
 
 def request_split(
@@ -43,8 +42,7 @@ def request_split(
         interval=interval,
         market=series["market"],
         options={"split": {"session": session.isoformat(), "factor": factor}},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 
@@ -76,7 +74,6 @@ def request_session(
         "manual",
         market=market,
         options={"session": asked},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)

@@ -15,9 +15,8 @@ from records.models.documents import LabelFields
 from records.models.evaluations import add_evaluation
 from records.models.models import get_model_record
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
-from tasks.requests.runs import NOT_ONCE, Once
 
 MOST_LABELS = 20_000
 NAMED = 5
@@ -107,8 +106,7 @@ def request_evaluation(
         interval=interval,
         market=market,
         options={"evaluation": evaluation["_id"], "versions": list(asked.versions)},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 

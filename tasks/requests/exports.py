@@ -13,9 +13,8 @@ from market.exports.writing import Format
 from records.database import Db
 from records.market.series import find_sizes
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
-from tasks.requests.runs import NOT_ONCE, Once
 
 MOST_ROWS = 100_000_000
 MOST_FEATURES = max(len(feature_set.columns) for feature_set in FEATURE_SETS)
@@ -50,8 +49,7 @@ def request_export(
         tickers=asked.tickers,
         interval=asked.interval,
         options={name: value for name, value in options.items() if name not in OF_RUN},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 

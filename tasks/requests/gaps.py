@@ -12,10 +12,9 @@ from records.database import Db
 from records.market.documents import GapDocument
 from records.market.gaps import find_gaps, mark_filling
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import NOT_ONCE, Once, RunRequest
 from records.work.watchlists import find_fetching
 from tasks.engine.accept import accept_run
-from tasks.requests.runs import NOT_ONCE, Once
 
 MOST_GAPS = 1_000
 
@@ -105,8 +104,7 @@ def request_fill(
         interval=gaps[0]["interval"],
         market=markets.pop() if len(markets) == 1 else None,
         options={"source": source.source, "folder": source.folder, "gaps": ids},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     run = accept_run(database, celery, request, now=now)
     if run["options"]["gaps"] == ids:

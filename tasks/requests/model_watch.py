@@ -26,10 +26,10 @@ from records.models.evaluations import add_evaluation
 from records.tenancy import each_tenant
 from records.work import runs
 from records.work.documents import RunDocument
-from records.work.requests import RunRequest
+from records.work.requests import Once, RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.evaluations import MOST_LABELS
-from tasks.requests.runs import Once, request_training
+from tasks.requests.runs import request_training
 
 # A champion is watched by its latest bars: so many, or of so many days at least, a year at most.
 WATCHED_BARS = 2_000
@@ -198,6 +198,6 @@ def _accept(
         interval=evaluation["interval"],
         market=evaluation["market"],
         options={"evaluation": evaluation["_id"], "versions": evaluation["versions"]},
-        idempotency_key=key,
+        once=Once(key),
     )
     return accept_run(database, celery, request, now=now)

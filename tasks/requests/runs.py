@@ -29,25 +29,12 @@ from records.models.models import get_model_record
 from records.models.single_series import write_points
 from records.work import audits, runs, watchlists
 from records.work.documents import RunDocument, WatchlistDocument
-from records.work.requests import COMMAND_LINE, RunRequest
+from records.work.requests import COMMAND_LINE, NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
 
 NAMED_STALE = 100
 MOST_KEPT_SCORES = 5_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """What makes a repeated request known: the caller's key,
-    and a hash of what was asked under it.
-    """
-
-    key: str | None = None
-    body_hash: str | None = None
-
-
-NOT_ONCE = Once()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +183,7 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
         watchlist=selection.watchlist,
         options={name: value for name, value in options.items() if value}
         | ({} if look is None else _describe_look(look)),
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     run = accept_run(database, celery, request, now=now, force=force)
     is_stored = look is None or look.store
@@ -294,8 +280,7 @@ def request_training(
         interval=plan.interval,
         market=plan.market,
         options=options,
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 
@@ -335,8 +320,7 @@ def request_verification(
         interval=anomaly["interval"],
         market=anomaly["market"] if is_single else None,
         options=options,
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 
@@ -369,8 +353,7 @@ def request_fetch(
         interval=watchlist["interval"],
         watchlist=watchlist["_id"],
         options={"source": watchlist.get("source"), "folder": watchlist.get("folder")},
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 
@@ -409,8 +392,7 @@ def request_import(
             "reading": reading.to_dict(),
             "pushed": sent.is_checked,
         },
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     run = accept_run(database, celery, request, now=now)
     if run["options"]["upload_id"] != upload_id:  # the same request came in twice at once
@@ -462,8 +444,7 @@ def request_retry(
         watchlist=run["watchlist"],
         options=run["options"],
         retry_of=run_id,
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
+        once=once,
     )
     return accept_run(database, celery, request, now=now)
 
@@ -484,7 +465,5 @@ def request_series_fit(
         "parameters": asdict(request.parameters),
         "points": request.count,
     }
-    wanted = RunRequest(
-        "fit_series", "manual", options=options, idempotency_key=once.key, body_hash=once.body_hash
-    )
+    wanted = RunRequest("fit_series", "manual", options=options, once=once)
     return accept_run(database, celery, wanted, now=now)
