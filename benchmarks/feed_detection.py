@@ -28,7 +28,7 @@ from runner.programs import ROOT, worker_command
 from runner.servers import die_with_parent
 from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_detection
+from tasks.requests.detections import request_detection
 from tasks.requests.selection import Selection
 
 MARKET, INTERVAL, SECONDS = "CRYPTO", "5m", 300

@@ -13,7 +13,7 @@ from market.intervals import parse_interval, parse_period
 from market.tickers import normalize_ticker
 from records.work import runs
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_detection
+from tasks.requests.detections import request_detection
 
 group = CommandGroup(
     "backfill", help="Detect histories: the last five years, or all with --period max."

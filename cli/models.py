@@ -39,7 +39,7 @@ from records.models import models, thresholds
 from records.models.champions import Scope
 from records.models.documents import ModelRecord, ModelSummary, PointerDocument, PolicyFields
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_training
+from tasks.requests.trainings import request_training
 
 group = CommandGroup("models", help="Train models, and say which version is in use.")
 

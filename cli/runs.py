@@ -23,7 +23,7 @@ from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.work import runs
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_retry
+from tasks.requests.retries import request_retry
 
 group = CommandGroup("runs", help="What was asked for, how far it is, how it ended.")
 

@@ -8,7 +8,7 @@ from cli.watching import follow
 from core.settings import get_settings
 from market.intervals import parse_interval
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_detection
+from tasks.requests.detections import request_detection
 
 group = CommandGroup("scan", help="Detect what came since the last detection.")
 

@@ -24,7 +24,7 @@ from records.findings.documents import VerificationDocument
 from records.findings.verifications import count_unverified, count_verdicts, find_verifications
 from records.work.documents import ShownRun
 from tasks.process.broker import build_celery
-from tasks.requests.runs import request_verification
+from tasks.requests.verifications import request_verification
 
 group = CommandGroup(
     "verify", help="Derive stored anomalies again, and say what moved: model, code or data."

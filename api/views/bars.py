@@ -56,7 +56,7 @@ from records.work.requests import Once
 from records.work.runs import find_open_run
 from records.work.watchlists import find_watched_tickers
 from tasks.periodic.fallen_alerts import follow_gone_bars
-from tasks.requests.runs import Sent, request_import
+from tasks.requests.imports import Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
 

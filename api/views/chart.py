@@ -27,7 +27,7 @@ from records.findings.anomalies import ask_latest_parts, build_query
 from records.market.documents import SeriesDocument
 from records.market.series import get_series
 from records.questions import ask
-from tasks.requests.runs import request_detection
+from tasks.requests.detections import request_detection
 from tasks.requests.selection import Selection
 
 charts = APIBlueprint("chart", __name__, tag="chart")

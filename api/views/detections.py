@@ -22,7 +22,7 @@ from records.work import runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered
 from records.work.requests import Once
-from tasks.requests.runs import Look, request_detection, request_look
+from tasks.requests.detections import Look, request_detection, request_look
 
 LISTED = 1_000
 LONGEST_RAISING_SECONDS = 10.0

@@ -53,7 +53,7 @@ from records.work.heartbeats import find_heartbeats
 from records.work.requests import Once
 from tasks.process.census import WorkerAnswer
 from tasks.requests.evaluations import EvaluationRequest, request_evaluation
-from tasks.requests.runs import request_training
+from tasks.requests.trainings import request_training
 
 models = APIBlueprint("models", __name__, tag="models")
 

@@ -20,7 +20,7 @@ from api.schemas.runs import (
 from records.work import audits, runs
 from records.work.documents import AuditDocument, RunDocument
 from records.work.requests import Once
-from tasks.requests.runs import request_retry
+from tasks.requests.retries import request_retry
 
 detection_runs = APIBlueprint("runs", __name__, tag="runs")
 

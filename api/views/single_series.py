@@ -44,7 +44,7 @@ from records.models.single_series import count_series, find_versions, get_head, 
 from records.work.documents import ShownRun
 from records.work.latencies import read_latencies
 from tasks.engine.accept import find_repeated
-from tasks.requests.runs import request_series_fit
+from tasks.requests.trainings import request_series_fit
 
 single_series = APIBlueprint("single_series", __name__, tag="single series")
 

@@ -12,7 +12,7 @@ from records.keyset import BY_ID
 from records.work.documents import RunDocument, ShownRun
 from records.work.requests import Once
 from records.work.runs import check_run
-from tasks.requests.runs import request_verification
+from tasks.requests.verifications import request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
 

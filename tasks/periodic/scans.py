@@ -23,7 +23,8 @@ from records.work.requests import Once
 from records.work.scan_switch import get_switch
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
-from tasks.requests.runs import PeriodicScan, request_detection, request_fetch
+from tasks.requests.detections import PeriodicScan, request_detection
+from tasks.requests.imports import request_fetch
 from tasks.requests.selection import Selection
 
 # No exchange stays shut for so long.

@@ -29,7 +29,7 @@ from records.work.documents import RunDocument
 from records.work.requests import Once, RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.evaluations import MOST_LABELS
-from tasks.requests.runs import request_training
+from tasks.requests.trainings import request_training
 
 # A champion is watched by its latest bars: so many, or of so many days at least, a year at most.
 WATCHED_BARS = 2_000

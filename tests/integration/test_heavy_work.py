@@ -43,7 +43,7 @@ from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tasks.requests.evaluations import EvaluationRequest, request_evaluation
 from tasks.requests.exports import request_export
-from tasks.requests.runs import request_series_fit
+from tasks.requests.trainings import request_series_fit
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.detecting import run as detect
 from tests.integration.stored import add_series

@@ -1,0 +1,237 @@
+"""Requests for detections: backfills, scans, and looks at what is found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from celery import Celery
+
+from core.errors import BadInput
+from core.words import Trigger
+from market.intervals import parse_period, period_start
+from market.sessions.freshness import count_sessions_behind
+from records.database import Db
+from records.market.series import find_ends, find_sizes
+from records.market.session_days import find_session_days
+from records.models.champions import find_champions
+from records.models.models import get_model_record
+from records.work import watchlists
+from records.work.documents import RunDocument
+from records.work.requests import NOT_ONCE, Once, RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.selection import Selection, select_tickers
+
+NAMED_STALE = 100
+MOST_KEPT_SCORES = 5_000_000
+LATEST_BARS = "5d"
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicScan:
+    """What a periodic scan is besides: of which markets (None: all of its watchlist),
+    and after which fetch of bars.
+    """
+
+    only_markets: tuple[str, ...] | None = None
+    fetch_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a caller who waits for what is found asks besides.
+
+    Attributes:
+        detector: by which; None for the champions.
+        store: whether what is found is kept, and becomes alerts.
+        include_explanation, include_root_cause: what the answer is to have.
+    """
+
+    detector: str | None = None
+    store: bool = True
+    include_explanation: bool = True
+    include_root_cause: bool = True
+
+
+def request_look(
+    database: Db,
+    celery: Celery,
+    selection: Selection,
+    look: Look,
+    *,
+    interval: str,
+    period: str | None,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept a detection whose caller wants to see what is found, and return its run.
+
+    Stored, it looks at what has come since each series' watermark or, with a period, is a backfill
+    that raises alerts; not stored, it looks at the last five days, or at the period.
+
+    Raises as `request_detection`, and BadInput where another detector than a champion's would
+    decide what is stored.
+    """
+    if look.store and look.detector is not None:
+        _check_detector(database, selection, interval, look.detector)
+    is_backfill = look.store and period is not None
+    return request_detection(
+        database,
+        celery,
+        selection,
+        task="backfill" if is_backfill else "incremental",
+        trigger="backfill" if is_backfill else "manual",
+        interval=interval,
+        period=period if look.store else period or LATEST_BARS,
+        raise_alerts=is_backfill,
+        look=look,
+        now=now,
+        once=once,
+    )
+
+
+def _check_detector(database: Db, selection: Selection, interval: str, detector: str) -> None:
+    """Raise BadInput where the champion of a ticker is of another detector."""
+    tickers, _ = select_tickers(database, selection, interval)
+    markets = {series["market"] for series in find_ends(database, tickers, interval)}
+    for market in sorted(markets):
+        found = find_champions(database, market, interval, tickers, watchlist=selection.watchlist)
+        for version in sorted({champion.version for champion in found.values()}):
+            used = get_model_record(database, version)["parameters"]["detector"]
+            if used != detector:
+                raise BadInput(
+                    f"what is stored is what the champion says, and {version} is of the detector"
+                    f" {used}, not {detector}; ask with store false, or promote a model of it",
+                    reason="not_the_champions_detector",
+                )
+
+
+def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for, by its name
+    database: Db,
+    celery: Celery,
+    selection: Selection,
+    *,
+    interval: str,
+    now: datetime,
+    task: Literal["backfill", "incremental"] = "incremental",
+    trigger: Trigger = "manual",
+    period: str | None = None,
+    force: bool = False,
+    walk_forward: bool = False,
+    keep_scores: bool = False,
+    raise_alerts: bool = False,
+    scan: PeriodicScan | None = None,
+    look: Look | None = None,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept a detection and return its run.
+
+    With `force`, backfills in the way of a backfill are cancelled.
+
+    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
+    champion. With `keep_scores` the score of every bar is kept. With `raise_alerts` a backfill's
+    anomalies become alerts, as a scan's do. Of a watchlist a periodic `scan` may be of some markets
+    only; those without bars are named in the run's options, and where a scheduled scan finds no bar
+    of the last session, those tickers too. A watchlist may ask for an overview of its markets in
+    the run's result.
+
+    Raises:
+        NotFound: a ticker has no stored bars.
+        Conflict: a backfill of one of these series is open (`run_id` names it).
+        BadInput: the key of `once` belongs to another request, or the scores of so many bars cannot
+            be kept.
+    """
+    only_markets = scan.only_markets if scan else None
+    tickers, without_bars = select_tickers(database, selection, interval, only_markets)
+    if keep_scores:
+        _check_kept(database, tickers, interval)
+    options: dict[str, Any] = {
+        "walk_forward": walk_forward,
+        "keep_scores": keep_scores,
+        "raise_alerts": raise_alerts,
+        "without_bars": without_bars,
+    }
+    if look is not None:
+        options |= {"detector": None if look.store else look.detector}
+    if scan is not None:
+        options |= {"only_markets": list(only_markets or ()), "fetch_run_id": scan.fetch_run_id}
+        options["stale"] = _find_stale(database, tickers, interval, now)
+    if selection.watchlist:
+        watchlist = watchlists.get_watchlist(database, selection.watchlist)
+        options["with_overview"] = watchlist.get("with_overview", False)
+    options["not_looked_at"] = _find_left_out(database, tickers, interval, period)
+    request = RunRequest(
+        task,
+        trigger,
+        tickers=tickers,
+        interval=interval,
+        period=period,
+        market=selection.market,
+        watchlist=selection.watchlist,
+        options={name: value for name, value in options.items() if value}
+        | ({} if look is None else _describe_look(look)),
+        once=once,
+    )
+    run = accept_run(database, celery, request, now=now, force=force)
+    is_stored = look is None or look.store
+    if task == "incremental" and selection.watchlist and is_stored:
+        watchlists.note_last_scan(database, selection.watchlist, run)
+    return run
+
+
+def _check_kept(database: Db, tickers: Sequence[str], interval: str) -> None:
+    bars = sum(
+        series["bars"] for series in find_sizes(database, tickers=tickers, interval=interval)
+    )
+    if bars > MOST_KEPT_SCORES:
+        raise BadInput(
+            f"these series have {bars:,} bars, and the scores of {MOST_KEPT_SCORES:,} at the most"
+            " are kept; name fewer tickers",
+            reason="too_many_bars",
+        )
+
+
+def _describe_look(look: Look) -> dict[str, Any]:
+    return {
+        "store": look.store,
+        "include_explanation": look.include_explanation,
+        "include_root_cause": look.include_root_cause,
+    }
+
+
+def _find_stale(
+    database: Db, tickers: Sequence[str], interval: str, now: datetime
+) -> dict[str, Any] | None:
+    """Return of how many tickers, some of them by name, there is no bar of the last session."""
+    noted = find_session_days(database)
+    behind = {
+        end["_id"].partition("::")[0]: count_sessions_behind(
+            end, noted.get(end["market"]), now, timedelta(0)
+        )
+        for end in find_ends(database, tickers, interval)
+    }
+    stale = sorted(ticker for ticker, sessions in behind.items() if sessions)
+    return {"tickers": len(stale), "named": stale[:NAMED_STALE]} if stale else None
+
+
+def _find_left_out(
+    database: Db, tickers: Sequence[str], interval: str, period: str | None
+) -> dict[str, Any] | None:
+    """Return of how many tickers, from which day on,
+    a period leaves bars out; None where of none.
+    """
+    if period is None:
+        return None
+    asked = parse_period(period)
+    left = []
+    for series in find_ends(database, tickers, interval):
+        start = period_start(asked, series["last_bar"])
+        if start is not None and series["first_bar"] < start:
+            left.append((series["first_bar"], start))
+    if not left:
+        return None
+    return {
+        "tickers": len(left),
+        "first": min(first for first, _ in left),
+        "before": max(start for _, start in left),
+    }
