@@ -31,7 +31,7 @@ from benchmarks.service import run_bench_servers, run_service
 from core.settings import Settings
 from records.database import Db, open_database
 from records.keys import add_key
-from records.work import runs
+from records.work import endings
 from runner.programs import api_command
 from runner.servers import die_with_parent
 from runner.service import wait_for_api
@@ -242,7 +242,7 @@ def post(client: Client, database: Db, body: dict[str, str]) -> float:
     start = time.perf_counter()
     accepted = json.loads(client.ask(BACKFILL, body))
     seconds = time.perf_counter() - start
-    runs.request_cancel(database, accepted["run_id"], datetime.now(UTC))
+    endings.request_cancel(database, accepted["run_id"], datetime.now(UTC))
     return seconds
 
 

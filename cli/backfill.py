@@ -11,7 +11,7 @@ from core.errors import NotFound
 from core.settings import get_settings
 from market.intervals import parse_interval, parse_period
 from market.tickers import normalize_ticker
-from records.work import runs
+from records.work import latest_runs
 from tasks.process.broker import build_celery
 from tasks.requests.detections import request_detection
 
@@ -87,7 +87,7 @@ def show_status(*, ticker: str, interval: str, as_json: bool) -> None:
     """Say how the latest backfill of TICKER went."""
     ticker, interval = normalize_ticker(ticker), parse_interval(interval)
     with use_database() as database:
-        found = runs.find_latest(database, ticker, interval, "backfill")
+        found = latest_runs.find_latest(database, ticker, interval, "backfill")
     if found is None:
         raise NotFound(
             f"there was no {interval} backfill of {ticker} in the last 30 days; "

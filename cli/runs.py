@@ -21,7 +21,7 @@ from core.settings import get_settings
 from core.words import Status, Task
 from market.markets import load_markets
 from market.tickers import normalize_ticker
-from records.work import runs
+from records.work import endings, runs
 from tasks.process.broker import build_celery
 from tasks.requests.retries import request_retry
 
@@ -114,7 +114,7 @@ def watch(*, run_id: str, as_json: bool) -> None:
 def cancel_run(*, run_id: str, as_json: bool) -> None:
     """Ask a run to end; what is at work ends between two steps."""
     with use_database() as database:
-        run = runs.request_cancel(database, run_id, datetime.now(UTC))
+        run = endings.request_cancel(database, run_id, datetime.now(UTC))
     if as_json:
         print_json(run)
     else:

@@ -16,7 +16,7 @@ from records.market.series import find_one_series
 from records.market.session_days import ask_made_at, find_sessions
 from records.models import champions
 from records.questions import Question, ask
-from records.work import runs, scan_switch, watchlists
+from records.work import latest_runs, runs, scan_switch, watchlists
 from records.work.documents import AuditDocument, LatestRun
 
 
@@ -100,7 +100,7 @@ def find_reason(
     market = series["market"] if series else _guess_market(database, ticker)
     watermark = watermarks.ask_watermark(database, ticker, interval)
     in_use = champions.ask_in_use(database, market or "", interval, ticker)
-    last_run = runs.ask_latest(database, ticker, interval, "backfill", "incremental")
+    last_run = latest_runs.ask_latest(database, ticker, interval, "backfill", "incremental")
     ask(database, watermark, in_use, last_run, *others)
     # One that looks like no market's has no champion, not even that of all markets.
     champion, warm_up_bars = (market and in_use.answer) or (None, None)

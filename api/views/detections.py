@@ -18,7 +18,7 @@ from market.tickers import normalize_ticker
 from records.alerts.raised import find_of_run
 from records.database import Document
 from records.findings.anomalies import find_new
-from records.work import runs
+from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered
 from records.work.requests import Once
@@ -66,7 +66,7 @@ def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
 def get_backfill(ticker: str, query_data: IntervalQuery) -> AuditDocument | LatestRun:
     """How the latest backfill of a ticker went, or how it is going."""
     ticker = normalize_ticker(ticker)
-    found = runs.find_latest(get_database(), ticker, query_data.interval, "backfill")
+    found = latest_runs.find_latest(get_database(), ticker, query_data.interval, "backfill")
     if found is None:
         raise NotFound(
             f"there was no {query_data.interval} backfill of {ticker} in the last 30 days; "

@@ -17,7 +17,7 @@ from api.schemas.runs import (
     TickerAuditPage,
     TickerAuditQuery,
 )
-from records.work import audits, runs
+from records.work import audits, endings, runs
 from records.work.documents import AuditDocument, RunDocument
 from records.work.requests import Once
 from tasks.requests.retries import request_retry
@@ -69,7 +69,7 @@ def cancel_detection_run(run_id: str) -> LinkedRun:
 
     A run that has ended stays as it is.
     """
-    return link_run(runs.request_cancel(get_database(), run_id, get_now()))
+    return link_run(endings.request_cancel(get_database(), run_id, get_now()))
 
 
 @detection_runs.post("/detection-runs/<run_id>/retry")

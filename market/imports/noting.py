@@ -7,8 +7,9 @@ from core.words import EndStatus
 from records.database import Db
 from records.market.series import find_markets
 from records.work.documents import RunOutcome, RunRecord
+from records.work.endings import LISTED_ERRORS
 from records.work.requests import COMMAND_LINE, RunRequest, insert_done_run
-from records.work.runs import LISTED_ERRORS, LISTED_TICKERS
+from records.work.runs import LISTED_TICKERS
 
 if TYPE_CHECKING:
     from market.imports.report import ImportReport

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
@@ -20,15 +20,12 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import LeaseLost
 from core.words import BatchState
 from records.database import Db, Query, in_transaction
-from records.questions import Question
 from records.work.documents import (
     BatchDocument,
     BatchResult,
     HeldBatch,
     RowCount,
     RowCounts,
-    RunTotals,
-    TickerFailure,
     batches_in,
 )
 
@@ -57,19 +54,6 @@ ROW_COUNTS: tuple[RowCount, ...] = (
     "anomalies_found",
     "new_anomalies",
 )
-# What is added up of the results of a run's batches.
-_COUNTED = ("tickers_done", "tickers_failed", *ROW_COUNTS)
-
-
-def get_row_counts(counted: RowCounts) -> RowCounts:
-    """Return these counts alone."""
-    return {
-        "rows_loaded": counted["rows_loaded"],
-        "rows_preprocessed": counted["rows_preprocessed"],
-        "rows_processed": counted["rows_processed"],
-        "anomalies_found": counted["anomalies_found"],
-        "new_anomalies": counted["new_anomalies"],
-    }
 
 
 def sum_row_counts(counted: Sequence[RowCounts]) -> RowCounts:
@@ -413,46 +397,6 @@ def count_open(database: Db, run_id: str) -> int:
     )
 
 
-def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> RunTotals:
-    """Count a run's progress from its batches; there is no counter that could drift from them.
-
-    Returns batches_total, batches_done, batches_cancelled, tickers_total, tickers_done,
-    tickers_failed, rows_loaded, rows_preprocessed, rows_processed, anomalies_found, new_anomalies
-    and `fraction` (0 to 1).
-    """
-    return _read_progress([*database.batches.aggregate(_build_progress(run_id), session=session)])
-
-
-def ask_progress(database: Db, run_id: str) -> Question[RunTotals]:
-    """Ask for the same."""
-    return Question(batches_in(database), _build_progress(run_id), _read_progress)
-
-
-def _build_progress(run_id: str) -> list[Query]:
-    over: dict[str, Any] = {"$in": ["$state", ["done", "dead", "cancelled"]]}
-    # An import learns its tickers only from its bars.
-    ended = {"$sum": [f"$result.{name}" for name in ("tickers_done", "tickers_failed")]}
-    group: dict[str, Any] = {
-        "_id": None,
-        "batches_total": {"$sum": 1},
-        "batches_done": {"$sum": {"$cond": [over, 1, 0]}},
-        "batches_cancelled": {"$sum": {"$cond": [{"$eq": ["$state", "cancelled"]}, 1, 0]}},
-        "tickers_total": {"$sum": {"$max": [{"$size": "$tickers"}, ended]}},
-        "units": {"$sum": "$units"},
-        "units_done": {"$sum": {"$multiply": ["$units", {"$cond": [over, 1, "$progress"]}]}},
-    }
-    group |= {name: {"$sum": {"$ifNull": [f"$result.{name}", 0]}} for name in _COUNTED}
-    return [{"$match": {"run_id": run_id, "state": {"$ne": "split"}}}, {"$group": group}]
-
-
-def _read_progress(found: list[Any]) -> RunTotals:
-    names = RunTotals.__annotations__.keys() - {"fraction"}
-    (totals,) = found or [dict.fromkeys((*names, "units", "units_done"), 0)]
-    units, done = totals["units"], totals["units_done"]
-    told = {name: totals[name] for name in names}
-    return cast("RunTotals", told | {"fraction": done / units if units else 0.0})
-
-
 def find_oldest_pending_seconds(database: Db) -> float | None:
     """Return for how long the oldest batch that nobody works on has been waiting;
     None where none is.
@@ -472,36 +416,6 @@ def count_states(database: Db) -> dict[BatchState, int]:
         state: batches_in(database).count_documents({"state": state})
         for state in (*OPEN_STATES, "dead")
     }
-
-
-def find_failures(
-    database: Db, run_id: str, session: ClientSession | None = None
-) -> list[TickerFailure]:
-    """Return the failed tickers of a run: {ticker, reason, error} each."""
-    failed = {"run_id": run_id, "result.tickers_failed": {"$gt": 0}}
-    cursor = batches_in(database).find(failed, {"result.failures": 1}, session=session)
-    return sorted(
-        (f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"]
-    )
-
-
-def count_not_derived(
-    database: Db, run_id: str, session: ClientSession | None = None
-) -> dict[str, int]:
-    """Return how many anomalies of each version a verification could not derive again."""
-    stages: list[Query] = [
-        {"$match": {"run_id": run_id}},
-        {"$unwind": "$result.not_derived"},
-        {
-            "$group": {
-                "_id": "$result.not_derived.version",
-                "anomalies": {"$sum": "$result.not_derived.anomalies"},
-            }
-        },
-        {"$sort": {"_id": 1}},
-    ]
-    found = database.batches.aggregate(stages, session=session)
-    return {group["_id"]: group["anomalies"] for group in found}
 
 
 _EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}

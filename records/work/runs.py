@@ -5,57 +5,38 @@ collection, which have the run's id in `run_id`: see `records/work/audits.py`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, get_args, overload
+from typing import get_args, overload
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
-from core.words import EndStatus, OpenStatus, Status, Task, Trigger
+from core.words import OpenStatus, Status, Task, Trigger
 from records.database import Db, Query, in_transaction
 from records.findings.documents import AnomalyDocument
-from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
 from records.models.champions import ALL_MARKETS
 from records.questions import Question, ask, get_first
 from records.tenancy import get_tenant, qualify
-from records.work import batches, counters, outbox
-from records.work.audits import find_audits_of, look_up_audit, summarize_audits, unfold
+from records.work import batches
 from records.work.documents import (
-    AuditDocument,
     BatchDocument,
-    LatestRun,
     OpenBackfill,
     RunDocument,
-    RunOutcome,
-    RunProgress,
     RunRecord,
-    RunTotals,
     ShownRun,
-    TickerFailure,
     batches_in,
     runs_in,
 )
+from records.work.progress import ask_progress, describe_progress, find_failures
 
 OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
-LISTED_ERRORS = 100
 LISTED_TICKERS = 20_000
 NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
-# What find_latest says of a run: one may name ten thousand tickers.
-_SAID = (
-    "interval",
-    "period",
-    "status",
-    "started_at",
-    "completed_at",
-    "duration_seconds",
-    "error",
-    "warnings",
-)
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
@@ -185,64 +166,6 @@ def find_unfinished(database: Db) -> list[str]:
     return [run_id for run_id in running if run_id not in still_open]
 
 
-def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
-    """Bring a run whose batches have all ended to its end state, once, with one completion event.
-
-    Returns the finished run, or None where batches are open or somebody else finished it.
-    """
-    if batches.count_open(database, run_id):
-        return None
-
-    def write(session: ClientSession) -> RunDocument | None:
-        run = runs_in(database).find_one({"_id": run_id, "status": "in_progress"}, session=session)
-        # Counted again in the transaction's snapshot: outside, a batch may change its state while
-        # others are counted.
-        totals = batches.count_progress(database, run_id, session)
-        if run is None or totals["batches_done"] < totals["batches_total"]:
-            return None
-        failures = (
-            batches.find_failures(database, run_id, session) if totals["tickers_failed"] else []
-        )
-        outcome = _build_outcome(run, totals, failures, now)
-        record = _build_record(database, run, totals, failures, session)
-        runs_in(database).update_one(
-            {"_id": run_id}, {"$set": {**outcome, **record}}, session=session
-        )
-        outbox.add_event(
-            database, run_id, "run_completed", {"status": outcome["status"]}, now, session
-        )
-        return {**run, **outcome, **record}
-
-    finished = in_transaction(database, write)
-    _count_end(database, finished)
-    return finished
-
-
-def fail_run(database: Db, run_id: str, reason: str, error: str, now: datetime) -> None:
-    """End a run that could not even be split into batches."""
-    _end_queued(
-        database, run_id, "failed", {"reason": reason, "error": error, "errors": [error]}, now
-    )
-
-
-def request_cancel(database: Db, run_id: str, now: datetime) -> ShownRun:
-    """Ask for a run's end: what is queued ends now, what is held ends between two steps.
-
-    Raises NotFound.
-    """
-    run = runs_in(database).find_one_and_update(
-        {"_id": run_id, "run_id": None, "status": {"$in": list(OPEN_STATUSES)}},
-        {"$set": {"cancel_requested": True}},
-        return_document=ReturnDocument.AFTER,
-    )
-    if run is None:
-        return get_run(database, run_id)
-    _end_queued(database, run_id, "cancelled", {}, now)
-    batches.cancel_pending(database, run_id, now)
-    finish_run(database, run_id, now)
-    return get_run(database, run_id)
-
-
 def get_run(database: Db, run_id: str) -> ShownRun:
     """Return a run with `progress` counted from its batches and its `failures`. Raises NotFound."""
     run = find_run(database, run_id)
@@ -317,17 +240,13 @@ def find_run(database: Db, run_id: str) -> ShownRun | None:
     """Return a run with `progress` counted from its batches and its `failures`, or None."""
     stages: list[Query] = [{"$match": {"_id": run_id, "run_id": None}}]
     bare: Question[RunDocument | None] = Question(runs_in(database), stages, get_first)
-    progress = batches.ask_progress(database, run_id)
+    progress = ask_progress(database, run_id)
     ask(database, bare, progress)
     run, totals = bare.answer, progress.answer
     if run is None:
         return None
-    failures = (
-        batches.find_failures(database, run_id)[:LISTED_FAILURES]
-        if totals["tickers_failed"]
-        else []
-    )
-    return {**run, "progress": _describe_progress(run, totals), "failures": failures}
+    failures = find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
+    return {**run, "progress": describe_progress(run, totals), "failures": failures}
 
 
 def has_ended(database: Db, run_id: str) -> bool:
@@ -433,177 +352,5 @@ def has_open_analytics(database: Db, market: str, interval: str) -> bool:
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 
-def find_latest(
-    database: Db, ticker: str, interval: str, *tasks: Task
-) -> AuditDocument | LatestRun | None:
-    """Return how the newest run of these tasks went for one series: its audit,
-    or what its run says so far.
-    """
-    latest = ask_latest(database, ticker, interval, *tasks)
-    ask(database, latest)
-    return latest.answer
-
-
-def ask_latest(
-    database: Db, ticker: str, interval: str, *tasks: Task
-) -> Question[AuditDocument | LatestRun | None]:
-    """Ask for the same."""
-    query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
-    stages: list[Query] = [
-        {"$match": query},
-        {"$sort": {"requested_at": DESCENDING}},
-        {"$limit": 1},
-        # A run may name ten thousand tickers: what it says of this one is all that is read.
-        {"$project": dict.fromkeys(_SAID, 1)},
-        *look_up_audit(database, ticker),
-    ]
-    return Question(
-        runs_in(database), stages, lambda found: _tell_latest(database, ticker, get_first(found))
-    )
-
-
-def _tell_latest(
-    database: Db, ticker: str, run: Mapping[str, Any] | None
-) -> AuditDocument | LatestRun | None:
-    if run is None:
-        return None
-    audits = [audit for part in run["audits"] for audit in unfold(part)]
-    if not audits:  # it may be in a list of several
-        audits = [*find_audits_of(database, [run["_id"]], [ticker]).values()]
-    return next(iter(audits), None) or {
-        "run_id": run["_id"],
-        "ticker": ticker,
-        "interval": run["interval"],
-        "period": run["period"],
-        "status": run["status"],
-        "started_at": run["started_at"],
-        "completed_at": run["completed_at"],
-        "duration_seconds": run["duration_seconds"],
-        "error": run["error"],
-        "warnings": run["warnings"],
-    }
-
-
 def _build_not_found(run_id: str) -> NotFound:
     return NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
-
-
-def _end_queued(
-    database: Db, run_id: str, status: EndStatus, record: RunRecord, now: datetime
-) -> None:
-    """End a run before it was split; its completion event goes with it."""
-
-    def write(session: ClientSession) -> RunDocument | None:
-        ended = {"$set": {**record, "status": status, "completed_at": now, "duration_seconds": 0.0}}
-        queued = {"_id": run_id, "status": "queued"}
-        run = runs_in(database).find_one_and_update(
-            queued, ended, return_document=ReturnDocument.AFTER, session=session
-        )
-        if run is not None:
-            outbox.add_event(database, run_id, "run_completed", {"status": status}, now, session)
-        return run
-
-    ended = in_transaction(database, write)
-    _count_end(database, ended)
-
-
-def _count_end(database: Db, run: RunDocument | None) -> None:
-    if run is not None:
-        counters.add_counts(
-            database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}}
-        )
-
-
-def _build_outcome(
-    run: RunDocument,
-    totals: RunTotals,
-    failures: Sequence[TickerFailure],
-    now: datetime,
-) -> RunOutcome:
-    failed = len(failures)
-    if totals["batches_cancelled"]:
-        status: EndStatus = "cancelled"
-    elif failed == 0:
-        status = "complete"
-    else:
-        status = "failed" if totals["tickers_done"] == 0 else "partial"
-    error = None
-    if failed:
-        named = ", ".join(failure["ticker"] for failure in failures[:5]) + (
-            ", ..." if failed > 5 else ""
-        )
-        error = (
-            f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}):"
-            f" {failures[0]['error']}"
-        )
-    return {
-        "tickers_total": totals["tickers_total"],
-        "tickers_done": totals["tickers_done"],
-        "tickers_failed": totals["tickers_failed"],
-        **batches.get_row_counts(totals),
-        "status": status,
-        "error": error,
-        "errors": list(dict.fromkeys(failure["error"] for failure in failures))[:LISTED_ERRORS],
-        "completed_at": now,
-        "duration_seconds": max(0.0, (now - run["started_at"]).total_seconds()),
-    }
-
-
-def _build_record(
-    database: Db,
-    run: RunDocument,
-    totals: RunTotals,
-    failures: Sequence[TickerFailure],
-    session: ClientSession,
-) -> RunRecord:
-    """Return what an ended run says of all that happened in it: the record that clients read.
-
-    `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result`
-    is its verdicts, and how many anomalies of which versions have none; other tasks write theirs
-    with their effects.
-    """
-    summary = summarize_audits(database, run, session)
-    reasons = Counter(summary["reasons"]) + Counter(failure["reason"] for failure in failures)
-    is_shared = len(reasons) == 1 and reasons.total() >= totals["tickers_total"]
-    record: RunRecord = {
-        "model_version": summary["model_version"],
-        "model_hash": summary["model_hash"],
-        "warnings": summary["warnings"],
-        "anomaly_ids": summary["anomaly_ids"],
-        "reasons": dict(reasons),
-        "reason": next(iter(reasons)) if is_shared else None,
-    }
-    if run["task"] == "train":  # the model that it made is not one that it scored with
-        del record["model_version"], record["model_hash"], record["warnings"]
-    if run["task"] == "verify":
-        record["result"] = {"verdicts": count_verdicts(database, run["_id"], session)}
-        if lost := batches.count_not_derived(database, run["_id"], session):
-            record["result"] = {**record["result"], "not_derived": lost}
-    return record
-
-
-def _describe_progress(run: RunDocument, totals: RunTotals) -> RunProgress:
-    """Return what a progress bar needs;
-    `eta_seconds` and `rows_per_second` are None where unknown.
-    """
-    fraction = totals["fraction"]
-    eta: float | None = 0.0
-    seconds = run["duration_seconds"]
-    if run["completed_at"] is None:
-        seconds = (datetime.now(run["started_at"].tzinfo) - run["started_at"]).total_seconds()
-        eta = seconds * (1 - fraction) / fraction if fraction else None
-    return {
-        "batches_total": totals["batches_total"],
-        "batches_done": totals["batches_done"],
-        "tickers_total": totals["tickers_total"],
-        "tickers_done": totals["tickers_done"],
-        "tickers_failed": totals["tickers_failed"],
-        **batches.get_row_counts(totals),
-        "percent": 100.0 if run["completed_at"] is not None else round(100 * fraction, 1),
-        "eta_seconds": eta,
-        "rows_per_second": _rate(totals, seconds),
-    }
-
-
-def _rate(totals: RunTotals, seconds: float | None) -> float | None:
-    return totals["rows_processed"] / seconds if seconds else None

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from core.errors import BadInput, Conflict
 from records.database import Db
-from records.work import batches, runs
+from records.work import batches, endings, runs
 from records.work.documents import RunDocument
 from records.work.requests import INSERT_SECONDS, Once, RunRequest, insert_run
 from tasks import names
@@ -54,7 +54,7 @@ def accept_run(
         if not force:
             raise
         for other in runs.find_open_backfills(database, request.tickers, request.interval):
-            runs.request_cancel(database, other["_id"], now)
+            endings.request_cancel(database, other["_id"], now)
         return accept_run(database, celery, request, now=now, force=force)
     with bound_contextvars(run_id=run["_id"]):
         log.info(

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from core.errors import Cancelled, LeaseLost, TapewatchError, Transient
 from records.database import in_transaction
 from records.tenancy import of_owner
-from records.work import batches, counters, runs
+from records.work import batches, counters, endings, runs
 from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
 from records.work.documents import RunDocument
@@ -49,7 +49,7 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
     except LeaseLost as lost:
         log.warning("lease_lost", batch_id=batch.id, fence=batch.fence, error=lost.message)
         return None
-    if runs.finish_run(worker.database, batch.run_id, datetime.now(UTC)) is not None:
+    if endings.finish_run(worker.database, batch.run_id, datetime.now(UTC)) is not None:
         ask_notifier(worker)
     # Its slot is free: whoever waits for one need not wait for a sweep.
     if batch.heavy:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from core.errors import TapewatchError, Transient
-from records.work import runs
+from records.work import endings, runs
 from tasks.engine.accept import publish_batches
 from tasks.engine.execution import execute_batch
 from tasks.engine.kind import KINDS, Result
@@ -34,7 +34,7 @@ def start(worker: Worker, run_id: str) -> Result:
     except Transient:
         raise
     except TapewatchError as error:
-        runs.fail_run(worker.database, run_id, error.reason, error.message, now)
+        endings.fail_run(worker.database, run_id, error.reason, error.message, now)
         return {"detection_run_id": run_id, "reason": error.reason, "error": error.message}
     if not runs.start_run(worker.database, run_id, plan, now):
         return None

@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from core.words import Task
 from records.database import in_transaction
 from records.tenancy import of_owner
-from records.work import batches, counters, runs
+from records.work import batches, counters, endings, runs
 from records.work.audits import build_failure, write_audits
 from records.work.documents import BatchDocument, RunDocument
 from tasks.engine.accept import publish_batches
@@ -66,7 +66,7 @@ def recover_used_up(worker: Worker, batch_id: str) -> None:
         counters.add_counts(worker.database, {counters.SWEEPER: done})
         run_id = used_up[0]["run_id"]
         recover_batches(worker, batches.find_waiting_suspect(worker.database, run_id))
-        runs.finish_run(worker.database, run_id, datetime.now(UTC))
+        endings.finish_run(worker.database, run_id, datetime.now(UTC))
 
 
 def _bury(worker: Worker, run: RunDocument, batch: BatchDocument) -> bool:

@@ -13,7 +13,7 @@ import structlog
 
 from records.database import get_server_time
 from records.leftovers import delete_leftovers
-from records.work import batches, counters, runs
+from records.work import batches, counters, endings, runs
 from records.work.heartbeats import CLEANER, take_turn
 from tasks.engine.accept import publish_run
 from tasks.engine.one_of_many import going_on
@@ -45,7 +45,7 @@ def sweep(worker: Worker) -> dict[str, int]:
     for run_id in runs.find_unfinished(worker.database):
         with going_on("sweep_failed", run_id):
             done["run_finished"] += (
-                runs.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
+                endings.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
             )
     if take_turn(worker.database, CLEANER, CLEANING_SECONDS):
         done["leftover_deleted"] += delete_leftovers(
@@ -79,7 +79,7 @@ def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) 
                     f"given up after {run['attempts']} attempts to split it into batches; see the"
                     " workers' logs"
                 )
-                runs.fail_run(
+                endings.fail_run(
                     worker.database, run["_id"], "attempts_exhausted", error, datetime.now(UTC)
                 )
                 done["run_failed"] += 1

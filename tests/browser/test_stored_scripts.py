@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from records.work import runs
+from records.work import endings
 from records.work.requests import RunRequest, insert_run
 from tests.browser.conftest import Demo
 from tests.conftest import ROOT
@@ -27,7 +27,7 @@ def failed(demo: Demo) -> Iterator[str]:
     now = datetime.now(UTC)
     request = RunRequest("incremental", "manual", (SCRIPT,), watchlist=SCRIPT)
     run_id: str = insert_run(demo.database, request, now)["_id"]
-    runs.fail_run(demo.database, run_id, "bad_input", SCRIPT, now)
+    endings.fail_run(demo.database, run_id, "bad_input", SCRIPT, now)
     yield run_id
     demo.database.detection_runs.delete_one({"_id": run_id})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from records.database import Db, Document
 from records.findings.anomalies import build_anomaly_id
-from records.work import runs
+from records.work import endings, runs
 from records.work.requests import RunRequest, insert_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ def end_run(
     for ticker, bar, *more in found:
         fields = more[0] if more else {}
         database.anomalies.insert_one(build_anomaly(run_id, ticker, bar, **fields))
-    assert runs.finish_run(database, run_id, NOW) is not None
+    assert endings.finish_run(database, run_id, NOW) is not None
     return run_id
 
 

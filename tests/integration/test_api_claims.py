@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from records.database import Db
-from records.work import runs
+from records.work import endings, runs
 from records.work.batches import build_batch
 from tests.integration.serving import at_once, post
 from tests.integration.stored import NOW, add_run, add_series
@@ -45,7 +45,7 @@ def test_selections_that_share_one_series_exclude_each_other(served: str, databa
         pairs = (["A", "B"], ["B", "C"], ["C", "A"])
         answers = at_once([partial(post, served + BACKFILL, {"tickers": pair}) for pair in pairs])
         assert Counter(status for status, _ in answers) == {202: 1, 409: 2}
-        runs.request_cancel(database, find_open(database)[0], NOW)
+        endings.request_cancel(database, find_open(database)[0], NOW)
 
 
 def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) -> None:
@@ -59,7 +59,7 @@ def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) 
 def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(served: str, database: Db) -> None:
     add_series(database, "A")
     failed = add_run(database, "A")
-    runs.fail_run(database, failed, "no_bars", "no luck", NOW)
+    endings.fail_run(database, failed, "no_bars", "no luck", NOW)
     answers = at_once([partial(post, f"{served}/py/detection-runs/{failed}/retry", {})] * ASKED)
     assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
 
@@ -85,7 +85,7 @@ def complete(database: Db, run_id: str) -> None:
     database.batches.update_one(
         {"_id": start(database, run_id)}, {"$set": {"state": "done", "result": result}}
     )
-    runs.finish_run(database, run_id, NOW)
+    endings.finish_run(database, run_id, NOW)
 
 
 def give_up(database: Db, run_id: str) -> None:
@@ -94,20 +94,20 @@ def give_up(database: Db, run_id: str) -> None:
     database.batches.update_one(
         {"_id": start(database, run_id)}, {"$set": {"state": "dead", "result": result}}
     )
-    runs.finish_run(database, run_id, NOW)
+    endings.finish_run(database, run_id, NOW)
 
 
 def cancel_at_work(database: Db, run_id: str) -> None:
     database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "leased"}})
-    runs.request_cancel(database, run_id, NOW)
+    endings.request_cancel(database, run_id, NOW)
 
 
 ENDS: list[Callable[[Db, str], object]] = [
     complete,
     give_up,
     cancel_at_work,
-    lambda database, run_id: runs.request_cancel(database, run_id, NOW),
-    lambda database, run_id: runs.fail_run(database, run_id, "no_bars", "could not be split", NOW),
+    lambda database, run_id: endings.request_cancel(database, run_id, NOW),
+    lambda database, run_id: endings.fail_run(database, run_id, "no_bars", "was not split", NOW),
     lambda database, run_id: database.detection_runs.delete_one({"_id": run_id}),
 ]
 

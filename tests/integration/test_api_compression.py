@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from records.database import Db
-from records.work.runs import request_cancel
+from records.work.endings import request_cancel
 from tests.integration.stored import NOW, add_run, add_series
 
 GZIP = {"Accept-Encoding": "gzip"}

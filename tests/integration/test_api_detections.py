@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from core.settings import Settings
 from records.database import Db
-from records.work.runs import request_cancel
+from records.work.endings import request_cancel
 from tests.integration.stored import NOW, add_run, add_series
 
 MakeApp = Callable[[Settings], APIFlask]

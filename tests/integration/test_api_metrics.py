@@ -15,7 +15,7 @@ from detection.pipeline.work_counts import add_detection
 from market.imports.importing import import_frame
 from records.database import Db
 from records.keys import add_key
-from records.work import counters, runs
+from records.work import counters, endings
 from records.work.requests import RunRequest, insert_run
 from tasks.engine.sweeper import sweep
 from tasks.process.broker import build_celery
@@ -61,7 +61,7 @@ def detected(database: Db) -> Iterator[pd.DataFrame]:
 def test_runs_are_counted_by_trigger_and_status(client: FlaskClient, database: Db) -> None:
     add_run(database, "AAPL")
     cancelled = insert_run(database, RunRequest("train", "manual", market="US"), NOW)
-    runs.request_cancel(database, cancelled["_id"], NOW)
+    endings.request_cancel(database, cancelled["_id"], NOW)
     samples = scrape(client)
     assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "backfill")] == 1
     assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "manual")] == 0

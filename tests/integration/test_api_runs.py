@@ -13,8 +13,8 @@ from api.http import events
 from api.http.events import STREAMS
 from records.database import Db
 from records.models.champions import ALL_MARKETS
+from records.work.endings import request_cancel
 from records.work.requests import RunRequest, insert_run
-from records.work.runs import request_cancel
 from tests.integration.stored import NOW, add_run, add_series, ids
 
 RUNS = "/py/detection-runs"

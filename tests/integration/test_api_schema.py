@@ -22,7 +22,7 @@ from core.settings import Settings
 from records.database import open_database
 from records.keys import add_key
 from records.migrations import prepare_database
-from records.work.runs import request_cancel
+from records.work.endings import request_cancel
 from records.work.watchlists import add_watchlist
 from runner.servers import Servers
 from tasks.periodic.notifications import notify

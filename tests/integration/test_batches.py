@@ -10,7 +10,8 @@ import pytest
 
 from core.errors import Cancelled, LeaseLost
 from records.database import Db, Document, get_server_time
-from records.work import batches, runs
+from records.work import batches, endings, runs
+from records.work.progress import count_progress
 from records.work.requests import RunRequest, insert_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -138,7 +139,7 @@ def test_progress_is_counted_from_the_batches(database: Db) -> None:
         "eta_seconds": 0,
         "rows_per_second": 0,
     }
-    assert runs.finish_run(database, run_id, NOW) is None, f"{second} is still pending"
+    assert endings.finish_run(database, run_id, NOW) is None, f"{second} is still pending"
 
 
 def test_a_run_finishes_once_with_one_event(database: Db) -> None:
@@ -147,7 +148,7 @@ def test_a_run_finishes_once_with_one_event(database: Db) -> None:
         batch = claim(database, batch_id)
         assert batch is not None
         finish(database, batch)
-    finished = [runs.finish_run(database, run_id, NOW) for _ in range(3)]
+    finished = [endings.finish_run(database, run_id, NOW) for _ in range(3)]
     assert [run["status"] for run in finished if run] == ["complete"]
     assert database.outbox.count_documents({"run_id": run_id, "event": "run_completed"}) == 1
 
@@ -166,7 +167,7 @@ def test_a_failed_ticker_makes_the_run_partial_and_is_named(database: Db) -> Non
         batch = claim(database, batch_id)
         assert batch is not None
         finish(database, batch, result)
-    runs.finish_run(database, run_id, NOW)
+    endings.finish_run(database, run_id, NOW)
     run = runs.get_run(database, run_id)
     assert run["status"] == "partial"
     assert run["failures"] == [failure]
@@ -192,25 +193,25 @@ def test_splitting_a_batch_leaves_one_batch_a_ticker(database: Db) -> None:
         "B",
         "C",
     ]
-    assert batches.count_progress(database, run["_id"])["tickers_total"] == 3
+    assert count_progress(database, run["_id"])["tickers_total"] == 3
 
 
 def test_cancelling_ends_what_is_pending_and_stops_what_is_held(database: Db) -> None:
     run_id, (held_id, pending_id) = make_run(database)
     held = claim(database, held_id)
     assert held is not None
-    runs.request_cancel(database, run_id, NOW)
+    endings.request_cancel(database, run_id, NOW)
     assert claim(database, pending_id) is None
     with pytest.raises(Cancelled):
         runs.get_active(database, run_id)
     batches.cancel_batch(database, held, NOW)
-    runs.finish_run(database, run_id, NOW)
+    endings.finish_run(database, run_id, NOW)
     assert runs.get_run(database, run_id)["status"] == "cancelled"
 
 
 def test_a_queued_run_is_cancelled_at_once(database: Db) -> None:
     run = insert_run(database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
-    assert runs.request_cancel(database, run["_id"], NOW)["status"] == "cancelled"
+    assert endings.request_cancel(database, run["_id"], NOW)["status"] == "cancelled"
     assert runs.start_run(database, run["_id"], [], NOW) is False
 
 

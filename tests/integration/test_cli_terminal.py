@@ -14,7 +14,7 @@ from cli import GROUPS, register_commands
 from core.settings import Settings, get_settings
 from records.database import Db
 from records.keys import add_key
-from records.work import runs
+from records.work import endings
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list, add_run
 from tests.processes import ROOT
@@ -72,7 +72,7 @@ def fill(database: Db) -> None:
     run(database, "backfill", "AAPL")
     add_list(database, "tech", "AAPL")
     add_key(database, "tester", ["read"], NOW)
-    runs.fail_run(database, add_run(database, "AAPL"), "bad_input", "no", NOW)
+    endings.fail_run(database, add_run(database, "AAPL"), "bad_input", "no", NOW)
     database.notification_rules.insert_one(
         {"_id": "ops", "name": "ops", "channel": "json://x/", "shown_channel": "json"}
         | {"watchlist": None, "min_grade": 75.0, "quiet_from": None, "quiet_until": None}

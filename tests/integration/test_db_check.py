@@ -19,7 +19,7 @@ from records.consistency import find_disagreements
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
 from records.tenancy import add_tenant, erase_tenant
-from records.work import batches, runs
+from records.work import batches, endings, runs
 from records.work.requests import RunRequest, insert_run
 from runner.servers import Servers
 from tasks.engine.planning import start
@@ -78,7 +78,7 @@ def backfill(database: Db) -> None:
     assert batch is not None
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
     commit(database, job, [outcomes], datetime.now(UTC), build_finish(database, batch))
-    assert runs.finish_run(database, run_id, datetime.now(UTC))
+    assert endings.finish_run(database, run_id, datetime.now(UTC))
 
 
 def compute_metrics(settings: Settings, database: Db) -> None:

@@ -31,7 +31,7 @@ from market.imports.readers import process
 from market.imports.readers.process import open_reader
 from records.database import Db, open_database
 from records.market.uploads import store_upload
-from records.work import batches, runs
+from records.work import batches, endings, runs
 from records.work.batches import build_batch, claim_batch
 from records.work.requests import RunRequest, insert_run
 from tasks.engine import planning
@@ -148,7 +148,7 @@ def test_a_training_at_work_hears_of_its_cancellation_and_keeps_its_lease(
         )
         assert get_batch(database, batch_id)["fence"] == 1
         asked = time.monotonic()
-        runs.request_cancel(database, run_id, datetime.now(UTC))
+        endings.request_cancel(database, run_id, datetime.now(UTC))
         thread.join(60)
         assert not thread.is_alive(), (
             f"still at work {time.monotonic() - asked:.0f} s after it was cancelled"
@@ -365,7 +365,7 @@ def test_every_kind_of_run_at_work_hears_of_its_cancellation(
     assert runs.start_run(database, run_id, plan, NOW)
     batch = claim_batch(database, plan[0]["_id"], "a", **LEASE)
     assert batch is not None
-    runs.request_cancel(database, run_id, NOW)
+    endings.request_cancel(database, run_id, NOW)
     with pytest.raises(Cancelled):
         KINDS[task].load_handler()(worker, run, batch)
     assert get_batch(database, batch.id)["state"] == "leased", "nothing of it was committed"

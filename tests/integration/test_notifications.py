@@ -15,7 +15,7 @@ from core.settings import Settings, get_settings
 from records.alerts import deliveries, notification_rules
 from records.database import Db, Document
 from records.tenancy import add_tenant, get_tenant, of_tenant
-from records.work import runs
+from records.work import endings, runs
 from records.work.batches import build_batch
 from records.work.heartbeats import NOTIFIER, take_turn
 from records.work.requests import RunRequest, insert_run
@@ -46,7 +46,7 @@ def finish_scan(
     runs.start_run(database, run_id, [], NOW)
     for number, (ticker, grade) in enumerate(found):
         database.anomalies.insert_one(build_anomaly(run_id, ticker, grade, number))
-    assert runs.finish_run(database, run_id, NOW) is not None
+    assert endings.finish_run(database, run_id, NOW) is not None
     return run_id
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_failed_is_told_with_its_error(
     worker.database.batches.update_one(
         {"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}}
     )
-    runs.finish_run(worker.database, run["_id"], NOW)
+    endings.finish_run(worker.database, run["_id"], NOW)
     notify(worker)
     (message,) = receiver.messages
     assert message["title"] == "AAPL: incremental failed"

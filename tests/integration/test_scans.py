@@ -18,7 +18,7 @@ from cli import sessions
 from core.settings import Settings, get_settings
 from market.imports.importing import import_frame
 from records.database import Db, Document
-from records.work import runs, scan_switch, watchlists
+from records.work import endings, runs, scan_switch, watchlists
 from runner.programs import beat_command, worker_command
 from tasks import names
 from tasks.engine.planning import start
@@ -62,7 +62,7 @@ def get_list(database: Db, name: str = "tech") -> Document:
 
 
 def end(database: Db, run_id: str) -> None:
-    runs.fail_run(database, run_id, "no_bars", "ended by the test", CLOSE)
+    endings.fail_run(database, run_id, "no_bars", "ended by the test", CLOSE)
 
 
 @pytest.mark.usefixtures("tech")

@@ -16,7 +16,7 @@ import redis
 from core.errors import LeaseLost
 from core.settings import Settings
 from records.database import Db, Document
-from records.work import batches, runs
+from records.work import batches, endings, runs
 from records.work.requests import RunRequest, insert_run
 from tasks import names
 from tasks.engine.accept import publish_run
@@ -239,7 +239,7 @@ def test_what_is_wrong_with_one_batch_does_not_stop_the_sweep_of_others(worker: 
 def test_an_abandoned_batch_of_a_cancelled_run_is_cancelled_not_sent(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
     claim(worker.database, f"{run_id}:00000", lease_seconds=0)
-    runs.request_cancel(worker.database, run_id, NOW)
+    endings.request_cancel(worker.database, run_id, NOW)
     time.sleep(0.05)
     assert sweep(worker) == {"lease_ended": 1, "batch_cancelled": 1, "run_finished": 1}
     assert runs.get_run(worker.database, run_id)["status"] == "cancelled"
@@ -250,7 +250,7 @@ def test_a_training_that_was_cancelled_ends_cancelled(worker: Worker) -> None:
     run = insert_run(worker.database, RunRequest("train", "manual", market="US"), NOW)
     batch = batches.build_batch(run["_id"], "00000", [], "US", NOW)
     runs.start_run(worker.database, run["_id"], [batch], NOW)
-    assert runs.request_cancel(worker.database, run["_id"], NOW)["status"] == "cancelled"
+    assert endings.request_cancel(worker.database, run["_id"], NOW)["status"] == "cancelled"
 
 
 def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Worker) -> None:
