@@ -249,77 +249,83 @@ def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
 
 def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> TickerRows:
     """Return one ticker's rows, checked for duplicates and order."""
-    name = named.ticker
+    times = table.columns["times"][rows]
     reasons = table.reasons[rows]
-    readable = table.columns["times"][rows[reasons != CODES["bad_time"]]]
+    readable = times[reasons != CODES["bad_time"]]
     if not (np.diff(readable) > 0).all():
         readable = np.unique(readable)
     fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
-    if fault is not None:
-        return TickerRows(name, len(rows), market, error=fault)
-    fault = find_currencies(table.settled, rows, table.currencies)
-    if fault is not None:
-        return TickerRows(name, len(rows), market, error=fault)
+    fault = fault or find_currencies(table.settled, rows, table.currencies)
     standing = reasons == ACCEPTED
-    reasons[standing], backwards = check_order(table.columns["times"][rows[standing]])
-    repeated = int(np.count_nonzero(reasons == CODES["duplicate_time"]))
-    if repeated:
-        timed = rows[reasons != CODES["bad_time"]]
-        fault = find_mixed(table.settled, timed, table.columns["times"][timed])
-        if fault is None and repeated > STRAY_SHARE * len(rows) and len(named.spellings) > 1:
-            fault = (
-                f"{', '.join(named.spellings[:SHOWN_SPELLINGS])} are one ticker, and {repeated:,}"
-                " of their rows share their time with another: leave those of one"
-            )
-        if fault is None and repeated > STRAY_SHARE * len(rows):
-            fault = _find_unnamed(table.settled, repeated)
-        if fault is not None:
-            return TickerRows(name, len(rows), market, error=fault)
-    if repeated > len(rows) / 2 and not is_intraday(table.interval):
-        error = (
-            f"most of its rows share their {table.interval} bar with another: these are bars of a"
-            " shorter interval; say which, or auto, which goes by how they are spaced"
-        )
-        return TickerRows(name, len(rows), market, error=error)
-    accepted = np.flatnonzero(reasons == ACCEPTED)
-    accepted = accepted[np.argsort(table.columns["times"][rows[accepted]])]
-    times = table.columns["times"][rows[accepted]]
-    off = mark_off_grid(times, table.interval, market, table.sessions[market])
-    fault = describe_off_grid(times, off, table.interval)
+    reasons[standing], backwards = check_order(times[standing])
+    fault = fault or _find_repeated(named, table, rows, reasons)
     if fault is not None:
-        return TickerRows(name, len(rows), market, error=fault)
+        return TickerRows(named.ticker, len(rows), market, error=fault)
+    accepted = np.flatnonzero(reasons == ACCEPTED)
+    accepted = accepted[np.argsort(times[accepted])]
+    off = mark_off_grid(times[accepted], table.interval, market, table.sessions[market])
+    fault = describe_off_grid(times[accepted], off, table.interval)
+    if fault is not None:
+        return TickerRows(named.ticker, len(rows), market, error=fault)
     reasons[accepted[off]] = CODES["off_grid"]
     accepted = accepted[~off]
-    overlapping = mark_overlaps(table.columns["times"][rows[accepted]], table.interval, market.zone)
+    overlapping = mark_overlaps(times[accepted], table.interval, market.zone)
     reasons[accepted[overlapping]] = CODES["overlaps"]
     accepted = rows[accepted[~overlapping]]
-    columns = clip_rounding({column: values[accepted] for column, values in table.columns.items()})
     refused = np.flatnonzero(reasons != ACCEPTED)
     kept = refused[:MOST_REJECTIONS_KEPT]
-    notes = [
-        f"{written[:MOST_TICKER]} is taken for {name}"
-        for written in named.spellings[:SHOWN_SPELLINGS]
-        if written.upper() != name
-    ]
-    if backwards:
-        notes.append("the source runs from the newest to the oldest bar")
-    if len(refused) > len(kept):
-        notes.append(
-            f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept"
-        )
     splits, remarks = _read_splits(market, table, accepted)
     return TickerRows(
-        name,
+        named.ticker,
         len(rows),
         market,
-        columns,
+        clip_rounding({column: values[accepted] for column, values in table.columns.items()}),
         splits,
         [
             _describe(table, int(row), NAMES[int(code)])
             for row, code in zip(rows[kept], reasons[kept], strict=True)
         ],
-        notes + remarks,
+        _explain(named, len(refused), backwards=backwards) + remarks,
     )
+
+
+def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) -> str | None:
+    """Return why none of a ticker's rows can be used, as so many share their time with another."""
+    repeated = int(np.count_nonzero(reasons == CODES["duplicate_time"]))
+    if not repeated:
+        return None
+    timed = rows[reasons != CODES["bad_time"]]
+    fault = find_mixed(table.settled, timed, table.columns["times"][timed])
+    if fault is None and repeated > STRAY_SHARE * len(rows):
+        fault = (
+            f"{', '.join(named.spellings[:SHOWN_SPELLINGS])} are one ticker, and {repeated:,}"
+            " of their rows share their time with another: leave those of one"
+            if len(named.spellings) > 1
+            else _find_unnamed(table.settled, repeated)
+        )
+    if fault is None and repeated > len(rows) / 2 and not is_intraday(table.interval):
+        fault = (
+            f"most of its rows share their {table.interval} bar with another: these are bars of a"
+            " shorter interval; say which, or auto, which goes by how they are spaced"
+        )
+    return fault
+
+
+def _explain(named: _Named, refused: int, *, backwards: bool) -> list[str]:
+    """Return what a reader of the report should know of one ticker's rows."""
+    notes = [
+        f"{written[:MOST_TICKER]} is taken for {named.ticker}"
+        for written in named.spellings[:SHOWN_SPELLINGS]
+        if written.upper() != named.ticker
+    ]
+    if backwards:
+        notes.append("the source runs from the newest to the oldest bar")
+    if refused > MOST_REJECTIONS_KEPT:
+        notes.append(
+            f"{refused - MOST_REJECTIONS_KEPT} of {refused} rejected rows are only counted, not"
+            " kept"
+        )
+    return notes
 
 
 def _find_unnamed(settled: Settled, repeated: int) -> str | None:
