@@ -1,6 +1,8 @@
 """`flask ...` as a user types it, in this process: another takes a second to start."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -9,17 +11,24 @@ from flask import Flask
 from cli import register_commands
 from core.settings import get_settings
 
+Command = Callable[..., Result]
 COMMANDS = Flask("commands")
 register_commands(COMMANDS)
 
 
-def run_flask(environment: Mapping[str, str], *words: str, given: str | None = None) -> Result:
+def run_flask(environment: Mapping[str, str], *words: object, given: str | None = None) -> Result:
     """Return how `flask WORDS` ended with these variables, and with this on its standard input."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
         get_settings.cache_clear()
         try:
-            return COMMANDS.test_cli_runner().invoke(args=words, input=given)
+            return COMMANDS.test_cli_runner().invoke(args=[*map(str, words)], input=given)
         finally:
             get_settings.cache_clear()
+
+
+def read_json(answer: Result) -> Any:
+    """Return what a command that went well printed as JSON."""
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)

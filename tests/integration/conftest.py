@@ -16,6 +16,7 @@ from apiflask import APIFlask
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from celery import Celery
+from click.testing import Result
 from flask.testing import FlaskClient
 from pymongo.read_concern import ReadConcern
 from werkzeug.test import TestResponse
@@ -31,6 +32,7 @@ from tasks.engine import execution
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.commands import Command, run_flask
 from tests.conftest import choose_redis_url, empty
 from tests.integration.serving import serve_api
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
@@ -39,6 +41,16 @@ from tests.receiver import Receiver, run_receiver
 ROOT = Path(__file__).parent.parent.parent
 Once = Callable[..., None]
 QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
+
+
+@pytest.fixture
+def flask(database: Db, environment: dict[str, str]) -> Command:
+    """Run `flask WORDS` against the test's own database, with some variables changed."""
+
+    def run(*words: object, given: str | None = None, **changes: str) -> Result:
+        return run_flask(environment | changes, *words, given=given)
+
+    return run
 
 
 @pytest.fixture

@@ -9,18 +9,14 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from alerts.evidence import check_evidence
 from alerts.raising import build_alert
 from api.schemas.alerts import AlertPage
 from api.schemas.anomalies import Anomaly, AnomalyPage
-from cli.alerts import group
-from cli.anomalies import group as anomalies_group
-from cli.groups import group as groups_group
 from core.errors import BadInput
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from detection.features.compute import compute_features
 from detection.features.feature_sets import get_feature_set
 from detection.market_days import read_days
@@ -35,6 +31,7 @@ from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list
@@ -535,40 +532,34 @@ def test_steps_need_the_scope_of_their_own_and_the_trail_has_the_keys_name(
 
 
 def test_the_command_line_lists_shows_and_takes_steps(
-    settings: Settings, database: Db, one: str, monkeypatch: pytest.MonkeyPatch
+    database: Db, one: str, flask: Command
 ) -> None:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-
-    def flask(*words: str) -> Result:
-        return CliRunner().invoke(group, words)
-
-    (alert,) = json.loads(flask("list", "--json").output)
+    (alert,) = json.loads(flask("alerts", "list", "--json").output)
     assert alert["_id"] == one
-    assert flask("ack", one).output == f"{one} is acknowledged\n"
-    again = flask("ack", one)
+    assert flask("alerts", "ack", one).output == f"{one} is acknowledged\n"
+    again = flask("alerts", "ack", one)
     assert (again.exit_code, again.output) == (
         1,
         f"Error: alert {one} is acknowledged; acknowledge is for one that is active or snoozed\n",
     )
-    assert flask("comment", one, "results after the close").exit_code == 0
-    assert flask("assign", one, "--to", "mia").exit_code == 0
-    assert flask("snooze", one, "--for", "2h").output == f"{one} is snoozed\n"
-    assert flask("snooze", one, "--for", "soon").exit_code == 2
-    assert flask("list").output.count("AAPL") == 0
-    assert "AAPL" in flask("list", "--state", "all").output
-    done = flask("resolve", one, "--feedback", "confirmed", "--cause", "earnings", "--json")
+    assert flask("alerts", "comment", one, "results after the close").exit_code == 0
+    assert flask("alerts", "assign", one, "--to", "mia").exit_code == 0
+    assert flask("alerts", "snooze", one, "--for", "2h").output == f"{one} is snoozed\n"
+    assert flask("alerts", "snooze", one, "--for", "soon").exit_code == 2
+    assert flask("alerts", "list").output.count("AAPL") == 0
+    assert "AAPL" in flask("alerts", "list", "--state", "all").output
+    done = flask(
+        "alerts", "resolve", one, "--feedback", "confirmed", "--cause", "earnings", "--json"
+    )
     assert json.loads(done.output)[0]["cause"] == "earnings"
-    shown = flask("show", one).output
+    shown = flask("alerts", "show", one).output
     assert "results after the close" in shown
     assert "snooze" in shown
-    assert flask("reopen", one).output == f"{one} is active\n"
-    assert flask("show", "nowhere").exit_code == 2
-    listed = CliRunner().invoke(anomalies_group, ["list", "--json", "--min-grade", "75"])
+    assert flask("alerts", "reopen", one).output == f"{one} is active\n"
+    assert flask("alerts", "show", "nowhere").exit_code == 2
+    listed = flask("anomalies", "list", "--json", "--min-grade", "75")
     assert [a["_id"] for a in json.loads(listed.output)] == ["AAPL::1d::2026-01-05T00:00:00Z"]
-    assert "fell 9.0 %" in CliRunner().invoke(anomalies_group, ["list", "--ticker", "aapl"]).output
-    get_settings.cache_clear()
+    assert "fell 9.0 %" in flask("anomalies", "list", "--ticker", "aapl").output
 
 
 def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker: Worker) -> None:
@@ -628,20 +619,16 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
 
 def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
     client: FlaskClient,
-    settings: Settings,
     database: Db,
-    monkeypatch: pytest.MonkeyPatch,
+    flask: Command,
     tmp_path: Path,
 ) -> None:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
     file = tmp_path / "groups.csv"
     file.write_text(
         "Symbol,Sector,Industry,Market\nAAPL,Technology,Phones,US\nXOM,Energy,Oil,\n"
         ",Energy,Oil,US\nXOM,Utilities,,US\n7203.T,Autos,Cars,Mars\n"
     )
-    done = CliRunner().invoke(groups_group, ["import", str(file), "--json"])
+    done = flask("groups", "import", file, "--json")
     assert done.exit_code == 0, done.output
     problems = " | ".join(json.loads(done.output)["problems"])
     assert "line 4: it has no symbol" in problems
@@ -650,7 +637,7 @@ def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
     stored = {(g["child"], g["parent"]) for g in client.get("/py/groups").json["items"]}
     assert {("AAPL", "Phones"), ("Phones", "Technology"), ("Technology", "US")} <= stored
     (tmp_path / "bad.csv").write_text("name,colour\nA,red\n")
-    assert CliRunner().invoke(groups_group, ["import", str(tmp_path / "bad.csv")]).exit_code == 2
+    assert flask("groups", "import", tmp_path / "bad.csv").exit_code == 2
     edges = [
         {"child": "A", "child_type": "ticker", "parent": "B", "parent_type": "sector"},
         {"child": "B", "child_type": "sector", "parent": "C", "parent_type": "sector"},
@@ -660,8 +647,7 @@ def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
     assert answer.json == {"groups": 3, "problems": ["B -> C -> B is a circle"]}
     assert len(client.get("/py/groups").json["items"]) == 3
     # A graph with a circle is walked all the same.
-    assert "circle" in CliRunner().invoke(groups_group, ["list"]).output
-    get_settings.cache_clear()
+    assert "circle" in flask("groups", "list").output
 
 
 def test_an_explanation_has_what_the_model_read_beside_what_is_usual(

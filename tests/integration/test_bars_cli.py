@@ -1,19 +1,13 @@
 """`flask bars`, as a user types it."""
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli.bars import group
-from core.settings import Settings, get_settings
 from market.imports.rejection import REASONS
 from records.database import Db
+from tests.commands import Command, read_json
 
-Command = Callable[..., Result]
 GOOD = (
     "date,open,high,low,close,volume\n"
     "2013-03-04,427.8,428.2,419,420.05,20000000\n"
@@ -23,33 +17,17 @@ BAD_ROW = "2013-03-06,434.51,425,424.43,425.66,16000000\n"
 
 
 @pytest.fixture
-def flask_bars(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
-    get_settings.cache_clear()
-
-
-@pytest.fixture
 def aapl(tmp_path: Path) -> Path:
     path = tmp_path / "AAPL.csv"
     path.write_text(GOOD + BAD_ROW)
     return path
 
 
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
-
-
-def test_file_is_imported_once(flask_bars: Command, aapl: Path, database: Db) -> None:
-    answer = flask_bars("import", aapl)
+def test_file_is_imported_once(flask: Command, aapl: Path, database: Db) -> None:
+    answer = flask("bars", "import", aapl)
     assert answer.exit_code == 0
     assert "1 tickers: 3 read, 2 new, 0 changed, 0 unchanged, 1 rejected" in answer.stdout
-    again = read_json(flask_bars("import", aapl, "--json"))
+    again = read_json(flask("bars", "import", aapl, "--json"))
     assert {
         name: again[name] for name in ("read", "new", "changed", "unchanged", "rejected_rows")
     } == {
@@ -66,55 +44,53 @@ def test_file_is_imported_once(flask_bars: Command, aapl: Path, database: Db) ->
     assert (first["rows_loaded"], first["result"]["new"]) == (3, 2)
 
 
-def test_demo_has_seven_series(flask_bars: Command) -> None:
-    assert "7 tickers: 22,216 read, 22,216 new" in flask_bars("demo").stdout
-    listed = read_json(flask_bars("list", "--json"))
+def test_demo_has_seven_series(flask: Command) -> None:
+    assert "7 tickers: 22,216 read, 22,216 new" in flask("bars", "demo").stdout
+    listed = read_json(flask("bars", "list", "--json"))
     assert [(series["ticker"], series["bars"], series["synthetic"]) for series in listed][:2] == [
         ("AAPL", 3270, False),
         ("FB", 196, False),
     ]
 
 
-def test_split_is_seen_in_what_is_shown(flask_bars: Command) -> None:
-    flask_bars("demo")
+def test_split_is_seen_in_what_is_shown(flask: Command) -> None:
+    flask("bars", "demo")
     before = read_json(
-        flask_bars("show", "aapl", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
+        flask("bars", "show", "aapl", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
     )
     assert [candle["close"] for candle in before["candles"]] == [88.99, 44.86]
-    answer = flask_bars("split", "AAPL", "2005-02-28", "2")
+    answer = flask("bars", "split", "AAPL", "2005-02-28", "2")
     assert answer.stdout == "AAPL 1d: known splits: 2 for 1 on 2005-02-28; revision 1\n"
     after = read_json(
-        flask_bars("show", "AAPL", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
+        flask("bars", "show", "AAPL", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
     )
     assert [candle["close"] for candle in after["candles"]] == [44.495, 44.86]
     assert after["candles"][0]["time"] == "2005-02-25T00:00:00Z"
-    (revision,) = read_json(flask_bars("revisions", "--ticker", "AAPL", "--json"))
+    (revision,) = read_json(flask("bars", "revisions", "--ticker", "AAPL", "--json"))
     assert (revision["kind"], revision["old"], revision["new"]) == ("split", 1.0, 2.0)
-    assert "2005-02-28: 1 -> 2 for 1" in flask_bars("revisions").stdout
+    assert "2005-02-28: 1 -> 2 for 1" in flask("bars", "revisions").stdout
 
 
-def test_correction_is_listed_from_what_to_what(flask_bars: Command, aapl: Path) -> None:
-    flask_bars("import", aapl)
+def test_correction_is_listed_from_what_to_what(flask: Command, aapl: Path) -> None:
+    flask("bars", "import", aapl)
     aapl.write_text(GOOD.replace("420.05", "420.06"))
-    flask_bars("import", aapl)
-    assert "close 420.05 -> 420.06" in flask_bars("revisions").stdout
+    flask("bars", "import", aapl)
+    assert "close 420.05 -> 420.06" in flask("bars", "revisions").stdout
 
 
-def test_rejected_rows_are_listed_with_what_their_reason_means(
-    flask_bars: Command, aapl: Path
-) -> None:
-    flask_bars("import", aapl)
-    answer = flask_bars("rejected")
+def test_rejected_rows_are_listed_with_what_their_reason_means(flask: Command, aapl: Path) -> None:
+    flask("bars", "import", aapl)
+    answer = flask("bars", "rejected")
     assert "2013-03-06" in answer.stdout
     assert f"outside_range: {REASONS['outside_range']}" in answer.stdout
-    assert read_json(flask_bars("rejected", "--reason", "duplicate_time", "--json")) == []
+    assert read_json(flask("bars", "rejected", "--reason", "duplicate_time", "--json")) == []
 
 
 def test_bad_file_among_several_is_named_and_costs_only_itself(
-    flask_bars: Command, aapl: Path, database: Db
+    flask: Command, aapl: Path, database: Db
 ) -> None:
     (aapl.parent / "MSFT.csv").write_text("a,b\n1,2\n")
-    answer = flask_bars("import", aapl.parent)
+    answer = flask("bars", "import", aapl.parent)
     assert answer.exit_code == 2
     assert (
         "MSFT.csv: no usable column for time, open, high, low, close; found: a, b" in answer.stderr
@@ -122,11 +98,11 @@ def test_bad_file_among_several_is_named_and_costs_only_itself(
     assert database.series.distinct("ticker") == ["AAPL"]
 
 
-def test_bad_ticker_in_a_file_is_named(flask_bars: Command, tmp_path: Path) -> None:
+def test_bad_ticker_in_a_file_is_named(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     rows = GOOD.splitlines()
     path.write_text(f"ticker,{rows[0]}\nAAPL,{rows[1]}\n[/b],{rows[2]}\n")
-    answer = flask_bars("import", path)
+    answer = flask("bars", "import", path)
     assert answer.exit_code == 1
     assert "'[/b]' is no ticker" in answer.stdout
 
@@ -160,7 +136,7 @@ def test_bad_ticker_in_a_file_is_named(flask_bars: Command, tmp_path: Path) -> N
     ],
 )
 def test_bad_input_is_said_and_writes_nothing(
-    flask_bars: Command,
+    flask: Command,
     aapl: Path,
     database: Db,
     monkeypatch: pytest.MonkeyPatch,
@@ -171,7 +147,7 @@ def test_bad_input_is_said_and_writes_nothing(
     Path("empty.csv").touch()
     Path("odd.csv").write_text("date,price\n2013-03-04,1\n")
     Path("junk.parquet").write_bytes(b"junk")
-    answer = flask_bars(*words)
+    answer = flask("bars", *words)
     assert answer.exit_code == 2
     assert message in answer.stderr
     assert answer.stdout == ""
@@ -180,11 +156,10 @@ def test_bad_input_is_said_and_writes_nothing(
 
 
 def test_unreachable_database_is_said_without_its_password(
-    flask_bars: Command, monkeypatch: pytest.MonkeyPatch
+    flask: Command,
 ) -> None:
-    monkeypatch.setenv("MONGO_URL", "mongodb://user:secret@127.0.0.1:9/?replicaSet=x")
-    get_settings.cache_clear()
-    answer = flask_bars("list")
+    url = "mongodb://user:secret@127.0.0.1:9/?replicaSet=x"
+    answer = flask("bars", "list", MONGO_URL=url)
     assert answer.exit_code == 1
     assert "MongoDB at mongodb://***@127.0.0.1:9/?replicaSet=x did not answer" in answer.stderr
     assert "secret" not in answer.output
@@ -197,13 +172,18 @@ def write_clock(path: Path, clocks: list[str]) -> Path:
 
 
 def test_bars_off_the_grid_are_kept_aside_and_other_spacings_refused(
-    flask_bars: Command, tmp_path: Path
+    flask: Command, tmp_path: Path
 ) -> None:
     clocks = [f"{9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)]
     clocks[20:22] = ["11:12"]  # in the place of 11:10 and 11:15
     answer = read_json(
-        flask_bars(
-            "import", write_clock(tmp_path / "STRAY.csv", clocks), "--interval", "5m", "--json"
+        flask(
+            "bars",
+            "import",
+            write_clock(tmp_path / "STRAY.csv", clocks),
+            "--interval",
+            "5m",
+            "--json",
         )
     )
     (series,) = answer["series"]
@@ -211,8 +191,8 @@ def test_bars_off_the_grid_are_kept_aside_and_other_spacings_refused(
         ("2024-01-03 11:12", "off_grid")
     ]
     assert series["new"] == len(clocks) - 1
-    assert "off_grid" in flask_bars("rejected", "--ticker", "STRAY").output
+    assert "off_grid" in flask("bars", "rejected", "--ticker", "STRAY").output
     twos = [f"{10 + n // 30:02d}:{n % 30 * 2:02d}" for n in range(60)]
-    refused = flask_bars("import", write_clock(tmp_path / "TWOS.csv", twos), "--interval", "1m")
+    refused = flask("bars", "import", write_clock(tmp_path / "TWOS.csv", twos), "--interval", "1m")
     assert refused.exit_code == 1
     assert "2 minutes apart, not 1m" in refused.output

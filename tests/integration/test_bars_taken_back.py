@@ -2,19 +2,14 @@
 and `flask db check` has nothing to say.
 """
 
-import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from cli import bars, models
-from core.settings import Settings, get_settings
 from market.bars.deleting import rename_bars
 from market.bars.reading import read_bars
 from market.imports.importing import import_frame
@@ -27,24 +22,13 @@ from records.findings.anomalies import (
     iterate_anomalies,
 )
 from records.market.series import find_one_series
+from tests.commands import Command, read_json
 from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 from tests.integration.stored import add_run, add_series
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 SHOCKS = (300, 420, 560)
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def flask(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(bars.group, [str(word) for word in words])
-    get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -59,11 +43,6 @@ def detected(database: Db, once: Once) -> Db:
 
     once(make)
     return database
-
-
-def read(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
 
 
 def write(folder: Path, ticker: str, frame: pd.DataFrame) -> Path:
@@ -96,7 +75,7 @@ def check(database: Db) -> list[str]:
 def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db) -> None:
     found = read_anomalies(detected, "AAPL")
     assert len(found) >= len(SHOCKS)
-    answer = flask("delete", "aapl", "--yes")
+    answer = flask("bars", "delete", "aapl", "--yes")
     assert answer.stdout == "600 1d bars of AAPL deleted; anomalies, models and runs stay\n"
     assert tell_series(detected, "AAPL") is None
     assert detected.bars.count_documents({"ticker": "AAPL"}) == 0
@@ -178,7 +157,7 @@ def test_a_model_says_which_of_its_bars_are_gone(
         return [(gone["ticker"], gone["kind"], gone["bars"]) for gone in shown]
 
     def show() -> str:
-        return CliRunner().invoke(models.group, ["show", "US_model-0.1.0"]).output
+        return flask("models", "show", "US_model-0.1.0").output
 
     assert list_gone() == []
     assert "bars gone" not in show()
@@ -186,10 +165,10 @@ def test_a_model_says_which_of_its_bars_are_gone(
     later = make_bars(620, shocks=SHOCKS)[600:]
     brought = import_later(detected, later)
     assert brought is not None
-    assert flask("undo", brought).exit_code == 0
+    assert flask("bars", "undo", brought).exit_code == 0
     assert list_gone() == []
     assert client.delete("/py/tickers/AAPL").status_code == 204
-    assert flask("rename", "MSFT", "MSFTX").exit_code == 0
+    assert flask("bars", "rename", "MSFT", "MSFTX").exit_code == 0
     assert list_gone() == [("AAPL", "deleted", 600), ("MSFT", "renamed", 600)]
     assert "AAPL (deleted on" in show()
     import_later(detected, make_bars(600, shocks=SHOCKS))
@@ -210,7 +189,7 @@ def test_bars_are_not_deleted_under_a_run(
     run_id = add_run(database, "AAPL")
     refused = client.delete("/py/tickers/AAPL")
     assert (refused.status_code, refused.json["run_id"]) == (409, run_id)
-    assert run_id in flask("delete", "AAPL", "--yes").output
+    assert run_id in flask("bars", "delete", "AAPL", "--yes").output
     assert database.series.count_documents({}) == 1
 
 
@@ -218,10 +197,10 @@ def test_an_import_is_not_taken_back_under_a_run(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     """It would store what it found in bars that are gone by then."""
-    report = read(flask("import", write(tmp_path, "AAPL", make_bars(100)), "--json"))
+    report = read_json(flask("bars", "import", write(tmp_path, "AAPL", make_bars(100)), "--json"))
     before = tell_series(database, "AAPL")
     run_id = add_run(database, "AAPL")
-    refused = flask("undo", report["import_id"])
+    refused = flask("bars", "undo", report["import_id"])
     assert (refused.exit_code, run_id in refused.output) == (1, True)
     assert tell_series(database, "AAPL") == before
 
@@ -229,7 +208,7 @@ def test_an_import_is_not_taken_back_under_a_run(
 def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
     before = tell_series(detected, "AAPL")
     shown = read_bars(detected, "AAPL", "1d", start=None, end=None, limit=1_000)
-    answer = flask("rename", "AAPL", "AAPLX")
+    answer = flask("bars", "rename", "AAPL", "AAPLX")
     assert answer.exit_code == 0, answer.output
     assert tell_series(detected, "AAPL") is None
     assert tell_series(detected, "AAPLX") == before
@@ -247,7 +226,7 @@ def test_a_series_that_has_its_name_again_has_its_anomalies_again(
     standing = {"Ticker": "AAPL", "status": "new"}
     before = detected.anomalies.count_documents(standing)
     for old, name in (("AAPL", "AAPLX"), ("AAPLX", "AAPL")):
-        assert flask("rename", old, name).exit_code == 0
+        assert flask("bars", "rename", old, name).exit_code == 0
     run(detected, "backfill", "AAPL")
     assert before >= len(SHOCKS)
     assert detected.anomalies.count_documents(standing) == before
@@ -262,7 +241,7 @@ def test_a_name_that_cannot_be_taken_is_refused(
     flask: Command, detected: Db, name: str, said: str
 ) -> None:
     before = tell_series(detected, "AAPL")
-    answer = flask("rename", "AAPL", name)
+    answer = flask("bars", "rename", "AAPL", name)
     assert answer.exit_code in {1, 2}
     assert said in answer.output
     assert tell_series(detected, "AAPL") == before
@@ -274,13 +253,13 @@ def test_an_import_is_taken_back_as_if_it_had_never_been(
     before, found = tell_series(detected, "AAPL"), read_anomalies(detected, "AAPL")
     frame = make_bars(700, shocks=(*SHOCKS, 650))
     frame.loc[100, "close"] = frame.loc[100, "low"]
-    report = read(flask("import", write(tmp_path, "AAPL", frame.iloc[50:]), "--json"))
+    report = read_json(flask("bars", "import", write(tmp_path, "AAPL", frame.iloc[50:]), "--json"))
     assert (report["new"] > 50, report["changed"] > 0) == (True, True)
     run(detected, "incremental", "AAPL")
     assert len(read_anomalies(detected, "AAPL")) > len(found)
-    listed = read(flask("imports", "--json"))
+    listed = read_json(flask("bars", "imports", "--json"))
     assert listed[0]["import_id"] == report["import_id"]
-    (undone,) = read(flask("undo", report["import_id"], "--json"))
+    (undone,) = read_json(flask("bars", "undo", report["import_id"], "--json"))
     assert (undone["removed"], undone["restored"]) == (report["new"], report["changed"])
     assert tell_series(detected, "AAPL") == before
     assert check(detected) == []
@@ -293,22 +272,22 @@ def test_an_import_is_taken_back_as_if_it_had_never_been(
     assert [anomaly["Datetime"] for anomaly in present] == [
         anomaly["Datetime"] for anomaly in found
     ]
-    assert "there is no import" in flask("undo", report["import_id"]).output
+    assert "there is no import" in flask("bars", "undo", report["import_id"]).output
 
 
 def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again(
     flask: Command, detected: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(600, shocks=SHOCKS)
-    assert flask("delete", "AAPL", "--yes").exit_code == 0
+    assert flask("bars", "delete", "AAPL", "--yes").exit_code == 0
     gone = {"Ticker": "AAPL", "bars_gone_at": {"$exists": True}}
     before = detected.anomalies.count_documents(gone)
     assert before >= len(SHOCKS)
     shocks = [pd.Timestamp(frame["date"].iloc[at]).tz_localize("UTC") for at in SHOCKS]
-    flask("import", write(tmp_path, "AAPL", frame.drop(index=SHOCKS[1])))
+    flask("bars", "import", write(tmp_path, "AAPL", frame.drop(index=SHOCKS[1])))
     left = [anomaly["Datetime"] for anomaly in detected.anomalies.find(gone)]
     assert left == [shocks[1].to_pydatetime()]
-    flask("import", write(tmp_path, "AAPL", frame))
+    flask("bars", "import", write(tmp_path, "AAPL", frame))
     assert detected.anomalies.count_documents(gone) == 0
 
 
@@ -326,11 +305,11 @@ def test_a_run_that_cannot_see_a_bar_that_is_gone_supersedes_nothing(
         return [(anomaly["status"], len(anomaly["opinions"])) for anomaly in found]
 
     assert read_status() == []
-    report = read(flask("import", write(tmp_path, "HOLE", frame), "--json"))
+    report = read_json(flask("bars", "import", write(tmp_path, "HOLE", frame), "--json"))
     assert read_status() == [("new", 0)]
-    assert flask("undo", report["import_id"]).exit_code == 0
+    assert flask("bars", "undo", report["import_id"]).exit_code == 0
     assert read_status() == [("bars_gone", 0)]
-    assert flask("import", write(tmp_path, "HOLE", frame)).exit_code == 0
+    assert flask("bars", "import", write(tmp_path, "HOLE", frame)).exit_code == 0
     assert read_status() == [("new", 0)]
     assert check(detected) == []
 
@@ -339,8 +318,8 @@ def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
-    flask("import", write(tmp_path, "NEWCO", frame.iloc[:99]))
-    second = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[99:]), "--json"))
+    flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[:99]))
+    second = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[99:]), "--json"))
     days = [pd.Timestamp(frame["date"].iloc[at]).tz_localize("UTC") for at in (98, 99)]
     for day in days:
         database.analytics.insert_one(
@@ -351,7 +330,7 @@ def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
     for day in days:
         market = {"_id": f"US::1d::{day}", "market": "US", "interval": "1d", "time": day}
         database.analytics_markets.insert_one(market)
-    assert flask("undo", second["import_id"]).exit_code == 0
+    assert flask("bars", "undo", second["import_id"]).exit_code == 0
     (left,) = database.analytics.find()
     assert left["time"] == days[0]
     assert [market["time"] for market in database.analytics_markets.find()] == [days[0]]
@@ -361,11 +340,11 @@ def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
 def test_an_import_of_a_new_ticker_is_taken_back_whole(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
-    report = read(flask("import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
-    assert read(flask("undo", report["import_id"], "--json"))[0]["left"] == 0
+    report = read_json(flask("bars", "import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
+    assert read_json(flask("bars", "undo", report["import_id"], "--json"))[0]["left"] == 0
     assert tell_series(database, "NEWCO") is None
     assert database.bars.count_documents({}) == 0
-    again = read(flask("import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
+    again = read_json(flask("bars", "import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
     assert again["new"] == 100
 
 
@@ -373,16 +352,16 @@ def test_what_a_later_import_changed_is_taken_back_first(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
-    first = read(flask("import", write(tmp_path, "NEWCO", frame), "--json"))
+    first = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame), "--json"))
     before = tell_series(database, "NEWCO")
     frame.loc[40, "volume"] += 1
-    second = read(flask("import", write(tmp_path, "NEWCO", frame), "--json"))
-    refused = flask("undo", first["import_id"])
+    second = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame), "--json"))
+    refused = flask("bars", "undo", first["import_id"])
     assert refused.exit_code == 1
     assert f"take back {second['import_id']} first" in refused.output
-    assert flask("undo", second["import_id"]).exit_code == 0
+    assert flask("bars", "undo", second["import_id"]).exit_code == 0
     assert tell_series(database, "NEWCO") == before
-    assert flask("undo", first["import_id"]).exit_code == 0
+    assert flask("bars", "undo", first["import_id"]).exit_code == 0
     assert tell_series(database, "NEWCO") is None
 
 
@@ -390,16 +369,16 @@ def test_an_import_of_several_tickers_is_taken_back_whole_or_not_at_all(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     both = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB", "NEWC")])
-    first = read(flask("import", write(tmp_path, "both", both), "--json"))
+    first = read_json(flask("bars", "import", write(tmp_path, "both", both), "--json"))
     later = make_bars(100).iloc[40:41].assign(volume=7.0)
-    second = read(flask("import", write(tmp_path, "NEWB", later), "--json"))
+    second = read_json(flask("bars", "import", write(tmp_path, "NEWB", later), "--json"))
     before = {name: tell_series(database, name) for name in ("NEWA", "NEWB", "NEWC")}
-    refused = flask("undo", first["import_id"])
+    refused = flask("bars", "undo", first["import_id"])
     assert refused.exit_code == 1
     assert f"nothing was taken back; take back {second['import_id']} first" in refused.output
     assert {name: tell_series(database, name) for name in before} == before
-    assert flask("undo", second["import_id"]).exit_code == 0
-    assert flask("undo", first["import_id"]).exit_code == 0
+    assert flask("bars", "undo", second["import_id"]).exit_code == 0
+    assert flask("bars", "undo", first["import_id"]).exit_code == 0
     assert database.series.count_documents({}) == 0
 
 
@@ -407,15 +386,17 @@ def test_a_split_that_was_told_since_stays_where_bars_are_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
-    flask("import", write(tmp_path, "NEWCO", frame.iloc[:90]))
-    second = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[90:]), "--json"))
-    flask("import", write(tmp_path, "NEWCO", frame.iloc[95:].assign(volume=7.0)))
-    assert f"take back {second['import_id']}" not in flask("undo", second["import_id"]).output
+    flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[:90]))
+    second = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[90:]), "--json"))
+    flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[95:].assign(volume=7.0)))
+    assert (
+        f"take back {second['import_id']}" not in flask("bars", "undo", second["import_id"]).output
+    )
     session = frame["date"].iloc[50]
-    assert flask("split", "NEWCO", str(session)[:10], "2").exit_code == 0
-    third = read(flask("imports", "--json"))[0]["import_id"]
-    assert flask("undo", third).exit_code == 0
-    assert flask("undo", second["import_id"]).exit_code == 0
+    assert flask("bars", "split", "NEWCO", str(session)[:10], "2").exit_code == 0
+    third = read_json(flask("bars", "imports", "--json"))[0]["import_id"]
+    assert flask("bars", "undo", third).exit_code == 0
+    assert flask("bars", "undo", second["import_id"]).exit_code == 0
     series = find_one_series(database, "NEWCO", "1d")
     assert series is not None
     assert (series["bars"], [split["factor"] for split in series["splits"]]) == (90, [2.0])
@@ -430,9 +411,9 @@ def test_files_of_one_import_are_taken_back_together(
     folder.mkdir()
     for name, rows in (("1", frame), ("2", frame.iloc[40:41].assign(volume=7.0))):
         rows.assign(ticker="NEWCO").to_csv(folder / f"{name}.csv", index=False)
-    report = read(flask("import", folder, "--json"))
+    report = read_json(flask("bars", "import", folder, "--json"))
     assert (report["new"], report["changed"]) == (100, 1)
-    assert flask("undo", report["import_id"]).exit_code == 0
+    assert flask("bars", "undo", report["import_id"]).exit_code == 0
     assert tell_series(database, "NEWCO") is None
 
 
@@ -443,8 +424,8 @@ def test_real_bars_stay_where_the_import_of_made_up_ones_before_them_is_taken_ba
     made_up = import_frame(
         database, frame, interval="1d", source="seed 1", now=NOW, synthetic=True
     ).import_id
-    flask("import", write(tmp_path, "NEWA", make_bars(80)))
-    undone = read(flask("undo", made_up, "--json"))
+    flask("bars", "import", write(tmp_path, "NEWA", make_bars(80)))
+    undone = read_json(flask("bars", "undo", made_up, "--json"))
     assert [one["ticker"] for one in undone] == ["NEWB"]
     shown = read_bars(database, "NEWA", "1d", start=None, end=None, limit=1_000)
     assert [bar.close for bar in shown] == make_bars(80)["close"].tolist()
@@ -454,9 +435,9 @@ def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
-    first = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[:60]), "--json"))
-    flask("import", write(tmp_path, "NEWCO", frame.iloc[60:]))
-    assert flask("undo", first["import_id"]).exit_code == 0
+    first = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[:60]), "--json"))
+    flask("bars", "import", write(tmp_path, "NEWCO", frame.iloc[60:]))
+    assert flask("bars", "undo", first["import_id"]).exit_code == 0
     shown = read_bars(database, "NEWCO", "1d", start=None, end=None, limit=1_000)
     assert [bar.close for bar in shown] == frame["close"].iloc[60:].tolist()
 
@@ -480,11 +461,11 @@ def test_a_rename_that_was_ended_or_refused_leaves_nothing(
     left = database.bars.find_one({"ticker": "AAPL"})
     assert left is not None
     database.bars.insert_one(left | {"_id": "AAPLX::1d::1999", "ticker": "AAPLX", "span": "1999"})
-    assert flask("rename", "AAPL", "AAPLX").exit_code == 0
+    assert flask("bars", "rename", "AAPL", "AAPLX").exit_code == 0
     assert tell_series(database, "AAPLX") == before
     assert database.bars.count_documents({"ticker": "AAPLX", "span": "1999"}) == 0
     store(database, "AAPL", make_bars(300))
-    refused = flask("rename", "AAPL", "AAPLX")
+    refused = flask("bars", "rename", "AAPL", "AAPLX")
     assert (refused.exit_code, "there are 1d bars of AAPLX" in refused.output) == (1, True)
     assert tell_series(database, "AAPLX") == before
     assert check(database) == []

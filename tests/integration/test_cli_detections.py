@@ -4,19 +4,16 @@
 
 import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import Result
 
-from tests.commands import run_flask
+from tests.commands import Command, read_json, run_flask
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.stored import add_list
 
-Command = Callable[..., Result]
 BARS = 400
 
 
@@ -32,11 +29,6 @@ def flask(live: Live) -> Command:
     }
 
     return lambda *words, **changes: run_flask(environment | changes, *words)
-
-
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.stderr
-    return json.loads(answer.stdout)
 
 
 def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:

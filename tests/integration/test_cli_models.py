@@ -2,10 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import Result
@@ -14,25 +13,19 @@ from cli import models
 from cli.evaluating import read_labels
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from records.database import Db
-from tests.commands import run_flask
+from tests.commands import Command, read_json, run_flask
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
 
-Command = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def flask(environment: dict[str, str]) -> Command:
+def flask(flask: Command) -> Command:
     """Run `flask models ...` against the test's own database."""
-    return lambda *words: run_flask(environment | {"COLUMNS": "200"}, "models", *words)
-
-
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.stderr
-    return json.loads(answer.stdout)
+    return partial(flask, "models", COLUMNS="200")
 
 
 def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: Command) -> None:

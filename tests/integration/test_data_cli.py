@@ -2,20 +2,15 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 
-from cli.data import group
-from core.settings import Settings, get_settings
 from records.database import Db
+from tests.commands import Command, read_json
 
-Command = Callable[..., Result]
 ROWS = [
     {"time": f"2026-01-05T12:00:{n:02d}Z", "id": str(n), "price": 100.5 + n, "amount": 0.25}
     for n in range(20)
@@ -23,22 +18,6 @@ ROWS = [
 CSV = "time,id,price,amount\n" + "".join(
     f"{row['time']},{row['id']},{row['price']},{row['amount']}\n" for row in ROWS
 )
-
-
-@pytest.fixture
-def flask_data(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
-    get_settings.cache_clear()
-
-
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
 
 
 def write_file(folder: Path, suffix: str) -> Path:
@@ -55,26 +34,24 @@ def write_file(folder: Path, suffix: str) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".ndjson", ".jsonl", ".json", ".parquet"])
-def test_a_file_of_any_kind_is_imported_once(
-    flask_data: Command, tmp_path: Path, suffix: str
-) -> None:
+def test_a_file_of_any_kind_is_imported_once(flask: Command, tmp_path: Path, suffix: str) -> None:
     words = ("import", "trades", write_file(tmp_path, suffix), "--ticker", "btc-usd")
     words = (*words, "--venue", "coinbase", "--json")
-    first, again = (read_json(flask_data(*words))["series"] for _ in range(2))
+    first, again = (read_json(flask("data", *words))["series"] for _ in range(2))
     assert [(one["ticker"], one["venue"], one["new"]) for one in first] == [
         ("BTC-USD", "COINBASE", 20)
     ]
     assert (again[0]["new"], again[0]["unchanged"]) == (0, 20)
-    shown = read_json(flask_data("show", "trades", "BTC-USD", "--limit", 2, "--json"))
+    shown = read_json(flask("data", "show", "trades", "BTC-USD", "--limit", 2, "--json"))
     assert [row["id"] for row in shown["items"]] == ["19", "18"]
-    (candle,) = read_json(flask_data("show", "trades", "BTC-USD", "--bars", "1m", "--json"))[
+    (candle,) = read_json(flask("data", "show", "trades", "BTC-USD", "--bars", "1m", "--json"))[
         "items"
     ]
     assert (candle["open"], candle["close"], candle["volume"]) == (100.5, 119.5, 5.0)
 
 
 def test_rows_may_name_their_ticker_venue_and_taker_in_other_words(
-    flask_data: Command, tmp_path: Path, database: Db
+    flask: Command, tmp_path: Path, database: Db
 ) -> None:
     path = tmp_path / "dump.csv"
     path.write_text(
@@ -82,33 +59,33 @@ def test_rows_may_name_their_ticker_venue_and_taker_in_other_words(
         "BTC-USD,kraken,1,0.5,100,1767614400000,true,x\n"
         "ETH-USD,kraken,1,0.5,10,1767614400000,false,x\n"
     )
-    done = flask_data("import", "trades", path)
+    done = flask("data", "import", "trades", path)
     assert done.exit_code == 0, done.output
     assert "ETH-USD" in done.stdout
     sides = {
-        ticker: read_json(flask_data("show", "trades", ticker, "--json"))["items"][0]["side"]
+        ticker: read_json(flask("data", "show", "trades", ticker, "--json"))["items"][0]["side"]
         for ticker in ("BTC-USD", "ETH-USD")
     }
     assert sides == {"BTC-USD": "sell", "ETH-USD": "buy"}
 
 
-def test_rows_that_cannot_be_right_are_told_and_kept(flask_data: Command, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_right_are_told_and_kept(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "depth.csv"
     path.write_text(
         "time,bids,asks\n"
         '1767614400000,"[[100, 1]]","[[101, 2]]"\n'
         '1767614401000,"[[102, 1]]","[[101, 2]]"\n'
     )
-    done = flask_data("import", "depth", path, "--ticker", "BTC-USD", "--venue", "X")
+    done = flask("data", "import", "depth", path, "--ticker", "BTC-USD", "--venue", "X")
     assert "1 kept aside as crossed_book: the best bid is not below the best ask" in done.stdout
-    kept = read_json(flask_data("rejected", "--reason", "crossed_book", "--json"))
+    kept = read_json(flask("data", "rejected", "--reason", "crossed_book", "--json"))
     assert [(one["row"], one["source"]) for one in kept] == [(2, "depth.csv")]
-    assert "102 x 1" not in flask_data("show", "depth", "BTC-USD").stdout
-    assert "100 x 1" in flask_data("show", "depth", "BTC-USD").stdout
+    assert "102 x 1" not in flask("data", "show", "depth", "BTC-USD").stdout
+    assert "100 x 1" in flask("data", "show", "depth", "BTC-USD").stdout
 
 
 def test_a_row_of_no_ticker_or_venue_costs_no_other(
-    flask_data: Command, tmp_path: Path, database: Db
+    flask: Command, tmp_path: Path, database: Db
 ) -> None:
     path = tmp_path / "trades.csv"
     path.write_text(
@@ -119,12 +96,12 @@ def test_a_row_of_no_ticker_or_venue_costs_no_other(
         "BTC-USD,!,2026-01-05T12:00:00Z,4,1,1\n"
         "BTC-USD,KRAKEN,2026-01-05T12:00:00Z,5,1,1\n"
     )
-    done = read_json(flask_data("import", "trades", path, "--json"))
+    done = read_json(flask("data", "import", "trades", path, "--json"))
     assert done["reasons"] == {"bad_ticker": 3}
     assert database.trades.find_one()["ids"] == "1\n5"
-    kept = read_json(flask_data("rejected", "--reason", "bad_ticker", "--json"))
+    kept = read_json(flask("data", "rejected", "--reason", "bad_ticker", "--json"))
     assert sorted(json.loads(one["content"])["record"]["id"] for one in kept) == ["2", "3", "4"]
-    assert "cannot be one" in flask_data("import", "trades", path).stdout
+    assert "cannot be one" in flask("data", "import", "trades", path).stdout
 
 
 @pytest.mark.parametrize(
@@ -139,19 +116,19 @@ def test_a_row_of_no_ticker_or_venue_costs_no_other(
     ],
 )
 def test_what_is_no_such_file_is_named(
-    flask_data: Command, tmp_path: Path, name: str, content: str
+    flask: Command, tmp_path: Path, name: str, content: str
 ) -> None:
     path = tmp_path / name
     path.write_text(content)
-    done = flask_data("import", "trades", path, "--ticker", "A", "--venue", "X")
+    done = flask("data", "import", "trades", path, "--ticker", "A", "--venue", "X")
     assert done.exit_code == 2
     assert name in done.stderr
 
 
-def test_whose_and_where_is_asked_for(flask_data: Command, tmp_path: Path) -> None:
-    done = flask_data("import", "trades", write_file(tmp_path, ".csv"))
+def test_whose_and_where_is_asked_for(flask: Command, tmp_path: Path) -> None:
+    done = flask("data", "import", "trades", write_file(tmp_path, ".csv"))
     assert done.exit_code == 2
     assert "--ticker" in done.stderr
-    missing = flask_data("show", "funding", "BTC-USD")
+    missing = flask("data", "show", "funding", "BTC-USD")
     assert missing.exit_code == 2
     assert "flask data import funding FILE" in missing.stderr

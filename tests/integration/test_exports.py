@@ -5,7 +5,6 @@ import io
 import json
 import re
 import resource
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from apiflask import APIFlask
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from api.http.idempotency import wait_for_end
 from api.http.state import get_state
 from api.views import exports as views
-from cli import bars as bars_cli
-from cli import data as data_cli
-from cli import export as export_cli
 from core.errors import NotFound
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from detection.models.manager import ModelManager
 from market.bars.writing import write_split
 from market.exports.tables import TABLES, Asked, Column, Table
@@ -38,28 +33,11 @@ from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
 from tasks.requests.exports import request_export
+from tests.commands import Command, read_json
 from tests.integration.detecting import make_bars, run, store, train
 
-Command = Callable[..., Result]
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 EXACT = [0.1 + 0.2, 1e-7, 123456789.123456789, 2 / 3]
-
-
-@pytest.fixture
-def flask(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    groups = {"bars": bars_cli.group, "data": data_cli.group, "export": export_cli.group}
-    yield lambda group, *words: CliRunner().invoke(groups[group], [str(word) for word in words])
-    get_settings.cache_clear()
-
-
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
 
 
 def fill(database: Db, flask: Command, folder: Path) -> None:

@@ -1,40 +1,24 @@
 """`flask feed`, as a user types it, and the positions that producers ask for."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery import Celery
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from cli.feed import group
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from feed.bus import STREAMS, RedisBus
 from feed.consumer import Consumer
 from records.database import Db
+from tests.commands import Command, read_json
 from tests.processes import ROOT, wait_until
 
-Command = Callable[..., Result]
 CSV = "symbol,exchange,timestamp,trade_id,price,qty\n" + "".join(
     f"C{n % 7}-USD,coinbase,{1767614400000 + n},{n},100,0.5\n" for n in range(3_000)
 )
-
-
-@pytest.fixture
-def flask_feed(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
-    get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -42,11 +26,6 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "trades.csv"
     path.write_text(CSV)
     return path
-
-
-def read_json(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
 
 
 def drain(settings: Settings, database: Db, celery: Celery) -> None:
@@ -58,24 +37,24 @@ def drain(settings: Settings, database: Db, celery: Celery) -> None:
 
 
 def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
-    flask_feed: Command,
+    flask: Command,
     path: Path,
     settings: Settings,
     database: Db,
     celery: Celery,
     client: FlaskClient,
 ) -> None:
-    assert "nothing was stored yet" in flask_feed("status").stdout
+    assert "nothing was stored yet" in flask("feed", "status").stdout
     for words in ((), ("--producer", "publish")):
-        sent = read_json(flask_feed("publish", path, "--json", *words))
+        sent = read_json(flask("feed", "publish", path, "--json", *words))
         assert sent == {"kind": "trades", "sent": 3_000}
         drain(settings, database, celery)
     assert sum(chunk["count"] for chunk in database.trades.find()) == 3_000
-    shown = {one["_id"]: one for one in read_json(flask_feed("status", "--json"))}
+    shown = {one["_id"]: one for one in read_json(flask("feed", "status", "--json"))}
     assert shown.keys() == set(STREAMS)
     assert sum(one["records"] for one in shown.values()) == 6_000
     assert all(one["waiting_now"] == 0 for one in shown.values())
-    table = flask_feed("status")
+    table = flask("feed", "status")
     assert "tw:feed:0" in table.stdout
     assert "publish is stored up to" in table.stdout
     assert "flask data rejected" not in table.stdout
@@ -87,27 +66,27 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     with closing(RedisBus(settings.redis_url, 4)) as bus:
         bus.append(STREAMS[0], {"kind": "trades", "data": b"no json"})
     drain(settings, database, celery)
-    table = flask_feed("status")
+    table = flask("feed", "status")
     assert "flask data rejected" in table.stdout
     (row,) = (line.split("│") for line in table.stdout.splitlines() if "tw:feed:0" in line)
     stored = {cell.strip() for cell in row[3:5]}
     assert stored == {f"{shown[STREAMS[0]]['records']:,}", "1"}
 
 
-def test_whose_the_rows_are_is_asked_for(flask_feed: Command, tmp_path: Path) -> None:
+def test_whose_the_rows_are_is_asked_for(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("time,id,price,amount\n1767614400,1,1,1\n")
-    refused = flask_feed("publish", path)
+    refused = flask("feed", "publish", path)
     assert refused.exit_code == 2
     assert "--ticker" in refused.stderr
-    assert flask_feed("publish", path, "--ticker", "A", "--venue", "X").exit_code == 0
-    odd = flask_feed("publish", path, "--ticker", "A", "--venue", "X", "--producer", "a b")
+    assert flask("feed", "publish", path, "--ticker", "A", "--venue", "X").exit_code == 0
+    odd = flask("feed", "publish", path, "--ticker", "A", "--venue", "X", "--producer", "a b")
     assert odd.exit_code == 2
     assert "no producer's name" in odd.stderr
 
 
 def test_what_rows_say_of_themselves_goes_before_the_options(
-    flask_feed: Command, tmp_path: Path, settings: Settings, database: Db, celery: Celery
+    flask: Command, tmp_path: Path, settings: Settings, database: Db, celery: Celery
 ) -> None:
     path = tmp_path / "candles.csv"
     prices = "100,102,98,101,5"
@@ -121,7 +100,7 @@ def test_what_rows_say_of_themselves_goes_before_the_options(
         f",1h,2026-01-05T12:00:00Z,{prices},true\n"
     )
     words = ("publish", path, "--kind", "candles", "--interval", "5m", "--json")
-    assert read_json(flask_feed(*words)) == {"kind": "candles", "sent": 6}
+    assert read_json(flask("feed", *words)) == {"kind": "candles", "sent": 6}
     drain(settings, database, celery)
     assert {one["_id"]: one["bars"] for one in database.series.find()} == {
         "BTC-USD::1h": 1,
@@ -130,25 +109,21 @@ def test_what_rows_say_of_themselves_goes_before_the_options(
     assert [one["reason"] for one in database.rejected_records.find()] == ["bad_ticker"] * 3
 
 
-def test_a_redis_that_is_away_is_named(
-    flask_feed: Command, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
-    get_settings.cache_clear()
+def test_a_redis_that_is_away_is_named(flask: Command, path: Path) -> None:
     for words in (("status",), ("publish", path)):
-        failed = flask_feed(*words)
+        failed = flask("feed", *words, REDIS_URL="redis://:secret@127.0.0.1:1/0")
         assert failed.exit_code == 1, failed.output
         assert "127.0.0.1:1" in failed.stderr
         assert "secret" not in failed.stderr
 
 
 def test_the_process_stores_until_it_is_told_to_stop(
-    flask_feed: Command, path: Path, database: Db, environment: dict[str, str], tmp_path: Path
+    flask: Command, path: Path, database: Db, environment: dict[str, str], tmp_path: Path
 ) -> None:
     environment = {**environment, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-m", "feed"], cwd=ROOT, env=environment) as process:
         try:
-            assert flask_feed("publish", path, "--most-waiting", "20").exit_code == 0
+            assert flask("feed", "publish", path, "--most-waiting", "20").exit_code == 0
             wait_until(
                 lambda: sum(chunk["count"] for chunk in database.trades.find()) == 3_000,
                 "all of it is stored",

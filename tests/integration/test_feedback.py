@@ -6,12 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from alerts.learned import choose_grade, measure
-from cli.alerts import group
-from core.settings import Settings, get_settings
 from detection.detectors.weights import MEMBERS, parse_weights
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
@@ -23,6 +20,7 @@ from records.models.thresholds import set_threshold
 from tasks.engine import planning
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.alerting import NOW, SESSIONS, build_anomaly, end_run
 from tests.integration.detecting import make_bars, run, store
 from tests.integration.stored import add_list, add_series
@@ -127,7 +125,7 @@ def judge(database: Db, ticker: str, day: int, grade: float, *, is_true: bool) -
 
 
 def test_labels_suggest_a_threshold_that_a_person_applies(
-    client: FlaskClient, database: Db, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, database: Db, flask: Command
 ) -> None:
     add_list(database, "tech", "AAPL", "MSFT")
     path = "/py/watchlists/tech/suggested-threshold"
@@ -162,27 +160,19 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
     assert (
         client.put("/py/watchlists/none/suggested-threshold", json={"grade": 1}).status_code == 404
     )
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-
-    def flask_alerts(*words: str) -> Result:
-        return CliRunner().invoke(group, words)
-
-    assert "5 alerts fewer" in flask_alerts("suggest-threshold", "tech", "--apply").output
+    assert "5 alerts fewer" in flask("alerts", "suggest-threshold", "tech", "--apply").output
     assert database.watchlists.find_one({})["threshold"]["value"] == 76.6  # type: ignore[index]
-    refused = flask_alerts("suggest-weights", "--market", "US")
+    refused = flask("alerts", "suggest-weights", "--market", "US")
     assert refused.exit_code == 2
     said = " ".join(refused.output.split())
     assert "12 anomalies that an ensemble found in 1d bars of US are labelled" in said
     assert "7 true and 5 false alarms: at least 20 of either kind" in said
-    done = flask_alerts("mute", "--ticker", "aapl", "--for", "14d", "--reason", "known")
+    done = flask("alerts", "mute", "--ticker", "aapl", "--for", "14d", "--reason", "known")
     assert done.exit_code == 0, done.output
     mute_id = done.output.split()[-1]
-    assert "AAPL" in flask_alerts("mutes").output
-    assert flask_alerts("unmute", mute_id).exit_code == 0
-    assert flask_alerts("unmute", mute_id).exit_code == 1
-    get_settings.cache_clear()
+    assert "AAPL" in flask("alerts", "mutes").output
+    assert flask("alerts", "unmute", mute_id).exit_code == 0
+    assert flask("alerts", "unmute", mute_id).exit_code == 1
 
 
 def test_quality_is_that_of_a_textbook() -> None:

@@ -2,36 +2,22 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli.bars import group
-from core.settings import Settings, get_settings
 from market.bars.reading import read_bars
 from records.database import Db
+from tests.commands import Command
 from tests.integration.conftest import Live
 from tests.integration.field_cases import CASES, FOLDER, Case
 from tests.processes import wait_until
 
-Command = Callable[..., Result]
 NAMES = [f"{case.file} {' '.join(map(str, case.options.values()))}".strip() for case in CASES]
 STORED = ("bars", "series", "bar_revisions", "rejected_bars")
-
-
-@pytest.fixture
-def flask_bars(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
-    get_settings.cache_clear()
 
 
 def find_closes(database: Db, ticker: str, interval: str) -> dict[str, float]:
@@ -62,11 +48,11 @@ def write_options(case: Case) -> Iterator[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_file_over_the_command_line(
-    flask_bars: Command, database: Db, tmp_path: Path, case: Case
+    flask: Command, database: Db, tmp_path: Path, case: Case
 ) -> None:
     path = tmp_path / case.name
     path.write_bytes(case.content)
-    answer = flask_bars("import", path, "--interval", case.interval, *write_options(case))
+    answer = flask("bars", "import", path, "--interval", case.interval, *write_options(case))
     if case.refused:
         assert answer.exit_code == 2, answer.output
         assert all(words in answer.stderr for words in case.refused), answer.stderr
@@ -111,38 +97,38 @@ def test_file_over_http(live: Live, case: Case) -> None:
 
 
 def test_split_that_the_vendors_prices_have_in_them_is_taken_back(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "NVDX.csv"
     for file in ("07a-NVDX.csv", "07b-NVDX.csv"):
         path.write_bytes((FOLDER / file).read_bytes())
-        assert flask_bars("import", path).exit_code == 0
-    assert flask_bars("split", "NVDX", "2024-06-10", "10").exit_code == 0
+        assert flask("bars", "import", path).exit_code == 0
+    assert flask("bars", "split", "NVDX", "2024-06-10", "10").exit_code == 0
     assert find_closes(database, "NVDX", "1d")["2024-06-07"] == pytest.approx(58.953)
     path.write_bytes((FOLDER / "07c-NVDX.csv").read_bytes())
-    told = flask_bars("import", path, "--json")
+    told = flask("bars", "import", path, "--json")
     (series,) = json.loads(told.stdout)["series"]
     assert "the split is taken back" in series["notes"][0]
     assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
     assert database.series.find_one({"ticker": "NVDX"})["splits"] == []
-    assert flask_bars("import", path).exit_code == 0
+    assert flask("bars", "import", path).exit_code == 0
     assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
 
 
 def test_part_of_an_adjusted_history_is_refused(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "NVDX.csv"
     for file in ("07a-NVDX.csv", "07b-NVDX.csv"):
         path.write_bytes((FOLDER / file).read_bytes())
-        flask_bars("import", path)
+        flask("bars", "import", path)
     for known in (False, True):
         if known:
-            flask_bars("split", "NVDX", "2024-06-10", "10")
+            flask("bars", "split", "NVDX", "2024-06-10", "10")
         lines = (FOLDER / "07c-NVDX.csv").read_text().splitlines(keepends=True)
         path.write_text(lines[0] + "".join(lines[200:]))
         before = find_closes(database, "NVDX", "1d")
-        told = flask_bars("import", path, "--json")
+        told = flask("bars", "import", path, "--json")
         assert told.exit_code == 1
         assert (
             "import the vendor's whole history at once"
@@ -151,17 +137,17 @@ def test_part_of_an_adjusted_history_is_refused(
         assert find_closes(database, "NVDX", "1d") == before
 
 
-def test_one_factor_of_a_dividend_is_named(flask_bars: Command, tmp_path: Path) -> None:
+def test_one_factor_of_a_dividend_is_named(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "DIVX.csv"
     for file in ("22a-DIVX.csv", "22b-DIVX.csv"):
         path.write_bytes((FOLDER / file).read_bytes())
-        told = json.loads(flask_bars("import", path, "--json").stdout)
+        told = json.loads(flask("bars", "import", path, "--json").stdout)
     assert "changed by one factor, 0.9947" in told["series"][0]["notes"][0]
     assert "dividend" in told["series"][0]["notes"][0]
 
 
 def test_factor_that_the_prices_have_in_them_is_left_aside(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     days = ("2024-06-05", "2024-06-06", "2024-06-07", "2024-06-10", "2024-06-11")
     for name, before in (("QUOTED", 600.0), ("DONE", 60.0)):
@@ -172,7 +158,7 @@ def test_factor_that_the_prices_have_in_them_is_left_aside(
         ]
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join(["date,open,high,low,close,splitFactor", *rows]))
-        told = json.loads(flask_bars("import", path, "--json").stdout)
+        told = json.loads(flask("bars", "import", path, "--json").stdout)
         assert find_closes(database, name, "1d")["2024-06-05"] == 60.0
         assert any("adjusted for it already" in note for note in told["series"][0]["notes"]) == (
             name == "DONE"
@@ -180,12 +166,12 @@ def test_factor_that_the_prices_have_in_them_is_left_aside(
 
 
 def test_rejected_row_of_stooq_is_kept_as_it_was_written(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "aapl5m.us.txt"
     text = (FOLDER / "04c-aapl5m.us.txt").read_text().replace("AAPL.US", "AAPL")
     path.write_text(text + "AAPL,5,20240102,040000,1,1,1,1,5,0\n")
-    assert flask_bars("import", path, "--interval", "5m").exit_code == 0
+    assert flask("bars", "import", path, "--interval", "5m").exit_code == 0
     assert list(find_closes(database, "AAPL", "5m")) == [
         "2024-01-02 14:30",
         "2024-01-02 14:35",
@@ -200,18 +186,18 @@ def test_rejected_row_of_stooq_is_kept_as_it_was_written(
 
 
 def test_words_for_nothing_are_tickers_in_a_ticker_column(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "odd.csv"
     lines = (FOLDER / "02-odd_tickers.csv").read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("0700")))
-    assert flask_bars("import", path).exit_code == 0
+    assert flask("bars", "import", path).exit_code == 0
     assert database.series.distinct("ticker") == ["1E5", "INF", "NA", "NAN", "NULL", "TRUE"]
 
 
-def test_every_file_of_a_folder_is_accounted_for(flask_bars: Command, database: Db) -> None:
+def test_every_file_of_a_folder_is_accounted_for(flask: Command, database: Db) -> None:
     folder = FOLDER / "27-mixed_folder"
-    answer = flask_bars("import", folder, "--json")
+    answer = flask("bars", "import", folder, "--json")
     assert answer.exit_code == 2
     report = json.loads(answer.stdout)
     files = {Path(file["name"]).relative_to(folder).as_posix(): file for file in report["files"]}
@@ -236,18 +222,18 @@ def test_every_file_of_a_folder_is_accounted_for(flask_bars: Command, database: 
         "GOODA": 39,
         "GOODB": 29,
     }
-    assert "GOODC_2023.csv" in flask_bars("import", folder).stderr
+    assert "GOODC_2023.csv" in flask("bars", "import", folder).stderr
 
 
-def test_years_of_a_ticker_are_its_when_told(flask_bars: Command, database: Db) -> None:
+def test_years_of_a_ticker_are_its_when_told(flask: Command, database: Db) -> None:
     folder = FOLDER / "27-mixed_folder"
     files = [folder / f"GOODC_{year}.csv" for year in (2023, 2024)]
-    assert flask_bars("import", *files, "--ticker", "GOODC").exit_code == 0
+    assert flask("bars", "import", *files, "--ticker", "GOODC").exit_code == 0
     assert [s["ticker"] for s in database.series.find()] == ["GOODC"]
 
 
 def test_columns_are_named_by_hand(
-    flask_bars: Command, database: Db, tmp_path: Path, live: Live
+    flask: Command, database: Db, tmp_path: Path, live: Live
 ) -> None:
     text = "when,first,top,bottom,settled,qty\n2024-01-02,187.15,188.44,183.89,185.64,82488700\n"
     columns = {
@@ -260,9 +246,9 @@ def test_columns_are_named_by_hand(
     }
     path = tmp_path / "AAPL.csv"
     path.write_text(text)
-    assert "no usable column for" in flask_bars("import", path).stderr
+    assert "no usable column for" in flask("bars", "import", path).stderr
     words = [word for name, column in columns.items() for word in ("--column", f"{name}={column}")]
-    assert flask_bars("import", path, *words).exit_code == 0
+    assert flask("bars", "import", path, *words).exit_code == 0
     assert find_closes(database, "AAPL", "1d") == {"2024-01-02": 185.64}
     run = import_over_http(
         live, file=(io.BytesIO(text.encode()), "AAPM.csv"), columns=json.dumps(columns)
@@ -272,30 +258,30 @@ def test_columns_are_named_by_hand(
 
 
 def test_dry_run_says_the_same_and_stores_nothing(
-    flask_bars: Command, database: Db, tmp_path: Path
+    flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "AAPL.csv"
     path.write_bytes((FOLDER / "05b-DECCOMMA.csv").read_bytes())
-    dry = json.loads(flask_bars("import", path, "--dry-run", "--json").stdout)
+    dry = json.loads(flask("bars", "import", path, "--dry-run", "--json").stdout)
     assert [database[name].count_documents({}) for name in STORED] == [0, 0, 0, 0]
-    wet = json.loads(flask_bars("import", path, "--json").stdout)
+    wet = json.loads(flask("bars", "import", path, "--json").stdout)
     assert (dry.pop("dry_run"), wet.pop("dry_run")) == (True, False)
     assert dry.pop("import_id") is None
     assert wet.pop("import_id")
     assert dry == wet
     assert dry["new"] == 2
-    assert "nothing was stored" in flask_bars("import", path, "--dry-run").stdout
+    assert "nothing was stored" in flask("bars", "import", path, "--dry-run").stdout
 
 
 def test_file_of_which_no_row_can_be_used_is_an_error(
-    flask_bars: Command, tmp_path: Path, live: Live
+    flask: Command, tmp_path: Path, live: Live
 ) -> None:
     text = "date,open,high,low,close\n2024-01-06,1,1,1,1\n2024-01-07,1,1,1,1\n"
     path = tmp_path / "SATX.csv"
     path.write_text(text)
-    answer = flask_bars("import", path)
+    answer = flask("bars", "import", path)
     assert answer.exit_code == 1
-    told = json.loads(flask_bars("import", path, "--json").stdout)["series"][0]
+    told = json.loads(flask("bars", "import", path, "--json").stdout)["series"][0]
     assert told["error"] == (
         "none of its 2 rows could be used: 2 not_a_session; row 1 is '2024-01-06 1 1 1 1'"
     )
@@ -396,19 +382,19 @@ NAMED = "symbol,timeframe,time,open,high,low,close,volume\n"
 
 
 def test_rows_of_several_intervals_are_a_series_each_or_refused(
-    flask_bars: Command, database: Db, tmp_path: Path, live: Live
+    flask: Command, database: Db, tmp_path: Path, live: Live
 ) -> None:
     """Whichever is said; what of them is none that is known costs no other."""
     text = NAMED + DAYS + HOURS + MINUTES
     path = tmp_path / "all.csv"
     path.write_text(text)
     for interval in ("1d", "1h", "5m"):
-        answer = flask_bars("import", path, "--interval", interval)
+        answer = flask("bars", "import", path, "--interval", interval)
         assert answer.exit_code == 2
         assert "'1d', '1h', '3m' by the column 'timeframe'" in answer.stderr
         assert "interval auto" in answer.stderr
     assert database.series.count_documents({}) == 0
-    answer = flask_bars("import", path, "--interval", "auto", "--json")
+    answer = flask("bars", "import", path, "--interval", "auto", "--json")
     assert answer.exit_code == 1
     told = {(one["ticker"], one["interval"]): one for one in json.loads(answer.stdout)["series"]}
     assert "'3m' is no interval that is known" in told.pop(("ETH-USD", "3m"))["error"]
@@ -418,7 +404,7 @@ def test_rows_of_several_intervals_are_a_series_each_or_refused(
     }
     assert find_closes(database, "BTC-USD", "1d")["2024-01-02"] == 11
     assert find_closes(database, "BTC-USD", "1h")["2024-01-02 05:00"] == 15
-    assert flask_bars("import", path, "--interval", "auto", "--ticker", "BTC-USD").exit_code == 0
+    assert flask("bars", "import", path, "--interval", "auto", "--ticker", "BTC-USD").exit_code == 0
     shown = live.client.post(
         "/py/data/preview", data={"file": (io.BytesIO(text.encode()), "all.csv")}
     ).json
@@ -445,7 +431,7 @@ def test_rows_of_several_intervals_are_a_series_each_or_refused(
     ids=["days", "no weeks", "sixty", "words", "beside", "exchanges", "moved"],
 )
 def test_what_columns_say_of_the_series_is_never_mixed(
-    flask_bars: Command,
+    flask: Command,
     database: Db,
     tmp_path: Path,
     file: tuple[str, str],
@@ -454,6 +440,6 @@ def test_what_columns_say_of_the_series_is_never_mixed(
 ) -> None:
     path = tmp_path / file[0]
     path.write_text(file[1])
-    answer = flask_bars("import", path, "--interval", interval)
+    answer = flask("bars", "import", path, "--interval", interval)
     assert (answer.exit_code == 0) == bool(bars), answer.output
     assert [one["bars"] for one in database.series.find()] == ([bars] if bars else [])

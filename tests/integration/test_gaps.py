@@ -1,8 +1,8 @@
 """The ledger of gaps: in step with the bars, filled, given up and explained."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,11 @@ import exchange_calendars as xc
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.http.state import get_state
-from cli import gaps as gaps_cli
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.ledger import measure_series, read_times
 from market.bars.undoing import undo_import
@@ -33,6 +31,7 @@ from tasks.engine.planning import start
 from tasks.periodic.gaps import GAPS_AN_HOUR, fill_due
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -47,15 +46,9 @@ def worker(settings: Settings, database: Db, tmp_path: Path) -> Worker:
 
 
 @pytest.fixture
-def flask_gaps(
-    settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Callable[..., Result]]:
-    for name in ("mongo_url", "redis_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    monkeypatch.setenv("WATCHED_FOLDER", str(tmp_path))
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(gaps_cli.group, words)
-    get_settings.cache_clear()
+def flask(flask: Command, tmp_path: Path) -> Command:
+    """Run `flask WORDS`, where bars may come from the folder."""
+    return partial(flask, WATCHED_FOLDER=str(tmp_path))
 
 
 def build(times: pd.DatetimeIndex, name: str = "time") -> pd.DataFrame:
@@ -466,36 +459,38 @@ def test_gaps_are_listed_filled_and_accepted_over_http(
 
 
 def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
-    worker: Worker, database: Db, flask_gaps: Callable[..., Result], tmp_path: Path
+    worker: Worker, database: Db, flask: Command, tmp_path: Path
 ) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
     bring(database, frame.drop([3, 4, 9]))
-    listed = flask_gaps("list", "--ticker", "aapl")
+    listed = flask("gaps", "list", "--ticker", "aapl")
     assert listed.exit_code == 0
     assert "AAPL::1d::2024-03-14" in listed.output
     assert "0 of 2" in listed.output
-    assert flask_gaps("fill", "AAPL").exit_code == 2  # nobody said from where
-    assert flask_gaps("fill").exit_code == 2
+    assert flask("gaps", "fill", "AAPL").exit_code == 2  # nobody said from where
+    assert flask("gaps", "fill").exit_code == 2
     watch(database, "AAPL")
     write_bars(tmp_path / "prices", "AAPL", frame.drop([9]))
-    accepted = json.loads(flask_gaps("fill", "AAPL", "--no-wait", "--json").stdout)
+    accepted = json.loads(flask("gaps", "fill", "AAPL", "--no-wait", "--json").stdout)
     assert accepted["options"]["source"] == "folder"
     start(worker, accepted["_id"])
     named = "AAPL::1d::2024-03-14"
-    answer = flask_gaps("accept", named, "--reason", "halt")
+    answer = flask("gaps", "accept", named, "--reason", "halt")
     assert "expected" in answer.output
-    assert flask_gaps("accept", "X::1d::2024-01-01", "--reason", "halt").exit_code == 2
-    assert "no gap is known" in flask_gaps("list").output
-    assert json.loads(flask_gaps("list", "--state", "filled", "--json").stdout)[0]["bars_held"] == 2
+    assert flask("gaps", "accept", "X::1d::2024-01-01", "--reason", "halt").exit_code == 2
+    assert "no gap is known" in flask("gaps", "list").output
+    assert (
+        json.loads(flask("gaps", "list", "--state", "filled", "--json").stdout)[0]["bars_held"] == 2
+    )
     database.gaps.update_one({"_id": named}, {"$set": {"bars_held": 7}})
     assert len(check(database)) == 1
-    assert flask_gaps("measure").exit_code == 0
+    assert flask("gaps", "measure").exit_code == 0
     assert check(database) == []
     (gap,) = find_gaps(database, ids=[named])
     assert (gap["state"], gap["reason"]) == ("expected", "halt")
     database.series.delete_many({})
     assert "not stored" in check(database)[0]
-    assert flask_gaps("measure").exit_code == 0
+    assert flask("gaps", "measure").exit_code == 0
     assert check(database) == []
 
 

@@ -1,25 +1,21 @@
 """Markets as a user meets them: over the command line, over HTTP, and in what is stored."""
 
 import json
-from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from api.schemas.markets import MarketFields
-from cli import bars, markets
-from core.settings import Settings, get_settings
 from records.database import Db
 from records.migrations import tell_markets
+from tests.commands import Command, read_json
 from tests.conftest import ROOT
 from tests.integration.conftest import Live
 
 CASES = ROOT / "tests" / "field_cases"
-Command = Callable[..., Result]
 # Of each file: its ticker, its market, how many rows it has and how many of them are bars there.
 OF_OTHER_MARKETS = [
     ("0700.HK.csv", "0700.HK", "HK", 5, 5),
@@ -33,23 +29,6 @@ OF_OTHER_MARKETS = [
 ]
 
 
-@pytest.fixture
-def flask(
-    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
-    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
-        monkeypatch.setenv(name, environment[name])
-    get_settings.cache_clear()
-    groups = {"bars": bars.group, "markets": markets.group}
-    yield lambda group, *words: CliRunner().invoke(groups[group], [str(word) for word in words])
-    get_settings.cache_clear()
-
-
-def read(answer: Result) -> Any:
-    assert answer.exit_code == 0, answer.output
-    return json.loads(answer.stdout)
-
-
 def upload(live: Live, path: Path, **fields: str) -> Any:
     data = {"file": (BytesIO(path.read_bytes()), path.name), **fields}
     return live.post("/py/data/import", data=data, content_type="multipart/form-data")
@@ -59,7 +38,7 @@ def upload(live: Live, path: Path, **fields: str) -> Any:
 def test_a_file_goes_by_its_own_market(  # noqa: PLR0917 - rows of a table
     flask: Command, database: Db, name: str, ticker: str, market: str, rows: int, bars: int
 ) -> None:
-    report = read(flask("bars", "import", CASES / name, "--json"))
+    report = read_json(flask("bars", "import", CASES / name, "--json"))
     assert (report["read"], report["new"]) == (rows, bars)
     (series,) = database.series.find()
     assert (series["ticker"], series["market"]) == (ticker, market)
@@ -80,7 +59,7 @@ def test_a_weekend_of_a_coin_is_no_weekend_of_a_stock(
 ) -> None:
     coin = (CASES / "BTC-USD.csv").read_text()
     (tmp_path / "ABCD.csv").write_text(coin)
-    report = read(flask("bars", "import", tmp_path / "ABCD.csv", "--json"))
+    report = read_json(flask("bars", "import", tmp_path / "ABCD.csv", "--json"))
     reasons = [row["reason"] for row in report["series"][0]["rejected"]]
     assert reasons == ["not_a_session"] * 3  # New Year's Day, a Saturday and a Sunday
 
@@ -126,7 +105,7 @@ def test_a_market_is_told_over_http(live: Live) -> None:
 
 
 def test_odd_tickers_are_tickers(flask: Command, database: Db) -> None:
-    report = read(flask("bars", "import", CASES / "odd_tickers.csv", "--json"))
+    report = read_json(flask("bars", "import", CASES / "odd_tickers.csv", "--json"))
     assert [series["ticker"] for series in report["series"]] == [
         "NA",
         "TRUE",
@@ -157,7 +136,7 @@ def test_a_market_of_a_users_own(
     # Carnival, 12 and 13 February 2024, is kept in Sao Paulo alone.
     rows = "\n".join(f"2024-02-{day},10,11,9,10,1000" for day in (9, 12, 13, 14, 15))
     (tmp_path / "PETR4.SA.csv").write_text(f"date,open,high,low,close,volume\n{rows}\n")
-    report = read(flask("bars", "import", tmp_path / "PETR4.SA.csv", "--json"))
+    report = read_json(flask("bars", "import", tmp_path / "PETR4.SA.csv", "--json"))
     assert [row["time"] for row in report["series"][0]["rejected"]] == ["2024-02-12", "2024-02-13"]
     shown = client.get("/py/markets/BR").json
     assert (shown["calendar"], shown["suffixes"], shown["series"]) == ("BVMF", [".SA"], 1)
@@ -167,7 +146,7 @@ def test_a_market_of_a_users_own(
 def test_a_market_with_bars_stays_and_its_calendar_asks_first(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
-    read(flask("bars", "import", CASES / "BTC-USD.csv", "--json"))
+    read_json(flask("bars", "import", CASES / "BTC-USD.csv", "--json"))
     assert client.delete("/py/markets/CRYPTO").status_code == 409
     row = client.get("/py/markets/CRYPTO").json
     body = {name: value for name, value in row.items() if name in MarketFields.model_fields}
@@ -209,14 +188,16 @@ def test_a_ticker_is_set_by_hand_to_a_market(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
     assert client.put("/py/markets/US/tickers/7203").json == {"ticker": "7203", "market": "US"}
-    report = read(flask("bars", "import", CASES / "jp4digit.csv", "--ticker", "7203", "--json"))
+    report = read_json(
+        flask("bars", "import", CASES / "jp4digit.csv", "--ticker", "7203", "--json")
+    )
     assert [series["ticker"] for series in report["series"]] == ["7203"]
     assert database.series.find_one()["market"] == "US"  # type: ignore[index]
     assert client.put("/py/markets/JP/tickers/7203").json["reason"] == "ticker_in_use"
 
 
 def test_a_series_is_not_of_two_markets(flask: Command, database: Db) -> None:
-    read(
+    read_json(
         flask(
             "bars",
             "import",
@@ -293,7 +274,7 @@ def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> Non
     assert refused.exit_code == 1
     assert "say interval 1w" in " ".join(refused.stdout.split())
     assert (
-        read(flask("bars", "import", tmp_path / "ABCD.csv", "--interval", "auto", "--json"))[
+        read_json(flask("bars", "import", tmp_path / "ABCD.csv", "--interval", "auto", "--json"))[
             "interval"
         ]
         == "1w"
@@ -301,7 +282,9 @@ def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> Non
 
 
 def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> None:
-    report = read(flask("bars", "import", CASES / "ONEMIN.csv", "--interval", "auto", "--json"))
+    report = read_json(
+        flask("bars", "import", CASES / "ONEMIN.csv", "--interval", "auto", "--json")
+    )
     assert (report["interval"], report["new"]) == ("1m", report["read"])
     assert database.series.find_one()["interval"] == "1m"  # type: ignore[index]
     assert upload(live, CASES / "ONEMIN.csv", interval="auto").json["series"][0]["interval"] == "1m"
@@ -312,7 +295,7 @@ def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> No
 def test_a_series_without_a_bar_for_long_says_so(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
-    read(flask("bars", "import", CASES / "METX.csv", "--json"))
+    read_json(flask("bars", "import", CASES / "METX.csv", "--json"))
     status = client.get("/py/tickers/METX/status").json
     assert status["sessions_behind"] > 500
     assert f"the last bar came {status['sessions_behind']:,} sessions ago" in status["message"]

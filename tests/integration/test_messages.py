@@ -6,16 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from alerts.messages import find_digest
-from cli.notify import group
-from core.settings import Settings, get_settings
 from records.database import Db
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.conftest import ROOT
 from tests.integration.alerting import SESSIONS, end_run
 from tests.integration.stored import add_list
@@ -222,22 +219,21 @@ def test_what_is_not_named_of_a_rule_stays_its_channel_and_secret_too(
     }
 
 
-def test_the_command_line_changes_a_rule(
-    settings: Settings, database: Db, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-
-    def flask_notify(*words: str, typed: str = "") -> Result:
-        return CliRunner().invoke(group, words, input=typed)
-
-    made = flask_notify(
-        "set", "ops", receiver.channel, "--sign", "--quiet", "22:00", "7:00", typed=f"{SECRET}\n"
+def test_the_command_line_changes_a_rule(database: Db, receiver: Receiver, flask: Command) -> None:
+    made = flask(
+        "notify",
+        "set",
+        "ops",
+        receiver.channel,
+        "--sign",
+        "--quiet",
+        "22:00",
+        "7:00",
+        given=f"{SECRET}\n",
     )
     assert made.exit_code == 0, made.output
-    done = flask_notify(
-        "change", "ops", "--min-grade", "90", "--digest", "daily", "--clear", "quiet"
+    done = flask(
+        "notify", "change", "ops", "--min-grade", "90", "--digest", "daily", "--clear", "quiet"
     )
     assert done.exit_code == 0, done.output
     (rule,) = database.notification_rules.find({})
@@ -249,9 +245,8 @@ def test_the_command_line_changes_a_rule(
         "digest": "daily",
         "quiet_from": None,
     }
-    listed = flask_notify("list", "--json").output
+    listed = flask("notify", "list", "--json").output
     assert SECRET not in listed
     assert receiver.channel not in listed
-    assert flask_notify("change", "nobody").exit_code == 2
-    assert flask_notify("change", "ops", "--sign", typed="short\n").exit_code == 2
-    get_settings.cache_clear()
+    assert flask("notify", "change", "nobody").exit_code == 2
+    assert flask("notify", "change", "ops", "--sign", given="short\n").exit_code == 2

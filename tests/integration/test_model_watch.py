@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from cli.models import group
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from core.words import Retrain
 from detection.features.feature_sets import TWO_YARDSTICKS
 from detection.models.plan import TrainingPlan
@@ -23,6 +21,7 @@ from tasks.engine import planning
 from tasks.periodic import notifications
 from tasks.periodic.model_watch import watch_models
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.detecting import NOW, make_bars, store
 
 BARS, LEARNED = 1_300, 400
@@ -102,7 +101,7 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     database: Db,
     client: FlaskClient,
     rule: str,
-    monkeypatch: pytest.MonkeyPatch,
+    flask: Command,
 ) -> None:
     worker = set_retrain(worker, "promote")
     champion = make_market(database)
@@ -144,14 +143,11 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     assert judged["passed"]
     assert judged["promoted_at"] is not None
     assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == version
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(worker.settings, name))
-    get_settings.cache_clear()
-    said = CliRunner().invoke(group, ["challengers", "--market", "US"]).output
+    said = flask("models", "challengers", "--market", "US").output
     assert f"{version} beside {champion} (old): passed all gates, is in use" in said
     assert "passed unseen:" in said
     assert "of 140 planted faults found beside the champion's" in " ".join(said.split())
-    assert "old" in CliRunner().invoke(group, ["drift"]).output
+    assert "old" in flask("models", "drift").output
     back = client.post("/py/models/rollback", json={"market": "US"})
     assert back.json["version"] == champion
     notifications.notify(worker)

@@ -6,12 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from alerts.messages import find_due
-from cli.notify import group
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from records.alerts import deliveries, notification_rules
 from records.database import Db, Document
 from records.tenancy import add_tenant, get_tenant, of_tenant
@@ -23,6 +21,7 @@ from runner.servers import free_port
 from tasks.periodic import notifications
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.receiver import Receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -360,40 +359,42 @@ def test_rules_are_listed_page_by_page(
 
 
 def test_the_command_line_sets_tries_lists_and_removes(
-    settings: Settings, database: Db, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    database: Db, receiver: Receiver, flask: Command
 ) -> None:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-
-    def flask_notify(*words: str) -> Result:
-        return CliRunner().invoke(group, words)
-
     assert (
-        flask_notify(
-            "set", "ops", receiver.channel, "--quiet", "22:00", "7:00", "--timezone", "UTC"
+        flask(
+            "notify",
+            "set",
+            "ops",
+            receiver.channel,
+            "--quiet",
+            "22:00",
+            "7:00",
+            "--timezone",
+            "UTC",
         ).exit_code
         == 0
     )
-    assert flask_notify("test", "ops").exit_code == 0
+    assert flask("notify", "test", "ops").exit_code == 0
     assert [message["title"] for message in receiver.messages] == ["Tapewatch"]
-    listed = json.loads(flask_notify("list", "--json").output)
+    listed = json.loads(flask("notify", "list", "--json").output)
     assert (listed[0]["quiet_from"], listed[0]["quiet_until"]) == ("22:00", "07:00")
     assert "secret" not in json.dumps(listed)
     delivery = deliveries.build_delivery("x", listed[0] | {"_id": "ops", "channel": "c"}, **TOLD)
     deliveries.add_deliveries(database, [delivery])
     assert (
-        json.loads(flask_notify("sent", "--json", "--state", "pending").output)[0]["title"]
+        json.loads(flask("notify", "sent", "--json", "--state", "pending").output)[0]["title"]
         == "a title"
     )
     receiver.status = 500
-    assert flask_notify("test", "ops").exit_code == 1
-    assert flask_notify("set", "ops", "nonsense").exit_code == 2
-    assert flask_notify("set", "ops", receiver.channel, "--timezone", "Mars/Olympus").exit_code == 2
-    assert flask_notify("set", "ops", receiver.channel, "--watchlist", "nobody").exit_code == 2
-    assert flask_notify("remove", "ops").exit_code == 0
-    assert flask_notify("remove", "ops").exit_code == 2
-    get_settings.cache_clear()
+    assert flask("notify", "test", "ops").exit_code == 1
+    assert flask("notify", "set", "ops", "nonsense").exit_code == 2
+    assert (
+        flask("notify", "set", "ops", receiver.channel, "--timezone", "Mars/Olympus").exit_code == 2
+    )
+    assert flask("notify", "set", "ops", receiver.channel, "--watchlist", "nobody").exit_code == 2
+    assert flask("notify", "remove", "ops").exit_code == 0
+    assert flask("notify", "remove", "ops").exit_code == 2
 
 
 @pytest.mark.parametrize(

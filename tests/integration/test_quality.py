@@ -1,36 +1,24 @@
 """What the figures of stored bars say, and the score that they leave."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import exchange_calendars as xc
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from cli import bars, db
-from core.settings import Settings, get_settings
 from market.bars.quality import RULES
 from market.bars.writing import write_split
 from market.imports.importing import import_frame
 from records.database import Db
 from records.market.gaps import accept_gaps
 from records.migrations import upgrade
+from tests.commands import Command
 
 NOW = datetime.now(UTC)
 SESSIONS = xc.get_calendar("XNYS", start="2023-01-03", end=NOW.date() - timedelta(days=3)).sessions
-
-
-@pytest.fixture
-def flask(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(bars.group, words)
-    get_settings.cache_clear()
 
 
 def build(count: int = 200) -> pd.DataFrame:
@@ -109,7 +97,7 @@ def test_each_fault_takes_its_points_off(client: FlaskClient, database: Db) -> N
 
 
 def test_the_worst_come_first_page_by_page(
-    client: FlaskClient, database: Db, flask: Callable[..., Result]
+    client: FlaskClient, database: Db, flask: Command
 ) -> None:
     bring(database, "GOOD", build())
     bring(database, "POOR", build().drop(range(50, 90)))
@@ -124,15 +112,15 @@ def test_the_worst_come_first_page_by_page(
     assert [one["ticker"] for one in second["items"]] == ["GOOD"]
     assert second["next_cursor"] is None
     assert ask(client, "7203.T")["figures"]["no_volume_share"] is None
-    shown = json.loads(flask("quality", "--market", "us", "--json").stdout)
+    shown = json.loads(flask("bars", "quality", "--market", "us", "--json").stdout)
     assert [one["ticker"] for one in shown] == ["POOR", "FAIR", "GOOD"]
-    table = flask("quality", "--limit", "1").output
+    table = flask("bars", "quality", "--limit", "1").output
     assert "POOR 1d" in table
     assert "lacking_share x 100, at most 40" in table
 
 
 def test_series_that_were_stored_before_are_measured_by_an_upgrade(
-    client: FlaskClient, database: Db, flask: Callable[..., Result]
+    client: FlaskClient, database: Db, flask: Command
 ) -> None:
     bring(database, "POOR", build().drop(range(50, 90)))
     before = ask(client, "POOR")
@@ -140,7 +128,7 @@ def test_series_that_were_stored_before_are_measured_by_an_upgrade(
     old = {"coverage": {"sessions": 200, "missing": 40, "gap_count": 1, "gaps": [{}]}}
     database.series.update_one({}, {"$set": old, "$unset": {"figures": ""}})
     database.settings.delete_many({})
-    answer = CliRunner().invoke(db.group, ["upgrade"])
+    answer = flask("db", "upgrade")
     assert "what 1 series lack was counted" in answer.output
     assert ask(client, "POOR") == before
     assert upgrade(database, NOW) == []

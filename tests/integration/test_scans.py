@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
-from cli import sessions
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.work import endings, runs, scan_switch, watchlists
@@ -25,6 +23,7 @@ from tasks.engine.planning import start
 from tasks.periodic.scans import scan_due
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.detecting import make_bars, run, store, train
 from tests.processes import PATIENCE_SECONDS, wait_until
 
@@ -39,17 +38,6 @@ TECH: dict[str, Any] = {
     "enabled": True,
     "markets": ["US"],
 }
-
-
-@pytest.fixture
-def flask_sessions(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Result]]:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-    yield lambda *words: CliRunner().invoke(sessions.group, words)
-    get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -173,20 +161,20 @@ def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(
 
 
 @pytest.mark.usefixtures("tech")
-def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(
-    worker: Worker, flask_sessions: Callable[..., Result]
-) -> None:
+def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(worker: Worker, flask: Command) -> None:
     scan_due(worker, BEFORE)
-    assert flask_sessions("close", "us", "2024-06-05", "--note", "a day of mourning").exit_code == 0
+    assert (
+        flask("sessions", "close", "us", "2024-06-05", "--note", "a day of mourning").exit_code == 0
+    )
     assert scan_due(worker, CLOSE) == []
     assert get_list(worker.database)["next_scan"] == CLOSE + timedelta(days=1)
-    assert flask_sessions("open", "US", "2024-06-05", "09:30", "15:30").exit_code == 0
-    assert "15:30" in flask_sessions("list").output
+    assert flask("sessions", "open", "US", "2024-06-05", "09:30", "15:30").exit_code == 0
+    assert "15:30" in flask("sessions", "list").output
     assert len(scan_due(worker, CLOSE - timedelta(minutes=25))) == 1
-    assert flask_sessions("forget", "US", "2024-06-05").exit_code == 0
-    assert flask_sessions("forget", "US", "2024-06-05").exit_code == 2
-    assert flask_sessions("open", "US", "2024-06-05", "16:00", "12:00").exit_code == 2
-    assert flask_sessions("close", "US", "today").exit_code == 2
+    assert flask("sessions", "forget", "US", "2024-06-05").exit_code == 0
+    assert flask("sessions", "forget", "US", "2024-06-05").exit_code == 2
+    assert flask("sessions", "open", "US", "2024-06-05", "16:00", "12:00").exit_code == 2
+    assert flask("sessions", "close", "US", "today").exit_code == 2
 
 
 @contextmanager

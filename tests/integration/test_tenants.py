@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from api.http.state import get_state
-from cli.keys import group as keys_group
-from cli.tenants import group
 from core.errors import Conflict
-from core.settings import Settings, get_settings
 from records import tenancy
 from records.database import Db
 from records.indexes import INDEXES, ensure_tenant_indexes
@@ -25,6 +21,7 @@ from records.work.watchlists import find_watched
 from tasks.periodic import control
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
+from tests.commands import Command
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
 from tests.integration.document import DOCUMENT
 from tests.integration.stored import add_list, add_series
@@ -278,38 +275,32 @@ def test_indexes_of_a_tenants_collections_are_those_of_the_default_ones(database
 def test_a_tenant_is_added_given_a_key_exported_and_erased(
     database: Db,
     acme: Acme,
-    settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    flask: Command,
 ) -> None:
-    for name in ("mongo_url", "mongo_database"):
-        monkeypatch.setenv(name.upper(), getattr(settings, name))
-    get_settings.cache_clear()
-    runner = CliRunner()
-    assert runner.invoke(group, ["add", "Initech"]).exit_code == 2
-    assert runner.invoke(group, ["add", "initech"]).exit_code == 0
+    assert flask("tenants", "add", "Initech").exit_code == 2
+    assert flask("tenants", "add", "initech").exit_code == 0
     create = ["create", "k", "--scope", "read", "--tenant"]
-    assert "there is no tenant 'nowhere'" in runner.invoke(keys_group, [*create, "nowhere"]).output
-    key = runner.invoke(keys_group, [*create, "initech"]).output.strip()
+    assert "there is no tenant 'nowhere'" in flask("keys", *create, "nowhere").output
+    key = flask("keys", *create, "initech").output.strip()
     assert key.startswith("tw_")
     assert database.api_keys.find_one({"name": "k"})["tenant"] == "initech"  # type: ignore[index]
     out = tmp_path / "acme.jsonl"
     out.touch(0o644)
-    assert runner.invoke(group, ["export", "acme", "--out", str(out)]).exit_code == 0
+    assert flask("tenants", "export", "acme", "--out", str(out)).exit_code == 0
     assert out.stat().st_mode & 0o777 == 0o600, "it holds the secrets of channels"
-    assert runner.invoke(group, ["export", "acne", "--out", str(out)]).exit_code == 2
+    assert flask("tenants", "export", "acne", "--out", str(out)).exit_code == 2
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["collection"] for line in lines} == {*OWN, "api_keys", "detection_runs"}
     assert "sha256" not in {name for line in lines for name in line["document"]}
-    assert runner.invoke(group, ["erase", "default"], input="y").exit_code == 2
-    done = runner.invoke(group, ["erase", "acme", "--yes"])
+    assert flask("tenants", "erase", "default", given="y").exit_code == 2
+    done = flask("tenants", "erase", "acme", "--yes")
     assert done.exit_code == 0, done.output
     assert not [n for n in database.list_collection_names() if n.startswith("tenants.acme.")]
     assert database.detection_runs.count_documents({"tenant": "acme"}) == 0
     assert database.api_keys.count_documents({"tenant": "acme"}) == 0
     assert [tenant["_id"] for tenant in find_tenants(database)] == ["initech"]
     assert database.anomalies.count_documents({}) == 2
-    get_settings.cache_clear()
 
 
 def test_erasing_a_tenant_does_not_open_the_door_again(client: FlaskClient, database: Db) -> None:
