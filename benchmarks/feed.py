@@ -28,8 +28,9 @@ from rich.table import Table
 from benchmarks.__main__ import describe_machine
 from benchmarks.feed_detection import measure_detection
 from core.settings import Settings
-from feed.bus import STREAMS, RedisBus, choose_stream
+from feed.bus import STREAMS, choose_stream
 from feed.messages import Head, build_message
+from feed.redis_bus import RedisBus
 from market.exports.folders import write_folder
 from market.exports.tables import Asked
 from market.imports.importing import import_frame

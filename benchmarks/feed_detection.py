@@ -16,8 +16,8 @@ from core.settings import Settings
 from detection.models.plan import TrainingPlan
 from detection.models.signing import make_key
 from detection.models.training import train_model
-from feed.bus import RedisBus
 from feed.producing import Producer
+from feed.redis_bus import RedisBus
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
 from market.markets import SHIPPED

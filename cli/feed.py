@@ -23,8 +23,9 @@ from cli.common import (
 from core.errors import BadInput, ServerUnreachable
 from core.settings import Settings, get_settings
 from core.words import DataKind
-from feed.bus import BUS_ERRORS, MOST_WAITING, STREAMS, open_bus
+from feed.bus import BUS_ERRORS, MOST_WAITING, STREAMS
 from feed.messages import KINDS
+from feed.opening import open_bus
 from feed.producing import Producer, Whose, group_records
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker

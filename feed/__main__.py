@@ -10,8 +10,8 @@ from threading import Event
 from core.errors import TapewatchError
 from core.logs import configure_logs
 from core.settings import get_settings
-from feed.bus import open_bus
 from feed.consumer import Consumer
+from feed.opening import open_bus
 from records.database import open_database
 from tasks.process.broker import build_celery
 

@@ -13,8 +13,9 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from core.errors import ServerUnreachable
-from feed.bus import STREAMS, RedisBus, choose_stream
+from feed.bus import STREAMS, choose_stream
 from feed.messages import Head, build_message
+from feed.redis_bus import RedisBus
 from records.database import Db
 from records.migrations import prepare_database
 from records.ticks.positions import find_positions, find_seqs

@@ -17,10 +17,11 @@ from pymongo.errors import OperationFailure
 from core.settings import Settings
 from feed import consumer as feed_consumer
 from feed import storing
-from feed.bus import STREAMS, RedisBus, choose_stream
+from feed.bus import STREAMS, choose_stream
 from feed.consumer import Consumer
 from feed.messages import Head, build_message
 from feed.producing import Producer
+from feed.redis_bus import RedisBus
 from feed.storing import GATHER_SECONDS
 from market.bars.buckets import read_columns
 from market.ticks.fields import to_microseconds

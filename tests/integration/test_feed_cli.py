@@ -10,8 +10,9 @@ from celery import Celery
 from flask.testing import FlaskClient
 
 from core.settings import Settings
-from feed.bus import STREAMS, RedisBus
+from feed.bus import STREAMS
 from feed.consumer import Consumer
+from feed.redis_bus import RedisBus
 from records.database import Db
 from tests.commands import Command, read_json
 from tests.processes import ROOT, wait_until

@@ -8,9 +8,9 @@ import pandas as pd
 
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from feed.bus import RedisBus
 from feed.consumer import Consumer
 from feed.producing import Producer
+from feed.redis_bus import RedisBus
 from market.imports.importing import import_frame
 from tasks.process.broker import build_celery
 from tests.integration.conftest import Live

@@ -11,10 +11,11 @@ from pydantic_core import to_json
 
 from core.errors import BadInput, Busy, ServerUnreachable
 from core.settings import Settings
-from feed.bus import STREAMS, choose_stream, open_bus
+from feed.bus import STREAMS, choose_stream
 from feed.consumer import Consumer
 from feed.messages import Head, build_message
 from feed.nats_bus import NatsBus
+from feed.opening import open_bus
 from feed.producing import Producer
 from records.database import Db
 from records.ticks.positions import find_positions, find_seqs
