@@ -16,7 +16,7 @@ from detection.detectors.isolation_forest import fit_forest
 from detection.features.compute import compute_features
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.market_days import read_days
-from detection.models.fitting import MOST_ROWS
+from detection.models.learning import MOST_ROWS
 from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
 from detection.models.sampling import RowSample

@@ -8,7 +8,8 @@ from pymongo.client_session import ClientSession
 
 from core.errors import TapewatchError
 from detection.models.artefacts import compute_sha256, store_artefact
-from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
+from detection.models.fitting import Fit, describe_fit, fit_model
+from detection.models.learning import Checkpoint
 from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within

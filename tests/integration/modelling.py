@@ -10,7 +10,8 @@ import numpy as np
 
 from detection.detectors import isolation_forest
 from detection.models.artefacts import dump_artefact
-from detection.models.fitting import Fit, Seen
+from detection.models.fitting import Fit
+from detection.models.learning import Seen
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
 from detection.scoring.drift import InputTable

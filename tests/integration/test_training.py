@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import BadInput, Cancelled
 from detection.features.compute import compute_features
-from detection.models import fitting
+from detection.models import fitting, learning
 from detection.models.artefacts import compute_sha256
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
@@ -152,7 +152,7 @@ def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(
 
 def test_portions_do_not_change_the_model(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit_model(market, TrainingPlan("US"))
-    monkeypatch.setattr(fitting, "PORTION_BARS", 100)
+    monkeypatch.setattr(learning, "PORTION_BARS", 100)
     fractions: list[float] = []
     assert fit_model(market, TrainingPlan("US"), fractions.append).artefact == whole.artefact
     assert fractions == sorted(fractions)
@@ -163,7 +163,7 @@ def test_portions_do_not_change_the_model(market: Db, monkeypatch: pytest.Monkey
 def test_a_market_above_the_cap_is_fitted_on_a_sample_of_it(
     market: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "MOST_ROWS", 800)
+    monkeypatch.setattr(learning, "MOST_ROWS", 800)
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert (record["rows"], record["rows_fitted"]) == (sum(BARS.values()) - 30 - 3 * WARM_UP, 800)
     share = (
