@@ -11,7 +11,7 @@ from typing import get_args
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, TapewatchError
-from core.words import AlertEvent, AlertState, AlertStep, Feedback, FeedbackCause
+from core.words import AlertEvent, AlertState, Feedback, FeedbackCause
 from records.alerts import alerts
 from records.alerts.documents import AlertDocument, StepFields, TrailDocument
 from records.alerts.mutes import MuteScope, add_mute
@@ -23,7 +23,6 @@ EXPIRED_AFTER = timedelta(days=90)
 LONGEST_SNOOZE = timedelta(days=90)
 LONGEST_TEXT = 2_000
 STATES: tuple[AlertState, ...] = get_args(AlertState)
-STEPS: tuple[AlertStep, ...] = get_args(AlertStep)
 OPEN = alerts.OPEN_STATES
 SYSTEM = "system"
 

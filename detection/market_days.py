@@ -81,11 +81,9 @@ def refresh_days(
             return
 
 
-def read_days(
-    database: Db, market: str, interval: str, session: ClientSession | None = None
-) -> MarketDays | None:
+def read_days(database: Db, market: str, interval: str) -> MarketDays | None:
     """Return a market's days as they are stored, None where they never were computed."""
-    stored = market_days.find_days(database, market, interval, session)
+    stored = market_days.find_days(database, market, interval)
     return None if stored is None else unpack_days(stored)
 
 

@@ -46,14 +46,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def is_port_free(port: int, host: str = LOOPBACK) -> bool:
+def is_port_free(port: int) -> bool:
     """Whether a server could listen on `port` now;
     connections that linger from the last one don't matter.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((LOOPBACK, port))
         except OSError:
             return False
         return True
@@ -100,7 +100,6 @@ def mongod_command(
     *,
     cache_gigabytes: float = 1.0,
     transaction_seconds: int = 20,
-    replica_set: str = REPLICA_SET,
     key_file: Path | None = None,
 ) -> list[str]:
     """Return the command of a replica set member with its data in `folder`;
@@ -122,7 +121,7 @@ def mongod_command(
             "--dbpath",
             str(folder),
             "--replSet",
-            replica_set,
+            REPLICA_SET,
         ),
         # zlib in 6.0.5 has CVE-2025-14847
         *("--networkMessageCompressors", "snappy,zstd"),
@@ -154,11 +153,11 @@ def redis_url(port: int, password: str | None = None) -> str:
     return f"redis://{f':{password}@' if password else ''}{LOOPBACK}:{port}/0"
 
 
-def mongo_url(*ports: int, replica_set: str = REPLICA_SET, password: str | None = None) -> str:
+def mongo_url(*ports: int, password: str | None = None) -> str:
     """Return the URL of an embedded replica set."""
     user, source = (f"{ADMIN}:{password}@", "&authSource=admin") if password else ("", "")
     hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
-    return f"mongodb://{user}{hosts}/?replicaSet={replica_set}{source}"
+    return f"mongodb://{user}{hosts}/?replicaSet={REPLICA_SET}{source}"
 
 
 def wait_for_redis(
@@ -185,7 +184,6 @@ def wait_for_redis(
 
 def wait_for_primary(
     *ports: int,
-    replica_set: str = REPLICA_SET,
     timeout_seconds: float = READY_SECONDS,
     password: str | None = None,
 ) -> None:
@@ -210,7 +208,7 @@ def wait_for_primary(
     with client:
         while True:
             try:
-                _configure(client, ports, replica_set)
+                _configure(client, ports)
                 if any(member["stateStr"] == "PRIMARY" for member in _members(client)):
                     return
                 problem = "no primary"
@@ -224,9 +222,7 @@ def wait_for_primary(
             time.sleep(POLL_SECONDS)
 
 
-def _configure(
-    client: MongoClient[dict[str, object]], ports: tuple[int, ...], replica_set: str
-) -> None:
+def _configure(client: MongoClient[dict[str, object]], ports: tuple[int, ...]) -> None:
     hosts = [f"{LOOPBACK}:{port}" for port in ports]
     members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
     try:
@@ -234,7 +230,7 @@ def _configure(
     except OperationFailure as error:
         if error.code != NOT_YET_INITIALIZED:
             raise
-        client.admin.command("replSetInitiate", {"_id": replica_set, "members": members})
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
         return
     if [member["host"] for member in config["members"]] != hosts:
         config = {**config, "version": config["version"] + 1, "members": members}

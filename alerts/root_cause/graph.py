@@ -41,14 +41,14 @@ class Graph:
             parents.setdefault(edge.child, []).append(edge)
         return cls(parents)
 
-    def find_ancestors(self, ticker: str, most_hops: int = MOST_HOPS) -> list[Ancestor]:
+    def find_ancestors(self, ticker: str) -> list[Ancestor]:
         """Return what a ticker belongs to, breadth first; each once, also where it is a circle."""
         found: list[Ancestor] = []
         seen = {ticker}
         waiting = deque([(ticker, 0)])
         while waiting:
             name, level = waiting.popleft()
-            if level == most_hops:
+            if level == MOST_HOPS:
                 continue
             for edge in self.parents.get(name, ()):
                 if edge.parent not in seen:

@@ -4,7 +4,7 @@ and the hash by which data are known again.
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -45,8 +45,3 @@ def hash_bytes(*parts: bytes) -> str:
         digest.update(len(part).to_bytes(BYTES, "little"))
         digest.update(part)
     return f"sha256:{digest.hexdigest()}"
-
-
-def hash_points(timestamps: Sequence[int], values: Sequence[float]) -> str:
-    """Return the hash of a history."""
-    return hash_bytes(pack(INT64, timestamps), pack(FLOAT64, values))

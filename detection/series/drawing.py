@@ -31,14 +31,14 @@ class DrawnPoint:
     upper: float | None = None
 
 
-def thin_out(values: Sequence[float], at_most: int = MOST_DRAWN) -> list[int]:
+def thin_out(values: Sequence[float]) -> list[int]:
     """Return the places of the points that are drawn: all,
     or the lowest and the highest of each stretch.
     """
     count = len(values)
-    if count <= at_most:
+    if count <= MOST_DRAWN:
         return list(range(count))
-    stretches = at_most // 2
+    stretches = MOST_DRAWN // 2
     kept: set[int] = {0, count - 1}
     for stretch in range(stretches):
         places = range(stretch * count // stretches, (stretch + 1) * count // stretches)

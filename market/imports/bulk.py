@@ -221,19 +221,18 @@ def import_synthetic(
     seed: int,
     end: datetime,
     now: datetime,
-    interval: str = "1d",
 ) -> ImportReport:
-    """Make up `bars` bars of each ticker up to `end` and import them, labelled as made up."""
-    report = ImportReport("synthetic", parse_interval(interval))
+    """Make up `bars` daily bars of each ticker up to `end` and import them, labelled as made up."""
+    report = ImportReport("synthetic", "1d")
     for block, start in enumerate(range(0, len(tickers), BLOCK_TICKERS)):
         names = tickers[start : start + BLOCK_TICKERS]
         frame = synthetic.make_bars(
-            names, market, bars=bars, end=end, seed=seed + block, interval=interval
+            names, market, bars=bars, end=end, seed=seed + block, interval="1d"
         )
         report.series += import_frame(
             database,
             frame,
-            interval=interval,
+            interval="1d",
             source=f"synthetic, seed {seed}",
             market=market,
             now=now,

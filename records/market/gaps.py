@@ -64,7 +64,7 @@ def find_series_gaps(
     database: Db,
     ticker: str,
     interval: str,
-    session: ClientSession | None = None,
+    session: ClientSession,
     *,
     since: datetime | None = None,
 ) -> list[GapDocument]:

@@ -208,7 +208,7 @@ def set_ticker_markets(
         ticker_markets_in(database).bulk_write(writes, ordered=False, session=session)
 
 
-def forget_ticker_market(database: Db, ticker: str, session: ClientSession | None = None) -> bool:
+def forget_ticker_market(database: Db, ticker: str, session: ClientSession) -> bool:
     """Go by a ticker's looks again; False where nothing was set of it."""
     removed = ticker_markets_in(database).delete_one({"_id": ticker}, session=session)
     return removed.deleted_count == 1

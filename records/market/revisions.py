@@ -141,14 +141,12 @@ def find_revisions(
     ticker: str | None = None,
     interval: str | None = None,
     since_revision: int = 0,
-    start: datetime | None = None,
     end: datetime | None = None,
     after: Position | None = None,
     limit: int = 100,
 ) -> list[RevisionDocument]:
-    """Return revisions that touch bars from `start` to `end`, both included.
-
-    They are in the order NEWEST_FIRST, from the one after `after` on.
+    """Return revisions that touch bars up to `end`, in the order NEWEST_FIRST,
+    from the one after `after` on.
     """
     query: dict[str, object] = {"revision": {"$gt": since_revision}}
     query |= {
@@ -156,8 +154,6 @@ def find_revisions(
         for name, value in (("ticker", ticker), ("interval", interval))
         if value is not None
     }
-    if start is not None:
-        query["last"] = {"$gte": start}
     if end is not None:
         query["first"] = {"$lte": end}
     return find_page(revisions_in(database), query, NEWEST_FIRST, after=after, limit=limit)

@@ -87,7 +87,7 @@ def find_in_use(database: Db) -> list[tuple[str, Champion]]:
     return [(pointer["_id"], champion) for pointer in found if (champion := _read(pointer))]
 
 
-def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
+def find_users(database: Db, version: str, session: ClientSession) -> list[str]:
     """Return the pointers that name this version."""
     return [
         pointer["_id"]

@@ -31,7 +31,7 @@ NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, 
 _LONG_FIELDS = ("tickers", "left_out", "by_market")
 
 
-def insert_model(database: Db, record: ModelDocument, session: ClientSession | None = None) -> None:
+def insert_model(database: Db, record: ModelDocument, session: ClientSession) -> None:
     """Write a version's document. Raises DuplicateKeyError where the version exists."""
     models_in(database).insert_one(record, session=session)
 

@@ -21,6 +21,7 @@ MARKET = "CRYPTO"
 INTERVAL = "5m"
 BARS_A_DAY = DAY_SECONDS // INTERVALS[INTERVAL]
 HISTORY_DAYS = 30
+SEED = 1
 PRICES = ["open", "high", "low", "close"]
 
 
@@ -45,13 +46,13 @@ EVENTS = (
 )
 
 
-def make_replay(now: datetime, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+def make_replay(now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a month of bars of all tickers, and the day that follows it, which ends at `now`; of
     that the bars of each time are beside each other.
     """
     market = SHIPPED.choose(MARKET)
     bars = (HISTORY_DAYS + 2) * BARS_A_DAY
-    table = make_bars(TICKERS, market, bars=bars, end=now, seed=seed, interval=INTERVAL)
+    table = make_bars(TICKERS, market, bars=bars, end=now, seed=SEED, interval=INTERVAL)
     times = np.unique(table["time"].to_numpy())
     first = times[-BARS_A_DAY]
     for event in EVENTS:

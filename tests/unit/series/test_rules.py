@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.http.repeated import refuse_repeated_names
 from core.errors import BadInput, ModelIntegrity, NothingNamed
-from detection.series.columns import FLOAT64, INT64, hash_points, pack, unpack
+from detection.series.columns import FLOAT64, INT64, hash_bytes, pack, unpack
 from detection.series.drawing import DrawnPoint, draw_series, thin_out
 from detection.series.period import compute_autocorrelations, find_period, transform
 from detection.series.rules import (
@@ -109,9 +109,9 @@ def test_a_column_cut_short_is_refused_and_a_moved_byte_is_another_hash() -> Non
     with pytest.raises(ModelIntegrity):
         unpack(INT64, bytes(9))
     hashes = {
-        hash_points([1, 2], [3.0, 4.0]),
-        hash_points([1, 2], [4.0, 3.0]),
-        hash_points([2, 1], [3.0, 4.0]),
+        hash_bytes(pack(INT64, [1, 2]), pack(FLOAT64, [3.0, 4.0])),
+        hash_bytes(pack(INT64, [1, 2]), pack(FLOAT64, [4.0, 3.0])),
+        hash_bytes(pack(INT64, [2, 1]), pack(FLOAT64, [3.0, 4.0])),
     }
     assert len(hashes) == 3
 
