@@ -11,17 +11,19 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput
 from detection.evaluate import Scores, compare, judge, split_scores
 from detection.evaluate import evaluate as score_versions
+from detection.pipeline.job import Job
 from market.intervals import INTERVALS
-from records.database import in_transaction
+from records.database import Db, in_transaction
+from records.market.documents import SeriesDocument
 from records.market.series import find_series
 from records.models.bar_scores import build_bar_scores
 from records.models.champions import ALL_MARKETS
-from records.models.documents import BarScores, EvaluationDocument
+from records.models.documents import BarScores, DriftDocument, EvaluationDocument, VersionJudgement
 from records.models.drifts import find_drift_before, write_drift
 from records.models.evaluations import get_evaluation, write_results
 from records.models.models import get_model_record
 from records.work.batches import Batch
-from records.work.documents import RunDocument
+from records.work.documents import ModelNews, RunDocument
 from records.work.outbox import add_event
 from tasks.engine.kind import Result
 from tasks.kinds.drift import build_drift, describe_drift
@@ -33,26 +35,10 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Judge the versions that an evaluation names, and write what came of it."""
     database, asked = worker.database, get_evaluation(worker.database, run["options"]["evaluation"])
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
-    series = find_series(
-        database,
-        tickers=asked["tickers"] or None,
-        market=None if asked["market"] == ALL_MARKETS else asked["market"],
-        interval=asked["interval"],
-    )
-    if not series:
-        raise BadInput(
-            f"market {asked['market']} has no {asked['interval']} bars to judge a model by",
-            reason="no_bars",
-        )
-    missing = set(asked["tickers"]) - {document["ticker"] for document in series}
-    by_market: dict[str, list[str]] = {}
-    for document in series:
-        by_market.setdefault(document["market"], []).append(document["ticker"])
-    job = build_job(run, batch, asked["interval"])
-    jobs = [replace(job, market=code, tickers=tuple(own)) for code, own in by_market.items()]
-    found = score_versions(
-        database, worker.models, jobs, asked["versions"], (asked["start"], asked["end"]), checkpoint
-    )
+    series = _find_judged(database, asked)
+    jobs = _part_by_market(build_job(run, batch, asked["interval"]), series)
+    stretch = asked["start"], asked["end"]
+    found = score_versions(database, worker.models, jobs, asked["versions"], stretch, checkpoint)
     report_models(worker)
     seconds = INTERVALS[asked["interval"]]
     judgements = [
@@ -60,16 +46,8 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         for version, scores in zip(asked["versions"], found, strict=True)
     ]
     agreement = compare(*found) if len(found) == 2 else None
-    errors = {ticker: error for scores in found for ticker, error in scores.errors.items()}
-    errors |= {ticker: f"{ticker} has no stored {asked['interval']} bars" for ticker in missing}
     now = datetime.now(UTC)
-    drift = before = None
-    if "session" in asked:
-        version = asked["versions"][0]
-        before = find_drift_before(
-            database, asked["market"], asked["interval"], version, asked["session"]
-        )
-        drift = build_drift(database, run["_id"], asked, judgements[0], before, now)
+    drift, news = _watch(worker, run["_id"], asked, judgements[0], now)
 
     def write(session: ClientSession) -> None:
         kept = _list_scores(asked, run, found, now) if asked["keep_scores"] else ()
@@ -80,16 +58,14 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             run_id=run["_id"],
             judgements=judgements,
             agreement=agreement,
-            errors=errors,
+            errors=_list_errors(asked, series, found),
             scores=kept,
             now=now,
         )
         if drift is not None:
             write_drift(database, drift, session)
-            # One that lies near its bound comes and goes: that it went is no news.
-            if set(drift["reasons"]) - set(before["reasons"] if before else []):
-                news = describe_drift(drift, worker.settings.retrain)
-                add_event(database, run["_id"], "model_news", news, now, session)
+        if news is not None:
+            add_event(database, run["_id"], "model_news", news, now, session)
         finish(
             session,
             {
@@ -103,6 +79,66 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
     in_transaction(database, write)
     return {"detection_run_id": run["_id"], "evaluation": asked["_id"]}
+
+
+def _find_judged(database: Db, asked: EvaluationDocument) -> list[SeriesDocument]:
+    """Return the series whose bars the versions are judged by. Raises BadInput where none is."""
+    series = find_series(
+        database,
+        tickers=asked["tickers"] or None,
+        market=None if asked["market"] == ALL_MARKETS else asked["market"],
+        interval=asked["interval"],
+    )
+    if not series:
+        raise BadInput(
+            f"market {asked['market']} has no {asked['interval']} bars to judge a model by",
+            reason="no_bars",
+        )
+    return series
+
+
+def _part_by_market(job: Job, series: Sequence[SeriesDocument]) -> list[Job]:
+    """Return a job for the series of each market."""
+    by_market: dict[str, list[str]] = {}
+    for document in series:
+        by_market.setdefault(document["market"], []).append(document["ticker"])
+    return [replace(job, market=code, tickers=tuple(own)) for code, own in by_market.items()]
+
+
+def _list_errors(
+    asked: EvaluationDocument, series: Sequence[SeriesDocument], found: Sequence[Scores]
+) -> dict[str, str]:
+    """Return by ticker why its bars were not judged."""
+    missing = set(asked["tickers"]) - {document["ticker"] for document in series}
+    errors = {ticker: error for scores in found for ticker, error in scores.errors.items()}
+    return errors | {
+        ticker: f"{ticker} has no stored {asked['interval']} bars" for ticker in missing
+    }
+
+
+def _watch(
+    worker: Worker,
+    run_id: str,
+    asked: EvaluationDocument,
+    judgement: VersionJudgement,
+    now: datetime,
+) -> tuple[DriftDocument | None, ModelNews | None]:
+    """Return the drift of a champion that is watched, and what to tell of it where it drifts by
+    what it did not before; None where neither is.
+    """
+    if "session" not in asked:
+        return None, None
+    before = find_drift_before(
+        worker.database,
+        asked["market"],
+        asked["interval"],
+        judgement["version"],
+        asked["session"],
+    )
+    drift = build_drift(worker.database, run_id, asked, judgement, before, now)
+    # One that lies near its bound comes and goes: that it went is no news.
+    is_news = set(drift["reasons"]) - set(before["reasons"] if before else [])
+    return drift, describe_drift(drift, worker.settings.retrain) if is_news else None
 
 
 def _list_scores(
