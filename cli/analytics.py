@@ -13,6 +13,7 @@ from cli.common import (
     CommandGroup,
     echo,
     exits_on_error,
+    interval_option,
     json_option,
     keep_listed,
     print_json,
@@ -32,10 +33,6 @@ from tasks.process.broker import build_celery
 from tasks.requests.analytics import MOST_BARS, request_analytics
 
 group = CommandGroup("analytics", help="Metrics and regimes of series: compute, show, list.")
-
-interval_option = click.option(
-    "--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"
-)
 
 
 @group.command("run")

@@ -22,6 +22,7 @@ from core.errors import BadInput, NotFound, TapewatchError
 from core.logs import strip_controls
 from core.settings import get_settings
 from core.words import AlertEvent
+from market.intervals import INTERVALS
 from records.alerts.trail import build_note, write_noted
 from records.database import Db, explain_unreachable, open_database
 from records.tenancy import check_tenant, of_tenant
@@ -35,6 +36,12 @@ LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+interval_option = click.option(
+    "--interval", default="1d", show_default=True, help=" ".join(INTERVALS)
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True
+)
 
 
 class OneValueCommand(click.Command):

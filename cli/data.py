@@ -18,6 +18,7 @@ from cli.common import (
     exits_on_error,
     json_option,
     keep_listed,
+    limit_option,
     print_json,
     print_table,
     use_database,
@@ -39,9 +40,6 @@ from records.ticks import depth, funding, rejected, trades
 group = CommandGroup("data", help="Trades, depth and funding: import them, look at them.")
 
 kind_argument = click.argument("kind", type=click.Choice(KINDS))
-limit_option = click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True
-)
 # What is checked and stored at once.
 PART = 5_000
 COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")

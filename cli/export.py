@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analytics.catalogue import METRICS
-from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    interval_option,
+    json_option,
+    print_json,
+    use_database,
+)
 from cli.watching import follow, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -19,7 +27,7 @@ from market.exports.opening import open_table
 from market.exports.selecting import select_tickers
 from market.exports.tables import MANIFEST, PRICES, TABLES, Asked, Layout, Table, TableName
 from market.exports.writing import FORMATS, Format
-from market.intervals import INTERVALS, parse_interval
+from market.intervals import parse_interval
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.work.export_files import find_export_files, open_export_file
@@ -37,7 +45,7 @@ _OPTIONS = (
     click.option("--ticker", "tickers", multiple=True, help="Of this one; may be repeated."),
     click.option("--market", help="Of all of a market: US, JP, CRYPTO, ..."),
     click.option("--watchlist", help="Of those of a watchlist."),
-    click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS)),
+    interval_option,
     click.option("--start", type=Day, help="First time, inclusive (UTC)."),
     click.option("--end", type=Day, help="Last time, inclusive."),
     click.option("--column", "columns", multiple=True, help="Only this one; may be repeated."),

@@ -13,6 +13,7 @@ from cli.common import (
     CommandGroup,
     echo,
     exits_on_error,
+    interval_option,
     json_option,
     keep_listed,
     print_json,
@@ -82,7 +83,7 @@ def list_gaps(
 @group.command("fill")
 @click.argument("tickers", nargs=-1)
 @market_option
-@click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS))
+@interval_option
 @click.option("--gap", "ids", multiple=True, help="Only these, as `flask gaps list` names them.")
 @click.option(
     "--source",

@@ -13,6 +13,7 @@ from cli.common import (
     change_noted,
     echo,
     exits_on_error,
+    interval_option,
     json_option,
     print_json,
     print_table,
@@ -164,7 +165,7 @@ def _count_needed(kind: DetectorKind) -> int:
 @click.option(
     "--market", required=True, help="US, JP, CRYPTO, ...: `flask markets list`; ALL for all."
 )
-@click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
+@interval_option
 @click.option(
     "--tickers", help="Learn from these only, with commas between; else from all of the market."
 )

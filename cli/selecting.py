@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import click
 
+from cli.common import interval_option
 from market.markets import load_markets
 from records.database import Db
 from tasks.requests.selection import Selection
@@ -16,7 +17,7 @@ OPTIONS = (
     click.option(
         "--market", help="All series of a market instead of named tickers: US, JP, CRYPTO, ..."
     ),
-    click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"),
+    interval_option,
     click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
 )
 watchlist_option = click.option("--watchlist", help="The tickers of a watchlist instead.")
