@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
-from market.imports.columns import CURRENCIES
+from market.imports.column_names import CURRENCIES
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table
 

@@ -13,15 +13,8 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
-from market.imports.columns import (
-    build_key,
-    build_missing,
-    choose_columns,
-    find_field,
-    find_missing,
-    part_unit,
-    part_zone,
-)
+from market.imports.column_names import build_key, find_field, part_unit, part_zone
+from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.csv
 
 from core.errors import BadInput
-from market.imports.columns import find_field
+from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
-from market.imports.readers.headers import Header, looks_like_data, resolve_header
+from market.imports.readers.headers import Header, looks_like_data
 from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
+from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
 from market.imports.readers.texts import decode
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import BadInput
-from market.imports.columns import build_key, find_field
+from market.imports.column_names import build_key, find_field
 from market.imports.readers.headers import Header
 from market.imports.readers.layouts import KLINE
 from market.imports.readers.limits import HEAD_ROWS, MIB, MOST_CELL_BYTES, MOST_KEYS, MOST_ROWS

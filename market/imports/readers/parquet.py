@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from core.errors import BadInput
-from market.imports.columns import find_field
+from market.imports.column_names import find_field
 from market.imports.readers.headers import Header
 from market.imports.readers.limits import MOST_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.tables import Columns, Opened

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from core.errors import BadInput
 from market.bars.buckets import PRICES
-from market.imports.columns import FIELD_OF, Chosen, build_key, choose_columns, find_missing
+from market.imports.column_names import FIELD_OF, build_key
+from market.imports.columns import Chosen, choose_columns, find_missing
 from market.imports.names import find_owner
 from market.imports.options import FIELDS, ReadingOptions
 from market.imports.parting import find_intervals
 from market.imports.readers.containers import open_table
-from market.imports.readers.headers import resolve_header
+from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Opened, build_table
 from market.imports.settling import Settled, settle_table
 

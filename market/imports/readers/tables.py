@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.imports.options import ReadingOptions
-from market.imports.readers.headers import Header, resolve_header
+from market.imports.readers.headers import Header
 from market.imports.readers.limits import MOST_CELLS, MOST_ROWS
+from market.imports.readers.resolving import resolve_header
 
 Columns = dict[int, pa.ChunkedArray]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from core.errors import BadInput
 from market.imports.options import ReadingOptions
-from market.imports.readers.headers import Header, resolve_header
+from market.imports.readers.headers import Header
 from market.imports.readers.limits import (
     HEAD_ROWS,
     MOST_BYTES,
@@ -22,6 +22,7 @@ from market.imports.readers.limits import (
     MOST_COLUMNS,
     MOST_ROWS,
 )
+from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
 
 MOST_SHEETS = 100

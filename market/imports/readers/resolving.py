@@ -1,0 +1,147 @@
+"""Which rows of a table are names and which are data, and whose columns are whose
+(plain Python).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.errors import BadInput
+from market.imports.column_names import build_key, find_field
+from market.imports.columns import Chosen, build_missing, choose_columns, find_missing, list_names
+from market.imports.names import is_spelled_as_ticker
+from market.imports.options import ReadingOptions
+from market.imports.readers.headers import NUMBER, TIME, Header, Row, looks_like_data
+from market.imports.readers.layouts import find_layout, find_nameless
+from market.imports.readers.side_by_side import match_flattened, match_levels
+
+SEARCHED_ROWS = 30
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+
+
+def resolve_header(
+    rows: Sequence[Row], options: ReadingOptions, *, has_names: bool = False
+) -> Header:
+    """Find the names among a table's first rows (the first one, where the kind of file says so).
+
+    Raises BadInput.
+    """
+    if not rows:
+        raise BadInput("the file is empty")
+    searched = rows[:1] if has_names else rows[:SEARCHED_ROWS]
+    for position in range(len(searched)):
+        found = _resolve_at(rows, position, options)
+        if found is not None:
+            if position:
+                preamble = (
+                    f"{position} row{'s' * (position > 1)} above the column names are no bars"
+                )
+                has_own = any(own is not None or "ticker" in at for own, at in found.groups)
+                ticker = None if has_own else _find_owner(searched[:position])
+                found = replace(found, notes=[preamble, *found.notes], ticker=ticker)
+            return found
+    return _resolve_nameless(searched, options)
+
+
+def _find_owner(above: Sequence[Row]) -> str | None:
+    """Return whose bars follow, where one row above their names says so and nothing else:
+    Security, AAPL US Equity. A company's name and a word such as Stock say nothing.
+    """
+    filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
+    pairs = [cells for cells in filled if len(cells) == 2]
+    owners = {
+        said
+        for name, said in pairs
+        if find_field(name.rstrip(":")) == "ticker" and is_spelled_as_ticker(said)
+    }
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> Header | None:
+    """Return the header that begins with this row, or None."""
+    names = [cell.strip() for cell in rows[position]]
+    if looks_like_data(names):
+        return None
+    if not options.columns:
+        levels = match_levels(rows, position) or match_flattened(names, position)
+        if levels is not None:
+            return levels
+    has_words = sum(find_field(name) is not None for name in names) >= 2
+    if not has_words and not options.columns:
+        return None
+    try:
+        chosen = choose_columns(names, options.columns)
+    except BadInput:
+        if not has_words and len([name for name in names if name]) < 4:
+            return None
+        raise
+    if find_missing(chosen):
+        return None
+    clock = _find_clock(names, chosen.positions["time"], rows[position + 1 : position + 2])
+    if clock is not None and "time" not in options.columns:
+        chosen = choose_columns(names, {**options.columns, "time": clock})
+    return _build_plain(position + 1, names, chosen)
+
+
+def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | None:
+    """Return the name of the column datetime beside a timestamp that is not written in digits: it
+    may be when the bar was noted, and has no zone of its own either.
+    """
+    is_number = any(NUMBER.fullmatch(row[at].strip()) for row in rows if at < len(row))
+    if build_key(names[at]) != "timestamp" or is_number:
+        return None
+    return next((name for name in names if build_key(name) == "datetime"), None)
+
+
+def _build_plain(first: int, names: list[str], chosen: Chosen) -> Header:
+    layout = find_layout([build_key(name) for name in names])
+    groups: list[tuple[str | None, dict[str, int]]] = [(None, chosen.positions)]
+    return Header(first, names, groups, chosen.aside, chosen.notes, layout, chosen.inverse_split)
+
+
+def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
+    """Return the header of a table without names,
+    where a person or a well-known layout tells the columns.
+    """
+    position = next(
+        (p for p, row in enumerate(rows) if len([cell for cell in row if cell.strip()]) >= 5), 0
+    )
+    first = [cell.strip() for cell in rows[position]]
+    if not looks_like_data(first):
+        # The row that has most of the names tells best what is missing.
+        best = max(rows, key=lambda row: sum(find_field(cell) is not None for cell in row))
+        names = [cell.strip() for cell in (best if any(map(find_field, best)) else first)]
+        raise build_missing(
+            names, find_missing(choose_columns(names, options.columns)) or ["close"]
+        )
+    names = [str(number) for number in range(1, len(first) + 1)]
+    said = "the first row looks like data, not like names"
+    if options.columns:
+        chosen = choose_columns(names, options.columns)
+        if missing := find_missing(chosen):
+            raise BadInput(
+                f"{said}, and no column is given for {', '.join(missing)}: {_advise(first)}"
+            )
+        return replace(_build_plain(position, names, chosen), notes=[said])
+    layout = find_nameless(first)
+    if layout is None:
+        raise BadInput(f"{said}: {_advise(first)}")
+    chosen = choose_columns([*layout.names, *names[len(layout.names) :]])
+    note = f"{said}: they are taken for the columns of {layout.vendor}"
+    return replace(_build_plain(position, list(layout.names), chosen), notes=[note], layout=layout)
+
+
+def _advise(first: Row) -> str:
+    numbers = iter(("open", "high", "low", "close", "volume"))
+    fields: list[str] = []
+    for cell in first:
+        if _CLOCK.fullmatch(cell):
+            fields.append("clock")
+        elif "time" not in fields and (TIME.match(cell) or re.fullmatch(r"\d{8,19}", cell)):
+            fields.append("time")
+        elif NUMBER.fullmatch(cell):
+            fields.append(next(numbers, ""))
+        else:
+            fields.append("ticker" if "ticker" not in fields else "")
+    named = ", ".join(f"{name}={place}" for place, name in enumerate(fields, start=1) if name)
+    return f"it is {list_names(first)}. Say which column is which by its position: {named}"

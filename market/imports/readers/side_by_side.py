@@ -1,0 +1,236 @@
+"""Tables that hold several tickers side by side (plain Python).
+
+yfinance and pandas write several rows of names, a row of fields and one of tickers, in any order
+and flattened in several ways.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from core.errors import BadInput
+from market.imports.column_names import CURRENCIES, OTHERS, build_key, find_field
+from market.imports.columns import list_names
+from market.imports.readers.headers import NUMBER, TIME, Header, Row
+
+_TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
+_COPY = re.compile(r"\.\d+$")
+# What stands below names and is no ticker: units, and the line that Markdown draws.
+_UNIT = re.compile(rf"{CURRENCIES}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
+_PARTS = "|".join(
+    (
+        "adj[ _]?close",
+        "stock[ _]splits",
+        "capital[ _]gains",
+        "dividends",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+    )
+)
+_FIELD_FIRST = re.compile(rf"(?P<field>{_PARTS})[ _.:|/,-]+(?P<ticker>\S.*)", re.IGNORECASE)
+_TICKER_FIRST = re.compile(rf"(?P<ticker>\S.*?)[ _.:|/,-]+(?P<field>{_PARTS})", re.IGNORECASE)
+_WIDE_FIELDS = ("open", "high", "low", "close", "volume", "split")
+_LABELS = (
+    "",
+    "price",
+    "prices",
+    "ticker",
+    "tickers",
+    "symbol",
+    "symbols",
+    "attributes",
+    "date",
+    "dates",
+    "datetime",
+)
+# `open_price` and `close_time` are no columns of tickers PRICE and TIME.
+_NOT_TICKERS = {
+    "price", "px", "bid", "ask", "mid", "usd", "usdt", "eur", "adj", "adjusted", "last", "prev",
+    "time", "date",
+    "interest", "int",
+}  # fmt: skip
+
+
+def match_levels(rows: Sequence[Row], position: int) -> Header | None:
+    """Return the header of two or three rows of names: fields,
+    tickers and the name of the time, in any order.
+    """
+    block = [[cell.strip() for cell in row] for row in rows[position : position + 3]]
+    width = max(map(len, block))
+    block = [[*row, *[""] * (width - len(row))] for row in block]
+    times = next((row for row in block if _is_time_row(row)), None)
+    levels = [row for row in block if row is not times]
+    for fields_at in range(min(2, len(levels))):
+        columns = _find_field_columns(levels[fields_at])
+        if columns is None:
+            continue
+        tickers = levels[1 - fields_at] if len(levels) > 1 else None
+        named = _find_tickers(tickers, columns) if tickers is not None else None
+        if named is None and (times is None or fields_at):
+            continue
+        labels = [
+            row for row in (times, levels[fields_at], tickers if named else None) if row is not None
+        ]
+        return _build_levels(position, len(labels), labels, levels[fields_at], columns, named)
+    return None
+
+
+def _build_levels(
+    position: int,
+    height: int,
+    labels: Sequence[Row],
+    fields: Row,
+    columns: Mapping[int, str],
+    tickers: Mapping[int, str] | None,
+) -> Header | None:
+    time = _find_time_column(labels, columns)
+    groups = _group(
+        {column: (tickers[column] if tickers else "", name) for column, name in columns.items()}
+    )
+    if time is None or not groups:
+        return None
+    return _build_wide(position + height, list(fields), time, groups)
+
+
+def _build_wide(
+    first: int, names: list[str], time: int, groups: dict[str, dict[str, int]]
+) -> Header | None:
+    for ticker, columns in groups.items():
+        lacking = [name for name in ("open", "high", "low", "close") if name not in columns]
+        if lacking:
+            raise BadInput(
+                f"{ticker or 'the table'} has no column for {', '.join(lacking)} among"
+                f" {list_names(names)}"
+            )
+    used = {time} | {column for columns in groups.values() for column in columns.values()}
+    aside = [
+        name
+        for column, name in enumerate(names)
+        if column not in used and name and build_key(name) not in _LABELS
+    ]
+    found: list[tuple[str | None, dict[str, int]]] = [
+        (t or None, {"time": time} | c) for t, c in groups.items()
+    ]
+    return Header(first, names, found, list(dict.fromkeys(aside)))
+
+
+def _is_time_row(row: Row) -> bool:
+    filled = [cell for cell in row if cell]
+    return not filled or (len(filled) == 1 and find_field(filled[0]) == "time")
+
+
+def _find_field_columns(row: Row) -> dict[int, str] | None:
+    """Return the field of each column where a row names nothing but fields, labels aside;
+    "" for those not read.
+    """
+    columns: dict[int, str] = {}
+    last = ""
+    for position, cell in enumerate(row):
+        name = _COPY.sub("", cell)
+        key = build_key(name)
+        is_field = key in OTHERS or find_field(name) in _WIDE_FIELDS
+        if is_field and not (position == 0 and key == "price"):
+            last = name
+        elif cell or not columns:
+            if position > 1 or (cell and build_key(cell) not in _LABELS):
+                return None
+            continue
+        columns[position] = "" if build_key(last) in OTHERS else str(find_field(last))
+    found = set(columns.values())
+    return columns if {"open", "high", "low", "close"} <= found else None
+
+
+def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None:
+    """Return the ticker of each column of a field;
+    None where the row holds something else than tickers.
+    """
+    tickers: dict[int, str] = {}
+    last = ""
+    before = [build_key(row[position]) for position in range(min(columns))]
+    if any(key not in _LABELS for key in before):
+        return None
+    label = any(key in {"ticker", "tickers", "symbol", "symbols"} for key in before)
+    for position in columns:
+        last = (
+            _COPY.sub("", row[position])
+            if _COPY.search(row[position]) and not last
+            else row[position] or last
+        )
+        if not last or TIME.fullmatch(last) or find_field(last) in _WIDE_FIELDS:
+            return None
+        if not label and _UNIT.fullmatch(last):
+            return None
+        tickers[position] = last
+    # A row of data has numbers throughout; tickers of digits (0700) come with a label.
+    if not label and all(NUMBER.fullmatch(ticker) for ticker in tickers.values()):
+        return None
+    return tickers
+
+
+def _find_time_column(labels: Sequence[Row], columns: Mapping[int, str]) -> int | None:
+    """Return the column of times beside those of fields: the one that is named so,
+    else the only one.
+    """
+    free = [position for position in range(min(columns)) if position not in columns]
+    for row in labels:
+        for position in free:
+            if find_field(row[position]) == "time":
+                return position
+    return free[0] if len(free) == 1 else None
+
+
+def match_flattened(names: Row, position: int) -> Header | None:
+    """Return the header of names such as `Close_AAPL`, `AAPL Close` and `('Close', 'AAPL')`."""
+    parted: dict[int, tuple[str, str]] = {}
+    time = None
+    for column, name in enumerate(names):
+        pair = _part_name(name)
+        if pair is not None:
+            parted[column] = pair
+        elif time is None and find_field(name.strip("()'\", ")) == "time":
+            time = column
+    if len(parted) < 4:
+        return None
+    if time is None and 0 not in parted and build_key(names[0]) in {"", "indexlevel0"}:
+        time = 0
+    groups = _group(parted)
+    if time is None or not any(
+        {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()
+    ):
+        return None
+    return _build_wide(position + 1, list(names), time, groups)
+
+
+def _part_name(name: str) -> tuple[str, str] | None:
+    """Return (ticker, field) of a flattened name; the field is "" where it is not read."""
+    if match := _TUPLE.fullmatch(name):
+        for ticker, part in ((match["b"], match["a"]), (match["a"], match["b"])):
+            if ticker and (build_key(part) in OTHERS or find_field(part) in _WIDE_FIELDS):
+                return ticker, "" if build_key(part) in OTHERS else str(find_field(part))
+        return None
+    match = _FIELD_FIRST.fullmatch(name) or _TICKER_FIRST.fullmatch(name)
+    ticker = build_key(match["ticker"]) if match else ""
+    if match is None or not ticker or ticker.isdigit() or ticker in _NOT_TICKERS:
+        return None
+    key = build_key(match["field"])
+    return match["ticker"], "" if key in OTHERS else key
+
+
+def _group(parted: Mapping[int, tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Return the column of each field by ticker.
+
+    Raises BadInput on two columns of one ticker's field.
+    """
+    groups: dict[str, dict[str, int]] = {}
+    for column, (ticker, name) in parted.items():
+        columns = groups.setdefault(ticker, {})
+        if name and columns.setdefault(name, column) != column:
+            whose = f" of {ticker}" if ticker else ""
+            raise BadInput(
+                f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: say"
+                f" which is meant ({name}={column + 1}), or leave the row of tickers in"
+            )
+    prices = {"open", "high", "low", "close"}
+    return {ticker: columns for ticker, columns in groups.items() if prices & set(columns)}
