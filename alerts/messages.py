@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from alerts.raising import is_vendors
+from alerts.market_wide import is_vendors
 from core.errors import BadInput
 from core.grades import write_grade
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert

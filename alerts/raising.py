@@ -1,38 +1,28 @@
 """Raising: strange bars become alerts, at most one that is open for a series and direction within
-three bars; and a bar that is strange for much of a watchlist becomes one for all of them.
+three bars.
 
 It is pure: documents in, documents out.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from math import log10
 from typing import TypedDict
 
-from core.words import AlertState, Direction, FaultName, MoveScope
-from records.alerts.documents import (
-    AlertDocument,
-    CommentFields,
-    StepFields,
-    StrangestFields,
-    TrailDocument,
-)
+from alerts.new_alert import build_alert_id, build_beginning
+from core.words import Direction
+from records.alerts.documents import AlertDocument, StrangestFields, TrailDocument
 from records.alerts.mutes import MuteDocument, matches
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
-from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
+from records.findings.documents import AnomalyDocument, InputFields
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument, WatchlistDocument
 
 # Bars so far apart are one event.
 JOINED_WITHIN_BARS = 3
-# A market-wide bar is strange for so many of so many tickers at the least.
-LEAST_TICKERS = 10
-LEAST_SHARE = 0.3
 SYSTEM = "system"
-NEVER = -1.0
 
 BarsBetween = Callable[[datetime, datetime], int]
 """How many bars of an interval a market has from one bar to a later one."""
@@ -114,13 +104,13 @@ def plan_alerts(
                 continue
             fresh = build_alert(watchlist, anomaly, run_id, now)
             near = known.setdefault(_key(fresh), [])
-            joined = next((a for a in near if _is_near(a, fresh["bar_time"], bars_between)), None)
+            joined = next((a for a in near if is_near(a, fresh["bar_time"], bars_between)), None)
             if joined is None:
                 near.append(fresh)
                 raised.new[fresh["_id"]] = fresh
                 raised.trail.append(note_step(fresh, "raise", now, anomaly["_id"]))
             else:
-                _extend(raised, joined, fresh)
+                extend(raised, joined, fresh)
                 raised.trail.append(note_step(joined, "extend", now, anomaly["_id"]))
     return raised
 
@@ -130,7 +120,7 @@ def build_alert(
 ) -> AlertDocument:
     """Return the alert of one anomaly."""
     return {
-        **_describe(anomaly),
+        **describe_strangest(anomaly),
         "_id": build_alert_id(watchlist, anomaly["_id"]),
         "watchlist": watchlist,
         "entity_type": "ticker",
@@ -173,190 +163,6 @@ def mute_alerts(raised: Raised, mutes: Sequence[MuteDocument], now: datetime) ->
     return silenced
 
 
-def build_alert_id(watchlist: str | None, subject: str) -> str:
-    """Return the one `_id` that a watchlist's alert of this bar can have."""
-    return f"{watchlist or '-'}::{subject}"
-
-
-def find_wide_bars(
-    anomalies: Iterable[AnomalyDocument], tickers: int
-) -> dict[datetime, list[AnomalyDocument]]:
-    """Return the bars that are strange for enough of a watchlist's tickers of one market,
-    each with its anomalies.
-    """
-    by_bar: dict[datetime, list[AnomalyDocument]] = {}
-    for anomaly in anomalies:
-        by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
-    if tickers < LEAST_TICKERS:
-        return {}
-    return {bar: each for bar, each in by_bar.items() if len(each) >= LEAST_SHARE * tickers}
-
-
-def plan_market_wide(
-    watchlist: str | None,
-    bars: Mapping[datetime, Sequence[AnomalyDocument]],
-    tickers: int,
-    open_alerts: Sequence[AlertDocument],
-    bars_between: BarsBetween,
-    *,
-    run_id: str,
-    now: datetime,
-) -> tuple[Raised, dict[str, list[str]]]:
-    """Return the alerts of market-wide bars, and by alert the anomalies whose alerts are its
-    children.
-
-    Args:
-        watchlist: whose tickers.
-        bars: `find_wide_bars(...)`.
-        tickers: how many the watchlist has of this market.
-        open_alerts: those of the market that are open.
-        bars_between: of the market.
-        run_id: the run that ended.
-        now: when.
-    """
-    raised, children = Raised(), dict[str, list[str]]()
-    known = [alert for alert in open_alerts if alert["watchlist"] == watchlist]
-    for bar, anomalies in sorted(bars.items()):
-        fresh = _build_wide(watchlist, bar, anomalies, tickers, run_id, now)
-        near = (
-            a
-            for a in known
-            if (a["direction"], is_vendors(a)) == (fresh["direction"], is_vendors(fresh))
-        )
-        joined = next((a for a in near if _is_near(a, bar, bars_between)), None)
-        if joined is None:
-            known.append(fresh)
-            raised.new[fresh["_id"]] = fresh
-            raised.trail.append(note_step(fresh, "raise", now, f"{len(anomalies)} of {tickers}"))
-        elif bar not in joined["bars"] or fresh["grade"] > joined["grade"]:
-            if bar in joined["bars"]:  # others of its tickers were looked at later
-                fresh["bars"], fresh["count"] = [], 0
-            _extend(raised, joined, fresh)
-            raised.trail.append(note_step(joined, "extend", now, f"{len(anomalies)} of {tickers}"))
-        parent = (joined or fresh)["_id"]
-        children.setdefault(parent, []).extend(a["_id"] for a in anomalies)
-    return raised, children
-
-
-def _build_wide(
-    watchlist: str | None,
-    bar: datetime,
-    anomalies: Sequence[AnomalyDocument],
-    tickers: int,
-    run_id: str,
-    now: datetime,
-) -> AlertDocument:
-    strangest = max(anomalies, key=lambda each: each["grade"])
-    falls = sum(tell_direction(each) == "down" for each in anomalies)
-    market, interval = strangest["market"], strangest["interval"]
-    subject = f"market-{market}::{interval}::{bar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    of = f"{len(anomalies)} of {tickers} tickers are strange on this bar"
-    fault, count = find_common_fault(anomalies)
-    is_vendors_fault = fault is not None and count >= LEAST_SHARE * tickers
-    if is_vendors_fault:
-        of = (
-            f"the same fault ({fault}) in {count} of {tickers} tickers on this bar: the vendor's,"
-            " not the market's"
-        )
-    return {
-        **_describe(strangest),
-        **leave_unexplained(),
-        "reasons": [of],
-        "scope": None if is_vendors_fault else "market",
-        "_id": build_alert_id(watchlist, subject),
-        "watchlist": watchlist,
-        "entity_type": "market",
-        "entity_id": market,
-        "market": market,
-        "interval": interval,
-        "direction": "down" if 2 * falls >= len(anomalies) else "up",
-        "bar_time": bar,
-        "last_bar": bar,
-        "count": 1,
-        "anomaly_ids": [],
-        "bars": [bar],
-        "breadth": {"strange": len(anomalies), "of": tickers},
-        **build_beginning(run_id, now),  # type: ignore[typeddict-item]  # a muted one has more
-    }
-
-
-def find_common_fault(anomalies: Sequence[AnomalyDocument]) -> tuple[FaultName | None, int]:
-    """Return the fault that most of a bar's anomalies are, and how many; None and 0 for none."""
-    faults = Counter(each["fault"] for each in anomalies if each.get("fault"))
-    # Of two that are as frequent the first by name, whichever order they came in.
-    return max(sorted(faults.items(), key=str), key=lambda each: each[1], default=(None, 0))
-
-
-def is_vendors(alert: AlertDocument) -> bool:
-    """Whether an alert is of one fault in many tickers of a market, which moved nobody."""
-    return alert["entity_type"] == "market" and alert["scope"] is None
-
-
-class Unexplained(TypedDict):
-    """What an alert says of the strangest of its bars, where it rests on no single one."""
-
-    confidence: float | None
-    detector_type: str | None
-    explanation: dict[str, float]
-    metric_name: str | None
-    actual_value: float | None
-    expected_value: float | None
-    inputs: list[InputFields]
-    scope: MoveScope | None
-    root_causes: list[str]
-    root_cause: RootCauseFields | None
-
-
-def leave_unexplained() -> Unexplained:
-    """Return that no model read anything, and that nobody's move it was."""
-    return {
-        "confidence": None,
-        "detector_type": None,
-        "explanation": {},
-        "metric_name": None,
-        "actual_value": None,
-        "expected_value": None,
-        "inputs": [],
-        "scope": None,
-        "root_causes": [],
-        "root_cause": None,
-    }
-
-
-class Beginning(StepFields):
-    """What every new alert has alike."""
-
-    parent_id: None
-    run_id: str
-    grade_before: float
-    state: AlertState
-    comments: list[CommentFields]
-    created_at: datetime
-    updated_at: datetime
-
-
-def build_beginning(run_id: str, now: datetime) -> Beginning:
-    """Return what every new alert begins with."""
-    return {
-        "parent_id": None,
-        "run_id": run_id,
-        "grade_before": NEVER,
-        "state": "active",
-        "owner": None,
-        "acknowledged_at": None,
-        "acknowledged_by": None,
-        "resolved_at": None,
-        "resolved_by": None,
-        "resolution_notes": None,
-        "feedback": None,
-        "cause": None,
-        "snoozed_until": None,
-        "comments": [],
-        "created_at": now,
-        "updated_at": now,
-    }
-
-
 class _Weightiest(TypedDict):
     """The input with the largest share."""
 
@@ -380,7 +186,8 @@ def _name_weightiest(anomaly: AnomalyDocument) -> _Weightiest:
     }
 
 
-def _describe(anomaly: AnomalyDocument) -> StrangestFields:
+def describe_strangest(anomaly: AnomalyDocument) -> StrangestFields:
+    """Return what an alert says of the strangest of its bars."""
     return {
         "anomaly_score": anomaly["anomaly_score"],
         "threshold": anomaly["threshold"],
@@ -403,7 +210,7 @@ _STRANGEST = tuple(StrangestFields.__annotations__)
 _ADDED = ("anomaly_ids", "bars")
 
 
-def _extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
+def extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
     """Have an alert hold another bar: in memory, for the bars that follow,
     and in what is to be written.
     """
@@ -429,7 +236,8 @@ def _key(alert: AlertDocument) -> tuple[object, ...]:
     return alert["watchlist"], alert["entity_id"], alert["interval"], alert["direction"]
 
 
-def _is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> bool:
+def is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> bool:
+    """Whether a bar is of the same event as an alert's."""
     first, last = alert["bar_time"], alert["last_bar"]
     if first <= bar <= last:
         return True

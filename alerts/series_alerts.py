@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import erfc, log10, sqrt
 
-from alerts.raising import build_alert_id, build_beginning, leave_unexplained
+from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
 from core.words import Direction, Severity
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields

@@ -6,7 +6,7 @@ It is pure: documents in, documents out.
 
 from datetime import datetime
 
-from alerts.raising import build_alert_id, build_beginning, leave_unexplained
+from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
 from records.work.documents import RunDocument

@@ -6,13 +6,7 @@ from typing import Any
 
 import click
 
-from cli.common import (
-    OneValueCommand,
-    exits_on_error,
-    interval_option,
-    json_option,
-    use_database,
-)
+from cli.common import OneValueCommand, exits_on_error, interval_option, json_option, use_database
 from cli.imports import finish_import, show_progress
 from market.imports.noting import note_import
 from market.imports.options import LABELS, build_options

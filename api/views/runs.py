@@ -9,14 +9,7 @@ from api.http.idempotency import enqueues
 from api.http.links import LinkedRun, ListedRun, link_run, link_tickers, list_run
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_now, get_state
-from api.schemas.runs import (
-    EventHeaders,
-    Run,
-    RunPage,
-    RunQuery,
-    TickerAuditPage,
-    TickerAuditQuery,
-)
+from api.schemas.runs import EventHeaders, Run, RunPage, RunQuery, TickerAuditPage, TickerAuditQuery
 from records.work import audits, endings, runs
 from records.work.documents import AuditDocument, RunDocument
 from records.work.requests import Once

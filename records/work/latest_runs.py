@@ -9,11 +9,7 @@ from core.words import Task
 from records.database import Db, Query
 from records.questions import Question, ask, get_first
 from records.work.audits import find_audits_of, look_up_audit, unfold
-from records.work.documents import (
-    AuditDocument,
-    LatestRun,
-    runs_in,
-)
+from records.work.documents import AuditDocument, LatestRun, runs_in
 
 # What find_latest says of a run: one may name ten thousand tickers.
 _SAID = (

@@ -14,16 +14,8 @@ from pymongo.client_session import ClientSession
 
 from alerts.follow_up import NOTHING, build_ended, find_followed
 from alerts.lifecycle import EXPIRED_AFTER
-from alerts.raising import (
-    BarsBetween,
-    find_wide_bars,
-    is_confident,
-    mute_alerts,
-    passes,
-    plan_alerts,
-    plan_market_wide,
-    raises,
-)
+from alerts.market_wide import find_wide_bars, plan_market_wide
+from alerts.raising import BarsBetween, is_confident, mute_alerts, passes, plan_alerts, raises
 from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopped
 from market.markets import load_markets
 from records.alerts import history, mutes, raised

@@ -1,0 +1,80 @@
+"""What every new alert begins with, whatever it is of."""
+
+from datetime import datetime
+from typing import TypedDict
+
+from core.words import AlertState, MoveScope
+from records.alerts.documents import CommentFields, StepFields
+from records.findings.documents import InputFields, RootCauseFields
+
+NEVER = -1.0
+
+
+def build_alert_id(watchlist: str | None, subject: str) -> str:
+    """Return the one `_id` that a watchlist's alert of this bar can have."""
+    return f"{watchlist or '-'}::{subject}"
+
+
+class Unexplained(TypedDict):
+    """What an alert says of the strangest of its bars, where it rests on no single one."""
+
+    confidence: float | None
+    detector_type: str | None
+    explanation: dict[str, float]
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    inputs: list[InputFields]
+    scope: MoveScope | None
+    root_causes: list[str]
+    root_cause: RootCauseFields | None
+
+
+def leave_unexplained() -> Unexplained:
+    """Return that no model read anything, and that nobody's move it was."""
+    return {
+        "confidence": None,
+        "detector_type": None,
+        "explanation": {},
+        "metric_name": None,
+        "actual_value": None,
+        "expected_value": None,
+        "inputs": [],
+        "scope": None,
+        "root_causes": [],
+        "root_cause": None,
+    }
+
+
+class Beginning(StepFields):
+    """What every new alert has alike."""
+
+    parent_id: None
+    run_id: str
+    grade_before: float
+    state: AlertState
+    comments: list[CommentFields]
+    created_at: datetime
+    updated_at: datetime
+
+
+def build_beginning(run_id: str, now: datetime) -> Beginning:
+    """Return what every new alert begins with."""
+    return {
+        "parent_id": None,
+        "run_id": run_id,
+        "grade_before": NEVER,
+        "state": "active",
+        "owner": None,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+        "resolved_at": None,
+        "resolved_by": None,
+        "resolution_notes": None,
+        "feedback": None,
+        "cause": None,
+        "snoozed_until": None,
+        "comments": [],
+        "created_at": now,
+        "updated_at": now,
+    }
