@@ -1,8 +1,6 @@
 """A real browser in front of the whole service, with the demo's data in it."""
 
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +25,7 @@ from runner.client import Api
 from runner.programs import api_command
 from runner.servers import LOOPBACK, die_with_parent, free_port
 from runner.service import wait_for_api
-from tests.processes import Runner, build_environment, start_runner, wait_until
+from tests.processes import Runner, build_environment, frozen, start_runner, wait_until
 
 DEMO_SECONDS = 300
 WAIT_MILLISECONDS = 60_000  # what a starved machine may take; nothing waits longer than it has to
@@ -66,13 +64,8 @@ class Demo:
         """Freeze the processes whose command line has this in it."""
         pids = self.runner.pids(command)
         assert pids
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with frozen(*pids):
             yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
 
 
 def serves(url: str) -> bool:

@@ -4,9 +4,8 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from tasks.names import BACKFILL_QUEUE
 from tests.faults.load import steady_load
 from tests.faults.stack import SERVICE, STOP_SECONDS, WORKERS
 from tests.faults.trial import TICKERS, Trial
-from tests.processes import wait_until
+from tests.processes import frozen, wait_until
 
 SPARE_BYTES = 2_000_000
 
@@ -165,18 +164,6 @@ def stop_later(trial: Trial, seconds: float, name: str) -> float:
     started = time.monotonic()
     trial.stack.stop(name)
     return time.monotonic() - started
-
-
-@contextmanager
-def frozen(*pids: int) -> Iterator[None]:
-    """Freeze processes, so that all work is for others."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def is_taken_unnoticed(trial: Trial, *tickers: str) -> bool:

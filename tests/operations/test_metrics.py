@@ -1,14 +1,12 @@
 """The figures that the running service offers to Prometheus."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from records.work.runs import has_ended
 from tests.operations.conftest import TICKERS, Service
-from tests.processes import find_processes, wait_until
+from tests.processes import find_processes, frozen, wait_until
 from tests.scraping import Samples, read_samples
 
 
@@ -75,13 +73,8 @@ def frozen_workers(service: Service) -> Iterator[None]:
     """Freeze all workers, which then neither work nor answer."""
     pids = [pid for pid, command in find_processes(service.folder) if " worker " in command]
     assert len(pids) >= 2
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(*pids):
         yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_with_all_workers_frozen_a_queued_run_waits_longer_and_longer(service: Service) -> None:
