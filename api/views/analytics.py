@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -25,7 +25,7 @@ from api.schemas.analytics import (
     describe_window,
 )
 from records.analytics import markets, overview, snapshots
-from records.analytics.documents import SnapshotDocument
+from records.analytics.documents import OverviewDocument, SnapshotDocument
 from records.analytics.sets import build_bars_key, build_set_id, find_set
 from records.database import Document
 from records.market.series import find_sizes, find_states
@@ -33,7 +33,7 @@ from records.work.documents import RunDocument
 from records.work.requests import Once
 from records.work.watchlists import get_watchlist
 from tasks.requests.analytics import request_analytics, request_correlation
-from tasks.requests.selection import select_tickers
+from tasks.requests.selection import Selection, select_tickers
 
 analyses = APIBlueprint("analytics", __name__, tag="analytics")
 
@@ -232,54 +232,75 @@ def get_market_overview(query_data: OverviewQuery) -> Answer:
 
     Anything that changes the answer changes the ETag: who brings it back is told 304.
     """
-    database, selection, interval = get_database(), query_data.select(), query_data.interval
-    tickers, version = list(selection.tickers) or None, 0
-    codes = [selection.market] if selection.market else []
-    if selection.watchlist is not None:
-        watchlist = get_watchlist(database, selection.watchlist)
-        tickers, version, codes = watchlist["tickers"], watchlist["version"], watchlist["markets"]
-    elif tickers is not None:
-        codes = sorted(
-            {
-                series["market"]
-                for series in find_sizes(database, tickers=tickers, interval=interval)
-            }
-        )
-    versions = [overview.get_version(database, str(code), interval) for code in codes]
-    etag = build_etag(SET, version, *codes, *versions, query_data.model_dump_json())
+    database, interval = get_database(), query_data.interval
+    members = _find_members(query_data.select(), interval)
+    codes = members.markets
+    versions = [overview.get_version(database, code, interval) for code in codes]
+    etag = build_etag(SET, members.version, *codes, *versions, query_data.model_dump_json())
     unchanged = find_unchanged(etag)
     if unchanged is not None:
         return unchanged
     bars = []
     if len(codes) == 1:
         bars = markets.find_market_snapshots(
-            database, str(codes[0]), interval, limit=max(1, query_data.history)
+            database, codes[0], interval, limit=max(1, query_data.history)
         )
-    kind = str if query_data.sort_by in {"ticker", "regime"} else float
-    position = decode_cursor(query_data.cursor, (bool, kind, str))
-    place = overview.Place(position[1] if position[0] else None, position[2]) if position else None
-    found = overview.find_overview(
-        database,
-        interval,
-        market=selection.market,
-        tickers=tickers,
-        regime=query_data.regime,
-        prefix=query_data.prefix.upper(),
-        sort_by=query_data.sort_by,
-        descending=query_data.sort_order == "desc",
-        after=place,
-        limit=query_data.limit + 1,
-    )
+    found, locate = _find_overview(query_data, members)
     latest = bars[0]["time"] if bars else max((d["as_of"] for d in found), default=None)
     items = [{**item, "stale": latest is not None and item["as_of"] < latest} for item in found]
-    field = overview.SORTS[query_data.sort_by]
-
-    def locate(document: Document) -> tuple[bool, Any, str]:
-        value = document[field]
-        return value is not None, kind() if value is None else value, document["ticker"]
-
     page = build_page(items, query_data.limit, locate)
     market = None
     if len(codes) == 1:
         market = {"code": codes[0], "as_of": latest, "bars": bars[: query_data.history]}
     return {**page, "interval": interval, "market": market}, 200, get_validators(etag)
+
+
+class _Members(NamedTuple):
+    """Of which tickers an overview is (None: all of a market), of which markets these are,
+    and the version of the watchlist that they are on; 0 where they are on none.
+    """
+
+    tickers: list[str] | None
+    markets: list[str]
+    version: int = 0
+
+
+def _find_members(selection: Selection, interval: str) -> _Members:
+    """Return what a selection names. Raises NotFound where there is no such watchlist."""
+    if selection.watchlist is not None:
+        watchlist = get_watchlist(get_database(), selection.watchlist)
+        return _Members(watchlist["tickers"], watchlist["markets"], watchlist["version"])
+    if selection.tickers:
+        tickers = list(selection.tickers)
+        held = find_sizes(get_database(), tickers=tickers, interval=interval)
+        return _Members(tickers, sorted({series["market"] for series in held}))
+    return _Members(None, [selection.market] if selection.market else [])
+
+
+def _find_overview(
+    query: OverviewQuery, members: _Members
+) -> tuple[list[OverviewDocument], Callable[[Document], tuple[bool, Any, str]]]:
+    """Return a page of the overview and one more, and what tells the place of each."""
+    kind = str if query.sort_by in {"ticker", "regime"} else float
+    position = decode_cursor(query.cursor, (bool, kind, str))
+    found = overview.find_overview(
+        get_database(),
+        query.interval,
+        market=query.select().market,
+        tickers=members.tickers,
+        regime=query.regime,
+        prefix=query.prefix.upper(),
+        sort_by=query.sort_by,
+        descending=query.sort_order == "desc",
+        after=(
+            overview.Place(position[1] if position[0] else None, position[2]) if position else None
+        ),
+        limit=query.limit + 1,
+    )
+    field = overview.SORTS[query.sort_by]
+
+    def locate(document: Document) -> tuple[bool, Any, str]:
+        value = document[field]
+        return value is not None, kind() if value is None else value, document["ticker"]
+
+    return found, locate
