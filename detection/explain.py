@@ -42,14 +42,16 @@ class SeriesState(TypedDict):
 
 
 class SeriesReason(SeriesState):
-    """The same with why it has no result, or no newer one: a stable word, and the same in full."""
+    """What is known of one series, and why it has no result, or no newer one: in a stable word and
+    in full.
+    """
 
     reason: str
     message: str
 
 
 class SeriesOutlook(SeriesReason):
-    """The same with when it is scanned next,
+    """What is known of one series and why, when it is scanned next,
     and how many sessions of its market have ended since its last bar's.
     """
 

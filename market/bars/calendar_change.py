@@ -28,7 +28,7 @@ class Touched:
     rejected: int
 
     def describe(self, code: str) -> str:
-        """Return it in words."""
+        """Return in words what a new calendar would say of a market's bars."""
         return (
             f"{code} has {self.series:,} series of {self.bars:,} bars; {self.outside:,} of these"
             f" lie outside the sessions of the new calendar. {self.rejected:,} rows were kept aside"

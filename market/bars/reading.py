@@ -62,7 +62,7 @@ def read_series(
     end: datetime | None,
     limit: int,
 ) -> list[Bar]:
-    """Return the same of a series whose document is at hand."""
+    """Return what `read_bars` does, of a series whose document is at hand."""
     first = start.timestamp() if start else float("-inf")
     last = end.timestamp() if end else float("inf")
     bars: list[Bar] = []

@@ -68,8 +68,8 @@ def read_panel(
     session: ClientSession,
     reach: Reach = history_start,
 ) -> BarPanel:
-    """Return the same of series whose documents were read, by ticker,
-    in the same session's snapshot.
+    """Return the panel of series whose documents were read, by ticker, in the session's snapshot;
+    `load_panel` says of what.
 
     `reach` says how far back the bars go that the first wanted one needs; by default what a feature
     does.
@@ -106,8 +106,8 @@ def read_sound_panel(
     session: ClientSession,
     reach: Reach = history_start,
 ) -> BarPanel:
-    """Return the same without the series whose stored bars are torn, for what is a function of
-    many: their own detection says so, and no other shall fail of it.
+    """Return what `read_panel` does without the series whose stored bars are torn, for what is a
+    function of many: their own detection says so, and no other shall fail of it.
     """
     try:
         return read_panel(database, interval, documents, wanted, session, reach)

@@ -150,7 +150,7 @@ def find_reviews(database: Db, anomaly_ids: Sequence[str]) -> dict[str, ReviewFi
 
 
 def ask_reviews(database: Db, anomaly_ids: Sequence[str]) -> Question[dict[str, ReviewFields]]:
-    """Ask for the same."""
+    """Ask for what `find_reviews` returns, for a reader that asks other questions at once."""
     fields = ("anomaly_ids", "state", "owner", "feedback", "updated_at")
     stages: list[Query] = [
         {"$match": {"anomaly_ids": {"$in": list(anomaly_ids)}}},

@@ -196,7 +196,7 @@ class ToldFields(TypedDict):
 
 
 class StrangestFields(ToldFields):
-    """The same with what the model read, beside what is usual."""
+    """What an alert says of its strangest bar, and what the model read, beside what is usual."""
 
     inputs: list[InputFields]
 

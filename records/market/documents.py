@@ -57,7 +57,7 @@ class CoverageCounts(TypedDict):
 
 
 class CoverageFields(CoverageCounts):
-    """The same, with in how many of its bars nothing traded."""
+    """What there was and is stored of a series, and in how many of its bars nothing traded."""
 
     no_trade: int
 

@@ -43,7 +43,7 @@ def find_days(
 
 
 def find_whole_days(database: Db, market: str, interval: str) -> MarketDaysDocument | None:
-    """Return the same with the ends of its series."""
+    """Return a market's days as they are stored, with the ends of its series, or None."""
     return market_days_in(database).find_one({"_id": build_days_id(market, interval)})
 
 

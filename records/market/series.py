@@ -133,7 +133,7 @@ def find_panel_series(
 def find_market_panel_series(
     database: Db, market: str, interval: str, session: ClientSession
 ) -> dict[str, PanelSeries]:
-    """Return the same of all series of a market and interval."""
+    """Return what a panel of all series of a market and interval is made from, by ticker."""
     query = {"market": market, "interval": interval}
     found = series_in(database).find(query, _PANEL, batch_size=10_000, session=session)
     return {document["ticker"]: document for document in found}

@@ -29,7 +29,7 @@ def find_session_days(
 def find_sessions(
     database: Db, market: str, made_at: datetime | None
 ) -> SessionDaysDocument | None:
-    """Return the same of one market, which this process reads once until they are made anew.
+    """Return the sessions of one market, which this process reads once until they are made anew.
 
     `made_at` is the answer to `ask_made_at`.
     """
@@ -49,7 +49,7 @@ def find_made_at(database: Db, market: str) -> datetime | None:
 
 
 def ask_made_at(database: Db, market: str) -> Question[datetime | None]:
-    """Ask for the same."""
+    """Ask for what `find_made_at` returns, for a reader that asks other questions at once."""
     stages: list[Query] = [{"$match": {"_id": market}}, {"$project": {"made_at": 1}}]
     return Question(
         session_days_in(database), stages, lambda found: found[0]["made_at"] if found else None

@@ -80,7 +80,7 @@ class InputShares(TypedDict):
 
 
 class FitFields(FitSummary):
-    """The same with the tickers, of which a market has thousands.
+    """What a fit determines, with the tickers, of which a market has thousands.
 
     Attributes:
         by_market: of a model of all markets threshold and grades of each with bars enough; of the

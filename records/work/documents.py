@@ -28,7 +28,7 @@ class RowCounts(TypedDict):
 
 
 class SomeRowCounts(TypedDict, total=False):
-    """The same of work that may not have counted them."""
+    """The row counts of work that may not have counted all of them."""
 
     rows_loaded: int
     rows_preprocessed: int
@@ -387,7 +387,7 @@ class HeartbeatDocument(TypedDict):
 
 
 class Heartbeat(HeartbeatDocument):
-    """The same with how long ago that was, as it was read."""
+    """A sign of life, with how long ago that was when it was read."""
 
     age_seconds: float
 

@@ -38,7 +38,7 @@ def find_latest(
 def ask_latest(
     database: Db, ticker: str, interval: str, *tasks: Task
 ) -> Question[AuditDocument | LatestRun | None]:
-    """Ask for the same."""
+    """Ask for what `find_latest` returns, for a reader that asks other questions at once."""
     query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
     stages: list[Query] = [
         {"$match": query},

@@ -32,7 +32,7 @@ def count_progress(database: Db, run_id: str, session: ClientSession | None = No
 
 
 def ask_progress(database: Db, run_id: str) -> Question[RunTotals]:
-    """Ask for the same."""
+    """Ask for what `count_progress` returns, for a reader that asks other questions at once."""
     return Question(batches_in(database), _build_progress(run_id), _read_progress)
 
 

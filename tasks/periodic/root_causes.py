@@ -117,7 +117,7 @@ def _explain_moves(
 def explain_documents(
     database: Db, interval: str, found: Sequence[AnomalyDocument]
 ) -> dict[str, ExplainedFields]:
-    """Return the same of anomalies that are stored nowhere, by their ids."""
+    """Explain anomalies that are stored nowhere; return what is said of each, by its id."""
     explained = {
         anomaly_id: _describe(cause)
         for causes in _find_root_causes(database, load_graph(database), interval, found)
