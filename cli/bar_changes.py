@@ -48,7 +48,7 @@ def record_split(
     Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split
     back.
     """
-    from market.bars.writing import write_split  # noqa: PLC0415 - loads the numeric stack
+    from market.bars.arriving import write_split  # noqa: PLC0415 - loads the numeric stack
 
     name, checked = normalize_ticker(ticker), parse_interval(interval)
     with use_database() as database:

@@ -7,11 +7,12 @@ process can use this module.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from math import log, prod
 
+from core.errors import BadInput
 from market.intervals import DAY_SECONDS
-from records.market.documents import SplitFields
+from records.market.documents import SeriesDocument, SplitFields
 
 # Those that there are: new shares for each old one.
 _WHOLE = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
@@ -19,6 +20,15 @@ SPLIT_FACTORS = (*(1 / factor for factor in reversed(_WHOLE)), *_WHOLE)
 # A split leaves the open this close to the close before over its factor, as a share; most days move
 # a price by less.
 NEAR_SPLIT = 0.03
+
+
+def check_split_session(series: SeriesDocument, session: date) -> None:
+    """Raise BadInput where a split on a session would adjust no bar of a series."""
+    if not series["first_bar"].date() < session <= series["last_bar"].date():
+        raise BadInput(
+            f"{session} is not within the {series['interval']} bars of {series['ticker']}, which"
+            f" run from {series['first_bar']:%Y-%m-%d} to {series['last_bar']:%Y-%m-%d}"
+        )
 
 
 def is_jump(close_before: float, open_: float, close: float) -> bool:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pandas as pd
 
 from core.errors import BadInput, TapewatchError
-from market.bars.writing import Arrival, write_arrival
+from market.bars.arriving import write_arrival
+from market.bars.writing import Arrival
 from market.imports.parting import count_tickers, part_by_interval
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerNotThere, TickerRows, read_rows

@@ -9,8 +9,8 @@ from typing import Any
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
+from market.bars.arriving import write_split
 from market.bars.session_exceptions import remove_exception, set_exception
-from market.bars.writing import write_split
 from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.series import get_series

@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 
 from core.errors import BadInput
+from market.bars.splits import check_split_session
 from records.database import Db
 from records.market.series import get_series
 from records.market.session_overrides import check_override_day, find_overrides
@@ -30,11 +31,7 @@ def request_split(
     Raises NotFound where the series is not stored, BadInput where no bar of it could be adjusted.
     """
     series = get_series(database, ticker, interval)
-    if not series["first_bar"].date() < session <= series["last_bar"].date():
-        raise BadInput(
-            f"{session} is not within the {interval} bars of {ticker}, which run from"
-            f" {series['first_bar']:%Y-%m-%d} to {series['last_bar']:%Y-%m-%d}"
-        )
+    check_split_session(series, session)
     request = RunRequest(
         "correct",
         "manual",

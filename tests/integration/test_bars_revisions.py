@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput, NotFound
+from market.bars.arriving import write_split
 from market.bars.reading import read_bars
 from market.bars.store import ALL_BARS, load_panel
-from market.bars.writing import write_split
 from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
 from records.database import Db, Document

@@ -21,7 +21,7 @@ from api.views import exports as views
 from core.errors import NotFound
 from core.settings import Settings
 from detection.models.manager import ModelManager
-from market.bars.writing import write_split
+from market.bars.arriving import write_split
 from market.exports.tables import TABLES, Asked, Column, Table
 from market.exports.writing import write_text
 from market.ticks.fields import unguard

@@ -9,10 +9,11 @@ import pytest
 from core.errors import SeriesError
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
-from market.bars import writing
+from market.bars import arriving
+from market.bars.arriving import write_arrival
 from market.bars.buckets import Columns
 from market.bars.undoing import undo_import
-from market.bars.writing import Arrival, Written, write_arrival
+from market.bars.writing import Arrival, Written
 from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 from records.consistency import find_disagreements
@@ -75,7 +76,7 @@ def test_years_of_minutes_are_stored_in_the_smallest_cache(
     count = len(columns["times"])
     refused: SeriesError | None = None
     with monkeypatch.context() as patched:
-        patched.setattr(writing, "MOST_BARS_AT_ONCE", count)
+        patched.setattr(arriving, "MOST_BARS_AT_ONCE", count)
         try:
             written = write(database, columns)
         except SeriesError as error:
@@ -107,7 +108,7 @@ def test_the_same_comes_of_steps_as_of_one_transaction(
     middle = slice(len(columns["times"]) // 3, len(columns["times"]) // 2)
     told = []
     for most in (10**9, 100_000):
-        monkeypatch.setattr(writing, "MOST_BARS_AT_ONCE", most)
+        monkeypatch.setattr(arriving, "MOST_BARS_AT_ONCE", most)
         write(database, cut(columns, middle))
         changed = {**columns, "volume": np.where(columns["times"] % 86_400 == 72_000, 7.0, 100.0)}
         written = write(database, changed)
@@ -140,12 +141,12 @@ def test_who_is_ended_between_two_steps_leaves_whole_buckets(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = make_minutes(2019, 3)
-    steps = writing._list_steps(database, Arrival("LONG", US, "1m", "test", NOW, KNOWN, columns))
+    steps = arriving._list_steps(database, Arrival("LONG", US, "1m", "test", NOW, KNOWN, columns))
     assert len(steps) == 3
     write_arrival(database, steps[0])
     series = find_one_series(database, "LONG", "1m")
     assert series is not None
-    assert series["bars"] == len(steps[0].columns["times"]) <= writing.MOST_BARS_AT_ONCE
+    assert series["bars"] == len(steps[0].columns["times"]) <= arriving.MOST_BARS_AT_ONCE
     assert (
         datetime.fromisoformat(max(series["counts"])).timestamp() + 7 * 86_400
         <= (steps[1].columns["times"][0])

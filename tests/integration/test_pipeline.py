@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import LeaseLost, NoModel
 from detection.pipeline.commit import commit
-from market.bars.writing import write_split
+from market.bars.arriving import write_split
 from records.database import Db, Document
 from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train

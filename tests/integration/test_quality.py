@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
+from market.bars.arriving import write_split
 from market.bars.quality import RULES
-from market.bars.writing import write_split
 from market.imports.importing import import_frame
 from records.database import Db
 from records.market.gaps import accept_gaps

@@ -13,11 +13,12 @@ from detection.models.training import train_model
 from detection.pipeline import detect as pipeline
 from detection.pipeline.job import Job
 from market.bars.appending import split_appends, write_appends
+from market.bars.arriving import write_arrival
 from market.bars.buckets import Columns
 from market.bars.reading import read_bars
 from market.bars.store import ALL_BARS, load_panel
 from market.bars.undoing import undo_import
-from market.bars.writing import Arrival, write_arrival, write_in
+from market.bars.writing import Arrival, write_in
 from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions

@@ -1,0 +1,174 @@
+"""What comes in for a series is stored in one transaction, or in a few where it is very much."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import pairwise
+from time import sleep
+
+import numpy as np
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
+
+from core.arrays import Int64
+from core.errors import BadInput, SeriesError
+from market.bars.buckets import find_edges
+from market.bars.splits import check_split_session
+from market.bars.writing import Arrival, Written, write_in
+from market.markets import load_markets
+from market.sessions.overrides import find_sessions
+from records.analytics.markets import forget_beyond
+from records.database import Db, in_transaction, is_too_large
+from records.market.series import find_one_series, get_series
+
+LEAST_FACTOR = 1e-4
+# A year of minutes of a stock exchange; 800,000 do not fit into a cache of 256 MB.
+MOST_BARS_AT_ONCE = 100_000
+FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
+
+
+class _NothingMeant(Exception):
+    """Ends a transaction that was only to be tried."""
+
+    def __init__(self, written: Written) -> None:
+        super().__init__()
+        self.written = written
+
+
+def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
+    """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
+
+    Of very many bars, those that none are stored beside are written a few whole buckets at a time
+    after the others: MongoDB holds a transaction in its cache. Whoever ends it in between leaves a
+    series that is whole up to a bucket, and the same arrival completes it.
+
+    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
+    back. Raises SeriesError for synthetic bars of a real series, for prices that are adjusted for a
+    split where those before them are not, and for more changes than a transaction can hold.
+    """
+    first, *others = [
+        _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
+    ]
+    last = others[-1] if others else first
+    if first.replaced and not dry_run:
+        forget_beyond(database, arrival.market.code, arrival.interval)
+    return Written(
+        new=first.new + sum(step.new for step in others),
+        changed=first.changed,
+        unchanged=first.unchanged,
+        splits=first.splits,
+        revision=last.revision,
+        replaced=first.replaced,
+        notes=first.notes,
+    )
+
+
+def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
+    """Return what is to be written in one transaction each:
+    what meets stored bars, then what follows them, then what precedes them.
+    """
+    times = arrival.columns["times"]
+    if len(times) <= MOST_BARS_AT_ONCE:
+        return [arrival]
+    series = find_one_series(database, arrival.ticker, arrival.interval)
+    before = after = 0
+    if series is not None and series["synthetic"] == arrival.synthetic:
+        before = int(np.searchsorted(times, series["first_bar"].timestamp()))
+        after = int(np.searchsorted(times, series["last_bar"].timestamp(), side="right"))
+    meeting = [(before, after)] if before < after else []
+    others = [(after, len(times)), (0, before)]
+    bounds = meeting + [p for ends in others for p in _split_rows(times, *ends, arrival.interval)]
+    # What is known of all goes with the first: later ones would be revisions of it.
+    head = replace(arrival, columns={n: v[slice(*bounds[0])] for n, v in arrival.columns.items()})
+    return [head] + [
+        replace(
+            arrival,
+            columns={name: values[start:end] for name, values in arrival.columns.items()},
+            splits={},
+            rejected=(),
+        )
+        for start, end in bounds[1:]
+    ]
+
+
+def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple[int, int]]:
+    """Return the bounds of parts of whole buckets, of at most MOST_BARS_AT_ONCE bars
+    or of a single one.
+    """
+    edges = [start, *(start + edge for edge in find_edges(times[start:end], interval)), end]
+    parts: list[tuple[int, int]] = []
+    for low, high in pairwise(edges):
+        if parts and high - parts[-1][0] <= MOST_BARS_AT_ONCE:
+            parts[-1] = (parts[-1][0], high)
+        elif low < high:
+            parts.append((low, high))
+    return parts
+
+
+def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
+    def write(session: ClientSession) -> Written:
+        written = write_in(database, arrival, session)
+        if dry_run:
+            raise _NothingMeant(written)
+        return written
+
+    # What others wrote may fill the cache, and is on its way to the disk.
+    is_small = len(arrival.columns["times"]) <= MOST_BARS_AT_ONCE
+    pauses = iter(FULL_CACHE_PAUSES if is_small else ())
+    while True:
+        try:
+            return in_transaction(database, write)
+        except _NothingMeant as ended:
+            return ended.written
+        except OperationFailure as error:
+            if not is_too_large(error):
+                raise
+            pause_seconds = next(pauses, None)
+            if pause_seconds is None:
+                raise _build_too_large(arrival) from error
+            sleep(pause_seconds)
+
+
+def _build_too_large(arrival: Arrival) -> SeriesError:
+    return SeriesError(
+        f"its {len(arrival.columns['times']):,} {arrival.interval} bars change more than MongoDB's"
+        " cache can hold in one transaction: import them in files of fewer bars, or give MongoDB a"
+        " larger cache (--wiredTigerCacheSizeGB)"
+    )
+
+
+def write_split(
+    database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime
+) -> Written:
+    """Record that `factor` shares were made of one on a session; a factor of 1 takes a split back.
+
+    Raises NotFound where the series is not stored, BadInput where the factor or the session cannot
+    be.
+    """
+    series = get_series(database, ticker, interval)
+    if not LEAST_FACTOR <= factor <= 1 / LEAST_FACTOR:
+        raise BadInput(
+            f"a split of {factor:g} for 1 cannot be: give the new shares for each old one (2, 1.5,"
+            " 0.1)"
+        )
+    check_split_session(series, session)
+    day = (session - date(1970, 1, 1)).days
+    market = load_markets(database).choose(series["market"])
+    known = find_sessions(database, market)
+    # One that was recorded of another day before can be taken back.
+    if factor != 1 and known.days[0] <= day <= known.days[-1] and day not in known.days:
+        after = known.days[np.searchsorted(known.days, day)]
+        raise BadInput(
+            f"{session} is no session of market {market.code}: a split is recorded on the first"
+            f" session on which the new shares trade, such as {np.datetime64(int(after), 'D')}"
+        )
+    arrival = Arrival(
+        ticker,
+        market,
+        interval,
+        "split command",
+        now,
+        known,
+        splits={day: factor},
+        synthetic=series["synthetic"],
+    )
+    return write_arrival(database, arrival)
