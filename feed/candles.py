@@ -17,7 +17,7 @@ from feed.messages import Part
 from market.bars.buckets import VALUES
 from market.bars.writing import Arrival
 from market.imports.rows import TickerRows, read_rows
-from market.imports.settling import Settled
+from market.imports.settled import Settled
 from market.imports.times.read import ReadTimes
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions

@@ -14,7 +14,8 @@ from market.imports.readers.process import Part, Reader, open_reader
 from market.imports.readers.tables import build_table
 from market.imports.readers.unpacking import unpack
 from market.imports.report import FileReport, ImportReport, SeriesReport
-from market.imports.settling import Settled, settle_table
+from market.imports.settled import Settled
+from market.imports.settling import settle_table
 from market.imports.sources import demo, synthetic
 from market.imports.sources.files import find_files
 from market.imports.sources.yahoo import Yahoo

@@ -15,7 +15,8 @@ from market.bars.writing import Arrival
 from market.imports.parting import count_tickers, part_by_interval
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerNotThere, TickerRows, read_rows
-from market.imports.settling import Settled, settle_frame
+from market.imports.settled import Settled
+from market.imports.settling import settle_frame
 from market.intervals import INTERVALS, parse_import_interval
 from market.markets import Market, Markets, load_markets
 from market.sessions.calendar import Sessions

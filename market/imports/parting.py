@@ -10,7 +10,7 @@ import pyarrow as pa
 from core.arrays import Int64
 from core.errors import BadInput
 from market.imports.numbers import NOTHING
-from market.imports.settling import Settled, encode_texts
+from market.imports.settled import Settled, encode_texts
 from market.imports.spacing import find_interval_of
 from market.intervals import AUTO, read_interval
 

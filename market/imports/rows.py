@@ -24,7 +24,7 @@ from market.imports.checks import (
 )
 from market.imports.parting import SHOWN, find_currencies, find_mixed, list_currencies
 from market.imports.report import Rejection
-from market.imports.settling import Settled, encode_texts
+from market.imports.settled import Settled, encode_texts
 from market.imports.shifts import check_shift, move_ends
 from market.imports.spacing import (
     STRAY_SHARE,

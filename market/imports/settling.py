@@ -2,8 +2,8 @@
 before any row is looked at.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,78 +11,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.arrays import Bools, Float64, Int64
+from core.arrays import Bools, Float64
 from core.errors import BadInput
 from market.imports.column_names import build_key, find_field, part_unit, part_zone
 from market.imports.columns import build_missing, choose_columns, find_missing
+from market.imports.no_bars import leave_totals_aside, leave_unfinished, tells_finished
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table
+from market.imports.settled import SHOWN, Settled, encode_texts, find_series, quote_cell
 from market.imports.times.clocks import join_clock
-from market.imports.times.read import ReadTimes, read_times
+from market.imports.times.read import read_times
 from market.intervals import read_interval
 
 # Of a table of Databento; a price of a thousandth in its units.
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
-LISTED_TOTALS = 3
-SHOWN = 60
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
-HIDDEN = ("ticker", "time", "clock", "interval")
-# What a column says of a bar that is not finished yet, and of one that is.
-GOES_ON = {"false", "0", "no", "n", "f"}
-ENDED = {"true", "1", "yes", "y", "t"}
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A source's rows as columns; arrays have the shape (n,).
-
-    Attributes:
-        written: by field, as the source writes them.
-        numbers: prices, volume and split, NaN for what is no number.
-        times: as they were read.
-        rows: the row of the source of each, from 0.
-        empty_volumes: which volumes hold nothing; None where there is no volume.
-        names: how the source names the columns, by field.
-        aside: columns of the source that are not read.
-        notes: what a reader of the report should know.
-        ticker: whose bars these are, where the source says so outside its rows.
-    """
-
-    written: Mapping[str, pa.ChunkedArray]
-    numbers: Mapping[str, Float64]
-    times: ReadTimes
-    rows: Int64
-    empty_volumes: Bools | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-    aside: Sequence[str] = ()
-    notes: Sequence[str] = ()
-    ticker: str | None = None
-
-    def __len__(self) -> int:
-        """Return how many rows there are."""
-        return len(self.rows)
-
-    def quote(self, row: int) -> tuple[str, dict[str, str]]:
-        """Return a row's time and its other cells but the ticker, as the source writes them."""
-        cells = {name: _quote(column[row].as_py()) for name, column in self.written.items()}
-        time = " ".join(cells[name] for name in ("time", "clock") if name in cells)
-        return time, {name: cell for name, cell in cells.items() if name not in HIDDEN}
-
-    def take(self, rows: Int64) -> "Settled":
-        """Return some of the rows."""
-        taken = pa.array(rows)
-        empty = self.empty_volumes
-        return replace(
-            self,
-            written={name: column.take(taken) for name, column in self.written.items()},
-            numbers={name: values[rows] for name, values in self.numbers.items()},
-            times=self.times.take(rows),
-            rows=self.rows[rows],
-            empty_volumes=None if empty is None else empty[rows],
-        )
 
 
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
@@ -99,11 +45,11 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         options = replace(options, timezone=_find_zone(table.names))
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
-    if "finished" in table.columns and not _tells_finished(table.columns["finished"]):
+    if "finished" in table.columns and not tells_finished(table.columns["finished"]):
         table = _leave_aside(table, "finished")
-    times = read_times(_take_times(table), options, _find_series(table.columns))
+    times = read_times(_take_times(table), options, find_series(table.columns))
     if times.bad.all():
-        first = _quote(table.columns["time"][0].as_py())
+        first = quote_cell(table.columns["time"][0].as_py())
         raise BadInput(
             f"no time can be read in the time column; the first is {first!r}: write"
             " them as 2024-01-02 or 2024-01-02 09:30"
@@ -125,7 +71,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         [*table.notes, *numbers.notes, *times.notes, *aside],
         table.ticker,
     )
-    return _leave_unfinished(_leave_totals_aside(settled))
+    return leave_unfinished(leave_totals_aside(settled))
 
 
 def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
@@ -218,94 +164,6 @@ def _refuse_other_names(table: Table, bad: Bools) -> None:
             )
 
 
-def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
-    """Return each row's position among the different texts of a column, and these.
-
-    Raises BadInput where it holds what is no text.
-    """
-    try:
-        texts = column.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadInput(
-            f"a column that says whose rows are whose holds values of type {column.type}, not text"
-        ) from error
-    encoded = texts.fill_null("").combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
-
-
-def _leave_totals_aside(settled: Settled) -> Settled:
-    """Return a table without its rows that are no bar of any ticker: those without ticker and time,
-    or with neither time nor prices, as sums below a table and blank lines are.
-    """
-    suspected = np.flatnonzero(settled.times.bad)
-    if not len(suspected) or "ticker" not in settled.written:
-        return settled
-    no_ticker, no_time = (_mark_blank(settled.written[name], suspected) for name in HIDDEN[:2])
-    prices = np.array([settled.numbers[name][suspected] for name in PRICES])
-    totals = suspected[no_ticker | (no_time & np.isnan(prices).all(axis=0))]
-    if not len(totals):
-        return settled
-    kept = settled.take(np.delete(np.arange(len(settled)), totals))
-    named = ", ".join(f"{row + 1:,}" for row in settled.rows[totals[:LISTED_TOTALS]].tolist())
-    more = " and others" if len(totals) > LISTED_TOTALS else ""
-    note = f"left aside as no bars of a ticker, like sums: row {named}{more}"
-    return replace(kept, notes=[*settled.notes, note])
-
-
-def _leave_unfinished(settled: Settled) -> Settled:
-    """Return a table without its bars that say that they are not finished yet.
-
-    Raises BadInput where none is, or where the column must mean something else, as one of holidays
-    does that is named Closed: bars that others follow are finished.
-    """
-    if "finished" not in settled.written:
-        return settled
-    codes, texts = encode_texts(settled.written["finished"])
-    goes_on = np.array([text.strip().lower() in GOES_ON for text in texts], bool)[codes]
-    if not goes_on.any():
-        return settled
-    name = settled.names.get("finished", "finished")[:SHOWN]
-    followed, bars = _count_followed(settled, goes_on)
-    if followed > bars / 2:
-        raise BadInput(
-            f"{name} says of {followed:,} of {bars:,} bars that they are not finished, and later"
-            " ones follow them: import the table without this column, if it means something else"
-        )
-    if goes_on.all():
-        raise BadInput(f"none of its bars is finished yet, as {name} says")
-    kept = settled.take(np.flatnonzero(~goes_on))
-    bars = int(goes_on.sum())
-    note = (
-        f"{bars:,} bar{' is' if bars == 1 else 's are'} not finished yet, as {name} says, and left"
-        " out"
-    )
-    return replace(kept, notes=[*settled.notes, note])
-
-
-def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
-    """Return how many bars later ones of their series follow that no row says are finished, as the
-    last row of a bar does where a stream was recorded; and how many bars there are.
-    """
-    series = _find_series(settled.written)
-    series = np.zeros(len(settled), np.int64) if series is None else series
-    bars, bar_of = np.unique(
-        np.column_stack((series, settled.times.seconds)), axis=0, return_inverse=True
-    )
-    is_followed = np.append(bars[1:, 0] == bars[:-1, 0], False)
-    is_followed[bar_of.ravel()[~goes_on]] = False
-    return int(is_followed.sum()), len(bars)
-
-
-def _tells_finished(column: pa.ChunkedArray) -> bool:
-    """Whether all values of a column are yes or no."""
-    return {text.strip().lower() for text in encode_texts(column)[1]} <= GOES_ON | ENDED | {""}
-
-
-def _mark_blank(column: pa.ChunkedArray, rows: Int64) -> Bools:
-    codes, texts = encode_texts(column.take(pa.array(rows)))
-    return np.array([not text.strip() for text in texts], bool)[codes]
-
-
 def _holds_intervals(column: pa.ChunkedArray) -> bool:
     """Whether some value of a column is a length of time."""
     return any(read_interval(text) for text in encode_texts(column)[1])
@@ -327,18 +185,6 @@ def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
             pa.string(),
         )
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
-
-
-def _find_series(columns: Mapping[str, pa.ChunkedArray]) -> Int64 | None:
-    """Return of each row a number of the series that it says it is of; None where none says so."""
-    named = [columns[name] for name in ("ticker", "interval") if name in columns]
-    if not named:
-        return None
-    series = np.zeros(len(named[0]), np.int64)
-    for column in named:
-        codes, texts = encode_texts(column)
-        series = series * len(texts) + codes
-    return series
 
 
 def _take_times(table: Table) -> "pd.Series[Any]":
@@ -368,7 +214,3 @@ def _to_pandas(column: pa.ChunkedArray) -> "pd.Series[Any]":
         column = pc.fill_null(column, "")
     series: pd.Series[Any] = column.to_pandas()
     return series
-
-
-def _quote(value: Any) -> str:
-    return "" if value is None else str(value)[:100]

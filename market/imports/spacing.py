@@ -13,7 +13,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.imports.settling import Settled, encode_texts
+from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_seconds

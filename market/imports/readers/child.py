@@ -34,7 +34,8 @@ from market.imports.readers.limits import (
 )
 from market.imports.readers.preview import build_preview
 from market.imports.readers.tables import build_table
-from market.imports.settling import Settled, settle_table
+from market.imports.settled import Settled
+from market.imports.settling import settle_table
 
 # A .zip within another is not opened, and other spreadsheets are refused with what to do.
 TABLES = (*(suffix for suffix in SUFFIXES if suffix != ".zip"), *UNREAD)

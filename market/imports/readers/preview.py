@@ -17,7 +17,8 @@ from market.imports.parting import find_intervals
 from market.imports.readers.containers import open_table
 from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Opened, build_table
-from market.imports.settling import Settled, settle_table
+from market.imports.settled import Settled
+from market.imports.settling import settle_table
 
 SHOWN_ROWS = 10
 SHOWN_COLUMNS = 60

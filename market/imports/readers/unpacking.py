@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from market.imports.readers.child import NUMBER, WRITTEN
 from market.imports.readers.process import Part
-from market.imports.settling import Settled
+from market.imports.settled import Settled
 from market.imports.times.read import ReadTimes
 
 

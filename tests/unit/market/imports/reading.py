@@ -5,7 +5,8 @@ from typing import Any
 from market.imports.options import build_options
 from market.imports.readers.containers import open_table
 from market.imports.readers.tables import build_table
-from market.imports.settling import Settled, settle_table
+from market.imports.settled import Settled
+from market.imports.settling import settle_table
 
 
 def settle(content: bytes | str, filename: str = "x.csv", **options: Any) -> Settled:

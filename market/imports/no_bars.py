@@ -1,0 +1,91 @@
+"""Rows of a table that are no bars: sums and blank lines, and bars that are not finished yet."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from core.arrays import Bools, Int64
+from core.errors import BadInput
+from market.imports.numbers import PRICES
+from market.imports.settled import SHOWN, Settled, encode_texts, find_series
+
+# What a column says of a bar that is not finished yet, and of one that is.
+GOES_ON = {"false", "0", "no", "n", "f"}
+ENDED = {"true", "1", "yes", "y", "t"}
+LISTED_TOTALS = 3
+
+
+def leave_totals_aside(settled: Settled) -> Settled:
+    """Return a table without its rows that are no bar of any ticker: those without ticker and time,
+    or with neither time nor prices, as sums below a table and blank lines are.
+    """
+    suspected = np.flatnonzero(settled.times.bad)
+    if not len(suspected) or "ticker" not in settled.written:
+        return settled
+    no_ticker, no_time = (
+        _mark_blank(settled.written[name], suspected) for name in ("ticker", "time")
+    )
+    prices = np.array([settled.numbers[name][suspected] for name in PRICES])
+    totals = suspected[no_ticker | (no_time & np.isnan(prices).all(axis=0))]
+    if not len(totals):
+        return settled
+    kept = settled.take(np.delete(np.arange(len(settled)), totals))
+    named = ", ".join(f"{row + 1:,}" for row in settled.rows[totals[:LISTED_TOTALS]].tolist())
+    more = " and others" if len(totals) > LISTED_TOTALS else ""
+    note = f"left aside as no bars of a ticker, like sums: row {named}{more}"
+    return replace(kept, notes=[*settled.notes, note])
+
+
+def leave_unfinished(settled: Settled) -> Settled:
+    """Return a table without its bars that say that they are not finished yet.
+
+    Raises BadInput where none is, or where the column must mean something else, as one of holidays
+    does that is named Closed: bars that others follow are finished.
+    """
+    if "finished" not in settled.written:
+        return settled
+    codes, texts = encode_texts(settled.written["finished"])
+    goes_on = np.array([text.strip().lower() in GOES_ON for text in texts], bool)[codes]
+    if not goes_on.any():
+        return settled
+    name = settled.names.get("finished", "finished")[:SHOWN]
+    followed, bars = _count_followed(settled, goes_on)
+    if followed > bars / 2:
+        raise BadInput(
+            f"{name} says of {followed:,} of {bars:,} bars that they are not finished, and later"
+            " ones follow them: import the table without this column, if it means something else"
+        )
+    if goes_on.all():
+        raise BadInput(f"none of its bars is finished yet, as {name} says")
+    kept = settled.take(np.flatnonzero(~goes_on))
+    bars = int(goes_on.sum())
+    note = (
+        f"{bars:,} bar{' is' if bars == 1 else 's are'} not finished yet, as {name} says, and left"
+        " out"
+    )
+    return replace(kept, notes=[*settled.notes, note])
+
+
+def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
+    """Return how many bars later ones of their series follow that no row says are finished, as the
+    last row of a bar does where a stream was recorded; and how many bars there are.
+    """
+    series = find_series(settled.written)
+    series = np.zeros(len(settled), np.int64) if series is None else series
+    bars, bar_of = np.unique(
+        np.column_stack((series, settled.times.seconds)), axis=0, return_inverse=True
+    )
+    is_followed = np.append(bars[1:, 0] == bars[:-1, 0], False)
+    is_followed[bar_of.ravel()[~goes_on]] = False
+    return int(is_followed.sum()), len(bars)
+
+
+def tells_finished(column: pa.ChunkedArray) -> bool:
+    """Whether all values of a column are yes or no."""
+    return {text.strip().lower() for text in encode_texts(column)[1]} <= GOES_ON | ENDED | {""}
+
+
+def _mark_blank(column: pa.ChunkedArray, rows: Int64) -> Bools:
+    codes, texts = encode_texts(column.take(pa.array(rows)))
+    return np.array([not text.strip() for text in texts], bool)[codes]
