@@ -1,0 +1,192 @@
+"""The shapes that vendors give the candles of a document: objects, lists, columns side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.errors import BadInput
+from market.imports.column_names import find_field
+from market.imports.readers.layouts import KLINE
+from market.imports.readers.limits import MOST_CELL_BYTES
+
+OHLCV = ("time", "open", "high", "low", "close", "volume")
+KRAKEN = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
+# Of candles that are lists: by length, the ways to read them. Where there are two, the prices must
+# settle which.
+LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
+    5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
+    # Coinbase's is the second, and Bitfinex's the last.
+    6: (
+        OHLCV,
+        ("time", "low", "high", "open", "close", "volume"),
+        ("time", "open", "close", "high", "low", "volume"),
+    ),
+    # KuCoin's is the last.
+    7: (
+        (*OHLCV, "turnover"),
+        ("time", "open", "close", "high", "low", "volume", "turnover"),
+    ),
+    # Kraken's, and Gate.io's.
+    8: (
+        KRAKEN,
+        ("time", "turnover", "close", "high", "low", "open", "volume", "window_closed"),
+    ),
+    # OKX's.
+    9: ((*OHLCV, "contract_volume", "turnover", "confirm"),),
+    12: (KLINE,),
+}
+# Of the candles, that have their high and low where a way to read them says; the others are wrong
+# in themselves.
+LEAST_FITTING = 0.9
+# What the prices of a candle are of, where it has them below a name; those in the middle are the
+# candle's, others are named with a dot (bid.o). Prices below any other name are refused: "raw" and
+# "adj" are not tickers, as which such names are read.
+MIDDLE = "mid"
+QUOTES = (MIDDLE, "bid", "ask")
+Candle = Mapping[str, Any]
+
+
+def is_candle(value: Any) -> bool:
+    """Whether a value has the fields of a candle."""
+    fields = {find_field(name) for name in value} if isinstance(value, dict) else set()
+    return {"open", "close"} <= fields
+
+
+def from_lists(value: list[list[Any]]) -> list[Candle]:
+    """Return candles out of [[time, open, ...], ...], the first of which may name the fields."""
+    if value[0] and all(isinstance(cell, str) for cell in value[0]) and find_field(value[0][0]):
+        names = [str(name) for name in value[0]]
+        return [dict(zip(names, _same_length(row, names), strict=True)) for row in value[1:]]
+    names = list(_name_list(value))
+    return [dict(zip(names, _same_length(candle, names), strict=True)) for candle in value]
+
+
+def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
+    """Return what the values of candles that are lists mean: by their number,
+    then by their highs and lows.
+
+    Raises BadInput.
+    """
+    ways = LISTS.get(len(value[0]), ())
+    fits = {
+        names: sum(_is_possible(dict(zip(names, row, strict=False))) for row in value)
+        for names in ways
+    }
+    likeliest = max(fits, key=fits.__getitem__, default=())
+    if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
+        return likeliest  # where two ways fit all highs and lows, they say the same
+    raise BadInput(
+        f"its candles are lists of {len(value[0])} values, and none is known to be the high and the"
+        " low; write them as objects such as {time, open, high, low, close, volume}"
+    )
+
+
+def _same_length(row: list[Any], names: Sequence[str]) -> list[Any]:
+    if len(row) != len(names):
+        raise BadInput(f"a candle has {len(row)} values where others have {len(names)}")
+    return row
+
+
+def _is_possible(candle: Candle) -> bool:
+    try:
+        o, h, l, c = (float(candle[name]) for name in ("open", "high", "low", "close"))  # noqa: E741 - the field's
+    except (KeyError, TypeError, ValueError):
+        return False
+    return h >= max(o, l, c) and l <= min(o, c)
+
+
+def from_columns(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of {t: [...], o: [...]} and out of pandas' {open: {0: ...}, ...}."""
+    columns = {
+        name: inner
+        for name, inner in value.items()
+        if find_field(name) and isinstance(inner, (list, dict))
+    }
+    if not {"open", "high", "low", "close"} <= {find_field(name) for name in columns}:
+        return []
+    if all(isinstance(inner, list) for inner in columns.values()):
+        lengths = {len(inner) for inner in columns.values()}
+        if len(lengths) > 1:
+            raise BadInput(
+                f"its columns have different lengths: {', '.join(map(str, sorted(lengths)))}"
+            )
+        rows: Iterator[tuple[Any, ...]] = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+    if all(isinstance(inner, dict) for inner in columns.values()):
+        keys = list(dict.fromkeys(key for inner in columns.values() for key in inner))
+        timed = (
+            {}
+            if any(find_field(name) == "time" for name in columns)
+            else {"time": {key: key for key in keys}}
+        )
+        whole = timed | columns
+        return [{name: dict(inner).get(key) for name, inner in whole.items()} for key in keys]
+    return []
+
+
+def from_times(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of {"2024-01-02": {open, ...}, ...}."""
+    if value and all(
+        is_candle(inner) and find_field(name) is None for name, inner in value.items()
+    ):
+        if any(
+            any(find_field(inner_name) == "time" for inner_name in inner)
+            for inner in value.values()
+        ):
+            return []
+        return [{"time": name, **inner} for name, inner in value.items()]
+    return []
+
+
+def from_chart(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of Yahoo's {timestamp: [...], indicators: {quote: [{open: [...]}]}}."""
+    times, indicators = value.get("timestamp"), value.get("indicators")
+    quotes = indicators.get("quote") if isinstance(indicators, dict) else None
+    if not isinstance(times, list) or not isinstance(quotes, list) or len(quotes) != 1:
+        return []
+    if not isinstance(quotes[0], dict):
+        return []
+    candles = from_columns({"timestamp": times, **quotes[0]})
+    if candles and _goes_on(value.get("meta"), times[-1]):
+        last = len(candles) - 1
+        candles = [{**candle, "complete": place < last} for place, candle in enumerate(candles)]
+    return candles
+
+
+def _goes_on(meta: Any, last: Any) -> bool:
+    """Whether a chart of Yahoo's was asked for while its last bar's session went on."""
+    try:
+        session, traded = meta["currentTradingPeriod"]["regular"], meta["regularMarketTime"]
+        return bool(session["start"] <= last and traded < session["end"])
+    except (KeyError, TypeError):
+        return False
+
+
+def flatten(value: list[Any]) -> list[Any]:
+    """Return candles whose prices lie a step deeper, such as Oanda's {mid: {o, h, l, c}}, as such
+    with {o, h, l, c}, or with {bid.o, ...} where several prices are quoted.
+    """
+    if not value or not isinstance(value[0], dict):
+        return value
+    deeper = [name for name in QUOTES if is_candle(value[0].get(name))]
+    if not deeper or is_candle(value[0]):
+        return value
+    flat = []
+    for candle in value:
+        if not isinstance(candle, dict):
+            return value
+        own = {name: cell for name, cell in candle.items() if name not in deeper}
+        for name in deeper:
+            inner = candle.get(name)
+            if isinstance(inner, dict):
+                prefix = "" if name == MIDDLE else f"{name}."
+                own |= {f"{prefix}{key}": cell for key, cell in inner.items()}
+        flat.append(own)
+    return flat
+
+
+def write_cell(value: Any) -> str | None:
+    """Return a value as a cell of text, None for null."""
+    if value is None:
+        return None
+    text = value.encode(errors="replace").decode() if isinstance(value, str) else str(value)
+    return text[:MOST_CELL_BYTES]
