@@ -13,7 +13,7 @@ from feed.messages import Part
 from market.markets import Markets, load_markets
 from market.ticks.arrivals import Retention, Ticks
 from market.ticks.fields import Unfit, read_time
-from records.database import Db, in_transaction, is_too_large
+from records.database import Db, in_transaction, is_too_large, try_transaction
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import Held, ProducerFields, WaitingFields, commit_position
 from records.ticks.rejected import add_rejected_records, build_rejected_record
@@ -84,10 +84,6 @@ def _find_time(record: Any) -> int:
 
 class TooMuchAtOnce(Exception):
     """So many bars are not read and written in one transaction; fewer records may be stored."""
-
-
-class _NothingMeant(Exception):
-    """Ends a transaction that was only to be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +172,10 @@ class Store:
 
     def _try(self, parts: Sequence[Part], now: datetime) -> str | None:
         markets = load_markets(self.database)
-
-        def write(session: ClientSession) -> None:
-            self._write(parts, markets, now, session)
-            raise _NothingMeant
-
         try:
-            in_transaction(self.database, write)
-        except _NothingMeant:
-            return None
+            try_transaction(
+                self.database, lambda session: self._write(parts, markets, now, session)
+            )
         except Exception as error:
             if is_transient(error) or is_too_much(error):
                 raise

@@ -1,9 +1,9 @@
 """Connecting to MongoDB, with what the promises need set in one place."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
@@ -71,6 +71,23 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
     """
     with database.client.start_session() as session:
         return session.with_transaction(write)
+
+
+class _TakenBack(Exception):
+    """Ends a transaction that was only to be tried."""
+
+
+def try_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
+    """Do what `in_transaction` does, take it back, and return what `write` returned."""
+    written: list[Written] = []
+
+    def take_back(session: ClientSession) -> NoReturn:
+        written[:] = [write(session)]
+        raise _TakenBack
+
+    with suppress(_TakenBack):
+        in_transaction(database, take_back)
+    return written[0]
 
 
 def is_too_large(error: OperationFailure) -> bool:

@@ -6,7 +6,6 @@ from itertools import pairwise
 from time import sleep
 
 import numpy as np
-from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from core.arrays import Int64
@@ -17,21 +16,13 @@ from market.bars.writing import Arrival, Written, write_in
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
 from records.analytics.markets import forget_beyond
-from records.database import Db, in_transaction, is_too_large
+from records.database import Db, in_transaction, is_too_large, try_transaction
 from records.market.series import find_one_series, get_series
 
 LEAST_FACTOR = 1e-4
 # A year of minutes of a stock exchange; 800,000 do not fit into a cache of 256 MB.
 MOST_BARS_AT_ONCE = 100_000
 FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
-
-
-class _NothingMeant(Exception):
-    """Ends a transaction that was only to be tried."""
-
-    def __init__(self, written: Written) -> None:
-        super().__init__()
-        self.written = written
 
 
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
@@ -105,20 +96,13 @@ def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple
 
 
 def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
-    def write(session: ClientSession) -> Written:
-        written = write_in(database, arrival, session)
-        if dry_run:
-            raise _NothingMeant(written)
-        return written
-
+    transact = try_transaction if dry_run else in_transaction
     # What others wrote may fill the cache, and is on its way to the disk.
     is_small = len(arrival.columns["times"]) <= MOST_BARS_AT_ONCE
     pauses = iter(FULL_CACHE_PAUSES if is_small else ())
     while True:
         try:
-            return in_transaction(database, write)
-        except _NothingMeant as ended:
-            return ended.written
+            return transact(database, lambda session: write_in(database, arrival, session))
         except OperationFailure as error:
             if not is_too_large(error):
                 raise
