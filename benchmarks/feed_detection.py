@@ -28,7 +28,7 @@ from runner.programs import ROOT, worker_command
 from runner.servers import die_with_parent
 from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
-from tasks.requests.detections import request_detection
+from tasks.requests.detections import Backfill, request_detection
 from tasks.requests.selection import Selection
 
 MARKET, INTERVAL, SECONDS = "CRYPTO", "5m", 300
@@ -119,10 +119,9 @@ def detect_history(settings: Settings, database: Db) -> None:
             database,
             celery,
             Selection(market=MARKET),
-            task="backfill",
-            trigger="backfill",
             interval=INTERVAL,
             period="1d",
+            backfill=Backfill(),
             now=datetime.now(UTC),
         )
     # Who is told of it keeps a process of the worker busy for a while, too.

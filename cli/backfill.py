@@ -13,7 +13,7 @@ from market.intervals import parse_interval, parse_period
 from market.tickers import normalize_ticker
 from records.work import latest_runs
 from tasks.process.broker import build_celery
-from tasks.requests.detections import request_detection
+from tasks.requests.detections import Backfill, request_detection
 
 group = CommandGroup(
     "backfill", help="Detect histories: the last five years, or all with --period max."
@@ -65,14 +65,14 @@ def run_backfill(
             database,
             build_celery(get_settings()),
             build_selection(database, tickers, market, watchlist),
-            task="backfill",
-            trigger="backfill",
             interval=interval,
             period=period,
-            force=force,
-            walk_forward=walk_forward,
-            keep_scores=keep_scores,
-            raise_alerts=raise_alerts,
+            backfill=Backfill(
+                force=force,
+                walk_forward=walk_forward,
+                keep_scores=keep_scores,
+                raise_alerts=raise_alerts,
+            ),
             now=datetime.now(UTC),
         )
         follow(database, run, wait=not no_wait, as_json=as_json)

@@ -22,7 +22,7 @@ from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered
 from records.work.requests import Once
-from tasks.requests.detections import Look, request_detection, request_look
+from tasks.requests.detections import Backfill, Look, request_detection, request_look
 
 LISTED = 1_000
 LONGEST_RAISING_SECONDS = 10.0
@@ -47,14 +47,14 @@ def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
         state.database,
         state.celery,
         json_data.select(),
-        task="backfill",
-        trigger="backfill",
         interval=json_data.interval,
         period=json_data.max_period,
-        force=json_data.force,
-        walk_forward=json_data.walk_forward,
-        keep_scores=json_data.keep_scores,
-        raise_alerts=json_data.raise_alerts,
+        backfill=Backfill(
+            force=json_data.force,
+            walk_forward=json_data.walk_forward,
+            keep_scores=json_data.keep_scores,
+            raise_alerts=json_data.raise_alerts,
+        ),
         now=get_now(),
         once=once,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from celery import Celery
 
@@ -25,6 +25,24 @@ from tasks.requests.selection import Selection, select_tickers
 NAMED_STALE = 100
 MOST_KEPT_SCORES = 5_000_000
 LATEST_BARS = "5d"
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What a backfill asks besides its period.
+
+    Attributes:
+        force: cancel the backfills that are in its way.
+        walk_forward: score each stretch by the latest model that had not seen it, not by the
+            champion.
+        keep_scores: keep the score of every bar.
+        raise_alerts: have its anomalies become alerts, as a scan's do.
+    """
+
+    force: bool = False
+    walk_forward: bool = False
+    keep_scores: bool = False
+    raise_alerts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +97,9 @@ def request_look(
         database,
         celery,
         selection,
-        task="backfill" if is_backfill else "incremental",
-        trigger="backfill" if is_backfill else "manual",
         interval=interval,
         period=period if look.store else period or LATEST_BARS,
-        raise_alerts=is_backfill,
+        backfill=Backfill(raise_alerts=True) if is_backfill else None,
         look=look,
         now=now,
         once=once,
@@ -106,34 +122,25 @@ def _check_detector(database: Db, selection: Selection, interval: str, detector:
                 )
 
 
-def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for, by its name
+def request_detection(
     database: Db,
     celery: Celery,
     selection: Selection,
     *,
     interval: str,
     now: datetime,
-    task: Literal["backfill", "incremental"] = "incremental",
     trigger: Trigger = "manual",
     period: str | None = None,
-    force: bool = False,
-    walk_forward: bool = False,
-    keep_scores: bool = False,
-    raise_alerts: bool = False,
+    backfill: Backfill | None = None,
     scan: PeriodicScan | None = None,
     look: Look | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept a detection and return its run.
+    """Accept a detection and return its run: a backfill, or of what has come since the last one.
 
-    With `force`, backfills in the way of a backfill are cancelled.
-
-    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion. With `keep_scores` the score of every bar is kept. With `raise_alerts` a backfill's
-    anomalies become alerts, as a scan's do. Of a watchlist a periodic `scan` may be of some markets
-    only; those without bars are named in the run's options, and where a scheduled scan finds no bar
-    of the last session, those tickers too. A watchlist may ask for an overview of its markets in
-    the run's result.
+    Of a watchlist a periodic `scan` may be of some markets only; those without bars are named in
+    the run's options, and where a scheduled scan finds no bar of the last session, those tickers
+    too. A watchlist may ask for an overview of its markets in the run's result.
 
     Raises:
         NotFound: a ticker has no stored bars.
@@ -143,14 +150,16 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
     """
     only_markets = scan.only_markets if scan else None
     tickers, without_bars = select_tickers(database, selection, interval, only_markets)
-    if keep_scores:
-        _check_kept(database, tickers, interval)
-    options: dict[str, Any] = {
-        "walk_forward": walk_forward,
-        "keep_scores": keep_scores,
-        "raise_alerts": raise_alerts,
-        "without_bars": without_bars,
-    }
+    options: dict[str, Any] = {}
+    if backfill is not None:
+        if backfill.keep_scores:
+            _check_kept(database, tickers, interval)
+        options |= {
+            "walk_forward": backfill.walk_forward,
+            "keep_scores": backfill.keep_scores,
+            "raise_alerts": backfill.raise_alerts,
+        }
+    options["without_bars"] = without_bars
     if look is not None:
         options |= {"detector": None if look.store else look.detector}
     if scan is not None:
@@ -161,8 +170,8 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
         options["with_overview"] = watchlist.get("with_overview", False)
     options["not_looked_at"] = _find_left_out(database, tickers, interval, period)
     request = RunRequest(
-        task,
-        trigger,
+        "incremental" if backfill is None else "backfill",
+        trigger if backfill is None else "backfill",
         tickers=tickers,
         interval=interval,
         period=period,
@@ -172,9 +181,11 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
         | ({} if look is None else _describe_look(look)),
         once=once,
     )
-    run = accept_run(database, celery, request, now=now, force=force)
+    run = accept_run(
+        database, celery, request, now=now, force=backfill is not None and backfill.force
+    )
     is_stored = look is None or look.store
-    if task == "incremental" and selection.watchlist and is_stored:
+    if backfill is None and selection.watchlist and is_stored:
         watchlists.note_last_scan(database, selection.watchlist, run)
     return run
 
