@@ -1,0 +1,56 @@
+"""What is recorded of a model, as a terminal shows it."""
+
+from cli.common import echo, print_json
+from records.models.documents import ModelRecord, ModelSummary
+
+SHOWN_TICKERS = 10
+
+
+def print_model(record: ModelRecord, *, as_json: bool) -> None:
+    """Print all that is recorded of a version."""
+    if as_json:
+        print_json(record)
+        return
+    tickers = [part["ticker"] for part in record["tickers"]]
+    more = f" and {len(tickers) - SHOWN_TICKERS:,} more" if len(tickers) > SHOWN_TICKERS else ""
+    lines = {
+        "version": record["version"],
+        "state": (
+            record["state"]
+            + (f" ({', '.join(record['champion_of'])})" if record["champion_of"] else "")
+        ),
+        "sha256": record["sha256"],
+        "feature set": record["feature_set"],
+        "learned from": (
+            f"{describe_window(record)}, {record['interval']}{', synthetic' * record['synthetic']}"
+        ),
+        "rows": f"{record['rows']:,}, of which {record['rows_fitted']:,} fitted",
+        "tickers": ", ".join(tickers[:SHOWN_TICKERS]) + more,
+        "left out": (
+            ", ".join(f"{part['ticker']} ({part['reason']})" for part in record["left_out"])
+            or "none"
+        ),
+        "threshold": f"{record['threshold']:.6f}",
+        **{
+            f"of {market}": f"{own['threshold']:.6f}"
+            for market, own in record.get("by_market", {}).items()
+        },
+        "parameters": ", ".join(
+            f"{name} {_describe(value)}" for name, value in record["parameters"].items()
+        ),
+        "libraries": ", ".join(
+            f"{name} {version}" for name, version in record["library_versions"].items()
+        ),
+        "made": f"{record['created_at']:%Y-%m-%d %H:%M:%S} UTC, by run {record['training_run_id']}",
+    }
+    for name, value in lines.items():
+        echo(f"{name:>12}  {value}")
+
+
+def describe_window(record: ModelSummary) -> str:
+    """Return from when to when the bars are that a version learned from."""
+    return f"{record['window_start']:%Y-%m-%d} to {record['window_end']:%Y-%m-%d}"
+
+
+def _describe(value: object) -> str:
+    return f"by {value['kind']} {value['value']:g}" if isinstance(value, dict) else str(value)
