@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Generic, TypedDict, TypeVar
@@ -11,11 +12,13 @@ from bson.errors import BSONError
 from flask import Response, json, jsonify
 from pydantic import BaseModel
 
+from api.schemas.common import PageQuery
 from core.errors import BadInput
 from core.moments import as_utc
-from records.keyset import Position
+from records.keyset import Keyset, Position
 
 Item = TypeVar("Item")
+Stored = TypeVar("Stored", bound=Mapping[str, Any])
 
 
 class Listed(TypedDict, Generic[Item]):
@@ -66,6 +69,31 @@ def build_page(
     items = list(documents[:limit])
     more = len(documents) > limit
     return {"items": items, "next_cursor": encode_cursor(*locate(items[-1])) if more else None}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPage:
+    """The page of a list that somebody asks for.
+
+    Attributes:
+        order: of the list.
+        after: the place in it that the page follows; None for the first.
+        limit: how many documents to look for: one more than are shown, which tells whether another
+            page follows.
+    """
+
+    order: Keyset
+    after: Position | None
+    limit: int
+
+    def build(self, found: Sequence[Stored]) -> Listed[Stored]:
+        """Return the page of what was found."""
+        return build_page(found, self.limit - 1, self.order.locate)
+
+
+def ask_page(query: PageQuery, order: Keyset) -> AskedPage:
+    """Return which page of a list in this order is asked for. Raises BadInput."""
+    return AskedPage(order, decode_cursor(query.cursor, order.types), query.limit + 1)
 
 
 def answer_stored(page: Listed[Any], item: type[BaseModel]) -> Response:

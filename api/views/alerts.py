@@ -12,7 +12,7 @@ from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
-from api.http.paging import Listed, answer_stored, build_page, decode_cursor
+from api.http.paging import Listed, answer_stored, ask_page, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_now
 from api.schemas.alerts import (
     ActiveQuery,
@@ -233,10 +233,10 @@ def get_alert_trends(query_data: TrendQuery) -> Document:
 @alerts.output(EndedPage)
 def list_alert_history(query_data: HistoryQuery) -> Listed[EndedAlert]:
     """List alerts that were resolved more than 90 days ago, with what followed them."""
-    after = decode_cursor(query_data.cursor, history.NEWEST_FIRST.types)
+    page = ask_page(query_data, history.NEWEST_FIRST)
     asked = query_data.model_dump(exclude={"cursor", "limit"})
-    found = history.find_ended(get_database(), **asked, after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, history.NEWEST_FIRST.locate)
+    found = history.find_ended(get_database(), **asked, after=page.after, limit=page.limit)
+    return page.build(found)
 
 
 @alerts.get("/labels")
@@ -244,15 +244,15 @@ def list_alert_history(query_data: HistoryQuery) -> Listed[EndedAlert]:
 @alerts.output(LabelPage)
 def list_labels(query_data: LabelQuery) -> Listed[LabelDocument]:
     """List what people said of anomalies when they resolved their alerts."""
-    after = decode_cursor(query_data.cursor, labels.NEWEST_FIRST.types)
+    page = ask_page(query_data, labels.NEWEST_FIRST)
     found = labels.find_labels(
         get_database(),
         ticker=query_data.ticker,
         feedback=query_data.feedback,
-        after=after,
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, labels.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @alerts.get("/audit")
@@ -260,16 +260,16 @@ def list_labels(query_data: LabelQuery) -> Listed[LabelDocument]:
 @alerts.output(TrailPage)
 def list_audit(query_data: TrailQuery) -> Listed[TrailDocument]:
     """List who took which step of which alert, the latest first."""
-    after = decode_cursor(query_data.cursor, trail.NEWEST_FIRST.types)
+    page = ask_page(query_data, trail.NEWEST_FIRST)
     found = trail.find_entries(
         get_database(),
         alert_id=query_data.alert_id,
         by=query_data.by,
         step=query_data.step,
-        after=after,
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, trail.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @alerts.get("/tickers/<ticker>/profile")

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from alerts.conditions import find_conditions
-from api.http.paging import answer_stored, build_page, decode_cursor
+from api.http.paging import answer_stored, ask_page
 from api.http.state import check_market, get_database
 from api.schemas.anomalies import (
     Anomaly,
@@ -49,9 +49,10 @@ RESOLUTION = timedelta(milliseconds=1)  # of the times that MongoDB keeps
 @anomalies.output(AnomalyPage)
 def list_anomalies(query_data: AnomalyQuery) -> Response:
     """List anomalies by time, grade, score or ticker."""
-    database, order = get_database(), ORDERS[query_data.sort]
+    database = get_database()
     query, fields = _build_query(query_data), query_data.list_fields()
-    after, limit = decode_cursor(query_data.cursor, order.types), query_data.limit + 1
+    asked = ask_page(query_data, ORDERS[query_data.sort])
+    after, limit = asked.after, asked.limit
     found: Sequence[Mapping[str, Any]]
     if fields is None:
         found = find_anomalies(database, query, sort=query_data.sort, after=after, limit=limit)
@@ -62,7 +63,7 @@ def list_anomalies(query_data: AnomalyQuery) -> Response:
     if query_data.wants_review:
         reviews = find_reviews(database, [one["_id"] for one in found])
         found = [{**one, "review": reviews.get(one["_id"])} for one in found]
-    page = build_page(found, query_data.limit, order.locate)
+    page = asked.build(found)
     return answer_stored(page, Anomaly) if fields is None else jsonify(page)
 
 

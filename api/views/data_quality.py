@@ -5,7 +5,7 @@ from dataclasses import asdict
 from apiflask import APIBlueprint
 
 from api.http.idempotency import enqueues
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page, build_page
 from api.http.state import check_market, get_database, get_markets, get_now, get_state
 from api.schemas.data_quality import (
     AcceptBody,
@@ -52,17 +52,19 @@ def get_coverage(ticker: str, query_data: CoverageQuery) -> Document:
 @data_quality.output(GapPage)
 def list_gaps(query_data: GapQuery) -> Listed[GapDocument]:
     """List the gaps of series: what they lack, the newest sessions first."""
+    market = check_market(query_data.market)
+    page = ask_page(query_data, gaps.NEWEST_FIRST)
     states = gaps.LACKING if query_data.state is None else (query_data.state,)
     found = gaps.find_gaps(
         get_database(),
         tickers=None if query_data.ticker is None else [query_data.ticker],
-        market=check_market(query_data.market),
+        market=market,
         interval=query_data.interval,
         states=states,
-        after=decode_cursor(query_data.cursor, gaps.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, gaps.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @data_quality.post("/data/gaps/fill")
@@ -109,18 +111,19 @@ def list_quality(query_data: QualityQuery) -> Document:
     A score is 100 less, for each figure, the figure times `points`, at most `most`: `formula` has
     these.
     """
+    market = check_market(query_data.market)
+    page = ask_page(query_data, WORST_FIRST)
     found = find_quality(
         get_database(),
         get_markets(),
         get_now(),
-        market=check_market(query_data.market),
+        market=market,
         interval=query_data.interval,
         ticker=query_data.ticker,
-        after=decode_cursor(query_data.cursor, WORST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    page = build_page(found, query_data.limit, WORST_FIRST.locate)
-    return {**page, "formula": [asdict(rule) for rule in RULES]}
+    return {**page.build(found), "formula": [asdict(rule) for rule in RULES]}
 
 
 @data_quality.get("/data/revisions")
@@ -128,14 +131,15 @@ def list_quality(query_data: QualityQuery) -> Document:
 @data_quality.output(RevisionPage)
 def list_revisions(query_data: RevisionQuery) -> Listed[RevisionDocument]:
     """List what changed in stored bars, the newest first."""
+    page = ask_page(query_data, revisions.NEWEST_FIRST)
     found = revisions.find_revisions(
         get_database(),
         ticker=query_data.ticker,
         interval=query_data.interval,
-        after=decode_cursor(query_data.cursor, revisions.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, revisions.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @data_quality.get("/data/rejected")
@@ -146,12 +150,13 @@ def list_rejected(query_data: RejectedQuery) -> Listed[RejectedDocument]:
 
     Those of the newest import come first, each import's in the order of its source.
     """
+    page = ask_page(query_data, rejected.NEWEST_FIRST)
     found = rejected.find_rejected(
         get_database(),
         ticker=query_data.ticker,
         interval=query_data.interval,
         reason=query_data.reason,
-        after=decode_cursor(query_data.cursor, rejected.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, rejected.NEWEST_FIRST.locate)
+    return page.build(found)

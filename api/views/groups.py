@@ -6,7 +6,7 @@ from alerts.groups import check_groups
 from api.http.auth import needs_scope
 from api.http.bodies import MIB, takes_body
 from api.http.notes import change_noted
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import get_database
 from api.schemas.groups import GroupPage, GroupQuery, GroupsAnswer, GroupsBody
 from records.alerts import groups as stored
@@ -30,9 +30,9 @@ NAMED_PROBLEMS = 100
 @groups.output(GroupPage)
 def list_groups(query_data: GroupQuery) -> Listed[GroupDocument]:
     """List the groups that were brought; while there are none, the demo's tickers have theirs."""
-    after = decode_cursor(query_data.cursor, BY_ID.types)
-    found = stored.list_groups(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, BY_ID.locate)
+    page = ask_page(query_data, BY_ID)
+    found = stored.list_groups(get_database(), after=page.after, limit=page.limit)
+    return page.build(found)
 
 
 @groups.put("/groups")

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
 from api.http.notes import change_noted
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import get_database, get_markets, get_now, get_state
 from api.schemas.models import (
     ChallengerPage,
@@ -68,14 +68,16 @@ def _check_market(code: str | None) -> str | None:
 @models.output(ModelPage)
 def list_models(query_data: ModelQuery) -> Listed[ModelSummary]:
     """List versions, the newest first."""
+    market = _check_market(query_data.market)
+    page = ask_page(query_data, NEWEST_FIRST)
     found = find_models(
         get_database(),
-        market=_check_market(query_data.market),
+        market=market,
         state=query_data.state,
-        after=decode_cursor(query_data.cursor, NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @models.get("/models/<version>")
@@ -207,14 +209,16 @@ def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:
 @models.output(DriftPage)
 def list_drifts(query_data: DriftQuery) -> Listed[DriftDocument]:
     """List how champions fared on their latest bars, noted once a session, the latest first."""
+    market = _check_market(query_data.market)
+    page = ask_page(query_data, drifts.NEWEST_FIRST)
     found = drifts.find_drifts(
         get_database(),
-        market=_check_market(query_data.market),
+        market=market,
         interval=query_data.interval,
-        after=decode_cursor(query_data.cursor, drifts.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, drifts.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @models.get("/challengers")
@@ -222,13 +226,15 @@ def list_drifts(query_data: DriftQuery) -> Listed[DriftDocument]:
 @models.output(ChallengerPage)
 def list_challengers(query_data: ChallengerQuery) -> Listed[ChallengerDocument]:
     """List the versions that were trained because a champion had drifted, the newest first."""
+    market = _check_market(query_data.market)
+    page = ask_page(query_data, challengers.NEWEST_FIRST)
     found = challengers.find_challengers(
         get_database(),
-        market=_check_market(query_data.market),
-        after=decode_cursor(query_data.cursor, challengers.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        market=market,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, challengers.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @models.get("/evaluations/<evaluation_id>")

@@ -5,7 +5,7 @@ from apiflask import APIBlueprint
 from alerts.learned import Suggestion as SuggestionFields
 from alerts.learned import apply_threshold, suggest_threshold
 from api.http.auth import get_person, needs_scope
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import check_market, get_database, get_now
 from api.schemas.mutes import (
     Mute,
@@ -34,15 +34,16 @@ EXAMPLE = {
 @mutes.output(MutePage)
 def list_mutes(query_data: MuteQuery) -> Listed[MuteDocument]:
     """List mutes with how many alerts each silenced, those that ended too."""
+    page = ask_page(query_data, records.NEWEST_FIRST)
     found = records.find_mutes(
         get_database(),
         now=get_now(),
         active=query_data.active,
         ticker=query_data.ticker,
-        after=decode_cursor(query_data.cursor, records.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, records.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 @mutes.post("/mutes")

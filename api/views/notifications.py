@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from alerts.channels import build_rule, try_rule
 from api.http.auth import needs_scope
 from api.http.notes import change_noted
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import get_database, get_now, get_settings
 from api.schemas.notifications import (
     DeliveryPage,
@@ -41,9 +41,9 @@ EXAMPLE = {
 @notifications.output(RulePage)
 def list_rules(query_data: RuleQuery) -> Listed[Document]:
     """List the rules by which people are told."""
-    after = decode_cursor(query_data.cursor, BY_ID.types)
-    found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page([show_rule(rule) for rule in found], query_data.limit, BY_ID.locate)
+    page = ask_page(query_data, BY_ID)
+    found = notification_rules.find_rules(get_database(), after=page.after, limit=page.limit)
+    return page.build([show_rule(rule) for rule in found])
 
 
 @notifications.put("/notifications/rules/<name>")
@@ -128,12 +128,12 @@ def try_channel(name: str) -> Document:
 @notifications.output(DeliveryPage)
 def list_deliveries(query_data: DeliveryQuery) -> Listed[DeliveryDocument]:
     """List what was sent, is to be sent, or could not be."""
-    after = decode_cursor(query_data.cursor, deliveries.NEWEST_FIRST.types)
+    page = ask_page(query_data, deliveries.NEWEST_FIRST)
     found = deliveries.find_deliveries(
         get_database(),
         state=query_data.state,
         rule=query_data.rule,
-        after=after,
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, deliveries.NEWEST_FIRST.locate)
+    return page.build(found)

@@ -7,7 +7,7 @@ from api.http.auth import require_scope
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
 from api.http.links import LinkedRun, ListedRun, link_run, link_tickers, list_run
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_now, get_state
 from api.schemas.runs import EventHeaders, Run, RunPage, RunQuery, TickerAuditPage, TickerAuditQuery
 from records.work import audits, endings, runs
@@ -44,15 +44,16 @@ def get_detection_run(run_id: str) -> LinkedRun:
 def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Listed[AuditDocument]:
     """List the audit records of a run: what happened to each of its tickers."""
     runs.check_run(get_database(), run_id)
+    page = ask_page(query_data, audits.BY_TICKER)
     found = audits.find_audits(
         get_database(),
         run_id,
         status=query_data.status,
         reason=query_data.reason,
-        after=decode_cursor(query_data.cursor, audits.BY_TICKER.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, audits.BY_TICKER.locate)
+    return page.build(found)
 
 
 @detection_runs.post("/detection-runs/<run_id>/cancel")

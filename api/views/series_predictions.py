@@ -16,7 +16,7 @@ from api.http.deadlines import lift_deadline
 from api.http.errors import build_problem, get_status
 from api.http.idempotency import Answers
 from api.http.openapi import describe_json
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import count_latency, get_database, get_now, get_state
 from api.schemas import single_series as schemas
 from api.schemas.single_series import (
@@ -203,15 +203,16 @@ def list_predictions(series_id: str, query_data: StoredPredictionQuery) -> Liste
     named = parse_series_id(series_id)
     version = parse_version(query_data.version)
     get_version(get_database(), named, version, ("version",))
+    page = ask_page(query_data, stored.LATEST)
     found = stored.find_predictions(
         get_database(),
         named,
         version=version,
         anomaly=query_data.anomaly,
-        after=decode_cursor(query_data.cursor, stored.LATEST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, stored.LATEST.locate)
+    return page.build(found)
 
 
 @series_predictions.put("/series/<series_id>/predictions/<version>/<timestamp>/label")

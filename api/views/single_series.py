@@ -17,7 +17,7 @@ from api.http.bodies import MIB, takes_body
 from api.http.deadlines import lift_deadline
 from api.http.idempotency import Answers, answer_run, document_answers, read_once
 from api.http.openapi import describe_json
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import count_latency, get_database, get_now, get_state
 from api.schemas.common import PageQuery
 from api.schemas.runs import OnceHeaders
@@ -140,9 +140,9 @@ def get_series_health() -> SeriesHealth:
 @single_series.output(SingleSeriesPage)
 def list_single_series(query_data: PageQuery) -> Listed[SeriesHead]:
     """List the series that have models, by id."""
-    after = decode_cursor(query_data.cursor, BY_ID.types)
-    found = list_heads(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, BY_ID.locate)
+    page = ask_page(query_data, BY_ID)
+    found = list_heads(get_database(), after=page.after, limit=page.limit)
+    return page.build(found)
 
 
 @single_series.get("/series/<series_id>")

@@ -14,7 +14,7 @@ from api.http.auth import get_client
 from api.http.bodies import MIB, takes_body
 from api.http.idempotency import Answers
 from api.http.openapi import describe_json
-from api.http.paging import Listed, build_page, decode_cursor, encode_cursor
+from api.http.paging import Listed, ask_page, build_page, decode_cursor, encode_cursor
 from api.http.state import get_database, get_now, get_settings
 from api.schemas import ticks as schemas
 from api.schemas.ticks import (
@@ -276,15 +276,16 @@ def list_rejected_records(
     query_data: RejectedRecordQuery,
 ) -> Listed[RejectedRecordDocument]:
     """List records, and messages of the feed, that were kept aside; for 30 days."""
+    page = ask_page(query_data, rejected.NEWEST_FIRST)
     found = rejected.find_rejected_records(
         get_database(),
         kind=query_data.kind,
         ticker=query_data.ticker,
         reason=query_data.reason,
-        after=decode_cursor(query_data.cursor, rejected.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
-    return build_page(found, query_data.limit, rejected.NEWEST_FIRST.locate)
+    return page.build(found)
 
 
 def _choose_venue(find_venues: Callable[[Db, str], list[str]], query: TicksQuery, what: str) -> str:

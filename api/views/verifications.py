@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api.http.idempotency import enqueues
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page
 from api.http.state import get_database, get_now, get_state
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
 from records.findings.documents import VerificationDocument
@@ -49,8 +49,8 @@ def verify_many(json_data: VerifyBody, once: Once) -> RunDocument:
 def list_verifications(run_id: str, query_data: VerificationQuery) -> Listed[VerificationDocument]:
     """List what a verification said of each anomaly."""
     check_run(get_database(), run_id)
-    after = decode_cursor(query_data.cursor, BY_ID.types)
+    page = ask_page(query_data, BY_ID)
     found = find_verifications(
-        get_database(), run_id, verdict=query_data.verdict, after=after, limit=query_data.limit + 1
+        get_database(), run_id, verdict=query_data.verdict, after=page.after, limit=page.limit
     )
-    return build_page(found, query_data.limit, BY_ID.locate)
+    return page.build(found)
