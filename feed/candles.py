@@ -16,6 +16,7 @@ from core.errors import BadInput
 from feed.messages import Part
 from market.bars.buckets import VALUES
 from market.bars.writing import Arrival
+from market.imports.arrivals import build_arrival
 from market.imports.rows import TickerRows, read_rows
 from market.imports.settled import Settled
 from market.imports.times.read import ReadTimes
@@ -24,7 +25,6 @@ from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
 from market.ticks.fields import MICROSECONDS, Unfit, read_number, read_time
 from records.database import Db
-from records.market.rejected import build_rejected
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.rejected import build_rejected_record
 
@@ -72,7 +72,14 @@ def read_candles(
                 ]
             else:
                 arrivals.append(
-                    _build_arrival(rows, rows.market, interval, source, now, sessions_of)
+                    build_arrival(
+                        rows,
+                        rows.market,
+                        interval=interval,
+                        source=source,
+                        now=now,
+                        known=sessions_of(rows.market),
+                    )
                 )
     return arrivals, rejected
 
@@ -159,30 +166,3 @@ def _settle(tickers: Mapping[str, Mapping[int, Candle]]) -> Settled:
     count = len(named)
     times = ReadTimes(seconds, np.ones(count, np.bool_), np.zeros(count, np.bool_))
     return Settled(columns, numbers, times, np.arange(count), np.zeros(count, np.bool_))
-
-
-def _build_arrival(
-    rows: TickerRows,
-    market: Market,
-    interval: str,
-    source: str,
-    now: datetime,
-    sessions_of: SessionsOf,
-) -> Arrival:
-    rejected = [
-        build_rejected(
-            rows.ticker,
-            interval,
-            row=one.row,
-            time=one.time,
-            reason=one.reason,
-            values=one.values,
-            source=source,
-            now=now,
-        )
-        for one in rows.rejected
-    ]
-    known = sessions_of(market)
-    return Arrival(
-        rows.ticker, market, interval, source, now, known, rows.columns, rows.splits, rejected
-    )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.errors import BadInput, TapewatchError
 from market.bars.arriving import write_arrival
-from market.bars.writing import Arrival
+from market.imports.arrivals import build_arrival
 from market.imports.parting import count_tickers, part_by_interval
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerNotThere, TickerRows, read_rows
@@ -24,7 +24,6 @@ from market.sessions.noting import note_sessions
 from market.sessions.overrides import find_sessions
 from records.database import Db
 from records.market.markets import set_ticker_markets
-from records.market.rejected import build_rejected
 from records.work.counters import IMPORTED, REJECTED, add_counts
 
 # What an error quotes of a row.
@@ -183,37 +182,21 @@ def _read_tickers(
 def _import_rows(
     database: Db, rows: TickerRows, sessions_of: Callable[[Market], Sessions], request: Request
 ) -> SeriesReport:
-    interval, source, now = request.interval, request.source, request.now
+    interval = request.interval
     report = SeriesReport(
         rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error
     )
     if rows.error is not None or rows.market is None:
         return report
-    rejected = [
-        build_rejected(
-            rows.ticker,
-            interval,
-            row=r.row,
-            time=r.time,
-            reason=r.reason,
-            values=r.values,
-            source=source,
-            now=now,
-        )
-        for r in rows.rejected
-    ]
-    arrival = Arrival(
-        rows.ticker,
+    arrival = build_arrival(
+        rows,
         rows.market,
-        interval,
-        source,
-        now,
-        sessions_of(rows.market),
-        rows.columns,
-        rows.splits,
-        rejected,
-        request.synthetic,
-        request.import_id,
+        interval=interval,
+        source=request.source,
+        now=request.now,
+        known=sessions_of(rows.market),
+        synthetic=request.synthetic,
+        import_id=request.import_id,
     )
     try:
         written = write_arrival(database, arrival, dry_run=request.dry_run)

@@ -1,0 +1,52 @@
+"""Checked rows of a ticker as what comes in for its series."""
+
+from datetime import datetime
+
+from market.bars.writing import Arrival
+from market.imports.rows import TickerRows
+from market.markets import Market
+from market.sessions.calendar import Sessions
+from records.market.rejected import build_rejected
+
+
+def build_arrival(
+    rows: TickerRows,
+    market: Market,
+    *,
+    interval: str,
+    source: str,
+    now: datetime,
+    known: Sessions,
+    synthetic: bool = False,
+    import_id: str | None = None,
+) -> Arrival:
+    """Return what is to be stored of a ticker's rows, and which of them are kept aside.
+
+    `known` are the sessions of the market.
+    """
+    rejected = [
+        build_rejected(
+            rows.ticker,
+            interval,
+            row=one.row,
+            time=one.time,
+            reason=one.reason,
+            values=one.values,
+            source=source,
+            now=now,
+        )
+        for one in rows.rejected
+    ]
+    return Arrival(
+        rows.ticker,
+        market,
+        interval,
+        source,
+        now,
+        known,
+        rows.columns,
+        rows.splits,
+        rejected,
+        synthetic,
+        import_id,
+    )
