@@ -23,7 +23,8 @@ from detection.features.market_move import (
 )
 from market.bars.buckets import years_of
 from market.bars.panel import BarPanel
-from market.bars.store import Wanted, read_sound_panel
+from market.bars.sound import read_sound_panel
+from market.bars.store import Wanted
 from market.intervals import DAY_SECONDS, is_intraday
 from records.database import Db
 from records.market import market_days

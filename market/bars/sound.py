@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import numpy as np
+import structlog
 from pymongo.client_session import ClientSession
 
-from core.arrays import Bools
+from core.arrays import Bools, Float64, Int64
 from market.bars.buckets import PRICES, VALUES
+from market.bars.history import history_start
 from market.bars.panel import BarPanel, join_panels, keep_series
 from market.bars.store import Reach, Wanted, read_panel
 from records.database import Db
 from records.market.documents import PanelSeries
+from records.market.series import find_panel_series
+
+# Of so many series all columns are held at once where only closes are asked for.
+CLOSES_AT_ONCE = 100
+
+log = structlog.get_logger()
 
 
 def read_sound_bars(
@@ -86,3 +94,51 @@ def _read_whole(
     if any(getattr(panel, name).size != panel.times.size for name in VALUES):
         raise ValueError("its columns are not equally long")
     return panel
+
+
+def read_sound_panel(
+    database: Db,
+    interval: str,
+    documents: Mapping[str, PanelSeries],
+    wanted: Mapping[str, Wanted],
+    session: ClientSession,
+    reach: Reach = history_start,
+) -> BarPanel:
+    """Return what `read_panel` does without the series whose stored bars are torn, for what is a
+    function of many: their own detection says so, and no other shall fail of it.
+    """
+    try:
+        return read_panel(database, interval, documents, wanted, session, reach)
+    except (ValueError, KeyError):
+        if len(wanted) == 1:
+            log.warning("torn_bars_left_out", ticker=next(iter(wanted)), interval=interval)
+            return read_panel(database, interval, documents, {}, session, reach)
+    tickers = list(wanted)
+    sound: list[str] = []
+    for half in (tickers[: len(tickers) // 2], tickers[len(tickers) // 2 :]):
+        own = {ticker: wanted[ticker] for ticker in half}
+        sound += read_sound_panel(database, interval, documents, own, session, reach).tickers
+    own = {ticker: wanted[ticker] for ticker in sound}
+    return read_panel(database, interval, documents, own, session, reach)
+
+
+def load_sound_closes(
+    database: Db, interval: str, wanted: Mapping[str, Wanted]
+) -> dict[str, tuple[Int64, Float64]]:
+    """Load times and closes by ticker as `load_panel` does, in the order of `wanted`, without the
+    series whose stored bars are torn.
+
+    Some series at a time: all columns of thousands, as they came and as they are laid end to end,
+    would be several times as large as what is kept of them.
+    """
+    closes: dict[str, tuple[Int64, Float64]] = {}
+    tickers = list(wanted)
+    with database.client.start_session(snapshot=True) as session:
+        series = find_panel_series(database, tuple(wanted), interval, session)
+        for start in range(0, len(tickers), CLOSES_AT_ONCE):
+            portion = {ticker: wanted[ticker] for ticker in tickers[start : start + CLOSES_AT_ONCE]}
+            panel = read_sound_panel(database, interval, series, portion, session)
+            for s, ticker in enumerate(panel.tickers):
+                rows = panel.series(s)
+                closes[ticker] = panel.times[rows].copy(), panel.close[rows].copy()
+    return closes

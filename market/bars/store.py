@@ -7,10 +7,9 @@ from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import structlog
 from pymongo.client_session import ClientSession
 
-from core.arrays import Float64, Int64
+from core.arrays import Int64
 from market.bars.buckets import PRICES, VALUES, Columns, build_bucket_id
 from market.bars.history import history_start
 from market.bars.kernel import WORD, unpack_times, unpack_values, view_all
@@ -28,11 +27,7 @@ from records.market.series import find_panel_series
 # stored.
 Wanted = tuple[int | None, int | None]
 ALL_BARS: Wanted = (None, None)
-# Of so many series all columns are held at once where only closes are asked for.
-CLOSES_AT_ONCE = 100
 # From the position of a bar and the interval to the position of the first bar needed to compute it.
-log = structlog.get_logger()
-
 Reach = Callable[[int, str], int]
 # From the first to before the second.
 Rows = tuple[int, int]
@@ -96,54 +91,6 @@ def read_panel(
     )
     columns = {"times": _keep(times, kept)} | packed.unpack_values(own_rows)
     return _build_panel(interval, series, columns, lengths, firsts)
-
-
-def read_sound_panel(
-    database: Db,
-    interval: str,
-    documents: Mapping[str, PanelSeries],
-    wanted: Mapping[str, Wanted],
-    session: ClientSession,
-    reach: Reach = history_start,
-) -> BarPanel:
-    """Return what `read_panel` does without the series whose stored bars are torn, for what is a
-    function of many: their own detection says so, and no other shall fail of it.
-    """
-    try:
-        return read_panel(database, interval, documents, wanted, session, reach)
-    except (ValueError, KeyError):
-        if len(wanted) == 1:
-            log.warning("torn_bars_left_out", ticker=next(iter(wanted)), interval=interval)
-            return read_panel(database, interval, documents, {}, session, reach)
-    tickers = list(wanted)
-    sound: list[str] = []
-    for half in (tickers[: len(tickers) // 2], tickers[len(tickers) // 2 :]):
-        own = {ticker: wanted[ticker] for ticker in half}
-        sound += read_sound_panel(database, interval, documents, own, session, reach).tickers
-    own = {ticker: wanted[ticker] for ticker in sound}
-    return read_panel(database, interval, documents, own, session, reach)
-
-
-def load_sound_closes(
-    database: Db, interval: str, wanted: Mapping[str, Wanted]
-) -> dict[str, tuple[Int64, Float64]]:
-    """Load times and closes by ticker as `load_panel` does, in the order of `wanted`, without the
-    series whose stored bars are torn.
-
-    Some series at a time: all columns of thousands, as they came and as they are laid end to end,
-    would be several times as large as what is kept of them.
-    """
-    closes: dict[str, tuple[Int64, Float64]] = {}
-    tickers = list(wanted)
-    with database.client.start_session(snapshot=True) as session:
-        series = find_panel_series(database, tuple(wanted), interval, session)
-        for start in range(0, len(tickers), CLOSES_AT_ONCE):
-            portion = {ticker: wanted[ticker] for ticker in tickers[start : start + CLOSES_AT_ONCE]}
-            panel = read_sound_panel(database, interval, series, portion, session)
-            for s, ticker in enumerate(panel.tickers):
-                rows = panel.series(s)
-                closes[ticker] = panel.times[rows].copy(), panel.close[rows].copy()
-    return closes
 
 
 def _list_spans(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:

@@ -17,7 +17,7 @@ from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
 from detection.typical import find_typical
-from market.bars.store import load_sound_closes
+from market.bars.sound import load_sound_closes
 from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import Market, load_markets
 from records.database import Db

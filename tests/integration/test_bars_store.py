@@ -13,10 +13,11 @@ import pytest
 from pymongo import MongoClient, monitoring
 
 from core.settings import Settings
-from market.bars import buckets, store
+from market.bars import buckets, sound
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import HISTORY_BARS, find_start
-from market.bars.store import ALL_BARS, load_panel, load_sound_closes
+from market.bars.sound import load_sound_closes
+from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
@@ -119,7 +120,7 @@ def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
 def test_closes_are_those_of_the_panel_without_the_series_that_are_torn(
     database: Db, frames: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CLOSES_AT_ONCE", 1)
+    monkeypatch.setattr(sound, "CLOSES_AT_ONCE", 1)
     first = int(seconds(frames["A"])[600])
     found = load_sound_closes(
         database, "1d", {"C.T": ALL_BARS, "NONE": ALL_BARS, "A": (first, None)}
