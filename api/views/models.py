@@ -123,7 +123,9 @@ def train_model(json_data: TrainBody, once: Once) -> RunDocument:
 @needs_scope("admin")
 @models.input(Promotion, example={})
 @models.output(Pointer)
-@models.doc(responses={409: "it is retired, or flags nothing or far more than was asked"})
+@models.doc(
+    responses={409: "it is retired, cannot be opened, or flags nothing or far more than was asked"}
+)
 def promote_model(version: str, json_data: Promotion) -> PointerDocument:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)
@@ -140,7 +142,7 @@ def promote_model(version: str, json_data: Promotion) -> PointerDocument:
 @needs_scope("admin")
 @models.input(Rollback, example={"market": "US", "interval": "1d"})
 @models.output(Pointer)
-@models.doc(responses={409: "there was none before"})
+@models.doc(responses={409: "there was none before, or it cannot be opened"})
 def roll_model_back(json_data: Rollback) -> PointerDocument:
     """Go back to the champion before the present one.
 

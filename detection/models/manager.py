@@ -11,13 +11,14 @@ from typing import Any
 
 from core.arrays import Bools
 from core.errors import ModelIntegrity, NoModel
-from detection.detectors.catalogue import DETECTORS, get_detector
+from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector
 from detection.detectors.rows import SeriesRows
-from detection.features.feature_sets import FEATURE_SETS, FeatureSet, get_feature_set
-from detection.models.artefacts import open_artefact
+from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.models.artefacts import load_arrays
 from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
+from detection.models.sealed import read_champion
 from detection.scoring.drift import InputTable
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
@@ -272,28 +273,8 @@ def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> Loade
 
 
 def _load(database: Db, champion: Champion) -> LoadedModel:
-    record = get_model_record(database, champion.version)
-    if record["sha256"] != champion.sha256:
-        raise ModelIntegrity(
-            f"model {champion.version} was promoted with the hash {champion.sha256}, and its record"
-            f" now says {record['sha256']}; it was not opened. Restore the record from a backup, or"
-            " promote another version"
-        )
-    if record["feature_set"] not in {known.label for known in FEATURE_SETS}:
-        raise NoModel(
-            f"model {champion.version} looks at the columns of {record['feature_set']}, which are"
-            f" no more; train another: `flask models train --market {record['market']}"
-            f" --interval {record['interval']} --detector {record['parameters']['detector']}`",
-            reason="unknown_feature_set",
-        )
-    if record["parameters"]["detector"] not in DETECTORS:
-        raise NoModel(
-            f"model {champion.version} is of the detector {record['parameters']['detector']}, which"
-            f" is no more; train another: `flask models train --market {record['market']}"
-            f" --interval {record['interval']}`",
-            reason="unknown_detector",
-        )
-    fitted = open_artefact(database, champion.version, get_artefact_hash(record))
+    record, content = read_champion(database, champion)
+    fitted = load_arrays(champion.version, get_artefact_hash(record), content)
     kind = get_detector(record["parameters"]["detector"])
     return _build_model(record, kind.load(fitted))
 

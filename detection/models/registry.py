@@ -11,9 +11,10 @@ from typing import TypeVar
 import structlog
 from pymongo.client_session import ClientSession
 
-from core.errors import BadInput, Conflict, NoModel
+from core.errors import BadInput, Conflict, ModelIntegrity, NoModel
 from detection.models.plan import ThresholdPolicy
 from detection.models.plausibility import check_plausible, check_threshold
+from detection.models.sealed import read_champion
 from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.series import find_sizes, get_series
@@ -67,12 +68,15 @@ def promote(
     Raises:
         NotFound: there is no such version, watchlist, or ticker with stored bars.
         Conflict: it is retired, or flags nothing or far more than was asked
-            (`implausible_threshold`).
+            (`implausible_threshold`), or cannot be opened (`model_integrity`, or what else is amiss
+            with it).
         BadInput: the scope is of another market.
     """
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
+    if record["retired_at"] is None:
+        check_opens(database, record)
     return _within(
         database, session, lambda active: promote_within(database, record, scope, now, active)
     )
@@ -81,7 +85,10 @@ def promote(
 def promote_within(
     database: Db, record: ModelDocument, scope: Scope, now: datetime, session: ClientSession
 ) -> PointerDocument:
-    """Promote inside a transaction of the caller's. Raises Conflict as `promote` does."""
+    """Promote inside a transaction of the caller's, who knows that the version can be opened.
+
+    Raises Conflict as `promote` does.
+    """
     pointer = champions.find_pointer(database, scope, record["interval"], session)
     if pointer is not None and pointer["version"] == record["_id"]:
         return pointer
@@ -102,6 +109,18 @@ def promote_within(
     )
 
 
+def check_opens(database: Db, record: ModelDocument) -> None:
+    """Raise Conflict where a version cannot be opened, as every detection with it would have to."""
+    try:
+        read_champion(database, Champion(record["_id"], record["sha256"]))
+    except (NoModel, ModelIntegrity) as error:
+        raise Conflict(
+            f"{record['_id']} was not put in use, and nothing was changed: {error.message}. After"
+            f" `flask models retire {record['_id']}` a rollback passes over it",
+            reason=error.reason,
+        ) from error
+
+
 def rollback(
     database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession | None = None
 ) -> PointerDocument:
@@ -112,7 +131,8 @@ def rollback(
     market's champion.
 
     Raises:
-        Conflict: the scope has no champion, or the market had none before.
+        Conflict: the scope has no champion, the market had none before, or the one before cannot be
+            opened.
     """
     return _within(
         database, session, lambda active: _roll_back(database, scope, interval, now, active)
@@ -202,6 +222,7 @@ def _roll_back(
     for version in reversed(_list_before(pointer["history"])):
         if models.mark_used(database, version, now, session):
             record = models.get_model_record(database, version)
+            check_opens(database, record)
             return champions.move_pointer(
                 database, scope, interval, record, action="rolled_back", now=now, session=session
             )

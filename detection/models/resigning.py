@@ -4,7 +4,8 @@ from io import BytesIO
 
 from core.errors import BadInput, ModelIntegrity
 from core.settings import Settings
-from detection.models.artefacts import compute_sha256, dump_artefact, read_unopened
+from detection.models.artefacts import dump_artefact
+from detection.models.sealed import compute_sha256, read_unopened
 from detection.models.signing import find_signer, make_key, name_key, read_keys, sign, write_keys
 from records.database import Db
 from records.models.artefacts import replace_artefact, replace_signature

@@ -7,12 +7,13 @@ from gridfs.errors import FileExists
 from pymongo.client_session import ClientSession
 
 from core.errors import TapewatchError
-from detection.models.artefacts import compute_sha256, store_artefact
+from detection.models.artefacts import store_artefact
 from detection.models.fitting import Fit, describe_fit, fit_model
 from detection.models.learning import Checkpoint
 from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within
+from detection.models.sealed import compute_sha256
 from detection.models.versions import Change, ModelVersion
 from records.database import Db, in_transaction
 from records.models import champions, models

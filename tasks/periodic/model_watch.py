@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Conflict, NoModel
 from detection.models.gates import judge_challenger
-from detection.models.registry import get_champion, promote_within
+from detection.models.registry import check_opens, get_champion, promote_within
 from records.database import Db, in_transaction
 from records.market.documents import MarketExtent
 from records.market.series import find_extents
@@ -135,7 +135,7 @@ def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> No
         outbox.add_event(database, challenger["_id"], "model_news", _describe(judged), now, session)
 
     def promote(session: ClientSession) -> None:
-        promote_within(database, get_model_record(database, version), scope, now, session)
+        promote_within(database, record, scope, now, session)
         write(session)
 
     scope = Scope("market", challenger["market"])
@@ -143,7 +143,9 @@ def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> No
         judged["error"] = _find_hindrance(database, challenger)
         if judged["error"] is None:
             judged["promoted_at"] = now
+            record = get_model_record(database, version)
             try:
+                check_opens(database, record)
                 in_transaction(database, promote)
             except Conflict as error:
                 judged["promoted_at"], judged["error"] = None, error.message

@@ -11,9 +11,10 @@ from typing import Any
 import joblib
 import pytest
 
-from detection.models.artefacts import compute_sha256, store_artefact
+from detection.models.artefacts import store_artefact
 from detection.models.registry import promote
-from records.models.artefacts import delete_artefact
+from detection.models.sealed import compute_sha256
+from records.models.artefacts import delete_artefact, read_artefact
 from records.models.models import get_model_record
 from tests.faults.trial import Trial
 from tests.integration.detecting import NOW
@@ -91,17 +92,18 @@ def test_an_artefact_swapped_with_its_hash_is_never_opened(
 
 
 def install(trial: Trial, champion: str, artefact: bytes, *, sha256: str) -> None:
-    """Promote a copy of the champion with these bytes for an artefact
-    and this hash in its record.
+    """Promote a copy of the champion, then put these bytes in place of its artefact and this hash
+    in its record and pointer: bytes that cannot be opened would not be put in use.
     """
-    record = get_model_record(trial.database, champion) | {
-        "_id": VERSION,
-        "version": VERSION,
-        "sha256": sha256,
-    }
-    store_artefact(trial.database, VERSION, artefact)  # signed, as by one of our own
-    trial.database.models.insert_one(record)
-    promote(trial.database, VERSION, NOW)
+    database = trial.database
+    copied = {"_id": VERSION, "version": VERSION}
+    store_artefact(database, VERSION, read_artefact(database, champion)[0])
+    database.models.insert_one(get_model_record(database, champion) | copied)
+    promote(database, VERSION, NOW)
+    delete_artefact(database, VERSION)
+    store_artefact(database, VERSION, artefact)  # signed, as by one of our own
+    database.models.update_one({"_id": VERSION}, {"$set": {"sha256": sha256}})
+    database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": sha256}})
 
 
 def expect_refusal(trial: Trial, champion: str, folder: Path) -> None:

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from detection.detectors.catalogue import DETECTORS
 from records.database import Db
+from records.models.artefacts import delete_artefact
 from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
 
@@ -118,6 +119,21 @@ def test_a_version_in_use_cannot_be_retired_nor_a_retired_one_promoted(
     assert client.post(f"/py/models/{second}/retire").json["state"] == "retired"
     refused = client.post(f"/py/models/{second}/promote", json={})
     assert (refused.status_code, refused.json["reason"]) == (409, "model_retired")
+
+
+def test_a_version_whose_artefact_is_lost_is_not_put_in_use(
+    client: FlaskClient, database: Db
+) -> None:
+    first, second = add_model(database), add_model(database)
+    client.post(f"/py/models/{second}/promote", json={})
+    notes = database.alert_trail.count_documents({})
+    delete_artefact(database, first)
+    for path, body in ((f"{first}/promote", {}), ("rollback", {"market": "US"})):
+        refused = client.post(f"/py/models/{path}", json=body)
+        assert (refused.status_code, refused.json["reason"]) == (409, "model_integrity"), path
+        assert f"{first} was not put in use, and nothing was changed" in refused.json["detail"]
+    assert client.get(f"/py/models/{second}").json["state"] == "champion"
+    assert database.alert_trail.count_documents({}) == notes > 0
 
 
 def test_a_training_is_accepted_with_its_options(client: FlaskClient, database: Db) -> None:

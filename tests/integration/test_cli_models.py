@@ -13,6 +13,7 @@ from cli import models
 from cli.evaluating import read_labels
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from records.database import Db
+from records.models.artefacts import delete_artefact
 from tests.commands import Command, read_json, run_flask
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store
@@ -41,6 +42,17 @@ def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: 
     table = flask("list", "--state", "retired").stdout
     assert second in table
     assert first not in table
+
+
+def test_a_version_whose_artefact_is_lost_is_not_put_in_use(database: Db, flask: Command) -> None:
+    first, second = add_model(database), add_model(database)
+    assert flask("promote", second).exit_code == 0
+    delete_artefact(database, first)
+    for words in (("promote", first), ("rollback", "--market", "US")):
+        refusal = flask(*words)
+        assert (refusal.exit_code, refusal.stdout) == (1, "")
+        assert f"{first} was not put in use, and nothing was changed" in refusal.stderr
+    assert read_json(flask("show", second, "--json"))["state"] == "champion"
 
 
 def test_a_ticker_gets_a_model_of_its_own(database: Db, flask: Command) -> None:

@@ -18,17 +18,18 @@ import pytest
 from gridfs import GridFSBucket
 from sklearn.ensemble import IsolationForest
 
-from core.errors import BadInput, ModelIntegrity
+from core.errors import BadInput, Conflict, ModelIntegrity
 from core.settings import Settings, get_settings
 from detection.detectors.isolation_forest import fit_forest
-from detection.models import signing
-from detection.models.artefacts import compute_sha256
+from detection.models import registry, signing
 from detection.models.manager import ModelManager
 from detection.models.resigning import migrate_pickle, rotate_key, sign_again
+from detection.models.sealed import compute_sha256
 from detection.models.signing import sign
 from detection.models.training import save_model
 from records.database import Db
 from records.models.artefacts import BUCKET
+from records.models.champions import Scope, find_pointer
 from tests.conftest import ROOT, WINGS
 from tests.integration.modelling import NOW, add_model, make_fit
 
@@ -169,6 +170,62 @@ def test_an_artefact_that_is_not_as_recorded_is_never_opened(
     }
 
 
+def test_one_that_cannot_be_opened_is_neither_promoted_nor_gone_back_to(database: Db) -> None:
+    first, second, us = add_model(database), add_model(database), Scope("market", "US")
+    registry.promote(database, second, NOW)
+    before = find_pointer(database, us, "1d"), database.models.find_one({"_id": first})
+    lose_the_file(database, first)
+    for act in (
+        lambda: registry.promote(database, first, NOW),
+        lambda: registry.rollback(database, us, "1d", NOW),
+    ):
+        with pytest.raises(Conflict, match=f"{first} was not put in use.*no artefact") as refusal:
+            act()
+        assert refusal.value.reason == "model_integrity"
+        assert f"flask models retire {first}" in refusal.value.message
+    assert (find_pointer(database, us, "1d"), database.models.find_one({"_id": first})) == before
+
+
+def test_one_of_a_detector_or_of_columns_that_are_no_more_is_not_promoted(database: Db) -> None:
+    add_model(database)
+    second = add_model(database)
+    for gone, reason in (
+        ({"feature_set": "moon_phases/1"}, "unknown_feature_set"),
+        ({"parameters.detector": "dowsing"}, "unknown_detector"),
+    ):
+        kept = database.models.find_one({"_id": second})
+        assert kept is not None
+        database.models.update_one({"_id": second}, {"$set": gone})
+        with pytest.raises(Conflict, match="train another") as refusal:
+            registry.promote(database, second, NOW)
+        assert refusal.value.reason == reason
+        database.models.replace_one({"_id": second}, kept)
+    assert registry.promote(database, second, NOW)["version"] == second
+
+
+def test_one_in_a_form_that_is_not_known_is_not_promoted(database: Db) -> None:
+    add_model(database)
+    for form, said in ((b'{"format": 2}', "in format 2, not 1"), (b"[]", "no artefact")):
+        buffer = BytesIO()
+        np.savez(buffer, header=np.frombuffer(form, np.uint8))
+        fit = replace(make_fit(promote=False), artefact=buffer.getvalue())
+        version = save_model(database, fit, now=NOW)["version"]
+        with pytest.raises(Conflict, match=said):
+            registry.promote(database, version, NOW)
+
+
+def test_a_rollback_passes_over_a_lost_version_that_was_retired(database: Db) -> None:
+    versions = [add_model(database) for _ in range(3)]
+    for version in versions[1:]:
+        registry.promote(database, version, NOW)
+    lose_the_file(database, versions[1])
+    with pytest.raises(Conflict):
+        registry.rollback(database, Scope("market", "US"), "1d", NOW)
+    registry.retire(database, versions[1], NOW)
+    went_to = registry.rollback(database, Scope("market", "US"), "1d", NOW)
+    assert went_to["version"] == versions[0]
+
+
 def test_a_foreign_artefact_is_refused_with_both_hashes(database: Db, sprung: Path) -> None:
     version = add_model(database)
     foreign = pickle.dumps(Trap(sprung))
@@ -247,7 +304,8 @@ def test_even_a_signed_pickle_runs_nothing(database: Db, sprung: Path) -> None:
 def dump_objects(path: Path) -> bytes:
     """Return an archive of arrays, one of which is of objects: numpy would unpickle it."""
     buffer = BytesIO()
-    np.savez(buffer, header=np.frombuffer(b"{}", np.uint8), trap=np.array([Trap(path)], object))
+    header = np.frombuffer(b'{"format": 1}', np.uint8)
+    np.savez(buffer, header=header, trap=np.array([Trap(path)], object))
     return buffer.getvalue()
 
 

@@ -9,8 +9,8 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
 from detection.models import registry
-from detection.models.artefacts import compute_sha256
 from detection.models.plan import ThresholdPolicy
+from detection.models.sealed import compute_sha256
 from detection.models.training import save_model
 from records.database import Db, Document
 from records.models import champions, models

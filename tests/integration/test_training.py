@@ -13,10 +13,10 @@ import pytest
 from core.errors import BadInput, Cancelled
 from detection.features.compute import compute_features
 from detection.models import fitting, learning
-from detection.models.artefacts import compute_sha256
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
+from detection.models.sealed import compute_sha256
 from detection.models.training import train_model
 from market.bars.store import ALL_BARS, load_panel
 from market.markets import SHIPPED
@@ -132,7 +132,7 @@ def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(
 ) -> None:
     code = (
         "from detection.models.fitting import fit_model; from detection.models.plan import"
-        " TrainingPlan;from detection.models.artefacts import compute_sha256; from records.database"
+        " TrainingPlan;from detection.models.sealed import compute_sha256; from records.database"
         " import open_database;from core.settings import"
         " get_settings;print(compute_sha256(fit_model(open_database(get_settings()),"
         " TrainingPlan('US')).artefact))"
