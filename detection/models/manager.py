@@ -17,6 +17,7 @@ from detection.detectors.rows import SeriesRows
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import load_arrays
 from detection.models.plan import ThresholdPolicy
+from detection.models.plausibility import find_problem
 from detection.models.registry import explain_no_model, get_champion
 from detection.models.sealed import read_champion
 from detection.scoring.drift import InputTable
@@ -41,6 +42,7 @@ class LoadedModel:
         history_bars: on how many stored bars before a bar its score may depend, besides what the
             bar's features do.
         threshold: bars with a lower score are anomalies.
+        threshold_problem: of one that was set in place of its own, why it may not be meant.
         detector: scores and attributes.
         grades: how rare a score is.
         by_market: of a model of all markets both, of each market that has its own.
@@ -65,6 +67,7 @@ class LoadedModel:
     parameters: dict[str, Any]
     library_versions: dict[str, str]
     by_market: Mapping[str, tuple[float, GradeTable]] = field(default_factory=dict)
+    threshold_problem: str = ""
 
     def of_market(self, market: str) -> "LoadedModel":
         """Return the model with the threshold and grades that it has for a market's bars."""
@@ -265,11 +268,20 @@ class ModelManager:
 
 
 def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> LoadedModel:
-    return (
-        model
-        if policy is None
-        else replace(model, threshold=find_threshold(policy.kind, policy.value, model.grades))
-    )
+    if policy is None:
+        return model
+    threshold = find_threshold(policy.kind, policy.value, model.grades)
+    flagged, rows = model.grades.count_below(threshold), model.grades.rows
+    # A champion may have come after it was set, or have changed.
+    problem = find_problem(flagged, rows, policy)
+    if problem:
+        problem = (
+            f"by the threshold that is set ({policy.kind} {policy.value:g}) {model.version} flags"
+            f" {flagged:,} of the {rows:,} bars that its grades are of, {problem}: `flask models"
+            " threshold` of the ticker, watchlist or market shows where it is set, and with"
+            " `--reset` takes it back"
+        )
+    return replace(model, threshold=threshold, threshold_problem=problem)
 
 
 def _load(database: Db, champion: Champion) -> LoadedModel:

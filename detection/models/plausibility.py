@@ -38,15 +38,35 @@ def check_threshold(
     policy: ThresholdPolicy,
     market: str | None = None,
     *,
-    is_trained: bool = True,
+    advice: str | None = None,
 ) -> None:
     """Raise Conflict where a threshold, found by this policy, has a version flag nothing of what it
-    learned from, or of that of a market, or far more than asked; `is_trained` says whether it is
-    that of a training, or one that is set in its place.
+    learned from, or of that of a market, or far more than asked; `advice` says what to do where it
+    is none of a training, but one that is set in its place.
     """
     tail = find_tail(record, market)
-    rows = int(tail["score_quantiles"]["rows"])
-    flagged = count_flagged(tail, threshold)
+    rows, flagged = int(tail["score_quantiles"]["rows"]), count_flagged(tail, threshold)
+    problem = find_problem(flagged, rows, policy)
+    if not problem:
+        return
+    of_market = f" of market {market}" if market in record.get("by_market", {}) else ""
+    if advice is None:
+        train = f"flask models train --market {record['market']} --contamination 0.01"
+        advice = f"Ask for a share of the bars, as with `--contamination 0.01`: `{train}`"
+    raise Conflict(
+        f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
+        f" flags {flagged:,} of the {rows:,} bars{of_market} that its grades are of, {problem}; it"
+        f" was not put in use. {advice}",
+        reason="implausible_threshold",
+        flagged=flagged,
+        rows=rows,
+    )
+
+
+def find_problem(flagged: int, rows: int, policy: ThresholdPolicy) -> str:
+    """Return what is wrong where so many of so many bars pass a threshold found by this policy;
+    nothing where none or far too much is not what came of it.
+    """
     asked = find_asked_share(policy)
     most = (
         MOST_SHARE_BY_SCORE * rows
@@ -56,21 +76,8 @@ def check_threshold(
     # Less than one bar was asked for: that there is none is what was to be expected.
     least = 0 if asked is not None and asked * rows < 1 else 1
     if least <= flagged <= most:
-        return
-    of_market = f" of market {market}" if market in record.get("by_market", {}) else ""
-    problem = "far more than was asked" if flagged else "so it would be silent"
-    advice = "as contamination 0.01 does"
-    if is_trained:
-        train = f"flask models train --market {record['market']} --contamination 0.01"
-        advice = f"as with `--contamination 0.01`: `{train}`"
-    raise Conflict(
-        f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
-        f" flags {flagged:,} of the {rows:,} bars{of_market} that its grades are of, {problem}; it"
-        f" was not put in use. Ask for a share of the bars, {advice}",
-        reason="implausible_threshold",
-        flagged=flagged,
-        rows=rows,
-    )
+        return ""
+    return "far more than was asked" if flagged else "so it would be silent"
 
 
 def count_flagged(tail: TailFields, threshold: float) -> int:

@@ -4,7 +4,7 @@ The champion is moved by one write of its pointer; workers read the pointer at e
 and promoting the same version exclude each other, because both write that version's document.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
@@ -76,7 +76,7 @@ def promote(
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
     if record["retired_at"] is None:
-        check_opens(database, record)
+        check_promotable(database, record, scope)
     return _within(
         database, session, lambda active: promote_within(database, record, scope, now, active)
     )
@@ -107,6 +107,23 @@ def promote_within(
     return champions.move_pointer(
         database, scope, record["interval"], record, action="promoted", now=now, session=session
     )
+
+
+def check_promotable(database: Db, record: ModelDocument, scope: Scope) -> None:
+    """Raise Conflict where a version cannot be opened, or where it flags nothing or far too much by
+    the threshold that is set where it would be in use.
+    """
+    check_opens(database, record)
+    for market in _find_markets(database, scope):
+        order = (scope, Scope("market", market), Scope("market", ALL_MARKETS))
+        policies = ((each, thresholds.find_threshold(database, each)) for each in order)
+        set_for, found = next(((each, set_) for each, set_ in policies if set_), (scope, None))
+        if found is None or found["kind"] != "score":
+            continue
+        policy = ThresholdPolicy(found["kind"], found["value"])
+        take_back = f"`flask models threshold --{set_for.kind} {set_for.name} --reset`"
+        advice = f"Take back first what was set for {set_for}: {take_back}"
+        check_threshold(record, policy.value, policy, market, advice=advice)
 
 
 def check_opens(database: Db, record: ModelDocument) -> None:
@@ -160,21 +177,19 @@ def check_policy(
 ) -> None:
     """Check that this can be what passes in a scope; `watchlist` is one that is not stored yet.
 
-    Raises Conflict where a score is given with which the scope's champion flags nothing, or far too
-    much, and NotFound where no bars are stored of its ticker.
+    Raises Conflict where a score is given with which a champion that would be held to it flags
+    nothing, or far too much, and NotFound where no bars are stored of its ticker.
     """
     if scope.kind == "ticker":
         _check_stored(database, scope.name, "1d")
     if scope.kind == "watchlist" and watchlist is None:
         watchlist = get_watchlist(database, scope.name)
-    if policy.kind == "score":
-        # A ticker's series of several intervals are of one market.
-        of = set(_find_markets(database, scope) if watchlist is None else watchlist["markets"])
-        interval = watchlist["interval"] if watchlist else None
-        for version in _find_versions_of(database, scope, of, interval):
-            record = models.get_model_record(database, version)
-            for market in sorted(of) or ("",):
-                check_threshold(record, policy.value, policy, market, is_trained=False)
+    if policy.kind != "score":
+        return
+    advice = "Ask for a share of the bars, as contamination 0.01 does"
+    for version, market in _find_judges(database, scope, watchlist):
+        record = models.get_model_record(database, version)
+        check_threshold(record, policy.value, policy, market, advice=advice)
 
 
 def retire(
@@ -278,17 +293,29 @@ def _check_stored(database: Db, ticker: str, interval: str) -> None:
         get_series(database, ticker, interval)
 
 
-def _find_versions_of(
-    database: Db, scope: Scope, markets: Iterable[str], interval: str | None
-) -> list[str]:
-    """Return the champions of a scope of these markets, for bars of an interval or of any, or those
-    that take the place of its own.
+def _find_judges(
+    database: Db, scope: Scope, watchlist: WatchlistFields | None
+) -> list[tuple[str, str]]:
+    """Return each version that judges bars of a scope, with the market of the bars: for each
+    interval the scope's own champion, or that which takes its place.
     """
-    of_markets = [Scope("market", market) for market in markets]
-    for scopes in ([scope], of_markets, [Scope("market", ALL_MARKETS)]):
-        if scopes and (found := champions.find_versions(database, scopes, interval)):
-            return found
-    return []
+    every = Scope("market", ALL_MARKETS)
+    intervals = {watchlist["interval"]} if watchlist else None
+    if scope.kind == "ticker":
+        stored = find_sizes(database, tickers=[scope.name])
+        intervals = {str(series["_id"]).rpartition("::")[2] for series in stored}
+    markets = set(_find_markets(database, scope) if watchlist is None else watchlist["markets"])
+    if scope == every:
+        codes = [Scope("market", code) for code in load_markets(database)]
+        markets |= {s.name for s in codes if not thresholds.find_threshold(database, s)}
+    orders = {market: (scope, Scope("market", market), every) for market in sorted(markets) or [""]}
+    found = champions.find_versions(database, {s for order in orders.values() for s in order})
+    return [
+        (next(found[s, interval] for s in order if (s, interval) in found), market)
+        for market, order in orders.items()
+        for interval in sorted({interval for s, interval in found if s in order})
+        if intervals is None or interval in intervals
+    ]
 
 
 def _find_markets(database: Db, scope: Scope) -> list[str]:

@@ -275,6 +275,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         scored.still,
     )
     warnings = _warn_of_interval(model, panel) + _warn_of_market(load, scored.rows)
+    warnings += (model.threshold_problem,) if model.threshold_problem else ()
     # Whole columns become lists at once, as in `Describer`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     kept = _split_scores(load, scored)

@@ -235,14 +235,19 @@ def _read(pointer: PointerDocument) -> Champion | None:
     return None if version is None or sha256 is None else Champion(version, sha256)
 
 
-def find_versions(database: Db, scopes: Iterable[Scope], interval: str | None = None) -> list[str]:
-    """Return the versions in use in any of these scopes, of bars of an interval or of any."""
+def find_versions(
+    database: Db, scopes: Iterable[Scope], interval: str | None = None
+) -> dict[tuple[Scope, str], str]:
+    """Return the version in use in each of these scopes for bars of each interval, or of one."""
     query: dict[str, object] = {
         "$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes],
         "version": {"$ne": None},
     }
     if interval is not None:
         query["interval"] = interval
-    return sorted(
-        {str(pointer["version"]) for pointer in pointers_in(database).find(query, {"version": 1})}
-    )
+    found = pointers_in(database).find(query, {"history": 0})
+    return {
+        (Scope(pointer["scope"], pointer["name"]), pointer["interval"]): pointer["version"]
+        for pointer in found
+        if pointer["version"] is not None
+    }

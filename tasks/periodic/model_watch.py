@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Conflict, NoModel
 from detection.models.gates import judge_challenger
-from detection.models.registry import check_opens, get_champion, promote_within
+from detection.models.registry import check_promotable, get_champion, promote_within
 from records.database import Db, in_transaction
 from records.market.documents import MarketExtent
 from records.market.series import find_extents
@@ -145,7 +145,7 @@ def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> No
             judged["promoted_at"] = now
             record = get_model_record(database, version)
             try:
-                check_opens(database, record)
+                check_promotable(database, record, scope)
                 in_transaction(database, promote)
             except Conflict as error:
                 judged["promoted_at"], judged["error"] = None, error.message

@@ -306,6 +306,67 @@ def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db
     assert database.thresholds.count_documents({}) == 1
 
 
+def refuse_score(database: Db, scope: Scope, value: float = -0.99) -> None:
+    with pytest.raises(Conflict) as refusal:
+        registry.set_threshold(database, scope, ThresholdPolicy("score", value), NOW)
+    assert refusal.value.reason == "implausible_threshold"
+    assert database.thresholds.count_documents({}) == 0
+
+
+def find_fitting_score(database: Db, version: str) -> ThresholdPolicy:
+    """Return a score that a twentieth of what a version learned from lies below."""
+    tail = models.get_model_record(database, version)["score_quantiles"]
+    twentieth = next(
+        score
+        for rank, score in zip(tail["ranks"], tail["scores"], strict=True)
+        if rank >= tail["rows"] / 20
+    )
+    return ThresholdPolicy("score", twentieth)
+
+
+def test_a_score_is_held_against_the_champions_of_all_intervals(database: Db) -> None:
+    daily, hourly = add_model(database), add_model(database, interval="1h")
+    add_series(database, "AAPL")
+    fitting, apple = find_fitting_score(database, daily), Scope("ticker", "AAPL")
+    registry.promote(database, daily, NOW, scope=apple)
+    # No score of the hourly one is so low, so by it nothing of its bars would pass.
+    scores = {"score_quantiles.scores": [fitting.value / 2, 0.0], "score_quantiles.ranks": [4, 400]}
+    database.models.update_one({"_id": hourly}, {"$set": scores})
+    refuse_score(database, US, fitting.value)
+    registry.set_threshold(database, apple, fitting, NOW)
+    registry.thresholds.clear_threshold(database, apple, NOW)
+    add_series(database, "AAPL", interval="1h")
+    refuse_score(database, apple, fitting.value)
+
+
+def test_a_score_for_all_markets_is_held_against_each_market_s_own_champion(database: Db) -> None:
+    add_model(database, market="JP")
+    refuse_score(database, Scope("market", champions.ALL_MARKETS))
+    registry.set_threshold(database, Scope("market", "JP"), ThresholdPolicy("grade", 60.0), NOW)
+    every = Scope("market", champions.ALL_MARKETS)
+    registry.set_threshold(database, every, ThresholdPolicy("score", -0.99), NOW)
+
+
+def test_a_version_that_would_be_silent_by_what_is_set_is_not_promoted(database: Db) -> None:
+    """The first of a market is put in use by its training: that detections warn of."""
+    add_series(database, "AAPL")
+    apple, every = Scope("ticker", "AAPL"), Scope("market", champions.ALL_MARKETS)
+    for scope in (apple, US, every):
+        registry.set_threshold(database, scope, ThresholdPolicy("score", -0.99), NOW)
+    first, second = add_model(database), add_model(database)
+    for scope in (apple, US, every):
+        for promoted_for in (apple, US):
+            if promoted_for == apple or scope != apple:
+                said = f"flask models threshold --{scope.kind} {scope.name} --reset"
+                with pytest.raises(Conflict, match="silent") as refusal:
+                    registry.promote(database, second, NOW, scope=promoted_for)
+                assert refusal.value.reason == "implausible_threshold"
+                assert said in refusal.value.message
+        registry.thresholds.clear_threshold(database, scope, NOW)
+    assert registry.get_champion(database, "US", "1d").version == first
+    assert registry.promote(database, second, NOW)["version"] == second
+
+
 def test_a_threshold_of_a_ticker_without_bars_is_a_mistake(database: Db) -> None:
     add_series(database, "AAPL")
     with pytest.raises(NotFound, match="no 1d bars of AAPPL are stored; did you mean AAPL"):

@@ -79,6 +79,22 @@ def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model
     assert strict
 
 
+def test_a_detection_warns_of_a_score_that_its_champion_came_after(market: Db) -> None:
+    """It was set when there was no champion to hold it against."""
+    for value in (-1.0, 0.0):
+        set_threshold(market, Scope("ticker", "AAA"), "score", value, NOW)
+        run(market, "backfill", "AAA", "BBB")
+    told = {
+        ticker: " ".join(market.detection_runs.distinct("warnings", {"ticker": ticker}))
+        for ticker in ("AAA", "BBB")
+    }
+    assert "by the threshold that is set (score -1) US_model-0.1.0 flags 0 of" in told["AAA"]
+    assert "so it would be silent" in told["AAA"]
+    assert "by the threshold that is set (score 0) US_model-0.1.0 flags 1,278 of" in told["AAA"]
+    assert "far more than was asked" in told["AAA"]
+    assert "the threshold that is set" not in told["BBB"]
+
+
 def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted(
     market: Db,
 ) -> None:
