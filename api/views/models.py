@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from apiflask import APIBlueprint
 
 from api.http.auth import has_scope, needs_scope, require_scope
+from api.http.bodies import MIB, takes_body
 from api.http.idempotency import enqueues
 from api.http.notes import change_noted
 from api.http.paging import Listed, ask_page
@@ -184,6 +185,7 @@ def list_detectors() -> dict[str, list[Document]]:
 
 
 @models.post("/models/evaluate")
+@takes_body(most_bytes=8 * MIB)  # as many labels as there may be, set out on lines of their own
 @models.input(Evaluation, example={"versions": ["US_model-0.1.0"], "start": "2020-01-01"})
 @enqueues(models)
 def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:

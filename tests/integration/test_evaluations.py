@@ -1,5 +1,7 @@
 """Versions judged and compared on a stretch: asked for, computed by a run, and read."""
 
+import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -167,6 +169,31 @@ def test_what_cannot_be_judged_is_refused_and_no_run(
     assert said in refused.text
     assert database.detection_runs.count_documents({}) == 0
     assert database.evaluations.count_documents({}) == 0
+
+
+def test_as_many_labels_as_a_file_may_have_are_taken_over_http(
+    client: FlaskClient, database: Db, versions: list[str]
+) -> None:
+    labels = [
+        {
+            "ticker": "AAA",
+            "time": f"2016-01-04T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}+00:00",
+            "is_anomaly": second % 2 == 0,
+        }
+        for second in range(20_001)
+    ]
+    # As somebody's tool lays it out.
+    body = json.dumps({"versions": versions, "labels": labels[:20_000]}, indent=4)
+    assert len(body) > 2 * 2**20
+    post = partial(client.post, "/py/models/evaluate", content_type="application/json")
+    assert post(data=body).status_code == 202
+    (asked,) = database.evaluations.find()
+    assert len(asked["labels"]) == 20_000
+    refused = post(data=json.dumps({"versions": versions, "labels": labels}))
+    assert (refused.status_code, "20000" in refused.text) == (422, True)
+    large = post(data=body + " " * 2**23)
+    assert (large.status_code, large.json["reason"]) == (413, "request_entity_too_large")
+    assert "may have 8388608 bytes at most" in large.json["detail"]
 
 
 def test_versions_of_other_intervals_are_not_compared(
