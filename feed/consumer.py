@@ -71,6 +71,9 @@ TAKEN_UP = 5
 MOST_PRODUCERS = 1_000
 # A producer that passes over more numbers at once has not lost so many messages.
 MOST_SKIPPED = 1_000_000
+# A message that says to be sent later than this from now has another unit, or a clock gone wrong:
+# what its producer sends after it would seem to be sent before.
+MOST_AHEAD_MILLISECONDS = 5 * 60 * 1_000
 SHOWN_BYTES = 4_000
 
 
@@ -255,7 +258,7 @@ class Consumer:
                 load.last_id, load.entries = entries[0].id, 1
                 load.rejected.append(_reject(held, entries[0], "poison", now))
                 with suppress(Unfit):
-                    _note_sender(load, read_head(entries[0]))
+                    _note_sender(load, read_head(entries[0]), now)
                 return load
         return read_load(held, entries, now)
 
@@ -321,7 +324,7 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
         load.last_id, load.entries = entry.id, load.entries + 1
         try:
             head = read_head(entry)
-            if not _note_sender(load, head):
+            if not _note_sender(load, head, now):
                 continue
             parts = read_parts(entry, f"feed:{head.producer or 'unnamed'}", received)
         except Unfit as unfit:
@@ -333,11 +336,14 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
     return load
 
 
-def _note_sender(load: Load, head: Head) -> bool:
+def _note_sender(load: Load, head: Head, now: datetime) -> bool:
     """Note a message's number, and when it was sent; return False where it is a double.
 
-    Raises Unfit where its producer counts anew, or its number cannot be the next.
+    Raises Unfit where its producer counts anew, or its number cannot be the next, nor when it was
+    sent be so.
     """
+    if head.sent > now.timestamp() * 1_000 + MOST_AHEAD_MILLISECONDS:
+        raise Unfit("sent_in_future")
     known = load.producers.get(head.producer) if head.producer else None
     if known is not None and head.seq <= known["seq"]:
         if head.sent > known["sent"]:

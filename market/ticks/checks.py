@@ -54,6 +54,7 @@ MESSAGE_REASONS: dict[str, str] = {
     "bad_producer": "the producer, its `seq` or `sent` cannot be one, or `seq` is missing",
     "too_many_records": "the message has more than 1,000 records",
     "seq_jumped_back": "its producer counts from a number below one that was stored before",
+    "sent_in_future": "`sent`, in milliseconds since 1970, is more than five minutes ahead of ours",
     "seq_jumped_ahead": "its producer passed over more than 1,000,000 numbers at once",
     "not_storable": "storing it failed, again and again",
     "poison": "whoever stored it ended each time, and was started again",

@@ -296,6 +296,28 @@ def test_messages_that_others_trimmed_are_counted_as_missing(
     assert (total(database, "missing"), total(database, "entries")) == (2, 5)
 
 
+def test_a_message_that_says_to_come_from_the_future_is_kept_aside(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    """Microseconds, say: what counts anew after it would be doubles that nobody hears of."""
+    now = time.time_ns() // 1_000_000
+    sents = (now - 1_000, now * 1_000, now + 330_000, now + 240_000)
+    for trade, sent in enumerate(sents):
+        group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, trade)}
+        bus.append(STREAM, build_message("trades", [group], Head("tests", 10 + trade, sent)))
+    unnamed = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, 4)}
+    bus.append(STREAM, build_message("trades", [unnamed], Head(None, 0, now * 1_000)))
+    drain(consumer)
+    assert ids(database) == ["0", "3"], "a clock may be minutes ahead"
+    kept = find_rejected_records(database, kind="message")
+    assert [one["reason"] for one in kept] == ["sent_in_future"] * 3
+    assert find_seqs(database, "tests") == {STREAM: 13}
+    # It begins to count anew: that is heard of.
+    bus.append(STREAM, build_message("trades", [group], Head("tests", 1, now + 250_000)))
+    drain(consumer)
+    assert find_rejected_records(database, kind="message")[0]["reason"] == "seq_jumped_back"
+
+
 def test_a_number_that_jumps_far_ahead_is_kept_aside_and_counts_no_message_as_missing(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
@@ -328,8 +350,8 @@ def test_candles_that_are_not_closed_are_left_until_they_are(
 
 
 def test_how_late_it_is_is_not_made_up(consumer: Consumer, bus: RedisBus, database: Db) -> None:
-    """Of a message that does not say when it was sent, or says a time to come."""
-    for seq, sent in ((1, 0), (2, 10**15)):
+    """Of a message that does not say when it was sent, or by a clock that is ahead."""
+    for seq, sent in ((1, 0), (2, time.time_ns() // 1_000_000 + 240_000)):
         group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, seq)}
         bus.append(STREAM, build_message("trades", [group], Head("tests", seq, sent)))
         drain(consumer)
@@ -435,7 +457,7 @@ def test_a_stream_that_is_another_than_before_is_read_from_its_beginning(
         client.flushdb()
         # A server whose clock is behind: its ids are lower than the position.
         group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(3, 3)}
-        message = build_message("trades", [group], Head("tests", 2, 10**13))
+        message = build_message("trades", [group], Head("tests", 2, time.time_ns() // 1_000_000))
         client.xadd(STREAM, dict(message), id="5-1")  # type: ignore[arg-type]
     consumer._looked = 0.0
     drain(consumer)
