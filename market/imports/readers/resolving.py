@@ -17,6 +17,8 @@ from market.imports.readers.side_by_side import match_flattened, match_levels
 
 SEARCHED_ROWS = 30
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_VOLUME_OF = re.compile(r"volume[ _]*[ _(](?P<coin>[a-z0-9]{2,10})\)?", re.IGNORECASE)
+_PAIR_PARTED = re.compile("[/_-]")
 
 
 def resolve_header(
@@ -77,9 +79,14 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
         raise
     if find_missing(chosen):
         return None
-    clock = _find_clock(names, chosen.positions["time"], rows[position + 1 : position + 2])
-    if clock is not None and "time" not in options.columns:
-        chosen = choose_columns(names, {**options.columns, "time": clock})
+    data = rows[position + 1 : position + 2]
+    wanted = {
+        "time": _find_clock(names, chosen.positions["time"], data),
+        "volume": _find_base_volume(names, chosen, data),
+    }
+    told = {name: column for name, column in wanted.items() if column is not None}
+    if told:
+        chosen = choose_columns(names, {**told, **options.columns})
     return _build_plain(position + 1, names, chosen)
 
 
@@ -91,6 +98,24 @@ def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | Non
     if build_key(names[at]) != "timestamp" or is_number:
         return None
     return next((name for name in names if build_key(name) == "datetime"), None)
+
+
+def _find_base_volume(names: Sequence[str], chosen: Chosen, rows: Sequence[Row]) -> str | None:
+    """Return the name of the volume of what a pair is a price of, as CryptoDataDownload names it:
+    Volume ETH, beside Volume BTC, of ETH/BTC or ETHBTC.
+    """
+    at = chosen.positions.get("ticker")
+    if at is None or "volume" in chosen.positions or not rows or at >= len(rows[0]):
+        return None
+    coins = {
+        match["coin"].casefold(): name
+        for name in names
+        if (match := _VOLUME_OF.fullmatch(name.strip()))
+    }
+    parts = _PAIR_PARTED.split(rows[0][at].strip().casefold())
+    pairs = {first + second: first for first in coins for second in coins}
+    base = parts[0] if len(parts) == 2 else pairs.get(parts[0])
+    return coins.get(base or "")
 
 
 def _build_plain(first: int, names: list[str], chosen: Chosen) -> Header:

@@ -272,6 +272,35 @@ def test_a_volume_that_no_column_gives_is_said() -> None:
     assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "first", "second", "volume"),
+    [
+        ("ETH/BTC", "Volume ETH", "Volume BTC", [250.0]),
+        ("ETHBTC", "Volume ETH", "Volume BTC", [250.0]),
+        ("ETHBTC", "Volume BTC", "Volume ETH", [7.5]),
+        ("btc-usd", "Volume BTC", "Volume USD", [250.0]),
+        ("BTCUSDT", "volume_usdt", "volume_btc", [7.5]),
+        ("ETH/BTC", "Volume (ETH)", "Volume (BTC)", [250.0]),
+        # Of another pair than it says, or of none.
+        ("LTC/BTC", "Volume ETH", "Volume LT", None),
+        ("ETH", "Volume ETH", "Volume BTC", None),
+        ("AAPL", "Volume AA", "Volume BTC", None),
+    ],
+)
+def test_the_volume_of_a_pair_is_that_of_what_is_priced(
+    symbol: str, first: str, second: str, volume: list[float] | None
+) -> None:
+    names = f"unix,date,symbol,open,high,low,close,{first},{second}"
+    row = f"1577836800000,2020-01-01 00:00:00,{symbol},2,4,1,3,250,7.5"
+    settled = settle(f"https://www.CryptoDataDownload.com\n{names}\n{row}\n")
+    found = settled.numbers.get("volume")
+    assert (None if found is None else found.tolist()) == volume
+    said = any("no column is taken for the volume" in note for note in settled.notes)
+    assert said is (volume is None)
+    chosen = settle(f"{names}\n{row}\n", columns=[f"volume={second}"])
+    assert chosen.numbers["volume"].tolist() == [7.5], "what a person says goes before"
+
+
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 def test_an_index_without_a_name_before_the_bars_is_their_time(name: str) -> None:
     settled = settle(f"{name},Open,High,Low,Close\n2024-01-02,2,4,1,3\n")
