@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +20,11 @@ MONTHS_OF_YEAR = 12
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+|Z)?")
 _YEAR_FIRST = re.compile(
     r"(\d{4}|1\d{2})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
+)
+# 31012024, which as seconds since 1970 is of that year; a number has lost its first zero.
+_YEAR_LAST = re.compile(
+    r"(?P<first>[0-3]?\d)(?P<second>[0-3]\d)(?P<year>(?:19|20)\d{2})(?:\.0+|[ T]+(?P<clock>\S.*))?|"
+    r"(?P<first_>[0-3]\d)(?P<second_>[0-3]\d)(?P<year_>(?:19|20)\d{2})(?P<clock_>\d{4}(?:\d{2})?)"
 )
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})\.?(?:[ T,]+(.*))?")
 _SHORT_YEAR = re.compile(rf"\d{{1,2}}([-/.])(?:\d{{1,2}}|{NAME})\1\d{{2}}(?:\D.*)?")
@@ -64,6 +70,32 @@ def refuse_turned(iso: list[str], others: list[str]) -> None:
             f" {parted[0][0][:SHOWN]} of a later one. Import the file as it was before a"
             " spreadsheet opened it"
         )
+
+
+def ends_with_year(numbers: "pd.Series[Any]") -> bool:
+    """Whether most numbers are dates that end with their year, such as 31012024."""
+    looked_at = numbers.iloc[:: max(1, len(numbers) // MOST_LOOKED_AT)].astype(str)
+    return 2 * looked_at.map(_YEAR_LAST.fullmatch).notna().sum() > len(looked_at)
+
+
+def part_year_last(texts: "pd.Series[str]") -> "pd.Series[str]":
+    """Return dates of digits that end with their year as they are written otherwise, 31/01/2024,
+    where most digits are such dates: none of the others are seconds, then.
+    """
+    looked_at = texts.iloc[:: max(1, len(texts) // MOST_LOOKED_AT)]
+    digits = looked_at[looked_at.str.match(r"\d{5}").to_numpy(bool)]
+    if not len(digits) or not ends_with_year(digits):
+        return texts
+    written = []
+    for text in texts:
+        match = _YEAR_LAST.fullmatch(text)
+        if match is None:
+            written.append("" if text.isdecimal() else text)
+            continue
+        end = "" if match["first"] else "_"
+        date = "/".join(match[name + end] for name in ("first", "second", "year"))
+        written.append(f"{date} {match['clock' + end] or ''}".strip())
+    return pd.Series(written, dtype=object).astype("str")
 
 
 def settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -> bool:

@@ -5,16 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.arrays import Float64
-from core.errors import BadInput
-from market.imports.times.uniques import FEWEST_IN_ORDER, Uniques, to_seconds
-from market.intervals import DAY_SECONDS, FIRST_YEAR, LAST_YEAR
+from market.imports.times.uniques import Uniques, to_seconds
+from market.intervals import DAY_SECONDS
 
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
 LEAST_MILLISECONDS = 100_000_000_000
 COMPACT_DATES = (19_000_101, 22_001_231)
-# What is left of a date that ends with its year, such as 31012024.
-YEAR_LAST = 10_000
 # Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
@@ -53,7 +49,9 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
         )
         seconds[compact] = to_seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
-    _refuse_year_last(values[~bad & ~compact])
+        if 2 * np.count_nonzero(compact & ~bad) >= np.count_nonzero(~bad):
+            # Among dates, as many digits are no seconds of 1970.
+            bad |= ~compact & (size < 10**8)
     days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
     small = (values >= 0) & (values < LEAST_SECONDS) & ~bad & ~days
     if days.any():
@@ -69,20 +67,3 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
     dated |= compact | (days & (values == np.floor(values)))
     zoned &= ~compact & ~days
     return Uniques(seconds, zoned, bad, dated, notes)
-
-
-def _refuse_year_last(numbers: Float64) -> None:
-    """Raise BadInput where numbers are dates that end with their year, such as 31012024: as seconds
-    since 1970 they are days of 1970.
-    """
-    years = numbers % YEAR_LAST
-    is_dates = (
-        len(numbers) >= FEWEST_IN_ORDER
-        and (numbers >= LEAST_SECONDS).all()
-        and (numbers < YEAR_LAST * YEAR_LAST).all()
-        and ((years >= FIRST_YEAR) & (years <= LAST_YEAR)).all()
-    )
-    if is_dates:
-        raise BadInput(
-            f"dates such as {numbers[0]:.0f} seem to end with their year: write them as 2024-01-02"
-        )

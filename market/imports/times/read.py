@@ -8,6 +8,7 @@ import pandas as pd
 
 from core.arrays import Bools, Int64
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
+from market.imports.times.dates import ends_with_year
 from market.imports.times.epochs import read_epochs
 from market.imports.times.texts import read_texts
 from market.imports.times.uniques import EARLIEST, LATEST, Uniques, to_seconds
@@ -61,7 +62,7 @@ def read_times(
             np.zeros(len(uniques), bool),
             np.full(len(uniques), bool((seconds % DAY_SECONDS == 0).all())),
         )
-    elif pd.api.types.is_numeric_dtype(uniques):
+    elif pd.api.types.is_numeric_dtype(uniques) and not ends_with_year(uniques):
         read = read_epochs(uniques)
     else:
         read = read_texts(uniques.astype(str).str.strip(), options)

@@ -12,7 +12,13 @@ from core.arrays import Bools
 from core.errors import BadInput
 from market.imports.options import ReadingOptions
 from market.imports.times.clocks import read_clock
-from market.imports.times.dates import part_date, refuse_days_first, refuse_turned, settle_order
+from market.imports.times.dates import (
+    part_date,
+    part_year_last,
+    refuse_days_first,
+    refuse_turned,
+    settle_order,
+)
 from market.imports.times.epochs import read_epochs
 from market.imports.times.months import settle_months
 from market.imports.times.uniques import SHOWN, Uniques, to_seconds
@@ -30,7 +36,7 @@ _MIDNIGHT = r"([ T])24(?=:?00)"
 def read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> Uniques:
     """Read texts: numbers, and dates with or without a time of day."""
     size = len(texts)
-    texts = texts.where(texts.str.len() <= LONGEST, "")
+    texts = part_year_last(texts.where(texts.str.len() <= LONGEST, ""))
     numeric = texts.str.fullmatch(r"-?\d{5,20}(?:\.\d+)?").to_numpy(bool)
     if numeric.any():
         numeric = numeric & ~_find_compact(texts)

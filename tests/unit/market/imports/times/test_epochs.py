@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput
+from market.imports.options import build_options
 from market.imports.times.read import read_times
 from tests.unit.market.imports.times.labelling import label
 
@@ -36,12 +37,53 @@ def test_bars_of_january_1970_are_read_among_the_others_of_their_series() -> Non
 
 
 @pytest.mark.parametrize("form", ["%d%m%Y", "%m%d%Y"])
-@pytest.mark.parametrize("is_text", [True, False])
-def test_digits_that_end_with_their_year_are_no_seconds_since_1970(
-    form: str, *, is_text: bool
+@pytest.mark.parametrize("kind", [str, int, float])
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_digits_that_end_with_their_year_are_read_where_they_mean_one_thing(
+    form: str, kind: type, count: int
 ) -> None:
-    texts = [f"{datetime(2024, 1, day):{form}}" for day in range(2, 9)]  # noqa: DTZ001 - a date
-    with pytest.raises(BadInput, match="seem to end with their year"):
-        read_times(pd.Series(texts if is_text else [int(text) for text in texts]))
-    hours = pd.Series(range(7_200_000, 8_000_000, 3_600))
-    assert not read_times(hours).bad.any()
+    days = [datetime(2024, 1, day, tzinfo=UTC) for day in range(5, 5 + 3 * count, 3)][::-1]
+    days[0] = datetime(2024, 1, 31, tzinfo=UTC)
+    written = [kind(f"{day:{form}}") for day in days]
+    assert label(written, market="CRYPTO") == days
+    said = f"dates are read with the {'day' if form == '%d%m%Y' else 'month'} first"
+    assert any(said in note for note in read_times(pd.Series(written)).notes)
+
+
+@pytest.mark.parametrize("kind", [str, int])
+def test_digits_that_end_with_their_year_and_can_mean_two_days_are_asked_about(kind: type) -> None:
+    for texts in (["01022024"], ["02012024", "03012024", "04012024"]):
+        written = pd.Series([kind(text) for text in texts])
+        with pytest.raises(BadInput, match="no row settles whether the day or the month"):
+            read_times(written)
+        seconds = read_times(written, build_options(day_first=True)).seconds
+        day, month = int(texts[0][:2]), int(texts[0][2:4])
+        assert datetime.fromtimestamp(seconds[0], UTC) == datetime(2024, month, day, tzinfo=UTC)
+    with pytest.raises(BadInput, match="can be read two ways"):
+        read_times(pd.Series([kind("13012024"), kind("01132024")]))
+
+
+def test_digits_that_end_with_their_year_may_have_a_time_of_day_behind_them() -> None:
+    for text in ("31012024 0930", "31012024 09:30:00", "310120240930", "31012024093000"):
+        (seconds,) = read_times(pd.Series([text])).seconds
+        assert datetime.fromtimestamp(seconds, UTC) == datetime(2024, 1, 31, 9, 30, tzinfo=UTC)
+
+
+def test_digits_that_are_no_date_are_no_seconds_of_1970_beside_dates() -> None:
+    for texts, bad in (
+        (["31012024", "30012024", "31012224"], [False, False, True]),
+        (["20240131", "20240201", "31012024"], [False, False, True]),
+        (["20240131", "31012024"], [False, True]),
+        (["32012024", "33012024"], [True, True]),
+    ):
+        for written in (pd.Series(texts), pd.Series([int(text) for text in texts])):
+            assert read_times(written).bad.tolist() == bad
+
+
+def test_seconds_of_the_years_from_1970_on_stay_seconds() -> None:
+    for first, step in ((7_200_000, 3_600), (31_536_000, 86_400), (1_552_000_000_000, 60_000)):
+        stamps = range(first, first + 200 * step, step)
+        for written in (pd.Series(stamps), pd.Series([str(stamp) for stamp in stamps])):
+            read = read_times(written)
+            unit = 1_000 if first > 10**11 else 1
+            assert read.seconds.tolist() == [stamp // unit for stamp in stamps]
