@@ -34,7 +34,7 @@ from records.migrations import prepare_database
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="Which column is which: close=PX_LAST, close=5.",
+    help="Which column is which: close=PX_LAST, close=5; volume= where none is.",
 )
 @click.option(
     "--decimal", help="What parts decimals where the numbers leave it open: point or comma."

@@ -91,7 +91,7 @@ class CandlesBody(Body, Reading):
         Field(
             default_factory=dict,
             max_length=20,
-            description="the candles' name of a field",
+            description="the candles' name of a field; empty where none is that field",
             examples=[{"close": "px"}],
         )
     )
@@ -120,7 +120,10 @@ class FileForm(Reading):
     columns: str | None = Field(
         None,
         max_length=MAX_COLUMNS,
-        description="a JSON object: the file's name, or position from 1, of a field",
+        description=(
+            "a JSON object: the file's name, or position from 1, of a field; empty where no column"
+            " is that field"
+        ),
         examples=['{"close": "PX_LAST"}'],
     )
 

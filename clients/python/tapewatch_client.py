@@ -4292,7 +4292,7 @@ class Client(Connection):
             ticker: of all candles that name none
             interval: `auto`: as the bars are spaced
             market: of which all tickers are; null: as each of them looks
-            columns: the candles' name of a field
+            columns: the candles' name of a field; empty where none is that field
         """
         return cast(
             "Started",
@@ -4607,7 +4607,8 @@ class Client(Connection):
                 otherwise is refused
             file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
                 says which
-            columns: a JSON object: the file's name, or position from 1, of a field
+            columns: a JSON object: the file's name, or position from 1, of a field; empty
+                where no column is that field
             ticker: where the file has no ticker column
             interval: `auto`: as the bars are spaced
             market: of which all its tickers are; none: as each of them looks
@@ -4659,7 +4660,8 @@ class Client(Connection):
                 otherwise is refused
             file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
                 says which
-            columns: a JSON object: the file's name, or position from 1, of a field
+            columns: a JSON object: the file's name, or position from 1, of a field; empty
+                where no column is that field
         """
         return cast(
             "Preview",

@@ -42,13 +42,14 @@ class Chosen:
 
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
     """Return which of a table's columns are which;
-    what a person wanted goes before what the names say.
+    what a person wanted goes before what the names say, and of "" that no column is a field.
 
     Separate `date` and `time` columns are `time` and `clock`. Raises BadInput where a wanted column
     is nowhere, or two columns of one name could be the same field.
     """
+    wanted = wanted or {}
     positions = {
-        field: _find_wanted(names, field, column) for field, column in (wanted or {}).items()
+        field: _find_wanted(names, field, column) for field, column in wanted.items() if column
     }
     taken = set(positions.values())
     candidates: dict[str, list[int]] = {}
@@ -59,7 +60,7 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         if field is not None and position not in taken:
             candidates.setdefault(field, []).append(position)
     for field, found in candidates.items():
-        if field in positions:
+        if field in wanted:
             continue
         found.sort(key=lambda position: rank_name(names[position]))
         if len(found) > 1 and _are_equal(names[found[0]], names[found[1]]):
@@ -69,10 +70,10 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
                 f" ({field}={found[0] + 1})"
             )
         positions[field] = found[0]
-    if "time" not in (wanted or {}):
-        _part_time(names, positions)
+    if "time" not in wanted:
+        _part_time(names, positions, has_clock=wanted.get("clock") != "")
     is_index = bool(names) and build_key(names[0]) in NO_NAMES and 0 not in positions.values()
-    if is_index and {"open", "close"} <= set(positions):
+    if is_index and {"open", "close"} <= set(positions) and "time" not in wanted:
         # Before bars it is their time.
         positions.setdefault("time", 0)
     aside = [
@@ -83,7 +84,7 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
     return Chosen(
         positions,
         aside,
-        _explain(names, positions),
+        [] if wanted.get("volume") == "" else _explain(names, positions),
         "split" in positions and build_key(names[positions["split"]]) in INVERSE_SPLITS,
     )
 
@@ -136,7 +137,7 @@ def _are_equal(first: str, second: str) -> bool:
     )
 
 
-def _part_time(names: Sequence[str], positions: dict[str, int]) -> None:
+def _part_time(names: Sequence[str], positions: dict[str, int], *, has_clock: bool) -> None:
     """Make a date's column `time`, and that of the time of day beside it `clock`."""
     keys = [build_key(part_zone(name)[0]) for name in names]
     free = [
@@ -146,7 +147,8 @@ def _part_time(names: Sequence[str], positions: dict[str, int]) -> None:
     clocks = [p for p in free if keys[p] in CLOCKS and p not in dates]
     if dates and clocks and positions.get("time") in {dates[0], clocks[0]}:
         positions["time"] = dates[0]
-        positions.setdefault("clock", clocks[0])
+        if has_clock:
+            positions.setdefault("clock", clocks[0])
 
 
 def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:

@@ -13,6 +13,10 @@ from market.imports.settled import SHOWN, Settled, encode_texts, find_series
 # What a column says of a bar that is not finished yet, and of one that is.
 GOES_ON = {"false", "0", "no", "n", "f"}
 ENDED = {"true", "1", "yes", "y", "t"}
+_ADVICE = (
+    "If the column means something else, leave it aside: say that none is the field finished"
+    " (finished=, with no column behind it)"
+)
 LISTED_TOTALS = 3
 
 
@@ -54,10 +58,10 @@ def leave_unfinished(settled: Settled) -> Settled:
     if followed > bars / 2:
         raise BadInput(
             f"{name} says of {followed:,} of {bars:,} bars that they are not finished, and later"
-            " ones follow them: import the table without this column, if it means something else"
+            f" ones follow them. {_ADVICE}"
         )
     if goes_on.all():
-        raise BadInput(f"none of its bars is finished yet, as {name} says")
+        raise BadInput(f"none of its bars is finished yet, as {name} says. {_ADVICE}")
     kept = settled.take(np.flatnonzero(~goes_on))
     bars = int(goes_on.sum())
     note = (
@@ -81,9 +85,10 @@ def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
     return int(is_followed.sum()), len(bars)
 
 
-def tells_finished(column: pa.ChunkedArray) -> bool:
-    """Whether all values of a column are yes or no."""
-    return {text.strip().lower() for text in encode_texts(column)[1]} <= GOES_ON | ENDED | {""}
+def find_unknown(column: pa.ChunkedArray) -> str:
+    """Return a value of a column that is neither yes nor no, "" where there is none."""
+    known = GOES_ON | ENDED | {""}
+    return next((t for t in encode_texts(column)[1] if t.strip().lower() not in known), "")
 
 
 def _mark_blank(column: pa.ChunkedArray, rows: Int64) -> Bools:

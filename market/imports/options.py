@@ -9,6 +9,7 @@ from core.errors import BadInput
 
 FIELDS = (
     "ticker", "time", "clock", "open", "high", "low", "close", "volume", "split", "interval",
+    "finished",
 )  # fmt: skip
 DECIMALS = {".": ".", ",": ",", "point": ".", "comma": ","}
 THOUSANDS = {
@@ -32,7 +33,8 @@ class ReadingOptions:
     """What a person says of a file.
 
     Attributes:
-        columns: the source's column by field of `FIELDS`: its name, or its position from 1.
+        columns: the source's column by field of `FIELDS`: its name, or its position from 1; "" says
+            that no column is that field.
         decimal: `.` or `,`; None: as the column itself settles.
         thousands: what parts groups of three digits: `,` `.` `'` a blank, or "" for nothing; None:
             the same.
@@ -112,12 +114,13 @@ def _parse_columns(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, parted, column = text.partition("=")
         name, column = name.strip().lower(), column.strip()
-        if not parted or name not in FIELDS or not column or len(column) > MOST_NAME:
+        if not parted or name not in FIELDS or len(column) > MOST_NAME:
             raise BadInput(
-                f"{text[:SHOWN]!r} names no column: write FIELD=COLUMN, such as close=PX_LAST, or"
-                f" close=5 for the fifth; fields are {', '.join(FIELDS)} (clock: the time of day,"
-                " where it has a column of its own)"
+                f"{text[:SHOWN]!r} names no column: write FIELD=COLUMN, such as close=PX_LAST,"
+                " close=5 for the fifth, or volume= where none is; fields are"
+                f" {', '.join(FIELDS)} (clock: the time of day, where it has a column of its own)"
             )
         if columns.setdefault(name, column) != column:
-            raise BadInput(f"{name} is named twice: {columns[name]} and {column[:SHOWN]}")
+            both = " and ".join(repr(one[:SHOWN]) for one in (columns[name], column))
+            raise BadInput(f"{name} is named twice: {both}")
     return columns

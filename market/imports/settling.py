@@ -15,7 +15,7 @@ from core.arrays import Bools, Float64
 from core.errors import BadInput
 from market.imports.column_names import build_key, find_field, part_unit, part_zone
 from market.imports.columns import build_missing, choose_columns, find_missing
-from market.imports.no_bars import leave_totals_aside, leave_unfinished, tells_finished
+from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table
@@ -45,8 +45,17 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         options = replace(options, timezone=_find_zone(table.names))
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
-    if "finished" in table.columns and not tells_finished(table.columns["finished"]):
-        table = _leave_aside(table, "finished")
+    if "finished" in table.columns and (word := find_unknown(table.columns["finished"])):
+        if options.columns.get("finished"):
+            raise BadInput(
+                f"{table.names['finished'][:SHOWN]} is to say whether bars are finished, and says"
+                f" {word[:SHOWN]!r}: true and false, yes and no, 1 and 0 are read"
+            )
+        note = (
+            f"{table.names['finished'][:SHOWN]} says {word[:SHOWN]!r}, neither yes nor no: no bar"
+            " is left out as not finished"
+        )
+        table = _leave_aside(replace(table, notes=[*table.notes, note]), "finished")
     times = read_times(_take_times(table), options, find_series(table.columns))
     if times.bad.all():
         first = quote_cell(table.columns["time"][0].as_py())

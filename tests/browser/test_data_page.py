@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from market.bars.buckets import read_columns
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 
@@ -277,6 +278,31 @@ def test_a_page_asks_which_column_is_which_before_anything_is_stored(
     look.take(f"imported-{width}")
     assert demo.database.series.find_one({"ticker": ticker})["bars"] == 2
     assert look.wrong == []
+
+
+def test_a_column_whose_name_misleads_is_left_aside_where_somebody_says_so(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """Of days on which the exchange is closed; and a volume that is of something else."""
+    page = open_page(f"{demo.url}#/data")
+    expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
+    days = [f"2024-01-0{day},10,11,9,10,7,0" for day in (2, 3, 4, 5)]
+    page.evaluate(DROP, ["\n".join(["date,open,high,low,close,volume,closed", *days]), "misco.csv"])
+    form = page.get_by_role("form", name="Preview of misco.csv")
+    expect(form.get_by_role("alert")).to_contain_text("closed says of 3 of 4 bars")
+    for position, field in ((6, "finished"), (5, "volume")):
+        select = form.locator("th").nth(position).locator("select")
+        expect(select).to_have_value(field)
+        select.select_option("")
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        expect(select).to_have_value("")
+    expect(form.get_by_role("alert")).to_have_count(0)
+    form.get_by_label("Ticker", exact=True).fill("MISCO")
+    form.get_by_role("button", name="Import").click()
+    report = page.get_by_role("region", name="Import report")
+    expect(report.get_by_role("row").filter(has_text="MISCO")).to_be_visible()
+    (bucket,) = demo.database.bars.find({"ticker": "MISCO"})
+    assert read_columns(bucket)["volume"].tolist() == [0.0] * 4
 
 
 def test_a_file_can_be_left_out(demo: Demo, open_page: Callable[..., Page]) -> None:

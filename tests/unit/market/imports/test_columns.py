@@ -272,6 +272,21 @@ def test_a_volume_that_no_column_gives_is_said() -> None:
     assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
 
 
+def test_a_person_may_say_that_no_column_is_a_field() -> None:
+    text = "date,time,symbol,open,high,low,close,volume\n2024-01-02,09:30,KO,2,4,1,3,9\n"
+    settled = settle(text, columns=["volume=", "clock=", "ticker="])
+    assert settled.aside == ("time", "symbol", "volume")
+    assert settled.times.seconds.tolist() == [1704153600]
+    assert "volume" not in settled.numbers
+    assert settled.notes == ["columns left aside: time, symbol, volume"]
+    with pytest.raises(BadInput, match="no usable column for close"):
+        settle(text, columns=["close="])
+    with pytest.raises(BadInput, match="volume is named twice: '' and 'volume'"):
+        settle(text, columns=["volume=", "volume=volume"])
+    pair = "time,symbol,open,high,low,close,Volume ETH,Volume BTC\n2024-01-02,ETHBTC,2,4,1,3,9,8\n"
+    assert "volume" not in settle(pair, columns=["volume="]).numbers
+
+
 @pytest.mark.parametrize(
     ("symbol", "first", "second", "volume"),
     [

@@ -454,6 +454,8 @@ def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
     content = "time,open,high,low,close,Closed\n2024-01-02,1,1,1,1,17.5\n2024-01-03,1,1,1,1,0\n"
     settled = settle(content)
     assert (len(settled), settled.aside) == (2, ("Closed",))
+    said = "Closed says '17.5', neither yes nor no: no bar is left out as not finished"
+    assert said in settled.notes
 
 
 @pytest.mark.parametrize("words", ["00000", "00100"])
@@ -462,6 +464,22 @@ def test_one_that_says_so_of_most_bars_must_mean_something_else(words: str) -> N
     rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
     with pytest.raises(BadInput, match=r"Closed says of [34] of 5 bars .* later ones follow them"):
         settle("time,open,high,low,close,Closed\n" + "".join(rows))
+
+
+@pytest.mark.parametrize("words", ["00000", "00100", "11110"])
+def test_a_person_may_say_that_no_column_says_what_is_finished(words: str) -> None:
+    rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
+    settled = settle("time,open,high,low,close,Closed\n" + "".join(rows), columns=["finished="])
+    assert (len(settled), settled.aside) == (5, ("Closed",))
+    assert settled.notes[-1] == "columns left aside: Closed"
+
+
+def test_a_column_that_is_named_to_say_what_is_finished_has_to_say_so() -> None:
+    content = "time,open,high,low,close,state\n2024-01-02,1,1,1,1,{}\n2024-01-03,1,1,1,1,{}\n"
+    settled = settle(content.format("yes", "no"), columns=["finished=state"])
+    assert settled.times.seconds.tolist() == [DAYS[0]]
+    with pytest.raises(BadInput, match=r"state is to say .* and says 'partial'"):
+        settle(content.format("yes", "partial"), columns=["finished=state"])
 
 
 def test_a_recorded_stream_has_each_bar_once_it_is_finished() -> None:

@@ -21,6 +21,7 @@ const FIELDS = [
   ["volume", "volume"],
   ["split", "split"],
   ["interval", "interval"],
+  ["finished", "finished or not"],
 ];
 const DECIMALS = [
   ["", "as the file settles"],
@@ -189,6 +190,8 @@ function buildField(column, choices, show) {
   const choose = (field) => {
     for (const [name, position] of Object.entries(choices.columns))
       if (position === String(column.position)) delete choices.columns[name];
+    // Or its name would say again what it is.
+    if (!field && column.field) choices.columns[column.field] = "";
     if (field) choices.columns[field] = String(column.position);
     show();
   };
