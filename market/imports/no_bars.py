@@ -66,7 +66,7 @@ def leave_unfinished(settled: Settled) -> Settled:
     bars = int(goes_on.sum())
     note = (
         f"{bars:,} bar{' is' if bars == 1 else 's are'} not finished yet, as {name} says, and left"
-        " out"
+        f" out (finished= keeps {'it' if bars == 1 else 'them'})"
     )
     return replace(kept, notes=[*settled.notes, note])
 

@@ -445,7 +445,7 @@ def test_a_bar_that_says_that_it_is_not_finished_is_left_out(
     rows = [f"{day},1,1,1,1,{words[number // 2]}\n" for number, day in enumerate(DAYS)]
     times, note = list_bars(f"time,open,high,low,close,{name}\n" + "".join(rows), "x.csv")
     assert times == [*DAYS[:2]]
-    assert note == f"1 bar is not finished yet, as {name} says, and left out"
+    assert note == f"1 bar is not finished yet, as {name} says, and left out (finished= keeps it)"
     with pytest.raises(BadInput, match="none of its bars is finished yet"):
         settle(f"time,open,high,low,close,{name}\n" + rows[2], "x.csv")
 
@@ -487,7 +487,9 @@ def test_a_recorded_stream_has_each_bar_once_it_is_finished() -> None:
     content = f"ticker,time,open,high,low,close,closed\n{ticks}MSFT,{DAYS[0]},1,1,1,1,0\n"
     times, note = list_bars(content, "x.csv")
     assert times == [*DAYS]
-    assert note == "10 bars are not finished yet, as closed says, and left out"
+    assert (
+        note == "10 bars are not finished yet, as closed says, and left out (finished= keeps them)"
+    )
 
 
 def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
@@ -503,7 +505,7 @@ def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
     content = json.dumps({"instrument": "EUR_USD", "granularity": "D", "candles": candles})
     assert list_bars(content, "x.json") == (
         [*DAYS[:2]],
-        "1 bar is not finished yet, as complete says, and left out",
+        "1 bar is not finished yet, as complete says, and left out (finished= keeps it)",
     )
 
 
@@ -529,8 +531,10 @@ def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
         ({"error": [], "result": {"XXBTZUSD": kraken, "last": DAYS[1]}}, "complete"),
         ({"chart": {"result": [chart], "error": None}}, "complete"),
     ):
-        said = f"1 bar is not finished yet, as {word} says, and left out"
+        said = f"1 bar is not finished yet, as {word} says, and left out (finished= keeps it)"
         assert list_bars(json.dumps(document), "x.json") == ([*DAYS[:2]], said)
+        # Of a thin stock's chart, asked for in the evening, nothing says that its session is over.
+        assert len(settle(json.dumps(document), "x.json", columns=["finished="])) == 3
     assert settle(json.dumps(gate), "x.json").numbers["open"].tolist() == [3.75, 3.75]
     # Once the session is over, its bar is one like others.
     chart["meta"]["regularMarketTime"] = DAYS[2] + 75_601
