@@ -4,14 +4,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import dropwhile
+from itertools import islice
 from statistics import quantiles
 from typing import NamedTuple, TypedDict
 
 from alerts.raising import tell_direction
 from core.errors import NotFound
 from core.words import Direction, Feedback, MoveScope, Severity
-from market.bars.reading import Bar, read_bars
+from market.bars.reading import Bar, iterate_bars, read_bars
 from market.intervals import INTERVALS
 from records.alerts.alerts import count_open
 from records.alerts.documents import AlertDocument, EndedAlert, MarketConditions
@@ -45,14 +45,14 @@ def find_followed(database: Db, ticker: str, interval: str, bar_time: datetime) 
     """Return what followed a bar of a ticker."""
     reach = timedelta(seconds=INTERVALS[interval] * REACH_INTERVALS, days=REACH_DAYS)
     try:
-        bars = read_bars(
-            database, ticker, interval, start=bar_time, end=bar_time + reach, limit=20_000
-        )
+        series = get_series(database, ticker, interval)
     except NotFound:
         return NOTHING
-    closes = [bar.close for bar in dropwhile(lambda bar: bar.time < bar_time.timestamp(), bars)]
-    if not closes or bars[0].time != int(bar_time.timestamp()):
+    after = iterate_bars(database, series, start=bar_time, end=bar_time + reach, adjusted=True)
+    bars = list(islice(after, 1 + max(HORIZONS)))
+    if not bars or bars[0].time != int(bar_time.timestamp()):
         return NOTHING
+    closes = [bar.close for bar in bars]
     return Followed(
         *(closes[ahead] / closes[0] - 1.0 if ahead < len(closes) else None for ahead in HORIZONS)
     )

@@ -69,7 +69,9 @@ def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], En
         alert = alerts_in(database).find_one_and_delete(settled, session=session)
         if alert is None:
             return False
-        history_in(database).insert_one(end(alert), session=session)
+        # One of the same bar may lie there, of before the bar was deleted and came again.
+        kept = {"_id": alert_id}
+        history_in(database).replace_one(kept, end(alert), upsert=True, session=session)
         return True
 
     return in_transaction(database, write)

@@ -14,6 +14,7 @@ from records.alerts.documents import (
     StrangestFields,
     TrailDocument,
     alerts_in,
+    history_in,
 )
 from records.alerts.trail import add_entries
 from records.database import Db
@@ -59,16 +60,27 @@ def find_open(
 def find_told(
     database: Db, anomaly_ids: Sequence[str], session: ClientSession
 ) -> set[tuple[str | None, str]]:
-    """Return which of these anomalies an alert holds already, each with the alert's watchlist."""
+    """Return which of these anomalies an alert holds already, one of the history too, each with the
+    alert's watchlist.
+    """
     query = {"anomaly_ids": {"$in": list(anomaly_ids)}}
-    found = alerts_in(database).find(query, {"watchlist": 1, "anomaly_ids": 1}, session=session)
-    return {(alert["watchlist"], held) for alert in found for held in alert["anomaly_ids"]}
+    fields = {"watchlist": 1, "anomaly_ids": 1}
+    return {
+        (alert["watchlist"], held)
+        for kept in (alerts_in(database), history_in(database))
+        for alert in kept.find(query, fields, session=session)
+        for held in alert["anomaly_ids"]
+    }
 
 
 def find_known(database: Db, alert_ids: Sequence[str], session: ClientSession) -> set[str]:
-    """Return which of these alerts there are already, in whatever state."""
+    """Return which of these alerts there are already, in whatever state, or in the history."""
     query = {"_id": {"$in": list(alert_ids)}}
-    return {alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1}, session=session)}
+    return {
+        alert["_id"]
+        for kept in (alerts_in(database), history_in(database))
+        for alert in kept.find(query, {"_id": 1}, session=session)
+    }
 
 
 def write_raised(

@@ -113,7 +113,8 @@ def keep_time(database: Db, now: datetime) -> None:
     untouched = history.find_untouched(database, now - EXPIRED_AFTER, limit=ROUND)
     step_all(database, untouched, "expire", now)
     for alert in history.find_settled(database, now - ARCHIVED_AFTER, limit=ROUND):
-        _archive(database, alert, now)
+        with going_on("archive_failed", alert["_id"]):
+            _archive(database, alert, now)
 
 
 def _raise(database: Db, run: RunDocument, now: datetime, *, is_own: bool) -> None:

@@ -34,7 +34,7 @@ from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
 from records.findings.anomalies import find_new
 from records.findings.documents import AnomalyDocument
-from records.tenancy import each_tenant, of_owner
+from records.tenancy import each_tenant, get_tenant, of_owner
 from records.work import outbox
 from records.work.documents import EventDocument, RunDocument
 from records.work.heartbeats import NOTIFIER, beat
@@ -70,7 +70,8 @@ def notify(worker: Worker) -> dict[str, int]:
     """
     tenants = list(each_tenant(worker.database))
     for own in tenants:
-        alerting.keep_time(own, datetime.now(UTC))
+        with going_on("time_not_kept", str(get_tenant(own))):
+            alerting.keep_time(own, datetime.now(UTC))
     unfinished = 0
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         # A second one that took this one for lost would leave no process for detection.

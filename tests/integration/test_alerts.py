@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from alerts.evidence import check_evidence
+from alerts.follow_up import find_followed
 from alerts.raising import build_alert
 from api.schemas.alerts import AlertPage
 from api.schemas.anomalies import Anomaly, AnomalyPage
@@ -474,6 +475,53 @@ def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: W
 
     def tickers(query: str) -> list[str]:
         return sorted(a["entity_id"] for a in client.get(f"/py/alerts/{query}").json["items"])
+def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    database = worker.database
+    resolve(client, one)
+    age(database, one, resolved_at=91)
+    ended = {**database.alerts.find_one({"_id": one})}
+    notify(worker)
+    # The bar is deleted, comes again, and is found again.
+    database.anomalies.delete_many({})
+    end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    assert listed(client) == []
+    # Where both are there, as an earlier version left them, the one resolved last is kept.
+    database.alerts.insert_one({**ended, "resolution_notes": "the later one"})
+    end_run(database, ("MSFT", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    assert [alert["entity_id"] for alert in listed(client)] == ["MSFT"]
+    (kept,) = client.get("/py/alerts/history").json["items"]
+    assert (kept["_id"], kept["resolution_notes"]) == (one, "the later one")
+
+
+def test_an_alert_that_cannot_be_archived_keeps_no_other_waiting(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    database = worker.database
+    resolve(client, one)
+    age(database, one, resolved_at=91)
+    database.alerts.update_one({"_id": one}, {"$unset": {"interval": ""}})
+    end_run(database, ("MSFT", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    assert {alert["entity_id"] for alert in database.alerts.find()} == {"AAPL", "MSFT"}
+
+
+def test_the_history_tells_what_followed_a_minute_round_the_clock(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    minutes = pd.date_range("2026-01-05", periods=22 * 1_440, freq="1min", tz=UTC)
+    closes = [100.0 + 7 * number % 11 for number in range(len(minutes))]
+    frame = pd.DataFrame({"date": minutes, "volume": 1.0})
+    frame[["open", "high", "low", "close"]] = pd.DataFrame(dict.fromkeys("ohlc", closes))
+    import_frame(database, frame, interval="1m", source="test", ticker="BTC-USD", now=NOW)
+    after = find_followed(database, "BTC-USD", "1m", minutes[20].to_pydatetime())
+    assert after == pytest.approx([closes[20 + n] / closes[20] - 1 for n in (1, 5, 20)])
+
+
 
     assert tickers("active?severity=medium") == ["GE", "IBM"]
     assert tickers("active?severity=medium&watchlist=tech") == ["IBM"]
