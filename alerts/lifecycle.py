@@ -10,6 +10,7 @@ from typing import get_args
 
 from pymongo.client_session import ClientSession
 
+from alerts.raising import is_vendors
 from core.errors import BadInput, Conflict, TapewatchError
 from core.words import AlertEvent, AlertState, Feedback, FeedbackCause
 from records.alerts import alerts
@@ -153,7 +154,7 @@ TABLE: dict[AlertEvent, Step] = {
     "snooze": Step(("active", "acknowledged", "snoozed"), "snoozed", _snooze, takes_children=True),
     "assign": Step(OPEN, None, _assign),
     "comment": Step(STATES, None, _comment),
-    "reopen": Step(("resolved",), "active", _reopen),
+    "reopen": Step(("resolved",), "active", _reopen, takes_children=True),
     # What nobody does but the service.
     "supersede": Step(OPEN, "resolved", _supersede),
     "return": Step(("resolved",), "active", _return),
@@ -223,6 +224,11 @@ def _describe_alike(alert: AlertDocument) -> MuteScope:
     if alert["entity_type"] not in {"ticker", "market"}:
         raise BadInput(
             f"alerts of a {alert['entity_type']} are not muted: snooze this one, or end its cause"
+        )
+    if is_vendors(alert):
+        raise BadInput(
+            "a fault of the vendor is not muted: a mute has no word for it alone, and would silence"
+            " what else its market does; snooze this one, or mute the market for a while"
         )
     return {
         "watchlist": alert["watchlist"],

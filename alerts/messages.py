@@ -90,7 +90,8 @@ def reaches(rule: RuleDocument, alert: AlertDocument, grade: float) -> bool:
         and rule.get("scope") in {None, alert["scope"]}
         and rule.get("ticker") in {None, alert["entity_id"]}
         and (alert["entity_type"] != "market" or rule.get("kind") in {None, kind})
-        and "muted_by" not in alert
+        # What is muted, or of which nothing is left by now, is nothing to look at.
+        and alert["state"] != "resolved"
     )
     return is_asked_for and alert["grade_before"] < grade <= alert["grade"]
 

@@ -81,7 +81,12 @@ def change_alert(
             raise _build_not_found(alert_id)
         affected = [alert]
         if children_in and alert["entity_type"] == "market":
-            children = {"parent_id": alert_id, "state": {"$in": list(children_in)}}
+            # Those that are as it is: of resolved ones those that were resolved with it.
+            children = {
+                "parent_id": alert_id,
+                "state": {"$in": list(children_in)},
+                "resolved_at": alert.get("resolved_at"),
+            }
             affected += alerts_in(database).find(children, session=session)
         for each in affected:
             _apply(database, each, *plan(each), session)

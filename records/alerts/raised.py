@@ -133,6 +133,22 @@ def find_childless(database: Db) -> list[str]:
     """Return the open alerts of market-wide bars none of whose tickers' alerts is open."""
     is_open = {"$in": list(OPEN_STATES)}
     wide = {"state": is_open, "entity_type": "market"}
-    parents = [alert["_id"] for alert in alerts_in(database).find(wide, {"_id": 1})]
-    held = {"parent_id": {"$in": parents}, "state": is_open}
-    return sorted(set(parents) - set(alerts_in(database).distinct("parent_id", held)))
+    parents = {alert["_id"]: alert for alert in alerts_in(database).find(wide)}
+    held = {"parent_id": {"$in": [*parents]}, "state": is_open}
+    childless = sorted(set(parents) - set(alerts_in(database).distinct("parent_id", held)))
+    return [each for each in childless if not _is_shared(database, parents[each])]
+
+
+def _is_shared(database: Db, wide: AlertDocument) -> bool:
+    """Whether a ticker's alert that began with another market-wide bar goes on over this one."""
+    query = {
+        "watchlist": wide["watchlist"],
+        "market": wide["market"],
+        "interval": wide["interval"],
+        "entity_type": "ticker",
+        "state": {"$in": list(OPEN_STATES)},
+        "parent_id": {"$ne": None},
+        "bar_time": {"$lte": wide["last_bar"]},
+        "last_bar": {"$gte": wide["bar_time"]},
+    }
+    return alerts_in(database).find_one(query, {"_id": 1}) is not None

@@ -177,6 +177,43 @@ def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     assert {alert["state"] for alert in listed(client)} == {"acknowledged"}
 
 
+def test_a_market_wide_alert_is_reopened_with_what_was_resolved_with_it(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+    (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
+    (first,) = listed(client, ticker=MANY[0])
+    resolve(client, first["_id"], feedback="confirmed")
+    resolve(client, parent["_id"])
+    resolve(client, parent["_id"], is_resolved=False)
+    end_run(database, ("AAPL", SESSIONS[8], RISE))
+    notify(worker)
+    states = {alert["entity_id"]: alert["state"] for alert in listed(client)}
+    active = dict.fromkeys(["US", *MANY[1:4], "AAPL"], "active")
+    assert states == {**active, MANY[0]: "resolved"}
+    assert [label["ticker"] for label in client.get("/py/labels").json["items"]] == [MANY[0]]
+
+
+def test_nobody_is_told_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    for ticker in MANY[:4]:
+        client.post("/py/mutes", json={"ticker": ticker, "until": soon, "reason": "known"})
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+    assert {alert["state"] for alert in listed(client)} == {"resolved"}
+    assert receiver.messages == []
+
+
 def test_more_steps_or_tickers_than_an_alert_shows_are_a_list_away(
     client: FlaskClient, worker: Worker
 ) -> None:
@@ -226,6 +263,13 @@ def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
         "the same fault (stale) in 4 of 12 tickers on this bar: the vendor's, not the market's"
     ]
     assert (wrong["scope"], market["scope"]) == (None, "market")
+    # The second one's tickers are those of the first, whose alerts are open.
+    assert (wrong["state"], market["state"]) == ("active", "active")
+    # To mute alerts like the first would silence all else that the market does.
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    refused = resolve(client, wrong["_id"], feedback="expected", mute_until=soon)
+    assert (refused.status_code, client.get("/py/mutes").json["items"]) == (422, [])
+    assert "fault of the vendor is not muted" in refused.json["detail"]
     assert wrong["breadth"] == {"strange": 5, "of": 12}
     titles = [message["title"] for message in receiver.messages]
     assert sorted(titles) == [

@@ -300,11 +300,13 @@ function listenToKeys(inbox, refresh, signal) {
   document.addEventListener("keydown", listen, { signal });
 }
 
-/** Ask until when alerts like some of these are expected; those of a feed or series cannot be. */
+/** Ask until when alerts like some of these are expected; those of a feed, a series or a vendor's
+ * fault cannot be. */
 async function askToMute(inbox, ids) {
   const alerts = inbox.items.filter(({ _id }) => ids.includes(_id)).filter(canMute);
   if (alerts.length === 0) {
-    say("Alerts of a feed or a series are not muted: snooze them, or end their cause.", "bad");
+    const unmuted = "Alerts of a feed, a series or a vendor's fault";
+    say(`${unmuted} are not muted: snooze them, or end their cause.`, "bad");
     return null;
   }
   const title = alerts.length === 1 ? `Mute alerts of ${nameSubject(alerts[0])}` : "Mute alerts";

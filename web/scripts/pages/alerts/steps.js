@@ -99,7 +99,10 @@ export const describeAlike = (alert) => ({
   scope: alert.scope,
 });
 
-export const canMute = ({ entity_type: type }) => type === "ticker" || type === "market";
+/** Whether a mute has words for alerts like one: not for a market's without a scope, a fault of the
+ * vendor. */
+export const canMute = ({ entity_type: type, scope }) =>
+  type === "ticker" || (type === "market" && scope !== null);
 
 /** Ask until when and why something is expected, and mute alerts of it that are still to come. */
 export function askToExpect(of, title) {
