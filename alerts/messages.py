@@ -86,7 +86,7 @@ def reaches(rule: RuleDocument, alert: AlertDocument, grade: float) -> bool:
     """Whether a rule asks for an alert, and it had less than this grade before its last run."""
     kind = "fault" if is_vendors(alert) else "event"
     is_asked_for = (
-        (rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None)
+        rule["watchlist"] in {None, alert["watchlist"]}
         and rule.get("scope") in {None, alert["scope"]}
         and rule.get("ticker") in {None, alert["entity_id"]}
         and (alert["entity_type"] != "market" or rule.get("kind") in {None, kind})

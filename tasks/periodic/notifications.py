@@ -243,7 +243,8 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
     tickers = None if rule.get("ticker") is None else [str(rule.get("ticker"))]
     if rule["watchlist"] is not None:
         watchlist = find_watchlist(database, rule["watchlist"])
-        listed = watchlist["tickers"] if watchlist else []
+        is_watched = watchlist is not None and watchlist["interval"] == run["interval"]
+        listed = watchlist["tickers"] if watchlist and is_watched else []
         tickers = [each for each in listed if tickers is None or each in tickers]
     found = find_new(
         database,

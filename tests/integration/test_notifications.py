@@ -135,6 +135,19 @@ def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
     assert "IBM" not in message["message"]
 
 
+def test_a_rule_of_a_watchlist_is_not_told_of_what_is_on_none(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    client.post("/py/watchlists", json={"name": "hours", "tickers": ["AAPL"], "interval": "1h"})
+    set_rule(client, receiver, watchlist="hours", backfills=True)
+    finish_scan(worker.database, ("AAPL", 99.0))
+    finish_scan(worker.database, ("AAPL", 98.0), task="backfill")
+    # Ten and more that are strange on one bar are one alert of the market.
+    finish_scan(worker.database, *((f"T{number}", 90.0) for number in range(12)))
+    notify(worker)
+    assert receiver.messages == []
+
+
 def test_a_run_that_failed_is_told_with_its_error(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
