@@ -1,9 +1,9 @@
 """Alerts, their history, their trail, and labels."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.anomalies import ANOMALY_ID, ModelInput, RootCause
 from api.schemas.common import (
@@ -36,6 +36,13 @@ ALERT_ID = f"tech::{ANOMALY_ID}"
 LONGEST_TEXT = 2_000
 MOST_AT_ONCE = 500
 MOST_DAYS = 366
+# What a step of many alerts is told; the other steps are told nothing.
+_SAID_WITH: dict[AlertStep, tuple[str, ...]] = {
+    "resolve": ("resolution_notes", "feedback", "cause", "mute_until"),
+    "snooze": ("until",),
+    "assign": ("owner",),
+    "comment": ("text",),
+}
 
 Person = Annotated[str, Field(min_length=1, max_length=100, examples=["mia"])]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
@@ -255,6 +262,13 @@ class ResolveBody(Body):
         " and scope are silenced until then, at most 90 days",
     )
 
+    @model_validator(mode="after")
+    def _say_nothing_of_what_is_taken_back(self) -> Self:
+        told = [name for name in _SAID_WITH["resolve"] if getattr(self, name)]
+        if told and not self.is_resolved:
+            raise ValueError(f"is_resolved false takes back what was said: leave {told[0]} out")
+        return self
+
 
 class CommentBody(Body):
     """A comment."""
@@ -288,6 +302,17 @@ class BulkBody(Body):
     )
     owner: Person | None = None
     text: Text | None = Field(None, description="of a comment")
+
+    @model_validator(mode="after")
+    def _say_what_the_step_reads(self) -> Self:
+        own = _SAID_WITH.get(self.action, ())
+        told = [name for name in self.model_fields_set - {"ids", "action"} if getattr(self, name)]
+        if others := sorted(set(told) - set(own)):
+            raise ValueError(f"{self.action} does not take {', '.join(others)}")
+        needed = {"snooze": "until", "comment": "text", "assign": "owner"}.get(self.action)
+        if needed and needed not in self.model_fields_set:
+            raise ValueError(f"{self.action} needs {needed}")
+        return self
 
 
 class Refused(BaseModel):

@@ -475,50 +475,6 @@ def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, on
     ]
 
 
-def test_the_history_tells_what_followed_in_the_bars(client: FlaskClient, worker: Worker) -> None:
-    database, frame = worker.database, make_bars(60)
-    store(database, "AAPL", frame)
-    bar = frame["date"][20].to_pydatetime().replace(tzinfo=UTC)
-    end_run(database, ("AAPL", bar))
-    notify(worker)
-    (alert,) = listed(client)
-    resolve(client, alert["_id"])
-    age(database, alert["_id"], resolved_at=91)
-    notify(worker)
-    (ended,) = client.get("/py/alerts/history").json["items"]
-    closes = frame["close"].tolist()
-    for ahead in (1, 5, 20):
-        expected = closes[20 + ahead] / closes[20] - 1
-        assert ended[f"return_after_{ahead}"] == pytest.approx(expected), ahead
-    profile = client.get("/py/tickers/AAPL/profile").json
-    after = profile["followed"]["down"]["after_5"]
-    assert (after["count"], after["median"]) == (1, pytest.approx(closes[25] / closes[20] - 1))
-    assert profile["followed"]["up"]["after_1"]["median"] is None
-
-
-def test_many_are_seen_off_at_once_and_those_that_cannot_say_why(
-    client: FlaskClient, worker: Worker, one: str
-) -> None:
-    end_run(worker.database, ("MSFT", SESSIONS[0]), watchlist="tech")
-    notify(worker)
-    (other,) = listed(client, ticker="MSFT")
-    resolve(client, one)
-    body = {"ids": [one, other["_id"], "nowhere"], "action": "acknowledge"}
-    answer = client.post("/py/alerts/bulk", json=body).json
-    assert answer["success"] == [other["_id"]]
-    refused = {each["id"]: (each["reason"], each["state"]) for each in answer["failed"]}
-    assert refused == {one: ("wrong_step", "resolved"), "nowhere": ("not_found", None)}
-
-
-def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: Worker) -> None:
-    database = worker.database
-    add_list(database, "tech", "AAPL", "MSFT", "IBM")
-    grades = {"AAPL": 100.0, "MSFT": 80.0, "IBM": 60.0, "GE": 60.0}
-    end_run(database, *((t, SESSIONS[0], {"grade": g}) for t, g in grades.items()))
-    notify(worker)
-
-    def tickers(query: str) -> list[str]:
-        return sorted(a["entity_id"] for a in client.get(f"/py/alerts/{query}").json["items"])
 def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
@@ -566,6 +522,78 @@ def test_the_history_tells_what_followed_a_minute_round_the_clock(
     assert after == pytest.approx([closes[20 + n] / closes[20] - 1 for n in (1, 5, 20)])
 
 
+def test_the_history_tells_what_followed_in_the_bars(client: FlaskClient, worker: Worker) -> None:
+    database, frame = worker.database, make_bars(60)
+    store(database, "AAPL", frame)
+    bar = frame["date"][20].to_pydatetime().replace(tzinfo=UTC)
+    end_run(database, ("AAPL", bar))
+    notify(worker)
+    (alert,) = listed(client)
+    resolve(client, alert["_id"])
+    age(database, alert["_id"], resolved_at=91)
+    notify(worker)
+    (ended,) = client.get("/py/alerts/history").json["items"]
+    closes = frame["close"].tolist()
+    for ahead in (1, 5, 20):
+        expected = closes[20 + ahead] / closes[20] - 1
+        assert ended[f"return_after_{ahead}"] == pytest.approx(expected), ahead
+    profile = client.get("/py/tickers/AAPL/profile").json
+    after = profile["followed"]["down"]["after_5"]
+    assert (after["count"], after["median"]) == (1, pytest.approx(closes[25] / closes[20] - 1))
+    assert profile["followed"]["up"]["after_1"]["median"] is None
+
+
+def test_many_are_seen_off_at_once_and_those_that_cannot_say_why(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    end_run(worker.database, ("MSFT", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    (other,) = listed(client, ticker="MSFT")
+    resolve(client, one)
+    body = {"ids": [one, other["_id"], "nowhere"], "action": "acknowledge"}
+    answer = client.post("/py/alerts/bulk", json=body).json
+    assert answer["success"] == [other["_id"]]
+    refused = {each["id"]: (each["reason"], each["state"]) for each in answer["failed"]}
+    assert refused == {one: ("wrong_step", "resolved"), "nowhere": ("not_found", None)}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"action": "assign"}, "assign needs owner"),
+        ({"action": "snooze"}, "snooze needs until"),
+        ({"action": "comment"}, "comment needs text"),
+        ({"action": "acknowledge", "feedback": "confirmed"}, "does not take feedback"),
+        ({"action": "comment", "text": "x", "resolution_notes": "y"}, "not take resolution_notes"),
+    ],
+)
+def test_a_step_of_many_is_told_what_it_reads_and_nothing_else(
+    client: FlaskClient, one: str, said: dict[str, str], told: str
+) -> None:
+    client.post(f"/py/alerts/{one}/assign", json={"owner": "mia"})
+    answer = client.post("/py/alerts/bulk", json={"ids": [one], **said})
+    assert answer.status_code == 422
+    assert told in str(answer.json)
+    assert client.get(f"/py/alerts/{one}").json["owner"] == "mia"
+
+
+def test_what_is_taken_back_is_said_nothing_with(client: FlaskClient, one: str) -> None:
+    resolve(client, one)
+    answer = resolve(client, one, is_resolved=False, feedback="confirmed")
+    assert answer.status_code == 422
+    assert "leave feedback out" in str(answer.json)
+    assert resolve(client, one, is_resolved=False).status_code == 200
+
+
+def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: Worker) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT", "IBM")
+    grades = {"AAPL": 100.0, "MSFT": 80.0, "IBM": 60.0, "GE": 60.0}
+    end_run(database, *((t, SESSIONS[0], {"grade": g}) for t, g in grades.items()))
+    notify(worker)
+
+    def tickers(query: str) -> list[str]:
+        return sorted(a["entity_id"] for a in client.get(f"/py/alerts/{query}").json["items"])
 
     assert tickers("active?severity=medium") == ["GE", "IBM"]
     assert tickers("active?severity=medium&watchlist=tech") == ["IBM"]
