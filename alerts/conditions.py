@@ -27,7 +27,9 @@ def find_conditions(
     fields = ("values.regime",)
     own = find_snapshots(database, ticker, interval, as_of=time, start=time, fields=fields)
     regime = own[0]["values"].get("regime") if own else None
-    return describe_conditions(_keep_near(bars, interval), regime) | _describe_origin(bars[0])
+    return describe_conditions(_keep_near(bars, interval), regime, interval) | _describe_origin(
+        bars[0]
+    )
 
 
 def find_market_conditions(
@@ -39,7 +41,9 @@ def find_market_conditions(
     bars = find_market_snapshots(database, market, interval, as_of=time, limit=WEEK_BARS)
     if not bars or bars[0]["time"] != time:
         return None
-    return describe_conditions(_keep_near(bars, interval), None) | _describe_origin(bars[0])
+    return describe_conditions(_keep_near(bars, interval), None, interval) | _describe_origin(
+        bars[0]
+    )
 
 
 def find_overview(database: Db, markets: Sequence[str], interval: str) -> list[dict[str, Any]]:
@@ -50,7 +54,7 @@ def find_overview(database: Db, markets: Sequence[str], interval: str) -> list[d
     for market in markets:
         bars = find_market_snapshots(database, market, interval, limit=WEEK_BARS)
         if bars:
-            told = describe_conditions(_keep_near(bars, interval), None)
+            told = describe_conditions(_keep_near(bars, interval), None, interval)
             del told["regime"]  # of a series, and here is none
             origin = _describe_origin(bars[0])
             found.append({"market": market, "tickers": bars[0]["tickers"], **told, **origin})

@@ -12,11 +12,17 @@ TURBULENT = (
 )
 TURBULENT_SHARE = 0.4
 WEEK_BARS = 5
+# When a market was turbulent: at a bar, and at five one after the other.
+WHEN = {
+    "1d": ("on a turbulent day", "in a turbulent week"),
+    "1w": ("in a turbulent week", "in five turbulent weeks"),
+}
+AT_A_BAR = ("on a turbulent bar", "on five turbulent bars in a row")
 BROAD = 0.6
 
 
 def describe_conditions(
-    bars: Sequence[Mapping[str, Any]], regime: Mapping[str, Any] | None
+    bars: Sequence[Mapping[str, Any]], regime: Mapping[str, Any] | None, interval: str
 ) -> dict[str, Any]:
     """Return the conditions of a market at its latest bar, `bars[0]`, as an alert keeps them.
 
@@ -38,7 +44,7 @@ def describe_conditions(
         "turbulent_share": shares[0] if shares else None,
         "words": [
             *_tell_move(latest),
-            *_tell_turbulence(shares),
+            *_tell_turbulence(shares, interval),
             *_tell_breadth(latest["breadth"]),
         ],
     }
@@ -56,11 +62,12 @@ def _tell_move(bar: Mapping[str, Any]) -> list[str]:
     return [f"the whole market {way}, {abs(bar['z']):.1f} times its usual move"]
 
 
-def _tell_turbulence(shares: Sequence[float]) -> list[str]:
+def _tell_turbulence(shares: Sequence[float], interval: str) -> list[str]:
     lively = [share >= TURBULENT_SHARE for share in shares]
+    once, always = WHEN.get(interval, AT_A_BAR)
     if len(lively) == WEEK_BARS and all(lively):
-        return ["in a turbulent week for the whole market"]
-    return ["on a turbulent day for the whole market"] if lively[:1] == [True] else []
+        return [f"{always} for the whole market"]
+    return [f"{once} for the whole market"] if lively[:1] == [True] else []
 
 
 def _tell_breadth(breadth: Mapping[str, float | None]) -> list[str]:

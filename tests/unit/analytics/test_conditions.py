@@ -22,7 +22,7 @@ def bar(regimes: dict[str, int], *, z: float | None = 0.3, breadth: float | None
 
 
 def test_an_ordinary_day_has_no_words() -> None:
-    found = describe_conditions([bar(CALM)] * 5, {"regime": "consolidation"})
+    found = describe_conditions([bar(CALM)] * 5, {"regime": "consolidation"}, "1d")
     assert found["words"] == []
     assert found["turbulent_share"] == 0.0
     assert found["regime"] == {"regime": "consolidation"}
@@ -41,11 +41,26 @@ def test_an_ordinary_day_has_no_words() -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_said(bars: list[dict], words: list[str]) -> None:
-    assert describe_conditions(bars, None)["words"] == words
+    assert describe_conditions(bars, None, "1d")["words"] == words
+
+
+@pytest.mark.parametrize(
+    ("interval", "once", "always"),
+    [
+        ("1h", "on a turbulent bar", "on five turbulent bars in a row"),
+        ("1w", "in a turbulent week", "in five turbulent weeks"),
+    ],
+)
+def test_what_was_turbulent_is_as_long_as_the_bars_are(
+    interval: str, once: str, always: str
+) -> None:
+    for bars, words in ((3, once), (5, always)):
+        found = describe_conditions([bar(LIVELY)] * bars, None, interval)
+        assert found["words"] == [f"{words} for the whole market"]
 
 
 def test_without_market_bars_the_series_own_regime_is_all() -> None:
-    assert describe_conditions([], {"regime": "transitional"}) == {
+    assert describe_conditions([], {"regime": "transitional"}, "1d") == {
         "regime": {"regime": "transitional"},
         "words": [],
     }
