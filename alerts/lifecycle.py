@@ -10,7 +10,7 @@ from typing import get_args
 
 from pymongo.client_session import ClientSession
 
-from alerts.raising import is_vendors
+from alerts.market_wide import is_vendors
 from core.errors import BadInput, Conflict, TapewatchError
 from core.words import AlertEvent, AlertState, Feedback, FeedbackCause
 from records.alerts import alerts

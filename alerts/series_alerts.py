@@ -5,7 +5,7 @@ It is pure: documents in, documents out.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from math import erfc, log10, sqrt
 
 from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
@@ -42,8 +42,10 @@ def build_series_alert(
     first = predictions[0]
     strangest = max(predictions, key=lambda each: abs(each["score"]))
     grade = compute_grade(strangest["score"])
+    # A series that was deleted may come again, with the same times.
+    subject = f"series::{first['_id']}::{first['created_at'].astimezone(UTC):%Y%m%dT%H%M%S%f}"
     alert: AlertDocument = {
-        "_id": build_alert_id(None, f"series::{first['_id']}"),
+        "_id": build_alert_id(None, subject),
         "watchlist": None,
         "entity_type": "series",
         "entity_id": first["series_id"],

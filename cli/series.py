@@ -37,6 +37,7 @@ from detection.series.contract import DIRECTIONS, Judgement
 from detection.series.rules import MOST_POINTS, Point, parse_series_id, parse_version, read_point
 from records.database import Db
 from records.models.single_series import find_version, get_version, list_heads
+from tasks.periodic.fallen_alerts import follow_gone_series
 
 group = CommandGroup(
     "series", help="Fit models to single series of numbers, and judge points by them."
@@ -199,6 +200,7 @@ def delete(series_id: str) -> None:
     named = parse_series_id(series_id)
     with use_database() as database:
         single_series.delete_series(database, named)
+        follow_gone_series(database, named, datetime.now(UTC))
     echo(f"{named} is deleted")
 
 

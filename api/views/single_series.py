@@ -44,6 +44,7 @@ from records.models.single_series import count_series, find_versions, get_head, 
 from records.work.documents import ShownRun
 from records.work.latencies import read_latencies
 from tasks.engine.accept import find_repeated
+from tasks.periodic.fallen_alerts import follow_gone_series
 from tasks.requests.trainings import request_series_fit
 
 single_series = APIBlueprint("single_series", __name__, tag="single series")
@@ -162,7 +163,9 @@ def get_single_series(series_id: str) -> Document:
 @single_series.doc(responses={400: "no id of a series"})
 def delete_single_series(series_id: str) -> str:
     """Delete a series with all its versions, histories and predictions."""
-    delete_all(get_database(), parse_series_id(series_id))
+    database, named = get_database(), parse_series_id(series_id)
+    delete_all(database, named)
+    follow_gone_series(database, named, get_now())
     return ""
 
 

@@ -46,7 +46,7 @@ def take_turn(database: Db, session: ClientSession) -> None:
 
 
 def find_open(
-    database: Db, entity_ids: Sequence[str], interval: str, session: ClientSession
+    database: Db, entity_ids: Sequence[str], interval: str, session: ClientSession | None = None
 ) -> list[AlertDocument]:
     """Return the open alerts of these tickers, or markets, by their first bar."""
     query = {

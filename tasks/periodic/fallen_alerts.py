@@ -13,6 +13,7 @@ from records.findings import anomalies
 from records.tenancy import each_tenant
 
 FALLEN = "the anomaly was superseded: a later run no longer finds it, or its bar is gone"
+SERIES_GONE = "the series was deleted, and its predictions with it"
 NONE_LEFT = "none of its tickers' alerts is open"
 
 
@@ -26,6 +27,14 @@ def follow_gone_bars(database: Db, series: Iterable[tuple[str, str]], now: datet
     for own in each_tenant(database):
         for interval, tickers in by_interval.items():
             follow_anomalies(own, tickers, interval, now)
+
+
+def follow_gone_series(database: Db, series_id: str, now: datetime) -> None:
+    """Resolve the open alerts, of all tenants, of a single series that was deleted."""
+    for own in each_tenant(database):
+        held = raised.find_open(own, [series_id], "")
+        ids = [alert["_id"] for alert in held if alert["entity_type"] == "series"]
+        step_all(own, ids, "supersede", now, SERIES_GONE)
 
 
 def follow_anomalies(database: Db, tickers: Sequence[str], interval: str, now: datetime) -> None:

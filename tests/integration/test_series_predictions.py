@@ -172,6 +172,21 @@ def test_stored_anomalies_are_one_open_alert_and_its_feedback_labels_them(
     assert client.get(path).json["state"] == "active"
 
 
+def test_the_alert_of_a_deleted_series_is_resolved_and_one_that_comes_again_has_its_own(
+    client: FlaskClient, worker: Worker
+) -> None:
+    for value in (99.0, 77.0):
+        fit(client)
+        predict(client, [{**POINT, "value": value}], store="true")
+        notify(worker)
+        (alert,) = client.get("/py/alerts", query_string={"state": "active"}).json["items"]
+        assert (alert["count"], alert["actual_value"]) == (1, value)
+        assert client.delete("/py/series/sensor_01").status_code == 204
+        gone = client.get(f"/py/alerts/{alert['_id']}").json
+        assert (gone["state"], gone["resolved_by"]) == ("resolved", "system")
+        assert "deleted" in gone["resolution_notes"]
+
+
 def test_a_stored_prediction_can_be_labelled(client: FlaskClient) -> None:
     fit(client)
     predict(client, store="true")
