@@ -350,7 +350,8 @@ class Statistics(BaseModel):
     most_common_entity_type: EntityType | None
     most_common_root_cause: str | None
     detection_rate_last_24h: float | None = Field(
-        description="share of the bars scored in that time that are anomalies"
+        description="share of the bars scored in that time, of a watchlist by its own scans, that"
+        " are anomalies"
     )
     detection_rate_last_7d: float | None
     precision: float | None = Field(description="share of the labelled anomalies that were true")

@@ -21,7 +21,7 @@ class AlertStatistics(TypedDict):
         critical_count to low_count: of the unresolved ones.
         avg_resolution_time_minutes: of those that people resolved; None where there are none.
         detection_rate_last_24h, detection_rate_last_7d: the share of the bars that were scored in
-            that time that are anomalies; None where none was.
+            that time, of a watchlist by its own scans, that are anomalies; None where none was.
         precision: the share of the labelled anomalies that were true.
     """
 
@@ -68,9 +68,9 @@ def compute_statistics(
         "avg_resolution_time_minutes": _average_minutes(database, query),
         "most_common_entity_type": _most_common(types),
         "most_common_root_cause": _most_common(causes),
-        "detection_rate_last_24h": _compute_rate(database, now - timedelta(hours=24)),
-        "detection_rate_last_7d": _compute_rate(database, now - timedelta(days=7)),
-        "precision": compute_precision(database),
+        "detection_rate_last_24h": _compute_rate(database, query, now - timedelta(hours=24)),
+        "detection_rate_last_7d": _compute_rate(database, query, now - timedelta(days=7)),
+        "precision": compute_precision(database, watchlist),
     }
 
 
@@ -133,8 +133,9 @@ def _average_minutes(database: Db, query: Query) -> float | None:
     return next((group["minutes"] for group in database.alerts.aggregate(stages)), None)
 
 
-def _compute_rate(database: Db, since: datetime) -> float | None:
+def _compute_rate(database: Db, query: Query, since: datetime) -> float | None:
     runs = {
+        **query,
         "run_id": None,
         "task": {"$in": ["incremental", "backfill"]},
         "started_at": {"$gte": since},

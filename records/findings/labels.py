@@ -1,5 +1,6 @@
 """Labels: what people said of anomalies, for training and thresholds to learn from."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -148,10 +149,16 @@ def find_said_of_bars(
     return [(bar["Ticker"], bar["Datetime"], last[bar["_id"]]) for bar in bars]
 
 
-def compute_precision(database: Db) -> float | None:
-    """Return the share of labelled anomalies that were true; None where none is labelled."""
-    total = labels_in(database).count_documents({})
-    return labels_in(database).count_documents({"was_correct": True}) / total if total else None
+def compute_precision(database: Db, watchlist: str | None = None) -> float | None:
+    """Return the share of the anomalies labelled with alerts, of one watchlist or of all, that were
+    true; None where none is labelled.
+    """
+    query: Query = {}
+    if watchlist is not None:
+        query = {"alert_id": {"$regex": f"^{re.escape(watchlist)}::"}}
+    total = labels_in(database).count_documents(query)
+    correct = labels_in(database).count_documents({**query, "was_correct": True})
+    return correct / total if total else None
 
 
 def _build_label(

@@ -395,6 +395,9 @@ def test_feedback_writes_a_label_of_each_anomaly(
     assert (label["cause"], label["predicted_score"]) == ("earnings", -0.8)
     assert label["features"] == {"return_1": -0.09}
     assert client.get("/py/alerts/statistics").json["precision"] == float(is_true)
+    path = "/py/alerts/statistics?watchlist="
+    assert client.get(f"{path}tech").json["precision"] == float(is_true)
+    assert client.get(f"{path}te").json["precision"] is None
     assert client.get("/py/labels?feedback=expected").json["items"] == (
         [label] if feedback == "expected" else []
     )
@@ -608,6 +611,14 @@ def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: W
     assert (counts["total_alerts"], counts["unresolved_count"]) == (4, 4)
     assert (counts["critical_count"], counts["high_count"], counts["medium_count"]) == (1, 1, 2)
     assert counts["most_common_entity_type"] == "ticker"
+    # Of a watchlist its own scans alone tell how much is strange.
+    end_run(database, ("GE", SESSIONS[9]), watchlist="tech")
+    for watchlist, found in (("tech", 3), (None, 50)):
+        done = {"rows_processed": 100, "anomalies_found": found, "started_at": datetime.now(UTC)}
+        database.detection_runs.update_one({"watchlist": watchlist}, {"$set": done})
+    for asked, share in (({}, 0.265), ({"watchlist": "tech"}, 0.03), ({"watchlist": "no"}, None)):
+        counts = client.get("/py/alerts/statistics", query_string=asked).json
+        assert counts["detection_rate_last_24h"] == share, asked
     (day,) = client.get("/py/alerts/trends").json["days"]
     assert (day["total"], day["by_severity"]["medium"]) == (4, 2)
 
