@@ -197,7 +197,8 @@ def find_digest(rule: RuleDocument, now: datetime) -> datetime:
 def build_digest_title(rule: RuleDocument, total: int) -> str:
     """Return a digest's first line, which begins with how many alerts there are."""
     period = "a day" if rule.get("digest") == "daily" else "a week"
-    return f"{total} alerts of {period}" + (f", {rule['watchlist']}" * bool(rule["watchlist"]))
+    alerts = "1 alert" if total == 1 else f"{total} alerts"
+    return f"{alerts} of {period}" + (f", {rule['watchlist']}" * bool(rule["watchlist"]))
 
 
 def build_digest_line(alert: AlertDocument, public_url: str) -> str:

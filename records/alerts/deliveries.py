@@ -79,13 +79,14 @@ def add_deliveries(
 
 
 def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession | None) -> None:
-    held = deliveries_in(database).find_one({"_id": more["_id"]}, session=session)
+    # One that is being sent is due at another time.
+    waiting = {name: more[name] for name in ("rule", "kind", "state", "due_at")}
+    held = deliveries_in(database).find_one(waiting, session=session)
     if held is None:
+        own = {"_id": more["_id"]}
+        if deliveries_in(database).find_one(own, own, session=session):  # it waits no more
+            more = {**more, "_id": f"{more['_id']}:{more['run_id']}"}
         deliveries_in(database).insert_one(more, session=session)
-        return
-    if held["state"] != "pending":  # it went out in this very moment
-        late: DeliveryDocument = {**more, "_id": f"{more['_id']}:{more['run_id']}"}
-        deliveries_in(database).insert_one(late, session=session)
         return
     total = held.get("alerts_total", 0) + more.get("alerts_total", 0)
     lines = [*held["body"].split("\n"), *more["body"].split("\n")]
@@ -94,11 +95,11 @@ def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession 
         "alerts_total": total,
         "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]],
         "body": "\n".join(lines[:LISTED_ALERTS]),
-        "title": more["title"].replace(str(more.get("alerts_total", 0)), str(total), 1),
+        "title": f"{total} alerts of {more['title'].partition(' of ')[2]}",
         # It has links of each; of all there is none.
         "link": None,
     }
-    deliveries_in(database).update_one({"_id": more["_id"]}, {"$set": added}, session=session)
+    deliveries_in(database).update_one({"_id": held["_id"]}, {"$set": added}, session=session)
 
 
 def has_due(database: Db) -> bool:

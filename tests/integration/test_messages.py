@@ -159,6 +159,28 @@ def test_a_digest_is_one_message_of_all_that_came(
     assert [line.split()[0] for line in lines] == ["AAPL", "MSFT"]
 
 
+def test_a_rule_that_is_enabled_again_has_one_digest_of_what_comes_then(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database, tickers = worker.database, ("AAPL", "MSFT", "IBM")
+    add_list(database, "tech", *tickers)
+    later = f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
+    set_rule(client, "me", channel=receiver.channel, digest="daily", digest_at=later)
+    for ticker in tickers:
+        end_run(database, (ticker, SESSIONS[0]), watchlist="tech")
+        notify(worker)
+        if ticker == "AAPL":
+            (digest,) = database.deliveries.find({})
+            assert digest["title"] == "1 alert of a day"
+            for enabled in (False, True):
+                client.patch("/py/notifications/rules/me", json={"enabled": enabled})
+    pass_time(database, days=1)
+    notify(worker)
+    (message,) = receiver.messages
+    assert message["title"] == "2 alerts of a day"
+    assert [alert["entity_id"] for alert in message["alerts"]] == ["MSFT", "IBM"]
+
+
 def test_a_digest_is_due_at_its_local_time_also_when_clocks_change() -> None:
     """Berlin's clocks went forward on Sunday, 29 March 2026; the day after is a Monday."""
     weekly: Any = {"digest": "weekly", "digest_at": "08:00", "timezone": "Europe/Berlin"}
