@@ -111,8 +111,9 @@ def get_one_alert(alert_id: str) -> Document:
 @alerts.get("/alerts/<alert_id>/followed")
 @alerts.output(FollowedAlike)
 def get_followed(alert_id: str) -> Document:
-    """Return what followed anomalies like this alert's: of the same market, interval, direction,
-    severity and scope, whichever ticker's.
+    """Return what followed anomalies like this alert's, whichever ticker's.
+
+    Alike are those of the same market, interval, direction, severity and scope.
     """
     database = get_database()
     return dict(follow_alike(database, get_alert(database, alert_id)))

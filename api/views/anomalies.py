@@ -79,8 +79,9 @@ def _build_query(asked: AnomalyFilter) -> Query:
 @anomalies.get("/anomalies/<anomaly_id>")
 @anomalies.output(AnomalyInFull)
 def get_one_anomaly(anomaly_id: str) -> dict[str, Any]:
-    """Return one anomaly with its full lineage: model, hash, feature set, bars, run;
-    and what its market was like at that bar, where that was computed.
+    """Return one anomaly with its full lineage: model, hash, feature set, bars, run.
+
+    It has what its market was like at that bar, too, where that was computed.
     """
     database = get_database()
     asked, reviews = ask_anomaly(database, anomaly_id), ask_reviews(database, [anomaly_id])

@@ -55,8 +55,9 @@ def record_split(ticker: str, json_data: SplitBody, once: Once) -> RunDocument:
 @corrections.get("/markets/<code>/sessions")
 @corrections.output(SessionExceptions)
 def list_session_exceptions(code: str) -> Document:
-    """List the days on which an exchange does not keep to its calendar, and those on which it can
-    not have: most of its market traded.
+    """List the days on which an exchange does not keep to its calendar.
+
+    `proposed` are those on which it cannot have: most of its market traded.
     """
     market = get_markets().choose(code)
     return {

@@ -52,8 +52,9 @@ def list_mutes(query_data: MuteQuery) -> Listed[MuteDocument]:
 @mutes.output(Mute, 201)
 @mutes.doc(responses={404: "there is no such watchlist"})
 def add_mute(json_data: MuteBody) -> MuteDocument:
-    """Say what is expected until a time: alerts of it are raised, listed and counted, and resolved
-    at once, so that nobody is told.
+    """Say what is expected until a time.
+
+    Alerts of it are raised, listed and counted, and resolved at once, so that nobody is told.
     """
     said = json_data.model_dump(exclude={"until", "reason"})
     said["market"] = check_market(json_data.market)
@@ -82,8 +83,9 @@ def end_mute(mute_id: str) -> str:
 @mutes.get("/watchlists/<name>/suggested-threshold")
 @mutes.output(Suggestion)
 def get_suggested_threshold(name: str) -> SuggestionFields:
-    """Return the grade that keeps true anomalies and false alarms apart best, by labels, with the
-    alerts of the last 90 days that would be gained and lost. Nothing is changed.
+    """Return the grade that keeps true anomalies and false alarms apart best, by labels.
+
+    It has the alerts of the last 90 days that would be gained and lost. Nothing is changed.
     """
     return suggest_threshold(get_database(), name, get_now())
 

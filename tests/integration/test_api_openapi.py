@@ -93,6 +93,17 @@ def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> 
         }, operation
 
 
+def test_every_operation_is_summed_up_in_a_sentence(document: dict[str, Any]) -> None:
+    summaries = [
+        operation["summary"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "summary" in operation
+    ]
+    assert len(summaries) > 100
+    assert [each for each in summaries if not each.endswith(".")] == []
+
+
 def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     lists = 0
