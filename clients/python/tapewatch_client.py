@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
 from urllib.parse import quote
@@ -39,6 +40,16 @@ ENDED = {"complete", "partial", "failed", "cancelled"}
 
 Item = TypeVar("Item")
 Json = dict[str, Any]
+
+
+class Kept(Enum):
+    """That something is left as it is, where None is to take it back."""
+
+    KEPT = "kept"
+
+
+KEPT = Kept.KEPT
+_NULL = object()
 Time = str | datetime | date
 
 
@@ -354,9 +365,16 @@ def _clean(values: Mapping[str, Any]) -> Json:
 
 
 def _plain(value: Any) -> Any:
+    if value is _NULL:
+        return None
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _write_null(value: Any) -> Any:
+    """Return what `_clean` sends as null where None was given, and leaves out where KEPT was."""
+    return None if value is KEPT else _NULL if value is None else value
 
 
 def _join(values: str | Sequence[str] | None) -> str | None:
@@ -3021,7 +3039,7 @@ class Client(Connection):
         | None = None,
         until: Time | None = None,
         mute_until: Time | None = None,
-        owner: str | None = None,
+        owner: Kept | str | None = KEPT,
         text: str | None = None,
     ) -> BulkAnswer:
         """Take one step of many alerts, each by itself.
@@ -3043,7 +3061,7 @@ class Client(Connection):
                     "cause": cause,
                     "until": until,
                     "mute_until": mute_until,
-                    "owner": owner,
+                    "owner": _write_null(owner),
                     "text": text,
                 },
             ),
@@ -3113,14 +3131,17 @@ class Client(Connection):
             "Alert", self._ask("PATCH", f"/alerts/{_quote(alert_id)}/acknowledge", json=body)
         )
 
-    def assign_alert(self, alert_id: str, *, owner: str) -> Alert:
+    def assign_alert(self, alert_id: str, *, owner: str | None) -> Alert:
         """Make an alert somebody's, or nobody's.
 
         Args:
             owner: null: nobody's
         """
         return cast(
-            "Alert", self._ask("POST", f"/alerts/{_quote(alert_id)}/assign", json={"owner": owner})
+            "Alert",
+            self._ask(
+                "POST", f"/alerts/{_quote(alert_id)}/assign", json={"owner": _write_null(owner)}
+            ),
         )
 
     def comment_alert(self, alert_id: str, *, text: str) -> Alert:
@@ -3139,10 +3160,9 @@ class Client(Connection):
         return cast("bytes", self._ask("GET", f"/alerts/{_quote(alert_id)}/evidence"))
 
     def followed(self, alert_id: str) -> FollowedAlike:
-        """Return what followed anomalies like this alert's: of the same market, interval,
-        direction,.
+        """Return what followed anomalies like this alert's, whichever ticker's.
 
-        severity and scope, whichever ticker's.
+        Alike are those of the same market, interval, direction, severity and scope.
         """
         return cast("FollowedAlike", self._ask("GET", f"/alerts/{_quote(alert_id)}/followed"))
 
@@ -4041,9 +4061,9 @@ class Client(Connection):
         return cast("Started", self._start("POST", f"/anomalies/verify/{_quote(anomaly_id)}"))
 
     def anomaly(self, anomaly_id: str) -> AnomalyInFull:
-        """Return one anomaly with its full lineage: model, hash, feature set, bars, run;.
+        """Return one anomaly with its full lineage: model, hash, feature set, bars, run.
 
-        and what its market was like at that bar, where that was computed.
+        It has what its market was like at that bar, too, where that was computed.
         """
         return cast("AnomalyInFull", self._ask("GET", f"/anomalies/{_quote(anomaly_id)}"))
 
@@ -5444,10 +5464,9 @@ class Client(Connection):
         )
 
     def session_exceptions(self, code: str) -> SessionExceptions:
-        """List the days on which an exchange does not keep to its calendar, and those on which
-        it can.
+        """List the days on which an exchange does not keep to its calendar.
 
-        not have: most of its market traded.
+        `proposed` are those on which it cannot have: most of its market traded.
         """
         return cast("SessionExceptions", self._ask("GET", f"/markets/{_quote(code)}/sessions"))
 
@@ -5709,10 +5728,10 @@ class Client(Connection):
         direction: Literal["up", "down"] | None = None,
         scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
     ) -> Mute:
-        """Say what is expected until a time: alerts of it are raised, listed and counted, and
-        resolved.
+        """Say what is expected until a time.
 
-        at once, so that nobody is told.
+        Alerts of it are raised, listed and counted, and resolved at once, so that nobody is
+        told.
 
         Args:
             scope: whose move it is
@@ -5848,24 +5867,24 @@ class Client(Connection):
         self,
         name: str,
         *,
-        channel: str | None = None,
-        watchlist: str | None = None,
-        kind: Literal["event", "fault"] | None = None,
-        min_grade: float | None = None,
-        min_confidence: float | None = None,
-        quiet_from: str | None = None,
-        quiet_until: str | None = None,
-        timezone: str | None = None,
-        backfills: bool | None = None,
-        failures: bool | None = None,
-        enabled: bool | None = None,
-        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
-        ticker: str | None = None,
-        secret: str | None = None,
-        next_channel: str | None = None,
-        escalate_after_minutes: int | None = None,
-        digest: Literal["daily", "weekly"] | None = None,
-        digest_at: str | None = None,
+        channel: Kept | str | None = KEPT,
+        watchlist: Kept | str | None = KEPT,
+        kind: Kept | Literal["event", "fault"] | None = KEPT,
+        min_grade: Kept | float | None = KEPT,
+        min_confidence: Kept | float | None = KEPT,
+        quiet_from: Kept | str | None = KEPT,
+        quiet_until: Kept | str | None = KEPT,
+        timezone: Kept | str | None = KEPT,
+        backfills: Kept | bool | None = KEPT,
+        failures: Kept | bool | None = KEPT,
+        enabled: Kept | bool | None = KEPT,
+        scope: Kept | Literal["market", "sector", "own", "mixed", "quiet"] | None = KEPT,
+        ticker: Kept | str | None = KEPT,
+        secret: Kept | str | None = KEPT,
+        next_channel: Kept | str | None = KEPT,
+        escalate_after_minutes: Kept | int | None = KEPT,
+        digest: Kept | Literal["daily", "weekly"] | None = KEPT,
+        digest_at: Kept | str | None = KEPT,
     ) -> Rule:
         """Change what is named of a rule, and keep the rest: its channel and secret need not be
         known.
@@ -5878,24 +5897,24 @@ class Client(Connection):
                 "PATCH",
                 f"/notifications/rules/{_quote(name)}",
                 json={
-                    "channel": channel,
-                    "watchlist": watchlist,
-                    "kind": kind,
-                    "min_grade": min_grade,
-                    "min_confidence": min_confidence,
-                    "quiet_from": quiet_from,
-                    "quiet_until": quiet_until,
-                    "timezone": timezone,
-                    "backfills": backfills,
-                    "failures": failures,
-                    "enabled": enabled,
-                    "scope": scope,
-                    "ticker": ticker,
-                    "secret": secret,
-                    "next_channel": next_channel,
-                    "escalate_after_minutes": escalate_after_minutes,
-                    "digest": digest,
-                    "digest_at": digest_at,
+                    "channel": _write_null(channel),
+                    "watchlist": _write_null(watchlist),
+                    "kind": _write_null(kind),
+                    "min_grade": _write_null(min_grade),
+                    "min_confidence": _write_null(min_confidence),
+                    "quiet_from": _write_null(quiet_from),
+                    "quiet_until": _write_null(quiet_until),
+                    "timezone": _write_null(timezone),
+                    "backfills": _write_null(backfills),
+                    "failures": _write_null(failures),
+                    "enabled": _write_null(enabled),
+                    "scope": _write_null(scope),
+                    "ticker": _write_null(ticker),
+                    "secret": _write_null(secret),
+                    "next_channel": _write_null(next_channel),
+                    "escalate_after_minutes": _write_null(escalate_after_minutes),
+                    "digest": _write_null(digest),
+                    "digest_at": _write_null(digest_at),
                 },
             ),
         )
@@ -6167,7 +6186,7 @@ class Client(Connection):
         """Say what passes as an anomaly of a ticker, where that was set for it alone."""
         return cast("TickerThreshold", self._ask("GET", f"/tickers/{_quote(ticker)}/threshold"))
 
-    def set_ticker_threshold(self, ticker: str, *, threshold: Threshold) -> TickerThreshold:
+    def set_ticker_threshold(self, ticker: str, *, threshold: Threshold | None) -> TickerThreshold:
         """Set what passes as an anomaly of a ticker; the next detection goes by it.
 
         Args:
@@ -6175,7 +6194,11 @@ class Client(Connection):
         """
         return cast(
             "TickerThreshold",
-            self._ask("PUT", f"/tickers/{_quote(ticker)}/threshold", json={"threshold": threshold}),
+            self._ask(
+                "PUT",
+                f"/tickers/{_quote(ticker)}/threshold",
+                json={"threshold": _write_null(threshold)},
+            ),
         )
 
     def watchlists(self, *, limit: int | None = None) -> Pages[Watchlist]:
@@ -6315,10 +6338,9 @@ class Client(Connection):
         self._ask("DELETE", f"/watchlists/{_quote(name)}")
 
     def suggested_threshold(self, name: str) -> Suggestion:
-        """Return the grade that keeps true anomalies and false alarms apart best, by labels,
-        with the.
+        """Return the grade that keeps true anomalies and false alarms apart best, by labels.
 
-        alerts of the last 90 days that would be gained and lost. Nothing is changed.
+        It has the alerts of the last 90 days that would be gained and lost. Nothing is changed.
         """
         return cast(
             "Suggestion", self._ask("GET", f"/watchlists/{_quote(name)}/suggested-threshold")

@@ -35,6 +35,8 @@ BACKWARDS = {"get_candles"}
 AT_ONCE = {"fit_series_model": "Fitted | Run | Started"}
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 NEVER_SENT = {"wait", "cursor", "limit"}
+# Where null is another thing to say than nothing: an operation, and its fields, by default all.
+TAKING_BACK = {"change_rule": None, "change_many_alerts": {"owner"}}
 Document = dict[str, Any]
 
 
@@ -230,6 +232,15 @@ class Parameters:
         self.required = set(body.get("required", ())) | {
             name for name, each in self.query.items() if each.get("required")
         }
+        nullable = {
+            name
+            for name, schema in self.fields.items()
+            if {"type": "null"} in schema.get("anyOf", [])
+        }
+        self.needs_value = nullable & self.required
+        self.keeps: set[str] = set()
+        if operation["operationId"] in TAKING_BACK:
+            self.keeps = TAKING_BACK[operation["operationId"]] or nullable
         self.is_whole_body = bool(self.kind) and not self.fields
         self.body = body
         assert not {*self.path, *self.query} & {*self.fields}, operation["operationId"]
@@ -249,7 +260,10 @@ class Parameters:
                 continue
             kind = annotate_sent(schema)
             if name in self.required:
-                named.append(f"{name}: {kind.removesuffix(' | None')}")
+                kept = kind if name in self.needs_value else kind.removesuffix(" | None")
+                named.append(f"{name}: {kept}")
+            elif name in self.keeps:
+                optional.append(f"{name}: Kept | {kind} = KEPT")
             else:
                 kind = kind if kind in {"Any"} or kind.endswith("None") else f"{kind} | None"
                 optional.append(f"{name}: {kind} = None")
@@ -272,11 +286,14 @@ class Parameters:
     def collect(self, names: Any, *, without: set[str]) -> str:
         """Return the dict that carries these parameters."""
         schemas = {name: each["schema"] for name, each in self.query.items()} | self.fields
-        pairs = [
-            f"{name!r}: {f'_join({name})' if takes_many(schemas[name]) else name}"
-            for name in names
-            if name not in without
-        ]
+        is_null = self.needs_value | self.keeps
+
+        def write(name: str) -> str:
+            if name in is_null:
+                return f"_write_null({name})"
+            return f"_join({name})" if takes_many(schemas[name]) else name
+
+        pairs = [f"{name!r}: {write(name)}" for name in names if name not in without]
         return f"{{{', '.join(pairs)}}}"
 
 

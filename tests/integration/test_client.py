@@ -129,6 +129,16 @@ def test_runs_models_and_watchlists_are_read(asked: Client) -> None:
     assert "tapewatch_batches" in asked.metrics()
 
 
+def test_none_takes_back_and_what_is_not_named_is_kept(asked: Client) -> None:
+    asked.set_rule("ops", channel="json://example.com/alerts", digest="daily", min_grade=80)
+    assert asked.change_rule("ops", min_grade=90)["digest"] == "daily"
+    changed = asked.change_rule("ops", digest=None)
+    assert (changed["digest"], changed["min_grade"]) == (None, 90)
+    asked.remove_rule("ops")
+    asked.set_ticker_threshold("AAA", threshold={"kind": "grade", "value": 90.0})
+    assert asked.set_ticker_threshold("AAA", threshold=None)["threshold"] is None
+
+
 def test_a_refusal_says_what_the_problem_said(asked: Client) -> None:
     with pytest.raises(ApiRefused) as refused:
         asked.bars(ticker="AAAA").to_list()
