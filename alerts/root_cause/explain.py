@@ -23,7 +23,7 @@ from alerts.root_cause.factors import (
 from alerts.root_cause.kernel import find_others_median, scale_last
 from alerts.root_cause.members import find_carriers
 from alerts.root_cause.ranking import Candidate, rank_causes, tell
-from core.arrays import Float64, Int64
+from core.arrays import Bools, Float64, Int64
 from core.words import MoveScope
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ def explain_bar(
         way: {ticker for ticker, other in strange.items() if other == way}
         for way in set(strange.values())
     }
-    bar = _Bar(parts, scopes, parts.market_share, parts.sector_share, ways, position)
+    # One that has no bar there is nobody's sibling on it.
+    traded = np.isfinite(universe.returns[row])
+    traded[[position[ticker] for ticker in strange if ticker in position]] = True
+    bar = _Bar(parts, scopes, parts.market_share, parts.sector_share, ways, position, traded)
     found = {}
     for target in targets:
         if target in universe.indices:
@@ -143,6 +146,7 @@ class _Bar:
         market_share, sector_share: shape (n,), of `parts`.
         ways: the strange tickers, by where they went.
         position: of each ticker in `parts`.
+        traded: shape (n,), which have a bar.
     """
 
     parts: Parts
@@ -151,6 +155,7 @@ class _Bar:
     sector_share: Float64
     ways: Mapping[int, set[str]]
     position: Mapping[str, int]
+    traded: Bools
 
 
 def _explain_ticker(
@@ -172,7 +177,7 @@ def _explain_ticker(
                 float(parts.sector[i]),
                 float(bar.sector_share[i]),
                 int(np.count_nonzero(universe.sectors[strange_others] == sector)),
-                members - 1,
+                int(np.count_nonzero((universe.sectors == sector) & bar.traded)) - 1,
                 float(parts.lead_sector[i]),
                 float(parts.z_sector[i]),
             )
@@ -185,7 +190,7 @@ def _explain_ticker(
             float(parts.market[i]),
             float(bar.market_share[i]),
             len(strange_others),
-            len(universe.tickers) - 1,
+            int(np.count_nonzero(bar.traded)) - 1,
             float(parts.lead_market[i]),
             float(parts.z_market[i]),
         )

@@ -282,3 +282,17 @@ def test_who_moved_first_is_counted_in_bars(market_since: int, own_since: int, l
     )
     others = 0.35 * cause["explained"] + 0.1 / cause["level"] + 0.1 * min(abs(cause["z"]) / 10, 1)
     assert cause["score"] - others == pytest.approx({0: 0.2, 2: 0.2 / 3, -1: 0.0}[lead])
+
+
+def test_a_ticker_without_a_bar_is_nobodys_sibling_on_it() -> None:
+    returns, sectors, index = make_market(5, 0.5)
+    index[-1], returns[-1] = -0.06, -0.06
+    returns[-1, :10] = -0.15
+    returns[-1, 5:10] = np.nan  # half of the first sector is not listed yet
+    returns[-1, 4] = np.nan  # one began on this day: its bar has no move
+    tickers = [f"T{i}" for i in range(40)]
+    names = ["Energy", "Tech", "Food", "Steel"]
+    universe = Universe("US", tickers, returns, sectors, names, "^GSPC", index, {})
+    told = explain_bar(universe, 299, dict.fromkeys(tickers[:5], -1), ["T0"])
+    siblings = {cause["type"]: cause["siblings"] for cause in told["T0"].numbers["causes"]}
+    assert siblings == {"sector": 4, "index": 34}
