@@ -2,9 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from alerts.messages import parse_clock, parse_zone
@@ -28,9 +35,20 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """A query string; an argument nobody knows is an error rather than ignored."""
+    """A query string; an argument nobody knows is an error rather than ignored, and so are times
+    between which nothing lies: a list would be empty for them.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _end_after_start(self) -> Self:
+        start, end = getattr(self, "start", None), getattr(self, "end", None)
+        if start is not None and end is not None and end < start:
+            raise ValueError(
+                f"`end` {end.isoformat()} is before `start` {start.isoformat()}; swap them"
+            )
+        return self
 
 
 class Record(BaseModel):

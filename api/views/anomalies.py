@@ -21,7 +21,6 @@ from api.schemas.anomalies import (
     AnomalySummary,
     HistogramQuery,
 )
-from core.errors import BadInput
 from market.intervals import DAY_SECONDS
 from records.alerts.alerts import ask_reviews, find_reviews
 from records.database import Query
@@ -109,8 +108,6 @@ def count_anomalies(query_data: AnomalyFilter) -> AnomalyCounts:
 def count_anomalies_by_time(query_data: HistogramQuery) -> dict[str, Any]:
     """Count anomalies over time, by severity, in at most `bins` spans of whole days."""
     start, end = query_data.start, query_data.end
-    if end < start:
-        raise BadInput(f"`end` {end:%Y-%m-%d} is before `start` {start:%Y-%m-%d}; swap them")
     seconds = DAY_SECONDS * ceil((end - start + RESOLUTION) / timedelta(days=query_data.bins))
     counts = count_by_span(get_database(), _build_query(query_data), start, seconds)
     spans = [

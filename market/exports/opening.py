@@ -29,8 +29,25 @@ _OPENERS: dict[TableName, Callable[[Db, Asked], Table]] = {
 }
 
 
-def check_layout(asked: Asked) -> None:
-    """Raise BadInput where a table cannot be laid out as it is asked for."""
+# What some tables alone are narrowed or changed by.
+_TAKEN: dict[str, tuple[TableName, ...]] = {
+    "severity": ("anomalies",),
+    "kind": ("anomalies",),
+    "scope": ("anomalies",),
+    "run_id": ("scores",),
+    "adjusted": ("bars",),
+}
+
+
+def check_asked(asked: Asked) -> None:
+    """Raise BadInput where a table cannot be laid out as it is asked for, or knows nothing of what
+    is to narrow it.
+    """
+    for name, tables in _TAKEN.items():
+        if getattr(asked, name) and asked.table not in tables:
+            raise BadInput(f"`{name.removesuffix('_id')}` is of {tables[0]}, not of {asked.table}")
+    if asked.start and asked.end and asked.end < asked.start:
+        raise BadInput(f"the end, {asked.end}, is before the start, {asked.start}; swap them")
     if asked.layout == "wide" and asked.table not in WIDE:
         raise BadInput(f"{asked.table} have one layout, long; wide there are {', '.join(WIDE)}")
 
@@ -39,7 +56,7 @@ def open_table(database: Db, asked: Asked) -> Table:
     """Return the table that is asked for; its rows are read as they are taken.
 
     Features are none of these: they take a model (`detection/feature_table.py`). Raises BadInput
-    where it cannot be laid out so.
+    where it cannot be had so.
     """
-    check_layout(asked)
+    check_asked(asked)
     return _OPENERS[asked.table](database, asked)

@@ -7,7 +7,7 @@ from celery import Celery
 
 from core.errors import BadInput
 from detection.features.feature_sets import FEATURE_SETS
-from market.exports.opening import check_layout, open_table
+from market.exports.opening import check_asked, open_table
 from market.exports.tables import Asked
 from market.exports.writing import Format
 from records.database import Db
@@ -59,7 +59,7 @@ OF_RUN = ("tickers", "interval")
 
 def count_rows(database: Db, asked: Asked, columns: tuple[str, ...] = ()) -> int:
     """Return how many rows a table has at the most. Raises BadInput on what it has not."""
-    check_layout(asked)
+    check_asked(asked)
     if asked.table == "features":  # which take a model
         sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
         bars = sum(size["bars"] for size in sizes)

@@ -106,9 +106,10 @@ def test_counts_over_time_are_those_of_the_spans(stored: Db, client: FlaskClient
         ("2026-01-07", {"high": 1, "medium": 1}),
         ("2026-01-09", {"critical": 1}),
     ]
-    assert (
-        "swap" in ask(client, "/anomalies/histogram?start=2026-02-01&end=2026-01-01", 422)["detail"]
-    )
+    lists = ("anomalies/histogram", "anomalies", "alerts", "alerts/history", "detection-runs")
+    for route in (*lists, "export/bars", "data/candles?ticker=AAPL", "data/trades?ticker=AAPL"):
+        asked = f"/{route}{'&' if '?' in route else '?'}start=2026-02-01&end=2026-01-01"
+        assert "swap" in ask(client, asked, 422)["detail"], route
     by_market = ask(client, "/anomalies/summary?watchlist=mine")["by_market"]
     assert by_market == {"US": {"high": 1, "medium": 1}}
 
