@@ -103,13 +103,19 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
 def build_rule(said: Mapping[str, Any], *, allow_private: bool) -> RuleFields:
     """Return what somebody says of a rule as it is stored, with what may be shown of its channels.
 
-    Raises BadInput where a channel cannot be used, and where a secret would sign nothing.
+    Raises BadInput where a channel cannot be used, and where a secret would sign nothing or quiet
+    hours have no length.
     """
     channels = [said["channel"], *([said["next_channel"]] if said.get("next_channel") else [])]
     for channel in channels:
         check_channel(channel, allow_private=allow_private)
     if said.get("secret") and not any(map(is_webhook, channels)):
         raise BadInput("only webhooks are signed: a secret goes with a json:// or jsons:// channel")
+    if said["quiet_from"] is not None and said["quiet_from"] == said["quiet_until"]:
+        raise BadInput(
+            f"quiet hours from {said['quiet_from']} until {said['quiet_until']} are none, or all"
+            " day: give two times, or disable the rule"
+        )
     shown = {
         "shown_channel": name_channel(channels[0]),
         "shown_next_channel": name_channel(channels[1]) if len(channels) > 1 else None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from alerts.raising import grade_share, passes
+from alerts.raising import grade_share, is_confident, passes
 from core.errors import NotFound
 from records.alerts.alerts import find_raised
 from records.alerts.trail import build_note, write_noted
@@ -118,7 +118,9 @@ def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
         gained = [
             anomaly["_id"]
             for anomaly in found
-            if anomaly["_id"] not in held and not passes(current, anomaly)
+            if anomaly["_id"] not in held
+            and not passes(current, anomaly)
+            and is_confident(watchlist, anomaly)
         ]
     return {
         "watchlist": name,

@@ -157,6 +157,10 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
     database.anomalies.update_many({}, {"$set": {"Datetime": datetime.now(UTC)}})
     again = client.get(path).json
     assert again["gained"] == ["MSFT::1d::2025-12-03T00:00:00Z"]
+    # But no alert comes of what is less sure than the watchlist asks for.
+    database.watchlists.update_one({}, {"$set": {"min_confidence": 0.5}})
+    database.anomalies.update_many({}, {"$set": {"confidence": 0.4}})
+    assert client.get(path).json["gained"] == []
     assert (
         client.put("/py/watchlists/none/suggested-threshold", json={"grade": 1}).status_code == 404
     )

@@ -417,6 +417,7 @@ def test_the_command_line_sets_tries_lists_and_removes(
         {"channel": "json://127.0.0.1/", "timezone": "Mars/Olympus"},
         {"channel": "json://127.0.0.1/", "quiet_from": "22:00"},
         {"channel": "json://127.0.0.1/", "quiet_from": "25:00", "quiet_until": "07:00"},
+        {"channel": "json://127.0.0.1/", "quiet_from": "22:00", "quiet_until": "22:00"},
         {"channel": "json://127.0.0.1/", "watchlist": "nobody"},
         {"channel": "json://127.0.0.1/", "min_grade": 101},
         {"channel": "json://127.0.0.1/", "min_confidence": 1.1},
