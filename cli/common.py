@@ -51,6 +51,8 @@ class OneValueCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse arguments as click does, once each option is known to be given once."""
+        # The ids of alerts of what is on no watchlist begin so, and no option does.
+        ctx.ignore_unknown_options |= any(arg.startswith("-::") for arg in args)
         _values, _rest, order = self.make_parser(ctx).parse_args([*args])
         given = Counter(
             one

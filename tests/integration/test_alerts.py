@@ -663,7 +663,7 @@ def test_steps_need_the_scope_of_their_own_and_the_trail_has_the_keys_name(
 
 
 def test_the_command_line_lists_shows_and_takes_steps(
-    database: Db, one: str, flask: Command
+    database: Db, worker: Worker, one: str, flask: Command
 ) -> None:
     (alert,) = json.loads(flask("alerts", "list", "--json").output)
     assert alert["_id"] == one
@@ -688,6 +688,15 @@ def test_the_command_line_lists_shows_and_takes_steps(
     assert "snooze" in shown
     assert flask("alerts", "reopen", one).output == f"{one} is active\n"
     assert flask("alerts", "show", "nowhere").exit_code == 2
+    # Of a ticker on no watchlist the id begins like an option.
+    end_run(database, ("GE", SESSIONS[0], {"grade": 60.0}))
+    notify(worker)
+    other = "-::GE::1d::2026-01-05T00:00:00Z"
+    assert "GE" in flask("alerts", "show", other).output
+    said = flask("alerts", "comment", other, "--", "- so be it")
+    assert said.output == f"{other} is active\n"
+    assert flask("alerts", "snooze", other, one, "--for", "2h").output.count("is snoozed") == 2
+    assert flask("alerts", "ack", one, "--nobody").exit_code == 2
     listed = flask("anomalies", "list", "--json", "--min-grade", "75")
     assert [a["_id"] for a in json.loads(listed.output)] == ["AAPL::1d::2026-01-05T00:00:00Z"]
     assert "fell 9.0 %" in flask("anomalies", "list", "--ticker", "aapl").output
