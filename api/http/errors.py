@@ -148,6 +148,13 @@ def _answer_mongo(error: PyMongoError) -> Response:
         return _answer_unforeseen(error)
 
 
+def _sum_up(entry: Mapping[str, str]) -> str:
+    """Return what is wrong after where it is; of a query as a whole there is no place to name."""
+    whole = "body" if entry["location"] == "json" else ""
+    place = entry["pointer"].lstrip("/") or whole
+    return f"{place}: {entry['detail']}" if place else entry["detail"]
+
+
 def _answer_apiflask(error: HTTPError) -> Response:
     """Answer what APIFlask raises: mostly a request that pydantic did not accept."""
     found = error.__cause__
@@ -156,9 +163,7 @@ def _answer_apiflask(error: HTTPError) -> Response:
         wrong = describe_errors(
             found.errors(include_url=False, include_context=False), next(iter(error.detail))
         )
-        summary = "; ".join(
-            f"{entry['pointer'].lstrip('/') or 'body'}: {entry['detail']}" for entry in wrong[:3]
-        )
+        summary = "; ".join(map(_sum_up, wrong[:3]))
         more = f" (and {count - 3:,} more)" if count > 3 else ""
         return build_problem(
             error.status_code,

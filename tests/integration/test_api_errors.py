@@ -148,6 +148,14 @@ def test_a_wrong_query_argument_is_422(client: FlaskClient) -> None:
     assert problem["errors"][0]["pointer"] == "/limit"
 
 
+def test_what_is_wrong_with_a_whole_query_is_not_said_of_a_body(client: FlaskClient) -> None:
+    answer = client.get("/py/analysis/market-overview")
+    assert answer.status_code == 422
+    assert answer.json["detail"].startswith("nothing is named: give a ticker")
+    answer = client.post("/py/mutes", json={"until": "2026-01-01T00:00:00Z", "reason": "x"})
+    assert answer.json["detail"] == "body: name a ticker, a watchlist or a market"
+
+
 def test_an_unknown_query_argument_is_422(client: FlaskClient) -> None:
     read_problem(client.get("/py/anomalies?tickr=AAPL"), 422)
 
