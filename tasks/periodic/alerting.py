@@ -153,11 +153,7 @@ def _raise_chunk(
             (name, anomaly["_id"])
             for anomaly in found
             for name in holders[anomaly["Ticker"]]
-            if name is not None
-            and not (
-                is_confident(by_name[name], anomaly)
-                and (name == run["watchlist"] or passes(by_name[name]["threshold"], anomaly))
-            )
+            if name is not None and not _is_asked_for(by_name[name], anomaly, run)
         }
         active_mutes = mutes.find_active(database, now, session)
         silenced: list[str] = []
@@ -193,10 +189,13 @@ def _raise_market_wide(
     for alert in raised.find_of_run(database, run["_id"]):
         if alert["entity_type"] == "ticker":
             fresh.setdefault((alert["watchlist"], alert["market"]), []).append(alert)
-    of = {watchlist["_id"]: watchlist["tickers"] for watchlist in watchlists}
+    by_name = {watchlist["_id"]: watchlist for watchlist in watchlists}
     markets = load_markets(database)
     for (watchlist, market), members in fresh.items():
-        listed = run["tickers"] if watchlist is None else of.get(watchlist, [])
+        if watchlist is not None and watchlist not in by_name:  # it was removed meanwhile
+            continue
+        own = None if watchlist is None else by_name[watchlist]
+        listed = run["tickers"] if own is None else own["tickers"]
         tickers = [
             ticker
             for ticker in listed
@@ -205,12 +204,24 @@ def _raise_market_wide(
         first = min(alert["bar_time"] for alert in members)
         last = max(alert["last_bar"] for alert in members)
         on_bars = anomalies.find_on_bars(database, tickers, run["interval"], first, last)
+        if own is not None:
+            on_bars = [anomaly for anomaly in on_bars if _is_asked_for(own, anomaly, run)]
         wide = find_wide_bars(on_bars, len(tickers))
         if wide:
             between = bars_between.of(market)
             _write_wide(
                 database, run, (watchlist, market), wide, len(tickers), between=between, now=now
             )
+
+
+def _is_asked_for(watchlist: WatchlistDocument, anomaly: AnomalyDocument, run: RunDocument) -> bool:
+    """Whether an anomaly passes a watchlist's own threshold and confidence; what its scan found
+    passed its threshold there.
+    """
+    is_its_own = (watchlist["_id"], run["_id"]) == (run["watchlist"], anomaly["detection_run_id"])
+    return is_confident(watchlist, anomaly) and (
+        is_its_own or passes(watchlist["threshold"], anomaly)
+    )
 
 
 def _write_wide(

@@ -198,6 +198,21 @@ def test_a_market_wide_alert_is_reopened_with_what_was_resolved_with_it(
     assert [label["ticker"] for label in client.get("/py/labels").json["items"]] == [MANY[0]]
 
 
+def test_a_bar_is_market_wide_by_what_passes_the_watchlists_own_threshold(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    for name, grade in (("all", None), ("few", 90.0)):
+        add_list(database, name, *MANY)
+        policy = grade and {"kind": "grade", "value": grade}
+        database.watchlists.update_one({"_id": name}, {"$set": {"threshold": policy}})
+    found = [(ticker, SESSIONS[0], {"grade": 60.0}) for ticker in MANY[:3]]
+    end_run(database, *found, (MANY[3], SESSIONS[0], {"grade": 95.0}), watchlist="all")
+    notify(worker)
+    alerts = [(each["watchlist"], each["entity_type"]) for each in listed(client)]
+    assert sorted(alerts) == [("all", "market"), *[("all", "ticker")] * 4, ("few", "ticker")]
+
+
 def test_nobody_is_told_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
