@@ -1,6 +1,6 @@
 """A message tells a person of a run, however many anomalies it found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from alerts.market_wide import is_vendors
 from core.errors import BadInput
 from core.grades import write_grade
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyDocument, AskedFields
 from records.work.documents import RunDocument
 
 LISTED_ANOMALIES = 10
@@ -60,30 +60,38 @@ class Told(NamedTuple):
     single: list[AlertDocument]
 
 
-def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
+Before = Mapping[str, Sequence[AskedFields]]
+"""The anomalies that each alert of a ticker held before a run added to it."""
+
+
+def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
     """Return what of the alerts that a run raised, or added to, a rule's channel was not told yet.
 
     A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
     """
-    return _choose(rule, alerts, rule["min_grade"])
+    return _choose(rule, alerts, before, rule["min_grade"])
 
 
-def choose_critical(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
+def choose_critical(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
     """Return what of these alerts that a rule asks for has become critical with the run, whether or
     not its channel was told of it before.
     """
-    return _choose(rule, alerts, max(CRITICAL_GRADE, rule["min_grade"]))
+    return _choose(rule, alerts, before, max(CRITICAL_GRADE, rule["min_grade"]))
 
 
-def _choose(rule: RuleDocument, alerts: Sequence[AlertDocument], least_grade: float) -> Told:
-    found = [alert for alert in alerts if reaches(rule, alert, least_grade)]
+def _choose(
+    rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before, least_grade: float
+) -> Told:
+    found = [alert for alert in alerts if reaches(rule, alert, before, least_grade)]
     wide = [alert for alert in found if alert["entity_type"] != "ticker"]
     single = [a for a in found if a["entity_type"] == "ticker" and a["parent_id"] is None]
     return Told(wide, single)
 
 
-def reaches(rule: RuleDocument, alert: AlertDocument, grade: float) -> bool:
-    """Whether a rule asks for an alert, and it had less than this grade before its last run."""
+def reaches(rule: RuleDocument, alert: AlertDocument, before: Before, grade: float) -> bool:
+    """Whether a rule asks for an alert, and held of it nothing of this grade before its last run:
+    of a ticker no anomaly that the rule asks for.
+    """
     kind = "fault" if is_vendors(alert) else "event"
     is_asked_for = (
         rule["watchlist"] in {None, alert["watchlist"]}
@@ -93,7 +101,21 @@ def reaches(rule: RuleDocument, alert: AlertDocument, grade: float) -> bool:
         # What is muted, or of which nothing is left by now, is nothing to look at.
         and alert["state"] != "resolved"
     )
-    return is_asked_for and alert["grade_before"] < grade <= alert["grade"]
+    if not (is_asked_for and grade <= alert["grade"]):
+        return False
+    if alert["entity_type"] != "ticker":
+        return alert["grade_before"] < grade
+    return not any(_asks_for(rule, each, grade) for each in before.get(alert["_id"], ()))
+
+
+def _asks_for(rule: RuleDocument, anomaly: AskedFields, grade: float) -> bool:
+    least = rule.get("min_confidence", 0.0)
+    return (
+        anomaly["grade"] >= grade
+        and rule.get("kind") in {None, anomaly["kind"]}
+        and rule.get("scope") in {None, anomaly.get("scope")}
+        and (not least or anomaly.get("confidence", 0.0) >= least)
+    )
 
 
 def build_title(

@@ -19,6 +19,7 @@ from records.database import Db, Query
 from records.findings.documents import (
     AnomalyCounts,
     AnomalyDocument,
+    AskedFields,
     ExplainedFields,
     FindingFields,
     OpinionFields,
@@ -257,6 +258,13 @@ def find_new(
         query["Ticker"] = {"$in": list(tickers)}
     strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
     return list(anomalies_in(database).find(query).sort(strangest))
+
+
+def find_asked(database: Db, anomaly_ids: Sequence[str]) -> list[AskedFields]:
+    """Return what rules ask for of these anomalies."""
+    fields = dict.fromkeys(("detection_run_id", "kind", "grade", "confidence", "scope"), 1)
+    query = {"_id": {"$in": list(anomaly_ids)}}
+    return [cast("AskedFields", each) for each in anomalies_in(database).find(query, fields)]
 
 
 def find_new_tickers(database: Db, run_id: str) -> list[str]:

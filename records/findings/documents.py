@@ -208,6 +208,17 @@ class AnomalyDocument(TypedDict):
     superseded_at: NotRequired[datetime]
 
 
+class AskedFields(TypedDict):
+    """What rules of notification ask for of an anomaly, which run found it first, and its id."""
+
+    _id: str
+    detection_run_id: str
+    kind: AnomalyKind
+    grade: float
+    confidence: NotRequired[float]
+    scope: NotRequired[MoveScope | None]
+
+
 class LabelDocument(TypedDict):
     """What somebody said of an anomaly when they resolved its alert.
 

@@ -13,6 +13,8 @@ from pymongo.client_session import ClientSession
 
 from alerts.channels import send_message
 from alerts.messages import (
+    CRITICAL_GRADE,
+    Before,
     Told,
     build_body,
     build_link,
@@ -32,8 +34,8 @@ from records.alerts.documents import AlertDocument, DeliveryDocument, RuleDocume
 from records.alerts.notification_rules import find_rules
 from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
-from records.findings.anomalies import find_new
-from records.findings.documents import AnomalyDocument
+from records.findings.anomalies import find_asked, find_new
+from records.findings.documents import AnomalyDocument, AskedFields
 from records.tenancy import each_tenant, get_tenant, of_owner
 from records.work import outbox
 from records.work.documents import EventDocument, RunDocument
@@ -148,6 +150,7 @@ def _plan(
 ) -> list[DeliveryDocument]:
     planned: list[DeliveryDocument] = []
     alerts = find_of_run(database, run["_id"]) if raises(run) else None
+    before = _find_before(database, run, alerts or ())
     seen = alerting.see_run(database, run)
     if seen is not run:
         if not alerts:
@@ -157,7 +160,7 @@ def _plan(
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
             continue
-        news, critical = _choose(rule, _find_news(database, rule, run), alerts)
+        news, critical = _choose(rule, _find_news(database, rule, run), alerts, before)
         is_digested = bool(rule.get("digest") and news.alerts)
         if is_digested:
             digest = build_digest(event["_id"], rule, run["_id"], news.alerts, public_url, now)
@@ -191,16 +194,36 @@ class _News(NamedTuple):
 NOTHING = _News([], [], [])
 
 
+def _find_before(database: Db, run: RunDocument, alerts: Sequence[AlertDocument]) -> Before:
+    """Return the anomalies of tickers' alerts that were there before a run."""
+    held = {
+        anomaly_id: alert["_id"]
+        for alert in alerts
+        if alert["entity_type"] == "ticker" and alert["count"] > 1
+        for anomaly_id in alert["anomaly_ids"]
+    }
+    before: dict[str, list[AskedFields]] = {}
+    for anomaly in find_asked(database, list(held)) if held else ():
+        if anomaly["detection_run_id"] != run["_id"]:
+            before.setdefault(held[anomaly["_id"]], []).append(anomaly)
+    return before
+
+
 def _choose(
-    rule: RuleDocument, found: list[AnomalyDocument], alerts: Sequence[AlertDocument] | None
+    rule: RuleDocument,
+    found: list[AnomalyDocument],
+    alerts: Sequence[AlertDocument] | None,
+    before: Before,
 ) -> tuple[_News, _News]:
     """Return of the anomalies that a rule asks for, and of the run's alerts, what is news, and what
     has become critical. A run that raises no alerts is told of by its anomalies.
     """
     if alerts is None:
         return _News(found, [], []), NOTHING
-    news, critical = choose_alerts(rule, alerts), choose_critical(rule, alerts)
-    return _narrow(found, news), _narrow(found, critical)
+    news = choose_alerts(rule, alerts, before)
+    critical = choose_critical(rule, alerts, before)
+    strangest = [anomaly for anomaly in found if anomaly["grade"] >= CRITICAL_GRADE]
+    return _narrow(found, news), _narrow(strangest, critical)
 
 
 def _narrow(found: Sequence[AnomalyDocument], told: Told) -> _News:

@@ -64,7 +64,9 @@ def plan_series_messages(
     for rule in find_rules(database, enabled=True):
         if rule["watchlist"] is not None:
             continue
-        news, critical = (choose(rule, alerts).wide for choose in (choose_alerts, choose_critical))
+        news, critical = (
+            choose(rule, alerts, {}).wide for choose in (choose_alerts, choose_critical)
+        )
         told = news or critical
         if not told:
             continue

@@ -136,6 +136,38 @@ def test_what_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
     assert sorted(failures) == [("daily", "failure"), ("ops", "failure")]
 
 
+@pytest.mark.parametrize(
+    ("fields", "other"),
+    [
+        ({"kind": "event"}, {"kind": "fault", "fault": "level"}),
+        ({"min_confidence": 0.5}, {"confidence": 0.2}),
+    ],
+)
+def test_a_bar_that_a_rule_does_not_ask_for_keeps_no_later_one_from_it(
+    client: FlaskClient,
+    worker: Worker,
+    receiver: Receiver,
+    fields: dict[str, Any],
+    other: dict[str, Any],
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL")
+    following = receiver.channel.replace("/alerts", "/next")
+    set_rule(client, "me", channel=receiver.channel, next_channel=following, **fields)
+    told = []
+    strange = ({**other, "grade": 120.0}, {"grade": 80.0}, {"grade": 90.0}, {"grade": 110.0})
+    for bar, found in zip(SESSIONS, strange, strict=False):
+        end_run(database, ("AAPL", bar, found), watchlist="tech")
+        notify(worker)
+        told.append(len(receiver.messages))
+    # Of the alert once, with the first bar that is asked for; and what is critical is so by itself.
+    assert told == [0, 1, 1, 1]
+    pass_time(database, minutes=15)
+    notify(worker)
+    (late,) = receiver.messages[1:]
+    assert (late["type"], "grade 110" in late["message"]) == ("escalation", True)
+
+
 def test_a_digest_is_one_message_of_all_that_came(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
