@@ -225,7 +225,9 @@ def read_points(file: IO[str], name: str) -> Iterator[Point]:
 def _read_row(row: list[str], where: str) -> Point:
     try:
         timestamp, value = (cell.strip() for cell in row)
-        return read_point({"timestamp": _read_time(timestamp), "value": float(value)})
+        # Python would pass over a `_`, and the page of series does not.
+        number = float(value.replace("_", "no digit"))
+        return read_point({"timestamp": _read_time(timestamp), "value": number})
     except (ValueError, BadInput) as error:
         raise BadInput(
             f"{where}: {','.join(row)[:80]!r} is no point; a line is a time, a comma and a number,"

@@ -440,7 +440,7 @@ def test_the_command_line_reads_iso_times_names_and_semicolons(
     assert (code, "hall: version 1, simple, fitted to 3 points" in said) == (0, True), said
     code, said = flask(environment, "predict", "hall", str(history), "--json")
     assert [row["timestamp"] for row in json.loads(said)] == [1704931200, 1704932100, 1704933000]
-    for line in ("2024-02-30,1", "2024-01-11 00:00:00.5,1", "1,two", "a,b,c"):
+    for line in ("2024-02-30,1", "2024-01-11 00:00:00.5,1", "1,two", "1,1_000", "a,b,c"):
         history.write_text(line)
         code, said = flask(environment, "fit", str(history))
         assert (code, "hall.csv, line 1" in said) == (2, True), said
