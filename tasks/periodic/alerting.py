@@ -194,8 +194,8 @@ def _raise_market_wide(
     for (watchlist, market), members in fresh.items():
         if watchlist is not None and watchlist not in by_name:  # it was removed meanwhile
             continue
-        own = None if watchlist is None else by_name[watchlist]
-        listed = run["tickers"] if own is None else own["tickers"]
+        asking = None if watchlist is None else by_name[watchlist]
+        listed = run["tickers"] if asking is None else asking["tickers"]
         tickers = [
             ticker
             for ticker in listed
@@ -204,8 +204,8 @@ def _raise_market_wide(
         first = min(alert["bar_time"] for alert in members)
         last = max(alert["last_bar"] for alert in members)
         on_bars = anomalies.find_on_bars(database, tickers, run["interval"], first, last)
-        if own is not None:
-            on_bars = [anomaly for anomaly in on_bars if _is_asked_for(own, anomaly, run)]
+        if asking is not None:
+            on_bars = [anomaly for anomaly in on_bars if _is_asked_for(asking, anomaly, run)]
         wide = find_wide_bars(on_bars, len(tickers))
         if wide:
             between = bars_between.of(market)
