@@ -342,10 +342,11 @@ def _note_sender(load: Load, head: Head, now: datetime) -> bool:
     Raises Unfit where its producer counts anew, or its number cannot be the next, nor when it was
     sent be so.
     """
-    if head.sent > now.timestamp() * 1_000 + MOST_AHEAD_MILLISECONDS:
-        raise Unfit("sent_in_future")
+    is_ahead = head.sent > now.timestamp() * 1_000 + MOST_AHEAD_MILLISECONDS
     known = load.producers.get(head.producer) if head.producer else None
     if known is not None and head.seq <= known["seq"]:
+        if is_ahead:
+            raise Unfit("sent_in_future")
         if head.sent > known["sent"]:
             raise Unfit("seq_jumped_back")
         load.doubles += 1
@@ -356,7 +357,11 @@ def _note_sender(load: Load, head: Head, now: datetime) -> bool:
             if skipped > MOST_SKIPPED:
                 raise Unfit("seq_jumped_ahead")
             load.missing += skipped
-        load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
+        # Of what is kept aside for its time the number counts: it is not missing.
+        sent = head.sent if not is_ahead else known["sent"] if known else 0
+        load.producers[head.producer] = {"seq": head.seq, "sent": sent}
+    if is_ahead:
+        raise Unfit("sent_in_future")
     if head.sent:
         load.sent = min(head.sent, load.sent or head.sent)
     return True

@@ -312,6 +312,7 @@ def test_a_message_that_says_to_come_from_the_future_is_kept_aside(
     kept = find_rejected_records(database, kind="message")
     assert [one["reason"] for one in kept] == ["sent_in_future"] * 3
     assert find_seqs(database, "tests") == {STREAM: 13}
+    assert total(database, "missing") == 0, "what is kept aside is not missing"
     # It begins to count anew: that is heard of.
     bus.append(STREAM, build_message("trades", [group], Head("tests", 1, now + 250_000)))
     drain(consumer)
