@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import count
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
@@ -33,9 +32,10 @@ NOTED_AT_ONCE = 250
 # MongoDB's smallest cache holds twice as many. Where fewer do not fit, others have filled it, and
 # it empties.
 FIT_IN_ANY_CACHE = 10_000
-# A transaction that fills the cache may be ended like one that met another, which its repetition
-# would not: so often it is repeated where it is of more than that.
+# MongoDB may end a transaction that fills the cache as one to be tried again: so often it is, where
+# it is of more than that. A try that met another's write is none of these.
 MOST_TRIES = 3
+WRITE_CONFLICT = 112
 
 Finish = Callable[[ClientSession, BatchResult], None]
 
@@ -51,7 +51,7 @@ def commit(
     is no longer ours. Raises SeriesError where MongoDB cannot hold what was found of one series,
     and Transient where it is of several.
     """
-    coming, tries = iter(parts), count()
+    coming, ended = iter(parts), 0
     come: list[Sequence[Outcome]] = []
 
     def take_parts() -> Iterator[Sequence[Outcome]]:
@@ -61,8 +61,16 @@ def commit(
             yield part
 
     def write(session: ClientSession) -> list[TickerResult]:
-        if next(tries) >= MOST_TRIES and _count_found(come) > FIT_IN_ANY_CACHE:
+        nonlocal ended
+        if ended >= MOST_TRIES and _count_found(come) > FIT_IN_ANY_CACHE:
             raise _build_too_many(job, come)
+        try:
+            return write_all(session)
+        except OperationFailure as error:
+            ended += error.code != WRITE_CONFLICT
+            raise
+
+    def write_all(session: ClientSession) -> list[TickerResult]:
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
         new: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 from core.errors import LeaseLost
 from detection.models.manager import ModelManager
 from detection.pipeline import detect as pipeline
-from detection.pipeline.commit import Finish, commit
+from detection.pipeline.commit import MOST_TRIES, Finish, commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
 from records.work.audits import find_audits, find_audits_of, find_scored_spans
@@ -103,20 +103,26 @@ def test_a_scan_says_of_each_series_what_became_of_it(market: Db) -> None:
         assert mark["last_detection_run"] == ("run-1" if mark["ticker"] == "CCC" else "run-2")
 
 
-def test_a_transaction_that_is_repeated_writes_every_part_once(market: Db) -> None:
+@pytest.mark.parametrize("met", [1, MOST_TRIES + 1])
+def test_a_transaction_that_is_repeated_writes_every_part_once(
+    market: Db, monkeypatch: pytest.MonkeyPatch, met: int
+) -> None:
+    """However often it met another's, it is not for that too large for MongoDB's cache."""
+    monkeypatch.setattr("detection.pipeline.commit.FIT_IN_ANY_CACHE", 0)
     market.batches.insert_one({"_id": "run-1:00000", "fence": 1})
-    calls = []
+    calls: list[None] = []
 
     def finish(session: ClientSession, _counts: Document) -> None:
-        if not calls:  # somebody writes the batch behind the transaction's back
-            market.batches.update_one({"_id": "run-1:00000"}, {"$set": {"progress": 0.5}})
+        if len(calls) < met:  # somebody writes the batch behind the transaction's back
+            progress = {"$set": {"progress": len(calls) / 10}}
+            market.batches.update_one({"_id": "run-1:00000"}, progress)
         calls.append(None)
         market.batches.update_one(
             {"_id": "run-1:00000"}, {"$set": {"state": "done"}}, session=session
         )
 
     results = run(market, build_job("run-1"), finish)
-    assert len(calls) == 2
+    assert len(calls) == met + 1
     assert market.detection_runs.count_documents({"run_id": "run-1"}) == len(TICKERS)
     assert (
         market.anomalies.count_documents({})
