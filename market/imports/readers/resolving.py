@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from core.errors import BadInput
 from market.imports.column_names import build_key, find_field
-from market.imports.columns import Chosen, build_missing, choose_columns, find_missing, list_names
+from market.imports.columns import (
+    REQUIRED,
+    Chosen,
+    build_missing,
+    choose_columns,
+    find_missing,
+    list_names,
+)
 from market.imports.names import is_spelled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import NUMBER, TIME, Header, Row, looks_like_data
@@ -64,10 +71,10 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
     names = [cell.strip() for cell in rows[position]]
     if looks_like_data(names):
         return None
-    if not options.columns:
+    if not any(options.columns.values()):
         levels = match_levels(rows, position) or match_flattened(names, position)
         if levels is not None:
-            return levels
+            return _leave_out(levels, options)
     has_words = sum(find_field(name) is not None for name in names) >= 2
     if not has_words and not options.columns:
         return None
@@ -88,6 +95,22 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
     if told:
         chosen = choose_columns(names, {**told, **options.columns})
     return _build_plain(position + 1, names, chosen)
+
+
+def _leave_out(header: Header, options: ReadingOptions) -> Header:
+    """Return a header of several names a column without the fields that no column is, as a person
+    says. Raises BadInput where bars cannot do without one.
+    """
+    none = {name for name, column in options.columns.items() if not column}
+    if missing := [name for name in REQUIRED if name in none]:
+        raise build_missing(header.names, missing)
+    left = [at for _, own in header.groups for name, at in own.items() if name in none]
+    groups = [
+        (ticker, {name: at for name, at in own.items() if name not in none})
+        for ticker, own in header.groups
+    ]
+    aside = dict.fromkeys((*header.aside, *(header.names[at] for at in left)))
+    return replace(header, groups=groups, aside=list(aside))
 
 
 def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | None:
@@ -141,7 +164,7 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
         )
     names = [str(number) for number in range(1, len(first) + 1)]
     said = "the first row looks like data, not like names"
-    if options.columns:
+    if any(options.columns.values()):
         chosen = choose_columns(names, options.columns)
         if missing := find_missing(chosen):
             raise BadInput(
@@ -151,7 +174,9 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
     layout = find_nameless(first)
     if layout is None:
         raise BadInput(f"{said}: {_advise(first)}")
-    chosen = choose_columns([*layout.names, *names[len(layout.names) :]])
+    chosen = choose_columns([*layout.names, *names[len(layout.names) :]], options.columns)
+    if missing := find_missing(chosen):
+        raise build_missing(layout.names, missing)
     note = f"{said}: they are taken for the columns of {layout.vendor}"
     return replace(_build_plain(position, list(layout.names), chosen), notes=[note], layout=layout)
 

@@ -288,6 +288,27 @@ def test_a_person_may_say_that_no_column_is_a_field() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "aside"),
+    [
+        (
+            "Price,Close,High,Low,Open,Volume\nTicker,A,A,A,A,A\nDate,,,,,\n2024-01-02,3,4,1,2,9\n",
+            "Volume",
+        ),
+        ("Date,Close_A,High_A,Low_A,Open_A,Volume_A\n2024-01-02,3,4,1,2,9\n", "Volume_A"),
+        ("1704153600000,2,4,1,3,9,1704239999999,18,5,4,8,0\n", "volume"),
+    ],
+)
+def test_so_may_a_person_of_names_in_two_rows_in_one_or_in_none(text: str, aside: str) -> None:
+    settled = settle(text, columns=["volume=", "finished="])
+    assert settled.numbers["close"].tolist() == [3.0]
+    assert "volume" not in settled.numbers
+    assert aside in settled.aside
+    assert settle(text).numbers["volume"].tolist() == [9.0]
+    with pytest.raises(BadInput, match="no usable column for high"):
+        settle(text, columns=["high="])
+
+
+@pytest.mark.parametrize(
     ("symbol", "first", "second", "volume"),
     [
         ("ETH/BTC", "Volume ETH", "Volume BTC", [250.0]),
