@@ -73,6 +73,21 @@ def test_each_row_may_have_a_bound_of_its_own() -> None:
     np.testing.assert_array_equal(found[is_below], expected[is_below])
 
 
+@pytest.mark.parametrize("below", [np.inf, 0.0, -5e-324, -0.3, -0.6, -1.0, -2.0, -np.inf])
+@pytest.mark.parametrize("trees", [1, 6])
+def test_any_bound_of_any_number_of_rows_changes_no_score_below_it(
+    trees: int, below: float
+) -> None:
+    forest = fit_forest(draw_rows(1, 400, 2), trees=trees, sample=64, seed=3)
+    flat, rows = FlatForest.from_sklearn(forest), draw_rows(2, 600, 2)
+    expected = forest.score_samples(rows)
+    for count in (0, 1, 9, 257, 600):
+        found = flat.score_samples(rows[:count], below=below)
+        is_below = expected[:count] < below
+        np.testing.assert_array_equal(found[is_below], expected[:count][is_below])
+        assert not (found[~is_below] < below).any()
+
+
 def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
     forest = fit_forest(real_inputs, trees=100, sample=512, seed=7)
     flat = FlatForest.from_sklearn(forest)
