@@ -515,6 +515,26 @@ def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
     assert (kept["_id"], kept["resolution_notes"]) == (one, "the later one")
 
 
+def test_a_market_wide_bar_that_the_history_holds_is_raised_no_more(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+    (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
+    resolve(client, parent["_id"])
+    for alert in listed(client):
+        age(database, alert["_id"], resolved_at=91)
+    notify(worker)
+    assert listed(client) == []
+    # One more ticker is strange on that bar, as it came late.
+    end_run(database, (MANY[4], SESSIONS[0], FALL), watchlist="wide", tickers=MANY)
+    notify(worker)
+    assert [alert["entity_id"] for alert in listed(client)] == [MANY[4]]
+
+
 def test_an_alert_that_cannot_be_archived_keeps_no_other_waiting(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
