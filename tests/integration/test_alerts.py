@@ -211,6 +211,11 @@ def test_a_bar_is_market_wide_by_what_passes_the_watchlists_own_threshold(
     notify(worker)
     alerts = [(each["watchlist"], each["entity_type"]) for each in listed(client)]
     assert sorted(alerts) == [("all", "market"), *[("all", "ticker")] * 4, ("few", "ticker")]
+    # What others found counts no more in its own scan.
+    end_run(database, (MANY[4], SESSIONS[0], {"grade": 60.0}), watchlist="few")
+    notify(worker)
+    own = [each["entity_type"] for each in listed(client) if each["watchlist"] == "few"]
+    assert own == ["ticker"] * 2
 
 
 def test_nobody_is_told_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
