@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 from alerts.market_wide import is_vendors
 from core.errors import BadInput, Conflict, TapewatchError
 from core.words import AlertEvent, AlertState, Feedback, FeedbackCause
-from records.alerts import alerts
+from records.alerts import alerts, raised
 from records.alerts.documents import AlertDocument, StepFields, TrailDocument
 from records.alerts.mutes import MuteScope, add_mute
 from records.alerts.trail import build_entry
@@ -202,7 +202,14 @@ def take_step(database: Db, alert_id: str, name: AlertEvent, asked: Asked) -> Al
     def plan(alert: AlertDocument) -> tuple[alerts.Change, TrailDocument]:
         return plan_step(alert, name, asked)
 
-    def mute(alert: AlertDocument, session: ClientSession) -> None:
+    def complete(alert: AlertDocument, session: ClientSession) -> None:
+        if name == "reopen" and alert_id in raised.find_childless(database, session):
+            raise Conflict(
+                f"none of the tickers' alerts of {alert_id} is open, nor was resolved with it, so"
+                " that it would be resolved again by the next run: reopen theirs first",
+                reason="wrong_step",
+                state=alert["state"],
+            )
         if asked.mute_until is not None:
             add_mute(
                 database,
@@ -216,7 +223,7 @@ def take_step(database: Db, alert_id: str, name: AlertEvent, asked: Asked) -> Al
             )
 
     allowed = TABLE[name].allowed if TABLE[name].takes_children else ()
-    return alerts.change_alert(database, alert_id, plan, children_in=allowed, also=mute)
+    return alerts.change_alert(database, alert_id, plan, children_in=allowed, also=complete)
 
 
 def _describe_alike(alert: AlertDocument) -> MuteScope:

@@ -129,17 +129,18 @@ def find_held(
     )
 
 
-def find_childless(database: Db) -> list[str]:
+def find_childless(database: Db, session: ClientSession | None = None) -> list[str]:
     """Return the open alerts of market-wide bars none of whose tickers' alerts is open."""
     is_open = {"$in": list(OPEN_STATES)}
     wide = {"state": is_open, "entity_type": "market"}
-    parents = {alert["_id"]: alert for alert in alerts_in(database).find(wide)}
+    parents = {alert["_id"]: alert for alert in alerts_in(database).find(wide, session=session)}
     held = {"parent_id": {"$in": [*parents]}, "state": is_open}
-    childless = sorted(set(parents) - set(alerts_in(database).distinct("parent_id", held)))
-    return [each for each in childless if not _is_shared(database, parents[each])]
+    with_children = alerts_in(database).distinct("parent_id", held, session=session)
+    childless = sorted(set(parents) - set(with_children))
+    return [each for each in childless if not _is_shared(database, parents[each], session)]
 
 
-def _is_shared(database: Db, wide: AlertDocument) -> bool:
+def _is_shared(database: Db, wide: AlertDocument, session: ClientSession | None) -> bool:
     """Whether a ticker's alert that began with another market-wide bar goes on over this one."""
     query = {
         "watchlist": wide["watchlist"],
@@ -151,4 +152,4 @@ def _is_shared(database: Db, wide: AlertDocument) -> bool:
         "bar_time": {"$lte": wide["last_bar"]},
         "last_bar": {"$gte": wide["bar_time"]},
     }
-    return alerts_in(database).find_one(query, {"_id": 1}) is not None
+    return alerts_in(database).find_one(query, {"_id": 1}, session=session) is not None

@@ -198,6 +198,32 @@ def test_a_market_wide_alert_is_reopened_with_what_was_resolved_with_it(
     assert [label["ticker"] for label in client.get("/py/labels").json["items"]] == [MANY[0]]
 
 
+def test_a_market_wide_alert_whose_tickers_were_seen_off_is_reopened_after_them(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+    (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
+    children = [alert["_id"] for alert in listed(client) if alert["entity_type"] == "ticker"]
+    for child in children:
+        resolve(client, child)
+    end_run(database, ("AAPL", SESSIONS[8], RISE))
+    notify(worker)
+    refused = resolve(client, parent["_id"], is_resolved=False)
+    assert (refused.status_code, refused.json["reason"]) == (409, "wrong_step")
+    assert "reopen theirs first" in refused.json["detail"]
+    path = f"/py/alerts/{parent['_id']}"
+    assert client.get(path).json["state"] == "resolved"
+    body = {"ids": [parent["_id"], children[0]], "action": "reopen"}
+    assert client.post("/py/alerts/bulk", json=body).json["failed"] == []
+    end_run(database, ("IBM", SESSIONS[8], RISE))
+    notify(worker)
+    assert client.get(path).json["state"] == "active"
+
+
 def test_a_bar_is_market_wide_by_what_passes_the_watchlists_own_threshold(
     client: FlaskClient, worker: Worker
 ) -> None:
