@@ -17,6 +17,7 @@ from cli.common import (
     use_database,
 )
 from core.grades import write_grade
+from core.moments import check_order
 from core.words import AnomalyKind, Severity
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
@@ -59,6 +60,7 @@ def list_anomalies(
     as_json: bool,
 ) -> None:
     """List anomalies with their reasons, but those that are superseded or whose bars are gone."""
+    check_order(start, end)
     query = build_query(
         tickers=[normalize_ticker(ticker) for ticker in tickers] or None,
         interval=parse_interval(interval) if interval else None,

@@ -27,6 +27,7 @@ from cli.common import (
     print_table,
     use_database,
 )
+from core.moments import check_order
 from market.bars.quality import RULES, find_quality
 from market.bars.reading import read_bars
 from market.imports.rejection import REASONS
@@ -99,6 +100,7 @@ def show_bars(
 ) -> None:
     """Show a series and its last bars from --start to --end, adjusted for known splits."""
     name, checked = normalize_ticker(ticker), parse_interval(interval)
+    check_order(start, end)
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (start, end)]
     with use_database() as database:
         series = get_series(database, name, checked)

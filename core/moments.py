@@ -32,3 +32,9 @@ def parse_moment(text: str, subject: str) -> datetime:
         return as_utc(moment)
     except BadInput as error:
         raise BadInput(f"{subject} {text[:40]!r}: {error.message}") from error
+
+
+def check_order(start: datetime | None, end: datetime | None) -> None:
+    """Raise BadInput where a stretch ends before it starts: nothing lies in it."""
+    if start is not None and end is not None and end < start:
+        raise BadInput(f"`end` {end.isoformat()} is before `start` {start.isoformat()}; swap them")

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from alerts.messages import parse_clock, parse_zone
 from core.errors import BadInput
-from core.moments import as_utc
+from core.moments import as_utc, check_order
 from market.intervals import AUTO, INTERVALS, parse_import_interval, parse_interval, parse_period
 from market.sessions.schedules import AFTER_CLOSE, parse_schedule
 from market.tickers import normalize_ticker
@@ -43,11 +43,10 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
-        start, end = getattr(self, "start", None), getattr(self, "end", None)
-        if start is not None and end is not None and end < start:
-            raise ValueError(
-                f"`end` {end.isoformat()} is before `start` {start.isoformat()}; swap them"
-            )
+        try:
+            check_order(getattr(self, "start", None), getattr(self, "end", None))
+        except BadInput as error:
+            raise ValueError(error.message) from error
         return self
 
 

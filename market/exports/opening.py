@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from core.errors import BadInput
+from core.moments import check_order
 from market.exports.bar_tables import open_bars
 from market.exports.finding_tables import (
     open_alerts,
@@ -46,8 +47,7 @@ def check_asked(asked: Asked) -> None:
     for name, tables in _TAKEN.items():
         if getattr(asked, name) and asked.table not in tables:
             raise BadInput(f"`{name.removesuffix('_id')}` is of {tables[0]}, not of {asked.table}")
-    if asked.start and asked.end and asked.end < asked.start:
-        raise BadInput(f"the end, {asked.end}, is before the start, {asked.start}; swap them")
+    check_order(asked.start, asked.end)
     if asked.layout == "wide" and asked.table not in WIDE:
         raise BadInput(f"{asked.table} have one layout, long; wide there are {', '.join(WIDE)}")
 

@@ -53,6 +53,18 @@ def test_demo_has_seven_series(flask: Command) -> None:
     ]
 
 
+def test_times_that_end_before_they_start_are_refused(flask: Command, tmp_path: Path) -> None:
+    span = ("--start", "2024-02-01", "--end", "2024-01-01")
+    folder = str(tmp_path / "bars")
+    for words in (
+        ("bars", "show", "A"),
+        ("anomalies", "list"),
+        ("export", "write", "bars", folder),
+    ):
+        refusal = flask(*words, *span)
+        assert (refusal.exit_code, "swap them" in refusal.stderr) == (2, True), words
+
+
 def test_split_is_seen_in_what_is_shown(flask: Command) -> None:
     flask("bars", "demo")
     before = read_json(
