@@ -18,6 +18,8 @@ from market.markets import SHIPPED
 from records.alerts.notification_rules import find_rules
 from records.database import Db
 from records.models.artefacts import delete_artefact
+from records.models.champions import Scope
+from records.models.thresholds import set_threshold
 from tasks.engine import planning
 from tasks.periodic import notifications
 from tasks.periodic.model_watch import watch_models
@@ -204,18 +206,24 @@ def test_none_is_put_in_use_unasked_or_unproven(
     assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == champion
 
 
-def test_a_challenger_that_cannot_be_opened_is_not_put_in_use(worker: Worker, database: Db) -> None:
+@pytest.mark.parametrize("hindrance", ["lost", "silent"])
+def test_a_challenger_that_cannot_be_opened_or_would_be_silent_is_not_put_in_use(
+    worker: Worker, database: Db, hindrance: str
+) -> None:
     worker = set_retrain(worker, "promote")
     champion = make_market(database)
     now = datetime(2026, 1, 5, 12, tzinfo=UTC)
     for step in range(3):
         go_on(worker, now + step * SLOT)
     version = database.models.find_one({"_id": {"$ne": champion}})["_id"]
-    delete_artefact(database, version)
+    if hindrance == "lost":
+        delete_artefact(database, version)
+    else:
+        set_threshold(database, Scope("market", "US"), "score", -1.0, now)
     assert go_on(worker, now + 3 * SLOT) == []
     (judged,) = database.challengers.find()
     assert (judged["state"], judged["passed"], judged["promoted_at"]) == ("judged", True, None)
-    assert f"{version} was not put in use" in judged["error"]
+    assert version in judged["error"]
     assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == champion
     (told,) = database.outbox.find({"_id": {"$regex": judged["_id"]}, "event": "model_news"})
     assert "was not put in use" in told["payload"]["body"]

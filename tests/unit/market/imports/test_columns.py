@@ -283,6 +283,9 @@ def test_a_person_may_say_that_no_column_is_a_field() -> None:
         settle(text, columns=["close="])
     with pytest.raises(BadInput, match="volume is named twice: '' and 'volume'"):
         settle(text, columns=["volume=", "volume=volume"])
+    index = ["", "open", "high", "low", "close"]
+    assert choose_columns(index).positions["time"] == 0
+    assert "time" not in choose_columns(index, {"time": ""}).positions
     pair = "time,symbol,open,high,low,close,Volume ETH,Volume BTC\n2024-01-02,ETHBTC,2,4,1,3,9,8\n"
     assert "volume" not in settle(pair, columns=["volume="]).numbers
 
