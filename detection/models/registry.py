@@ -75,7 +75,9 @@ def promote(
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
-    if record["retired_at"] is None:
+    pointer = champions.find_pointer(database, scope, record["interval"], session)
+    is_in_use = pointer is not None and pointer["version"] == version
+    if record["retired_at"] is None and not is_in_use:
         check_promotable(database, record, scope)
     return _within(
         database, session, lambda active: promote_within(database, record, scope, now, active)

@@ -354,6 +354,7 @@ def test_a_version_that_would_be_silent_by_what_is_set_is_not_promoted(database:
     for scope in (apple, US, every):
         registry.set_threshold(database, scope, ThresholdPolicy("score", -0.99), NOW)
     first, second = add_model(database), add_model(database)
+    assert registry.promote(database, first, NOW)["version"] == first, "it is in use already"
     for scope in (apple, US, every):
         for promoted_for in (apple, US):
             if promoted_for == apple or scope != apple:
