@@ -111,6 +111,7 @@ def measure(
                     database, celery, sides.ask("backfill", tickers[: 40 * workers])
                 )
                 market.forget_results(database)
+                sides.leave_alerts(database)
                 for task, cost in spent.items():
                     before = read_cpu_seconds(pids, worker_pids)
                     with clock.time(f"{task} {workers}"):
@@ -119,6 +120,7 @@ def measure(
                     for name in cost:
                         cost[name] += after[name] - before[name]
                     rows += run["progress"]["rows_processed"]
+                    sides.leave_alerts(database)
                     market.forget_last_bar(database, tickers[0])
     return describe(clock, spent, rows, size)
 

@@ -73,9 +73,10 @@ def measure_oplog(worker: Worker, tickers: tuple[str, ...]) -> dict[str, float]:
 
 
 def warm_up(database: Db, celery: Celery, tickers: tuple[str, ...]) -> None:
-    """Have each worker load its model, and forget what they found."""
+    """Have each worker load its model, forget what they found, and leave its alerts."""
     market.forget_last_bar(database, tickers[0])
     sides.run_by_workers(database, celery, sides.ask("incremental", tickers[:WARM]))
+    sides.leave_alerts(database)
     market.forget_last_bar(database, tickers[0])
 
 
