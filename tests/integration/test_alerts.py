@@ -63,6 +63,14 @@ def resolve(client: FlaskClient, alert_id: str, **said: Any) -> Any:
     return client.patch(f"/py/alerts/{alert_id}/resolve", json=said)
 
 
+def raise_wide(database: Db, worker: Worker) -> None:
+    """Have a fall of four tickers of twelve raised, which makes it market-wide."""
+    add_list(database, "wide", *MANY)
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+
+
 def test_bars_within_three_are_one_alert_and_later_or_opposite_ones_are_not(
     client: FlaskClient, worker: Worker
 ) -> None:
@@ -152,11 +160,8 @@ def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
-    add_list(database, "wide", *MANY)
     client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
-    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
-    end_run(database, *found, watchlist="wide", tickers=MANY)
-    notify(worker)
+    raise_wide(database, worker)
     alerts = listed(client)
     (parent,) = (alert for alert in alerts if alert["entity_type"] == "market")
     assert (parent["entity_id"], parent["direction"]) == ("US", "down")
@@ -181,10 +186,7 @@ def test_a_market_wide_alert_is_reopened_with_what_was_resolved_with_it(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
-    add_list(database, "wide", *MANY)
-    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
-    end_run(database, *found, watchlist="wide", tickers=MANY)
-    notify(worker)
+    raise_wide(database, worker)
     (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
     (first,) = listed(client, ticker=MANY[0])
     resolve(client, first["_id"], feedback="confirmed")
@@ -202,10 +204,7 @@ def test_a_market_wide_alert_whose_tickers_were_seen_off_is_reopened_after_them(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
-    add_list(database, "wide", *MANY)
-    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
-    end_run(database, *found, watchlist="wide", tickers=MANY)
-    notify(worker)
+    raise_wide(database, worker)
     (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
     children = [alert["_id"] for alert in listed(client) if alert["entity_type"] == "ticker"]
     for child in children:
@@ -550,10 +549,7 @@ def test_a_market_wide_bar_that_the_history_holds_is_raised_no_more(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
-    add_list(database, "wide", *MANY)
-    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
-    end_run(database, *found, watchlist="wide", tickers=MANY)
-    notify(worker)
+    raise_wide(database, worker)
     (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
     resolve(client, parent["_id"])
     for alert in listed(client):
