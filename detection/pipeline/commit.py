@@ -1,8 +1,9 @@
 """The fourth step: everything that was found is written in one transaction, or nothing is."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
@@ -38,72 +39,78 @@ MOST_TRIES = 3
 WRITE_CONFLICT = 112
 
 Finish = Callable[[ClientSession, BatchResult], None]
+Detecting = Callable[[], AbstractContextManager[Iterable[Sequence[Outcome]]]]
 
 
 def commit(
-    database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish
-) -> list[TickerResult]:
-    """Write anomalies, watermarks and audits in one transaction,
-    and return a result for each ticker.
+    database: Db, job: Job, detecting: Detecting, finish: Finish
+) -> tuple[list[Outcome], list[TickerResult]]:
+    """Write anomalies, watermarks and audits in one transaction, and return for each ticker what
+    came of it, without the anomalies, and a result.
 
-    What was found of each of the `parts` is written as soon as it is there.
+    What was found of each part that `detecting()` yields is written as soon as it is there, and
+    not kept: where MongoDB asks for the transaction to be repeated, all is detected anew.
     `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where it
     is no longer ours. Raises SeriesError where MongoDB cannot hold what was found of one series,
     and Transient where it is of several.
     """
-    coming, ended = iter(parts), 0
-    come: list[Sequence[Outcome]] = []
+    ended = rows = found = 0
 
-    def take_parts() -> Iterator[Sequence[Outcome]]:
-        yield from come  # where MongoDB asked for the transaction to be repeated
-        for part in coming:
-            come.append(part)
-            yield part
-
-    def write(session: ClientSession) -> list[TickerResult]:
-        nonlocal ended
-        if ended >= MOST_TRIES and _count_found(come) > FIT_IN_ANY_CACHE:
-            raise _build_too_many(job, come)
+    def write(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
+        nonlocal ended, rows, found
+        if ended >= MOST_TRIES and found > FIT_IN_ANY_CACHE:
+            raise _build_too_many(job, rows, found)
+        rows = found = 0
         try:
             return write_all(session)
         except OperationFailure as error:
             ended += error.code != WRITE_CONFLICT
             raise
 
-    def write_all(session: ClientSession) -> list[TickerResult]:
+    def write_all(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
+        nonlocal rows, found
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
-        new: Counter[str] = Counter()
-        for part in take_parts():
-            outcomes += part
-            new += _write_found(database, job, part, now, session)
-            if len(outcomes) - len(audits) >= NOTED_AT_ONCE:
-                audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
-        audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
+        noted, now = 0, None
+        with detecting() as parts:
+            # The first part is there before the transaction begins, which may not stay open for
+            # long.
+            for part in parts:
+                now = now or datetime.now(UTC)
+                rows += sum(outcome.rows_processed for outcome in part)
+                found += sum(len(outcome.found) for outcome in part)
+                new = _write_found(database, job, part, now, session)
+                audits += build_audits(job, part, new, now)
+                outcomes += map(_let_go, part)
+                del part  # not kept while the next is waited for
+                if len(audits) - noted >= NOTED_AT_ONCE:
+                    _write_notes(database, job, outcomes[noted:], audits[noted:], session)
+                    noted = len(audits)
+        _write_notes(database, job, outcomes[noted:], audits[noted:], session)
         finish(session, count_outcomes(outcomes, audits))
-        return [build_result(audit) for audit in audits]
+        return outcomes, [build_result(audit) for audit in audits]
 
     try:
         return in_transaction(database, write)
     except OperationFailure as error:
-        if _count_found(come) <= FIT_IN_ANY_CACHE or not is_too_large(error):
+        if found <= FIT_IN_ANY_CACHE or not is_too_large(error):
             raise
-        raise _build_too_many(job, come) from error
+        raise _build_too_many(job, rows, found) from error
 
 
-def _count_found(parts: Iterable[Sequence[Outcome]]) -> int:
-    return sum(len(outcome.found) for part in parts for outcome in part)
+def _let_go(outcome: Outcome) -> Outcome:
+    """Return an outcome without what is written of it."""
+    return outcome._replace(found=(), scores=()) if outcome.found or outcome.scores else outcome
 
 
-def _build_too_many(job: Job, parts: Sequence[Sequence[Outcome]]) -> TapewatchError:
-    rows = sum(outcome.rows_processed for part in parts for outcome in part)
-    found = f"{_count_found(parts):,} of {rows:,} {job.interval} bars"
+def _build_too_many(job: Job, rows: int, found: int) -> TapewatchError:
+    flagged = f"{found:,} of {rows:,} {job.interval} bars"
     if len(job.tickers) > 1:
         # Such a batch is split into those of one ticker each.
-        return Transient(f"{found} are flagged, more than MongoDB's cache can hold at once")
+        return Transient(f"{flagged} are flagged, more than MongoDB's cache can hold at once")
     ticker = job.tickers[0]
     return SeriesError(
-        f"{found} of {ticker} are flagged, more than MongoDB's cache can hold in one transaction:"
+        f"{flagged} of {ticker} are flagged, more than MongoDB's cache can hold in one transaction:"
         " train a model with bars like these, set a threshold that fewer of them pass (`flask"
         f" models threshold --ticker {ticker} --grade 90`), or give MongoDB a larger cache"
         " (--wiredTigerCacheSizeGB)",
@@ -129,21 +136,18 @@ def _write_notes(
     database: Db,
     job: Job,
     outcomes: Sequence[Outcome],
-    new: Mapping[str, int],
-    now: datetime,
+    audits: Sequence[AuditDocument],
     session: ClientSession,
-) -> list[AuditDocument]:
-    """Write how far some tickers were looked at, and return their audits."""
+) -> None:
+    """Write how far some tickers were looked at, and what came of it."""
     looked_at = [
-        build_watermark(job, o, o.model, o.last_bar, now)
-        for o in outcomes
+        build_watermark(job, o, audit, o.model, o.last_bar)
+        for o, audit in zip(outcomes, audits, strict=True)
         if o.model and o.last_bar
     ]
     are_stored = all(o.watermark for o in outcomes if o.model)
     write_watermarks(database, looked_at, session, are_stored=are_stored)
-    audits = build_audits(job, outcomes, new, now)
     write_audits(of_tenant(database, job.tenant), audits, session)
-    return audits
 
 
 def _list_scores(job: Job, outcomes: Sequence[Outcome], now: datetime) -> Iterator[BarScores]:

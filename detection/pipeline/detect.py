@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
 
 from detection.market_days import has_days, refresh_days
 from detection.models.manager import LoadedModel, ModelManager
@@ -43,23 +42,12 @@ ScoredPiece = tuple[Plan, Scores | None, bool]
 def detect_and_commit(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint, finish: Finish
 ) -> tuple[list[Outcome], list[TickerResult]]:
-    """Detect the series of a job, write what was found,
-    and return an outcome and a result for each.
+    """Detect the series of a job, write what was found, and return an outcome, without what was
+    found, and a result for each.
 
     Raises as `detect` and `commit` do; then nothing is written.
     """
-    outcomes: list[Outcome] = []
-
-    def note(parts: Iterator[list[Outcome]]) -> Iterator[list[Outcome]]:
-        for part in parts:
-            outcomes.extend(part)
-            yield part
-
-    with detect(database, models, job, checkpoint) as parts:
-        # The first part is there before the transaction begins, which may not stay open for long.
-        first = next(parts)
-        results = commit(database, job, note(chain([first], parts)), datetime.now(UTC), finish)
-    return outcomes, results
+    return commit(database, job, lambda: detect(database, models, job, checkpoint), finish)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class TickerResult(TypedDict):
 
 
 def build_watermark(
-    job: Job, outcome: Outcome, model: LoadedModel, last_bar: datetime, now: datetime
+    job: Job, outcome: Outcome, audit: AuditDocument, model: LoadedModel, last_bar: datetime
 ) -> WatermarkDocument:
     """Return the watermark of a series that was looked at up to `last_bar`."""
     return {
@@ -130,11 +130,11 @@ def build_watermark(
         "model_version": model.version,
         "model_hash": model.sha256,
         "rows_processed": outcome.rows_processed,
-        "anomalies_found": len(outcome.found),
+        "anomalies_found": audit["anomalies_found"],
         "bars_revision": outcome.bars_revision,
         "market_revision": outcome.market_revision,
         "status": outcome.reason or outcome.status,
-        "updated_at": now,
+        "updated_at": audit["completed_at"],
     }
 
 

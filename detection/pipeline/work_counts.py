@@ -11,6 +11,7 @@ from market.markets import load_markets
 from market.sessions.calendar import find_closes
 from market.sessions.overrides import find_sessions
 from records.database import Db
+from records.findings.anomalies import parse_anomaly_id
 from records.work import counters
 
 log = structlog.get_logger()
@@ -55,14 +56,8 @@ def count_detection(
         "anomalies": sum(result["new_anomalies"] for result in results),
     }
     counts: dict[str, counters.Counts] = {f"{counters.DETECTED}::{job.trigger}": detected}
-    news = [
-        a["Datetime"]
-        for o in outcomes
-        if o.watermark
-        for a in o.found
-        if a["Datetime"] > o.watermark
-    ]
-    if news and job.trigger == "scheduler":
+    news = _list_news(outcomes, results) if job.trigger == "scheduler" else []
+    if news:
         market = load_markets(database)[job.market]
         times = np.array([time.timestamp() for time in news], np.int64)
         _, closes = find_closes(times, market, job.interval, find_sessions(database, market))
@@ -70,3 +65,14 @@ def count_detection(
             now.timestamp() - float(close) for close in closes
         )
     return counts
+
+
+def _list_news(outcomes: Sequence[Outcome], results: Sequence[TickerResult]) -> list[datetime]:
+    """Return the times of the anomalies that are later than their series' watermark."""
+    return [
+        time
+        for outcome, result in zip(outcomes, results, strict=True)
+        if outcome.watermark
+        for _, time in map(parse_anomaly_id, result["anomaly_ids"])
+        if time > outcome.watermark
+    ]

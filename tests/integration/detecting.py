@@ -1,6 +1,7 @@
 """Bars, a model and runs for tests of detection, without Celery in between."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -74,7 +75,8 @@ def run(
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return commit(database, job, [outcomes], datetime.now(UTC), finish)
+    _, results = commit(database, job, lambda: nullcontext([outcomes]), finish)
+    return results
 
 
 def detect(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -39,10 +40,10 @@ def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: 
     """
     store(database, "AAA", frame)
     job, outcomes = detect(database, "incremental", "AAA")
-    results = commit(database, job, [outcomes], datetime.now(UTC), lambda _session, _counts: None)
+    seen, results = commit(database, job, lambda: nullcontext([outcomes]), lambda *_: None)
     close = frame["date"].iloc[-1].to_pydatetime().replace(hour=21, tzinfo=UTC)
     scanned = replace(job, trigger=trigger)
-    add_detection(database, scanned, outcomes, results, close + after_close)
+    add_detection(database, scanned, seen, results, close + after_close)
 
 
 @pytest.fixture

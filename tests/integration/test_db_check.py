@@ -5,6 +5,7 @@ that was changed behind the service's back.
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,7 +78,7 @@ def backfill(database: Db) -> None:
     batch = batches.claim_batch(database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5)
     assert batch is not None
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
-    commit(database, job, [outcomes], datetime.now(UTC), build_finish(database, batch))
+    commit(database, job, lambda: nullcontext([outcomes]), build_finish(database, batch))
     assert endings.finish_run(database, run_id, datetime.now(UTC))
 
 

@@ -3,6 +3,7 @@ in one transaction.
 """
 
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -206,8 +207,9 @@ def test_what_a_stage_raises_is_raised_and_no_thread_of_it_is_left(
 
 def test_who_comes_second_with_the_same_tickers_of_a_run_has_lost_them(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA", run_id="run-1")
-    commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
+    parts = nullcontext([outcomes])
+    commit(market, job, lambda: parts, lambda *_: None)
     stored = market.anomalies.count_documents({})
     with pytest.raises(LeaseLost, match="run-1"):
-        commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
+        commit(market, job, lambda: parts, lambda *_: None)
     assert market.anomalies.count_documents({}) == stored

@@ -1,5 +1,6 @@
 """The one path of every detection, over real bars, models and documents."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -282,7 +283,7 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
         raise LeaseLost("another worker has it")
 
     with pytest.raises(LeaseLost):
-        commit(market, job, [outcomes], datetime.now(UTC), refuse)
+        commit(market, job, lambda: nullcontext([outcomes]), refuse)
     assert market.anomalies.count_documents({}) == 0
     assert market.detection_metadata.count_documents({}) == 0
     assert market.detection_runs.count_documents({}) == 0
@@ -290,10 +291,9 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
 
 def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA")
-    first = commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
-    second = commit(
-        market, replace(job, run_id="another"), [outcomes], datetime.now(UTC), lambda *_: None
-    )
+    parts = nullcontext([outcomes])
+    _, first = commit(market, job, lambda: parts, lambda *_: None)
+    _, second = commit(market, replace(job, run_id="another"), lambda: parts, lambda *_: None)
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

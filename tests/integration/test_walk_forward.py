@@ -1,5 +1,6 @@
 """A walk-forward backfill scores no bar with a model that has seen it."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -46,7 +47,8 @@ def run_walk_forward(database: Db) -> list[Document]:
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return commit(database, job, [outcomes], datetime.now(UTC), finish)
+    _, results = commit(database, job, lambda: nullcontext([outcomes]), finish)
+    return results
 
 
 def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the_next(
