@@ -188,3 +188,24 @@ def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_until_another_is_c
     page.get_by_role("link", name="Compare").first.click()
     expect(page.get_by_text("LONE.DE has no index and no sector here")).to_be_visible()
     expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("LONE.DE 100"))
+
+
+def test_a_day_that_no_calendar_has_is_no_filter_and_a_range_never_ends_before_it_starts(
+    open_page: Callable[..., Page], demo: Demo
+) -> None:
+    page = open_page(f"{demo.url}#/anomalies?start=2024-99-99&end=2023-02-29")
+    expect(page.get_by_role("heading", name="Anomalies", level=1)).to_be_visible()
+    time = page.locator(".filters .menu.time")
+    expect(time).to_contain_text("All time")
+    expect(page.locator(".found-table tbody tr")).to_have_count(PAGE)
+    page.goto(f"{demo.url}#/day/2023-02-29")
+    expect(page.get_by_text("Which day?")).to_be_visible()
+    page.goto(f"{demo.url}#/ticker/AAPL?start=2010-01-04&end=2009-01-02")
+    expect(time).to_contain_text("Since 4 Jan 2010")
+    expect(page.get_by_role("region", name="Chart")).to_be_visible()
+    # What is chosen last is meant.
+    time.locator("summary, button").first.click()
+    page.get_by_label("To", exact=True).fill("2008-02-01")
+    expect(time).to_contain_text("Until 1 Feb 2008")
+    page.get_by_label("From", exact=True).fill("2009-02-02")
+    expect(time).to_contain_text("Since 2 Feb 2009")

@@ -1,5 +1,7 @@
 // The one set of filters that every page reads from its URL, and that goes along from page to page.
 
+import { isDay } from "./format.js";
+
 const ALL = ["start", "end", "market", "watchlist", "ticker", "severity", "kind", "scope"];
 
 // What each page can apply; it shows no other.
@@ -15,7 +17,6 @@ export const APPLIED = {
   runs: ["start", "end", "market", "watchlist"],
 };
 
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const CODE = /^[A-Za-z][A-Za-z0-9]{1,7}$/;
 const isNot = (pattern) => (text) => !pattern.test(text);
 const isNone =
@@ -24,8 +25,8 @@ const isNone =
     !words.includes(text);
 // What is none of these is an address that was cut off or written by hand.
 const WRONG = {
-  start: isNot(DAY),
-  end: isNot(DAY),
+  start: (text) => !isDay(text),
+  end: (text) => !isDay(text),
   market: isNot(CODE),
   severity: isNone("low", "medium", "high", "critical"),
   kind: isNone("event", "fault"),
@@ -39,8 +40,12 @@ let kept = {};
 
 /** Return {name: value} of the filters that a URL has and its page applies; null where not. */
 export function readFilters({ page, query }) {
-  return Object.fromEntries(APPLIED[page].map((name) => [name, readOne(query, name)]));
+  const values = Object.fromEntries(APPLIED[page].map((name) => [name, readOne(query, name)]));
+  return isReversed(values) ? { ...values, end: null } : values;
 }
+
+/** Whether a range of time ends before it starts, which no route takes. */
+export const isReversed = ({ start, end }) => Boolean(start && end) && end < start;
 
 function readOne(query, name) {
   const value = query.get(name);

@@ -5,6 +5,7 @@ import { isIntraday } from "./intervals.js";
 import { writeBeside } from "./zone.js";
 
 const DASH = "–";
+const ISO_DAY = /^(?!0000)\d{4}-\d{2}-\d{2}$/;
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 // Made when first needed: each holds up the first paint by some milliseconds.
@@ -23,6 +24,12 @@ export function barTime(time, interval, market = null) {
   if (!time) return DASH;
   return isIntraday(interval) ? moment(time, market) : dayOf().format(new Date(time));
 }
+
+/** Whether a text is a day of the calendar, written year-month-day. */
+export const isDay = (text) =>
+  ISO_DAY.test(text ?? "") &&
+  !Number.isNaN(Date.parse(text)) &&
+  new Date(text).toISOString().startsWith(text); // some browsers read 30 February as a day of March
 
 export const day = (time) => dayOf().format(new Date(time));
 export const moment = (time, market = null) =>

@@ -3,7 +3,7 @@
 
 import { el, fill } from "../lib/dom.js";
 import { day } from "../lib/format.js";
-import { APPLIED, readFilters, toQuery } from "../lib/filters.js";
+import { APPLIED, isReversed, readFilters, toQuery } from "../lib/filters.js";
 import { getMarkets } from "../lib/markets.js";
 import { getAll } from "../lib/pages.js";
 import { addToUrl, linkHere } from "../lib/router.js";
@@ -152,7 +152,11 @@ function buildTime(values, choose, { latest, spans }, signal) {
   const dates = ["start", "end"].map((name) => {
     const input = el("input", { type: "date", name, max: "9999-12-31" });
     input.addEventListener("change", () => {
-      if (input.validity.valid) choose({ [name]: input.value || null });
+      if (!input.validity.valid) return;
+      const changes = { [name]: input.value || null };
+      const other = name === "start" ? "end" : "start";
+      // The day that was chosen last is the one that is meant.
+      choose(isReversed({ ...values, ...changes }) ? { ...changes, [other]: null } : changes);
     });
     return [name, input];
   });

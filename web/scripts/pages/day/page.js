@@ -2,7 +2,7 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { change, day as writeDate, figure, words } from "../../lib/format.js";
+import { change, day as writeDate, figure, isDay, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { getMarkets, isStored } from "../../lib/markets.js";
 import { keepInUrl, linkTo } from "../../lib/router.js";
@@ -15,11 +15,8 @@ import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
 
 const PAGE = 100;
 const NAMED = 12;
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 export const title = (route) => (isDay(route.name) ? writeDate(route.name) : "A day");
-
-const isDay = (name) => DAY.test(name ?? "") && !Number.isNaN(Date.parse(name));
 
 export function show(main, route, signal) {
   if (!isDay(route.name)) {
