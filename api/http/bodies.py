@@ -45,6 +45,9 @@ def _check_body() -> None:
         abort(
             415, f"the body must be {mimetype}, not {request.mimetype or 'without a Content-Type'}"
         )
+    coding = request.headers.get("Content-Encoding", "identity")
+    if has_body and coding.lower() != "identity":
+        abort(415, f"the body must come as it is, not packed (Content-Encoding: {coding[:40]})")
     # Of a body that does not tell its length werkzeug reads what is allowed, and leaves out the
     # rest.
     is_untold = "Transfer-Encoding" in request.headers and mimetype == "application/json"

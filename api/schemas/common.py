@@ -41,6 +41,15 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, values: dict[str, object]) -> dict[str, object]:
+        """Refuse what no name has, and no pattern that MongoDB takes."""
+        for name, value in values.items():
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"{name} has a NUL character (%00): leave it out")
+        return values
+
     @model_validator(mode="after")
     def _end_after_start(self) -> Self:
         try:

@@ -2,6 +2,7 @@
 nothing is written.
 """
 
+import gzip
 import json
 import time
 from collections.abc import Callable
@@ -52,6 +53,24 @@ def test_what_is_no_ticker_is_quoted_once(client: FlaskClient, ticker: str, said
     (error,) = read_problem(client.post(BACKFILL, json={"ticker": ticker}), 422)["errors"]
     assert error["detail"].startswith(f"'{ticker}' is no ticker")
     assert error["detail"].endswith(said)
+
+
+@pytest.mark.parametrize(
+    "path", ["tickers?contains=", "tickers?prefix=", "alerts?text=", "alerts/active?owner="]
+)
+def test_a_character_that_nothing_has_is_refused(client: FlaskClient, path: str) -> None:
+    (error,) = read_problem(client.get(f"/py/{path}a%00b"), 422)["errors"]
+    name = path.split("?")[1].rstrip("=")
+    assert f"{name} has a NUL character" in error["detail"]
+
+
+def test_a_packed_body_is_415_and_says_so(client: FlaskClient) -> None:
+    response = client.post(
+        "/fit/packed",
+        data=gzip.compress(b'{"timestamps": [1, 2, 3], "values": [1, 2, 4]}'),
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
+    assert "not packed (Content-Encoding: gzip)" in read_problem(response, 415)["detail"]
 
 
 def test_a_wrong_method_is_405_and_names_the_right_ones(client: FlaskClient) -> None:
