@@ -144,7 +144,7 @@ def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
     if known["bars"] < known["bars_needed"]:
         return (
             "not_enough_bars",
-            f"{ticker} has {known['bars']} bars; the first result takes {known['bars_needed']}",
+            f"{ticker} has {known['bars']} of the {known['bars_needed']} bars that a result takes",
         )
     return None
 

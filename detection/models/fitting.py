@@ -14,6 +14,7 @@ from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector
 from detection.detectors.ensemble import find_missing
 from detection.detectors.rows import SeriesRows, score_rows
+from detection.features.kernel import FEWEST_SESSIONS
 from detection.models.artefacts import dump_artefact
 from detection.models.learning import Checkpoint, Seen, learn_rows
 from detection.models.plan import ThresholdPolicy, TrainingPlan
@@ -85,6 +86,8 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
         checkpoint=lambda fraction: checkpoint(LOADED + (FITTED - LOADED) * fraction),
     )
     scores = _score(kind.load(fitted), rows, checkpoint)
+    if scores.min() == scores.max():
+        raise BadInput(_explain_alike(plan, len(scores)), reason="bars_alike")
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
     by_market = {}
@@ -181,6 +184,15 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
         f" {plan.warm_up_bars} in {series} tickers{window}; at least {FEWEST_ROWS} are"
         " needed: import more or widen the window"
     )
+
+
+def _explain_alike(plan: TrainingPlan, rows: int) -> str:
+    """Return why no bar is stranger than another: a threshold would pass all of them, or none."""
+    said = f"all {rows} {plan.interval} bars of market {plan.market} look alike to {plan.detector}"
+    if plan.feature_set.sessions:
+        said += f": what is usual at a time of day is not known of fewer than {FEWEST_SESSIONS}"
+        said += " sessions before"
+    return f"{said}; import more, or take another detector, as with `--detector zscore`"
 
 
 def _to_time(seconds: int) -> datetime:

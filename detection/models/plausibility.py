@@ -51,7 +51,8 @@ def check_threshold(
         return
     of_market = f" of market {market}" if market in record.get("by_market", {}) else ""
     if advice is None:
-        train = f"flask models train --market {record['market']} --contamination 0.01"
+        market_of = f"--market {record['market']} --interval {record['interval']}"
+        train = f"flask models train {market_of} --contamination 0.01"
         advice = f"Ask for a share of the bars, as with `--contamination 0.01`: `{train}`"
     raise Conflict(
         f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"

@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import BadInput, Cancelled
 from detection.features.compute import compute_features
+from detection.features.feature_sets import TIME_OF_DAY
 from detection.models import fitting, learning
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
@@ -19,6 +20,7 @@ from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.sealed import compute_sha256
 from detection.models.training import train_model
 from market.bars.store import ALL_BARS, load_panel
+from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from records.database import Db, Document
 from records.models.artefacts import BUCKET
@@ -229,3 +231,19 @@ def test_a_ticker_with_a_bar_that_is_not_a_number_is_left_out_by_name(market: Db
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert {"ticker": "BBB", "reason": "bad_bars"} in record["left_out"]
     assert [part["ticker"] for part in record["tickers"]] == ["AAA", "^GSPC"]
+
+
+def test_bars_that_look_alike_to_a_detector_are_said_to_and_make_no_version(database: Db) -> None:
+    """What is usual at a time of day is not known before the tenth session."""
+    quarters = make_bars(26 * 30, 3)
+    opens = quarters["date"][:30].dt.tz_localize("America/New_York") + pd.Timedelta(hours=9.5)
+    times = [start + pd.Timedelta(minutes=15 * n) for start in opens for n in range(26)]
+    frame = quarters.assign(date=times)
+    plan = TrainingPlan("US", interval="15m", feature_set=TIME_OF_DAY)
+    few = replace(plan, window_end=times[26 * 9].to_pydatetime())
+    import_frame(database, frame, interval="15m", source="test", ticker="AAA", now=NOW)
+    with pytest.raises(BadInput, match="not known of fewer than 10 sessions before") as refusal:
+        train_model(database, few, now=NOW)
+    assert refusal.value.reason == "bars_alike"
+    assert database.models.count_documents({}) == 0
+    assert train_model(database, plan, now=NOW)["rows"] > 500

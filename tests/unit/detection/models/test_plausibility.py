@@ -22,6 +22,7 @@ def make_record(kind: str, value: float, threshold: float, scores: Any = SCORES)
     return {
         "_id": "US_model-0.1.0",
         "market": "US",
+        "interval": "5m",
         "threshold": threshold,
         "score_quantiles": table,
     } | {"parameters": policy}
@@ -81,7 +82,8 @@ def test_what_flags_nothing_or_far_too_much_is_refused(
     with pytest.raises(Conflict, match=said) as refusal:
         check_plausible(make_record(kind, value, threshold))
     assert refusal.value.reason == "implausible_threshold"
-    assert "--contamination 0.01" in refusal.value.message
+    advised = "flask models train --market US --interval 5m --contamination 0.01"
+    assert advised in refusal.value.message
 
 
 def test_a_grade_asks_for_the_share_that_the_grades_say() -> None:
