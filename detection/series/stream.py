@@ -69,8 +69,12 @@ class Stream:
     def fit(
         cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
     ) -> Self:
-        """Learn the last points of a history one after the other."""
+        """Learn the last points of a history one after the other.
+
+        Raises BadInput where no point could ever be strange.
+        """
         memory = min(len(values), MOST_MEMORY)
+        _check_rank(memory, parameters.k)
         lags = min(MOST_LAGS, memory // POINTS_A_LAG)
         seed = len(values) - memory + lags
         detector = cls(
@@ -175,6 +179,27 @@ class Stream:
         return sqrt(farthest - nearest) * sqrt(farthest + nearest) if farthest > nearest else 0.0
 
 
+def _check_rank(memory: int, k: float) -> None:
+    """Raise BadInput where the farthest of all distances that are ranked is not beyond `k`."""
+    if _find_highest(memory) > k:
+        return
+    message = f"no point could ever be strange: of {memory} points the highest score is"
+    message += f" {_find_highest(memory):.2f}, and `k` is {k:.2f}"
+    most = _find_highest(MOST_MEMORY)
+    raise BadInput(
+        f"{message}; send more points, or name a smaller `k`"
+        if most > k
+        else f"{message}; name a `k` below {most:.2f}, or use another detector, such as `mad`",
+        reason="k_beyond_scores",
+    )
+
+
+def _find_highest(memory: int) -> float:
+    """Return the score of what is farther than all distances that are ranked."""
+    ranked = int(RANKED_SHARE * memory)
+    return NORMAL.inv_cdf(ranked / (ranked + 1))
+
+
 def _average(numbers: Sequence[float]) -> float:
     """Return the mean of a few numbers, which may be so large that their sum is infinite."""
     return clip(fsum(clip(number) / len(numbers) for number in numbers)) if numbers else 0.0
@@ -188,7 +213,7 @@ KIND = SeriesDetectorKind(
     ),
     defaults=Parameters(k=DEFAULT_K, direction="both"),
     options=frozenset({"k"}),
-    least_points=20,
+    least_points=27,  # of fewer no distance is rarer than the usual `k`
     fit=Stream.fit,
     load=Stream.load,
     learns=True,

@@ -203,6 +203,35 @@ def test_stream_expects_what_came_after_its_nearest_neighbours() -> None:
         detector.learn(i, float(i % 10))
 
 
+@pytest.mark.parametrize(
+    ("points", "k", "said"),
+    [(26, None, "send more points"), (500, 3.3, "send more points"), (2_000, 3.4, "a `k` below")],
+)
+def test_stream_that_could_never_tell_anything_is_refused(
+    points: int, k: float | None, said: str
+) -> None:
+    parameters = stream.KIND.defaults if k is None else Parameters(k=k, direction="both")
+    values = np.random.default_rng(points).normal(0, 1, points)
+    with pytest.raises(BadInput, match=said) as refusal:
+        stream.Stream.fit(range(points), values, parameters)
+    assert refusal.value.reason == "k_beyond_scores"
+
+
+def test_stream_tells_by_as_few_points_as_it_takes() -> None:
+    values = np.random.default_rng(2).normal(0, 1, 227)
+    detector = stream.Stream.fit(range(27), values[:27], stream.KIND.defaults)
+    for time, value in enumerate(values[27:], 27):
+        detector.learn(time, value)
+    detector.rest = 0
+    assert detector.judge(227, 1e6).anomaly
+    # What is sent at once has half of its distances ranked.
+    judged = [
+        stream.Stream.fit(range(n), values[:n], stream.KIND.defaults).judge(n, 1e6).anomaly
+        for n in (149, 150)
+    ]
+    assert judged == [False, True]
+
+
 def test_stream_distances_are_those_of_all_pairs() -> None:
     number = Random(5)
     values = [number.gauss(0, 1) for _ in range(150)]
