@@ -95,3 +95,28 @@ def test_lost_connection_is_said_and_mends_itself(
 def test_open_access_is_said(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
     expect(page.get_by_text("Open access: no API key was made yet")).to_be_visible()
+
+
+def test_no_anomalies_are_told_before_they_are_counted(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/health")
+    expect(page.get_by_role("heading", name="Health")).to_be_visible()
+    page.evaluate(
+        """() => {
+          window.told = [];
+          const look = () => {
+            const legend = document.querySelector(".market .severity-legend");
+            if (legend) window.told.push(legend.textContent);
+          };
+          new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    page.get_by_role("link", name="Overview", exact=True).click()
+    low = demo.database.anomalies.count_documents(
+        {"market": "US", "severity": "low", "status": {"$ne": "superseded"}}
+    )
+    expect(page.locator(".market .severity-legend").first).to_contain_text(f"{low} low")
+    assert page.evaluate("window.told[0]") == "".join(
+        f"\N{EN DASH} {severity}" for severity in ("critical", "high", "medium", "low")
+    )

@@ -8,12 +8,12 @@ export const SEVERITIES = ["critical", "high", "medium", "low"];
 export const buildSeverity = (severity) => el(`span.badge.severity.${severity}`, severity);
 
 /**
- * A bar of shares with its legend, from {severity: count}.
+ * A bar of shares with its legend, from {severity: count}; null where they are not known yet.
  * @param {{chosen: string|null, link: (severity: string|null) => object}|null} filter makes the
  * legend choose a severity, or none where it is chosen already
  */
 export function buildSeverityBar(counts, filter = null) {
-  const shown = SEVERITIES.filter((severity) => counts[severity]);
+  const shown = SEVERITIES.filter((severity) => counts?.[severity]);
   const bar = el(
     "div.severity-bar",
     { "aria-hidden": "true" },
@@ -24,7 +24,7 @@ export function buildSeverityBar(counts, filter = null) {
     SEVERITIES.map((severity) => {
       const entry = [
         el(`i.key.${severity}`, { "aria-hidden": "true" }),
-        `${count(counts[severity] ?? 0)} ${severity}`,
+        `${count(counts && (counts[severity] ?? 0))} ${severity}`,
       ];
       if (!filter) return el("li", entry);
       const isChosen = filter.chosen === severity;

@@ -78,7 +78,7 @@ function drawMarket(market, total, schedules, filters, looks) {
           "aria-label":
             `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"} by severity`,
         },
-        buildSeverityBar(total ?? {}, { chosen: filters.values.severity, link }),
+        buildSeverityBar(total ?? null, { chosen: filters.values.severity, link }),
       ),
       keepLook(looks, market),
     ),
