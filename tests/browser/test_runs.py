@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -35,6 +36,49 @@ def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[...,
         expect(page.get_by_role("button", name="Show more")).to_have_count(0)
     finally:
         demo.database.detection_runs.delete_many({"tickers": "MANYCO"})
+
+
+def test_what_comes_pushes_no_run_off_the_list(demo: Demo, open_page: Callable[..., Page]) -> None:
+    run = demo.database.detection_runs.find_one({"task": "train"})
+    assert run is not None
+    run |= {"tickers": ["PUSHCO"], "options": {}, "idempotency_key": None}
+    runs = [
+        run | {"_id": f"push-{n}", "requested_at": run["requested_at"] - timedelta(minutes=n)}
+        for n in range(60)
+    ]
+    demo.database.detection_runs.insert_many(runs[2:])
+    try:
+        page = open_page(f"{demo.url}#/runs?ticker=PUSHCO")
+        links = page.get_by_role("region", name="List of runs").locator("tbody a.run-name")
+        expect(links).to_have_count(50)
+        demo.database.detection_runs.insert_many(runs[:2])
+        expect(links).to_have_count(52)
+        page.get_by_role("button", name="Show more").click()
+        expect(links).to_have_count(60)
+        addresses = [link.get_attribute("href") or "" for link in links.all()]
+        assert [address.split("/")[-1] for address in addresses] == [f"push-{n}" for n in range(60)]
+    finally:
+        demo.database.detection_runs.delete_many({"tickers": "PUSHCO"})
+
+
+def test_no_run_is_listed_without_its_name(demo: Demo, open_page: Callable[..., Page]) -> None:
+    """How far it is has to be asked for, and may be long in coming."""
+    page = open_page(f"{demo.url}#/health")
+    expect(page.get_by_role("heading", name="Health")).to_be_visible()
+    page.evaluate(
+        """() => {
+          window.blank = 0;
+          const look = () => (window.blank += document.querySelectorAll("tr.link:empty").length);
+          new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    with demo.stopped_worker():
+        run_id = demo.api.post("/anomalies/backfill", {"ticker": "IBM"})["run_id"]
+        page.get_by_role("link", name="Runs", exact=True).click()
+        row = page.locator("tr", has=page.locator(f"a[href$='{run_id}']"))
+        expect(row.get_by_role("progressbar")).to_be_visible()
+        demo.api.post(f"/detection-runs/{run_id}/cancel", {})
+    assert page.evaluate("window.blank") == 0
 
 
 def test_a_run_is_titled_by_what_it_was_asked_for(

@@ -95,14 +95,18 @@ async function keepListed(body, query, signal) {
   const load = () => get("/detection-runs", { ...query, limit: PART }, signal);
   const list = el("tbody");
   const rows = new Map();
-  const update = ({ items }) => {
+  const update = ({ items, next_cursor: next }) => {
     for (const run of items) {
-      if (!rows.has(run._id)) rows.set(run._id, buildRow(run._id));
+      if (!rows.has(run._id)) rows.set(run._id, { asked: run.requested_at, ...buildRow(run._id) });
       rows.get(run._id).update(run, signal);
     }
+    // What comes pushes the last ones off the part that is asked for; they stay listed.
+    const last = next && items.at(-1).requested_at;
+    const pushed = [...rows.values()].filter(({ asked }) => last && asked < last);
+    pushed.sort((a, b) => (a.asked > b.asked ? -1 : 1));
     fill(
       list,
-      items.map((run) => rows.get(run._id).node),
+      [...items.map((run) => rows.get(run._id)), ...pushed].map(({ node }) => node),
     );
   };
   await loadInto(
@@ -153,9 +157,11 @@ function buildRow(id) {
   let shown = null;
   const update = async (run, signal) => {
     const state = JSON.stringify(run);
-    if (isOpen(run)) progress.update(await get(`/detection-runs/${id}`, {}, signal));
-    if (state === shown) return;
+    if (state !== shown) show(run);
     shown = state;
+    if (isOpen(run)) progress.update(await get(`/detection-runs/${id}`, {}, signal));
+  };
+  const show = (run) =>
     fill(
       node,
       el(
@@ -169,7 +175,6 @@ function buildRow(id) {
       el("td.muted.nowrap", { title: moment(run.requested_at) }, ago(run.requested_at)),
       el("td.number.nowrap", duration(run.duration_seconds)),
     );
-  };
   return { node, update: (run, signal) => update(run, signal).catch(() => {}) };
 }
 
