@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -80,3 +81,31 @@ def test_a_page_that_was_never_loaded_is_when_the_connection_is_back(
     expect(page.get_by_text("What you see may be old")).to_be_hidden()
     # Whatever other tests of this service did to it: it is asked for again, and told.
     expect(page.get_by_role("banner")).to_contain_text(re.compile("All well|Degraded"))
+
+
+def test_a_slow_line_is_waited_for_by_files_and_an_answer_cut_off_is_asked_for_again(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL")
+    expect(page.get_by_role("region", name="Chart")).to_be_visible()
+    line = page.context.new_cdp_session(page)
+
+    def throttle(down: int, up: int) -> None:
+        speeds = {"downloadThroughput": down, "uploadThroughput": up}
+        line.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, **speeds})
+
+    line.send("Network.enable")
+    page.get_by_role("link", name="Data", exact=True).click()
+    expect(page.get_by_role("heading", name="Data", level=1)).to_be_visible()
+    rows = "".join(f"2013-03-04,1,{n}.5,1,1,1000\n" for n in range(100_000))
+    file = tmp_path / "SLOW.csv"
+    file.write_text(f"date,open,high,low,close,volume\n{rows}")
+    throttle(-1, file.stat().st_size // 24)  # its bytes take longer than an answer may
+    page.locator("#file").set_input_files(file)
+    expect(page.locator("form.preview")).to_be_visible()
+    throttle(800, -1)
+    page.get_by_role("link", name="Overview", exact=True).click()
+    page.evaluate("location.hash = '#/ticker/AAPL'")
+    expect(page.get_by_text("No connection")).to_be_visible()
+    throttle(-1, -1)
+    expect(page.get_by_role("region", name="Chart")).to_be_visible()

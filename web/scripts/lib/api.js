@@ -34,9 +34,9 @@ export function getText(path, query = {}, signal = null) {
   return send("GET", withQuery(path, query), { signal, read: (response) => response.text() });
 }
 
-/** Read a file. */
+/** Read a file, however long the line takes. */
 export function getFile(path) {
-  return send("GET", path, { read: (response) => response.blob() });
+  return send("GET", path, { limit: null, read: (response) => response.blob() });
 }
 
 /** Post JSON. `key` makes a repeated post answer with the first one's run. */
@@ -47,7 +47,9 @@ export function post(path, body = null, { key = null, headers = {} } = {}) {
 export const put = (path, body, headers = {}) => sendBody("PUT", path, body, headers);
 export const patch = (path, body) => sendBody("PATCH", path, body, {});
 export const remove = (path, headers = {}) => send("DELETE", path, { headers });
-export const upload = (path, form, headers = {}) => send("POST", path, { body: form, headers });
+/** Send a file, however long the line takes. */
+export const upload = (path, form, headers = {}) =>
+  send("POST", path, { body: form, headers, limit: null });
 
 /** Open a stream of bytes; the caller reads it, and ends it with `signal`. */
 export async function open(path, headers, signal) {
@@ -71,16 +73,16 @@ function sendBody(method, path, body, headers) {
 async function send(
   method,
   path,
-  { body = null, headers = {}, signal = null, read = readJson } = {},
+  { body = null, headers = {}, signal = null, read = readJson, limit = TIMEOUT_MILLISECONDS } = {},
 ) {
-  const limit = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
-  const both = signal ? AbortSignal.any([signal, limit]) : limit;
+  const signals = [signal, limit && AbortSignal.timeout(limit)].filter(Boolean);
+  const both = AbortSignal.any(signals);
   const response = await request(method, path, { body, headers, signal: both });
   if (response.status === 401 && (await askForKey()))
-    return send(method, path, { body, headers, signal, read });
+    return send(method, path, { body, headers, signal, read, limit });
   if (!response.ok) throw await readProblem(response);
   if (response.status === 204) return null;
-  return read(response);
+  return reach(method, () => read(response));
 }
 
 async function readJson(response) {
@@ -93,17 +95,19 @@ async function readJson(response) {
 async function request(method, path, { body = null, headers = {}, signal = null }) {
   const key = readKey();
   const access = key ? { Authorization: `Bearer ${key}` } : {};
+  const response = await reach(method, () =>
+    fetch(PREFIX + path, { method, body, headers: { ...access, ...headers }, signal }),
+  );
+  reportReached();
+  return response;
+}
+
+/** Do what takes a connection; one that fails, or breaks off in an answer, is a Problem. */
+async function reach(method, act) {
   try {
-    const response = await fetch(PREFIX + path, {
-      method,
-      body,
-      headers: { ...access, ...headers },
-      signal,
-    });
-    reportReached();
-    return response;
+    return await act();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (!["TypeError", "TimeoutError"].includes(error.name)) throw error;
     reportUnreached();
     const text = method === "GET" ? UNREACHED : "The API does not answer. Try again in a moment.";
     throw new Problem(0, "unreachable", text);
