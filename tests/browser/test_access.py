@@ -33,6 +33,18 @@ def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], 
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
+def test_a_key_with_a_mark_that_no_request_can_carry_is_not_taken(
+    demo: Demo, open_page: Callable[..., Page], key: str
+) -> None:
+    page = open_page(f"{demo.url}#/runs", quiet=False)
+    page.get_by_label("API key").fill(f"{key}\N{ZERO WIDTH SPACE}")
+    page.get_by_role("button", name="Use this key").click()
+    assert page.get_by_label("API key").evaluate("(input) => input.validity.patternMismatch")
+    page.get_by_label("API key").fill(f" {key} ")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
+
+
 def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
     demo: Demo, open_page: Callable[..., Page], key: str, tmp_path: Path
 ) -> None:

@@ -62,6 +62,9 @@ async function openPrompt(refused) {
     type: "password",
     name: "key",
     required: true,
+    // What no header may hold, such as a mark that came with a paste, is in no key.
+    pattern: "\\s*[!-~]+\\s*",
+    title: "The key as it was shown: letters, digits and marks, without blanks.",
     autocomplete: "off",
     spellcheck: "false",
   });
