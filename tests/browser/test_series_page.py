@@ -6,6 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 
 
 def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
@@ -26,6 +27,9 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     label = page.get_by_label("What 2400 was")
     label.select_option("false_alarm")
     expect(page.locator(".series-plot .series-anomaly")).to_have_count(1)
+    look = Look(page, tmp_path)
+    look.take_both("series")
+    assert look.wrong == []
     # predictions of others are seen without a reload
     label.blur()
     demo.api.post("/predict/boiler?store=true", {"timestamp": "2500", "value": 70})
@@ -78,3 +82,18 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator(".series-plot")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_label_that_was_not_stored_is_not_shown_as_if_it_were(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    demo.api.post("/fit/valve", {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 1.5]})
+    demo.api.post("/predict/valve?store=true", {"timestamp": "9", "value": 80})
+    page = open_page(f"{demo.url}#/series/valve", quiet=False)
+    label = page.get_by_label("What 9 was")
+    label.select_option("confirmed")
+    expect(label).to_be_enabled()
+    demo.database.series_predictions.delete_many({"timestamp": 9})
+    label.select_option("false_alarm")
+    expect(page.locator(".toast.bad")).to_be_visible()
+    expect(label).to_have_value("confirmed")

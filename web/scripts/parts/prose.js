@@ -46,5 +46,5 @@ function buildLink(command) {
   if (program !== "flask") return null;
   const name = rest[0] && !rest[0].startsWith("-") && !PLACEHOLDERS.has(rest[0]) ? rest[0] : null;
   const place = PLACES[`${group} ${verb}`]?.(name);
-  return place ? el("a", { href: place[0] }, place[1]) : null;
+  return place ? el("a.in-text", { href: place[0] }, place[1]) : null;
 }

@@ -11,7 +11,7 @@ import { attempt } from "../../parts/toasts.js";
 const COLUMNS = [
   "Timestamp",
   ["Value", ".number"],
-  "",
+  "Judged",
   ["Score", ".number.wide-only"],
   ["Expected", ".number.wide-only"],
   ["Normal range", ".wide-only"],
@@ -115,7 +115,7 @@ export function buildStored(series, signal) {
     showPagedTable(
       list,
       {
-        name: "Stored predictions",
+        name: "Predictions, judged",
         columns: COLUMNS,
         load: (cursor) => get(path, { version, cursor, limit: 20 }, signal),
         buildRow: (prediction) => buildRow(prediction, path),
@@ -161,8 +161,14 @@ function buildLabel(prediction, path) {
     ),
   );
   const label = `${path}/${prediction.version}/${prediction.timestamp}/label`;
-  select.addEventListener("change", () =>
-    attempt(select, () => put(label, { feedback: select.value })),
-  );
+  let stored = chosen;
+  select.addEventListener("change", async () => {
+    const isStored = await attempt(select, async () => {
+      await put(label, { feedback: select.value });
+      return true;
+    });
+    if (isStored) stored = select.value;
+    else select.value = stored;
+  });
   return select;
 }

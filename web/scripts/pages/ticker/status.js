@@ -80,7 +80,7 @@ export function drawStatus(status) {
         run &&
         el(
           "span",
-          el("a", { href: linkTo("runs", run.run_id) }, words(run.status)),
+          el("a.in-text", { href: linkTo("runs", run.run_id) }, words(run.status)),
           ` ${ago(run.completed_at ?? run.started_at)}`,
         ),
       "Next scan": status.next_scan && ago(status.next_scan),
