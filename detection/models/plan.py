@@ -200,8 +200,10 @@ def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocumen
         named = ", ".join(missing[:5]) + (
             f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         )
+        of_market = f" of market {market}" if market else ""
         raise BadInput(
-            f"no {plan.interval} bars of {named} are stored; `flask bars list` shows what is",
+            f"no {plan.interval} bars{of_market} of {named} are stored; `flask bars list` shows"
+            " what is",
             reason="no_bars",
         )
     if not series:

@@ -198,7 +198,7 @@ def test_versions_say_what_changed(market: Db) -> None:
     [
         (TrainingPlan("JP"), "market JP has no 1d bars.*flask bars import"),
         (TrainingPlan("US", interval="1h"), "market US has no 1h bars"),
-        (TrainingPlan("US", tickers=("AAA", "NOPE")), "no 1d bars of NOPE"),
+        (TrainingPlan("US", tickers=("AAA", "NOPE")), "no 1d bars of market US of NOPE"),
         (
             TrainingPlan("US", tickers=("CCC",)),
             f"market US has 0 1d bars past their warm-up of {WARM_UP} in 1 ticker",
