@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from detection.features.names import FEATURES
@@ -323,3 +324,21 @@ def test_a_link_to_an_anomaly_that_never_was_says_so(
     )
     expect(page.get_by_text("Nothing was found in a bar of 1999-01-01T00:00:00Z")).to_be_visible()
     expect(page.get_by_text("Pick an anomaly")).to_be_visible()
+
+
+@pytest.mark.parametrize("close", [1.831e-9, 3_122_092_851.0])
+def test_a_long_price_stands_beside_its_change(
+    demo: Demo, open_page: Callable[..., Page], close: float
+) -> None:
+    anomalies = demo.database.anomalies
+    chosen = {"Ticker": "IBM", "severity": "medium"}
+    before = anomalies.find_one(chosen)
+    assert before is not None
+    anomalies.update_one({"_id": before["_id"]}, {"$set": {"Close": close}})
+    try:
+        page = open_page(f"{demo.url}#/ticker/IBM")
+        price = page.locator(f"a.anomaly[data-id='{before['_id']}'] .price")
+        expect(price).to_be_visible()
+        assert price.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    finally:
+        anomalies.replace_one({"_id": before["_id"]}, before)

@@ -10,15 +10,19 @@ import { buildProse } from "./prose.js";
  */
 export async function askInDialog({ title, lead, nodes, verb, send }) {
   let answer = null;
+  let isSending = false; // a second click of a double one sends nothing anew
   const dialog = el("dialog.wide", { "aria-labelledby": "form-title" });
   const problem = el("div", { role: "alert" });
   const submit = async (event) => {
     event.preventDefault();
+    if (isSending) return;
+    isSending = true;
     try {
       answer = await send();
       dialog.close();
     } catch (error) {
       fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
+      isSending = false;
     }
   };
   dialog.append(
