@@ -236,7 +236,9 @@ def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fa
             f"{count} on which nothing moved, and {times} of the {int(known[at])} before: the feed"
             " stands still"
         )
-        yield Fault(int(rows[at]), "stale", 1.0 / (share[at] ** bars * 1e4) ** 0.25, words)
+        # One copy may be likelier than the limit, and is told all the same.
+        strength = max(1.0, 1.0 / (float(share[at]) ** bars * 1e4) ** 0.25)
+        yield Fault(int(rows[at]), "stale", strength, words)
 
 
 def _find_before_trading(segments: Segments, idle: Bools) -> Iterator[Fault]:

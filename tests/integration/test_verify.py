@@ -118,6 +118,17 @@ def test_a_fault_that_a_rule_only_just_tells_is_derived_again(market: Db) -> Non
     assert (document["verdict"], document["cause"]) == ("identical", None)
 
 
+def test_a_feed_that_stood_still_is_derived_again(market: Db) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    frame.loc[601, frame.columns[1:]] = frame.loc[600, frame.columns[1:]]
+    store(market, "AAA", frame)
+    run(market, "backfill", "AAA")
+    (fault,) = market.anomalies.find({"fault": "stale"})
+    (document,) = check(market, [fault]).values()
+    assert (document["verdict"], document["verified"]) == ("identical", True)
+    market.verifications.insert_one(document)
+
+
 def detect_by_another(market: Db) -> list[Document]:
     """Have a second version, which flags more, detect beside the first, and return what stands."""
     train_model(

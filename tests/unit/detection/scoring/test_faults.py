@@ -119,6 +119,8 @@ def test_a_feed_that_stands_still_is_one_finding(how: str, first: int) -> None:
         bars.loc[BAR : BAR + 6, "volume"] = 0.0
     found = find(bars)
     assert [(row, fault.name) for row, fault in found.items()] == [(first, "stale")]
+    assert -1.0 < found[first].score <= -0.5
+    assert 75.0 <= found[first].grade < 100.0
 
 
 @pytest.mark.parametrize("flat", [1, 3])
