@@ -17,6 +17,7 @@ from core.settings import STATE_DIR, Settings, read_settings
 from records.analytics.snapshots import find_snapshots
 from records.database import Db, open_database
 from records.findings.watermarks import find_watermarks
+from records.keys import has_keys
 from records.market.documents import SeriesDocument
 from records.market.series import find_series
 from records.models.models import find_models
@@ -42,6 +43,10 @@ class DemoFailed(TapewatchError):
     reason = "demo_failed"
 
 
+class RunGoesOn(DemoFailed):
+    """A run takes longer than is waited for."""
+
+
 def run_demo(console: Console, *, once: bool) -> None:
     """Bring up the service, show what it finds in real bars, and serve until interrupted,
     or not with `once`.
@@ -55,6 +60,11 @@ def run_demo(console: Console, *, once: bool) -> None:
         open_database(settings).client as client,
     ):
         database = client[settings.mongo_database]
+        if has_keys(database):
+            raise DemoFailed(
+                "this folder has API keys, and the demo asks without one: serve what is here with"
+                " `make up`, or run the demo in a clone of its own"
+            )
         _bring_bars(console, settings, database, importing)
         wait_for_api(settings)
         api = Api(settings)
@@ -170,10 +180,14 @@ def _follow_metrics(console: Console, api: Api, run_id: str | None) -> None:
     if run_id is None:
         console.print("Metrics: they are here already.")
         return
-    ended = follow_run(console, api, "Metrics: computing", run_id)
+    try:
+        ended = follow_run(console, api, "Metrics: computing", run_id)
+    except RunGoesOn as error:  # of many tickers of one's own; nothing waits for them
+        console.print(f"Metrics: {error.message}")
+        return
     console.print(
-        f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in"
-        f" {ended['duration_seconds']:.1f} s."
+        f"Metrics: of the last {METRIC_BARS} bars of {ended['progress']['tickers_total']} tickers,"
+        f" in {ended['duration_seconds']:.1f} s."
     )
 
 
@@ -198,7 +212,7 @@ def run_command(settings: Settings, *command: str) -> str:
 def follow_run(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:
     """Show a run's progress from its document until it has ended; return it.
 
-    Raises DemoFailed unless complete.
+    Raises DemoFailed unless complete, RunGoesOn where it has not ended in time.
     """
     deadline = time.monotonic() + RUN_SECONDS
     columns = (
@@ -215,7 +229,7 @@ def follow_run(console: Console, api: Api, what: str, run_id: str) -> dict[str, 
             if run["status"] not in OPEN_STATUSES:
                 break
             if time.monotonic() > deadline:
-                raise DemoFailed(
+                raise RunGoesOn(
                     f"run {run_id} is {run['status']} after {RUN_SECONDS} s; see"
                     f" {STATE_DIR}/logs/worker.log"
                 )
