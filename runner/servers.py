@@ -40,9 +40,18 @@ class Servers:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
+    """Return a loopback port that nothing listens on now,
+    and that nobody else who asks for any port is given within the next minute.
+
+    A connection to it has just been closed from its side: until the kernel forgets that, only a
+    server that asks for this port, and reuses addresses as servers do, can have it.
+    """
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((LOOPBACK, 0))
+        probe.listen()
+        with socket.create_connection(probe.getsockname()):
+            probe.accept()[0].close()
         return int(probe.getsockname()[1])
 
 

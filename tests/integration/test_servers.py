@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from core.errors import ServerProblem
 from runner import programs
 from runner.programs import SERVERS, SERVICE, Program
 from runner.servers import (
+    LOOPBACK,
     free_port,
+    is_port_free,
     mongo_url,
     mongod_command,
     wait_for_primary,
@@ -55,6 +58,18 @@ def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
         session.start_transaction(),
     ):
         assert client.kept.things.find_one(session=session) == {"_id": 1}
+
+
+def test_a_free_port_is_given_to_nobody_else_before_its_server_has_it() -> None:
+    """Some thirty would be, if it was only looked up: programs that start meanwhile ask too."""
+    ours = {free_port() for _ in range(200)}
+    theirs = set()
+    for _ in range(2_000):
+        with socket.socket() as other:
+            other.bind((LOOPBACK, 0))
+            theirs.add(other.getsockname()[1])
+    assert (len(ours), ours & theirs) == (200, set())
+    assert all(map(is_port_free, ours))
 
 
 def knows_slices() -> bool:
