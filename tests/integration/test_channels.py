@@ -233,12 +233,14 @@ def test_a_channel_that_answers_a_byte_at_a_time_does_not_keep_its_sender(
     scheme: str, dripping: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte comes in time, so that no library gives it up."""
-    monkeypatch.setattr(channels, "MESSAGE_SECONDS", 0.5)
     channel = f"{scheme}://127.0.0.1:{dripping.server_port}/"
-    began = monotonic()
-    with pytest.raises(Transient, match=r"within 0\.5 s"):
-        send_message(channel, "a title", "a body", allow_private=True)
-    assert monotonic() - began < 3
+    with monkeypatch.context() as patch:
+        patch.setattr(channels, "MESSAGE_SECONDS", 0.5)
+        began = monotonic()
+        with pytest.raises(Transient, match=r"within 0\.5 s"):
+            send_message(channel, "a title", "a body", allow_private=True)
+        # Its 300 headers would take 30 s.
+        assert monotonic() - began < 15
     with run_receiver() as receiver:
         send_message(receiver.channel, "a title", "a body", allow_private=True)
         assert len(receiver.messages) == 1
