@@ -100,7 +100,7 @@ def get_one_alert(alert_id: str) -> Document:
     children = build_page(alike, SHOWN, NEWEST_FIRST.locate)
     return {
         **alert,
-        "trail": last["items"][::-1],
+        "trail": sorted(last["items"], key=lambda step: (step["at"], step["_id"])),
         "trail_cursor": last["next_cursor"],
         "children": children["items"],
         "children_cursor": children["next_cursor"],

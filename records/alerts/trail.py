@@ -6,8 +6,8 @@ Nothing of it is ever changed.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import uuid4
 
+from bson import ObjectId
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
@@ -39,7 +39,8 @@ def build_entry(
     """Return an entry, not yet written; `states` are those before and after."""
     return {
         **({"subject": subject} if subject else {}),  # type: ignore[typeddict-item]  # its own
-        "_id": uuid4().hex,
+        # They count up, as many steps are often of one moment.
+        "_id": str(ObjectId()),
         "alert_id": alert_id,
         "step": step,
         "by": by,

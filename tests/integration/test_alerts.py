@@ -288,6 +288,19 @@ def test_more_steps_or_tickers_than_an_alert_shows_are_a_list_away(
     assert times == sorted(times)
 
 
+def test_steps_of_one_moment_are_told_in_their_order(client: FlaskClient, worker: Worker) -> None:
+    found = [(ticker, day, FALL) for ticker in MANY for day in SESSIONS[:3]]
+    end_run(worker.database, *found)
+    notify(worker)
+    for ticker in MANY:
+        (alert,) = listed(client, ticker=ticker)
+        trail = client.get(f"/py/alerts/{alert['_id']}").json["trail"]
+        assert len({step["at"] for step in trail}) == 1
+        assert [step["step"] for step in trail] == ["raise", "extend", "extend"]
+        bars = [step["details"]["found"] for step in trail]
+        assert bars == sorted(bars)
+
+
 def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
