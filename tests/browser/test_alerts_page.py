@@ -19,14 +19,19 @@ COLLECTIONS = ("alerts", "alert_trail", "labels", "mutes", "watchlists")
 def alerts(demo: Demo) -> Iterator[list[str]]:
     """Real alerts of the demo: of a backfill of two years that was asked to raise them."""
     database = demo.database
-    demo.api.post("/watchlists", {"name": "tech", "tickers": ["AAPL", "MSFT", "IBM"]})
     undelivered = {"delivered_at": None}
     wait_until(lambda: not database.outbox.count_documents(undelivered), "the demo's own is told")
+    # Those of other files' series, say, are none of these.
+    for name in COLLECTIONS:
+        database[name].delete_many({})
+    demo.api.post("/watchlists", {"name": "tech", "tickers": ["AAPL", "MSFT", "IBM"]})
     # What the demo found is there, and its run is the first that did.
     database.anomalies.delete_many({"Ticker": {"$in": ["AAPL", "MSFT", "IBM"]}})
     body = {"tickers": ["AAPL", "MSFT", "IBM"], "max_period": "2y", "raise_alerts": True}
     demo.api.post("/anomalies/backfill?wait=30", body)
     wait_until(lambda: database.alerts.count_documents({}) >= 5, "alerts are raised")
+    # That of a whole market follows those of its tickers.
+    wait_until(lambda: not database.outbox.count_documents(undelivered), "all are raised")
     yield [alert["_id"] for alert in database.alerts.find().sort([("created_at", -1), ("_id", 1)])]
     for name in COLLECTIONS:
         database[name].delete_many({})
