@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -60,8 +61,11 @@ def producer(bus: RedisBus) -> Producer:
     return Producer(bus, "tests", {})
 
 
+@cache
 def start_of_today() -> int:
-    """Return a minute not long ago, in seconds: coins are traded at any time."""
+    """Return a minute not long ago, in seconds, and always the same one:
+    coins are traded at any time.
+    """
     return int(time.time()) // 60 * 60 - 3_600
 
 
