@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
+from tests.processes import wait_until
 
 
 def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
@@ -35,9 +36,8 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     demo.api.post("/predict/boiler?store=true", {"timestamp": "2500", "value": 70})
     expect(page.locator(".series-plot .series-anomaly")).to_have_count(2)
     expect(page.get_by_label("What 2500 was")).to_be_visible()
-    stored = demo.database.series_predictions.find_one({"timestamp": 2400})
-    assert stored is not None
-    assert stored["label"]["feedback"] == "false_alarm"
+    of_it = {"timestamp": 2400, "label.feedback": "false_alarm"}
+    wait_until(lambda: demo.database.series_predictions.find_one(of_it), "the label is stored")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No series yet")).to_be_visible()
