@@ -23,7 +23,8 @@ def test_a_watchlist_is_made_scanned_switched_and_deleted(
 
     card.get_by_role("button", name="Scan now").click()
     expect(card.get_by_text("complete")).to_be_visible()
-    run = demo.database.detection_runs.find({"task": "incremental"}).sort("requested_at", -1)[0]
+    run = demo.database.detection_runs.find_one({"task": "incremental", "watchlist": "tech"})
+    assert run is not None
     assert sorted(run["tickers"]) == ["AAPL", "GOOG", "MSFT"]
 
     card.get_by_role("switch").click()
@@ -54,7 +55,7 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(
 
     expect(card.get_by_role("link", name="Periodic scan")).to_be_visible()
     expect(card.get_by_text("complete", exact=True)).to_be_visible()
-    run = demo.database.detection_runs.find_one({"trigger": "scheduler", "task": "incremental"})
+    run = demo.database.detection_runs.find_one({"trigger": "scheduler", "watchlist": "monthly"})
     assert run is not None
     assert sorted(run["tickers"]) == ["FB", "IBM"]
     expect(
