@@ -25,8 +25,6 @@ ROOT = Path(__file__).parent.parent
 WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
 REDIS_DATABASES = count(1)
 
-# nothing is garbage yet, and to look for it is a fifth of the time that importing takes
-gc.disable()
 # thread pools would fight over the cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what takes the notifications of tests is on this machine
@@ -139,10 +137,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
-def pytest_collection_finish() -> None:
-    """Have Python look for garbage from here on, and not in what was imported and collected."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage in what is imported and collected: there is none,
+    and the look is a fifth of the time that it takes.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _ByService(LoadScopeScheduling):
