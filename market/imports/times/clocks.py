@@ -17,6 +17,13 @@ ABBREVIATIONS = {
     "EEST": "+03:00",
     "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
 }  # fmt: skip
+# Where they are of the clocks: in winter nobody's clock shows EDT, nor in summer EST.
+PLACES = {
+    "EST": "America/New_York", "EDT": "America/New_York", "CDT": "America/Chicago",
+    "MDT": "America/Denver", "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles",
+    "CET": "Europe/Berlin", "CEST": "Europe/Berlin", "EET": "Europe/Athens",
+    "EEST": "Europe/Athens", "AEDT": "Australia/Sydney",
+}  # fmt: skip
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"

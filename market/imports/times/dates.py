@@ -17,7 +17,9 @@ TAIWANESE_EPOCH = 1911
 FEWEST_TURNED = 3
 MOST_LOOKED_AT = 1_000
 MONTHS_OF_YEAR = 12
-_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+|Z)?")
+_COMPACT = re.compile(
+    r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+|Z|[+-]\d{2}:?\d{2})?"
+)
 _YEAR_FIRST = re.compile(
     r"(\d{4}|1\d{2})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
 )

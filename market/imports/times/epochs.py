@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from market.imports.times.uniques import Uniques, to_seconds
+from core.errors import BadInput
+from market.imports.times.uniques import SHOWN, Uniques, to_seconds
 from market.intervals import DAY_SECONDS
 
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
@@ -14,6 +15,15 @@ COMPACT_DATES = (19_000_101, 22_001_231)
 # Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
+# Up to here (1968) a number of a day may as well be counted from 1970 on (2038).
+LATEST_OPEN_DAY = 25_000
+# What Windows counts in 100 ns, since the years 1 and 1601: of the years 1970 to 2050 as many
+# nanoseconds since 1970 are of 1989 and 1990, and of 1973 and 1974.
+TICKS_A_SECOND = 10**7
+TICKS = (
+    (".NET's ticks since the year 1", -62_135_596_800, 621_355_968 * 10**9, 646_600_000 * 10**9),
+    ("Windows' file times since 1601", -11_644_473_600, 116_444_736 * 10**9, 141_700_000 * 10**9),
+)
 # Numbers of up to six digits are times of day, or counts, but for those of bars of January 1970,
 # which go on after its 12th day.
 LEAST_SECONDS = 1_000_000
@@ -21,7 +31,7 @@ LEAST_SECONDS = 1_000_000
 
 def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
     """Read numbers: dates of eight digits, seconds since 1970 or thousandths, millionths,
-    billionths of them, and days.
+    billionths of them, and days. Raises BadInput where all may be counted in another way as well.
 
     Whole numbers are divided as such: as floats, nanoseconds would not be exact.
     """
@@ -31,6 +41,7 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
     size = np.abs(values)
     is_whole = pd.api.types.is_integer_dtype(numbers)
     exact = numbers.to_numpy(np.int64, na_value=0) if is_whole else values
+    _refuse_ticks(exact[~bad], numbers[~bad])
     seconds = np.zeros(len(values), np.int64)
     for least, divisor in ((0, 1), (LEAST_MILLISECONDS, 10**3), (10**14, 10**6), (10**17, 10**9)):
         rows = size >= least
@@ -58,12 +69,43 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
         if not days[~bad].all():
             bad |= days
         else:
+            _refuse_days(values[days])
             seconds[days] = np.round((values[days] + EXCEL_EPOCH) * DAY_SECONDS).astype(np.int64)
             first = values[days][0]
-            day = np.datetime64(int(seconds[days][0]), "s").astype("datetime64[D]")
-            notes.append(f"times such as {first:.10g} are read as Excel's number of a day: {day}")
+            notes.append(
+                f"times such as {first:.10g} are read as Excel's number of a day:"
+                f" {_name_day(int(seconds[days][0]))}"
+            )
     if not ((values >= LEAST_SECONDS) & (values < 2 * LEAST_SECONDS)).any():
         bad |= small
     dated |= compact | (days & (values == np.floor(values)))
     zoned &= ~compact & ~days
     return Uniques(seconds, zoned, bad, dated, notes)
+
+
+def _refuse_ticks(values: "np.ndarray[Any, Any]", written: "pd.Series[Any]") -> None:
+    """Raise BadInput where all times may be ticks of Windows: nanoseconds they would be too."""
+    for name, epoch, least, most in TICKS:
+        if len(values) and least <= values.min() and values.max() < most:
+            nanoseconds = _name_day(int(values[0]) // 10**9)
+            ticks = _name_day(int(values[0]) // TICKS_A_SECOND + epoch)
+            raise BadInput(
+                f"times such as {str(written.iloc[0])[:SHOWN]} can be read two ways: as nanoseconds"
+                f" since 1970 ({nanoseconds}) or as {name} ({ticks}): write them as 2024-01-02 or"
+                " 2024-01-02 09:30"
+            )
+
+
+def _refuse_days(values: "np.ndarray[Any, Any]") -> None:
+    """Raise BadInput where all numbers of days may be Excel's, or counted from 1970 on."""
+    if values.max() < LATEST_OPEN_DAY:
+        excel = _name_day(int(values[0] + EXCEL_EPOCH) * DAY_SECONDS)
+        unix = _name_day(int(values[0]) * DAY_SECONDS)
+        raise BadInput(
+            f"times such as {values[0]:.10g} can be read two ways: as Excel's number of a day"
+            f" ({excel}) or as days since 1970 ({unix}): write them as 2024-01-02"
+        )
+
+
+def _name_day(seconds: int) -> str:
+    return str(np.datetime64(seconds, "s").astype("datetime64[D]"))

@@ -1,5 +1,7 @@
 """Times as texts."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.arrays import Bools
+from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.imports.options import ReadingOptions
-from market.imports.times.clocks import read_clock
+from market.imports.times.clocks import ABBREVIATIONS, PLACES, read_clock
 from market.imports.times.dates import (
     part_date,
     part_year_last,
@@ -30,6 +32,7 @@ LONGEST = 64
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 _END_OF_DAY = r"[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?$"
+_IN_SEASON = rf"(?<![A-Za-z/])({'|'.join(PLACES)})$"
 _MIDNIGHT = r"([ T])24(?=:?00)"
 
 
@@ -65,6 +68,8 @@ def read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> Uniques:
     read.bad[rest] = parsed.isna().to_numpy(bool)
     read.zoned[rest] = written.str.contains(_ZONE, regex=True).to_numpy(bool, na_value=False)
     read.dated[rest] = dated
+    good = rest[~read.bad[rest]]
+    _refuse_other_season(texts.iloc[good], read.seconds[good])
     for name in set(zones.values()):
         rows = np.array([rest[row] for row, zone in zones.items() if zone == name], np.int64)
         make_moments(read, rows[~read.bad[rows]], ZoneInfo(name))
@@ -138,3 +143,22 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
             " labelled by their start: say that labels are of the end, and of daily bars write the"
             " dates alone"
         )
+
+
+def _refuse_other_season(texts: "pd.Series[str]", seconds: Int64) -> None:
+    """Raise BadInput where a time has a name of its zone that nobody there uses on that day, such
+    as EST in July: a clock that is said to show EST all year mostly shows New York's time.
+    """
+    named = texts.str.extract(_IN_SEASON, flags=re.IGNORECASE, expand=False)
+    for row in np.flatnonzero(named.notna().to_numpy(bool)).tolist():
+        name = str(named.iloc[row]).upper()
+        zone, moment = ZoneInfo(PLACES[name]), datetime.fromtimestamp(int(seconds[row]), UTC)
+        local = moment.astimezone(zone)
+        if local.tzname() != name:
+            written = moment + timedelta(hours=int(ABBREVIATIONS[name][:3]))
+            meant = written.replace(tzinfo=zone).astimezone(UTC)
+            raise BadInput(
+                f"times such as {texts.iloc[row][:SHOWN]} can be read two ways: {zone.key} has"
+                f" {local.tzname()} then, so that it is {moment:%H:%M} or {meant:%H:%M} UTC. Write"
+                f" the offset in place of {name}, or leave it away and say the time zone"
+            )

@@ -87,3 +87,28 @@ def test_seconds_of_the_years_from_1970_on_stay_seconds() -> None:
             read = read_times(written)
             unit = 1_000 if first > 10**11 else 1
             assert read.seconds.tolist() == [stamp // unit for stamp in stamps]
+
+
+@pytest.mark.parametrize("kind", [str, int])
+@pytest.mark.parametrize(
+    ("number", "readings"),
+    [
+        # 2024-01-02 is day 19,724 of 1970's; 738,886 days and 154,498 days lie before it since the
+        # years 1 and 1601, of 864,000,000,000 ticks each.
+        (738_886 * 864_000_000_000, ("1990-03-25", "2024-01-02")),
+        (154_498 * 864_000_000_000, ("1974-03-25", "2024-01-02")),
+        (20_000, ("1954-10-03", "2024-10-04")),
+    ],
+)
+def test_numbers_that_two_programs_count_from_other_days_are_asked_about(
+    kind: type, number: int, readings: tuple[str, str]
+) -> None:
+    with pytest.raises(BadInput, match="can be read two ways") as refused:
+        read_times(pd.Series([kind(number), kind(number + 1)]))
+    assert all(f"({reading})" in str(refused.value) for reading in readings)
+
+
+def test_days_of_excel_and_nanoseconds_are_read_where_some_leave_no_choice() -> None:
+    assert read_times(pd.Series([20_000, 45_293])).seconds.tolist() == [-481161600, 1704153600]
+    moments = pd.Series([638_397_504 * 10**9, 1_704_153_600 * 10**9])
+    assert read_times(moments).seconds.tolist() == [638_397_504, 1_704_153_600]

@@ -25,6 +25,8 @@ from tests.unit.market.imports.times.labelling import label
         "20010917 093000",
         "200109170930",
         "20010917093000",
+        "20010917T093000-0400",
+        "20010917T133000+00:00",
         "2001.09.17 09:30",
         "2001-9-17 9:30",
         "2001/09/17 09:30:00",
@@ -85,3 +87,26 @@ def test_column_of_nothing_is_all_bad() -> None:
 def test_a_bar_labelled_24_00_says_that_labels_are_ends(written: str) -> None:
     with pytest.raises(BadInput, match=r"labels of a bar's end"):
         label(["2024-01-02 23:00", written], market="CRYPTO", interval="1h")
+
+
+@pytest.mark.parametrize(
+    ("written", "readings"),
+    [
+        ("2024-07-02 09:30 EST", ("14:30", "13:30")),
+        ("2024-01-02 9:30 AM EDT", ("13:30", "14:30")),
+        ("7/15/2024 09:30:00 est", ("14:30", "13:30")),
+        ("15.07.2024 09:00 CET", ("08:00", "07:00")),
+    ],
+)
+def test_a_zone_by_letters_of_the_other_season_is_asked_about(
+    written: str, readings: tuple[str, str]
+) -> None:
+    with pytest.raises(BadInput, match="can be read two ways") as refused:
+        read_times(pd.Series([written]))
+    assert f"{readings[0]} or {readings[1]} UTC" in str(refused.value)
+
+
+def test_a_zone_by_letters_is_read_on_each_side_of_a_change_of_the_clocks() -> None:
+    written = ["2024-03-08 09:30 EST", "2024-03-11 09:30 EDT"]
+    times = [datetime(2024, 3, 8, 14, 30, tzinfo=UTC), datetime(2024, 3, 11, 13, 30, tzinfo=UTC)]
+    assert label(written, interval="1h") == times
