@@ -23,7 +23,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
         "datetimeutc", "timestamputc", "dtyyyymmdd", "traddt",
-        "tradedate", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",
+        "tradedate", "date1", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",
         "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
         "datahora", "дата",
         "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
@@ -62,8 +62,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "volume": (
         "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
-        "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "noofshares",
-        "numberofshares",
+        "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "ttltrdqnty",
+        "noofshares", "numberofshares",
         # Before the German words for volume: beside pieces these are what they were sold for.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",

@@ -17,8 +17,8 @@ from market.imports.column_names import (
 
 REQUIRED = ("time", "open", "high", "low", "close")
 LISTED = 20
-# What stands above an index that has no name, as pandas writes it.
-NO_NAMES = ("", "unnamed0")
+# What stands above an index that has no name, as pandas and R write it.
+NO_NAMES = ("", "unnamed0", "index", "indexlevel0")
 # Old shares for each new one, where all other names of `split` say new ones for each old one.
 INVERSE_SPLITS = ("adjustmentfactor", "adjfactor")
 

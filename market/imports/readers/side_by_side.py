@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import BadInput
 from market.imports.column_names import CURRENCIES, OTHERS, build_key, find_field
-from market.imports.columns import list_names
+from market.imports.columns import NO_NAMES, list_names
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
@@ -50,6 +50,12 @@ _NOT_TICKERS = {
     "price", "px", "bid", "ask", "mid", "usd", "usdt", "eur", "adj", "adjusted", "last", "prev",
     "time", "date",
     "interest", "int",
+}  # fmt: skip
+# Nor are `Open_raw` and `Open_x` those of RAW and X, where no other ticker is beside them: pandas
+# puts _x and _y behind the names of two tables that were joined.
+_KINDS = {
+    "raw", "unadj", "unadjusted", "orig", "original", "old", "new", "left", "right", "real",
+    "nominal",
 }  # fmt: skip
 
 
@@ -193,9 +199,13 @@ def match_flattened(names: Row, position: int) -> Header | None:
             time = column
     if len(parted) < 4:
         return None
-    if time is None and 0 not in parted and build_key(names[0]) in {"", "indexlevel0"}:
-        time = 0
+    if time is None:
+        free = [column for column in range(len(names)) if column not in parted]
+        keys = {build_key(names[column]): column for column in free}
+        time = keys.get("index", 0 if 0 in free and build_key(names[0]) in NO_NAMES else None)
     groups = _group(parted)
+    if set(groups) == {"x", "y"} or {build_key(ticker) for ticker in groups} <= _KINDS:
+        return None
     if time is None or not any(
         {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()
     ):

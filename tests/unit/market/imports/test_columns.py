@@ -340,7 +340,7 @@ def test_the_volume_of_a_pair_is_that_of_what_is_priced(
     assert chosen.numbers["volume"].tolist() == [7.5], "what a person says goes before"
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
 def test_an_index_without_a_name_before_the_bars_is_their_time(name: str) -> None:
     settled = settle(f"{name},Open,High,Low,Close\n2024-01-02,2,4,1,3\n")
     assert settled.times.seconds.tolist() == [1704153600]
@@ -452,3 +452,39 @@ def test_prices_of_two_currencies_are_asked_about() -> None:
 def test_currency_behind_the_names_of_prices_is_no_ticker() -> None:
     text = "Date,Open ($),High ($),Low ($),Close ($),Volume\n2024-01-02,1,2,1,2,7\n"
     assert read_numbers(text)["volume"] == [7]
+
+
+@pytest.mark.parametrize("kinds", [("x", "y"), ("raw", "adj"), ("old", "new"), ("raw",)])
+def test_names_of_joined_tables_are_no_tickers(kinds: tuple[str, ...]) -> None:
+    names = [f"{field}_{kind}" for kind in kinds for field in ("Open", "High", "Low", "Close")]
+    text = f"Date,{','.join(names)}\n2024-01-02{',2,4,1,3' * len(kinds)}\n"
+    with pytest.raises(BadInput, match="Say which column is which"):
+        settle(text)
+    columns = [f"{name.split('_')[0].lower()}={name}" for name in names[:4]]
+    assert settle(text, columns=columns).numbers["close"].tolist() == [3]
+
+
+def test_words_beside_other_tickers_are_tickers() -> None:
+    names = [f"{field}_{t}" for t in ("NEW", "IBM") for field in ("Open", "High", "Low", "Close")]
+    settled = settle(f"Date,{','.join(names)}\n2024-01-02,2,4,1,3,6,8,5,7\n")
+    assert settled.written["ticker"].to_pylist() == ["NEW", "IBM"]
+
+
+@pytest.mark.parametrize(("index", "cell"), [("Index", ""), ('"",Index', "1,")])
+def test_the_index_of_r_is_the_time(index: str, cell: str) -> None:
+    names = [f"AAPL.{field}" for field in ("Open", "High", "Low", "Close", "Volume", "Adjusted")]
+    settled = settle(f"{index},{','.join(names)}\n{cell}2024-01-02,2,4,1,3,5,3\n")
+    assert settled.times.seconds.tolist() == [1704153600]
+    assert settled.written["ticker"].to_pylist() == ["AAPL"]
+
+
+def test_days_of_the_national_stock_exchange_of_india() -> None:
+    settled = settle(
+        "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE,"
+        " CLOSE_PRICE, AVG_PRICE, TTL_TRD_QNTY, TURNOVER_LACS\n"
+        "TCS, EQ, 02-Jan-2024, 3793.40, 3790.05, 3833.00, 3763.05, 3780.00, 3783.05, 3791.70,"
+        " 1466219, 55594.60\n"
+    )
+    assert settled.times.seconds.tolist() == [1704153600]
+    assert settled.numbers["close"].tolist() == [3783.05]
+    assert settled.numbers["volume"].tolist() == [1466219]
