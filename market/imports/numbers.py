@@ -47,6 +47,7 @@ _THIRTY_SECONDS = r"^\d{2,3}'[0-3]\d[0257]$"
 _MAGNITUDES = {
     "k": "e3", "m": "e6", "b": "e9", "t": "e12",
     "tsd\\.?": "e3", "mln\\.?": "e6", "mio\\.?": "e6", "mrd\\.?": "e9", "mld\\.?": "e9",
+    "mn": "e6", "bn": "e9", "l(?:akhs?|acs?)?": "e5", "cr(?:ores?)?\\.?": "e7",
     "[万萬만]": "e4", "[亿億억]": "e8",
 }  # fmt: skip
 _MAGNITUDE = rf"(?i)\d\s*(?:{'|'.join(_MAGNITUDES)})\s*$"
