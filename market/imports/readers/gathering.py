@@ -33,6 +33,8 @@ WRAPPERS = {
 # So few times in common may be an accident.
 FEWEST_SHARED = 2
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
+# What services say of an answer that went well, in a field such as `code`.
+_WENT_WELL = re.compile("0+|200|200000")
 
 
 def find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
@@ -229,6 +231,8 @@ def find_said(value: Mapping[str, Any], field: str) -> str | None:
     """
     for name, inner in value.items():
         if isinstance(inner, str) and find_field(name) == field and 0 < len(inner) <= 40:
+            if field == "ticker" and _WENT_WELL.fullmatch(inner):
+                continue
             return inner
         if isinstance(inner, dict) and build_key(name) in {"metadata", "meta"}:
             found = find_said(inner, field)

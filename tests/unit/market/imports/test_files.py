@@ -134,6 +134,13 @@ def test_ticker_beside_json_candles_is_theirs() -> None:
     assert settle(json.dumps({"ticker": "AAPL", "bars": [bar, bar]}), "x.json").ticker == "AAPL"
 
 
+@pytest.mark.parametrize("code", ["0", "00000", "200000"])
+def test_a_word_that_all_went_well_is_no_ticker(code: str) -> None:
+    bars = [["1704153600000", "2", "4", "1", "3", "5", "15", "15", "1"]]
+    assert settle(json.dumps({"code": code, "data": bars}), "BTC-USDT.json").ticker is None
+    assert settle(json.dumps({"code": "600519", "data": bars}), "x.json").ticker == "600519"
+
+
 def read_parts(content: bytes, filename: str) -> list[Part]:
     with open_reader() as reader:
         return list(reader.read_content(content, filename))
