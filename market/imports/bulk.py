@@ -119,6 +119,7 @@ def import_parts(
     folder: Path | None = None,
 ) -> None:
     """Import the tables of one file, and note in the report what became of each."""
+    before = len(report.files)
     for part in parts:
         file = FileReport(
             str(folder / part.name) if folder else part.name, error=part.error, skipped=part.skipped
@@ -138,6 +139,10 @@ def import_parts(
             file.error = error.message
         else:
             report.series += series
+    files = report.files[before:]
+    if files and all(file.skipped for file in files):
+        # An archive with nothing to read in it is one that could not be used.
+        files[0].error, files[0].skipped = f"{files[0].skipped}, and none beside it is", None
     _note_interval(report)
 
 

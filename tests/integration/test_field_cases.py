@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,6 +224,22 @@ def test_every_file_of_a_folder_is_accounted_for(flask: Command, database: Db) -
         "GOODB": 29,
     }
     assert "GOODC_2023.csv" in flask("bars", "import", folder).stderr
+
+
+def test_an_archive_without_a_file_of_bars_is_an_error(
+    flask: Command, live: Live, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.zip", "x")
+    (tmp_path / "prices.zip").write_bytes(packed.getvalue())
+    (tmp_path / "AAPL.csv").write_text("Date,Open,High,Low,Close\n2024-01-02,2,4,1,3\n")
+    alone = flask("bars", "import", tmp_path / "prices.zip")
+    assert (alone.exit_code, "no file of bars by its name" in alone.stderr) == (2, True)
+    beside = flask("bars", "import", tmp_path)
+    assert (beside.exit_code, "inner.zip: no file of bars" in beside.stderr) == (2, True)
+    run = import_over_http(live, file=(io.BytesIO(packed.getvalue()), "prices.zip"))
+    assert (run["status"], run["reason"]) == ("failed", "bad_input")
 
 
 def test_years_of_a_ticker_are_its_when_told(flask: Command, database: Db) -> None:
