@@ -44,6 +44,8 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
         "a pair",
         ("CRYPTO", "FX"),
     ),
+    (re.compile(r"[A-Z0-9]{1,2}[FGHJKMNQUVXZ][0-9]{1,2}"), "a contract of a future", ("FUT",)),
+    (re.compile(r"[A-Z]{4}([3-8]|11)"), "a code of São Paulo's exchange", ()),
     (re.compile(r"[0-9]{3}[A-Z]0?"), "a code of Tokyo's exchange", ("JP",)),
     (re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]"), "an ISIN", ()),
     (re.compile(r"[0-9]+"), "a number", ("JP", "HK", "KR", "CN", "TW")),
@@ -51,7 +53,8 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
 # Codes of vendors that say their market's own in another way; read where the market is told.
 _JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
 _HONG_KONG = re.compile(r"0*([0-9]{1,5})")
-_CHINA = re.compile(r"(SH|SZ|)([0-9]{6})")
+_CHINA = re.compile(r"(?:(SH|SZ)\.?)?([0-9]{6})")
+_KOREA = re.compile(r"A([0-9]{6})")
 _BEIJING = re.compile(r"(?:[48][0-9]|92)[0-9]{4}")
 # What codes of Shenzhen's shares and funds begin with; those of Shanghai with 5, 6 and 9.
 _SHENZHEN = "0123"
@@ -265,6 +268,8 @@ def _add_suffix(ticker: str, market: Market) -> str:
     elif market.code == "CN" and (code := _CHINA.fullmatch(ticker)):
         ticker = code[2]
         suffix = ".SZ" if code[1] == "SZ" or (not code[1] and code[2][0] in _SHENZHEN) else ".SS"
+    elif market.code == "KR" and (code := _KOREA.fullmatch(ticker)):
+        ticker = code[1]
     elif market.code == "FX":
         ticker = ticker.replace("_", "")
     return ticker + suffix

@@ -110,6 +110,11 @@ def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: st
         "BTCUSDT.P",
         "BTCUSDT_PERP",
         "SH600519",
+        "ESZ24",
+        "CLF5",
+        "6EH24",
+        "PETR4",
+        "SANB11",
         "SAP.F",
         "NESN.S",
         "ENI.MI",
@@ -247,6 +252,8 @@ def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
         ("000001", "CN", "000001.SZ"),
         ("600519", "CN", "600519.SS"),
         ("SZ000001", "CN", "000001.SZ"),
+        ("sh.600519", "CN", "600519.SS"),
+        ("A005930", "KR", "005930.KS"),
     ],
 )
 def test_ticker_of_a_told_market_is_the_one_that_all_sources_name(

@@ -195,6 +195,7 @@ def test_sessions_of_other_tickers_are_no_rows() -> None:
         "日期,開盤價,最高價,最低價,收盤價,成交股數",
         "TradDt,OpnPric,HghPric,LwPric,ClsPric,TtlTradgVol",
         "TIMESTAMP,OPEN,HIGH,LOW,CLOSE,TOTTRDQTY",
+        "Date,Price Open,Price High,Price Low,Price Close,Volume",
         "Date,Open Price,High Price,Low Price,Close Price,No.of Shares",
         "Date,Open,High,Low,Close Close price adjusted for splits.,Volume",
     ],
