@@ -14,6 +14,7 @@ from core.words import Retrain
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
+_ORIGIN = r"https?://[^\s/?#,]+"
 STATE_DIR = Path(".tapewatch")
 
 
@@ -32,14 +33,16 @@ class Settings(BaseSettings):
     mongo_url: str = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set"
     )
-    mongo_database: str = Field("tapewatch", min_length=1)
+    mongo_database: str = Field(
+        "tapewatch", pattern=r'^[^/\\. "$*<>:|?]{1,63}$', description="its name in MongoDB"
+    )
     tenant: str = Field(
         "", description="whose alerts, rules and watchlists the command line is about"
     )
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask"
     )
-    host: str = Field("127.0.0.1", description="address the API listens on")
+    host: str = Field("127.0.0.1", min_length=1, description="address the API listens on")
     port: int = Field(5000, ge=1, le=65535)
     flower_port: int = Field(5555, ge=1, le=65535)
     url_prefix: str = Field("/py", pattern=r"^(/[a-z0-9_-]+)*$")
@@ -55,7 +58,9 @@ class Settings(BaseSettings):
         "", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link"
     )
     cors_origins: str = Field(
-        "", description="origins of other sites' pages that may ask, with commas between them"
+        "",
+        pattern=rf"^\s*(\*|({_ORIGIN}\s*(,\s*|$))*)\s*$",
+        description="origins of other sites' pages that may ask, with commas between them",
     )
     public_url: str = Field(
         "",
@@ -85,25 +90,30 @@ class Settings(BaseSettings):
         "https://api.line.me", pattern=r"^https?://[^\s/?#]+$", description="where LINE's API is"
     )
     batch_tickers: int = Field(250, ge=1, le=1000, description="most tickers in one Celery message")
-    batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
+    batch_bars: int = Field(
+        400_000, ge=1_000, le=100_000_000, description="most bars in one Celery message"
+    )
     # With a sweep, and half a minute for the work itself, what a lost host held is done again
     # within 90 s.
     lease_seconds: int = Field(
-        45, ge=2, description="how long a worker may hold a batch before it must renew"
+        45, ge=2, le=3_600, description="how long a worker may hold a batch before it must renew"
     )
     # After two a batch is split: its sound tickers need at least one more.
     max_attempts: int = Field(
-        5, ge=3, description="claims of a ticker's batches before it is given up"
+        5, ge=3, le=100, description="claims of a ticker's batches before it is given up"
     )
     heavy_at_once: int = Field(
-        1, ge=1, description="trainings and other heavy batches at work at once, of all workers"
+        1,
+        ge=1,
+        le=1_000,
+        description="trainings and other heavy batches at work at once, of all workers",
     )
-    sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
+    sweep_seconds: int = Field(15, ge=1, le=3_600, description="period of the sweeper")
     tick_seconds: int = Field(
-        5, ge=1, description="how often the scheduler looks for watchlists that are due"
+        5, ge=1, le=3_600, description="how often the scheduler looks for watchlists that are due"
     )
     analytics_seconds: int = Field(
-        900, ge=5, description="how often metrics of what has new bars are computed"
+        900, ge=5, le=86_400, description="how often metrics of what has new bars are computed"
     )
     retrain: Annotated[Retrain, BeforeValidator(str.lower)] = Field(
         "train",
@@ -129,13 +139,13 @@ class Settings(BaseSettings):
         "", description="whose subfolders may be a watchlist's source of bars; empty: none"
     )
     otel_exporter_otlp_endpoint: str = Field(
-        "", description="where traces are sent; empty: nowhere"
+        "", pattern=r"^(https?://\S+)?$", description="where traces are sent; empty: nowhere"
     )
     min_training_data_points: int = Field(
-        3, ge=2, description="fewest points that a series is fitted to"
+        3, ge=2, le=1_000_000, description="fewest points that a series is fitted to"
     )
     server_timeout_seconds: float = Field(
-        4.0, gt=0, description="how long an unreachable server is waited for"
+        4.0, gt=0, le=300, description="how long an unreachable server is waited for"
     )
 
     def list_feed_streams(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClien
             connectTimeoutMS=timeout_ms,
             appname="tapewatch",
         )
-    except (InvalidURI, ConfigurationError) as error:
+    except (InvalidURI, ConfigurationError, ValueError) as error:
         raise ServerUnreachable(
             f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}"
         ) from error

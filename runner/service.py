@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -200,6 +201,27 @@ def _check_ports(settings: Settings) -> None:
             raise BadInput(
                 f"port {port} ({name}) is taken by another program; set {name} to a free one"
             )
+    _check_host(settings)
+
+
+def _check_host(settings: Settings) -> None:
+    """Raise BadInput where the API could not listen: it would be started again and again."""
+    host = settings.host.strip("[]")
+    if ":" in host and host == settings.host:
+        raise BadInput(f"HOST={host} is an address of IPv6: write it as [{host}]")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(
+            f"HOST={settings.host} is no address that can be listened on here ({said}): 127.0.0.1"
+            " is for this machine alone, 0.0.0.0 for others too"
+        ) from error
 
 
 def _prepare_database(settings: Settings, say: Say) -> None:

@@ -1,10 +1,16 @@
 """Settings that cannot be used are named, and nothing starts."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from core.errors import BadInput
+from core.settings import read_settings
+from runner.servers import free_port
+from tests.commands import run_flask
 from tests.conftest import ROOT
 
 COMMANDS = {
@@ -30,3 +36,71 @@ def test_a_setting_that_cannot_be_used_is_named(name: str, environment: dict[str
     assert done.returncode != 0
     assert "the settings cannot be used: PORT: " in said
     assert "LEASE_SECONDS: " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASE_SECONDS", "45000"),
+        ("SWEEP_SECONDS", "99999999999999999999"),
+        ("TICK_SECONDS", "99999999999999999999"),
+        ("ANALYTICS_SECONDS", "99999999999999999999"),
+        ("MAX_ATTEMPTS", "99999999999999999999"),
+        ("HEAVY_AT_ONCE", "99999999999999999999"),
+        ("BATCH_BARS", "99999999999999999999"),
+        ("MIN_TRAINING_DATA_POINTS", "99999999999999999999"),
+        ("SERVER_TIMEOUT_SECONDS", "inf"),
+        ("SERVER_TIMEOUT_SECONDS", "nan"),
+        ("MONGO_DATABASE", "  "),
+        ("MONGO_DATABASE", "tape.watch"),
+        ("MONGO_DATABASE", "a" * 64),
+        ("HOST", ""),
+        ("CORS_ORIGINS", "charts.example"),
+        ("CORS_ORIGINS", "https://charts.example/"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+    ],
+)
+def test_absurd_values_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput, match=f"the settings cannot be used: {name}: "):
+        read_settings(env_file=None)
+
+
+@pytest.mark.parametrize(
+    "origins", ["", "*", "https://a.example", "https://a.example, http://b.example:8080,"]
+)
+def test_origins_are_taken(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    assert read_settings(env_file=None).cors_origins == origins
+
+
+def test_port_of_mongodb_that_is_none_is_said() -> None:
+    answer = run_flask({"MONGO_URL": "mongodb://127.0.0.1:99999/"}, "runs", "list")
+    assert answer.exit_code == 1
+    assert "MONGO_URL mongodb://127.0.0.1:99999/ cannot be used" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("nowhere.invalid", "HOST=nowhere.invalid"),
+        ("192.0.2.1", "HOST=192.0.2.1"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
+    tmp_path: Path, host: str, said: str
+) -> None:
+    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "up"],
+        cwd=tmp_path,
+        env={**os.environ, **ports, "HOST": host, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
