@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
-from math import isnan
+from math import isfinite
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
 import click
@@ -66,16 +66,20 @@ class OneValueCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
+# As much of a path as a message quotes.
+SHOWN_PATH = 200
+
+
 class NumberRange(click.FloatRange):
-    """A number within bounds: nan, which is above no bound and below none, is none."""
+    """A number within bounds, which nan and infinity are not."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the number as click reads it."""
         number = float(super().convert(value, param, ctx))
-        if isnan(number):
-            self.fail("nan is no number.", param, ctx)
+        if not isfinite(number):
+            self.fail(f"{number} is no number.", param, ctx)
         return number
 
 
@@ -112,6 +116,11 @@ def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except TapewatchError as error:
             fail(error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            # A file that was named, or one of the service's own that is another user's.
+            raise CommandFailed(f"{str(error.filename)[:SHOWN_PATH]}: {error.strerror}") from error
 
     return run
 

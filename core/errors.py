@@ -122,3 +122,12 @@ class ServerProblem(TapewatchError):
     """An embedded server cannot be started; the message says what is missing and how to get it."""
 
     reason = "server_problem"
+
+
+def explain_forbidden(error: OSError) -> str:
+    """Return what to do where the service's folder cannot be used, as after a start by `sudo`."""
+    place = f"{error.filename}: " if error.filename else ""
+    return (
+        f"{place}{error.strerror}. Work in a folder that is yours; where another user started the"
+        " service here, work as that user, or give its .tapewatch to yourself (chown -R)"
+    )

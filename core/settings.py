@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.errors import BadInput
+from core.errors import BadInput, explain_forbidden
 from core.words import Retrain
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
@@ -174,3 +174,5 @@ def read_settings(*, env_file: Path | None = STATE_DIR / "servers.env") -> Setti
             f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
         )
         raise BadInput(f"the settings cannot be used: {faults}") from error
+    except OSError as error:
+        raise BadInput(explain_forbidden(error)) from error

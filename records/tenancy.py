@@ -198,7 +198,7 @@ def qualify(tenant: str | None, name: str) -> str:
 def split_name(name: str) -> tuple[str | None, str]:
     """Return the tenant, None for the default one, and the name of a qualified name."""
     tenant, slash, own = name.rpartition("/")
-    return (tenant, own) if slash else (None, name)
+    return (tenant, own) if slash and NAME.fullmatch(tenant) else (None, name)
 
 
 def name_collection(tenant: str | None, name: str) -> str:

@@ -18,7 +18,13 @@ import redis
 from rich.console import Console
 
 from core.binaries import find_mongod
-from core.errors import BadInput, DatabaseUnfit, ServerProblem, ServerUnreachable
+from core.errors import (
+    BadInput,
+    DatabaseUnfit,
+    ServerProblem,
+    ServerUnreachable,
+    explain_forbidden,
+)
 from core.settings import STATE_DIR, Settings, read_settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
@@ -175,10 +181,14 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
     it. Raises BadInput while somebody has, which says what to do `otherwise`.
     """
     state_dir = STATE_DIR.absolute()
-    state_dir.mkdir(mode=0o700, exist_ok=True)
-    # One that an earlier version made may be open to others.
-    state_dir.chmod(0o700)
-    with (state_dir / "runner.lock").open("a+") as lock:
+    try:
+        state_dir.mkdir(mode=0o700, exist_ok=True)
+        # One that an earlier version made may be open to others.
+        state_dir.chmod(0o700)
+        lock = (state_dir / "runner.lock").open("a+")
+    except OSError as error:
+        raise BadInput(explain_forbidden(error)) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

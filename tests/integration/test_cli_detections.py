@@ -104,6 +104,7 @@ def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> No
         (("verify", "anomaly", "AAA::1d::1999-01-01T00:00:00Z"), "no anomaly"),
         (("verify", "model", "US_model-9.9.9"), "there is no model 'US_model-9.9.9'"),
         (("anomalies", "list", "--min-confidence", "nan"), "nan is no number"),
+        (("feed", "publish", "x.csv", "--speed", "1e400"), "inf is no number"),
         (("runs", "show", "nowhere"), "no run 'nowhere'"),
         (("runs", "list", "--status", "done"), "in_progress"),
     ],

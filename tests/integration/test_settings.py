@@ -1,6 +1,7 @@
 """Settings that cannot be used are named, and nothing starts."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,52 @@ def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
         check=False,
     )
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def run_without_powers(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python in a folder as a user whom its modes bind, as they do not bind root."""
+    bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] * (os.geteuid() == 0)
+    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    return subprocess.run(
+        [*bound, sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, **ports, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+needs_modes = pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="modes do not bind root"
+)
+
+
+@needs_modes
+@pytest.mark.parametrize("words", [("up",), ("key", "ops")])
+def test_folder_that_cannot_be_written_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
+    tmp_path.chmod(0o555)
+    done = run_without_powers(tmp_path, "-m", "runner", *words)
+    assert done.returncode == 2
+    assert f"{tmp_path}/.tapewatch: Permission denied. Work in a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@needs_modes
+def test_state_of_another_user_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".tapewatch").mkdir(mode=0o000)
+    done = run_without_powers(tmp_path, "-m", "flask", "--app", "wsgi", "runs", "list")
+    (tmp_path / ".tapewatch").chmod(0o700)
+    assert done.returncode != 0
+    assert ".tapewatch/servers.env: Permission denied. Work in a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("bars", "import"), ("export", "verify"), ("series", "fit")])
+def test_path_that_no_folder_can_hold_is_said(
+    environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    answer = run_flask(environment, *command, "a" * 5_000)
+    assert isinstance(answer.exception, SystemExit), answer.exception
+    assert "a" * 200 in answer.stderr

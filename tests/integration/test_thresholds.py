@@ -30,6 +30,11 @@ def market(database: Db, once: Once) -> Db:
     return database
 
 
+@pytest.mark.parametrize("name", ["../../x", "/x", "No Tenant/x"])
+def test_a_name_that_no_tenant_can_have_is_that_of_no_watchlist(database: Db, name: str) -> None:
+    assert find_threshold(database, Scope("watchlist", name)) is None
+
+
 def test_the_narrowest_scope_wins(market: Db) -> None:
     set_threshold(market, Scope("market", "US"), "grade", 60.0, NOW)
     add_watchlist(market, "mine", {"tickers": ["AAA", "BBB"], "threshold": None}, NOW)
