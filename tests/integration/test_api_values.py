@@ -181,7 +181,7 @@ def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, na
         ("/py/anomalies?min_grade=inf", 422),
         ("/py/anomalies?limit=501", 422),
         ("/py/anomalies?limit=99999999999999999999", 422),
-        ("/py/anomalies?run_id=%00", 200),
+        ("/py/anomalies?run_id=%00", 422),
         ("/py/anomalies/%00", 404),
         ("/py/anomalies/%F0%9F%92%A9", 404),
         ("/py/chart?ticker=AAPL&period=9999y", 404),

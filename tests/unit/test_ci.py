@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 # what every Debian has: bash, coreutils, util-linux
-ESSENTIAL = {"bash", "nsenter", "sh", "sleep", "true", "unshare"}
+ESSENTIAL = {"bash", "nsenter", "setpriv", "sh", "sleep", "true", "unshare"}
 # run by `make faults` and `make containers`, which say themselves what they lack
 NOT_IN_CI = {"faults", "containers"}
 
