@@ -1,7 +1,6 @@
 """Times as texts."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +22,7 @@ from market.imports.times.dates import (
 )
 from market.imports.times.epochs import read_epochs
 from market.imports.times.months import settle_months
-from market.imports.times.uniques import SHOWN, Uniques, to_seconds
+from market.imports.times.uniques import LATEST, SHOWN, Uniques, to_seconds
 from market.imports.times.zones import make_moments
 from market.intervals import DAY_SECONDS
 
@@ -32,7 +31,7 @@ LONGEST = 64
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 _END_OF_DAY = r"[ T]24:?00(?::?00(?:\.0*)?)?(?:Z|[ +-].*)?$"
-_IN_SEASON = rf"(?<![A-Za-z/])({'|'.join(PLACES)})$"
+_IN_SEASON = rf"[^A-Za-z/](?:{'|'.join(PLACES)})$"
 _MIDNIGHT = r"([ T])24(?=:?00)"
 
 
@@ -149,16 +148,22 @@ def _refuse_other_season(texts: "pd.Series[str]", seconds: Int64) -> None:
     """Raise BadInput where a time has a name of its zone that nobody there uses on that day, such
     as EST in July: a clock that is said to show EST all year mostly shows New York's time.
     """
-    named = texts.str.extract(_IN_SEASON, flags=re.IGNORECASE, expand=False)
-    for row in np.flatnonzero(named.notna().to_numpy(bool)).tolist():
-        name = str(named.iloc[row]).upper()
-        zone, moment = ZoneInfo(PLACES[name]), datetime.fromtimestamp(int(seconds[row]), UTC)
-        local = moment.astimezone(zone)
-        if local.tzname() != name:
-            written = moment + timedelta(hours=int(ABBREVIATIONS[name][:3]))
-            meant = written.replace(tzinfo=zone).astimezone(UTC)
+    ends = pc.match_substring_regex(pa.array(texts, pa.string()), _IN_SEASON, ignore_case=True)
+    rows = np.flatnonzero(np.asarray(ends))
+    rows = rows[seconds[rows] < LATEST]
+    names = texts.iloc[rows].str.upper().str.extract(rf"({'|'.join(PLACES)})$", expand=False)
+    for name in names.unique():
+        own, zone = rows[(names == name).to_numpy(bool)], ZoneInfo(PLACES[name])
+        moments = pd.DatetimeIndex(seconds[own].astype("datetime64[s]"), tz=UTC)
+        walls = moments.tz_convert(zone).tz_localize(None)
+        written = moments.tz_localize(None) + timedelta(hours=int(ABBREVIATIONS[name][:3]))
+        for row in np.flatnonzero(walls != written).tolist():
+            moment, meant = moments[row], written[row].replace(tzinfo=zone).astimezone(UTC)
+            if moment == meant:  # in the hour that the clocks skip
+                continue
             raise BadInput(
-                f"times such as {texts.iloc[row][:SHOWN]} can be read two ways: {zone.key} has"
-                f" {local.tzname()} then, so that it is {moment:%H:%M} or {meant:%H:%M} UTC. Write"
-                f" the offset in place of {name}, or leave it away and say the time zone"
+                f"times such as {texts.iloc[own[row]][:SHOWN]} can be read two ways: {zone.key} has"
+                f" {moment.astimezone(zone).tzname()} then, so that it is {moment:%H:%M} or"
+                f" {meant:%H:%M} UTC. Write the offset in place of {name}, or leave it away and say"
+                " the time zone"
             )

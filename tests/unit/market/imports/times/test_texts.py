@@ -110,3 +110,13 @@ def test_a_zone_by_letters_is_read_on_each_side_of_a_change_of_the_clocks() -> N
     written = ["2024-03-08 09:30 EST", "2024-03-11 09:30 EDT"]
     times = [datetime(2024, 3, 8, 14, 30, tzinfo=UTC), datetime(2024, 3, 11, 13, 30, tzinfo=UTC)]
     assert label(written, interval="1h") == times
+
+
+def test_a_zone_by_letters_is_asked_about_only_where_it_is_read_and_two_ways_differ() -> None:
+    """At 02:30 of that day nobody's clock showed anything, and no bar is of the year 9999."""
+    read = read_times(
+        pd.Series(["2024-03-10 02:30 EST", "2024-03-08 09:30 EST", "9999-12-31 23:59 EST"])
+    )
+    times = [datetime(2024, 3, 10, 7, 30, tzinfo=UTC), datetime(2024, 3, 8, 14, 30, tzinfo=UTC)]
+    assert read.seconds[:2].tolist() == [int(time.timestamp()) for time in times]
+    assert read.bad.tolist() == [False, False, True]
