@@ -33,7 +33,7 @@ WRAPPERS = {
 # So few times in common may be an accident.
 FEWEST_SHARED = 2
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
-# What services say of an answer that went well, in a field such as `code`.
+# What services say of an answer that went well, in a field `code`.
 _WENT_WELL = re.compile("0+|200|200000")
 
 
@@ -230,9 +230,12 @@ def find_said(value: Mapping[str, Any], field: str) -> str | None:
     says of them.
     """
     for name, inner in value.items():
-        if isinstance(inner, str) and find_field(name) == field and 0 < len(inner) <= 40:
-            if field == "ticker" and _WENT_WELL.fullmatch(inner):
-                continue
+        if (
+            isinstance(inner, str)
+            and find_field(name) == field
+            and 0 < len(inner) <= 40
+            and not (build_key(name) == "code" and _WENT_WELL.fullmatch(inner))
+        ):
             return inner
         if isinstance(inner, dict) and build_key(name) in {"metadata", "meta"}:
             found = find_said(inner, field)

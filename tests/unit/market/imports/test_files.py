@@ -139,6 +139,7 @@ def test_a_word_that_all_went_well_is_no_ticker(code: str) -> None:
     bars = [["1704153600000", "2", "4", "1", "3", "5", "15", "15", "1"]]
     assert settle(json.dumps({"code": code, "data": bars}), "BTC-USDT.json").ticker is None
     assert settle(json.dumps({"code": "600519", "data": bars}), "x.json").ticker == "600519"
+    assert settle(json.dumps({"symbol": "200", "data": bars}), "x.json").ticker == "200"
 
 
 def read_parts(content: bytes, filename: str) -> list[Part]:
