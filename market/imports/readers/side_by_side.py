@@ -204,7 +204,11 @@ def match_flattened(names: Row, position: int) -> Header | None:
         keys = {build_key(names[column]): column for column in free}
         time = keys.get("index", 0 if 0 in free and build_key(names[0]) in NO_NAMES else None)
     groups = _group(parted)
-    if set(groups) == {"x", "y"} or {build_key(ticker) for ticker in groups} <= _KINDS:
+    # `Open_REAL` is of the ticker REAL, where not all is written in upper case.
+    is_loud = all(names[column].isupper() for column in parted)
+    if set(groups) == {"x", "y"} or all(
+        build_key(ticker) in _KINDS and (is_loud or not ticker.isupper()) for ticker in groups
+    ):
         return None
     if time is None or not any(
         {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()

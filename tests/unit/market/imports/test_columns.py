@@ -469,6 +469,10 @@ def test_words_beside_other_tickers_are_tickers() -> None:
     names = [f"{field}_{t}" for t in ("NEW", "IBM") for field in ("Open", "High", "Low", "Close")]
     settled = settle(f"Date,{','.join(names)}\n2024-01-02,2,4,1,3,6,8,5,7\n")
     assert settled.written["ticker"].to_pylist() == ["NEW", "IBM"]
+    alone = settle(f"Date,{','.join(names[:4])}\n2024-01-02,2,4,1,3\n")
+    assert alone.written["ticker"].to_pylist() == ["NEW"]
+    with pytest.raises(BadInput, match="Say which column is which"):
+        settle(f"DATE,{','.join(names[:4]).upper()}\n2024-01-02,2,4,1,3\n")
 
 
 @pytest.mark.parametrize(("index", "cell"), [("Index", ""), ('"",Index', "1,")])
