@@ -14,7 +14,7 @@ from core.words import Retrain
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
-_ORIGIN = r"https?://[^\s/?#,]+"
+_ORIGIN = r"(null|[a-z][a-z0-9+.-]*://[^\s/?#,]+)"
 STATE_DIR = Path(".tapewatch")
 
 

@@ -70,7 +70,14 @@ def test_absurd_values_are_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    "origins", ["", "*", "https://a.example", "https://a.example, http://b.example:8080,"]
+    "origins",
+    [
+        "",
+        "*",
+        "https://a.example",
+        "https://a.example, http://b.example:8080,",
+        "null, chrome-extension://abcdefghijklmnop",
+    ],
 )
 def test_origins_are_taken(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
     monkeypatch.setenv("CORS_ORIGINS", origins)
