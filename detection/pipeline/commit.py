@@ -49,15 +49,17 @@ def commit(
     came of it, without the anomalies, and a result.
 
     What was found of each part that `detecting()` yields is written as soon as it is there, and
-    not kept: where MongoDB asks for the transaction to be repeated, all is detected anew.
+    not kept: where MongoDB asks for the transaction to be repeated, all is detected anew, and then
+    written at once.
     `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where it
     is no longer ours. Raises SeriesError where MongoDB cannot hold what was found of one series,
     and Transient where it is of several.
     """
     ended = rows = found = 0
+    is_repeat = False
 
     def write(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
-        nonlocal ended, rows, found
+        nonlocal ended, rows, found, is_repeat
         if ended >= MOST_TRIES and found > FIT_IN_ANY_CACHE:
             raise _build_too_many(job, rows, found)
         rows = found = 0
@@ -66,6 +68,8 @@ def commit(
         except OperationFailure as error:
             ended += error.code != WRITE_CONFLICT
             raise
+        finally:
+            is_repeat = True
 
     def write_all(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
         nonlocal rows, found
@@ -74,8 +78,9 @@ def commit(
         noted, now = 0, None
         with detecting() as parts:
             # The first part is there before the transaction begins, which may not stay open for
-            # long.
-            for part in parts:
+            # long. One that did, until MongoDB ended it or the lease had to be renewed, would end
+            # so each time: repeated, it begins when all parts are there.
+            for part in list(parts) if is_repeat else parts:
                 now = now or datetime.now(UTC)
                 rows += sum(outcome.rows_processed for outcome in part)
                 found += sum(len(outcome.found) for outcome in part)

@@ -16,6 +16,7 @@ from records.work import batches, counters, runs
 from records.work.requests import RunRequest, insert_run
 from tasks.engine.execution import execute_batch
 from tasks.engine.sweeper import sweep
+from tasks.kinds import parts
 from tasks.process.broker import find_waiting
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
@@ -198,6 +199,31 @@ def test_a_lease_that_steps_may_outlast_is_renewed_while_the_work_goes_on(
     assert result["rows_processed"] > 0
     assert expired == [False] * 12
     assert count_claims(worker.database, batch_id.partition(":")[0], "AAA") == 1
+
+
+@pytest.mark.usefixtures("stocked")
+def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_second_try(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parts take longer than may pass without a renewal, in each try."""
+    batch_id = start_run(worker.database, *TICKERS)
+    for module in (pipeline, parts):
+        monkeypatch.setattr(module, "BACKFILL_TICKERS", 1)
+    worker = replace(worker, settings=worker.settings.model_copy(update={"lease_seconds": 3}))
+    load, loads = pipeline.load, 0
+
+    def take_long(*args: Any) -> Any:
+        nonlocal loads
+        loads += 1
+        if loads > 2 * len(TICKERS):
+            raise TimeoutError("a third try")
+        sleep(1.2)
+        return load(*args)
+
+    monkeypatch.setattr(pipeline, "load", take_long)
+    results = execute_batch(worker, batch_id)
+    assert results is not None
+    assert [result["ticker"] for result in results] == [*TICKERS]
 
 
 @pytest.mark.usefixtures("stocked")
