@@ -15,7 +15,7 @@ from records.work.batches import Batch, renew_lease
 # Two renewals may fail, or come late, before the lease runs out.
 RENEWALS = 4
 
-_over: ContextVar[Event | None] = ContextVar("renewal_over", default=None)
+_closing: ContextVar[Event | None] = ContextVar("renewal_closing", default=None)
 
 log = structlog.get_logger()
 
@@ -31,10 +31,12 @@ def renewing(database: Db, batch: Batch) -> Iterator[None]:
     if not (batch.is_suspect or batch.heavy):
         yield
         return
-    over = Event()
+    over, closing = Event(), Event()
 
     def renew() -> None:
         while not over.wait(batch.lease_seconds / RENEWALS):
+            if closing.is_set():
+                continue
             try:
                 renew_lease(database, batch, lease_seconds=batch.lease_seconds)
             except LeaseLost:
@@ -43,21 +45,28 @@ def renewing(database: Db, batch: Batch) -> Iterator[None]:
                 log.warning("lease_not_renewed", batch_id=batch.id, error=str(error))
 
     thread = Thread(target=renew, name="lease", daemon=True)
-    token = _over.set(over)
+    token = _closing.set(closing)
     thread.start()
     try:
         yield
     finally:
-        _over.reset(token)
+        _closing.reset(token)
         over.set()
         thread.join()
 
 
 def stop_renewing() -> None:
-    """End the renewals of this context, as a commit is about to close the batch.
+    """Renew no more in this context, as a commit is about to close the batch.
 
     Each would have MongoDB repeat the transaction that it falls into.
     """
-    over = _over.get()
-    if over is not None:
-        over.set()
+    closing = _closing.get()
+    if closing is not None:
+        closing.set()
+
+
+def go_on_renewing() -> None:
+    """Renew again, as what was to be committed is done anew."""
+    closing = _closing.get()
+    if closing is not None:
+        closing.clear()

@@ -17,7 +17,7 @@ from records.work.batches import Batch
 from records.work.counters import MODEL_CACHE, add_counts
 from records.work.documents import BatchResult, RunDocument
 from records.work.heartbeats import beat
-from tasks.engine.renewal import stop_renewing
+from tasks.engine.renewal import go_on_renewing, stop_renewing
 from tasks.process.worker import Worker
 
 # A cancelled run notices within this time, and a batch that takes less is no trouble.
@@ -71,6 +71,7 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
 
     def checkpoint(fraction: float) -> None:
         nonlocal checked, renewed
+        go_on_renewing()
         now = monotonic()
         if now - checked < CHECK_SECONDS:
             return

@@ -202,6 +202,38 @@ def test_a_lease_that_steps_may_outlast_is_renewed_while_the_work_goes_on(
 
 
 @pytest.mark.usefixtures("stocked")
+def test_a_lease_goes_on_being_renewed_while_a_batch_is_detected_anew(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = start_run(worker.database, "AAA")
+    worker.database.batches.update_one(
+        {"_id": batch_id}, {"$set": {"attempts": batches.SPLIT_AFTER_ATTEMPTS}}
+    )
+    monkeypatch.setattr(batches, "SHORTEST_LEASE_SECONDS", 1)
+    worker = replace(worker, settings=worker.settings.model_copy(update={"lease_seconds": 2}))
+    expired: list[bool] = []
+    load, finish = pipeline.load, batches.finish_batch
+
+    def take_long(*args: Any) -> Any:
+        for _ in range(8):
+            sleep(0.25)
+            expired.append(batches.has_expired(worker.database))
+        return load(*args)
+
+    def meet_another(database: Db, batch: batches.Batch, *args: Any, **words: Any) -> None:
+        if len(expired) == 8:  # a write behind the first transaction's back
+            batches.renew_lease(database, batch, lease_seconds=batch.lease_seconds)
+        finish(database, batch, *args, **words)
+
+    monkeypatch.setattr(pipeline, "load", take_long)
+    monkeypatch.setattr(batches, "finish_batch", meet_another)
+    (result,) = execute_batch(worker, batch_id)
+    assert result["rows_processed"] > 0
+    assert len(expired) >= 16  # more where a renewal falls into the transaction too
+    assert not any(expired)
+
+
+@pytest.mark.usefixtures("stocked")
 def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_second_try(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
