@@ -46,6 +46,7 @@ def test_what_comes_pushes_no_run_off_the_list(demo: Demo, open_page: Callable[.
         run | {"_id": f"push-{n}", "requested_at": run["requested_at"] - timedelta(minutes=n)}
         for n in range(60)
     ]
+    runs[51] |= {"status": "in_progress", "completed_at": None}
     demo.database.detection_runs.insert_many(runs[2:])
     try:
         page = open_page(f"{demo.url}#/runs?ticker=PUSHCO")
@@ -53,6 +54,12 @@ def test_what_comes_pushes_no_run_off_the_list(demo: Demo, open_page: Callable[.
         expect(links).to_have_count(50)
         demo.database.detection_runs.insert_many(runs[:2])
         expect(links).to_have_count(52)
+        demo.database.detection_runs.update_one(
+            {"_id": "push-51"},
+            {"$set": {"status": "complete", "completed_at": run["completed_at"]}},
+        )
+        pushed = page.locator("tr", has=page.locator("a[href$='push-51']"))
+        expect(pushed.get_by_text("complete", exact=True)).to_be_visible()
         page.get_by_role("button", name="Show more").click()
         expect(links).to_have_count(60)
         addresses = [link.get_attribute("href") or "" for link in links.all()]

@@ -104,6 +104,7 @@ async function keepListed(body, query, signal) {
     const last = next && items.at(-1).requested_at;
     const pushed = [...rows.values()].filter(({ asked }) => last && asked < last);
     pushed.sort((a, b) => (a.asked > b.asked ? -1 : 1));
+    for (const row of pushed) row.follow(signal); // no list tells how these go on
     fill(
       list,
       [...items.map((run) => rows.get(run._id)), ...pushed].map(({ node }) => node),
@@ -154,13 +155,16 @@ function buildList(list) {
 function buildRow(id) {
   const node = el("tr.link", { on: { click: () => go("runs", id) } });
   const progress = buildProgress("Progress");
+  const ask = (signal) => get(`/detection-runs/${id}`, {}, signal);
+  let last = null;
   let shown = null;
   const update = async (run, signal) => {
     const state = JSON.stringify(run);
     if (state !== shown) show(run);
-    shown = state;
-    if (isOpen(run)) progress.update(await get(`/detection-runs/${id}`, {}, signal));
+    [last, shown] = [run, state];
+    if (isOpen(run)) progress.update(run.progress ? run : await ask(signal));
   };
+  const follow = async (signal) => isOpen(last) && update(await ask(signal), signal);
   const show = (run) =>
     fill(
       node,
@@ -175,7 +179,11 @@ function buildRow(id) {
       el("td.muted.nowrap", { title: moment(run.requested_at) }, ago(run.requested_at)),
       el("td.number.nowrap", duration(run.duration_seconds)),
     );
-  return { node, update: (run, signal) => update(run, signal).catch(() => {}) };
+  return {
+    node,
+    update: (run, signal) => update(run, signal).catch(() => {}),
+    follow: (signal) => follow(signal).catch(() => {}),
+  };
 }
 
 /** What came before the list, a part at each click; these rows stay as they are. */
