@@ -220,12 +220,10 @@ def _check_host(settings: Settings) -> None:
     if ":" in host and host == settings.host:
         raise BadInput(f"HOST={host} is an address of IPv6: write it as [{host}]")
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, settings.port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind) as probe:
+        # A name is looked up as gunicorn does it, which listens on none of IPv6.
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+            probe.bind((host, settings.port))
     except (OSError, UnicodeError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise BadInput(

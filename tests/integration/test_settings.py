@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import BadInput
-from core.settings import read_settings
+from core.settings import Settings, read_settings
 from runner.servers import free_port
+from runner.service import _check_host
 from tests.commands import run_flask
 from tests.conftest import ROOT
 
@@ -112,6 +114,17 @@ def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
         check=False,
     )
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])  # noqa: S104
+def test_host_that_is_listened_on_is_taken_unless_its_port_is(host: str) -> None:
+    settings = Settings(_env_file=None, host=host, port=free_port())
+    _check_host(settings)
+    with (
+        socket.create_server((host, settings.port)),
+        pytest.raises(BadInput, match="Address already in use"),
+    ):
+        _check_host(settings)
 
 
 def run_without_powers(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
