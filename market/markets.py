@@ -44,8 +44,14 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
         "a pair",
         ("CRYPTO", "FX"),
     ),
-    (re.compile(r"[A-Z0-9]{1,2}[FGHJKMNQUVXZ][0-9]{1,2}"), "a contract of a future", ("FUT",)),
-    (re.compile(r"[A-Z]{4}([3-8]|11)"), "a code of São Paulo's exchange", ()),
+    (
+        re.compile(r"[A-Z0-9]{1,2}[FGHJKMNQUVXZ](20)?[0-9]{1,2}"),
+        "a contract of a future",
+        ("FUT",),
+    ),
+    # Shares, units, and certificates of other countries' shares; F is of odd lots.
+    (re.compile(r"(B3SA|[A-Z]{4})([3-8]|11|3[2-59])F?"), "a code of São Paulo's exchange", ()),
+    (re.compile(r"A[0-9]{6}"), "a code of Korea's exchange", ("KR",)),
     (re.compile(r"[0-9]{3}[A-Z]0?"), "a code of Tokyo's exchange", ("JP",)),
     (re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]"), "an ISIN", ()),
     (re.compile(r"[0-9]+"), "a number", ("JP", "HK", "KR", "CN", "TW")),
