@@ -2,7 +2,7 @@
 
 import { post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { count } from "../../lib/format.js";
+import { count, isDay } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { pollRun } from "../../lib/live.js";
 import { buildDropZone } from "../../parts/drop_zone.js";
@@ -118,9 +118,6 @@ function readTime(text) {
   const moment = MOMENT.exec(text);
   if (!moment) return null;
   const [, day, clock = "00:00", zone = "Z"] = moment;
-  const midnight = new Date(`${day}T00:00Z`);
   const seconds = Date.parse(`${day}T${clock}${zone.replace(/(\d{2})(\d{2})$/, "$1:$2")}`) / 1000;
-  // Some browsers read the 30th of February as a day of March.
-  const isDay = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
-  return isDay && Number.isInteger(seconds) ? seconds : null;
+  return isDay(day) && Number.isInteger(seconds) ? seconds : null;
 }
