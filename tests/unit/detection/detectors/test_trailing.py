@@ -60,6 +60,17 @@ def test_modified_zscores_are_those_of_scipy() -> None:
     np.testing.assert_allclose(judge(mad, returns), to_score(expected, 3.5), rtol=0, atol=1e-12)
 
 
+def test_modified_zscores_of_some_rows_are_those_of_all_to_the_last_bit() -> None:
+    """What is kept in order from row to row is the same as what is put in order anew."""
+    returns = draw_returns()
+    rows = SeriesRows.of_one(returns.to_numpy(np.float32)[:, None])
+    detector, wanted = mad.load(mad.fit(rows, seed=1)), np.arange(WINDOW, len(returns))
+    whole = detector.score_series(rows.want(wanted))
+    for share in (0.02, 0.5, 0.9):
+        some = np.random.default_rng(2).random(len(wanted)) < share
+        np.testing.assert_array_equal(detector.score_series(rows.want(wanted[some])), whole[some])
+
+
 @pytest.mark.parametrize(
     ("module", "limit"),
     [(zscore, 3.0), (mad, 3.5), (moving_average, 3.0)],
