@@ -14,6 +14,7 @@ from core.words import Retrain
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
+_URL_OR_NONE = r"^(https?://\S+)?$"
 _ORIGIN = r"(null|[a-z][a-z0-9+.-]*://[^\s/?#,]+)"
 STATE_DIR = Path(".tapewatch")
 
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
         ),
     )
     flower_url: str = Field(
-        "", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link"
+        "", pattern=_URL_OR_NONE, description="where browsers find Flower, for a link"
     )
     cors_origins: str = Field(
         "",
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
         "", description="whose subfolders may be a watchlist's source of bars; empty: none"
     )
     otel_exporter_otlp_endpoint: str = Field(
-        "", pattern=r"^(https?://\S+)?$", description="where traces are sent; empty: nowhere"
+        "", pattern=_URL_OR_NONE, description="where traces are sent; empty: nowhere"
     )
     min_training_data_points: int = Field(
         3, ge=2, le=1_000_000, description="fewest points that a series is fitted to"

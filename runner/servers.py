@@ -59,13 +59,18 @@ def is_port_free(port: int) -> bool:
     """Whether a server could listen on `port` now;
     connections that linger from the last one don't matter.
     """
-    with socket.socket() as probe:
+    try:
+        try_address(LOOPBACK, port)
+    except OSError:
+        return False
+    return True
+
+
+def try_address(host: str, port: int) -> None:
+    """Raise OSError, UnicodeError of a name that is none, where no server could listen here."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
+        probe.bind((host, port))
 
 
 def die_with_parent(command: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +35,7 @@ from runner.servers import (
     is_port_free,
     mongo_url,
     redis_url,
+    try_address,
     wait_for_primary,
     wait_for_redis,
 )
@@ -221,9 +221,7 @@ def _check_host(settings: Settings) -> None:
         raise BadInput(f"HOST={host} is an address of IPv6: write it as [{host}]")
     try:
         # A name is looked up as gunicorn does it, which listens on none of IPv6.
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, settings.port))
+        try_address(host, settings.port)
     except (OSError, UnicodeError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise BadInput(

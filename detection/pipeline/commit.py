@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from itertools import count
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
@@ -56,22 +57,22 @@ def commit(
     and Transient where it is of several.
     """
     ended = rows = found = 0
-    is_repeat = False
+    tries = count()
 
     def write(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
-        nonlocal ended, rows, found, is_repeat
+        nonlocal ended, rows, found
         if ended >= MOST_TRIES and found > FIT_IN_ANY_CACHE:
             raise _build_too_many(job, rows, found)
         rows = found = 0
         try:
-            return write_all(session)
+            return write_all(session, is_repeat=next(tries) > 0)
         except OperationFailure as error:
             ended += error.code != WRITE_CONFLICT
             raise
-        finally:
-            is_repeat = True
 
-    def write_all(session: ClientSession) -> tuple[list[Outcome], list[TickerResult]]:
+    def write_all(
+        session: ClientSession, *, is_repeat: bool
+    ) -> tuple[list[Outcome], list[TickerResult]]:
         nonlocal rows, found
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []

@@ -15,6 +15,7 @@ from runner.servers import free_port
 from runner.service import _check_host
 from tests.commands import run_flask
 from tests.conftest import ROOT
+from tests.processes import run_runner
 
 COMMANDS = {
     "flask": ["-m", "flask", "--app", "wsgi", "doctor"],
@@ -103,16 +104,7 @@ def test_port_of_mongodb_that_is_none_is_said() -> None:
 def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
     tmp_path: Path, host: str, said: str
 ) -> None:
-    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
-    done = subprocess.run(
-        [sys.executable, "-m", "runner", "up"],
-        cwd=tmp_path,
-        env={**os.environ, **ports, "HOST": host, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_runner(tmp_path, "up", HOST=host)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
