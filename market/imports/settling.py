@@ -61,7 +61,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         first = quote_cell(table.columns["time"][0].as_py())
         raise BadInput(
             f"no time can be read in the time column; the first is {first!r}: write"
-            " them as 2024-01-02 or 2024-01-02 09:30"
+            f" them as 2024-01-02 or 2024-01-02 09:30{_name_others(table)}"
         )
     _refuse_other_names(table, times.bad)
     aside = (
@@ -154,6 +154,14 @@ def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
             f"its prices are whole numbers such as {prices[0]:,.0f}, as Databento writes them in"
             " units of 0.000000001: ask for them as decimals (pretty_px=True)"
         )
+
+
+def _name_others(table: Table) -> str:
+    """Return how to say that another column has the times, where there are others."""
+    if not table.aside:
+        return ""
+    others = ", ".join(repr(name[:SHOWN]) for name in table.aside[:5])
+    return f"; or say which column has them (time=NAME), of {others}"
 
 
 def _refuse_other_names(table: Table, bad: Bools) -> None:

@@ -493,3 +493,11 @@ def test_days_of_the_national_stock_exchange_of_india() -> None:
     assert settled.times.seconds.tolist() == [1704153600]
     assert settled.numbers["close"].tolist() == [3783.05]
     assert settled.numbers["volume"].tolist() == [1466219]
+
+
+def test_numbers_of_rows_beside_times_of_an_unknown_name_name_that_column() -> None:
+    text = "Index,Kurs am,Open,High,Low,Close\n0,2024-01-02,2,4,1,3\n1,2024-01-03,2,4,1,3\n"
+    with pytest.raises(BadInput, match=r"no time can be read in the time column.*'Kurs am'"):
+        settle(text)
+    settled = settle(text, columns=["time=Kurs am"])
+    assert settled.times.seconds.tolist() == [1704153600, 1704240000]
