@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
-from market.spellings import CURRENCIES, read_pair, read_spelling
+from market.spellings import CURRENCIES, read_pair, read_spelling, read_venue
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.market.documents import MarketDocument
@@ -226,6 +226,29 @@ class Markets(Mapping[str, Market]):
                 " (flask markets add), and write that"
             )
         return normalize_ticker(_add_suffix(ticker, market))
+
+    def tells_market(self, ticker: str) -> bool:
+        """Whether more than its style tells of which market a ticker is."""
+        market = self.find_of(ticker)
+        return market is not None and (
+            market.code != US or ticker in self._set_by_hand or ticker in self._named
+        )
+
+    def find_at(self, ticker: str, venue: str) -> tuple[str, Market] | None:
+        """Return a ticker, of whose market nothing but its style tells, as it is stored, and its
+        market, by where it is said to be traded: the code of a market or of an exchange. None where
+        that is not known.
+
+        Raises BadInput, or UnknownMarket where no market has the exchange's suffix.
+        """
+        suffix = read_venue(venue)
+        market = self._markets.get(venue.strip().upper() if suffix is None else US)
+        if suffix:
+            market = self.get_of(ticker + suffix)
+            # Of a market's several exchanges it is known which; a code of China tells that itself.
+            if suffix != market.suffix and market.code != "CN":
+                return normalize_ticker(ticker + suffix), market
+        return None if market is None else (self.complete(ticker, market), market)
 
     def _explain_unknown(self, ticker: str) -> str:
         look, codes = next(

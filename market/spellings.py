@@ -18,14 +18,27 @@ _BLOOMBERG = {
     "IS": ".NS", "IB": ".BO", "AU": ".AX", "AT": ".AX", "CN": ".TO", "CT": ".TO",
     "KP": ".KS", "KQ": ".KQ", "CG": ".SS", "CS": ".SZ", "SP": ".SI", "TT": ".TW", "TB": ".BK",
 }  # fmt: skip
-# Suffix by what Google and TradingView write before a colon. TSE is Tokyo's or Toronto's.
+# Suffix by what Google and TradingView write before a colon, by ISO 10383 and by Yahoo's codes of
+# exchanges. TSE is Tokyo's or Toronto's.
 _EXCHANGES = {
     "NASDAQ": "", "NYSE": "", "AMEX": "", "NYSEAMERICAN": "", "NYSEARCA": "", "ARCA": "",
-    "BATS": "", "LON": ".L", "LSE": ".L", "TYO": ".T", "HKG": ".HK", "HKEX": ".HK",
-    "ETR": ".DE", "XETR": ".DE", "EPA": ".PA", "NSE": ".NS", "BSE": ".BO", "BOM": ".BO",
+    "LON": ".L", "LSE": ".L", "TYO": ".T", "HKG": ".HK", "HKEX": ".HK",
+    "ETR": ".DE", "EPA": ".PA", "NSE": ".NS", "BSE": ".BO", "BOM": ".BO",
     "ASX": ".AX", "TSX": ".TO", "TSXV": ".V", "KOSPI": ".KS", "KOSDAQ": ".KQ", "SSE": ".SS",
     "SHA": ".SS", "SZSE": ".SZ", "SHE": ".SZ", "SGX": ".SI", "TWSE": ".TW", "TPE": ".TW",
-    "TPEX": ".TWO", "BKK": ".BK",
+    "TPEX": ".TWO", "BKK": ".BK", "SET": ".BK", "XETRA": ".DE", "JPX": ".T", "KRX": ".KS",
+    "MOEX": ".ME",
+    "XNYS": "", "XNAS": "", "XASE": "", "ARCX": "", "BATS": "", "IEXG": "", "XLON": ".L",
+    "XTKS": ".T", "XHKG": ".HK", "XETR": ".DE", "XPAR": ".PA", "XNSE": ".NS", "XBOM": ".BO",
+    "XASX": ".AX", "XTSE": ".TO", "XTSX": ".V", "XKRX": ".KS", "XKOS": ".KQ", "XSHG": ".SS",
+    "XSHE": ".SZ", "XSES": ".SI", "XTAI": ".TW", "ROCO": ".TWO", "XBKK": ".BK",
+    "NMS": "", "NGM": "", "NCM": "", "NYQ": "", "PCX": "", "GER": ".DE", "PAR": ".PA",
+    "NSI": ".NS", "TOR": ".TO", "VAN": ".V", "KSC": ".KS", "KOE": ".KQ", "SHH": ".SS",
+    "SHZ": ".SZ", "SES": ".SI", "TAI": ".TW", "TWO": ".TWO",
+}  # fmt: skip
+# What a column says in their place: boards of Moscow, and the series of India's National Exchange.
+_BOARDS = {
+    "TQBR": ".ME", "TQTF": ".ME", "EQ": ".NS", "BE": ".NS", "BZ": ".NS", "SM": ".NS", "ST": ".NS",
 }  # fmt: skip
 # What says that a pair is one of coins: XAU/USD and US30/USD are none.
 _COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
@@ -55,6 +68,20 @@ def read_spelling(text: str) -> str | None:
         if match and suffix is not None and not (suffix == ".TO" and match["code"].isdigit()):
             return _join(match["code"], suffix)
     return upper.replace("/", "-") if _PAIR.fullmatch(upper) else None
+
+
+def is_currency(text: str) -> bool:
+    """Whether a text is the code of a currency that is known."""
+    return re.fullmatch(CURRENCIES, text) is not None
+
+
+def read_venue(text: str) -> str | None:
+    """Return the suffix of a venue's tickers, which is empty in the US; None of one that is not
+    known.
+    """
+    written = text.strip().upper()
+    suffix = _EXCHANGES.get(written)
+    return _BOARDS.get(written) if suffix is None else suffix
 
 
 def read_pair(text: str, market: str) -> str | None:

@@ -6,6 +6,8 @@
 import re
 import unicodedata
 
+from market.spellings import CURRENCIES
+
 # Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no
 # alias of `split`: it comes with prices that are adjusted already. Nor is "Adj Close" one of
 # `close`: bars are stored as they were quoted, or highs and lows would not fit the close.
@@ -22,7 +24,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "time", "timestamp", "opentime", "windowstart", "unix", "unixtime", "unixtimestamp",
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
-        "datetimeutc", "timestamputc", "dtyyyymmdd", "traddt",
+        "datetimeutc", "timestamputc", "dtyyyymmdd", "dateymd", "traddt",
         "tradedate", "date1", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",
         "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
         "datahora", "дата",
@@ -81,7 +83,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     # Not stored: what they say parts rows of one ticker and time into several series.
     "venue": (
         "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode",
-        "primaryexchange", "publisherid", "boardid", "series", "sctysrs",
+        "primaryexchange", "publisherid", "boardid", "src", "series", "sctysrs",
     ),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
@@ -125,12 +127,11 @@ CLOCKS = (
 # What other columns of bars may be called; together with the aliases they tell rows of names from
 # rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
-# How currencies are written, in a pattern.
-CURRENCIES = (
-    "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD|BRL|RUB|SEK|NOK|DKK|PLN"
-)
+# How prices say what they are in: currencies, and the hundredth parts that shares of London,
+# Johannesburg and Tel Aviv are quoted in.
+QUOTED_IN = f"{CURRENCIES}|GBp|GBX|ZAc|ZAX|ILA|ILa"
 _MONEY = re.compile("[$€£¥₹]")
-_UNIT_MONEY = re.compile(CURRENCIES)
+_UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p")
 # What stands behind a name in brackets: a zone, a unit.
 BRACKETED = re.compile(r"(?P<bare>.*\S)\s*[(\[](?P<said>[^()\[\]]+)[)\]]\s*")
 # DD/MM/YYYY and MS are none.

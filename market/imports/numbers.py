@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
-from market.imports.column_names import CURRENCIES
+from market.imports.column_names import QUOTED_IN
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table
 
@@ -34,7 +34,7 @@ GLANCE_ROWS = 1_000
 
 _CURRENCY = (
     r"(?i:\b(?:R|HK|NT|US|C|A|S)\$|[$€£¥￥₹฿₩₿₽₺₪円元원]|zł|\bRs\.?(?:\s|\b)"
-    rf"|\b(?:{CURRENCIES}|kr)\b)"
+    rf"|\b(?:{QUOTED_IN}|kr)\b)"
 )
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ '\x{2019}\x{00A0}\x{202F}\x{2009}]\d{3})+(?:[.,]\d+)?$"

@@ -9,14 +9,21 @@ import pyarrow as pa
 
 from core.arrays import Int64
 from core.errors import BadInput
+from market.imports.column_names import BRACKETED
 from market.imports.numbers import NOTHING
 from market.imports.settled import Settled, encode_texts
 from market.imports.spacing import find_interval_of
 from market.intervals import AUTO, read_interval
+from market.markets import Market
+from market.spellings import is_currency
 
 # Rows of one ticker and time that differ in one of these are of several series.
 PARTINGS = ("venue", "currency", "adjusted", "contract")
 SHOWN = 40
+# Hundredth parts of a currency, as they are written.
+_HUNDREDTHS = {
+    "GBp": "GBP", "GBX": "GBP", "p": "GBP", "ZAc": "ZAR", "ZAX": "ZAR", "ILA": "ILS", "ILa": "ILS",
+}  # fmt: skip
 
 
 def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
@@ -110,4 +117,27 @@ def find_currencies(settled: Settled, rows: Int64, known: frozenset[str]) -> str
         f" in {settled.names.get('currency', 'currency')[:SHOWN]!r}), and the prices of a series"
         " are in one: convert them, or import each currency from a file and under a ticker of its"
         " own"
+    )
+
+
+def find_foreign(settled: Settled, rows: Int64, ticker: str, market: Market) -> str | None:
+    """Return why rows of a ticker, which is of a market by its style alone, may be of another: they
+    are in another currency by a column of theirs, or by the names of their prices; None where
+    nothing says so.
+    """
+    where = settled.names.get("currency", "currency")
+    if "currency" in settled.written:
+        _, said = encode_texts(settled.written["currency"].take(pa.array(rows)))
+    else:
+        where = settled.names.get("close", "close")
+        match = BRACKETED.fullmatch(where)
+        said = [match["said"]] if match else []
+    named = {_HUNDREDTHS.get(text.strip(), text.strip().upper()) for text in said}
+    foreign = [one for one in named if one != market.currency and is_currency(one)]
+    if not foreign:
+        return None
+    return (
+        f"{ticker} is in the style of {market.code} tickers, whose prices are in"
+        f" {market.currency}, and {where[:SHOWN]!r} says {said[0][:SHOWN]!r}: say of which market"
+        " it is, or write its suffix"
     )

@@ -22,7 +22,13 @@ from market.imports.checks import (
     check_values,
     clip_rounding,
 )
-from market.imports.parting import SHOWN, find_currencies, find_mixed, list_currencies
+from market.imports.parting import (
+    SHOWN,
+    find_currencies,
+    find_foreign,
+    find_mixed,
+    list_currencies,
+)
 from market.imports.report import Rejection
 from market.imports.settled import Settled, encode_texts
 from market.imports.shifts import check_shift, move_ends
@@ -145,6 +151,8 @@ class _Named:
     market: Market | None = None
     error: str | None = None
     spellings: tuple[str, ...] = ()
+    # whether nothing but its style tells its market
+    is_guess: bool = False
 
 
 def _name_tickers(
@@ -155,28 +163,31 @@ def _name_tickers(
     Raises BadInput where the only ticker is none, or its market cannot be told.
     """
 
-    def name(text: str) -> _Named:
+    def name(text: str, venue: str = "") -> _Named:
         if not text.strip():
             raise BadInput(
                 "no ticker is written in these rows (of cells that a workbook joins, only the first"
                 " holds it): write it into each"
             )
         text = unguard(text)
-        known = markets.complete(text, market) if market else markets.spell(text)
-        return _Named(known, market or markets.get_of(known), spellings=(text.strip(),))
+        spellings = (text.strip(),)
+        if market:
+            return _Named(markets.complete(text, market), market, spellings=spellings)
+        known = markets.spell(text)
+        if markets.tells_market(known):
+            return _Named(known, markets.get_of(known), spellings=spellings)
+        if found := markets.find_at(known, venue):
+            return _Named(*found, spellings=spellings)
+        return _Named(known, markets.get_of(known), spellings=spellings, is_guess=True)
 
-    if "ticker" not in settled.written:
-        if ticker is None:
-            raise BadInput(
-                "the table has no ticker column: say whose bars these are (a ticker such as AAPL)"
-            )
-        return np.zeros(len(settled), np.int64), [name(ticker)]
-    row_texts, texts = encode_texts(settled.written["ticker"])
+    row_texts, texts = _find_texts(settled, ticker)
+    if "ticker" not in settled.written and len(texts) == 1:
+        return row_texts, [name(*texts[0])]
     named: dict[str, _Named] = {}
     spelled = []
-    for text in texts:
+    for text, venue in texts:
         try:
-            found = name(text)
+            found = name(text, venue)
         except BadInput as error:
             found = _Named(text[:MOST_TICKER], error=error.message)
         spelled.append(found.ticker)
@@ -184,7 +195,7 @@ def _name_tickers(
         if before is not found:
             spellings = (*before.spellings, *found.spellings)
             named[found.ticker] = replace(before, spellings=spellings)
-    if ticker is not None:
+    if ticker is not None and "ticker" in settled.written:
         wanted = name(ticker)
         if wanted.ticker not in named:
             raise TickerNotThere(
@@ -194,6 +205,29 @@ def _name_tickers(
     positions = {known: position for position, known in enumerate(named)}
     lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
     return lookup[row_texts], list(named.values())
+
+
+def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple[str, str]]]:
+    """Return each row's position among the different tickers at their venues, and these as they
+    are written; a venue is "" where none is.
+
+    Raises BadInput where nothing says whose the bars are.
+    """
+    if "ticker" in settled.written:
+        codes, tickers = encode_texts(settled.written["ticker"])
+    elif ticker is not None:
+        codes, tickers = np.zeros(len(settled), np.int64), [ticker]
+    else:
+        raise BadInput(
+            "the table has no ticker column: say whose bars these are (a ticker such as AAPL)"
+        )
+    if "venue" not in settled.written:
+        return codes, [(text, "") for text in tickers]
+    at, venues = encode_texts(settled.written["venue"])
+    pairs, positions = np.unique(codes * len(venues) + at, return_inverse=True)
+    return positions, [
+        (tickers[pair // len(venues)], venues[pair % len(venues)]) for pair in pairs.tolist()
+    ]
 
 
 def _read_table(
@@ -256,6 +290,8 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
         readable = np.unique(readable)
     fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
     fault = fault or find_currencies(table.settled, rows, table.currencies)
+    if named.is_guess:
+        fault = fault or find_foreign(table.settled, rows, named.ticker, market)
     standing = reasons == ACCEPTED
     reasons[standing], backwards = check_order(times[standing])
     fault = fault or _find_repeated(named, table, rows, reasons)

@@ -1,10 +1,11 @@
 """The shapes that vendors give the candles of a document: objects, lists, columns side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from core.errors import BadInput
-from market.imports.column_names import find_field
+from market.imports.column_names import build_key, find_field
 from market.imports.readers.layouts import KLINE
 from market.imports.readers.limits import MOST_CELL_BYTES
 
@@ -34,9 +35,14 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     9: ((*OHLCV, "contract_volume", "turnover", "confirm"),),
     12: (KLINE,),
 }
+# pandas' tables of Yahoo's bars have the close first, and the open last.
+TURNED = {"open": "close", "close": "open"}
+LEAST_GAPS = 10
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
 # in themselves.
 LEAST_FITTING = 0.9
+# What a document calls the list of what its rows' cells are.
+NAMES = {"columns", "columnnames", "fields", "header", "headers"}
 # What the prices of a candle are of, where it has them below a name; those in the middle are the
 # candle's, others are named with a dot (bid.o). Prices below any other name are refused: "raw" and
 # "adj" are not tickers, as which such names are read.
@@ -73,14 +79,29 @@ def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
     }
     likeliest = max(fits, key=fits.__getitem__, default=())
     if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
-        return likeliest  # where two ways fit all highs and lows, they say the same
+        # Where two ways fit all highs and lows, they say the same but for open and close.
+        turned = tuple(TURNED.get(name, name) for name in likeliest)
+        return min(likeliest, turned, key=lambda names: _sum_gaps(value, names))
     raise BadInput(
         f"its candles are lists of {len(value[0])} values, and none is known to be the high and the"
         " low; write them as objects such as {time, open, high, low, close, volume}"
     )
 
 
-def _same_length(row: list[Any], names: Sequence[str]) -> list[Any]:
+def _sum_gaps(value: list[list[Any]], names: Sequence[str]) -> float:
+    """Return how far all candles open from where those before them close, which is less than
+    from one's open to the next one's close; 0 where they are too few to tell.
+    """
+    time, first, last = (names.index(name) for name in ("time", "open", "close"))
+    try:
+        ordered = sorted(value, key=lambda row: row[time])
+        gaps = [abs(float(b[first]) - float(a[last])) for a, b in pairwise(ordered)]
+    except (IndexError, TypeError, ValueError):  # a wrong row; it is told later on
+        return 0.0
+    return sum(gaps) if len(gaps) >= LEAST_GAPS else 0.0
+
+
+def _same_length(row: list[Any], names: Sequence[Any]) -> list[Any]:
     if len(row) != len(names):
         raise BadInput(f"a candle has {len(row)} values where others have {len(names)}")
     return row
@@ -92,6 +113,38 @@ def _is_possible(candle: Candle) -> bool:
     except (KeyError, TypeError, ValueError):
         return False
     return h >= max(o, l, c) and l <= min(o, c)
+
+
+def from_rows(value: Mapping[str, Any]) -> list[Candle]:
+    """Return what {columns: [...], data: [[...], ...]} holds, row by row, as pandas' `split`,
+    Nasdaq Data Link, Tushare and Moscow's exchange write it.
+
+    Raises BadInput where the names do not fit the rows.
+    """
+    lists = {name: inner for name, inner in value.items() if isinstance(inner, list) and inner}
+    named = next((inner for name, inner in lists.items() if build_key(name) in NAMES), [])
+    written = [one.get("name") if isinstance(one, dict) else one for one in named]
+    rows = next(
+        (
+            inner
+            for inner in lists.values()
+            if inner is not named and all(isinstance(row, list) for row in inner)
+        ),
+        [],
+    )
+    if not written or not rows:
+        return []
+    names = [name for name in written if isinstance(name, str)]
+    if len(names) < len(written):
+        raise BadInput("its columns are named by several levels: write it as CSV or Parquet")
+    found: list[Candle] = [dict(zip(names, _same_length(row, names), strict=True)) for row in rows]
+    index = value.get("index")
+    if isinstance(index, list) and all(find_field(name) != "time" for name in names):
+        return [
+            {"time": time, **row}
+            for time, row in zip(_same_length(index, rows), found, strict=True)
+        ]
+    return found
 
 
 def from_columns(value: Mapping[str, Any]) -> list[Candle]:

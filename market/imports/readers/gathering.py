@@ -13,6 +13,7 @@ from market.imports.readers.candles import (
     from_chart,
     from_columns,
     from_lists,
+    from_rows,
     from_times,
     is_candle,
     write_cell,
@@ -47,10 +48,9 @@ def find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
     if not isinstance(value, dict) or depth > MOST_DEPTH:
         raise _no_candles()
     ticker = find_said(value, "ticker")
-    if side_by_side := from_columns(value):
-        return side_by_side, ticker
-    if by_time := from_times(value):
-        return by_time, ticker
+    for read in (from_rows, from_columns, from_times):
+        if found := read(value):
+            return found, ticker
     if by_ticker := _from_tickers(value):
         return by_ticker, None
     if chart := from_chart(value):

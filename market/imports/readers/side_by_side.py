@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.errors import BadInput
-from market.imports.column_names import CURRENCIES, OTHERS, build_key, find_field
+from market.imports.column_names import OTHERS, QUOTED_IN, build_key, find_field
 from market.imports.columns import NO_NAMES, list_names
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
 _COPY = re.compile(r"\.\d+$")
 # What stands below names and is no ticker: units, and the line that Markdown draws.
-_UNIT = re.compile(rf"{CURRENCIES}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
+_UNIT = re.compile(rf"{QUOTED_IN}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
 _PARTS = "|".join(
     (
         "adj[ _]?close",
@@ -227,6 +227,8 @@ def _part_name(name: str) -> tuple[str, str] | None:
     match = _FIELD_FIRST.fullmatch(name) or _TICKER_FIRST.fullmatch(name)
     ticker = build_key(match["ticker"]) if match else ""
     if match is None or not ticker or ticker.isdigit() or ticker in _NOT_TICKERS:
+        return None
+    if find_field(name) is not None:  # in a currency: Open (ZAc)
         return None
     key = build_key(match["field"])
     return match["ticker"], "" if key in OTHERS else key

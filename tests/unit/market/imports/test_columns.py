@@ -450,9 +450,12 @@ def test_prices_of_two_currencies_are_asked_about() -> None:
     assert read_numbers(head.replace(" (EUR)", ""))["close"] == [2]
 
 
-def test_currency_behind_the_names_of_prices_is_no_ticker() -> None:
-    text = "Date,Open ($),High ($),Low ($),Close ($),Volume\n2024-01-02,1,2,1,2,7\n"
-    assert read_numbers(text)["volume"] == [7]
+@pytest.mark.parametrize("unit", ["$", "USD", "NZD", "ZAc", "p"])
+def test_currency_behind_the_names_of_prices_is_no_ticker(unit: str) -> None:
+    names = ",".join(f"{name} ({unit})" for name in ("Open", "High", "Low", "Close"))
+    settled = settle(f"Date,{names},Volume\n2024-01-02,1,2,1,2,7\n")
+    assert settled.numbers["volume"].tolist() == [7]
+    assert "ticker" not in settled.written
 
 
 @pytest.mark.parametrize("kinds", [("x", "y"), ("raw", "adj"), ("old", "new"), ("raw",)])

@@ -330,6 +330,63 @@ def test_chart_of_yahoo_is_read() -> None:
     assert settled.times.seconds.tolist() == [1704205800]
 
 
+NAMES = ["Date", "Close", "High", "Low", "Open", "Volume"]
+ROW = ["2024-01-02", 3, 4, 1, 2, 7]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"columns": NAMES, "index": [0], "data": [ROW]},
+        {"columns": NAMES[1:], "index": ["2024-01-02"], "data": [ROW[1:]]},
+        {"dataset": {"dataset_code": "X", "column_names": NAMES, "data": [ROW]}},
+        {"datatable": {"data": [ROW], "columns": [{"name": n, "type": "x"} for n in NAMES]}},
+        {"code": 0, "data": {"fields": NAMES, "items": [ROW], "has_more": False}},
+        {
+            "history": {"columns": NAMES, "data": [ROW]},
+            "history.cursor": {"columns": ["INDEX", "TOTAL"], "data": [[0, 1]]},
+        },
+    ],
+    ids=["split", "split of an index", "dataset", "datatable", "items", "history"],
+)
+def test_rows_whose_names_stand_beside_them_are_read_by_these(document: object) -> None:
+    settled = settle(json.dumps(document), "x.json")
+    read = {name: values.tolist() for name, values in settled.numbers.items()}
+    assert read == {"open": [2], "high": [4], "low": [1], "close": [3], "volume": [7]}
+    assert settled.times.seconds.tolist() == [1704153600]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"columns": NAMES, "data": [ROW, ROW[1:]]}, "has 5 values where others have 6"),
+        ({"columns": NAMES[1:], "index": [0], "data": [ROW[1:]] * 2}, "has 1 values where others"),
+        ({"columns": [["Open", "A"], ["Close", "A"]], "data": [[1, 2]]}, "by several levels"),
+    ],
+)
+def test_rows_that_their_names_do_not_fit_are_refused(document: object, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        settle(json.dumps(document), "x.json")
+
+
+@pytest.mark.parametrize("is_backwards", [False, True])
+def test_lists_without_names_open_where_those_before_them_closed(*, is_backwards: bool) -> None:
+    """As those of pandas' values do, which have the close first, and the open last."""
+    days = [f"2024-01-{day:02}" for day in range(1, 25)]
+    closes = [100 + 3 * (place % 4) for place in range(25)]
+    bars = list(zip(days, closes[:-1], closes[1:], strict=True))
+    for first, rows in (
+        ("close", [[day, c, 200, 50, o, 7] for day, o, c in bars]),
+        ("open", [[day, o, 200, 50, c, 7] for day, o, c in bars]),
+    ):
+        written = json.dumps(rows[::-1] if is_backwards else rows)
+        opens = settle(written, "x.json").numbers["open"].tolist()
+        assert (sorted(opens), opens[0]) == (
+            sorted(closes[:-1]),
+            closes[-2] if is_backwards else closes[0],
+        ), first
+
+
 def test_what_a_vendor_says_instead_of_candles_is_quoted() -> None:
     with pytest.raises(BadInput, match="it says Information: our limit is 25 requests per day"):
         settle(json.dumps({"Information": "our limit is 25 requests per day"}), "x.json")

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from market.imports.rows import TickerRows, read_rows
 from market.markets import SHIPPED
 from tests.unit.market.imports.reading import settle
@@ -9,11 +11,15 @@ from tests.unit.market.imports.reading import settle
 
 def read(*rows: tuple[str, int]) -> list[TickerRows]:
     lines = (f"{ticker},2024-01-{day:02},1,2,1,2\n" for ticker, day in rows)
+    return read_text("ticker,date,open,high,low,close\n" + "".join(lines))
+
+
+def read_text(text: str, market: str | None = None) -> list[TickerRows]:
     return read_rows(
-        settle("ticker,date,open,high,low,close\n" + "".join(lines)),
+        settle(text),
         interval="1d",
         ticker=None,
-        market=None,
+        market=SHIPPED.choose(market) if market else None,
         markets=SHIPPED,
         now=datetime(2024, 6, 1, tzinfo=UTC),
     )
@@ -30,3 +36,78 @@ def test_rows_of_the_same_times_that_are_written_in_several_ways_are_refused_by_
     assert ibm.error is not None
     assert ibm.error.startswith("NYSE:IBM, BATS:IBM are one ticker, and 1 of their rows share")
     assert (msft.error, len(msft.columns["times"])) == (None, 1)
+
+
+def read_at(
+    column: str, *rows: tuple[str, str, int], market: str | None = None
+) -> list[TickerRows]:
+    """Return the rows of tickers of which a column says something more, on days of January 2024."""
+    lines = (f"{ticker},{says},2024-01-{day:02},1,2,1,2\n" for ticker, says, day in rows)
+    return read_text(f"ticker,{column},date,open,high,low,close\n" + "".join(lines), market)
+
+
+@pytest.mark.parametrize(
+    ("column", "ticker", "venue", "expected", "market"),
+    [
+        ("exchange", "SAP", "XETRA", "SAP.DE", "DE"),
+        ("mic", "VOD", "XLON", "VOD.L", "UK"),
+        ("Series", "INFY", " EQ", "INFY.NS", "IN"),
+        ("market", "005930", "KOSPI", "005930.KS", "KR"),
+        ("market", "247540", "KOSDAQ", "247540.KQ", "KR"),
+        ("exchange", "600519", "SSE", "600519.SS", "CN"),
+        ("exchange", "7203", "jp", "7203.T", "JP"),
+        ("exchange", "AAPL", "NMS", "AAPL", "US"),
+        # What says of itself where it is traded, and a venue that is not known.
+        ("exchange", "VOD.L", "CHIX", "VOD.L", "UK"),
+        ("exchange", "VOD.L", "NYSE", "VOD.L", "UK"),
+        ("exchange", "AAPL", "DARK", "AAPL", "US"),
+    ],
+)
+def test_column_of_exchanges_says_of_which_market_a_ticker_is(
+    column: str, ticker: str, venue: str, expected: str, market: str
+) -> None:
+    (found,) = read_at(column, (ticker, venue, 3))
+    assert (found.error, found.ticker) == (None, expected)
+    assert found.market is not None
+    assert found.market.code == market
+
+
+def test_one_name_on_two_exchanges_is_two_tickers() -> None:
+    london, new_york = read_at("exchange", ("VOD", "LSE", 3), ("VOD", "NASDAQ", 3))
+    assert (london.ticker, new_york.ticker) == ("VOD.L", "VOD")
+    assert (london.error, new_york.error) == (None, None)
+    assert london.notes == ["VOD is taken for VOD.L"]
+
+
+def test_exchange_of_a_market_that_is_not_there_is_told_by_its_suffix() -> None:
+    (found,) = read_at("boardid", ("SBER", "TQBR", 3))
+    assert found.error is not None
+    assert "add the market whose suffix is .ME" in found.error
+
+
+@pytest.mark.parametrize("said", ["EUR", "eur", "GBp", "ZAc"])
+def test_style_of_the_us_is_no_market_for_prices_in_another_currency(said: str) -> None:
+    (found,) = read_at("currency", ("SAP", said, 3))
+    assert found.error is not None
+    assert found.error.startswith(
+        "SAP is in the style of US tickers, whose prices are in USD, and 'currency' says"
+        f" '{said}': say of which market it is"
+    )
+    (told,) = read_at("currency", ("SAP", said, 3), market="DE")
+    assert (told.error, told.ticker) == (None, "SAP.DE")
+
+
+def test_currency_of_the_us_or_one_that_is_not_known_asks_nothing() -> None:
+    found = read_at("currency", ("SAP", "USD", 3), ("IBM", "", 3), ("GE", "points", 3))
+    assert [(one.ticker, one.error) for one in found] == [
+        ("SAP", None),
+        ("IBM", None),
+        ("GE", None),
+    ]
+
+
+def test_currency_behind_the_names_of_prices_is_none_of_the_us() -> None:
+    names = ",".join(f"{name} (EUR)" for name in ("Open", "High", "Low", "Close"))
+    (found,) = read_text(f"ticker,date,{names}\nSAP,2024-01-03,1,2,1,2\n")
+    assert found.error is not None
+    assert "'Close (EUR)' says 'EUR'" in found.error
