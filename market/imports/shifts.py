@@ -4,15 +4,17 @@ those of bars that are labelled by their end.
 """
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.imports.times.read import ReadTimes
+from market.imports.times.zones import localize
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
-from market.sessions.calendar import Sessions, find_closes
+from market.sessions.calendar import Sessions, find_closes, local_seconds
 
 HOUR_SECONDS = 3_600
 STEP_SECONDS = HOUR_SECONDS // 2
@@ -26,6 +28,18 @@ LEAST_FITTING = 0.95
 # Dates a day early leave out the Mondays. A few days, or sessions, may be an accident.
 MOST_OUTSIDE_DAYS = 0.1
 LEAST_DAYS = 10
+# Refused are sources, too, of which more than a few lie outside, where all but none would be in as
+# times of one of these zones: clocks that change on other days are no constant shift, and what is
+# an hour off is in for the most part. The last is New York's winter, which some have all the year.
+ZONES = (
+    "UTC", "America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London",
+    "Europe/Berlin", "Europe/Athens", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo",
+    "Australia/Sydney", "Etc/GMT+5",
+)  # fmt: skip
+MOST_HELD_OF_ZONE, LEAST_OF_ZONE = 0.97, 0.995
+LEAST_ZONED_ROWS = 50
+# Where sessions are longer, any zone fits.
+LONGEST_SESSION = 12 * HOUR_SECONDS
 LEAST_ENDS, MOST_FIRSTS = 0.8, 0.05
 LEAST_ENDED_BARS = 8
 
@@ -39,8 +53,8 @@ def check_shift(
     *,
     is_zoned: bool,
 ) -> None:
-    """Raise BadInput where most intraday bars lie outside the sessions,
-    and a constant shift would bring them in.
+    """Raise BadInput where intraday bars lie outside the sessions, and a constant shift, or another
+    zone, would bring them in.
     """
     good = np.flatnonzero(~labels.bad)
     if not is_intraday(interval):
@@ -49,9 +63,22 @@ def check_shift(
         return
     if labels.labels is None:
         _check_ends(labels.seconds[good], interval, known)
-    if len(good) < LEAST_ROWS or held[good].mean() >= MOST_HELD:
+    _check_constant(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
+    _check_zone(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
+
+
+def _check_constant(
+    seconds: Int64,
+    held: Bools,
+    market: Market,
+    interval: str,
+    known: Sessions,
+    *,
+    is_zoned: bool,
+) -> None:
+    if len(seconds) < LEAST_ROWS or held.mean() >= MOST_HELD:
         return
-    sample = labels.seconds[good[:: max(1, len(good) // MOST_ROWS)]]
+    sample = _take_some(seconds)
     shifts = [step * STEP_SECONDS for step in range(-MOST_HOURS * 2, MOST_HOURS * 2 + 1) if step]
     shares = {
         shift: find_closes(sample + shift, market, interval, known)[0].mean() for shift in shifts
@@ -62,7 +89,7 @@ def check_shift(
     fitting = [shift for shift, share in shares.items() if share == most]
     fitting = [shift for shift in fitting if shift % HOUR_SECONDS == 0] or fitting
     shift = min(fitting, key=abs)
-    outside = len(good) - int(np.count_nonzero(held[good]))
+    outside = len(seconds) - int(np.count_nonzero(held))
     hours = f"{abs(shift) / HOUR_SECONDS:g} hour{'s' * (abs(shift) != HOUR_SECONDS)}"
     if len(fitting) > 1:
         least, largest = (
@@ -78,9 +105,50 @@ def check_shift(
         )
     )
     raise BadInput(
-        f"{outside:,} of {len(good):,} times lie outside the sessions of market {market.code}, and"
-        f" all but a few would lie inside if they were {hours} {direction}: {advice}"
+        f"{outside:,} of {len(seconds):,} times lie outside the sessions of market {market.code},"
+        f" and all but a few would lie inside if they were {hours} {direction}: {advice}"
     )
+
+
+def _check_zone(
+    seconds: Int64,
+    held: Bools,
+    market: Market,
+    interval: str,
+    known: Sessions,
+    *,
+    is_zoned: bool,
+) -> None:
+    """Raise BadInput where intraday bars lie outside the sessions by a part, and all but none would
+    if their clock were that of another zone; if it were the exchange's, where they call it UTC.
+    """
+    if len(seconds) < LEAST_ZONED_ROWS or held.mean() >= MOST_HELD_OF_ZONE:
+        return
+    if np.median(known.closes - known.opens) > LONGEST_SESSION:
+        return
+    some, own = _take_some(seconds), market.timezone
+    wall, zones = (some, (own,)) if is_zoned else (local_seconds(some, market.zone), ZONES)
+    fitting = []
+    for zone in zones:
+        moved, skipped = localize(wall, ZoneInfo(zone))
+        fits = find_closes(moved[~skipped], market, interval, known)[0].mean()
+        if fits >= LEAST_OF_ZONE and (is_zoned or zone != own):
+            fitting.append(zone)
+    if fitting:
+        advice = (
+            "they say that they are UTC: are they?"
+            if is_zoned
+            else f"say of which zone they are, {fitting[0]} or the exchange's {own}"
+        )
+        raise BadInput(
+            f"{int((~held).sum()):,} of {len(seconds):,} times lie outside the sessions of market"
+            f" {market.code}, and all but a few would lie inside as times of"
+            f" {' or '.join(fitting)}: {advice}"
+        )
+
+
+def _take_some(seconds: Int64) -> Int64:
+    return seconds[:: max(1, len(seconds) // MOST_ROWS)]
 
 
 def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:

@@ -1,7 +1,9 @@
 """Times that lie beside the sessions by the same step."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -136,3 +138,54 @@ def test_days_without_a_session_among_others_cost_themselves_alone() -> None:
     rows = read(every_day, "1d")
     assert len(rows.columns["times"]) == 11
     assert {rejection.reason for rejection in rows.rejected} == {"not_a_session"}
+
+
+# Before and after the clocks of New York change, and those of Europe.
+SPRING = [date(2024, 3, day) for day in (6, 7, 8, 11, 12, 13, 27, 28)] + [date(2024, 4, 2)]
+
+
+def list_times(days: Sequence[date]) -> list[datetime]:
+    """Return the starts of New York's bars of 5 minutes on some days."""
+    zone = ZoneInfo("America/New_York")
+    return [
+        datetime(day.year, day.month, day.day, 9, 30, tzinfo=zone) + timedelta(minutes=5 * number)
+        for day in days
+        for number in range(78)
+    ]
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/Chicago", "America/Los_Angeles", "Europe/Berlin", "Etc/GMT+5"]
+)
+def test_clocks_of_another_zone_are_asked_about_and_read_where_it_is_said(zone: str) -> None:
+    bars = list_times(SPRING)
+    clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(BadInput, match=f"would lie inside as times of .*{re.escape(zone)}"):
+        read(clock, "5m")
+    rows = read(clock, "5m", timezone=zone)
+    assert rows.rejected == []
+    assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
+
+
+def test_clocks_of_the_exchange_that_are_called_utc_are_asked_about() -> None:
+    clock = [f"{bar:%Y-%m-%dT%H:%M:00Z}" for bar in list_times(SPRING)]
+    with pytest.raises(BadInput, match=r"as times of America/New_York: .* they are UTC: are they"):
+        read(clock, "5m")
+
+
+def test_bars_before_the_open_and_after_the_close_cost_themselves_alone() -> None:
+    bars = list_times(SPRING)
+    early = [bar - timedelta(hours=1) for bar in bars if (bar.hour, bar.minute) < (10, 30)]
+    late = [bar + timedelta(hours=1) for bar in bars if bar.hour == 15]
+    clock = [f"{bar:%Y-%m-%d %H:%M}" for bar in sorted([*early, *bars, *late])]
+    rows = read(clock, "5m")
+    assert len(rows.columns["times"]) == len(bars)
+    assert len(rows.rejected) == len(early) + len(late)
+
+
+def test_evening_that_belongs_to_no_day_of_a_market_round_the_clock_costs_itself_alone() -> None:
+    sunday = datetime(2024, 1, 7, 17, tzinfo=UTC)
+    clock = [f"{sunday + timedelta(minutes=5 * number):%Y-%m-%dT%H:%MZ}" for number in range(300)]
+    rows = read(clock, "5m", ticker="EURUSD=X")
+    assert len(rows.columns["times"]) + len(rows.rejected) == 300
+    assert len(rows.rejected) == 84
