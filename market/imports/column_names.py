@@ -82,7 +82,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     # Not stored: what they say parts rows of one ticker and time into several series.
     "venue": (
-        "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode",
+        "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode", "exchangename",
+        "miccode",
         "primaryexchange", "publisherid", "boardid", "src", "series", "sctysrs",
     ),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),

@@ -61,6 +61,8 @@ def from_lists(value: list[list[Any]]) -> list[Candle]:
     """Return candles out of [[time, open, ...], ...], the first of which may name the fields."""
     if value[0] and all(isinstance(cell, str) for cell in value[0]) and find_field(value[0][0]):
         names = [str(name) for name in value[0]]
+        if len(value) == 1:
+            raise BadInput("it holds no candle")
         return [dict(zip(names, _same_length(row, names), strict=True)) for row in value[1:]]
     names = list(_name_list(value))
     return [dict(zip(names, _same_length(candle, names), strict=True)) for candle in value]

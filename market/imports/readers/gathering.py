@@ -39,10 +39,21 @@ _WENT_WELL = re.compile("0+|200|200000")
 
 
 def find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
-    """Return the candles, and the ticker that the document names beside them.
+    """Return the candles, with the exchange and the currency that the document names beside them,
+    and the ticker that it names.
 
     Raises BadInput where there are none.
     """
+    candles, ticker = _find(value, depth)
+    if isinstance(value, dict):
+        for field in ("venue", "currency"):
+            said = find_said(value, field)
+            if said is not None and all(find_field(name) != field for name in candles[0]):
+                candles = [{**candle, field: said} for candle in candles]
+    return candles, ticker
+
+
+def _find(value: Any, depth: int) -> tuple[list[Candle], str | None]:
     if isinstance(value, list):
         return _from_list(flatten(value)), None
     if not isinstance(value, dict) or depth > MOST_DEPTH:

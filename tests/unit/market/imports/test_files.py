@@ -387,6 +387,33 @@ def test_lists_without_names_open_where_those_before_them_closed(*, is_backwards
         ), first
 
 
+@pytest.mark.parametrize(
+    "document", [[NAMES], {"data": [NAMES]}, {"AAPL": [NAMES]}, {"columns": NAMES, "data": []}]
+)
+def test_names_without_a_row_are_no_candle(document: object) -> None:
+    with pytest.raises(BadInput, match="it holds no candle"):
+        settle(json.dumps(document), "x.json")
+
+
+def test_exchange_and_currency_that_a_document_says_beside_its_candles_count() -> None:
+    meta = {"symbol": "VOD", "currency": "GBp", "exchange": "LSE", "mic_code": "XLON"}
+    quote = {name: [value] for name, value in BAR.items()}
+    chart = {
+        "meta": {"symbol": "VOD", "currency": "GBp", "exchangeName": "LSE"},
+        "timestamp": [1704205800],
+        "indicators": {"quote": [quote]},
+    }
+    for document in (
+        {"meta": meta, "values": BARS},
+        {"VOD": {"meta": meta, "values": BARS}},
+        {"chart": {"result": [chart]}},
+        {"data": [{**bar, **meta} for bar in BARS]},
+    ):
+        settled = settle(json.dumps(document), "x.json")
+        assert settled.written["venue"].to_pylist() == ["LSE"]
+        assert settled.written["currency"].to_pylist() == ["GBp"]
+
+
 def test_what_a_vendor_says_instead_of_candles_is_quoted() -> None:
     with pytest.raises(BadInput, match="it says Information: our limit is 25 requests per day"):
         settle(json.dumps({"Information": "our limit is 25 requests per day"}), "x.json")
