@@ -13,6 +13,8 @@ _SECONDS, _MILLIS, _MICROS = 1e11, 1e14, 1e17
 _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * MICROSECONDS
 _VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
 _DIGITS = re.compile(r"\d{1,20}")
+# Bybit's files have seconds with a fraction.
+_SECONDS_WRITTEN = re.compile(r"\d{1,11}\.\d{1,9}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Nobody traded on the first day of 1970: who says so has no time (0), or one since a start.
 _FIRST = 86_400 * MICROSECONDS
@@ -45,9 +47,12 @@ def read_time(value: Any) -> int:
     milliseconds, microseconds or nanoseconds since then. Raises Unfit.
     """
     if isinstance(value, str):
-        if not _DIGITS.fullmatch(value):
+        if _DIGITS.fullmatch(value):
+            value = int(value)
+        elif _SECONDS_WRITTEN.fullmatch(value):
+            value = float(value)
+        else:
             return _read_iso(value)
-        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit("bad_time")
     if isinstance(value, float) and not math.isfinite(value):

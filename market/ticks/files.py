@@ -20,22 +20,33 @@ CANDLE_FIELDS = (
     "time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "closed",
 )  # fmt: skip
 SUFFIXES = (".csv", ".ndjson", ".jsonl", ".json", ".parquet")
+WITH_HEAD = (".csv", ".parquet")
 # Other words for a field, in small letters without blanks and lines.
 WORDS: dict[str, str] = {
     "timestamp": "time", "datetime": "time", "date": "time", "ts": "time", "opentime": "time",
-    "transacttime": "time", "fundingtime": "time", "calctime": "time",
-    "tradeid": "id", "aggtradeid": "id",
+    "transacttime": "time", "fundingtime": "time", "calctime": "time", "createdtime": "time",
+    "fundingratetimestamp": "time", "siptimestamp": "time",
+    "tradeid": "id", "aggtradeid": "id", "trdmatchid": "id", "execid": "id",
     "qty": "amount", "quantity": "amount", "size": "amount",
     "fundingrate": "rate", "lastfundingrate": "rate",
     "markprice": "mark_price", "indexprice": "index_price", "nextfundingtime": "next_time",
     "nexttime": "next_time", "fundingintervalhours": "interval_hours",
     "intervalhours": "interval_hours", "nonce": "sequence", "lastupdateid": "sequence",
-    "symbol": "ticker", "exchange": "venue", "isbuyermaker": "maker",
+    "symbol": "ticker", "instid": "ticker", "instrumentname": "ticker", "exchange": "venue",
+    "isbuyermaker": "maker",
     "quotevolume": "quote_volume", "quoteassetvolume": "quote_volume",
     "numberoftrades": "trades", "count": "trades", "isclosed": "closed", "isfinal": "closed",
 }  # fmt: skip
+# Without one of these in its head, no row of a file can be right.
+NEEDED: dict[DataKind, tuple[str, ...]] = {
+    "candles": ("time", "open", "high", "low", "close"),
+    "trades": ("time", "id", "price", "amount"),
+    "depth": ("time",),
+    "funding": ("time", "rate"),
+}
 # A book's sides are JSON texts.
 SIDES = ("bids", "asks")
+MOST_DEPTH = 3
 _CSV_BYTES = 2**20
 csv.field_size_limit(_CSV_BYTES)
 
@@ -65,10 +76,26 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
     try:
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path, suffix)
         names: dict[str, str | None] = {}
-        for row in rows:
-            yield _name_fields(row, names, known)
+        for number, row in enumerate(rows):
+            named = _name_fields(row, names, known)
+            if number == 0 and suffix in WITH_HEAD:
+                _check_head(path, kind, names)
+            yield named
     except (ValueError, OSError, EOFError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as {suffix}: {str(error)[:200]}") from error
+
+
+def _check_head(path: Path, kind: DataKind, names: Mapping[str, str | None]) -> None:
+    """Raise BadInput where the first row of a file names not all that its rows need: it may be one
+    of data itself.
+    """
+    lacking = [field for field in NEEDED[kind] if field not in names.values()]
+    if lacking:
+        found = ", ".join(map(str, names))[:200]
+        raise BadInput(
+            f"{path} has no column for {', '.join(lacking)} among {found}: its first row has to"
+            f" name the columns, with commas between, such as {','.join(NEEDED[kind])}"
+        )
 
 
 def _read_text(path: Path, suffix: str) -> Iterator[Any]:
@@ -95,8 +122,26 @@ def _read_lines(file: IO[str]) -> Iterator[Any]:
 
 
 def _read_whole(file: IO[str]) -> Iterator[Any]:
-    rows = json.load(file)
-    return iter(rows if isinstance(rows, list) else [rows])
+    return iter(_unwrap(json.load(file)))
+
+
+def _unwrap(document: Any) -> list[Any]:
+    """Return the records of a document: itself, or the only list of objects in it, as in
+    {"result": {"list": [...]}}.
+    """
+    if isinstance(document, list):
+        return document
+    inner = [document] if isinstance(document, dict) else []
+    for _ in range(MOST_DEPTH):
+        lists = [v for one in inner for v in one.values() if _holds_objects(v)]
+        if len(lists) == 1:
+            return list(lists[0])
+        inner = [v for one in inner for v in one.values() if isinstance(v, dict)]
+    return [document]
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def _read_parquet(path: Path) -> Iterator[Any]:

@@ -1,0 +1,101 @@
+"""Files of trades and funding, as exchanges give them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadInput
+from core.words import DataKind
+from market.ticks.checks import check_record
+from market.ticks.files import read_file
+from records.ticks.chunks import Trade
+
+# 2023-11-14T22:13:20Z
+SECONDS = 1_700_000_000
+LATER = (SECONDS + 86_400) * 1_000_000
+TRADE = Trade(SECONDS * 1_000_000 + 123_400, "a-1", 35_000.5, 0.25, "buy")
+
+
+def read(folder: Path, name: str, content: str, kind: DataKind = "trades") -> tuple[object, ...]:
+    """Return ticker, venue and record of the only row of a file."""
+    path = folder / name
+    path.write_text(content)
+    (row,) = read_file(path, kind)
+    assert kind != "candles"
+    return row.ticker, row.venue, check_record(kind, row.record, LATER)
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "ticker", "venue"),
+    [
+        (
+            "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue",
+            f"{SECONDS}.1234,BTCUSDT,Buy,0.25,35000.5,PlusTick,a-1,1",
+            "BTCUSDT",
+            None,
+        ),
+        (
+            "instrument_name,trade_id,side,price,size,created_time",
+            f"BTC-USDT,a-1,buy,35000.5,0.25,{SECONDS}.1234",
+            "BTC-USDT",
+            None,
+        ),
+        (
+            "exchange,symbol,timestamp,local_timestamp,id,side,price,amount",
+            f"okex,BTC-USDT,{SECONDS}123400,{SECONDS}999999,a-1,buy,35000.5,0.25",
+            "BTC-USDT",
+            "okex",
+        ),
+        (
+            "agg_trade_id,price,quantity,transact_time,is_buyer_maker",
+            f"a-1,35000.5,0.25,{SECONDS}123400,False",
+            None,
+            None,
+        ),
+    ],
+    ids=["Bybit", "OKX", "Tardis", "Binance"],
+)
+def test_trades_of_exchanges_are_read(
+    tmp_path: Path, names: str, row: str, ticker: str | None, venue: str | None
+) -> None:
+    assert read(tmp_path, "x.csv", f"{names}\n{row}\n") == (ticker, venue, TRADE)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"retCode": 0, "result": {"category": "linear", "list": ["ROW"]}},
+        {"code": "0", "msg": "", "data": ["ROW"]},
+        ["ROW"],
+        "ROW",
+    ],
+)
+def test_records_are_found_in_what_they_are_wrapped_in(tmp_path: Path, document: object) -> None:
+    row = {"instId": "BTC-USDT-SWAP", "fundingRate": "0.0001", "fundingTime": f"{SECONDS}000"}
+    content = json.dumps(document).replace('"ROW"', json.dumps(row))
+    ticker, _, record = read(tmp_path, "x.json", content, "funding")
+    assert isinstance(record, dict)
+    assert (ticker, record["time"], record["rate"]) == (
+        "BTC-USDT-SWAP",
+        SECONDS * 1_000_000,
+        0.0001,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "lacking"),
+    [
+        (f"1,35000.5,0.01,350,{SECONDS}000,True\n" * 2, "time, id, price, amount"),
+        (f"time,price,amount\n{SECONDS},35000.5,0.01\n", "id"),
+        (f"time;id;price;amount\n{SECONDS};1;35000.5;0.01\n", "time, id, price, amount"),
+    ],
+    ids=["no names", "no id", "semicolons"],
+)
+def test_file_whose_first_row_does_not_name_what_trades_need_is_refused(
+    tmp_path: Path, content: str, lacking: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=f"no column for {lacking} among .* such as time,id,price"):
+        list(read_file(path, "trades"))
