@@ -42,6 +42,8 @@ LARGEST_SPLIT = 50.0
 # times what the split explains, or wider than five usual ones, is a crash or a rise, up to so many
 # times.
 LOOSEST_SPLIT = 0.2
+# Whose measures are known: a bar with so many before it.
+WARM_UP_BARS = 61
 LARGEST_MOVE = 5.0
 CRASH_VOLUME = 3.0
 CRASH_RANGE = 5.0
@@ -150,6 +152,10 @@ def find_faults(
     ):
         if wanted[fault.row]:
             found[fault.row] = fault
+    # How far the way back from a wrong level was says nothing of the bar that goes it.
+    for row in returned & found.keys():
+        if not found[row].is_certain:
+            del found[row]
     return Judged(found, frozenset(returned))
 
 
@@ -266,20 +272,32 @@ def _find_levels(
     after = np.minimum(jumped + LONGEST_OFF, wanted.size)
     jumped = jumped[reached[after] > reached[jumped]]
     places = np.searchsorted(features.rows, jumped)
+    # The jumps off a level, and the level before each.
+    left: list[tuple[int, float]] = []
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
         own = segments.of[row]
         begin, end = (int(edge) for edge in segments.offsets[own : own + 2])
+        first = max(begin, row - LONGEST_OFF + 1)
+        if any(jump >= first and _is_return(panel, row, level) for jump, level in left):
+            returned.add(row)
+            continue
         before = close[max(begin, row - LEVEL_BARS) : row].tolist()
+        level = median(before)
+        is_off = len(before) >= FEWEST_BARS and _is_off(float(close[row]) / level, LEVEL_RATIO)
         has = place < features.rows.size and features.rows[place] == row
-        measures = features.measures[place] if has else None
-        split = _find_split(panel, row, measures)
+        split = _find_split(panel, row, features.measures[place] if has else None)
         if split is not None:
             yield split
+        elif is_off:
+            yield _describe_level(row, float(close[row]) / level)
+        # What the jump says of the bars after it must not depend on its measures, which only a jump
+        # among the wanted rows has.
+        if not is_off:
             continue
-        level = median(before)
-        if len(before) < FEWEST_BARS or not _is_off(float(close[row]) / level, LEVEL_RATIO):
+        left.append((row, level))
+        if _find_ratio(panel, row, is_loose=row - begin >= WARM_UP_BARS) is not None:
             continue
-        for off in range(row, min(row + LONGEST_OFF, end)):
+        for off in range(row + 1, min(row + LONGEST_OFF, end)):
             ratio = float(close[off]) / level
             if not _is_off(ratio, BACK_RATIO):
                 returned.add(off)
@@ -287,20 +305,32 @@ def _find_levels(
             yield _describe_level(off, ratio)
 
 
-def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | None:
+def _is_return(panel: BarPanel, row: int, level: float) -> bool:
+    """Whether a jump only leads back to the level before an earlier one."""
+    came_from, close = float(panel.close[row - 1]) / level, float(panel.close[row]) / level
+    return _is_off(came_from, BACK_RATIO) and not _is_off(close, BACK_RATIO)
+
+
+def _find_ratio(panel: BarPanel, row: int, *, is_loose: bool) -> float | None:
+    """Return which split's ratio the open of a row looks like; the day's range loosens it."""
     close, opened = float(panel.close[row - 1]), float(panel.open[row])
     high, low = float(panel.high[row]), float(panel.low[row])
     if low <= 0.0 or opened <= 0.0:
         return None
-    wide = high / low - 1.0
-    tolerance = TOLERANCE if measures is None else min(TOLERANCE + wide, LOOSEST_SPLIT)
+    tolerance = min(TOLERANCE + high / low - 1.0, LOOSEST_SPLIT) if is_loose else TOLERANCE
     ratio = find_suspected_split(close, opened, tolerance)
-    if ratio is None or not 1.0 / LARGEST_SPLIT <= ratio <= LARGEST_SPLIT:
+    return ratio if ratio and 1.0 / LARGEST_SPLIT <= ratio <= LARGEST_SPLIT else None
+
+
+def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | None:
+    ratio = _find_ratio(panel, row, is_loose=measures is not None)
+    if ratio is None:
         return None
     if measures is not None and not _is_off(ratio, LARGEST_MOVE):
         named = dict(zip(MEASURES, measures.tolist(), strict=True))
-        moved = abs(float(panel.close[row]) / close - 1.0)
+        moved = abs(float(panel.close[row]) / float(panel.close[row - 1]) - 1.0)
         usual = moved / abs(named["return"]) if named["return"] else 0.0
+        wide = float(panel.high[row]) / float(panel.low[row]) - 1.0
         if named["volume"] > CRASH_VOLUME * max(ratio, 1.0) or wide > CRASH_RANGE * usual:
             return None
     told = f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"

@@ -59,7 +59,7 @@ def test_a_level_that_is_off_is_named_until_it_returns(ratio: float) -> None:
     assert list(off) == [BAR, BAR + 1, BAR + 2]
     assert all(fault.score < THRESHOLD and fault.is_certain for fault in off.values())
     assert all("times" in fault.words for fault in off.values())
-    assert set(found) - set(off) <= {BAR + 3}
+    assert set(found) == set(off)
 
 
 def test_a_series_of_a_few_bars_is_judged_too() -> None:
@@ -97,6 +97,34 @@ def test_a_reverse_split_on_a_bad_day_is_still_one() -> None:
     bars.loc[BAR:, "volume"] /= 20
     fault = find(bars)[BAR]
     assert (fault.name, fault.strength) == ("split", 20.0)
+
+
+@pytest.mark.parametrize("bars_off", [1, 3, 9])
+@pytest.mark.parametrize("ratio", [0.1, 8.0, 10.0, 50.0])
+def test_a_wrong_level_that_looks_like_a_split_is_one_finding(ratio: float, bars_off: int) -> None:
+    """Only its end tells it from a split: the jump back is neither another split nor an event."""
+    bars = draw()
+    bars.loc[BAR : BAR + bars_off - 1, PRICES] *= ratio
+    assert [(row, fault.name) for row, fault in find(bars).items()] == [(BAR, "split")]
+    panel = build_panel(bars)
+    features = compute_features(panel, np.array([0]), EVENTS)
+    judged = find_faults(panel, np.ones(len(bars), np.bool_), features)
+    assert judged.returned == {BAR + bars_off}
+
+
+def test_a_split_long_after_another_is_one() -> None:
+    bars = draw()
+    bars.loc[BAR : BAR + 10, PRICES] *= 10.0
+    assert [fault.name for fault in find(bars).values()] == ["split", "split"]
+
+
+def test_a_split_is_no_level_to_who_comes_a_bar_later() -> None:
+    """A ratio that only the day's range explains is a split whether or not the day is scored."""
+    bars = draw()
+    bars.loc[BAR:, PRICES] *= 17.4
+    bars.loc[BAR, "low"] *= 0.85
+    assert [(row, fault.name) for row, fault in find(bars).items()] == [(BAR, "split")]
+    assert find(bars, first=BAR + 1) == {}
 
 
 def test_the_apple_of_september_2000_crashed_and_did_not_split() -> None:
@@ -172,7 +200,9 @@ def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
     random = np.random.default_rng(seed)
     bars = draw_bars(seed, 900, flat=0.05, idle=0.05)
     for row in random.integers(100, 890, 12):
-        bars.loc[row : row + random.integers(0, 4), PRICES] *= random.choice([0.01, 0.5, 3.0, 100])
+        ratio = random.choice([0.01, 0.06, 0.5, 3.0, 17.4, 100])
+        bars.loc[row : row + random.integers(0, 12), PRICES] *= ratio
+        bars.loc[row, "low"] *= random.choice([0.85, 1.0])
         bars.loc[row + 2 : row + 5] = bars.loc[row + 1].to_numpy()
     whole = find(bars)
     assert len(whole) > 10
