@@ -50,7 +50,7 @@ from detection.features.market_move import (
 from detection.models.fitting import grade_markets
 from detection.models.plan import ThresholdPolicy
 from detection.models.rows import join_rows, lay_out_rows
-from detection.scoring.faults import find_faults
+from detection.scoring.faults import find_faults, mark_wrong
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from market.bars.no_trade import mark_still
@@ -277,13 +277,15 @@ def measure_models(
         for n, s in subjects.items()
     }
     years = {n: _years(s.panel, clean[n]) for n, s in subjects.items()}
+    # As a training does, which leaves out what rules call wrong for certain.
+    right = {n: ~mark_wrong(s.panel, clean[n].rows, clean[n], s.days) for n, s in subjects.items()}
     fault_years = {n: _years(s.fault_panel, wrong[n]) for n, s in subjects.items()}
     scores = {n: np.full(clean[n].rows.size, np.nan) for n in subjects}
     grades = {n: np.full(clean[n].rows.size, np.nan) for n in subjects}
     passed = {n: np.zeros(clean[n].rows.size, np.bool_) for n in subjects}
     fault_scores = {n: np.zeros(wrong[n].rows.size) for n in subjects}
     for year in sorted(set(np.concatenate(list(years.values())).tolist())):
-        before = [_of_years(shown[n], years[n] < year) for n in subjects]
+        before = [_of_years(shown[n], (years[n] < year) & right[n]) for n in subjects]
         rows = join_rows(before, len(feature_set.columns))
         if len(rows.wanted) < FEWEST_TRAINED or year < FIRST_YEAR:
             continue

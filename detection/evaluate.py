@@ -32,7 +32,7 @@ from detection.scoring.drift import (
     compute_stability_index,
     find_drift,
 )
-from detection.scoring.faults import MOVE
+from detection.scoring.faults import MOVE, mark_wrong
 from detection.scoring.grades import GradeTable
 from market.intervals import DAY_SECONDS
 from records.database import Db
@@ -64,6 +64,7 @@ class Scores:
         threshold: bars with a lower score are alarms; of more than one market each bar's own,
             shape (n,).
         errors: what is wrong with a ticker's bars.
+        wrong: shape (n,), which are no events whatever their score: a rule tells them.
         moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
         inputs: the stability index of each column of the inputs; empty where it is not known.
         seconds: what scoring took.
@@ -78,6 +79,7 @@ class Scores:
     threshold: float | Float64
     errors: Mapping[str, str]
     moves: Float64
+    wrong: Bools
     inputs: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     planted: int = 0
@@ -123,7 +125,7 @@ def score_stretch(
     first, last = (None if time is None else int(time.timestamp()) for time in stretch)
     tickers: list[str] = []
     errors: dict[str, str] = {}
-    columns: list[tuple[Int64, Int64, Float64, Float64]] = []
+    columns: list[tuple[Int64, Int64, Float64, Float64, Bools]] = []
     limits: list[Float64] = []
     counts = model.inputs.count(np.empty((0, len(model.inputs.columns)), np.float32))
     markets = {job.market for job in jobs}
@@ -149,7 +151,9 @@ def score_stretch(
         counts = [so_far + more for so_far, more in zip(counts, found, strict=True)]
         moves = seen.features.measures[np.isin(seen.features.rows, seen.rows), _RETURN]
         times = loaded.panel.times[seen.rows]
-        columns.append((series + len(tickers), times, scores, np.abs(moves).astype(np.float64)))
+        far = np.abs(moves).astype(np.float64)
+        wrong = mark_wrong(loaded.panel, seen.rows, seen.features, loaded.market)
+        columns.append((series + len(tickers), times, scores, far, wrong))
         limits.append(np.full(len(scores), loaded.model.threshold))
         tickers += loaded.panel.tickers
         bars, done = bars + len(scores), done + len(part.tickers)
@@ -160,7 +164,9 @@ def score_stretch(
                 reason="too_many_bars",
             )
         checkpoint(done / sum(len(job.tickers) for job in jobs))
-    series, times, scores, moves = (np.concatenate(column) for column in zip(*columns, strict=True))
+    series, times, scores, moves, wrong = (
+        np.concatenate(column) for column in zip(*columns, strict=True)
+    )
     return Scores(
         tuple(tickers),
         series,
@@ -169,6 +175,7 @@ def score_stretch(
         np.concatenate(limits) if len(markets) > 1 else model.of_market(*markets).threshold,
         errors,
         moves,
+        wrong,
         model.inputs.compute_indices(counts) if bars >= FEWEST_BARS else {},
         seconds,
         planted=int(planted[0]),
@@ -220,10 +227,12 @@ def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
     scored = [found.tickers[s] for s in np.unique(found.series).tolist()]
     index = distance = flagged = None
     age_days = 0.0
-    if len(found.scores):
-        index = compute_stability_index(grades, found.scores)
-        distance = compute_distance(grades, found.scores)
-        flagged = float(found.alarms.mean())
+    # What is certainly wrong was not learned from either.
+    scores = found.scores[~found.wrong]
+    if len(scores):
+        index = compute_stability_index(grades, scores)
+        distance = compute_distance(grades, scores)
+        flagged = float(found.alarms[~found.wrong].mean())
         last = float(found.times.max()) - record["window_end"].timestamp()
         age_days = max(0.0, last / DAY_SECONDS)
     unknown = sum(ticker not in known for ticker in scored) / len(scored) if scored else 0.0
@@ -237,7 +246,7 @@ def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
         "inputs": dict(found.inputs),
         "reasons": list(
             find_drift(
-                bars=len(found.scores),
+                bars=len(scores),
                 index=index,
                 distance=distance,
                 flagged=flagged,

@@ -23,6 +23,7 @@ from detection.market_days import has_days, read_days, refresh_days
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.rows import join_rows, lay_out_rows
 from detection.models.sampling import RowSample, draw_series
+from detection.scoring.faults import mark_wrong
 from market.bars.panel import BarPanel
 from market.bars.store import load_panel
 from records.database import Db
@@ -168,6 +169,9 @@ def _learn(
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
+    # What is no event whatever its score says nothing of how strange events are, and a feed that
+    # is often wrong would have the share of bars that is asked for.
+    wanted[wanted] = ~mark_wrong(panel, features.rows[wanted], features, market)
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
     shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])
     rows = features.rows[shown.wanted]

@@ -159,6 +159,21 @@ def find_faults(
     return Judged(found, frozenset(returned))
 
 
+def mark_wrong(
+    panel: BarPanel, rows: Int64, features: Features, market: MarketDays | None
+) -> Bools:
+    """Return which of some `rows` (m,) of a panel are no events whatever a model says: those that
+    are certainly wrong, and those that only come back from one. Other arguments as above.
+    """
+    wanted = np.zeros(panel.times.size, np.bool_)
+    wanted[rows] = True
+    judged = find_faults(panel, wanted, features, market)
+    wrong = np.zeros(panel.times.size, np.bool_)
+    wrong[[row for row, fault in judged.faults.items() if fault.is_certain]] = True
+    wrong[[*judged.returned]] = True
+    return wrong[rows]
+
+
 def _find_by_measures(
     panel: BarPanel, features: Features, market: MarketDays | None
 ) -> Iterator[Fault]:

@@ -75,6 +75,21 @@ def test_faults_are_found_beside_events(market: Db) -> None:
     assert times == sorted(times)
 
 
+def test_a_feed_that_is_often_wrong_does_not_hide_events(database: Db) -> None:
+    """One bar in a hundred is flagged of those that a rule does not call wrong already."""
+    tickers = ("AAA", "BBB", "CCC", "DDD")
+    for seed, ticker in enumerate(tickers, 1):
+        frame = make_bars(BARS, seed)
+        for position in range(100, BARS, 40):
+            frame.loc[position, PRICES] *= 100
+        store(database, ticker, frame)
+    train(database)
+    run(database, "backfill", *tickers)
+    assert database.anomalies.count_documents({"fault": "level"}) == 10 * len(tickers)
+    share = database.anomalies.count_documents({"kind": "event"}) / (len(tickers) * (BARS - 61))
+    assert 0.005 <= share <= 0.02
+
+
 def test_a_series_too_short_for_the_model_is_judged(market: Db) -> None:
     frame = make_bars(20, 3)
     frame.loc[10, ["high", "close"]] = frame.loc[10, "open"] * 100

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput
-from detection.evaluate import Scores, compare, judge, split_scores
+from detection.evaluate import Scores, compare, judge, measure_drift, split_scores
 from detection.scoring.grades import GradeTable
 from tasks.requests.evaluations import check_labels
 
@@ -33,6 +33,7 @@ def make_scores(scores: dict[str, list[float]], threshold: float = -0.5) -> Scor
         threshold,
         {},
         np.zeros(len(times)),
+        np.zeros(len(times), np.bool_),
     )
 
 
@@ -51,6 +52,15 @@ RECORD: Any = {
 def label(ticker: str, day: int, *, is_anomaly: bool, hours: int = 0) -> dict:
     time = at(day) + timedelta(hours=hours)
     return {"ticker": ticker, "time": time, "is_anomaly": is_anomaly}
+
+
+def test_what_is_certainly_wrong_is_no_drift() -> None:
+    """A feed that is often wrong is no reason to train anew: rules tell such bars."""
+    quiet = [-0.3] * 297
+    found = make_scores({"AAA": [*quiet, *[-0.9] * 3, *[-0.95] * 300]})
+    assert measure_drift(RECORD, found)["flagged_share"] == pytest.approx(303 / 600)
+    wrong = replace(found, wrong=found.scores == -0.95)
+    assert measure_drift(RECORD, wrong)["flagged_share"] == pytest.approx(3 / 300)
 
 
 def test_alarms_are_counted_a_thousand_bars() -> None:
