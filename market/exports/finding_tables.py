@@ -19,7 +19,8 @@ from records.models.documents import BarScores
 ANOMALY_COLUMNS: dict[str, Kind] = {
     "id": "text", "ticker": "text", "interval": "text", "time": "time", "market": "text",
     "close": "number", "volume": "number", "score": "number", "grade": "number",
-    "severity": "text", "status": "text", "threshold": "number", "model_version": "text",
+    "severity": "text", "kind": "text", "fault": "text", "scope": "text", "status": "text",
+    "threshold": "number", "model_version": "text",
     "model_hash": "text", "feature_set": "text", "run_id": "text", "reasons": "text",
     "features": "text", "created_at": "time",
 }  # fmt: skip

@@ -231,7 +231,9 @@ def test_bars_stream_long_and_wide_adjusted_or_not(client: FlaskClient, database
 
 
 def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) -> None:
-    store(database, "AAPL", make_bars(500, shocks=(450,)))
+    bars = make_bars(500, shocks=(450,))
+    bars.loc[300, ["open", "high", "low", "close"]] *= 100
+    store(database, "AAPL", bars)
     train(database)
     run(database, "backfill", "AAPL")
     stored = {one["_id"]: one for one in database.anomalies.find()}
@@ -240,6 +242,9 @@ def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) 
     for row in found:
         one = stored[row["id"]]
         assert (float(row["score"]), row["model_hash"]) == (one["anomaly_score"], one["model_hash"])
+    day = bars["date"][300].strftime("%Y-%m-%d")
+    told = {row["time"].startswith(day): (row["kind"], row["fault"]) for row in found}
+    assert told == {True: ("fault", "level"), False: ("event", "")}
 
 
 def test_what_a_spreadsheet_would_run_is_guarded() -> None:
