@@ -121,13 +121,14 @@ def find_reason(
         "model_version": champion.version if champion else None,
         "last_run": last_run.answer,
     }
-    reason, message = _find_obstacle(known) or _describe_state(known)
+    idle = series.get("coverage", {}).get("no_trade", 0) if series else 0
+    reason, message = _find_obstacle(known, idle) or _describe_state(known)
     return {**known, "reason": reason, "message": message}
 
 
-def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
+def _find_obstacle(known: SeriesState, idle: int) -> tuple[str, str] | None:
     """Return the first thing that stands between a series and any result,
-    in the order in which to mend them.
+    in the order in which to mend them. In `idle` of its bars nothing traded.
     """
     ticker, interval, market = known["ticker"], known["interval"], known["market"]
     if not known["bars"]:
@@ -141,11 +142,11 @@ def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
             "no_model",
             f"market {market} has no champion model for {interval} bars; train one: {train}",
         )
-    if known["bars"] < known["bars_needed"]:
-        return (
-            "not_enough_bars",
-            f"{ticker} has {known['bars']} of the {known['bars_needed']} bars that a result takes",
-        )
+    traded = known["bars"] - idle
+    if traded < known["bars_needed"]:
+        has = f"{ticker} has {traded} of the {known['bars_needed']} bars that a result takes"
+        more = f"; {idle:,} more are no evidence, as nothing traded in them" if idle else ""
+        return "not_enough_bars", has + more
     return None
 
 

@@ -181,8 +181,9 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     window = f" from {plan.window_start or 'the first bar'} to {plan.window_end or 'the last'}"
     return (
         f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of"
-        f" {plan.warm_up_bars} in {series} tickers{window}; at least {FEWEST_ROWS} are"
-        " needed: import more or widen the window"
+        f" {plan.warm_up_bars} in {series} ticker{'s' * (series != 1)}{window}, but for those that"
+        f" stand still or that rules call wrong; at least {FEWEST_ROWS} are needed: import more or"
+        " widen the window"
     )
 
 

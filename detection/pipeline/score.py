@@ -344,8 +344,9 @@ def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
     if not market.is_known:
         most = int(market.counts.max(initial=0))
         warning = (
-            f"market {market.market} has {interval} bars of {most} tickers a day at the most, and"
-            f" its own move is the median of at least {LEAST_TICKERS}: scores do without it"
+            f"market {market.market} has {interval} returns of {most} ticker{'s' * (most != 1)} on"
+            f" a day at the most, and its own move is the median of at least {LEAST_TICKERS}:"
+            " scores do without it"
         )
         return (warning,)
     unknown = market.times[np.isnan(market.moves)]

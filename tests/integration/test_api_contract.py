@@ -105,7 +105,7 @@ def test_a_run_of_one_ticker_is_its_audit_record(market: Live, backfill: dict[st
     assert backfill["duration_seconds"] > 0
     assert (backfill["errors"], backfill["reasons"]) == ([], {})
     (warning,) = backfill["warnings"]
-    assert warning.startswith("market US has 1d bars of 4 tickers a day at the most")
+    assert warning.startswith("market US has 1d returns of 4 tickers on a day at the most")
     assert len(backfill["anomaly_ids"]) == backfill["anomalies_found"] >= len(SHOCKS)
 
 

@@ -39,7 +39,7 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
     assert run["_id"] in flask("runs", "list", "--ticker", "aaa").stdout
     shown = flask("runs", "show", run["_id"])
     assert "2 of 2 tickers" in shown.stdout
-    assert "warning: market US has 1d bars of 2 tickers a day at the most" in shown.stdout
+    assert "warning: market US has 1d returns of 2 tickers on a day at the most" in shown.stdout
     verified = read_json(flask("verify", "run", run["_id"], "--json"))
     assert verified["verdicts"] == {"identical": run["anomalies_found"]}
     asked = ("--kind", "event", "--min-confidence", "0.5", "--json")

@@ -292,7 +292,7 @@ def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: 
     for outcome in outcomes:
         assert outcome.rows_processed == BARS - 61
         (warning,) = outcome.warnings
-        assert warning.startswith("market US has 1d bars of 5 tickers a day at the most, and its")
+        assert warning.startswith("market US has 1d returns of 5 tickers on a day at the most, and")
         assert warning.endswith("is the median of at least 6: scores do without it")
 
 

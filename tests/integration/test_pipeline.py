@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import LeaseLost, NoModel
+from detection.explain import explain_series
 from detection.pipeline.commit import commit
 from market.bars.arriving import write_split
 from records.database import Db, Document
 from tests.integration.conftest import Once
-from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
+from tests.integration.detecting import NOW, detect, make_bars, read_anomalies, run, store, train
 from tests.integration.stored import change_bars
 
 BARS = 900
@@ -249,6 +250,23 @@ def test_a_series_too_short_says_how_many_bars_it_needs(market: Db) -> None:
     assert result["bars_present"] == 30
     assert result["bars_needed"] > 30
     assert result["rows_processed"] == 0
+
+
+def test_a_fund_with_one_price_a_day_is_told_why_it_has_no_result(market: Db) -> None:
+    """It said that all of its bars were looked at, none of which is any evidence."""
+    frame = make_bars(200, 9)
+    for name in ("open", "high", "low"):
+        frame[name] = frame["close"]
+    frame["volume"] = 0.0
+    store(market, "FUND", frame)
+    (result,) = run(market, "backfill", "FUND")
+    assert result["rows_processed"] == 0
+    known = explain_series(market, "FUND", "1d", NOW)
+    assert known["reason"] == "not_enough_bars"
+    assert known["message"].startswith(
+        "FUND has 0 of the 62 bars that a result takes; 200 more are no evidence, as nothing traded"
+        " in them"
+    )
 
 
 def test_a_ticker_without_bars_fails_alone(market: Db) -> None:
