@@ -26,6 +26,9 @@ DAY_WEIGHT = 1.0 / 14.0
 MARKET_WEIGHT = 0.45
 # A return over a longer pause, in intervals, is not one of the day.
 LONGEST_PAUSE = 7
+# A close so many times the one before, or so small a part of it, is off or comes back from there.
+# A feed that has half of its tickers so on one day is no move of the market.
+LARGEST_RETURN = 5.0
 
 Column = TypeVar("Column", Float32, Float64)
 
@@ -79,7 +82,7 @@ def hash_ratios(ratios: Float32 | np.float32) -> str:
 
 def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Float64]:
     """Return time and return of each bar of a panel from `first` to `last` (UTC seconds)
-    that follows one of its series before long, both having traded.
+    that follows one of its series before long, both having traded, and is not off by a ratio.
 
     A series with a price that is no number is damaged, and counts for nothing.
     """
@@ -97,7 +100,9 @@ def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Floa
     pause = LONGEST_PAUSE * INTERVALS[panel.interval]
     follows = (series[1:] == series[:-1]) & (np.diff(times) <= pause)
     follows &= (times[1:] >= first) & (times[1:] <= last)
-    return times[1:][follows], close[1:][follows] / close[:-1][follows] - 1.0
+    ratios = close[1:][follows] / close[:-1][follows]
+    real = (ratios < LARGEST_RETURN) & (ratios * LARGEST_RETURN > 1.0)
+    return times[1:][follows][real], ratios[real] - 1.0
 
 
 def compute_medians(times: Int64, returns: Float64) -> tuple[Int64, Float64, Int64]:

@@ -94,6 +94,20 @@ def test_bars_on_which_nothing_traded_have_no_return() -> None:
     assert returns[19] == bars["close"][23] / bars["close"][19] - 1
 
 
+def test_a_feed_off_by_a_ratio_in_half_of_its_tickers_is_no_move_of_the_market() -> None:
+    series = draw_market(14)
+    wrong = [bars.copy() for bars in series]
+    for bars in wrong[:7]:
+        bars.loc[300:301, ["open", "high", "low", "close"]] *= 100
+    others, days = compute_days(lay_out(series[7:])), compute_days(lay_out(wrong))
+    for day in (300, 302):
+        at = np.array([day * DAY])
+        assert days.find_moves(at) == others.find_moves(at)
+        assert days.counts[np.searchsorted(days.times, at)] == 7
+    at = np.array([301 * DAY])
+    assert days.find_moves(at) == compute_days(lay_out(series)).find_moves(at)
+
+
 def test_a_day_that_is_missing_counts_as_no_move() -> None:
     series = draw_market(12)
     panel = lay_out(series)
