@@ -22,7 +22,7 @@ from alerts.root_cause.factors import (
 )
 from alerts.root_cause.kernel import find_others_median, scale_last
 from alerts.root_cause.members import find_carriers
-from alerts.root_cause.ranking import Candidate, rank_causes, tell
+from alerts.root_cause.ranking import Candidate, rank_causes, tell, write_return
 from core.arrays import Bools, Float64, Int64
 from core.words import MoveScope
 
@@ -232,7 +232,7 @@ def _explain_index(
     move = float(moves[-1])
     sentences = tell(scope, move, 0.0, []) if scope != "market" else []
     if scope == "market":
-        sentences.append(f"The market itself: {np.expm1(move) * 100:+.1f} %")
+        sentences.append(f"The market itself: {write_return(move)}")
     if carriers:
         named = (" and " if found.together else " or ").join(carriers[:MOST_CARRIERS])
         more = len(carriers) - MOST_CARRIERS

@@ -59,10 +59,10 @@ def tell(
     if scope in {"market", "sector", "mixed"}:
         sentences += [cause["sentence"] for cause in causes]
     if scope in {"own", "mixed"}:
-        sentences.append(f"Its own: {_signed(own)}; {_signed(move)} in all")
+        sentences.append(f"Its own: {write_return(own)}; {write_return(move)} in all")
     if scope == "quiet":
         sentences.append(
-            f"No move of its close: {_signed(move)}; its volume, range or gap was strange"
+            f"No move of its close: {write_return(move)}; its volume, range or gap was strange"
         )
     if scope is None:
         sentences.append(
@@ -97,15 +97,16 @@ def _describe(candidate: Candidate) -> "CauseFields":
         "score": score,
         "sentence": (
             f"Inherited from {candidate.type} {candidate.name} ({levels}):"
-            f" {_signed(candidate.move)} there,"
+            f" {write_return(candidate.move)} there,"
             f" {_percent(candidate.explained)} of this move{siblings}"
         ),
     }
 
 
-def _signed(log_return: float) -> str:
+def write_return(log_return: float) -> str:
     """Return a log return as people read it: the simple return in percent."""
-    return f"{expm1(log_return) * 100:+.1f} %"
+    percent = round(expm1(log_return) * 100, 1)
+    return f"{percent:+,.1f} %" if percent else "0.0 %"
 
 
 def _percent(share: float) -> str:

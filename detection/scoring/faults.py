@@ -22,6 +22,7 @@ from core.words import FaultName
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
 from detection.features.market_move import MarketDays
+from detection.scoring.phrases import NOTHING
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
 from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
@@ -200,7 +201,8 @@ def _find_by_measures(
         quiet = quiet[np.square(market.look_up(panel.times[rows[quiet]])) < MARKET_MOVE]
     for at in quiet.tolist():
         far, times = float(moved[at]), float(volume[at])
-        words = f"moved {far:.1f} times its usual range on {times:.1f} times its usual volume"
+        volume_told = f"{times:.1f} times its usual" if times >= NOTHING else "hardly any"
+        words = f"moved {far:.1f} times its usual range on {volume_told} volume"
         yield Fault(int(rows[at]), "move", far / MOVE, words, is_certain=False)
     for at in np.flatnonzero(wick >= WICK).tolist():
         length = float(wick[at])

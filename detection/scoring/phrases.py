@@ -107,6 +107,8 @@ def _market(_: Values, measures: Values, __: float) -> str:
 
 
 def _range(_: Values, measures: Values, __: float) -> str:
+    if measures["range"] < NOTHING:
+        return "hardly any range"
     return f"range {_times(measures['range'])} its usual"
 
 

@@ -12,6 +12,7 @@ from alerts.root_cause.factors import Medians, Parts, judge, take_apart
 from alerts.root_cause.graph import Ancestor, Edge, Graph, find_problems
 from alerts.root_cause.kernel import find_others_median
 from alerts.root_cause.members import find_carriers
+from alerts.root_cause.ranking import tell
 from benchmarks.quality import read_bars
 from core.arrays import Float64, Int64
 from tests.conftest import ROOT
@@ -49,6 +50,13 @@ def judged(closes: pd.DataFrame) -> pd.DataFrame:
         )
         scopes.append(judge(parts)[STOCKS.index(ticker)])
     return stocks.assign(scope=scopes, is_market=stocks["date"].isin(days))
+
+
+def test_a_move_of_nothing_has_no_sign_and_large_ones_are_parted() -> None:
+    (quiet,) = tell("quiet", -0.0002, 0.0, [])
+    assert quiet.startswith("No move of its close: 0.0 %;")
+    (own,) = tell("own", np.log(0.9), np.log(100), [])
+    assert own == "Its own: +9,900.0 %; -10.0 % in all"
 
 
 def test_of_a_companys_own_news_none_is_the_markets_and_eight_in_ten_are_own(

@@ -33,6 +33,7 @@ def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
     ("column", "documented", "measures", "words"),
     [
         ("return_fast", {"return_1": -0.0004}, {"return": -0.03}, "close hardly changed"),
+        ("event_fast", {}, {"range": 0.01, "wick": 0.0, "volume": 0.0}, "hardly any range"),
         (
             "return_fast",
             {"return_1": -0.0004},
