@@ -230,6 +230,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(14, "compute the days of markets anew", forget_day_inputs),
     Migration(15, "compute them without bars that stand still", forget_day_inputs),
     Migration(16, "leave anomalies whose bars are gone out of lists and counts", tell_bars_gone),
+    Migration(17, "compute the days of markets without prices that are off", forget_day_inputs),
 )
 
 
