@@ -1,7 +1,12 @@
 """`python -m runner up|demo|feed-demo|key`: what the targets of these names in the Makefile run."""
 
-import argparse
 import signal
+
+# Until something is started, Ctrl-C ends this at once, and not with where it just was.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402 -- after it
+import argparse
 import sys
 from types import FrameType
 
@@ -11,6 +16,8 @@ from core.errors import BadInput, TapewatchError
 from core.logs import strip_controls
 from runner.first_key import make_first_key
 from runner.service import describe_addresses, serve, stay, wait_for_api
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -36,29 +43,37 @@ def main() -> int:
     key = commands.add_parser("key", help="make the first API key, before anything listens")
     key.add_argument("name", help="whose key it is")
     arguments = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, _interrupt)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     try:
-        if arguments.command == "up":
-            run_up(console)
-        elif arguments.command == "key":
-            console.print(make_first_key(arguments.name))
-        elif arguments.command == "feed-demo":
-            from runner.feed_demo import run_feed_demo  # noqa: PLC0415 -- the same as below
-
-            run_feed_demo(console, arguments.speed)
-        else:
-            from runner.demo import run_demo  # noqa: PLC0415 -- `up` needs none of what it loads
-
-            run_demo(console, once=arguments.once)
+        _run(console, arguments)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except BadInput as error:
         return _complain(error.message, 2)
     except TapewatchError as error:
         return _complain(error.message, 1)
+    finally:
+        # All is stopped: one more has nothing to hurry.
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
     return 0
+
+
+def _run(console: Console, arguments: argparse.Namespace) -> None:
+    if arguments.command == "up":
+        run_up(console)
+    elif arguments.command == "key":
+        console.print(make_first_key(arguments.name))
+    elif arguments.command == "feed-demo":
+        from runner.feed_demo import run_feed_demo  # noqa: PLC0415 -- the same as below
+
+        run_feed_demo(console, arguments.speed)
+    else:
+        from runner.demo import run_demo  # noqa: PLC0415 -- `up` needs none of what it loads
+
+        run_demo(console, once=arguments.once)
 
 
 def run_up(console: Console) -> None:

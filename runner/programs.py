@@ -176,14 +176,21 @@ def write_supervisor_config(
 
     Servers stop last. All start with supervisor, or else when told to.
     """
-    logs = _make_folder(state_dir / "logs")
+    _make_folder(state_dir / "logs")
+    # supervisor makes a path absolute, and a Unix socket's may have 108 bytes: by this one, that
+    # of any folder fits.
+    here = Path("/proc/self/cwd")
     config = RawConfigParser()
+    # It runs in the state's folder, and expands some paths twice: these hold nothing of its name.
     config["supervisord"] = {
         "nodaemon": "true",
-        "logfile": str(logs / "supervisor.log"),
-        "pidfile": str(state_dir / "supervisor.pid"),
+        "logfile": "logs/supervisor.log",
+        "pidfile": "supervisor.pid",
     }
-    config["unix_http_server"] = {"file": SOCKET, "chmod": "0700"}
+    config["unix_http_server"] = {
+        "file": str(here / SOCKET if here.exists() else SOCKET),
+        "chmod": "0700",
+    }
     config["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
@@ -211,7 +218,7 @@ def _program_section(program: Program, state_dir: Path) -> dict[str, str]:
         "stopwaitsecs": str(program.stop_seconds),
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": str(state_dir / "logs" / f"{program.name}.log"),
+        "stdout_logfile": f"logs/{program.name}.log",
         "stdout_logfile_maxbytes": LOG_BYTES,
         "stdout_logfile_backups": "1",
     }

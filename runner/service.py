@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ from runner.supervision import Say, Supervision
 
 API_SECONDS = 120.0
 SHOWN_SECONDS = 15.0
+# supervisor's own least
+OPEN_FILES = 1_024
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 
@@ -58,6 +61,7 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
     """
     wanted = read_settings(env_file=None)
     with own_state() as state_dir:
+        _check_open_files()
         _check_ports(wanted)
         mongo_port = None if os.environ.get("MONGO_URL") else free_port()
         redis_port = None if os.environ.get("REDIS_URL") else free_port()
@@ -201,6 +205,18 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield state_dir
+
+
+def _check_open_files() -> None:
+    """Raise BadInput where supervisor would refuse to start: it wants more than it has itself, for
+    MongoDB.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < OPEN_FILES:
+        raise BadInput(
+            f"a process may open {most:,} files here (`ulimit -Hn`), and the service needs"
+            f" {OPEN_FILES:,}: start it from a shell with a higher limit"
+        )
 
 
 def _check_ports(settings: Settings) -> None:

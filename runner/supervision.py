@@ -3,6 +3,7 @@ and never left behind.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,9 @@ RESPAWN_SECONDS = 1.0
 TICK_SECONDS = 0.05
 DONT_WAIT = False
 EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*); (?:not )?expected\)")
+REFUSED = re.compile(r"\w*Error: (?P<why>.*)")
+# MongoDB and Redis want more for what they write within a minute.
+LEAST_BYTES = 64 * 2**20
 GAVE_UP = re.compile(r"gave up: (?P<name>\S+) entered FATAL state")
 
 Say = Callable[[str], None]
@@ -46,6 +50,7 @@ class Supervision:
         self._environment = environment
         self._say = say
         self._stopping = threading.Event()
+        self._refused = ""
         self._process: subprocess.Popen[str] | None = None
         self._watcher = threading.Thread(target=self._watch, name="supervision", daemon=True)
 
@@ -100,6 +105,8 @@ class Supervision:
             try:
                 call()
             except (OSError, HTTPException) as error:
+                if self._refused:
+                    raise ServerProblem(f"supervisor does not start: {self._refused}") from error
                 if time.monotonic() > deadline:
                     log = self._state_dir / "logs" / "supervisor.log"
                     raise ServerProblem(
@@ -150,8 +157,11 @@ class Supervision:
     def _report(self, line: str) -> None:
         if self._stopping.is_set():
             return
-        if died := EXITED.search(line):
-            self._say(f"{died['name']} died ({died['how']}); starting it again")
+        if refused := REFUSED.match(line):
+            self._refused = refused["why"]
+        elif died := EXITED.search(line):
+            lack = describe_lack(self._state_dir)
+            self._say(f"{died['name']} died ({died['how']}); starting it again{lack}")
         elif failing := GAVE_UP.search(line):
             name = failing["name"]
             self._say(
@@ -166,3 +176,13 @@ class Supervision:
                 self.start(name)
             except Fault as fault:
                 self._say(f"{name} could not be started: {fault.faultString}")
+
+
+def describe_lack(folder: Path) -> str:
+    """Return what to do where a process may have died since its disk is full, or nothing."""
+    free = shutil.disk_usage(folder).free
+    if free >= LEAST_BYTES:
+        return ""
+    return (
+        f". {free / 2**20:,.0f} MiB are free in {folder}: make room there, and it goes on by itself"
+    )

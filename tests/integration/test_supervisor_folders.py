@@ -1,0 +1,86 @@
+"""Where, and within which limits, the runner is started."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.supervision import describe_lack
+from tests.processes import COMMAND, build_environment, run_runner, start_service
+
+LOADING_SECONDS = 0.25
+
+
+@pytest.mark.parametrize("name", ["100 %d für & %(here)s", "/".join(["x" * 60] * 4)])
+def test_it_serves_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """supervisor expands `%`, and a Unix socket's path may have 108 bytes."""
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    with start_service(folder) as runner:
+        assert (folder / ".tapewatch" / "logs" / "api.log").exists()
+        runner.process.terminate()
+        assert runner.process.wait(60) == 0
+        assert runner.pids() == []
+
+
+def test_too_few_open_files_are_said_at_once(tmp_path: Path) -> None:
+    """It was that supervisor died, for a minute."""
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *COMMAND, "up"],
+        cwd=tmp_path,
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "a process may open 256 files here (`ulimit -Hn`), and the service needs 1,024: start it"
+        " from a shell with a higher limit"
+    )
+
+
+def test_what_supervisor_refuses_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / ".tapewatch" / "logs" / "supervisor.log").mkdir(parents=True)
+    done = run_runner(tmp_path, "up")
+    assert done.returncode == 1
+    assert done.stderr.startswith("supervisor does not start: "), done.stderr
+    assert "supervisor.log" in done.stderr
+
+
+def test_ctrl_c_while_it_loads_leaves_no_traceback(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "up"],
+        cwd=tmp_path,
+        env=build_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(LOADING_SECONDS)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+
+
+def test_a_process_that_dies_on_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = f"mount -t tmpfs -o size=8m tmpfs {folder}"
+    asked = f"from runner.supervision import *; print(describe_lack(Path({str(folder)!r})))"
+    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    done = subprocess.run(
+        [*unshare, COMMAND[0], "-c", asked],
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+    assert done.stdout.strip() == (
+        f". 8 MiB are free in {folder}: make room there, and it goes on by itself"
+    )
+    assert describe_lack(tmp_path) == ""
