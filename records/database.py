@@ -19,8 +19,13 @@ Query = Mapping[str, Any]
 """What is asked for, as MongoDB takes it."""
 Db = Database[Any]
 
+GIBIBYTE = 2**30
+# With less free on MongoDB's disk it soon ends; with few, somebody should look.
+LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
+
 # TransactionTooLargeForCache
 _TOO_LARGE = 388
+FULL = "No space left on device"
 
 Written = TypeVar("Written")
 
@@ -61,6 +66,14 @@ def get_server_time(database: Db) -> datetime:
     """Return MongoDB's time, which is everybody's: the clocks of hosts differ."""
     now: datetime = database.command("hello")["localTime"]
     return now.replace(tzinfo=UTC)
+
+
+def find_free_bytes(database: Db) -> int | None:
+    """Return how much is free on the disk that MongoDB stores on, None where it does not say."""
+    said = database.command("dbStats")
+    if "fsTotalSize" not in said:
+        return None
+    return int(said["fsTotalSize"] - said["fsUsedSize"])
 
 
 def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
@@ -107,9 +120,13 @@ def explain_unreachable(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (ConnectionFailure, OperationFailure) as error:
+        url = hide_credentials(settings.mongo_url)
+        if FULL in str(error):
+            raise ServerUnreachable(
+                f"MongoDB at {url} cannot write: its disk is full. Make room there, then try again."
+            ) from error
         if isinstance(error, OperationFailure) and error.code not in {13, 18} and not error.timeout:
             raise
-        url = hide_credentials(settings.mongo_url)
         # The driver goes on to describe its settings and its view of the servers, which helps
         # nobody here.
         found = str(error).partition(" (configured timeouts")[0][:200]

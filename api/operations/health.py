@@ -24,6 +24,7 @@ ALL_QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 BEATS_MISSED = 4
 LEAST_LATE_SECONDS = 60
 REDIS_TIMEOUT_SECONDS = 1.0
+PROBE = "tapewatch:probe"
 
 health = APIBlueprint("health", __name__, tag="health")
 probes = APIBlueprint("probes", __name__, tag="health")  # where orchestrators look: at the root
@@ -90,14 +91,16 @@ def ask_mongodb() -> ServerHealth:
 
 
 def ask_redis(settings: Settings) -> ServerHealth:
-    """Return whether Redis answers, within a second."""
+    """Return whether Redis answers and takes messages, within a second: one without memory or
+    room on its disk, or a replica, answers all the same.
+    """
     timeouts = {
         "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
         "socket_timeout": REDIS_TIMEOUT_SECONDS,
     }
     try:
         with Redis.from_url(settings.redis_url, **timeouts) as client:
-            client.ping()
+            client.set(PROBE, "", px=1)
     except RedisError as error:
         return ServerHealth(
             ok=False, detail=f"Redis at {hide_credentials(settings.redis_url)}: {error}"

@@ -1,12 +1,14 @@
 """The parts of the service, one by one: how each is, since when, and what to do."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from apiflask import APIBlueprint
 from pymongo import timeout
+from pymongo.errors import PyMongoError
 
 from api.http.deadlines import ANSWER_SECONDS
 from api.http.state import get_database, get_markets, get_now, get_settings, get_state
@@ -20,7 +22,7 @@ from api.schemas.health import Part, Parts, ServerHealth
 from records.alerts.alerts import build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
 from records.alerts.notification_rules import find_rules
-from records.database import Db
+from records.database import FEW_BYTES, GIBIBYTE, LEAST_BYTES, Db, find_free_bytes
 from records.market.gaps import count_lacking
 from records.market.markets import count_series
 from records.market.session_days import find_session_days
@@ -65,8 +67,12 @@ def get_parts() -> Parts:
     looks = list(_look_at_servers(mongodb))
     if mongodb.ok:
         with timeout(ANSWER_SECONDS):
-            looks += [*_look_at_work(database), *_look_at_data(database)]
-            since = note_states(database, {look.name: look.state for look in looks})
+            looks += [
+                _look_at_room(database),
+                *_look_at_work(database),
+                *_look_at_data(database),
+            ]
+            since = _note(database, looks)
             # Of what is a tenant's own nothing is noted: it says since when itself, or nothing.
             looks += [*_look_at_channels(database), *_look_at_stopped(database)]
     else:
@@ -86,6 +92,24 @@ def get_parts() -> Parts:
     )
 
 
+def _note(database: Db, looks: list[Look]) -> dict[str, datetime]:
+    """Return since when each part is as it is; nothing where that cannot be noted, as on a full
+    disk.
+    """
+    with suppress(PyMongoError):
+        return note_states(database, {look.name: look.state for look in looks})
+    return {}
+
+
+def _look_at_room(database: Db) -> Look:
+    free = find_free_bytes(database)
+    if free is None or free >= FEW_BYTES:
+        return Look("Disk of MongoDB", "ok", "it has room")
+    state: PartState = "failed" if free < LEAST_BYTES else "warning"
+    todo = "make room; MongoDB ends where it has none, and goes on by itself once there is some"
+    return Look("Disk of MongoDB", state, f"{free / GIBIBYTE:,.1f} GiB are free", todo)
+
+
 def _look_at_servers(mongodb: ServerHealth) -> Iterator[Look]:
     if mongodb.ok:
         yield Look("MongoDB", "ok", "it answers")
@@ -96,7 +120,10 @@ def _look_at_servers(mongodb: ServerHealth) -> Iterator[Look]:
     if redis.ok:
         yield Look("Redis", "ok", "it answers")
     else:
-        todo = "start it, or correct REDIS_URL; work is accepted and waits"
+        todo = (
+            "start it, give it memory and room on its disk, or correct REDIS_URL; work is accepted"
+            " and waits"
+        )
         yield Look("Redis", "failed", redis.detail or "it does not answer", todo)
     workers = get_state().workers.ask() if redis.ok else []
     for queue in ALL_QUEUES:
