@@ -28,14 +28,18 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = get_settings()
+        bus = open_bus(settings)
+        database = open_database(settings, ELECTION_SECONDS)
     except TapewatchError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - there are no logs yet
         return 2
     configure_logs(settings.log_level)
-    database = open_database(settings, ELECTION_SECONDS)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    consumer = Consumer(settings, database, open_bus(settings), build_celery(settings), name)
-    consumer.run(stop, on_look=ALIVE.touch)
+    consumer = Consumer(settings, database, bus, build_celery(settings), name)
+    try:
+        consumer.run(stop, on_look=ALIVE.touch)
+    finally:
+        bus.close()
     return 0
 
 

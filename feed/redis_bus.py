@@ -16,9 +16,13 @@ class RedisBus:
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
-        self._client: Any = redis.Redis.from_url(
-            url, socket_timeout=timeout_seconds + 1, socket_connect_timeout=timeout_seconds
-        )
+        try:
+            self._client: Any = redis.Redis.from_url(
+                url, socket_timeout=timeout_seconds + 1, socket_connect_timeout=timeout_seconds
+            )
+        except ValueError as error:
+            named = hide_credentials(url)
+            raise BadInput(f"{named} cannot be used for the feed: {error}") from error
 
     def read(
         self, after: Mapping[str, str], *, count: int, wait_seconds: float

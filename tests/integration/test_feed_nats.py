@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from records.database import Db
 from records.ticks.positions import find_positions, find_seqs
 from records.ticks.trades import find_trades
 from runner.servers import free_port, is_port_free
-from tests.processes import wait_until
+from tests.processes import ROOT, wait_until
 
 SERVER = shutil.which("nats-server")
 pytestmark = pytest.mark.skipif(SERVER is None, reason="nats-server is not on PATH")
@@ -221,3 +222,50 @@ def test_a_stream_that_is_full_makes_its_producers_wait(server: Server) -> None:
 def fill(bus: NatsBus) -> None:
     for _ in range(100):
         bus.append(STREAM, {"kind": "trades", "data": b"x" * 1_000})
+
+
+def test_the_process_ends_without_a_word(
+    database: Db, environment: dict[str, str], server: Server, tmp_path: Path
+) -> None:
+    """Whatever its client had begun when it was told to stop, and NATS restarted before."""
+    log = tmp_path / "feed.log"
+    told = {**environment, "FEED_URL": server.url, "TMPDIR": str(tmp_path)}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "feed"], cwd=ROOT, env=told, stdout=output, stderr=output
+        ) as process,
+    ):
+        wait_until(lambda: len(find_positions(database)) == len(STREAMS), "it reads")
+        server.kill()
+        wait_until(lambda: "feed_waits" in log.read_text(), "it waits")
+        server.start()
+        groups = [{"ticker": TICKER, "venue": VENUE, "records": make_trades(0, 5)}]
+        bus = NatsBus(server.url, 4)
+        bus.append(STREAM, build_message("trades", groups, Head(None, 0, 0)))
+        bus.close()
+        wait_until(lambda: len(list(find_trades(database, TICKER, VENUE))) == 5, "it stores")
+        process.terminate()
+        assert process.wait(60) == 0
+    assert "Traceback" not in log.read_text(), log.read_text()
+    assert "pending" not in log.read_text(), log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MONGO_URL", "mongodb://:bad@@"), ("FEED_URL", "redis://h:port/0")]
+)
+def test_an_address_that_is_none_is_said_in_a_line(
+    environment: dict[str, str], name: str, value: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "feed"],
+        cwd=ROOT,
+        env={**environment, name: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "cannot be used" in done.stderr
