@@ -14,7 +14,7 @@ from core.words import Task, Trigger
 from records.database import Db, in_transaction
 from records.market.series import find_markets
 from records.work.documents import RunDocument, RunOutcome, RunRecord, runs_in
-from records.work.runs import find_open_backfills, own_key
+from records.work.runs import find_open_backfills, find_open_retry, own_key
 
 INSERT_SECONDS = 10.0
 # `by` in the options of a run that was done without workers.
@@ -60,17 +60,26 @@ def insert_run(
     for other kinds than backfills.
 
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
-    and another of one of its series is open.
+    and another of one of its series is open, or retries a run that another retries already.
     """
     with timeout(INSERT_SECONDS):
         run = _build_run(database, request, now, str(uuid4()))
 
     def write(session: ClientSession) -> None:
-        # Whoever adds a backfill writes this document, so that of two at once the second looks when
-        # the first is there.
-        turn = {"_id": f"backfills::{request.interval}"}
+        # Whoever adds a backfill, or retries a run, writes this document, so that of two at once
+        # the second looks when the first is there.
+        kind = "backfills" if request.task == "backfill" else "retries"
+        turn = {"_id": f"{kind}::{request.interval}"}
         database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
-        _refuse_second_backfill(database, request, session)
+        if request.task == "backfill":
+            _refuse_second_backfill(database, request, session)
+        elif other := find_open_retry(database, str(request.retry_of), session):
+            raise Conflict(
+                f"run {request.retry_of} is retried already, by run {other}; wait for it, or cancel"
+                " it",
+                reason="run_in_progress",
+                run_id=other,
+            )
         runs_in(database).insert_one(run, session=session)
 
     if session is not None:
@@ -79,7 +88,7 @@ def insert_run(
     # By itself a transaction would be tried for two minutes while there is no primary, and somebody
     # waits.
     with timeout(INSERT_SECONDS):
-        if request.task == "backfill":
+        if request.task == "backfill" or request.retry_of is not None:
             in_transaction(database, write)
         else:
             runs_in(database).insert_one(run)

@@ -322,6 +322,15 @@ def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None
     return None if run is None else str(run["_id"])
 
 
+def find_open_retry(database: Db, run_id: str, session: ClientSession) -> str | None:
+    """Return the id of the run that takes up what this one left undone, where it is queued or in
+    progress and was not cancelled, or None.
+    """
+    query = {"status": {"$in": list(OPEN_STATUSES)}, "cancel_requested": False}
+    run = runs_in(database).find_one(query | {"retry_of": run_id}, {"_id": 1}, session=session)
+    return None if run is None else str(run["_id"])
+
+
 def find_open_backfills(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession | None = None
 ) -> list[OpenBackfill]:

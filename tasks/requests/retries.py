@@ -22,9 +22,9 @@ def request_retry(
 
     Raises:
         NotFound: there is no such run.
-        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), what it
-            would import is no longer kept (`upload_gone`), or another backfill of one of its series
-            is open.
+        Conflict: it goes on or is retried already (`run_in_progress`), left nothing undone
+            (`nothing_to_retry`), what it would import is no longer kept (`upload_gone`), or another
+            backfill of one of its series is open.
     """
     run = runs.get_run(database, run_id)
     if run["status"] in runs.OPEN_STATUSES:

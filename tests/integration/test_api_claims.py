@@ -56,12 +56,24 @@ def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) 
         assert len(find_open(database)) == 1
 
 
-def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(served: str, database: Db) -> None:
+@pytest.mark.parametrize("task", ["backfill", "train", "incremental"])
+def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(
+    served: str, database: Db, task: str
+) -> None:
+    """Two who retried a training made two models of it."""
     add_series(database, "A")
-    failed = add_run(database, "A")
+    failed = add_run(database, "A", task=task)
     endings.fail_run(database, failed, "no_bars", "no luck", NOW)
-    answers = at_once([partial(post, f"{served}/py/detection-runs/{failed}/retry", {})] * ASKED)
-    assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
+    retry = partial(post, f"{served}/py/detection-runs/{failed}/retry", {})
+    for _ in range(2):
+        answers = at_once([retry] * ASKED)
+        assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
+        assert len({answer["run_id"] for _, answer in answers}) == 1
+        endings.request_cancel(database, find_open(database)[0], NOW)
+    known = [partial(retry, **{"Idempotency-Key": f"again-{task}"})] * ASKED
+    answers = at_once(known)
+    assert [status for status, _ in answers] == [202] * ASKED
+    assert len({answer["run_id"] for _, answer in answers}) == 1
 
 
 def test_the_same_key_at_once_is_one_run_to_all(served: str, database: Db) -> None:
