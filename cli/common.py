@@ -1,8 +1,10 @@
 """What all command groups share: the database, errors as exit codes, and `--json`."""
 
+import errno
 import functools
 import getpass
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,7 +120,13 @@ def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
             fail(error)
         except OSError as error:
             if error.filename is None:
-                raise
+                if error.errno != errno.ENOSPC:
+                    raise
+                # What did not fit is tried once more as Python ends, and fails again.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                raise CommandFailed(
+                    f"{error.strerror}: make room where this command writes, then call it again"
+                ) from error
             # A file that was named, or one of the service's own that is another user's.
             raise CommandFailed(f"{str(error.filename)[:SHOWN_PATH]}: {error.strerror}") from error
 
@@ -181,7 +189,9 @@ def print_table(table: Table) -> None:
     for column in table.columns:
         cells = column._cells  # noqa: SLF001 - rich has no public form
         cells[:] = [strip_controls(cell) if isinstance(cell, str) else cell for cell in cells]
-    Console(markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    # Where it was closed there is none.
+    is_shown = sys.stdout is not None and sys.stdout.isatty()
+    Console(markup=False, width=None if is_shown else PIPE_WIDTH).print(table)
 
 
 def keep_listed(found: Sequence[Listed], limit: int) -> list[Listed]:

@@ -54,7 +54,7 @@ def configure_logs(level: str) -> None:
 
 
 def _choose_renderer() -> list[Processor]:
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         # A traceback with the values of variables would show what must not be seen.
         shown: Processor = structlog.dev.ConsoleRenderer(
             exception_formatter=structlog.dev.plain_traceback

@@ -1,0 +1,46 @@
+"""Where a command's output goes: a closed one, and a disk that is full."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FULL = Path("/dev/full")
+
+
+def run_shell(environment: dict[str, str], command: str) -> subprocess.CompletedProcess[str]:
+    line = f'exec "$0" -m flask --app wsgi {command}'
+    return subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_closed_output_is_written_nowhere(
+    environment: dict[str, str], closed: str, option: str
+) -> None:
+    done = run_shell(environment, f"markets list {option} {closed}")
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_output_that_does_not_fit_is_said_in_a_line(
+    environment: dict[str, str], option: str
+) -> None:
+    done = run_shell(environment, f"markets list {option} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "Error: No space left on device: make room where this command writes, then call it again"
+    )
