@@ -25,6 +25,7 @@ from api.http.repeated import register_repeated
 from api.http.routing import LazyRule
 from api.http.state import State, add_state
 from api.http.turns import Turns
+from api.http.unknown import register_unknown
 from api.operations.health import health, probes
 from api.operations.metrics import figures, register_metrics
 from api.operations.pages import register_pages
@@ -138,6 +139,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_limits(app, settings)
     register_bodies(app)
     register_repeated(app)
+    register_unknown(app)
     register_deadlines(app)
     register_openapi(app)
     for blueprint in BLUEPRINTS:

@@ -4,6 +4,7 @@ nothing is written.
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection
@@ -20,6 +21,7 @@ from werkzeug.test import TestResponse
 from api.http.deadlines import ANSWER_SECONDS, lift_deadline, start_deadline
 from core.settings import Settings
 from records.database import Db
+from records.work.scan_switch import SWITCH
 from tests.integration.serving import serve_api
 from tests.integration.stored import add_series
 from tests.processes import PATIENCE_SECONDS
@@ -177,6 +179,28 @@ def test_what_is_wrong_with_a_whole_query_is_not_said_of_a_body(client: FlaskCli
 
 def test_an_unknown_query_argument_is_422(client: FlaskClient) -> None:
     read_problem(client.get("/py/anomalies?tickr=AAPL"), 422)
+
+
+def test_no_route_of_the_api_leaves_an_argument_unread(app: APIFlask, database: Db) -> None:
+    """Open are the probes and the pages, to which browsers and balancers add what they like."""
+    client = app.test_client()
+    document = client.get("/py/openapi.json").json
+    assert document is not None
+    asked = [
+        (method, re.sub(r"\{[^}]+\}", "x", path))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation["security"]
+        and not any(each["in"] == "query" for each in operation["parameters"])
+    ]
+    assert ("put", "/py/groups") in asked
+    for method, path in asked:
+        answer = client.open(f"{path}?start=2026-01-05&tickr=x", method=method)
+        problem = read_problem(answer, 422)
+        assert [each["pointer"] for each in problem["errors"]] == ["/start", "/tickr"], path
+        assert problem["detail"].endswith("leave out start, tickr"), path
+    assert database.settings.count_documents({"_id": SWITCH}) == 0  # nothing was done
+    assert client.get("/healthz?x=1").status_code == 200
 
 
 @pytest.mark.parametrize("cursor", ["x", "bm90IGpzb24", "WzFd", "W10"])
