@@ -36,7 +36,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option(
     "--min-confidence",
     type=NumberRange(0, 1),
-    help="Only events of so much.",
+    help="Only events of so much; 0 leaves nothing out.",
 )
 @click.option("--kind", type=click.Choice(get_args(AnomalyKind)), help="Only events, or faults.")
 @click.option("--start", type=DAY, help="First bar, UTC.")

@@ -3738,7 +3738,8 @@ class Client(Connection):
             start: first bar time, inclusive
             end: last bar time, inclusive
             watchlist: only of its tickers
-            min_confidence: what was found before confidence was kept is left out
+            min_confidence: above 0, faults and what was found before confidence was kept
+                are left out
             sort: the latest first, or with `-` left out the oldest; `anomaly_score`: the
                 strangest, whose scores are comparable within a kind; `-grade`: the rarest
             fields: what to return of each, with commas between; everything if it is not
@@ -3922,7 +3923,8 @@ class Client(Connection):
             start: where the first span begins
             end: last bar time, inclusive
             watchlist: only of its tickers
-            min_confidence: what was found before confidence was kept is left out
+            min_confidence: above 0, faults and what was found before confidence was kept
+                are left out
             bins: how many spans at the most
         """
         return cast(
@@ -4003,7 +4005,8 @@ class Client(Connection):
             start: first bar time, inclusive
             end: last bar time, inclusive
             watchlist: only of its tickers
-            min_confidence: what was found before confidence was kept is left out
+            min_confidence: above 0, faults and what was found before confidence was kept
+                are left out
         """
         return cast(
             "AnomalySummary",

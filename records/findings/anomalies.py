@@ -404,7 +404,7 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
         query["Datetime"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
     if min_grade is not None:
         query["grade"] = {"$gte": min_grade}
-    if min_confidence is not None:
+    if min_confidence:  # 0 asks for nothing, and what has none stays
         query["confidence"] = {"$gte": min_confidence}
     return query
 

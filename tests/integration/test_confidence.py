@@ -65,6 +65,25 @@ def test_lists_are_filtered_by_it(client: FlaskClient, found: list[Any]) -> None
     assert client.get("/py/anomalies?min_confidence=1.5").status_code == 422
 
 
+def test_a_confidence_of_zero_leaves_nothing_out(
+    client: FlaskClient, database: Db, found: list[Any]
+) -> None:
+    fault = database.anomalies.find_one({"kind": "event"})
+    assert fault is not None
+    for name in ("confidence", "confidence_factors"):
+        del fault[name]
+    fault |= {"_id": f"{fault['_id']}-fault", "kind": "fault", "run_id": "other"}
+    database.anomalies.insert_one(fault)
+    everything = {a["_id"] for a in database.anomalies.find({})}
+    for least, wanted in (("0", everything), ("0.0", everything), ("0.001", None)):
+        listed = client.get(f"/py/anomalies?min_confidence={least}&limit=500").json["items"]
+        named = {a["_id"] for a in listed}
+        assert (fault["_id"] in named) == (wanted is not None)
+        assert wanted is None or named == wanted
+        counted = client.get(f"/py/anomalies/summary?min_confidence={least}").json
+        assert counted["total"] == len(listed)
+
+
 def test_rules_ask_for_it(database: Db, found: list[Any]) -> None:
     run_id = found[0]["detection_run_id"]
     bound = sorted(anomaly["confidence"] for anomaly in found)[len(found) // 2]
