@@ -1,0 +1,55 @@
+"""Names as long as they may be, without a blank at which a line could end."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+LONG = "W" * 64
+TICKER = "W" * 20
+
+
+@pytest.fixture(scope="module")
+def run_id(demo: Demo) -> Iterator[str]:
+    """A watchlist, its scan, a rule, a series and an alert of such names; the id of the scan."""
+    database = demo.database
+    demo.api.post("/watchlists", {"name": LONG, "tickers": ["AAPL", "MSFT", TICKER]})
+    run = demo.api.post("/anomalies/incremental?wait=30", {"watchlist": LONG})
+    demo.api.post("/fit/" + LONG, {"timestamps": [1, 2, 3, 4], "values": [1.0, 1.2, 0.9, 1.1]})
+    anomaly = database.anomalies.find_one({"Ticker": "AAPL"}, sort=[("Datetime", -1)])
+    assert anomaly is not None
+    database.notification_rules.insert_one(
+        {
+            **{"_id": LONG, "name": LONG, "channel": "slack://a/b/c", "shown_channel": "slack"},
+            **{"enabled": True, "watchlist": LONG, "min_grade": 75.0, "quiet_from": None},
+            **{"quiet_until": None, "timezone": "UTC", "backfills": False, "failures": True},
+            "updated_at": anomaly["detection_timestamp"],
+        }
+    )
+    yield str(run["_id"])
+    database.watchlists.delete_one({"_id": LONG})
+    database.notification_rules.delete_one({"_id": LONG})
+    database.detection_runs.delete_one({"_id": run["_id"]})
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_page_scrolls_sideways_of_a_long_name(
+    demo: Demo, open_page: Callable[..., Page], run_id: str, width: int
+) -> None:
+    page = open_page(demo.url, width=width)
+    wide = []
+    for place in (
+        *("", "anomalies", f"ticker/{TICKER}", "alerts", f"runs/{run_id}", "runs", "data"),
+        *("series", f"series/{LONG}", "watchlists", f"watchlists/{LONG}", "notifications"),
+        *("models/US_model-0.1.0", "compare?tickers=AAPL,MSFT", "market/US", "day/2008-10-10"),
+    ):
+        page.goto(f"{demo.url}#/{place}")
+        expect(page.locator("main h1")).not_to_have_count(0)
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        if place in {"watchlists", "notifications", f"series/{LONG}"}:
+            expect(page.get_by_text(LONG).first).to_be_visible()
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wide.append(place)
+    assert wide == []
