@@ -1,5 +1,6 @@
 """Alerts as an inbox: by keyboard and click, live in every open page, on a phone too."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,32 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     expect(rows).to_have_count(before - 2)
     page.get_by_label("State").select_option("resolved")
     expect(rows.first).to_contain_text("resolved")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_snooze_is_as_long_as_it_says_whatever_the_computers_clock(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str], ahead: timedelta
+) -> None:
+    snoozed = {"state": "snoozed"}
+    demo.database.alerts.update_many(snoozed, {"$set": {"state": "acknowledged"}})
+    page = open_page(f"{demo.url}#/alerts")
+    page.clock.install(time=datetime.now(UTC) + ahead)
+    page.reload()
+    rows = page.locator(".alerts > li")
+    expect(rows.first).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("s")
+    asked = datetime.now(UTC)
+    page.get_by_role("dialog").get_by_role("button", name="Snooze").click()
+    found = wait_until(lambda: demo.database.alerts.find_one(snoozed), "it is snoozed")
+    lasts = found["snoozed_until"].replace(tzinfo=UTC) - asked
+    assert abs(lasts - timedelta(hours=4)) < timedelta(minutes=2)
+    # What has just been asked for was not an hour ago, nor comes in one.
+    demo.api.post("/anomalies/incremental?wait=30", {"ticker": "IBM"})
+    page.goto(f"{demo.url}#/runs")
+    expect(page.get_by_role("main").locator("tbody tr").first).to_contain_text(
+        re.compile("just now|in a moment|[12] minutes? ago")
+    )
 
 
 def test_neither_the_inbox_nor_a_trail_ends_before_all_is_shown(

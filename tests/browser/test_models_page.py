@@ -192,6 +192,28 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     expect(card).to_contain_text("JP \u22120.6100, US \u22120.5812")
 
 
+def test_the_last_day_of_an_evaluation_is_meant_whole_and_a_file_without_labels_is_refused(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("ticker;time;label\n;;\n")
+    page = open_page(f"{demo.url}#/models/US_model-0.1.0")
+    page.get_by_role("button", name="Evaluate").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("From").fill("2005-01-03")
+    dialog.get_by_label("To").fill("2012-12-31")
+    dialog.get_by_label("Labels").set_input_files(labels)
+    dialog.get_by_role("button", name="Evaluate").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("no labels")
+    dialog.get_by_label("Labels").set_input_files([])
+    dialog.get_by_role("button", name="Evaluate").click()
+    expect(page.get_by_role("region", name="Evaluation")).to_contain_text("to 31 Dec 2012")
+    asked = demo.database.evaluations.find_one({}, sort=[("created_at", -1)])
+    assert asked is not None
+    # Bars within that day begin after its midnight.
+    assert asked["end"] == datetime(2012, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
 def test_drift_and_challengers_are_shown_with_their_gates(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

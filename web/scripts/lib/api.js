@@ -1,5 +1,6 @@
 // The public API: the only place that talks to the server. Every failure becomes a Problem.
 
+import { setClock } from "./clock.js";
 import { reportReached, reportUnreached } from "./connection.js";
 import { askForKey, readKey } from "./key.js";
 
@@ -99,6 +100,7 @@ async function request(method, path, { body = null, headers = {}, signal = null 
     fetch(PREFIX + path, { method, body, headers: { ...access, ...headers }, signal }),
   );
   reportReached();
+  setClock(response.headers.get("Date"));
   return response;
 }
 

@@ -1,6 +1,7 @@
 // Values as people read them. Bars are labelled in UTC, so all times are shown in UTC, and beside
 // it in the zone that the reader chose.
 
+import { now } from "./clock.js";
 import { isIntraday } from "./intervals.js";
 import { writeBeside } from "./zone.js";
 
@@ -94,9 +95,9 @@ export function duration(seconds) {
 }
 
 /** How long ago, or until when: "3 minutes ago", "in 2 hours". */
-export function ago(time, now = Date.now()) {
+export function ago(time) {
   if (!time) return DASH;
-  const seconds = (new Date(time).getTime() - now) / 1000;
+  const seconds = (new Date(time).getTime() - now()) / 1000;
   const units = [
     ["day", 86400],
     ["hour", 3600],

@@ -1,6 +1,7 @@
 // The bar of filters in the header of a page: the same on every page, with what that page can
 // apply.
 
+import { now } from "../lib/clock.js";
 import { el, fill } from "../lib/dom.js";
 import { day } from "../lib/format.js";
 import { APPLIED, isReversed, readFilters, toQuery } from "../lib/filters.js";
@@ -163,7 +164,7 @@ function buildTime(values, choose, { latest, spans }, signal) {
   const span = (days, label) =>
     buildButton(label, () => {
       menu.close();
-      const start = days === null ? null : writeDay((latest() ?? Date.now()) - days * DAY);
+      const start = days === null ? null : writeDay((latest() ?? now()) - days * DAY);
       choose({ start, end: null });
     });
   const menu = buildMenu(

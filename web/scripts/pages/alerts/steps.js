@@ -1,6 +1,7 @@
 // What is done with alerts: one step of one or of many, each taken or refused by itself.
 
 import { post } from "../../lib/api.js";
+import { now } from "../../lib/clock.js";
 import { el } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
 import { PAGE } from "../../lib/pages.js";
@@ -152,7 +153,7 @@ export function askToAssign(ids) {
   });
 }
 
-const inHours = (hours) => new Date(Date.now() + Number(hours) * HOUR).toISOString();
+const inHours = (hours) => new Date(now() + Number(hours) * HOUR).toISOString();
 
 const buildChoice = (options) =>
   el(

@@ -2,6 +2,7 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
+import { toQuery } from "../../lib/filters.js";
 import { barTime, count, plural, words } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun } from "../../lib/live.js";
@@ -97,7 +98,7 @@ async function openDialog(model, signal) {
       const asked = {
         versions: [model.version, other.value].filter(Boolean),
         ...(start.value && { start: start.value }),
-        ...(end.value && { end: end.value }),
+        ...(end.value && toQuery({ end: end.value })),
         ...(read.length && { labels: read }),
       };
       return (await post("/models/evaluate", asked, { key })).run_id;
@@ -115,7 +116,7 @@ function readLabels(text) {
   const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
   if (Math.min(ticker, time, label) < 0)
     throw new Error("The file needs the columns ticker, time and label in its first line.");
-  return lines.flatMap((line, number) => {
+  const labels = lines.flatMap((line, number) => {
     const values = split(line);
     // Spreadsheets write rows that were emptied, too.
     if (![ticker, time, label].some((place) => values[place])) return [];
@@ -124,6 +125,8 @@ function readLabels(text) {
       throw new Error(`Line ${number + 2}: the label "${word}" is neither anomaly nor usual.`);
     return [{ ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) }];
   });
+  if (!labels.length) throw new Error("The file has no labels below its first line.");
+  return labels;
 }
 
 const readValue = (text) => text.trim().replace(/^"(.*)"$/, "$1").trim();

@@ -1,6 +1,7 @@
 // The card of the swim-lane: which tickers, over the time and by the filters of the page.
 
 import { get } from "../../lib/api.js";
+import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
 import { count, day, plural } from "../../lib/format.js";
 import { isStored } from "../../lib/markets.js";
@@ -129,7 +130,7 @@ function findRange(markets, { market, start, end }) {
   };
 }
 
-const floorDay = (time) => Math.floor((Number.isFinite(time) ? time : Date.now()) / DAY) * DAY;
+const floorDay = (time) => Math.floor((Number.isFinite(time) ? time : now()) / DAY) * DAY;
 const writeRange = ({ start, end }) => ({
   start: new Date(start).toISOString(),
   end: new Date(end - 1).toISOString(),

@@ -1,6 +1,7 @@
 // One card a market: how many tickers, how recent, how many anomalies.
 
 import { get } from "../../lib/api.js";
+import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
 import { ago, barTime, count, day, plural } from "../../lib/format.js";
 import { toQuery } from "../../lib/filters.js";
@@ -153,5 +154,5 @@ function buildScans(market, { watchlists, enabled }) {
 }
 
 const describeNext = (time) =>
-  !time ? "soon" : Date.parse(time) <= Date.now() ? "now" : ago(time);
+  !time ? "soon" : Date.parse(time) <= now() ? "now" : ago(time);
 const buildFigure = (name, value) => el("div", el("dt", name), el("dd.number", value));

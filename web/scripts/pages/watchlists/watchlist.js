@@ -1,6 +1,7 @@
 // One watchlist as a card: what it holds, when it is scanned, and what can be done with it.
 
 import { post, put, remove } from "../../lib/api.js";
+import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
 import { ago, count, moment, plural } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
@@ -24,11 +25,11 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   const strip = buildStrip(watchlist, signal);
   const facts = el("div");
   let seen = null;
-  const update = (now) => {
-    fill(facts, drawFacts(now));
+  const update = (latest) => {
+    fill(facts, drawFacts(latest));
     const isNew =
-      now.last_run_id !== seen && Date.now() - Date.parse(now.last_scan) < RECENT_MILLISECONDS;
-    seen = now.last_run_id;
+      latest.last_run_id !== seen && now() - Date.parse(latest.last_scan) < RECENT_MILLISECONDS;
+    seen = latest.last_run_id;
     if (isNew) strip.follow(seen).catch((error) => say(error.message, "bad"));
   };
   update(watchlist);
@@ -119,7 +120,7 @@ export function describeThreshold(threshold) {
     : `${threshold.kind} ${threshold.value}`;
 }
 
-const describeNext = (time) => (Date.parse(time) <= Date.now() ? "now" : ago(time));
+const describeNext = (time) => (Date.parse(time) <= now() ? "now" : ago(time));
 
 function describeSchedule({ schedule, delay_minutes: delay }) {
   if (schedule !== "after_close") return el("code", schedule);
