@@ -277,7 +277,10 @@ class AnomalyFilter(TimesQuery):
     min_grade: float | None = Field(None, ge=0, le=100)
     kind: AnomalyKind | None = None
     min_confidence: float | None = Field(
-        None, ge=0, le=1, description="above 0, faults and what was found before confidence was kept are left out"
+        None,
+        ge=0,
+        le=1,
+        description=("above 0, faults and what was found before confidence was kept are left out"),
     )
     severity: Severity | None = None
     scope: MoveScope | None = None

@@ -126,3 +126,25 @@ def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
     page.goto(f"{demo.url}#/alerts")
     expect(page.get_by_text("the one in focus")).to_be_attached()
     expect(page.get_by_text("the one in focus")).to_be_hidden()
+
+
+def test_what_colour_alone_tells_is_told_to_who_chooses_the_colours_of_all_pages(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/watchlists")
+    switch = page.get_by_role("switch", name="Periodic scans")
+    expect(switch).to_be_visible()
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    page.evaluate("document.body.append(document.querySelector('.switch').cloneNode(true))")
+    page.evaluate("document.body.lastChild.setAttribute('aria-checked', 'false')")
+    tracks = page.evaluate(
+        "[...document.querySelectorAll('.switch')].filter((each, at, all) => at === 0 || each === "
+        "all.at(-1)).map((each) => getComputedStyle(each.querySelector('i')).backgroundColor)"
+    )
+    assert len(set(tracks)) == 2
+    # A chart is drawn on a canvas, in the colours that the page reads out of its style sheet.
+    colours = page.evaluate(
+        "import('./scripts/parts/theme_switch.js').then((part) => part.readColours('up', 'down', "
+        "'surface', 'band-turbulent-illiquidity'))"
+    )
+    assert len(set(colours.values())) == 4
