@@ -106,3 +106,36 @@ def test_a_key_that_may_only_read_chooses_no_file_by_the_keyboard_either(
     page.keyboard.press("Space")
     page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
     assert opened == []
+
+
+def test_a_key_that_may_not_read_is_said_so_and_another_can_be_entered_at_any_time(
+    demo: Demo, open_page: Callable[..., Page], key: str
+) -> None:
+    now = datetime.now(UTC)
+    page = open_page(f"{demo.url}#/models", quiet=False)
+    page.get_by_label("API key").fill(add_key(demo.database, "feeds", ["enqueue"], now))
+    page.get_by_role("button", name="Use this key").click()
+    offer = page.get_by_role("status").filter(has_text="scope read")
+    offer.get_by_role("button", name="Enter a key").click()
+    page.get_by_label("API key").fill(add_key(demo.database, "reader", ["read"], now))
+    page.get_by_role("button", name="Use this key").click()
+    train = page.get_by_role("button", name="Train a model")
+    expect(train).to_have_attribute("data-why", re.compile("scope enqueue"))
+    expect(offer).to_have_count(0)
+    # Whose buttons are dead has another key, too.
+    another = page.get_by_role("contentinfo").get_by_role("button", name="API key")
+    another.click()
+    page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(train).to_have_attribute("data-why", re.compile("scope enqueue"))
+    another.click()
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+    expect(train).to_be_visible()
+    expect(train).not_to_have_attribute("data-why", re.compile("."))
+
+
+def test_open_access_has_no_key_to_change(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/models")
+    expect(page.get_by_role("button", name="Keyboard")).to_be_visible()
+    expect(page.get_by_role("contentinfo").get_by_role("button", name="API key")).to_be_hidden()

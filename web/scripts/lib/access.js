@@ -3,7 +3,7 @@
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
-import { onKey } from "./key.js";
+import { offerAnother, onKey } from "./key.js";
 
 const SCOPES = {
   enqueue: "starts work or changes what is watched",
@@ -40,7 +40,10 @@ export function watchAccess() {
 async function learn() {
   scopes = await get("/access").then(
     (access) => access.scopes,
-    () => null,
+    ({ reason }) => {
+      if (reason === "scope_missing") offerAnother();
+      return null;
+    },
   );
   markAll();
 }

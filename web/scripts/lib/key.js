@@ -6,6 +6,17 @@ import { el } from "./dom.js";
 
 const SLOT = "tapewatch.key";
 const ANSWER_MILLISECONDS = 250;
+// What a prompt is headed, and says.
+const NEEDED = [
+  "A key is needed",
+  "This service takes requests with an API key only. The tabs of this browser share it until " +
+    "the last is closed.",
+];
+const REFUSED = [
+  "The key was refused",
+  "The key in use is not in force any more: it was revoked, or mistyped. Enter another.",
+];
+const ANOTHER = ["Another key", "This tab, and each that is opened beside it, goes on with it."];
 // Only pages of this origin hear it.
 const tabs = new BroadcastChannel("tapewatch.key");
 const changes = new EventTarget();
@@ -34,6 +45,19 @@ function keep(key) {
   changes.dispatchEvent(new Event("change"));
 }
 
+/** Ask for a key in place of the one in use, which stays where none is given. */
+export async function changeKey() {
+  const before = readKey();
+  await openPrompt(ANOTHER);
+  if (readKey() !== before) location.reload();
+}
+
+/** Say that the key in use may not read, which all pages take, and offer to enter another. */
+export const offerAnother = () =>
+  showOffer("The key in use may not read what pages show: that takes the scope read.", () =>
+    changeKey().then(offerAnother),
+  );
+
 /**
  * Ask for a key, other tabs first; resolves to whether one was given. Callers at the same time
  * share one question, and what goes on in the background does not ask again where the reader did
@@ -54,10 +78,10 @@ async function ask() {
   const until = performance.now() + ANSWER_MILLISECONDS;
   while (readKey() === null && performance.now() < until)
     await new Promise((resolve) => setTimeout(resolve, 20));
-  return readKey() !== null || openPrompt(refused !== null);
+  return readKey() !== null || openPrompt(refused === null ? NEEDED : REFUSED);
 }
 
-async function openPrompt(refused) {
+async function openPrompt(words) {
   const input = el("input", {
     type: "password",
     name: "key",
@@ -71,7 +95,7 @@ async function openPrompt(refused) {
   const dialog = el(
     "dialog",
     { "aria-labelledby": "key-title", data: { stays: "" } },
-    buildForm(input, refused, () => dialog.close()),
+    buildForm(input, words, () => dialog.close()),
   );
   dismiss = () => dialog.close();
   await openDialog(dialog);
@@ -81,21 +105,23 @@ async function openPrompt(refused) {
     keep(key);
     tellTabs();
   }
-  if (readKey() === null) showOffer();
+  if (readKey() === null) {
+    declined = true;
+    const enter = async () => {
+      declined = false;
+      if (await askForKey()) location.reload();
+    };
+    showOffer("Without an API key nothing can be shown or asked for.", enter);
+  }
   return readKey() !== null;
 }
 
-function showOffer() {
-  declined = true;
-  const offer = el(
-    "div.notice.warn",
-    { role: "status" },
-    "Without an API key nothing can be shown or asked for.",
-  );
-  const enter = async () => {
-    declined = false;
+function showOffer(text, act) {
+  document.getElementById("key-offer")?.remove();
+  const offer = el("div.notice.warn", { id: "key-offer", role: "status" }, text);
+  const enter = () => {
     offer.remove();
-    if (await askForKey()) location.reload();
+    return act();
   };
   offer.append(el("button.button.small", { type: "button", on: { click: enter } }, "Enter a key"));
   document.getElementById("notices").after(offer);
@@ -106,15 +132,11 @@ function showOffer() {
   changes.addEventListener("change", taken, { once: true });
 }
 
-function buildForm(input, refused, cancel) {
-  const text = refused
-    ? "The key in use is not in force any more: it was revoked, or mistyped. Enter another."
-    : "This service takes requests with an API key only. The tabs of this browser share it until " +
-      "the last is closed.";
+function buildForm(input, [title, text], cancel) {
   return el(
     "form",
     { method: "dialog" },
-    el("h2", { id: "key-title" }, refused ? "The key was refused" : "A key is needed"),
+    el("h2", { id: "key-title" }, title),
     el("p.muted", text, " ", el("code", "flask keys create"), " makes one."),
     el("label.field", "API key", input),
     el(

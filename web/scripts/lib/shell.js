@@ -3,6 +3,7 @@
 import { DOCS, get } from "./api.js";
 import { onConnection } from "./connection.js";
 import { el, fill } from "./dom.js";
+import { changeKey, onKey, readKey } from "./key.js";
 import { repeat } from "./live.js";
 import { watchConnection } from "./probe.js";
 import { go, linkTo } from "./router.js";
@@ -45,6 +46,11 @@ const flower = el(
   { rel: "noopener noreferrer", target: "_blank", hidden: true },
   "Tasks and workers in Flower",
 );
+const keyButton = el(
+  "button.button.plain",
+  { type: "button", hidden: readKey() === null, on: { click: changeKey } },
+  "API key",
+);
 let lastHealth = null;
 
 export function startShell() {
@@ -70,6 +76,7 @@ export function startShell() {
     el("a", { href: DOCS }, "API documentation"),
     flower,
     el("button.button.plain", { type: "button", on: { click: showHelp } }, "Keyboard"),
+    keyButton,
     buildSelect("Times in", CHOICES, readChoice(), choose),
     el(
       "a",
@@ -77,6 +84,7 @@ export function startShell() {
       "Charts by TradingView Lightweight Charts™",
     ),
   );
+  onKey(() => (keyButton.hidden = false));
   const { signal } = new AbortController();
   onConnection((reached) => (reached ? checkHealth() : showHealth(false)), signal);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
