@@ -262,7 +262,9 @@ class Evaluation(Body):
         description="none: those that labels name, or all of the market",
     )
     start: Time | None = Field(
-        None, strict=False, description="first bar; by default the first label's, or the first bar"
+        None,
+        strict=False,
+        description="first bar; by default that of the first label's day, or the first bar",
     )
     end: Time | None = Field(
         None, strict=False, description="last bar; by default the last label's, or the last bar"

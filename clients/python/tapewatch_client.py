@@ -5560,7 +5560,7 @@ class Client(Connection):
 
         Args:
             tickers: none: those that labels name, or all of the market
-            start: first bar; by default the first label's, or the first bar
+            start: first bar; by default that of the first label's day, or the first bar
             end: last bar; by default the last label's, or the last bar
             labels: both anomalies and others, or none
             keep_scores: keep the score of every bar for 30 days

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from celery import Celery
 
 from core.errors import BadInput
+from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import load_markets
 from records.database import Db
 from records.market.series import find_sizes
@@ -29,7 +30,8 @@ class EvaluationRequest:
     Attributes:
         versions: one, or two that are compared; of one market and interval.
         tickers: whose bars; empty: those that labels name, or all of the market.
-        start, end: first and last time of a bar; where there are labels, by default theirs.
+        start, end: first and last time of a bar; where there are labels, by default theirs, from
+            the day on which the first one's bar began.
         labels: what people said of single bars.
         keep_scores: whether the score of every bar is kept.
     """
@@ -72,7 +74,7 @@ def request_evaluation(
     if labels:
         check_labels(labels)
         tickers = tickers or tuple(sorted({label["ticker"] for label in labels}))
-        start = start or min(label["time"] for label in labels)
+        start = start or _find_first_day(labels, INTERVALS[interval])
         end = end or max(label["time"] for label in labels)
     if start and end and start > end:
         told = f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})"
@@ -109,6 +111,14 @@ def request_evaluation(
         once=once,
     )
     return accept_run(database, celery, request, now=now)
+
+
+def _find_first_day(labels: Sequence[LabelFields], bar_seconds: int) -> datetime:
+    """Return the midnight of the day on which the first labelled bar may have begun: a label names
+    it by any time within.
+    """
+    day = min(label["time"] for label in labels).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day - timedelta(days=max(0, bar_seconds // DAY_SECONDS - 1))
 
 
 def check_labels(labels: Sequence[LabelFields]) -> None:

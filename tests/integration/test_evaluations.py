@@ -117,6 +117,25 @@ def test_labels_give_precision_and_recall(
     assert result["start"] == f"{days[SHOCKS[0]]:%Y-%m-%d}T00:00:00Z"
 
 
+def test_a_label_names_its_bar_by_any_time_within_it(
+    client: FlaskClient, worker: Worker, versions: list[str]
+) -> None:
+    days = make_bars(BARS, 1)["date"]
+    times = [
+        f"{days[day]:%Y-%m-%d}T{clock}Z"
+        for day, clock in zip(SHOCKS, ("20:00:00", "14:30:00"), strict=False)
+    ]
+    labels = [{"ticker": "AAA", "time": time, "is_anomaly": True} for time in times]
+    labels.append(
+        {"ticker": "AAA", "time": f"{days[250]:%Y-%m-%d}T09:30:00-04:00", "is_anomaly": False}
+    )
+    result = ask(client, worker, {"versions": versions[:1], "labels": labels})
+    (judged,) = result["judgements"]
+    assert judged["labels"]["not_scored"] == 0
+    assert judged["labels"]["true_alarms"] == len(times)
+    assert result["start"] == f"{min(times)[:10]}T00:00:00Z"
+
+
 def test_scores_of_a_stretch_are_those_of_the_whole_history(
     client: FlaskClient, worker: Worker, versions: list[str]
 ) -> None:
