@@ -148,3 +148,16 @@ def test_what_colour_alone_tells_is_told_to_who_chooses_the_colours_of_all_pages
         "'surface', 'band-turbulent-illiquidity'))"
     )
     assert len(set(colours.values())) == 4
+
+
+def test_the_focus_comes_back_from_what_was_asked_for_to_its_button(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL")
+    button = page.get_by_role("button", name="Set a threshold")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()

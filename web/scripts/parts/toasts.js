@@ -12,9 +12,10 @@ export function say(message, kind = "") {
 }
 
 /** Run an action of a button; a failure is said rather than thrown. Resolves to its result, or
- * null. */
+ * null. Whoever came by the keyboard goes on from the button. */
 export async function attempt(button, action) {
-  button.disabled = true;
+  const hadFocus = document.activeElement === button;
+  button.disabled = true; // which takes the focus away
   try {
     return await action();
   } catch (error) {
@@ -23,5 +24,6 @@ export async function attempt(button, action) {
     return null;
   } finally {
     button.disabled = false;
+    if (hadFocus && document.activeElement === document.body) button.focus();
   }
 }
