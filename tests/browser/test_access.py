@@ -139,3 +139,18 @@ def test_open_access_has_no_key_to_change(demo: Demo, open_page: Callable[..., P
     page = open_page(f"{demo.url}#/models")
     expect(page.get_by_role("button", name="Keyboard")).to_be_visible()
     expect(page.get_by_role("contentinfo").get_by_role("button", name="API key")).to_be_hidden()
+
+
+def test_a_proxy_that_asks_to_sign_in_is_not_taken_for_the_api(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/runs")
+    page.route(
+        "**/py/models?*",
+        lambda route: route.fulfill(content_type="text/html", body="<html>Sign in</html>"),
+    )
+    page.get_by_role("navigation").get_by_role("link", name="Models").click()
+    expect(page.get_by_role("alert")).to_contain_text("such as the sign-in of a proxy")
+    page.unroute("**/py/models?*")
+    page.reload()
+    expect(page.get_by_role("region", name="Models of US")).to_be_visible()

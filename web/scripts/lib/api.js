@@ -10,6 +10,9 @@ const FOLDER = document.querySelector('meta[name="api"]').content;
 const PREFIX = new URL(FOLDER || ".", document.baseURI).href.replace(/\/$/, "");
 const TIMEOUT_MILLISECONDS = 20_000;
 
+const NOT_OURS =
+  "What answered is not this service but something before it, such as the sign-in of a proxy. " +
+  "Reload the page.";
 export const UNREACHED = "The API does not answer. This page tries again by itself.";
 
 /** What went wrong, as the API's problem document says it. */
@@ -87,7 +90,10 @@ async function send(
 }
 
 async function readJson(response) {
-  const document = await response.json();
+  const document = await response.json().catch((error) => {
+    if (error.name !== "SyntaxError") throw error;
+    throw new Problem(response.status, "not_ours", NOT_OURS);
+  });
   const tag = response.headers.get("ETag");
   if (tag && document !== null && typeof document === "object") document.etag = tag;
   return document;
