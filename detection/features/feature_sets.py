@@ -87,7 +87,7 @@ MARKET14 = FeatureSet(
 # stands still is for the rules of faults.
 TWO_YARDSTICKS = FeatureSet(
     name="two_yardsticks",
-    version=3,
+    version=4,
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
     warm_up_bars=61,
     sets_still_aside=True,
@@ -112,7 +112,7 @@ TIME_OF_DAY = FeatureSet(
 EVENT_COLUMNS = ("event_fast", "event_steady")
 EVENTS = FeatureSet(
     name="events",
-    version=3,
+    version=4,
     columns=("return_fast", "return_steady", "gap_fast", *EVENT_COLUMNS),
     warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
     sets_still_aside=True,
@@ -128,7 +128,7 @@ RETURNS = FeatureSet(
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=4,
+    version=5,
     columns=(*RETURNS.columns, *EVENTS.columns),
     warm_up_bars=EVENTS.warm_up_bars,
     sets_still_aside=True,

@@ -78,6 +78,8 @@ VOLUME_TENS = 6
 # A yardstick, and the body under the wicks, count as at least one basis point of the close: flat
 # prices stay finite.
 SMALLEST_SHARE = 1e-4
+# What a bar's range may be in the fast yardstick of the bars before it.
+LARGEST_RANGE = 3.0
 # What makes a wick or volume as rare as a range of so many yardsticks, on daily bars of
 # stocks and indices.
 WICK_WEIGHT = 2.0
@@ -110,10 +112,7 @@ def _cut(bars: Bars, start: int, stop: int) -> Bars:
 
 @njit(nogil=True, error_model="numpy")
 def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -> None:
-    """Fill the rows of `out`: 0 ATR_14, 1 and 2 mean gain and loss, 3 MACD, 4 its signal;
-    the first alone where `out` has no more.
-    """
-    wants_all = out.shape[0] > 1
+    """Fill the rows of `out`: 0 ATR_14, 1 and 2 mean gain and loss, 3 MACD, 4 its signal."""
     previous = close[0]
     atr = high[0] - low[0]
     gain = loss = 0.0
@@ -124,20 +123,45 @@ def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -
         if t > 0:
             true_range = max(high[t], previous) - min(low[t], previous)
             atr += (true_range - atr) * (1.0 / 14.0)
-        out[0, t] = atr
-        if wants_all:
-            move = now - previous
-            up, down = max(move, 0.0), max(-move, 0.0)
-            if t == 1:
-                gain, loss = up, down
-            gain += (up - gain) * (1.0 / 14.0)
-            loss += (down - loss) * (1.0 / 14.0)
-            fast += (now - fast) * (2.0 / 13.0)
-            slow += (now - slow) * (2.0 / 27.0)
-            macd = fast - slow
-            signal += (macd - signal) * 0.2
-            out[1, t], out[2, t], out[3, t], out[4, t] = gain, loss, macd, signal
+        move = now - previous
+        up, down = max(move, 0.0), max(-move, 0.0)
+        if t == 1:
+            gain, loss = up, down
+        gain += (up - gain) * (1.0 / 14.0)
+        loss += (down - loss) * (1.0 / 14.0)
+        fast += (now - fast) * (2.0 / 13.0)
+        slow += (now - slow) * (2.0 / 27.0)
+        macd = fast - slow
+        signal += (macd - signal) * 0.2
+        out[0, t], out[1, t], out[2, t], out[3, t], out[4, t] = atr, gain, loss, macd, signal
         previous = now
+
+
+@njit(nogil=True, error_model="numpy")
+def _run_yardstick(high: Float64, low: Float64, close: Float64, out: Float64) -> None:
+    """Put into `out` the mean true range of the last weeks, as a share of the close before it.
+
+    One bar counts as at most three of the usual ones before it: a price that is a hundred times off
+    would leave nothing to be seen for 60 bars.
+    """
+    usual = (high[0] - low[0]) / close[0]
+    out[0] = usual
+    for t in range(1, close.size):
+        before = close[t - 1]
+        true_range = (max(high[t], before) - min(low[t], before)) / before
+        most = LARGEST_RANGE * max(usual, SMALLEST_SHARE)
+        usual += (min(true_range, most) - usual) * (1.0 / 14.0)
+        out[t] = usual
+
+
+@njit(nogil=True, error_model="numpy")
+def _begin_block(bars: Bars, recursions: Float64, lately: Float64) -> None:
+    """Run those recursions of a block that have a place to be put."""
+    _, high, low, close, _ = bars
+    if recursions.size:
+        _run_recursions(high, low, close, recursions)
+    if lately.size:
+        _run_yardstick(high, low, close, lately)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -320,18 +344,18 @@ def _prepare(bars: Bars, out: Float64) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _find_yardsticks(
-    close: Float64, atr: Float64, prepared: Float64, span: Span, usual: Float64, out: Float64
+    close: Float64, lately: Float64, prepared: Float64, span: Span, usual: Float64, out: Float64
 ) -> None:
     """Put the slow yardstick of the span's rows, and the steady one, into rows of `out`,
     and into those of `usual` 1 the mean of 60 volumes, 3 the fast yardstick, 4 one over its price.
 
-    The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to
-    250 true ranges (each over the close before it), as the fourth power of the mean of fourth
-    roots, which one bad tick hardly moves; the steady one the geometric mean of it and of that of
-    the last 60 bars, which grows with a crisis of months.
+    The fast yardstick is yesterday's of `_run_yardstick`; the slow one the mean of up to 250 true
+    ranges (each over the close before it), as the fourth power of the mean of fourth roots, which
+    one bad tick hardly moves; the steady one the geometric mean of it and of that of the last 60
+    bars, which grows with a crisis of months.
     """
     first, count = span
-    c1, yesterday = close[first - 1 :], atr[first - 1 :]
+    c1, yesterday = close[first - 1 :], lately[first - 1 :]
     _mean_tens(prepared[1], SLOW_TENS, span, usual[0])
     _mean_tens(prepared[2], VOLUME_TENS, span, usual[1])
     _mean_tens(prepared[1], VOLUME_TENS, span, usual[2])
@@ -344,7 +368,7 @@ def _find_yardsticks(
         square = quarter[i] * quarter[i]
         steady[i] = np.sqrt(slow[i] * max(square * square, SMALLEST_SHARE))
     for i in range(count):
-        fast[i] = max(yesterday[i] / c1[i], SMALLEST_SHARE)
+        fast[i] = max(yesterday[i], SMALLEST_SHARE)
         unit[i] = 1.0 / (c1[i] * fast[i])
 
 
@@ -554,7 +578,7 @@ def _compare_by_clock(
 @njit(nogil=True, error_model="numpy")
 def _score_block(
     bars: Bars,
-    atr: Float64,
+    lately: Float64,
     known: tuple[Float64, Float64],
     span: Span,
     scratch: Float64,
@@ -566,7 +590,7 @@ def _score_block(
     """
     prepared, recalled = known
     measured, columns = out
-    _find_yardsticks(bars[3], atr, prepared, span, scratch, measured)
+    _find_yardsticks(bars[3], lately, prepared, span, scratch, measured)
     _measure(bars, scratch, span, measured)
     _free_of_scale(bars[3], measured, span, scratch, columns)
     if recalled.size:
@@ -659,8 +683,9 @@ def run_kernel(
         np.zeros(most, np.int64),
     )
     longest_block = history_bars + anchor_bars
-    recursions, typical, scratch = (
-        np.empty((5 if needs_documented else 1, longest_block)),
+    recursions, lately, typical, scratch = (
+        np.empty((5, longest_block if needs_documented else 0)),
+        np.empty(longest_block if scores else 0),
         np.empty(longest_block),
         np.empty((5, anchor_bars)),
     )
@@ -691,7 +716,7 @@ def run_kernel(
             block = _cut(bars, start, min(start + longest_block, end))
             # What begins where the last block did has run already.
             if start != begun:
-                _run_recursions(block[1], block[2], block[3], recursions)
+                _begin_block(block, recursions, lately)
                 begun = start
             if needs_documented:
                 own_sessions = sessions[start:stop] if intraday else sessions[:0]
@@ -702,7 +727,7 @@ def run_kernel(
             if scores:
                 part = slice(start - begin, stop - begin)
                 known = prepared[:, part], recalled[:, part]
-                _score_block(block, recursions[0], known, span, scratch, (measured, columns))
+                _score_block(block, lately, known, span, scratch, (measured, columns))
                 _hand_out(measured, columns, picked, (to, span[1]), inputs, measures)
             rows[to : to + span[1]] = np.arange(row, stop)
             row, to = stop, to + span[1]

@@ -37,7 +37,7 @@ def set_retrain(worker: Worker, retrain: Retrain) -> Worker:
 
 def make_market(database: Db, *, wilder: float = 1.0, window_end: int | None = LEARNED) -> str:
     """Store five series, train a champion on their first bars, and return its version."""
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC", "DDD", "EEE"), 11):
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC", "DDD", "EEE"), 21):
         frame = make_bars(BARS, seed, shocks=(300, 700, 1_200))
         if wilder != 1.0:
             frame = make_wicked(frame, seed, wilder)
@@ -172,7 +172,7 @@ def test_scores_that_moved_count_from_the_second_session_on(worker: Worker, data
     assert {"distribution_moved", "flags_too_much"} <= set(first["reasons"])
     assert max(first["inputs"].values()) > 0.25
     # A bar of the next session.
-    frame = make_bars(BARS + 1, 11, shocks=(300, 700, 1_200)).iloc[-1:]
+    frame = make_bars(BARS + 1, 21, shocks=(300, 700, 1_200)).iloc[-1:]
     store(database, "AAA", frame.reset_index(drop=True))
     assert go_on(worker, now + SLOT) == ["evaluate"]
     second = database.drifts.find_one(sort=[("session", -1)])
@@ -259,7 +259,7 @@ def test_a_champion_of_columns_that_its_detector_had_before_is_challenged(
         ["evaluate"],
     ]
     trained = database.models.find_one({"_id": {"$ne": champion["version"]}})
-    assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/3", "events/3")
+    assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/4", "events/4")
 
 
 def test_nobody_watches_where_it_is_off(worker: Worker, settings: Settings, database: Db) -> None:

@@ -131,6 +131,38 @@ def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(
     )
 
 
+@pytest.mark.parametrize("ratio", [100.0, 0.01])
+@pytest.mark.parametrize("feature_set", [EVENTS, MARKET14], ids=lambda s: s.label)
+def test_a_price_that_is_off_leaves_the_yardstick_of_the_bars_after_it(
+    ratio: float, feature_set: FeatureSet
+) -> None:
+    """It counts as three usual ranges, and so does the way back: together a third more."""
+    bars = draw_bars(8, 400)
+    off = bars.copy()
+    off.loc[300, PRICES] *= ratio
+    found, expected = (
+        compute_features(build_panel(each), np.zeros(1, np.int64), feature_set).measures
+        for each in (bars, off)
+    )
+    after = slice(302 - feature_set.warm_up_bars, 340 - feature_set.warm_up_bars)
+    shares = expected[after, 0] / found[after, 0]
+    assert (shares > 0.76).all()
+    assert (shares <= 1.0 + 1e-9).all()
+
+
+def test_a_split_that_is_not_adjusted_leaves_the_yardstick_of_the_bars_after_it() -> None:
+    bars = draw_bars(8, 400)
+    split = bars.copy()
+    split.loc[300:, PRICES] /= 20.0
+    found, expected = (
+        compute_features(build_panel(each), np.zeros(1, np.int64), EVENTS).measures
+        for each in (bars, split)
+    )
+    shares = expected[301 - 61 :, 0] / found[301 - 61 :, 0]
+    assert (shares > 0.87).all()
+    assert (shares <= 1.0 + 1e-9).all()
+
+
 @pytest.mark.parametrize(
     ("interval", "per_session", "sessions"), [("1h", 7, 130), ("15m", 26, 100), ("4h", 6, 200)]
 )
@@ -295,7 +327,7 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
         is_alarm = scores < np.quantile(scores, 0.01)
         is_open = panel.clocks[features.rows] == 100
         shares[feature_set.label] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
-    assert shares["two_yardsticks/3"] > 10
+    assert shares["two_yardsticks/4"] > 10
     assert shares["time_of_day/3"] < 2
 
 

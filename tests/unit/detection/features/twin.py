@@ -60,8 +60,11 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(
         axis=1
     )
-    fast = np.maximum((true_range.ewm(alpha=1 / 14, adjust=False).mean() / close).shift(1), 1e-4)
     relative = (true_range / before).iloc[1:].to_numpy()
+    lately = [(high[0] - low[0]) / close[0]]
+    for share in relative:
+        lately.append(lately[-1] * 13 / 14 + min(share, 3 * max(lately[-1], 1e-4)) / 14)
+    fast = np.maximum(pd.Series(lately).shift(1), 1e-4)
     shares = volume.to_numpy()
     slow, steady, usual_volume = np.full((3, len(bars)), np.nan)
     for t in range(11, len(bars)):
