@@ -148,7 +148,7 @@ def find_faults(
         *_find_without_volume(panel, segments, idle, features),
         *_find_stale(panel, segments, idle),
         *_find_before_trading(segments, idle),
-        *_find_levels(panel, wanted, segments, features, returned),
+        *_find_levels(panel, segments, features, returned),
         *_find_prices(panel),
     ):
         if wanted[fault.row]:
@@ -274,28 +274,28 @@ def _find_before_trading(segments: Segments, idle: Bools) -> Iterator[Fault]:
 
 
 def _find_levels(
-    panel: BarPanel, wanted: Bools, segments: Segments, features: Features, returned: set[int]
+    panel: BarPanel, segments: Segments, features: Features, returned: set[int]
 ) -> Iterator[Fault]:
     """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
     until the level returns; the rows on which it does go into `returned`.
+
+    Jumps among the bars before those that are wanted are judged too: what one is may depend on the
+    one before it.
     """
     close, opened = panel.close, panel.open
     with np.errstate(divide="ignore", invalid="ignore"):
         closes, opens = close[1:] / close[:-1], opened[1:] / close[:-1]
     far = (closes >= JUMP) | (closes <= 1.0 / JUMP) | (opens >= JUMP) | (opens <= 1.0 / JUMP)
     jumped = np.flatnonzero(far & (np.diff(segments.of) == 0)) + 1
-    # A level may be off on the bars after the jump.
-    reached: Int64 = np.concatenate((np.zeros(1, np.int64), np.cumsum(wanted)))
-    after = np.minimum(jumped + LONGEST_OFF, wanted.size)
-    jumped = jumped[reached[after] > reached[jumped]]
     places = np.searchsorted(features.rows, jumped)
-    # The jumps off a level, and the level before each.
+    # The latest jumps off a level, and the level before each.
     left: list[tuple[int, float]] = []
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
         own = segments.of[row]
         begin, end = (int(edge) for edge in segments.offsets[own : own + 2])
         first = max(begin, row - LONGEST_OFF + 1)
-        if any(jump >= first and _is_return(panel, row, level) for jump, level in left):
+        left = [(jump, level) for jump, level in left if jump >= first]
+        if any(_is_return(panel, row, level) for _, level in left):
             returned.add(row)
             continue
         before = close[max(begin, row - LEVEL_BARS) : row].tolist()

@@ -213,6 +213,21 @@ def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
         assert shorter == {r: f for r, f in whole.items() if r <= first}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_wrong_levels_on_top_of_each_other_are_the_same_whatever_is_wanted(seed: int) -> None:
+    """Whether a jump leads back depends on the one before it, which may not be scored."""
+    random = np.random.default_rng(seed)
+    bars = draw_bars(seed, 600)
+    for row in random.integers(3, 590, 60):
+        ratio = random.choice([0.01, 0.06, 0.1, 0.5, 3.0, 10.0, 17.4, 100])
+        bars.loc[row : row + random.integers(0, 12), PRICES] *= ratio
+    whole = find(bars)
+    assert len(whole) > 30
+    for first in range(3, 600, 7):
+        start = max(0, first // ANCHOR_BARS * ANCHOR_BARS - EVENTS.count_history_bars("1d"))
+        assert find(bars, start, first) == {r: f for r, f in whole.items() if r >= first}
+
+
 def test_another_company_under_the_same_ticker_is_no_fault() -> None:
     """After a pause of more than a year neither level nor split is told by what lay before."""
     bars = draw()
