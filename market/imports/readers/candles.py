@@ -37,7 +37,9 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
 }
 # pandas' tables of Yahoo's bars have the close first, and the open last.
 TURNED = {"open": "close", "close": "open"}
-LEAST_GAPS = 10
+# So many candles, and that much less between them, are no accident: nights may be wilder than days.
+LEAST_GAPS = 20
+CLEARLY_LESS = 0.8
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
 # in themselves.
 LEAST_FITTING = 0.9
@@ -83,7 +85,8 @@ def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
     if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
         # Where two ways fit all highs and lows, they say the same but for open and close.
         turned = tuple(TURNED.get(name, name) for name in likeliest)
-        return min(likeliest, turned, key=lambda names: _sum_gaps(value, names))
+        is_turned = _sum_gaps(value, turned) < CLEARLY_LESS * _sum_gaps(value, likeliest)
+        return turned if is_turned else likeliest
     raise BadInput(
         f"its candles are lists of {len(value[0])} values, and none is known to be the high and the"
         " low; write them as objects such as {time, open, high, low, close, volume}"

@@ -5,9 +5,11 @@ import io
 import json
 import re
 import zipfile
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
@@ -385,6 +387,26 @@ def test_lists_without_names_open_where_those_before_them_closed(*, is_backwards
             sorted(closes[:-1]),
             closes[-2] if is_backwards else closes[0],
         ), first
+
+
+@pytest.mark.parametrize(
+    ("bars", "written", "night"),
+    [(11, "%Y-%m-%d", 0.02), (40, "%Y-%m-%d", 0.02), (80, "%d/%m/%Y", 0.01)],
+    ids=["few", "wild nights", "days first, which do not sort"],
+)
+def test_lists_that_open_first_stay_so_unless_the_contrary_is_clear(
+    bars: int, written: str, night: float
+) -> None:
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        jumps = random.normal(0.0, (night, 0.01), (bars, 2)).ravel()
+        opens, closes = (100 * np.exp(jumps.cumsum())).reshape(bars, 2).round(2).T.tolist()
+        days = [date(2024, 1, 1) + timedelta(place) for place in range(bars)]
+        rows = [
+            [f"{day:{written}}", o, max(o, c), min(o, c), c, 7]
+            for day, o, c in zip(days, opens, closes, strict=True)
+        ]
+        assert settle(json.dumps(rows), "x.json").numbers["open"].tolist() == opens
 
 
 @pytest.mark.parametrize(
