@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
-from market.spellings import CURRENCIES, read_pair, read_spelling, read_venue
+from market.spellings import CURRENCIES, read_pair, read_spelling, read_venue, write_class
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.market.documents import MarketDocument
@@ -234,21 +234,23 @@ class Markets(Mapping[str, Market]):
             market.code != US or ticker in self._set_by_hand or ticker in self._named
         )
 
-    def find_at(self, ticker: str, venue: str) -> tuple[str, Market] | None:
+    def find_at(self, ticker: str, venue: str, column: str) -> tuple[str, Market] | None:
         """Return a ticker, of whose market nothing but its style tells, as it is stored, and its
-        market, by where it is said to be traded: the code of a market or of an exchange. None where
-        that is not known.
+        market, by where a column says that it is traded: the code of a market or of an exchange.
+        None where that is not known.
 
         Raises BadInput, or UnknownMarket where no market has the exchange's suffix.
         """
-        suffix = read_venue(venue)
-        market = self._markets.get(venue.strip().upper() if suffix is None else US)
-        if suffix:
-            market = self.get_of(ticker + suffix)
-            # Of a market's several exchanges it is known which; a code of China tells that itself.
-            if suffix != market.suffix and market.code != "CN":
-                return normalize_ticker(ticker + suffix), market
-        return None if market is None else (self.complete(ticker, market), market)
+        suffix = read_venue(venue, column)
+        if not suffix:
+            market = self._markets.get(venue.strip().upper() if suffix is None else US)
+            return None if market is None else (self.complete(ticker, market), market)
+        market = self.get_of(ticker + suffix)
+        # Of a market's several exchanges it is known which: 000001 is a bank in Shenzhen, and an
+        # index in Shanghai.
+        stored = self.complete(ticker, market)
+        own = next(filter(stored.endswith, filter(None, market.suffixes)), "")
+        return normalize_ticker(stored.removesuffix(own) + suffix), market
 
     def _explain_unknown(self, ticker: str) -> str:
         look, codes = next(
@@ -301,4 +303,6 @@ def _add_suffix(ticker: str, market: Market) -> str:
         ticker = code[1]
     elif market.code == "FX":
         ticker = ticker.replace("_", "")
+    elif suffix.startswith("."):
+        ticker = write_class(ticker)
     return ticker + suffix

@@ -27,7 +27,7 @@ _EXCHANGES = {
     "ASX": ".AX", "TSX": ".TO", "TSXV": ".V", "KOSPI": ".KS", "KOSDAQ": ".KQ", "SSE": ".SS",
     "SHA": ".SS", "SZSE": ".SZ", "SHE": ".SZ", "SGX": ".SI", "TWSE": ".TW", "TPE": ".TW",
     "TPEX": ".TWO", "BKK": ".BK", "SET": ".BK", "XETRA": ".DE", "JPX": ".T", "KRX": ".KS",
-    "MOEX": ".ME",
+    "MOEX": ".ME", "TQBR": ".ME", "TQTF": ".ME",
     "XNYS": "", "XNAS": "", "XASE": "", "ARCX": "", "BATS": "", "IEXG": "", "XLON": ".L",
     "XTKS": ".T", "XHKG": ".HK", "XETR": ".DE", "XPAR": ".PA", "XNSE": ".NS", "XBOM": ".BO",
     "XASX": ".AX", "XTSE": ".TO", "XTSX": ".V", "XKRX": ".KS", "XKOS": ".KQ", "XSHG": ".SS",
@@ -36,10 +36,10 @@ _EXCHANGES = {
     "NSI": ".NS", "TOR": ".TO", "VAN": ".V", "KSC": ".KS", "KOE": ".KQ", "SHH": ".SS",
     "SHZ": ".SZ", "SES": ".SI", "TAI": ".TW", "TWO": ".TWO",
 }  # fmt: skip
-# What a column says in their place: boards of Moscow, and the series of India's National Exchange.
-_BOARDS = {
-    "TQBR": ".ME", "TQTF": ".ME", "EQ": ".NS", "BE": ".NS", "BZ": ".NS", "SM": ".NS", "ST": ".NS",
-}  # fmt: skip
+# The series of India's National Exchange, in columns of these names: elsewhere BE is Berlin, and
+# ST Stockholm.
+_INDIAN_SERIES = {"EQ", "BE", "BZ", "SM", "ST"}
+_SERIES_COLUMNS = {"series", "sctysrs"}
 # What says that a pair is one of coins: XAU/USD and US30/USD are none.
 _COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
 _CODE = r"(?P<code>[A-Z0-9]{1,12}(?:[/.-][A-Z])?)"
@@ -75,13 +75,14 @@ def is_currency(text: str) -> bool:
     return re.fullmatch(CURRENCIES, text) is not None
 
 
-def read_venue(text: str) -> str | None:
-    """Return the suffix of a venue's tickers, which is empty in the US; None of one that is not
-    known.
+def read_venue(text: str, column: str) -> str | None:
+    """Return the suffix of the tickers of a venue, which a column of this name says and which is
+    empty in the US; None of one that is not known.
     """
     written = text.strip().upper()
-    suffix = _EXCHANGES.get(written)
-    return _BOARDS.get(written) if suffix is None else suffix
+    if column.strip().lower() in _SERIES_COLUMNS:
+        return ".NS" if written in _INDIAN_SERIES else None
+    return _EXCHANGES.get(written)
 
 
 def read_pair(text: str, market: str) -> str | None:
@@ -95,5 +96,12 @@ def read_pair(text: str, market: str) -> str | None:
 
 def _join(code: str, suffix: str) -> str:
     """Return a code with its suffix: a class after a dot in the US, a hyphen elsewhere."""
-    code = re.sub("[/.-]", "-" if suffix else ".", code)
+    code = write_class(code.replace("/", ".")) if suffix else re.sub("[/-]", ".", code)
     return (code.zfill(4) if suffix == ".HK" else code) + suffix
+
+
+def write_class(code: str) -> str:
+    """Return a code of another country than the US with its class of shares after a hyphen; London
+    ends codes of two letters with a dot.
+    """
+    return code.rstrip(".").replace(".", "-")

@@ -176,7 +176,7 @@ def _name_tickers(
         known = markets.spell(text)
         if markets.tells_market(known):
             return _Named(known, markets.get_of(known), spellings=spellings)
-        if found := markets.find_at(known, venue):
+        if found := markets.find_at(known, venue, settled.names.get("venue", "")):
             return _Named(*found, spellings=spellings)
         return _Named(known, markets.get_of(known), spellings=spellings, is_guess=True)
 
@@ -193,8 +193,8 @@ def _name_tickers(
         spelled.append(found.ticker)
         before = named.setdefault(found.ticker, found)
         if before is not found:
-            spellings = (*before.spellings, *found.spellings)
-            named[found.ticker] = replace(before, spellings=spellings)
+            spellings = dict.fromkeys((*before.spellings, *found.spellings))
+            named[found.ticker] = replace(before, spellings=tuple(spellings))
     if ticker is not None and "ticker" in settled.written:
         wanted = name(ticker)
         if wanted.ticker not in named:

@@ -259,6 +259,10 @@ def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
         ("SZ000001", "CN", "000001.SZ"),
         ("sh.600519", "CN", "600519.SS"),
         ("A005930", "KR", "005930.KS"),
+        ("RCI.B", "CA", "RCI-B.TO"),
+        ("BT.A", "UK", "BT-A.L"),
+        ("BP.", "UK", "BP.L"),
+        ("BRK.B", "US", "BRK.B"),
     ],
 )
 def test_ticker_of_a_told_market_is_the_one_that_all_sources_name(

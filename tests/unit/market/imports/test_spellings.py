@@ -56,6 +56,15 @@ def read_at(
         ("market", "247540", "KOSDAQ", "247540.KQ", "KR"),
         ("exchange", "600519", "SSE", "600519.SS", "CN"),
         ("exchange", "7203", "jp", "7203.T", "JP"),
+        # As an import of the exchange's own market stores it.
+        ("exchange", "A247540", "KOSDAQ", "247540.KQ", "KR"),
+        ("exchange", "RCI.B", "TSX", "RCI-B.TO", "CA"),
+        ("exchange", "BP.", "LSE", "BP.L", "UK"),
+        ("exchange", "000001", "SZSE", "000001.SZ", "CN"),
+        ("exchange", "000001", "SSE", "000001.SS", "CN"),
+        # Berlin and Stockholm, which are not known, and no series of India's.
+        ("exchange", "SAP", "BE", "SAP", "US"),
+        ("exchange", "VOLV-B", "ST", "VOLV-B", "US"),
         ("exchange", "AAPL", "NMS", "AAPL", "US"),
         # What says of itself where it is traded, and a venue that is not known.
         ("exchange", "VOD.L", "CHIX", "VOD.L", "UK"),
@@ -77,6 +86,12 @@ def test_one_name_on_two_exchanges_is_two_tickers() -> None:
     assert (london.ticker, new_york.ticker) == ("VOD.L", "VOD")
     assert (london.error, new_york.error) == (None, None)
     assert london.notes == ["VOD is taken for VOD.L"]
+
+
+def test_ticker_of_two_series_is_one_and_told_once() -> None:
+    (found,) = read_at("SERIES", ("INFY", "EQ", 3), ("INFY", "BE", 4), ("INFY", "EQ", 5))
+    assert (found.ticker, found.notes) == ("INFY.NS", ["INFY is taken for INFY.NS"])
+    assert len(found.columns["times"]) == 3
 
 
 def test_exchange_of_a_market_that_is_not_there_is_told_by_its_suffix() -> None:
