@@ -3,6 +3,7 @@ and whether they are of several (of two exchanges at one time, in two currencies
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -94,22 +95,34 @@ def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
     return None
 
 
-def list_currencies(settled: Settled) -> frozenset[str]:
-    """Return the currencies that a table's rows are in."""
-    if "currency" not in settled.written:
-        return frozenset()
-    _, texts = encode_texts(settled.written["currency"])
-    return frozenset(text.strip() for text in texts) - set(NOTHING.to_pylist())
-
-
-def find_currencies(settled: Settled, rows: Int64, known: frozenset[str]) -> str | None:
-    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
-    other currencies that are `known` of the table; None where nothing says so.
+@dataclass(frozen=True, slots=True)
+class Currencies:
+    """What a table's rows say that their prices are in: `texts[codes[row]]`, empty where nothing
+    is.
     """
-    if len(known) < 2:
+
+    codes: Int64
+    texts: list[str]
+
+    def list_of(self, rows: Int64) -> list[str]:
+        """Return the different ones of some rows, sorted."""
+        return sorted({self.texts[code] for code in np.unique(self.codes[rows])} - {""})
+
+
+def read_currencies(settled: Settled) -> Currencies | None:
+    """Return the currencies that a table's rows are in; None where no column says so."""
+    if "currency" not in settled.written:
         return None
-    _, texts = encode_texts(settled.written["currency"].take(pa.array(rows)))
-    named = sorted(known & {text.strip() for text in texts})
+    codes, texts = encode_texts(settled.written["currency"])
+    nothing = set(NOTHING.to_pylist())
+    return Currencies(codes, ["" if t.strip() in nothing else t.strip() for t in texts])
+
+
+def find_currencies(settled: Settled, rows: Int64, currencies: Currencies | None) -> str | None:
+    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
+    other currencies; None where nothing says so.
+    """
+    named = currencies.list_of(rows) if currencies else []
     if len(named) < 2:
         return None
     return (
@@ -120,24 +133,26 @@ def find_currencies(settled: Settled, rows: Int64, known: frozenset[str]) -> str
     )
 
 
-def find_foreign(settled: Settled, rows: Int64, ticker: str, market: Market) -> str | None:
+def find_foreign(
+    settled: Settled, rows: Int64, currencies: Currencies | None, ticker: str, market: Market
+) -> str | None:
     """Return why rows of a ticker, which is of a market by its style alone, may be of another: they
     are in another currency by a column of theirs, or by the names of their prices; None where
     nothing says so.
     """
-    where = settled.names.get("currency", "currency")
-    if "currency" in settled.written:
-        _, said = encode_texts(settled.written["currency"].take(pa.array(rows)))
+    field = "currency" if currencies else "close"
+    where = settled.names.get(field, field)
+    if currencies:
+        said = currencies.list_of(rows)
     else:
-        where = settled.names.get("close", "close")
         match = BRACKETED.fullmatch(where)
-        said = [match["said"]] if match else []
-    named = {_HUNDREDTHS.get(text.strip(), text.strip().upper()) for text in said}
-    foreign = [one for one in named if one != market.currency and is_currency(one)]
-    if not foreign:
-        return None
-    return (
-        f"{ticker} is in the style of {market.code} tickers, whose prices are in"
-        f" {market.currency}, and {where[:SHOWN]!r} says {said[0][:SHOWN]!r}: say of which market"
-        " it is, or write its suffix"
-    )
+        said = [match["said"].strip()] if match else []
+    for text in said:
+        currency = _HUNDREDTHS.get(text, text.upper())
+        if currency != market.currency and is_currency(currency):
+            return (
+                f"{ticker} is in the style of {market.code} tickers, whose prices are in"
+                f" {market.currency}, and {where[:SHOWN]!r} says {text[:SHOWN]!r}: say of which"
+                " market it is, or write its suffix"
+            )
+    return None

@@ -24,10 +24,11 @@ from market.imports.checks import (
 )
 from market.imports.parting import (
     SHOWN,
+    Currencies,
     find_currencies,
     find_foreign,
     find_mixed,
-    list_currencies,
+    read_currencies,
 )
 from market.imports.report import Rejection
 from market.imports.settled import Settled, encode_texts
@@ -94,7 +95,7 @@ class _Table:
     reasons: Codes
     sessions: Mapping[Market, Sessions]
     is_history: bool
-    currencies: frozenset[str]
+    currencies: Currencies | None
 
 
 def read_rows(
@@ -265,7 +266,7 @@ def _read_table(
         reasons.astype(np.int8),
         sessions,
         is_history,
-        list_currencies(settled),
+        read_currencies(settled),
     )
 
 
@@ -291,7 +292,7 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
     fault = fault or find_currencies(table.settled, rows, table.currencies)
     if named.is_guess:
-        fault = fault or find_foreign(table.settled, rows, named.ticker, market)
+        fault = fault or find_foreign(table.settled, rows, table.currencies, named.ticker, market)
     standing = reasons == ACCEPTED
     reasons[standing], backwards = check_order(times[standing])
     fault = fault or _find_repeated(named, table, rows, reasons)

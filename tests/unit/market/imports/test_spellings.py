@@ -112,6 +112,12 @@ def test_style_of_the_us_is_no_market_for_prices_in_another_currency(said: str) 
     assert (told.error, told.ticker) == (None, "SAP.DE")
 
 
+def test_the_currency_that_is_asked_about_is_the_one_that_is_told() -> None:
+    (found,) = read_at("currency", ("SAP", "", 3), ("SAP", "EUR", 4))
+    assert found.error is not None
+    assert "'currency' says 'EUR'" in found.error
+
+
 def test_currency_of_the_us_or_one_that_is_not_known_asks_nothing() -> None:
     found = read_at("currency", ("SAP", "USD", 3), ("IBM", "", 3), ("GE", "points", 3))
     assert [(one.ticker, one.error) for one in found] == [
