@@ -44,6 +44,8 @@ NEEDED: dict[DataKind, tuple[str, ...]] = {
     "depth": ("time",),
     "funding": ("time", "rate"),
 }
+# What no answer has beside its list of records, and each record has one of.
+OF_RECORDS = {"price", "rate", "close", "bids", "asks"}
 # A book's sides are JSON texts.
 SIDES = ("bids", "asks")
 MOST_DEPTH = 3
@@ -131,7 +133,9 @@ def _unwrap(document: Any) -> list[Any]:
     """
     if isinstance(document, list):
         return document
-    inner = [document] if isinstance(document, dict) else []
+    if not isinstance(document, dict) or not OF_RECORDS.isdisjoint(map(_name_field, document)):
+        return [document]
+    inner = [document]
     for _ in range(MOST_DEPTH):
         lists = [v for one in inner for v in one.values() if _holds_objects(v)]
         if len(lists) == 1:
@@ -161,9 +165,8 @@ def _name_fields(
     record: dict[str, Any] = {}
     for name, value in row.items():
         if name not in names:
-            plain = name.strip().lower()
-            field = plain if plain in known else WORDS.get(plain.replace("_", "").replace(" ", ""))
-            names[name] = field if field in known else None
+            named = _name_field(name)
+            names[name] = named if named in known else None
         field = names[name]
         if field is not None and value is not None:
             record[field] = value.isoformat() if hasattr(value, "isoformat") else value
@@ -176,6 +179,12 @@ def _name_fields(
         # Where the buyer was there first, the taker sold.
         record["side"] = "sell" if str(maker).lower() in {"true", "1"} else "buy"
     return FileRecord(ticker, venue, record, interval)
+
+
+def _name_field(name: str) -> str:
+    """Return what we call a field of this name, itself where we know no other word."""
+    plain = name.strip().lower()
+    return WORDS.get(plain.replace("_", "").replace(" ", ""), plain)
 
 
 _READERS = {

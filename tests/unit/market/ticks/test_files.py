@@ -83,6 +83,13 @@ def test_records_are_found_in_what_they_are_wrapped_in(tmp_path: Path, document:
     )
 
 
+def test_record_with_a_list_of_its_own_is_itself(tmp_path: Path) -> None:
+    row = {"symbol": "BTCUSDT", "lastFundingRate": "0.0001", "time": SECONDS, "legs": [{"a": 1}]}
+    ticker, _, record = read(tmp_path, "x.json", json.dumps(row), "funding")
+    assert isinstance(record, dict)
+    assert (ticker, record["rate"]) == ("BTCUSDT", 0.0001)
+
+
 @pytest.mark.parametrize(
     ("content", "lacking"),
     [
