@@ -2,15 +2,12 @@
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from runner.supervision import describe_lack
-from tests.processes import COMMAND, build_environment, run_runner, start_service
-
-LOADING_SECONDS = 0.25
+from tests.processes import COMMAND, build_environment, run_runner, start_service, wait_until
 
 
 @pytest.mark.parametrize("name", ["100 %d für & %(here)s", "/".join(["x" * 60] * 4)])
@@ -59,7 +56,8 @@ def test_ctrl_c_while_it_loads_leaves_no_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(LOADING_SECONDS)
+    maps = Path(f"/proc/{process.pid}/maps")
+    wait_until(lambda: "pydantic_core" in maps.read_text(), "it loads")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert "Traceback" not in said
