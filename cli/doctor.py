@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 from api.http.auth import check_keys
+from api.operations.health import PROBE
 from cli.common import OneValueCommand, exits_on_error, json_option, print_json, print_table
 from core.binaries import find_mongod, find_redis_server
 from core.errors import (
@@ -245,7 +246,7 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
         ) as client:
             server, memory = client.info("server"), client.info("memory")
             persistence = client.info("persistence")
-            client.set("tapewatch:probe", "", px=1)
+            client.set(PROBE, "", px=1)
     except (RedisError, ValueError) as error:
         yield Finding("Redis", "failed", f"{url}: {error}", REDIS_TODO)
         return

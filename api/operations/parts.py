@@ -103,7 +103,9 @@ def _note(database: Db, looks: list[Look]) -> dict[str, datetime]:
 
 def _look_at_room(database: Db) -> Look:
     free = find_free_bytes(database)
-    if free is None or free >= FEW_BYTES:
+    if free is None:
+        return Look("Disk of MongoDB", "ok", "MongoDB does not say how much is free")
+    if free >= FEW_BYTES:
         return Look("Disk of MongoDB", "ok", "it has room")
     state: PartState = "failed" if free < LEAST_BYTES else "warning"
     todo = "make room; MongoDB ends where it has none, and goes on by itself once there is some"
