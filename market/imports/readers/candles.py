@@ -43,6 +43,7 @@ CLEARLY_LESS = 0.8
 # Of the candles, that have their high and low where a way to read them says; the others are wrong
 # in themselves.
 LEAST_FITTING = 0.9
+SHOWN = 40
 # What a document calls the list of what its rows' cells are.
 NAMES = {"columns", "columnnames", "fields", "header", "headers"}
 # What the prices of a candle are of, where it has them below a name; those in the middle are the
@@ -124,26 +125,32 @@ def from_rows(value: Mapping[str, Any]) -> list[Candle]:
     """Return what {columns: [...], data: [[...], ...]} holds, row by row, as pandas' `split`,
     Nasdaq Data Link, Tushare and Moscow's exchange write it.
 
-    Raises BadInput where the names do not fit the rows.
+    Raises BadInput where the names do not fit the rows, or nothing says which rows are meant.
     """
     lists = {name: inner for name, inner in value.items() if isinstance(inner, list) and inner}
     named = next((inner for name, inner in lists.items() if build_key(name) in NAMES), [])
     written = [one.get("name") if isinstance(one, dict) else one for one in named]
-    rows = next(
-        (
-            inner
-            for inner in lists.values()
-            if inner is not named and all(isinstance(row, list) for row in inner)
-        ),
-        [],
-    )
-    if not written or not rows:
-        return []
-    names = [name for name in written if isinstance(name, str)]
-    if len(names) < len(written):
-        raise BadInput("its columns are named by several levels: write it as CSV or Parquet")
-    found: list[Candle] = [dict(zip(names, _same_length(row, names), strict=True)) for row in rows]
     index = value.get("index")
+    if any(isinstance(one, list) for one in (*written, *(index if written and index else ()))):
+        raise BadInput(
+            "its rows or columns are named by several levels: write it as CSV or Parquet"
+        )
+    names = [str(name) for name in written]
+    tables = {
+        name: inner
+        for name, inner in lists.items()
+        if inner is not named and all(isinstance(row, list) for row in inner)
+    }
+    if not tables or not any(map(find_field, names)):
+        return []
+    fitting = [name for name, inner in tables.items() if len(inner[0]) == len(names)]
+    if len(fitting) > 1:
+        raise BadInput(
+            f"it holds several tables ({', '.join(fitting)[:SHOWN]}) beside the names of their"
+            " columns: write each as a file of its own"
+        )
+    rows = tables[next(iter(fitting or tables))]
+    found: list[Candle] = [dict(zip(names, _same_length(row, names), strict=True)) for row in rows]
     if isinstance(index, list) and all(find_field(name) != "time" for name in names):
         return [
             {"time": time, **row}

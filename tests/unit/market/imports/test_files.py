@@ -340,6 +340,7 @@ ROW = ["2024-01-02", 3, 4, 1, 2, 7]
     "document",
     [
         {"columns": NAMES, "index": [0], "data": [ROW]},
+        {"columns": NAMES, "splits": [["2024-01-02", 2]], "data": [ROW]},
         {"columns": NAMES[1:], "index": ["2024-01-02"], "data": [ROW[1:]]},
         {"dataset": {"dataset_code": "X", "column_names": NAMES, "data": [ROW]}},
         {"datatable": {"data": [ROW], "columns": [{"name": n, "type": "x"} for n in NAMES]}},
@@ -349,7 +350,15 @@ ROW = ["2024-01-02", 3, 4, 1, 2, 7]
             "history.cursor": {"columns": ["INDEX", "TOTAL"], "data": [[0, 1]]},
         },
     ],
-    ids=["split", "split of an index", "dataset", "datatable", "items", "history"],
+    ids=[
+        "split",
+        "split with a table more",
+        "split of an index",
+        "dataset",
+        "datatable",
+        "items",
+        "history",
+    ],
 )
 def test_rows_whose_names_stand_beside_them_are_read_by_these(document: object) -> None:
     settled = settle(json.dumps(document), "x.json")
@@ -364,11 +373,26 @@ def test_rows_whose_names_stand_beside_them_are_read_by_these(document: object) 
         ({"columns": NAMES, "data": [ROW, ROW[1:]]}, "has 5 values where others have 6"),
         ({"columns": NAMES[1:], "index": [0], "data": [ROW[1:]] * 2}, "has 1 values where others"),
         ({"columns": [["Open", "A"], ["Close", "A"]], "data": [[1, 2]]}, "by several levels"),
+        ({"columns": NAMES, "index": [["A", 1]], "data": [ROW]}, "by several levels"),
+        ({"columns": NAMES, "AAPL": [ROW], "MSFT": [ROW]}, r"several tables \(AAPL, MSFT\)"),
     ],
 )
 def test_rows_that_their_names_do_not_fit_are_refused(document: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         settle(json.dumps(document), "x.json")
+
+
+def test_rows_whose_names_are_numbers_are_lists_without_names() -> None:
+    """So pandas writes a table that nobody named."""
+    document = {"columns": list(range(6)), "index": [0], "data": [["2024-01-02", 2, 4, 1, 3, 7]]}
+    settled = settle(json.dumps(document), "x.json")
+    assert {name: values.tolist() for name, values in settled.numbers.items()} == {
+        "open": [2],
+        "high": [4],
+        "low": [1],
+        "close": [3],
+        "volume": [7],
+    }
 
 
 @pytest.mark.parametrize("is_backwards", [False, True])
