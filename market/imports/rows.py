@@ -197,15 +197,22 @@ def _name_tickers(
             spellings = dict.fromkeys((*before.spellings, *found.spellings))
             named[found.ticker] = replace(before, spellings=tuple(spellings))
     if ticker is not None and "ticker" in settled.written:
-        wanted = name(ticker)
-        if wanted.ticker not in named:
-            raise TickerNotThere(
-                f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}"
-            )
-        named = {wanted.ticker: replace(wanted, spellings=named[wanted.ticker].spellings)}
+        named = _choose_only(named, name(ticker).ticker, ticker.strip())
     positions = {known: position for position, known in enumerate(named)}
     lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
     return lookup[row_texts], list(named.values())
+
+
+def _choose_only(named: Mapping[str, _Named], wanted: str, written: str) -> dict[str, _Named]:
+    """Return the ticker that is asked for. Raises TickerNotThere."""
+    if wanted in named:
+        return {wanted: named[wanted]}
+    # It may be written without what the table says of its exchange.
+    meant = [own for own, one in named.items() if written in one.spellings]
+    if len(meant) != 1:
+        has = ", ".join((meant or list(named))[:10])
+        raise TickerNotThere(f"{wanted} is nowhere in the table; it has {has}")
+    return {meant[0]: named[meant[0]]}
 
 
 def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple[str, str]]]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from market.imports.rows import TickerRows, read_rows
+from market.imports.rows import TickerNotThere, TickerRows, read_rows
 from market.markets import SHIPPED
 from tests.unit.market.imports.reading import settle
 
@@ -14,11 +14,11 @@ def read(*rows: tuple[str, int]) -> list[TickerRows]:
     return read_text("ticker,date,open,high,low,close\n" + "".join(lines))
 
 
-def read_text(text: str, market: str | None = None) -> list[TickerRows]:
+def read_text(text: str, market: str | None = None, ticker: str | None = None) -> list[TickerRows]:
     return read_rows(
         settle(text),
         interval="1d",
-        ticker=None,
+        ticker=ticker,
         market=SHIPPED.choose(market) if market else None,
         markets=SHIPPED,
         now=datetime(2024, 6, 1, tzinfo=UTC),
@@ -86,6 +86,22 @@ def test_one_name_on_two_exchanges_is_two_tickers() -> None:
     assert (london.ticker, new_york.ticker) == ("VOD.L", "VOD")
     assert (london.error, new_york.error) == (None, None)
     assert london.notes == ["VOD is taken for VOD.L"]
+
+
+def test_the_only_ticker_that_is_asked_for_may_be_written_as_the_table_does() -> None:
+    text = (
+        "ticker,exchange,date,open,high,low,close\n"
+        "INFY,NSE,2024-01-03,1,2,1,2\n"
+        "VOD,LSE,2024-01-03,1,2,1,2\n"
+        "VOD,NASDAQ,2024-01-03,1,2,1,2\n"
+        "RY,TSX,2024-01-03,1,2,1,2\n"
+        "RY,ASX,2024-01-03,1,2,1,2\n"
+    )
+    for asked, expected in (("INFY", "INFY.NS"), ("VOD", "VOD"), ("VOD.L", "VOD.L")):
+        (found,) = read_text(text, ticker=asked)
+        assert (found.ticker, found.read, found.error) == (expected, 1, None)
+    with pytest.raises(TickerNotThere, match=r"RY is nowhere in the table; it has RY\.TO, RY\.AX"):
+        read_text(text, ticker="RY")
 
 
 def test_ticker_of_two_series_is_one_and_told_once() -> None:
