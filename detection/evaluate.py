@@ -64,8 +64,8 @@ class Scores:
         threshold: bars with a lower score are alarms; of more than one market each bar's own,
             shape (n,).
         errors: what is wrong with a ticker's bars.
-        wrong: shape (n,), which are no events whatever their score: a rule tells them.
         moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
+        wrong: shape (n,), which are no events whatever their score: a rule tells them.
         inputs: the stability index of each column of the inputs; empty where it is not known.
         seconds: what scoring took.
         thresholds: by market, of those that the bars are of.

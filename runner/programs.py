@@ -177,8 +177,8 @@ def write_supervisor_config(
     Servers stop last. All start with supervisor, or else when told to.
     """
     _make_folder(state_dir / "logs")
-    # supervisor makes a path absolute, and a Unix socket's may have 108 bytes: by this one, that
-    # of any folder fits.
+    # supervisor makes the socket's path absolute, which may have 108 bytes at the most; written
+    # like this it is as short in every folder.
     here = Path("/proc/self/cwd")
     config = RawConfigParser()
     # It runs in the state's folder, and expands some paths twice: these hold nothing of its name.

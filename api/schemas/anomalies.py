@@ -280,7 +280,7 @@ class AnomalyFilter(TimesQuery):
         None,
         ge=0,
         le=1,
-        description=("above 0, faults and what was found before confidence was kept are left out"),
+        description="above 0, faults and what was found before confidence was kept are left out",
     )
     severity: Severity | None = None
     scope: MoveScope | None = None

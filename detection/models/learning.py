@@ -169,8 +169,8 @@ def _learn(
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
-    # What is no event whatever its score says nothing of how strange events are, and a feed that
-    # is often wrong would have the share of bars that is asked for.
+    # Bars that rules call wrong are found without a model. Were they learned from, those of a feed
+    # that is often wrong would take up the share of bars that is to pass the threshold.
     wanted[wanted] = ~mark_wrong(panel, features.rows[wanted], features, market)
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
     shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])

@@ -43,7 +43,7 @@ LARGEST_SPLIT = 50.0
 # times what the split explains, or wider than five usual ones, is a crash or a rise, up to so many
 # times.
 LOOSEST_SPLIT = 0.2
-# Whose measures are known: a bar with so many before it.
+# A bar with so many before it has measures.
 WARM_UP_BARS = 61
 LARGEST_MOVE = 5.0
 CRASH_VOLUME = 3.0
@@ -164,7 +164,8 @@ def mark_wrong(
     panel: BarPanel, rows: Int64, features: Features, market: MarketDays | None
 ) -> Bools:
     """Return which of some `rows` (m,) of a panel are no events whatever a model says: those that
-    are certainly wrong, and those that only come back from one. Other arguments as above.
+    are certainly wrong, and those that only come back from one. Other arguments are as
+    `find_faults` takes them.
     """
     wanted = np.zeros(panel.times.size, np.bool_)
     wanted[rows] = True
