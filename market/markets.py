@@ -234,14 +234,14 @@ class Markets(Mapping[str, Market]):
             market.code != US or ticker in self._set_by_hand or ticker in self._named
         )
 
-    def find_at(self, ticker: str, venue: str, column: str) -> tuple[str, Market] | None:
+    def find_at(self, ticker: str, venue: str) -> tuple[str, Market] | None:
         """Return a ticker, of whose market nothing but its style tells, as it is stored, and its
-        market, by where a column says that it is traded: the code of a market or of an exchange.
-        None where that is not known.
+        market, by where it is said to be traded: the code of a market or of an exchange. None where
+        that is not known.
 
         Raises BadInput, or UnknownMarket where no market has the exchange's suffix.
         """
-        suffix = read_venue(venue, column)
+        suffix = read_venue(venue)
         if not suffix:
             market = self._markets.get(venue.strip().upper() if suffix is None else US)
             return None if market is None else (self.complete(ticker, market), market)

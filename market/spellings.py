@@ -6,6 +6,7 @@ Index`, is refused by `market/tickers.py` with how to write it.
 """
 
 import re
+from collections.abc import Iterable
 
 CURRENCIES = (
     "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD"
@@ -27,7 +28,7 @@ _EXCHANGES = {
     "ASX": ".AX", "TSX": ".TO", "TSXV": ".V", "KOSPI": ".KS", "KOSDAQ": ".KQ", "SSE": ".SS",
     "SHA": ".SS", "SZSE": ".SZ", "SHE": ".SZ", "SGX": ".SI", "TWSE": ".TW", "TPE": ".TW",
     "TPEX": ".TWO", "BKK": ".BK", "SET": ".BK", "XETRA": ".DE", "JPX": ".T", "KRX": ".KS",
-    "MOEX": ".ME", "TQBR": ".ME", "TQTF": ".ME",
+    "MOEX": ".ME",
     "XNYS": "", "XNAS": "", "XASE": "", "ARCX": "", "BATS": "", "IEXG": "", "XLON": ".L",
     "XTKS": ".T", "XHKG": ".HK", "XETR": ".DE", "XPAR": ".PA", "XNSE": ".NS", "XBOM": ".BO",
     "XASX": ".AX", "XTSE": ".TO", "XTSX": ".V", "XKRX": ".KS", "XKOS": ".KQ", "XSHG": ".SS",
@@ -36,10 +37,11 @@ _EXCHANGES = {
     "NSI": ".NS", "TOR": ".TO", "VAN": ".V", "KSC": ".KS", "KOE": ".KQ", "SHH": ".SS",
     "SHZ": ".SZ", "SES": ".SI", "TAI": ".TW", "TWO": ".TWO",
 }  # fmt: skip
-# The series of India's National Exchange, in columns of these names: elsewhere BE is Berlin, and
-# ST Stockholm.
-_INDIAN_SERIES = {"EQ", "BE", "BZ", "SM", "ST"}
-_SERIES_COLUMNS = {"series", "sctysrs"}
+# The exchange of a table by some of the boards, or series, that a column of it names.
+_BOARDS = {
+    "TQBR": "MOEX", "TQTF": "MOEX",
+    "EQ": "NSE", "BE": "NSE", "BZ": "NSE", "SM": "NSE", "ST": "NSE",
+}  # fmt: skip
 # What says that a pair is one of coins: XAU/USD and US30/USD are none.
 _COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
 _CODE = r"(?P<code>[A-Z0-9]{1,12}(?:[/.-][A-Z])?)"
@@ -75,14 +77,18 @@ def is_currency(text: str) -> bool:
     return re.fullmatch(CURRENCIES, text) is not None
 
 
-def read_venue(text: str, column: str) -> str | None:
-    """Return the suffix of the tickers of a venue, which a column of this name says and which is
-    empty in the US; None of one that is not known.
+def read_venue(text: str) -> str | None:
+    """Return the suffix of a venue's tickers, which is empty in the US; None of one that is not
+    known.
     """
-    written = text.strip().upper()
-    if column.strip().lower() in _SERIES_COLUMNS:
-        return ".NS" if written in _INDIAN_SERIES else None
-    return _EXCHANGES.get(written)
+    return _EXCHANGES.get(text.strip().upper())
+
+
+def find_exchange(boards: Iterable[str]) -> str:
+    """Return of which exchange the boards are that a column names, by one that is known; else an
+    empty text.
+    """
+    return next((_BOARDS[text.strip()] for text in boards if text.strip() in _BOARDS), "")
 
 
 def read_pair(text: str, market: str) -> str | None:

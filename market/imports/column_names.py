@@ -83,9 +83,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
     # Not stored: what they say parts rows of one ticker and time into several series.
     "venue": (
         "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode", "exchangename",
-        "miccode",
-        "primaryexchange", "publisherid", "boardid", "src", "series", "sctysrs",
+        "miccode", "primaryexchange", "publisherid", "src",
     ),
+    # Of one exchange, Moscow's and India's.
+    "board": ("boardid", "series", "sctysrs"),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
     "contract": ("contract", "expiry", "expiration", "instrumentid", "contractcode"),

@@ -19,7 +19,7 @@ from market.markets import Market
 from market.spellings import is_currency
 
 # Rows of one ticker and time that differ in one of these are of several series.
-PARTINGS = ("venue", "currency", "adjusted", "contract")
+PARTINGS = ("venue", "board", "currency", "adjusted", "contract")
 SHOWN = 40
 # Hundredth parts of a currency, as they are written.
 _HUNDREDTHS = {

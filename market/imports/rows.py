@@ -44,6 +44,7 @@ from market.imports.times.labels import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
+from market.spellings import find_exchange
 from market.ticks.fields import unguard
 
 SHOWN_SPELLINGS = 5
@@ -177,7 +178,7 @@ def _name_tickers(
         known = markets.spell(text)
         if markets.tells_market(known):
             return _Named(known, markets.get_of(known), spellings=spellings)
-        if found := markets.find_at(known, venue, settled.names.get("venue", "")):
+        if found := markets.find_at(known, venue):
             return _Named(*found, spellings=spellings)
         return _Named(known, markets.get_of(known), spellings=spellings, is_guess=True)
 
@@ -230,7 +231,9 @@ def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple
             "the table has no ticker column: say whose bars these are (a ticker such as AAPL)"
         )
     if "venue" not in settled.written:
-        return codes, [(text, "") for text in tickers]
+        boards = encode_texts(settled.written["board"])[1] if "board" in settled.written else []
+        exchange = find_exchange(boards)
+        return codes, [(text, exchange) for text in tickers]
     at, venues = encode_texts(settled.written["venue"])
     pairs, positions = np.unique(codes * len(venues) + at, return_inverse=True)
     return positions, [

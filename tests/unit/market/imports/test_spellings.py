@@ -110,6 +110,21 @@ def test_ticker_of_two_series_is_one_and_told_once() -> None:
     assert len(found.columns["times"]) == 3
 
 
+@pytest.mark.parametrize("source", [",Src", ""])
+def test_series_of_one_share_are_told_apart_whatever_says_the_exchange(source: str) -> None:
+    """One series that is known says of which exchange all of the table's are."""
+    said = ",NSE" if source else ""
+    text = f"TckrSymb,SctySrs{source},TradDt,open,high,low,close\n" + "".join(
+        f"{ticker},{series}{said},2024-01-0{day},1,2,1,2\n"
+        for day in (3, 4)
+        for ticker, series in (("INFY", "BL"), ("INFY", "EQ"), ("SGBMAR28", "GB"))
+    )
+    share, bond = read_text(text)
+    assert (share.ticker, bond.ticker, bond.error) == ("INFY.NS", "SGBMAR28.NS", None)
+    assert share.error is not None
+    assert share.error.startswith("rows of one time differ in 'SctySrs' ('BL' and 'EQ')")
+
+
 def test_exchange_of_a_market_that_is_not_there_is_told_by_its_suffix() -> None:
     (found,) = read_at("boardid", ("SBER", "TQBR", 3))
     assert found.error is not None
