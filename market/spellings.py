@@ -12,6 +12,11 @@ CURRENCIES = (
     "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD"
     "|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|BRL|ILS|RUB"
 )
+# The hundredth parts that shares of London, Johannesburg and Tel Aviv are quoted in, by how they
+# are written.
+HUNDREDTHS = {
+    "GBp": "GBP", "GBX": "GBP", "p": "GBP", "ZAc": "ZAR", "ZAX": "ZAR", "ILA": "ILS", "ILa": "ILS",
+}  # fmt: skip
 # Suffix by what Bloomberg writes of an exchange, or of all of a country. IN is of two exchanges.
 _BLOOMBERG = {
     "US": "", "UN": "", "UW": "", "UQ": "", "UR": "", "UA": "", "UP": "", "UF": "",

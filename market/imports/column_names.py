@@ -6,7 +6,7 @@
 import re
 import unicodedata
 
-from market.spellings import CURRENCIES
+from market.spellings import CURRENCIES, HUNDREDTHS
 
 # Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no
 # alias of `split`: it comes with prices that are adjusted already. Nor is "Adj Close" one of
@@ -129,9 +129,8 @@ CLOCKS = (
 # What other columns of bars may be called; together with the aliases they tell rows of names from
 # rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
-# How prices say what they are in: currencies, and the hundredth parts that shares of London,
-# Johannesburg and Tel Aviv are quoted in.
-QUOTED_IN = f"{CURRENCIES}|GBp|GBX|ZAc|ZAX|ILA|ILa"
+# How prices say what they are in; "p" is too little to tell pence by beside a number.
+QUOTED_IN = "|".join((CURRENCIES, *(code for code in HUNDREDTHS if len(code) == 3)))
 _MONEY = re.compile("[$€£¥₹]")
 _UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p")
 # What stands behind a name in brackets: a zone, a unit.

@@ -16,15 +16,11 @@ from market.imports.settled import Settled, encode_texts
 from market.imports.spacing import find_interval_of
 from market.intervals import AUTO, read_interval
 from market.markets import Market
-from market.spellings import is_currency
+from market.spellings import HUNDREDTHS, is_currency
 
 # Rows of one ticker and time that differ in one of these are of several series.
 PARTINGS = ("venue", "board", "currency", "adjusted", "contract")
 SHOWN = 40
-# Hundredth parts of a currency, as they are written.
-_HUNDREDTHS = {
-    "GBp": "GBP", "GBX": "GBP", "p": "GBP", "ZAc": "ZAR", "ZAX": "ZAR", "ILA": "ILS", "ILa": "ILS",
-}  # fmt: skip
 
 
 def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
@@ -148,7 +144,7 @@ def find_foreign(
         match = BRACKETED.fullmatch(where)
         said = [match["said"].strip()] if match else []
     for text in said:
-        currency = _HUNDREDTHS.get(text, text.upper())
+        currency = HUNDREDTHS.get(text, text.upper())
         if currency != market.currency and is_currency(currency):
             return (
                 f"{ticker} is in the style of {market.code} tickers, whose prices are in"
