@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from records.models.single_series import delete_series
 from tests.browser.conftest import Demo
 from tests.processes import wait_until
 
@@ -47,6 +48,8 @@ def run_id(demo: Demo) -> Iterator[str]:
     database.watchlists.delete_one({"_id": LONG})
     database.notification_rules.delete_one({"_id": LONG})
     database.detection_runs.delete_one({"_id": run["_id"]})
+    with database.client.start_session() as session:  # others look at the page without a series
+        assert delete_series(database, LONG, session)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
