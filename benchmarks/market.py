@@ -21,6 +21,7 @@ from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
 from detection.models.sampling import RowSample
 from detection.models.training import train_model
+from detection.scoring.faults import mark_wrong
 from market.bars.panel import BarPanel
 from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
@@ -83,13 +84,21 @@ def build_table(panel: BarPanel) -> pd.DataFrame:
     )
 
 
-def build_matrix(database: Db, tickers: Sequence[str], model: LoadedModel) -> np.ndarray:
-    """Return what the model sees of all bars of the tickers."""
+def build_matrix(
+    database: Db, tickers: Sequence[str], model: LoadedModel, *, as_learned: bool = False
+) -> np.ndarray:
+    """Return what the model sees of all bars of the tickers; `as_learned`, but for those that a
+    training leaves out.
+    """
     days = read_days(database, MARKET, INTERVAL) if model.feature_set.sees_market else None
-    panels = load_portions(database, tickers)
-    return np.concatenate(
-        [compute_features(p, p.offsets[:-1].copy(), model.feature_set, days).inputs for p in panels]
-    )
+    parts = []
+    for panel in load_portions(database, tickers):
+        features = compute_features(panel, panel.offsets[:-1].copy(), model.feature_set, days)
+        inputs = features.inputs
+        if as_learned:
+            inputs = inputs[~mark_wrong(panel, features.rows, features, days)]
+        parts.append(inputs)
+    return np.concatenate(parts)
 
 
 def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> IsolationForest:
@@ -99,7 +108,7 @@ def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> Isolation
     What is stored of a model is its nodes; the same rows, seed and parameters give the same trees
     again.
     """
-    rows = build_matrix(database, sorted(tickers), model)
+    rows = build_matrix(database, sorted(tickers), model, as_learned=True)
     given = {name: model.parameters[name] for name in ("trees", "sample", "seed")}
     sample = RowSample(MOST_ROWS, rows.shape[1], given["seed"])
     sample.add(rows)
