@@ -235,10 +235,24 @@ def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple
         exchange = find_exchange(boards)
         return codes, [(text, exchange) for text in tickers]
     at, venues = encode_texts(settled.written["venue"])
+    at = _fill_blanks(codes, at, venues)
     pairs, positions = np.unique(codes * len(venues) + at, return_inverse=True)
     return positions, [
         (tickers[pair // len(venues)], venues[pair % len(venues)]) for pair in pairs.tolist()
     ]
+
+
+def _fill_blanks(codes: Int64, at: Int64, venues: Sequence[str]) -> Int64:
+    """Return the venue of each row (n,), by its position; where a row leaves it out, that of the
+    ticker's other rows, if they name one alone.
+    """
+    is_named = np.array([bool(venue.strip()) for venue in venues], np.bool_)[at]
+    first, last = np.full((2, codes.max(initial=0) + 1), len(venues))
+    last -= len(venues) + 1
+    np.minimum.at(first, codes[is_named], at[is_named])
+    np.maximum.at(last, codes[is_named], at[is_named])
+    filled: Int64 = np.where(~is_named & (first == last)[codes], first[codes], at)
+    return filled
 
 
 def _read_table(

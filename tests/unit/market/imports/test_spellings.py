@@ -125,6 +125,14 @@ def test_series_of_one_share_are_told_apart_whatever_says_the_exchange(source: s
     assert share.error.startswith("rows of one time differ in 'SctySrs' ('BL' and 'EQ')")
 
 
+def test_row_without_an_exchange_is_of_that_of_the_ticker_s_other_rows() -> None:
+    found = read_at("exchange", ("VOD", "LSE", 3), ("VOD", "", 4), ("IBM", "", 4), ("VOD", " ", 5))
+    assert [(one.ticker, one.error, len(one.columns["times"])) for one in found] == [
+        ("VOD.L", None, 3),
+        ("IBM", None, 1),
+    ]
+
+
 def test_exchange_of_a_market_that_is_not_there_is_told_by_its_suffix() -> None:
     (found,) = read_at("boardid", ("SBER", "TQBR", 3))
     assert found.error is not None
