@@ -247,8 +247,8 @@ def _fill_blanks(codes: Int64, at: Int64, venues: Sequence[str]) -> Int64:
     ticker's other rows, if they name one alone.
     """
     is_named = np.array([bool(venue.strip()) for venue in venues], np.bool_)[at]
-    first, last = np.full((2, codes.max(initial=0) + 1), len(venues))
-    last -= len(venues) + 1
+    tickers = codes.max(initial=0) + 1
+    first, last = np.full(tickers, len(venues)), np.full(tickers, -1)
     np.minimum.at(first, codes[is_named], at[is_named])
     np.maximum.at(last, codes[is_named], at[is_named])
     filled: Int64 = np.where(~is_named & (first == last)[codes], first[codes], at)

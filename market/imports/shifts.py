@@ -89,7 +89,6 @@ def _check_constant(
     fitting = [shift for shift, share in shares.items() if share == most]
     fitting = [shift for shift in fitting if shift % HOUR_SECONDS == 0] or fitting
     shift = min(fitting, key=abs)
-    outside = len(seconds) - int(np.count_nonzero(held))
     hours = f"{abs(shift) / HOUR_SECONDS:g} hour{'s' * (abs(shift) != HOUR_SECONDS)}"
     if len(fitting) > 1:
         least, largest = (
@@ -104,10 +103,7 @@ def _check_constant(
             "are they UTC, or a broker's? Say which zone they are of, such as UTC or Europe/Athens"
         )
     )
-    raise BadInput(
-        f"{outside:,} of {len(seconds):,} times lie outside the sessions of market {market.code},"
-        f" and all but a few would lie inside if they were {hours} {direction}: {advice}"
-    )
+    raise BadInput(f"{_describe_outside(held, market)} if they were {hours} {direction}: {advice}")
 
 
 def _check_zone(
@@ -141,10 +137,15 @@ def _check_zone(
             else f"say of which zone they are, {fitting[0]} or the exchange's {own}"
         )
         raise BadInput(
-            f"{int((~held).sum()):,} of {len(seconds):,} times lie outside the sessions of market"
-            f" {market.code}, and all but a few would lie inside as times of"
-            f" {' or '.join(fitting)}: {advice}"
+            f"{_describe_outside(held, market)} as times of {' or '.join(fitting)}: {advice}"
         )
+
+
+def _describe_outside(held: Bools, market: Market) -> str:
+    return (
+        f"{int((~held).sum()):,} of {len(held):,} times lie outside the sessions of market"
+        f" {market.code}, and all but a few would lie inside"
+    )
 
 
 def _take_some(seconds: Int64) -> Int64:
