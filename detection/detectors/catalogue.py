@@ -23,7 +23,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="isolation_forest",
             summary="what few random splits cut off from the other bars",
-            feature_set="events/4",
+            feature_set="events/5",
             intraday_feature_set="time_of_day/3",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),
@@ -39,7 +39,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="half_space_trees",
             summary="a bar unlike the series' own bars of the last year, by random half-spaces",
-            feature_set="events/4",
+            feature_set="events/5",
             intraday_feature_set="time_of_day/3",
             parameters={},
             most_product=1,
@@ -53,7 +53,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="pca_window",
             summary="a bar that the shape of its last 20 bars does not lead to expect",
-            feature_set="events/4",
+            feature_set="events/5",
             intraday_feature_set="time_of_day/3",
             parameters={},
             most_product=1,
@@ -109,7 +109,7 @@ def _find_members(parameters: Mapping[str, Any]) -> list[DetectorKind]:
 DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
-    feature_set="family/5",
+    feature_set="family/6",
     intraday_feature_set="family_by_time/3",
     parameters={
         "weights": WeightsParameter(

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.arrays import Bools, Float32, Float64, Int64
-from detection.features.feature_sets import EVENT_COLUMNS, FeatureSet
+from detection.features.feature_sets import EVENT_COLUMN, FeatureSet
 from detection.features.kernel import COLUMNS, GRID, MEASURES, Bars, run_kernel
 from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.features.names import FEATURES
@@ -178,13 +178,12 @@ def compute_features(
 def _add_market(
     features: Features, panel: BarPanel, feature_set: FeatureSet, market: MarketDays | None
 ) -> Features:
-    """Put the market's move into the columns of events."""
+    """Put the market's move into the column of events."""
     if feature_set.sees_market and market is not None:
         ratios = market.look_up(panel.times[features.rows])
         moved = np.rint(ratios * np.sqrt(MARKET_WEIGHT) * GRID) / GRID
-        for name in EVENT_COLUMNS:
-            column = features.inputs[:, feature_set.columns.index(name)]
-            np.maximum(column, moved, out=column, casting="same_kind")
+        column = features.inputs[:, feature_set.columns.index(EVENT_COLUMN)]
+        np.maximum(column, moved, out=column, casting="same_kind")
     return features
 
 

@@ -33,8 +33,8 @@ class FeatureSet:
 
     @property
     def sees_market(self) -> bool:
-        """Whether it has columns into which the market's move goes."""
-        return not set(EVENT_COLUMNS).isdisjoint(self.columns)
+        """Whether it has the column into which the market's move goes."""
+        return EVENT_COLUMN in self.columns
 
     def count_history_bars(self, interval: str) -> int:
         """Return how many bars before an anchor are needed to compute it."""
@@ -106,14 +106,15 @@ TIME_OF_DAY = FeatureSet(
 )
 
 # Beside the ticker's own days those of its market: in a crisis the ticker's yardsticks have grown,
-# and all of its days look usual. In columns of its own the market's usual days would blur the
+# and all of its days look usual. In a column of its own the market's usual days would blur the
 # ticker's, and those on which it is not known would look strange to a model. So its move is one
 # more part of a departure, like volume: it counts where it is the largest, else it changes nothing.
-EVENT_COLUMNS = ("event_fast", "event_steady")
+# In both departures it would outweigh the ticker's own days, and flag whole weeks of a crisis.
+EVENT_COLUMN = "event_steady"
 EVENTS = FeatureSet(
     name="events",
-    version=4,
-    columns=("return_fast", "return_steady", "gap_fast", *EVENT_COLUMNS),
+    version=5,
+    columns=("return_fast", "return_slow", "gap_fast", "departure_fast", EVENT_COLUMN),
     warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
     sets_still_aside=True,
 )
@@ -128,7 +129,7 @@ RETURNS = FeatureSet(
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=5,
+    version=6,
     columns=(*RETURNS.columns, *EVENTS.columns),
     warm_up_bars=EVENTS.warm_up_bars,
     sets_still_aside=True,

@@ -18,7 +18,7 @@ from numba import float32, float64, int64, njit, types
 
 from core.arrays import Float32, Float64, Int64
 from detection.features.feature_sets import (
-    EVENT_COLUMNS,
+    EVENT_COLUMN,
     MARKET14,
     RETURNS,
     TIME_OF_DAY,
@@ -39,8 +39,7 @@ COLUMNS: tuple[str, ...] = (
     *TWO_YARDSTICKS.columns,
     *TIME_OF_DAY.columns,
     *RETURNS.columns,
-    "return_steady",
-    *EVENT_COLUMNS,
+    EVENT_COLUMN,
 )
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = (
@@ -64,7 +63,7 @@ MEASURES: tuple[str, ...] = (
 PRICE_COLUMNS = len(MARKET14.columns)
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 RETURN_COLUMN = COLUMNS.index("return_percent")
-STEADY_COLUMN = COLUMNS.index("return_steady")
+STEADY_COLUMN = COLUMNS.index(EVENT_COLUMN)
 CLOCK_MEASURES = MEASURES.index("clock_return")
 STEADY_MEASURE = MEASURES.index("steady_unrest")
 # What is measured and not handed out.
@@ -449,16 +448,14 @@ def _free_of_scale(
     loud = scratch[0]
     for i in range(count):
         loud[i] = max(moved[i], WICK_WEIGHT * wick[i])
-    by_fast, by_slow, by_steady = out[14], out[15], out[STEADY_COLUMN]
+    by_fast, by_slow = out[14], out[15]
     for i in range(count):
         by_fast[i] = abs(change[i])
         by_slow[i] = abs(change[i]) * unrest[i]
-    for i in range(count):
-        by_steady[i] = abs(change[i]) * steady_unrest[i]
     opened = out[16]
     for i in range(count):
         opened[i] = abs(gap[i])
-    by_fast, by_slow, by_steady = out[17], out[18], out[STEADY_COLUMN + 2]
+    by_fast, by_slow, by_steady = out[17], out[18], out[STEADY_COLUMN]
     for i in range(count):
         by_fast[i] = max(loud[i], VOLUME_WEIGHT * volume[i])
     for i in range(count):
@@ -466,9 +463,6 @@ def _free_of_scale(
     for i in range(count):
         departed = max(loud[i] * steady_unrest[i], VOLUME_WEIGHT * volume[i])
         by_steady[i] = max(departed, LEAST_DEPARTURE)
-    event = out[STEADY_COLUMN + 1]
-    for i in range(count):
-        event[i] = max(by_fast[i], LEAST_DEPARTURE)
 
 
 @njit(nogil=True, error_model="numpy")

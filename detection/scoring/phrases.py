@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from detection.features.feature_sets import EVENT_COLUMNS
+from detection.features.feature_sets import EVENT_COLUMN
 from detection.features.kernel import VOLUME_WEIGHT, WICK_WEIGHT
 from detection.features.market_move import MARKET_WEIGHT
 
@@ -20,7 +20,7 @@ Phrase = Callable[[Values, Values, float], str]
 # How many of a column's yardsticks that of the measures is, where it is another one.
 UNITS: dict[str, Callable[[Values], float]] = {
     "departure_slow": lambda measures: measures["unrest"],
-    "event_steady": lambda measures: measures["steady_unrest"],
+    EVENT_COLUMN: lambda measures: measures["steady_unrest"],
     "clock_span_fast": lambda measures: 1.0 / measures["clock_unrest"],
 }
 
@@ -85,7 +85,7 @@ def weigh_parts(column: str, measures: Values) -> dict[Phrase, float]:
         _wick: WICK_WEIGHT * unit * measures["wick"],
         _volume: VOLUME_WEIGHT * measures["volume"],
     }
-    if column in EVENT_COLUMNS:
+    if column == EVENT_COLUMN:
         parts[_market] = MARKET_WEIGHT * measures.get("market_fast", 0.0)
     return parts
 
@@ -179,9 +179,7 @@ PHRASES: dict[str, Phrase] = {
     "gap_fast": _gap,
     "departure_fast": _departure("departure_fast"),
     "departure_slow": _departure("departure_slow"),
-    "return_steady": _return,
-    "event_fast": _departure("event_fast"),
-    "event_steady": _departure("event_steady"),
+    EVENT_COLUMN: _departure(EVENT_COLUMN),
     "return_1_atr": _return,
     "return_3_atr": _moved(3),
     "return_6_atr": _moved(6),

@@ -133,7 +133,7 @@ def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes
     alone = compute_features(panel, panel.offsets[:-1], EVENTS).inputs
     features = compute_features(panel, panel.offsets[:-1], EVENTS, days)
     times = panel.times[features.rows]
-    own, event = slice(0, 3), slice(3, 5)
+    own, event = slice(0, 4), slice(4, 5)
     assert features.inputs[:, own].tobytes() == alone[:, own].tobytes()
     large = times == days.times[300]
     assert large.sum() == 12

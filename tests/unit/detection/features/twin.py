@@ -89,8 +89,6 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
             "gap_fast": np.sqrt((open_ / before - 1).abs() / fast),
             "departure_fast": depart(fast.to_numpy()),
             "departure_slow": depart(slow),
-            "return_steady": np.sqrt((close / before - 1).abs() / steady),
-            "event_fast": np.maximum(depart(fast.to_numpy()), np.sqrt(1.5)),
             "event_steady": np.maximum(depart(steady), np.sqrt(1.5)),
         }
     )

@@ -33,7 +33,7 @@ def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
     ("column", "documented", "measures", "words"),
     [
         ("return_fast", {"return_1": -0.0004}, {"return": -0.03}, "close hardly changed"),
-        ("event_fast", {}, {"range": 0.01, "wick": 0.0, "volume": 0.0}, "hardly any range"),
+        ("event_steady", {}, {"range": 0.01, "wick": 0.0, "volume": 0.0}, "hardly any range"),
         (
             "return_fast",
             {"return_1": -0.0004},
@@ -58,12 +58,12 @@ def test_what_is_next_to_nothing_is_told_in_words_not_as_a_rounded_zero(
 
 def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() -> None:
     moved = CALM | {"market_move": -0.061, "market_fast": 11.0}
-    told = build_reasons(USUAL, moved, {"event_fast": 1.0}, close=100.0)
+    told = build_reasons(USUAL, moved, {"event_steady": 1.0}, close=100.0)
     assert told == ["the market fell 6.1 %, 11 times its usual lately"]
     loud = moved | {"volume": 9.0}
-    told = build_reasons(USUAL, loud, {"event_fast": 1.0}, close=100.0)
+    told = build_reasons(USUAL, loud, {"event_steady": 1.0}, close=100.0)
     assert told == ["volume 9.0 times its usual"]
-    told = build_reasons(USUAL, CALM | {"market_fast": 2.0}, {"event_fast": 1.0}, close=100.0)
+    told = build_reasons(USUAL, CALM | {"market_fast": 2.0}, {"event_steady": 1.0}, close=100.0)
     assert told == ["range 0.9 times its usual"]
 
 
