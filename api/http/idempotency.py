@@ -58,6 +58,8 @@ def enqueues(
                 run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)
 
+        # what a request is read into are its arguments, not those of the view
+        del answer.__wrapped__
         documented = blueprint.doc(responses=document_answers(model))(
             blueprint.output(Accepted, 202)(answer)
         )

@@ -2,6 +2,8 @@
 those that they do not know; who sent one meant something by it.
 """
 
+from inspect import signature
+
 from flask import Flask, Response, current_app, request
 
 from api.http.auth import PUBLIC
@@ -19,9 +21,8 @@ def _refuse_unknown() -> Response | None:
     endpoint = request.endpoint
     if not request.args or endpoint is None or endpoint in PUBLIC:
         return None
-    # what APIFlask keeps of a view: the models that read a request, and where each reads
-    spec = getattr(current_app.view_functions[endpoint], "_spec", {})
-    if any(location == "query" for _model, location, *_rest in spec.get("args", ())):
+    # APIFlask gives what it reads of a query to the parameter of this name
+    if "query_data" in signature(current_app.view_functions[endpoint]).parameters:
         return None
     names = [name[:QUOTED] for name in request.args]
     wrong = [
