@@ -17,8 +17,8 @@ from rich.table import Table
 
 from core.errors import BadInput
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS
+from detection.detectors.contract import score_rows
 from detection.detectors.isolation_forest import FlatForest, fit_forest
-from detection.detectors.rows import score_rows
 from detection.features.compute import compute_features
 from detection.features.feature_sets import (
     DEFAULT_FEATURE_SET,

@@ -31,8 +31,8 @@ from benchmarks.made import Made, make_market, make_sessions
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, get_detector
-from detection.detectors.contract import Detector, SeriesDetector
-from detection.detectors.rows import SeriesRows, score_rows
+from detection.detectors.contract import Detector, SeriesDetector, score_rows
+from detection.detectors.rows import SeriesRows
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
     EVENTS,

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
-from detection.detectors.rows import score_rows
+from detection.detectors.contract import score_rows
 from detection.features.kernel import MEASURES
 from detection.market_days import has_days, refresh_days
 from detection.models.manager import LoadedModel, ModelManager

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from core.arrays import Float64, Int64
-from detection.detectors.rows import score_rows
+from detection.detectors.contract import score_rows
 from detection.features.compute import compute_features
 from detection.models.rows import lay_out_rows
 from detection.pipeline.load import Load

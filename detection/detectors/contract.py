@@ -88,6 +88,22 @@ class SeriesDetector(Protocol):
         ...
 
 
+def score_rows(
+    detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float | Float64 = 0.0
+) -> Float64:
+    """Return the score of each wanted row, shape (m,), whichever kind the detector is of."""
+    if isinstance(detector, SeriesDetector):
+        return detector.score_series(rows, below=below)
+    return detector.score_samples(rows.get_wanted(), below=below)
+
+
+def attribute_rows(detector: Detector | SeriesDetector, rows: SeriesRows) -> Float64:
+    """Return the share of each column in what makes each wanted row strange, shape (m, d)."""
+    if isinstance(detector, SeriesDetector):
+        return detector.attribute_series(rows)
+    return detector.attribute(rows.get_wanted())
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A whole number that a detector is fitted with, its bounds included, and what it is."""

@@ -19,8 +19,14 @@ from numpy.typing import NDArray
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
-from detection.detectors.contract import Detector, DetectorKind, SeriesDetector
-from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
+from detection.detectors.contract import (
+    Detector,
+    DetectorKind,
+    SeriesDetector,
+    attribute_rows,
+    score_rows,
+)
+from detection.detectors.rows import SeriesRows
 from detection.detectors.weights import (
     MEMBERS,
     NAMED_WEIGHTS,

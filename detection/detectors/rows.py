@@ -6,7 +6,6 @@ from typing import Self, TypeVar
 import numpy as np
 
 from core.arrays import Bools, Float32, Float64, Int64
-from detection.detectors.contract import Detector, SeriesDetector
 
 Column = TypeVar("Column", Float32, Int64)
 
@@ -84,22 +83,6 @@ class SeriesRows:
     def want(self, wanted: Int64) -> Self:
         """Return the same rows with others wanted."""
         return replace(self, wanted=wanted)
-
-
-def score_rows(
-    detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float | Float64 = 0.0
-) -> Float64:
-    """Return the score of each wanted row, shape (m,), whichever kind the detector is of."""
-    if isinstance(detector, SeriesDetector):
-        return detector.score_series(rows, below=below)
-    return detector.score_samples(rows.get_wanted(), below=below)
-
-
-def attribute_rows(detector: Detector | SeriesDetector, rows: SeriesRows) -> Float64:
-    """Return the share of each column in what makes each wanted row strange, shape (m, d)."""
-    if isinstance(detector, SeriesDetector):
-        return detector.attribute_series(rows)
-    return detector.attribute(rows.get_wanted())
 
 
 def score_squares(squares: Float64, limit: float) -> Float64:

@@ -11,9 +11,9 @@ import numpy as np
 from core.arrays import Float64, Int64
 from core.errors import BadInput
 from detection.detectors.catalogue import get_detector
-from detection.detectors.contract import Detector, SeriesDetector
+from detection.detectors.contract import Detector, SeriesDetector, score_rows
 from detection.detectors.ensemble import find_missing
-from detection.detectors.rows import SeriesRows, score_rows
+from detection.detectors.rows import SeriesRows
 from detection.features.kernel import FEWEST_SESSIONS
 from detection.models.artefacts import dump_artefact
 from detection.models.learning import Checkpoint, Seen, learn_rows

@@ -10,8 +10,8 @@ import numpy as np
 
 from core.arrays import Float32, Float64, Int64
 from detection.detectors.catalogue import get_detector
-from detection.detectors.contract import VotingDetector
-from detection.detectors.rows import SeriesRows, attribute_rows
+from detection.detectors.contract import VotingDetector, attribute_rows
+from detection.detectors.rows import SeriesRows
 from detection.detectors.weights import Vote, compute_agreement
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES

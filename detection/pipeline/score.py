@@ -13,7 +13,8 @@ import numpy as np
 
 from core.arrays import Bools, Float64, Int64
 from core.words import AnomalyKind
-from detection.detectors.rows import SeriesRows, score_rows
+from detection.detectors.contract import score_rows
+from detection.detectors.rows import SeriesRows
 from detection.features.compute import Features, compute_features, mark_set_aside
 from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel

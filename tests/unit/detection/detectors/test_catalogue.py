@@ -12,8 +12,14 @@ import pytest
 
 from core.errors import BadInput
 from detection.detectors.catalogue import DETECTORS, get_detector
-from detection.detectors.contract import Detector, DetectorKind, SeriesDetector
-from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
+from detection.detectors.contract import (
+    Detector,
+    DetectorKind,
+    SeriesDetector,
+    attribute_rows,
+    score_rows,
+)
+from detection.detectors.rows import SeriesRows
 from detection.detectors.weights import WeightsParameter
 from detection.features.compute import compute_features
 from detection.features.feature_sets import FeatureSet, get_feature_set

@@ -6,8 +6,9 @@ import pytest
 
 from core.errors import BadInput
 from detection.detectors.catalogue import DETECTORS
+from detection.detectors.contract import attribute_rows, score_rows
 from detection.detectors.ensemble import OF_RETURNS, Ensemble, Member
-from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
+from detection.detectors.rows import SeriesRows
 from detection.detectors.weights import MEMBERS, compute_agreement, find_weights
 from detection.features.compute import compute_features
 from detection.features.feature_sets import FAMILY, get_feature_set

@@ -8,7 +8,8 @@ import pytest
 import talib
 
 from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
-from detection.detectors.rows import SeriesRows, score_rows
+from detection.detectors.contract import score_rows
+from detection.detectors.rows import SeriesRows
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
     EVENTS,
