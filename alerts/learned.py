@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from alerts.raising import grade_share, is_confident, passes
+from alerts.raising import is_confident, passes
 from core.errors import NotFound
+from core.grades import grade_share
 from records.alerts.alerts import find_raised
 from records.alerts.trail import build_note, write_noted
 from records.database import Db

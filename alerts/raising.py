@@ -7,10 +7,10 @@ It is pure: documents in, documents out.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import log10
 from typing import TypedDict
 
 from alerts.new_alert import build_alert_id, build_beginning
+from core.grades import grade_share
 from core.words import Direction
 from records.alerts.documents import AlertDocument, StrangestFields, TrailDocument
 from records.alerts.mutes import MuteDocument, matches
@@ -61,11 +61,6 @@ def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
         return anomaly["anomaly_score"] < policy["value"]
     value = policy["value"]
     return anomaly["grade"] >= (value if policy["kind"] == "grade" else grade_share(value))
-
-
-def grade_share(share: float) -> float:
-    """Return the grade that this share of a market's bars has at the least."""
-    return -25.0 * log10(share)
 
 
 def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool:

@@ -6,28 +6,21 @@ It is pure: documents in, documents out.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import erfc, log10, sqrt
+from math import erfc, sqrt
 
 from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
-from core.words import Direction, Severity
+from core.grades import get_severity, grade_share
+from core.words import Direction
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
 from records.findings.documents import StoredPrediction
-
-HIGHEST_GRADE = 100.0
-LEAST_GRADES: tuple[tuple[float, Severity], ...] = (
-    (100.0, "critical"),
-    (75.0, "high"),
-    (50.0, "medium"),
-)
 
 
 def compute_grade(score: float) -> float:
     """Return the grade of a score in deviations, from 0 to 100: that of its two-sided share in a
     normal distribution, so that 50 is one point in 100 and 75 one in 1,000.
     """
-    share = erfc(abs(score) / sqrt(2.0))
-    return min(HIGHEST_GRADE, -25.0 * log10(share)) if share > 0.0 else HIGHEST_GRADE
+    return grade_share(erfc(abs(score) / sqrt(2.0)))
 
 
 def tell_direction(prediction: StoredPrediction) -> Direction:
@@ -59,7 +52,7 @@ def build_series_alert(
         "anomaly_score": strangest["score"],
         "threshold": None,
         "grade": grade,
-        "severity": next((word for least, word in LEAST_GRADES if grade >= least), "low"),
+        "severity": get_severity(grade),
         **leave_unexplained(),
         "reasons": [_describe(strangest)],
         "detection_timestamp": now,

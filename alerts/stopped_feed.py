@@ -7,6 +7,7 @@ It is pure: documents in, documents out.
 from datetime import datetime
 
 from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
+from core.grades import HIGHEST_GRADE
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
 from records.work.documents import RunDocument
@@ -14,7 +15,7 @@ from records.work.documents import RunDocument
 # No ticker is called so: theirs are capitals.
 FEED = "feed"
 # One ticker of many without a bar is high; all of them are critical.
-LEAST_GRADE, HIGHEST_GRADE = 75.0, 100.0
+LEAST_GRADE = 75.0
 
 
 def names_stopped(run: RunDocument) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
+from core.grades import HIGHEST_GRADE
 from detection.detectors.contract import (
     Detector,
     DetectorKind,
@@ -34,7 +35,7 @@ from detection.detectors.weights import (
     Vote,
     find_weights,
 )
-from detection.scoring.grades import HIGHEST_GRADE, GradeTable
+from detection.scoring.grades import GradeTable
 
 # Column 0 of the ensemble's sets is the return, the others are what the forest sees.
 COLUMNS = {True: slice(0, 1), False: slice(1, None)}

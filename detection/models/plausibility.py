@@ -9,12 +9,11 @@ quantiles in its record.
 from bisect import bisect_left
 
 from core.errors import Conflict
+from core.grades import POINTS_PER_DECADE
 from detection.models.plan import ThresholdPolicy
 from records.models.documents import ModelDocument, TailFields
 from records.models.models import find_tail
 
-# As in detection/scoring/grades.py, which loads numpy.
-POINTS_PER_DECADE = 25.0
 MOST_TIMES_ASKED = 3.0
 # Of few bars a handful more or less says nothing.
 FEWEST_TOO_MANY = 10

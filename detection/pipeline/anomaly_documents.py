@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from core.arrays import Float32, Float64, Int64
+from core.grades import get_severity
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import VotingDetector, attribute_rows
 from detection.detectors.rows import SeriesRows
@@ -22,7 +23,6 @@ from detection.pipeline.load import Load
 from detection.scoring.confidence import compute_completeness, compute_stability
 from detection.scoring.faults import THRESHOLD as FAULT_THRESHOLD
 from detection.scoring.faults import Fault
-from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
 from detection.scoring.suspected_split import find_suspected_split, is_no_split
 from market.bars.fingerprint import PanelFingerprints

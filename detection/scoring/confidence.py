@@ -30,7 +30,7 @@ def compute_stability(scores: ArrayLike, threshold: float, grades: GradeTable) -
     n = grades.rows
     stranger = n - _count_as_strange(scores, grades)
     p = (1.0 + stranger) / (2.0 + n)
-    flagged = max(1.0, float(_count_below(threshold, grades)))
+    flagged = max(1.0, float(grades.count_below(threshold)))
     stability: Float64 = betainc(n - flagged + 1.0, flagged, p)
     return stability
 
@@ -47,9 +47,3 @@ def _count_as_strange(scores: ArrayLike, grades: GradeTable) -> Float64:
     position = np.searchsorted(grades.scores, np.asarray(scores, np.float64), side="right")
     counts: Float64 = np.concatenate(([0], grades.ranks))[position].astype(np.float64)
     return counts
-
-
-def _count_below(threshold: float, grades: GradeTable) -> int:
-    """Return how many training bars have a score below a threshold, to 1 %."""
-    position = int(np.searchsorted(grades.scores, threshold, side="left"))
-    return int(grades.ranks[position - 1]) if position else 0

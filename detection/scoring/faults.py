@@ -18,6 +18,7 @@ from statistics import median
 import numpy as np
 
 from core.arrays import Bools, Float32, Int64
+from core.grades import HIGHEST_GRADE
 from core.words import FaultName
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
@@ -97,7 +98,7 @@ class Fault:
     @property
     def grade(self) -> float:
         """Return its grade, from 75 to 100."""
-        return min(100.0, LEAST_GRADE + POINTS_A_DOUBLING * log2(self.strength))
+        return min(HIGHEST_GRADE, LEAST_GRADE + POINTS_A_DOUBLING * log2(self.strength))
 
 
 @dataclass(frozen=True, slots=True)

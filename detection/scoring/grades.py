@@ -1,27 +1,18 @@
-"""Grades: how rare a score is among the model's training bars, from 0 to 100.
+"""The grades of scores: how rare each is among the model's training bars (core/grades.py)."""
 
-grade = 25 x -log10(share of training bars at least as strange), at most 100: 50 is one bar in a
-hundred, 75 one in a thousand, 100 one in ten thousand or rarer.
-"""
-
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from core.arrays import Float64, Int64
-from core.words import Severity
+from core.grades import HIGHEST_GRADE, POINTS_PER_DECADE
 
-POINTS_PER_DECADE = 25.0
-HIGHEST_GRADE = 100.0
 # The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
 DENSE_RANKS = 100
 RANK_STEP = 1.01
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-LEAST_GRADES = (50.0, 75.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +71,6 @@ class GradeTable:
         grades = self.compute(self.scores)
         usual = np.flatnonzero(grades < grade)
         return float(self.scores[usual[0]]) if usual.size else 0.0
-
-
-def get_severity(grade: float) -> Severity:
-    """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000,
-    `critical` in 10,000.
-    """
-    return SEVERITIES[bisect_right(LEAST_GRADES, grade)]
 
 
 def _count_steps(rows: int) -> int:

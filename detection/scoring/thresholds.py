@@ -1,13 +1,12 @@
 """The score under which a bar is an anomaly: by share of bars, by grade, or fixed."""
 
-from math import log10
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from core.errors import BadInput
+from core.grades import HIGHEST_GRADE, grade_share
 from core.words import ThresholdKind
-from detection.scoring.grades import HIGHEST_GRADE, POINTS_PER_DECADE, GradeTable
+from detection.scoring.grades import GradeTable
 
 
 def find_threshold(
@@ -28,7 +27,7 @@ def find_threshold(
         case "contamination" if scores is not None:
             return threshold_by_contamination(scores, value)
         case "contamination":
-            return threshold_by_grade(grades, min(HIGHEST_GRADE, -POINTS_PER_DECADE * log10(value)))
+            return threshold_by_grade(grades, grade_share(value))
 
 
 def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:

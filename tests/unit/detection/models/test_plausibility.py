@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.errors import Conflict
+from core.grades import POINTS_PER_DECADE
 from detection.models.plan import ThresholdPolicy
 from detection.models.plausibility import check_plausible, count_flagged, find_asked_share
-from detection.scoring import grades
 from detection.scoring.grades import GradeTable
 
 SCORES = np.random.default_rng(3).uniform(-0.8, -0.4, 10_000)
@@ -88,6 +88,4 @@ def test_what_flags_nothing_or_far_too_much_is_refused(
 
 def test_a_grade_asks_for_the_share_that_the_grades_say() -> None:
     assert find_asked_share(ThresholdPolicy("grade", 50.0)) == pytest.approx(0.01)
-    assert find_asked_share(
-        ThresholdPolicy("grade", 3 * grades.POINTS_PER_DECADE)
-    ) == pytest.approx(0.001)
+    assert find_asked_share(ThresholdPolicy("grade", 3 * POINTS_PER_DECADE)) == pytest.approx(0.001)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadInput
-from detection.scoring.grades import GradeTable, get_severity
+from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import (
     threshold_by_contamination,
     threshold_by_grade,
@@ -80,22 +80,6 @@ def test_storage_changes_nothing(training: list[float]) -> None:
     stored = GradeTable.from_document(json.loads(json.dumps(table.to_document())))
     scores = np.linspace(-1, 0, 101)
     assert stored.compute(scores).tolist() == table.compute(scores).tolist()
-
-
-@pytest.mark.parametrize(
-    ("grade", "word"),
-    [
-        (0, "low"),
-        (49.9, "low"),
-        (50, "medium"),
-        (74.9, "medium"),
-        (75, "high"),
-        (99.9, "high"),
-        (100, "critical"),
-    ],
-)
-def test_severity_follows_the_grade(grade: float, word: str) -> None:
-    assert get_severity(grade) == word
 
 
 @pytest.mark.parametrize("grade", [10.0, 50.0, 62.5, 75.0, 100.0])
