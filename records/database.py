@@ -1,6 +1,6 @@
 """Connecting to MongoDB, with what the promises need set in one place."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
@@ -84,6 +84,23 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
     """
     with database.client.start_session() as session:
         return session.with_transaction(write)
+
+
+def match(**fields: object) -> Query:
+    """Return the query of the documents with these values; a field that is None may have any."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def between(start: datetime | float | None, end: datetime | float | None) -> Query | None:
+    """Return the condition of a value from `start` to `end`, both inclusive and None without bound;
+    None where it is none.
+    """
+    return match(**{"$gte": start, "$lte": end}) or None
+
+
+def among(values: Collection[object] | None) -> Query | None:
+    """Return the condition of a value that is one of these; None where any may be."""
+    return None if values is None else {"$in": list(values)}
 
 
 class _TakenBack(Exception):

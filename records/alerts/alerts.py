@@ -23,7 +23,7 @@ from records.alerts.documents import (
     history_in,
 )
 from records.alerts.trail import add_entries
-from records.database import Db, Query, in_transaction
+from records.database import Db, Query, among, between, in_transaction, match
 from records.findings.labels import add_labels, remove_labels
 from records.findings.series_predictions import build_prediction_label, label_predictions
 from records.keyset import Key, Keyset, Position, find_page
@@ -201,30 +201,24 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     `start` and `end` are of the bars. Each word of a `text` is somewhere in what an alert says, or
     in what was said of it.
     """
-    equal = {
-        "severity": severity,
-        "scope": scope,
-        "watchlist": watchlist,
-        "market": market,
-        "entity_id": ticker,
-        "interval": interval,
-        "owner": owner,
-        "parent_id": parent_id,
-        "entity_type": entity_type,
-    }
-    query: dict[str, object] = {k: value for k, value in equal.items() if value is not None}
-    if muted is not None:
-        query["muted_by"] = {"$exists": muted}
     words = [{"$regex": re.escape(word), "$options": "i"} for word in (text or "").split()]
-    if words:
-        query["$and"] = [{"$or": [{name: word} for name in SEARCHED]} for word in words]
-    if states is not None:
-        query["state"] = {"$in": list(states)}
-    if start is not None:
-        query["last_bar"] = {"$gte": start}
-    if end is not None:
-        query["bar_time"] = {"$lte": end}
-    return query
+    said = [{"$or": [{name: word} for name in SEARCHED]} for word in words]
+    return match(
+        state=among(states),
+        muted_by=None if muted is None else {"$exists": muted},
+        severity=severity,
+        scope=scope,
+        watchlist=watchlist,
+        market=market,
+        entity_id=ticker,
+        interval=interval,
+        owner=owner,
+        parent_id=parent_id,
+        entity_type=entity_type,
+        last_bar=between(start, None),
+        bar_time=between(None, end),
+        **{"$and": said or None},
+    )
 
 
 def find_alerts(

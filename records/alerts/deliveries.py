@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 
 from core.words import DeliveryKind, DeliveryState
 from records.alerts.documents import DeliveryDocument, RuleDocument, ToldAlert, deliveries_in
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.findings.documents import anomalies_in
 from records.keyset import Key, Keyset, Position, find_page
 
@@ -191,7 +191,7 @@ def find_deliveries(
     limit: int = 50,
 ) -> list[DeliveryDocument]:
     """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
-    query = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
+    query = match(state=state, rule=rule)
     # A message may tell of thousands of anomalies; and where it goes is nobody's to read.
     hidden = {"anomaly_ids": 0, "channel": 0, "secret": 0, "alerts": 0}
     return find_page(

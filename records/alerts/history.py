@@ -17,7 +17,7 @@ from records.alerts.documents import (
     history_in,
 )
 from records.analytics.documents import market_snapshots_in
-from records.database import Db, in_transaction
+from records.database import Db, among, between, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 
 NEWEST_FIRST = Keyset((Key("bar_time", datetime, DESCENDING), Key("_id", str)))
@@ -89,10 +89,9 @@ def find_ended(
     limit: int,
 ) -> list[EndedAlert]:
     """Return alerts of the history in the order NEWEST_FIRST, from the one after `after` on."""
-    asked = {"entity_id": ticker, "watchlist": watchlist, "feedback": feedback}
-    query: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
-    if start is not None or end is not None:
-        query["bar_time"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
+    query = match(
+        entity_id=ticker, watchlist=watchlist, feedback=feedback, bar_time=between(start, end)
+    )
     return find_page(history_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
@@ -107,10 +106,7 @@ def iterate_alerts(
     """Return how many alerts some tickers and markets have, ended ones too, and what yields them by
     entity and bar.
     """
-    query: dict[str, object] = {"entity_id": {"$in": list(entities)}, "interval": interval}
-    bounds = {name: time for name, time in (("$gte", start), ("$lte", end)) if time is not None}
-    if bounds:
-        query["bar_time"] = bounds
+    query = match(entity_id=among(entities), interval=interval, bar_time=between(start, end))
     order = [("entity_id", 1), ("bar_time", 1), ("_id", 1)]
     kept = (alerts_in(database), history_in(database))
     most = sum(collection.count_documents(query) for collection in kept)

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from core.words import EntityType, Severity
 from records.alerts.documents import alerts_in, history_in
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.findings.labels import compute_precision
 from records.work.documents import runs_in
 
@@ -78,9 +78,7 @@ def compute_trends(
     database: Db, since: datetime, *, watchlist: str | None = None
 ) -> list[TrendFields]:
     """Return how many alerts were raised on each day since then that has any, in order."""
-    query: dict[str, object] = {"created_at": {"$gte": since}}
-    if watchlist is not None:
-        query["watchlist"] = watchlist
+    query = match(created_at={"$gte": since}, watchlist=watchlist)
     day = {"$dateToString": {"date": "$created_at", "format": "%Y-%m-%d"}}
     is_resolved = {"$cond": [{"$eq": ["$state", "resolved"]}, 1, 0]}
     stages: list[Query] = [

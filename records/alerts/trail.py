@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from core.words import AlertEvent, AlertState
 from records.alerts.documents import TrailDocument, trail_in
-from records.database import Db, in_transaction
+from records.database import Db, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 
 NEWEST_FIRST = Keyset((Key("at", datetime, DESCENDING), Key("_id", str)))
@@ -126,6 +126,5 @@ def find_entries(
     limit: int,
 ) -> list[TrailDocument]:
     """Return steps of all alerts in the order NEWEST_FIRST, from the one after `after` on."""
-    asked = {"alert_id": alert_id, "by": by, "step": step}
-    query = {name: value for name, value in asked.items() if value is not None}
+    query = match(alert_id=alert_id, by=by, step=step)
     return find_page(trail_in(database), query, NEWEST_FIRST, after=after, limit=limit)

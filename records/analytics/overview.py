@@ -21,7 +21,7 @@ from records.analytics.documents import (
     snapshots_in,
     versions_in,
 )
-from records.database import Db, Document
+from records.database import Db, Document, Query, among, match
 from records.findings.anomalies import NEW
 from records.findings.documents import anomalies_in
 from records.market.series import build_series_id
@@ -113,9 +113,7 @@ def find_overview(
     What has no value comes last, whichever the order.
     """
     field = SORTS[sort_by]
-    query = _select(interval, market=market, tickers=tickers)
-    if regime is not None:
-        query["regime"] = regime
+    query = {**_select(interval, market=market, tickers=tickers), **match(regime=regime)}
     if prefix:
         query["$and"] = [{"ticker": {"$regex": f"^{re.escape(prefix)}"}}]
     beyond, way = ("$lt", DESCENDING) if descending else ("$gt", ASCENDING)
@@ -305,13 +303,8 @@ def _write_grades(database: Db, moved: Iterable[OverviewState], grades: Mapping[
 
 def _select(
     interval: str, *, market: str | None = None, tickers: Sequence[str] | None = None
-) -> Document:
-    query: Document = {"interval": interval}
-    if market is not None:
-        query["market"] = market
-    if tickers is not None:
-        query["ticker"] = {"$in": list(tickers)}
-    return query
+) -> Query:
+    return match(interval=interval, market=market, ticker=among(tickers))
 
 
 def find_all(database: Db) -> Iterator[OverviewDocument]:

@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from records.analytics.documents import SnapshotDocument, SnapshotLineage, snapshots_in
-from records.database import Db, Document
+from records.database import Db, among, between, match
 from records.market.series import get_series
 
 
@@ -53,11 +53,8 @@ def find_snapshots(
 
     `before` goes on from the bar time where a page ended.
     """
-    bounds = {"$lte": as_of, "$gte": start, "$lt": before}
-    time = {name: value for name, value in bounds.items() if value is not None}
-    query: Document = {"ticker": ticker, "interval": interval}
-    if time:
-        query["time"] = time
+    time = match(**{"$lte": as_of, "$gte": start, "$lt": before})
+    query = match(ticker=ticker, interval=interval, time=time or None)
     found = snapshots_in(database).find(query, fields).sort("time", DESCENDING)
     return list(found.limit(limit))
 
@@ -71,11 +68,7 @@ def iterate_snapshots(
     end: datetime | None,
 ) -> tuple[int, Iterator[SnapshotDocument]]:
     """Return how many snapshots some tickers have, and what yields them by ticker and time."""
-    bounds = {"$gte": start, "$lte": end}
-    time = {name: value for name, value in bounds.items() if value is not None}
-    query: Document = {"ticker": {"$in": list(tickers)}, "interval": interval}
-    if time:
-        query["time"] = time
+    query = match(ticker=among(tickers), interval=interval, time=between(start, end))
     found = snapshots_in(database).find(query).sort([("ticker", 1), ("time", 1)])
     return snapshots_in(database).count_documents(query), iter(found)
 

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
 from core.words import AnomalyKind, AnomalyStatus, MoveScope, Severity
-from records.database import Db, Query
+from records.database import Db, Query, among, between, match
 from records.findings.documents import (
     AnomalyCounts,
     AnomalyDocument,
@@ -245,17 +245,14 @@ def find_new(
     """Return the anomalies that a run found first, of this kind and of these tickers,
     or of both and of all, the highest grade first.
     """
-    query: dict[str, object] = {
-        "detection_run_id": run_id,
-        "status": NEW,
-        "grade": {"$gte": min_grade},
-    }
-    if kind is not None:
-        query["kind"] = kind
-    if min_confidence > 0.0:
-        query["confidence"] = {"$gte": min_confidence}
-    if tickers is not None:
-        query["Ticker"] = {"$in": list(tickers)}
+    query = match(
+        detection_run_id=run_id,
+        status=NEW,
+        kind=kind,
+        grade=between(min_grade, None),
+        confidence=between(min_confidence or None, None),
+        Ticker=among(tickers),
+    )
     strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
     return list(anomalies_in(database).find(query).sort(strangest))
 
@@ -387,26 +384,21 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     anomalies that are superseded, or of bars that are gone, are left out unless their status is
     asked for.
     """
-    query: dict[str, object] = {"status": status or NEW}
-    equal = {
-        "market": market,
-        "interval": interval,
-        "kind": kind,
-        "severity": severity,
-        "scope": scope,
-        "detection_run_id": run_id,
-        "model_version": model_version,
-    }
-    query |= {name: value for name, value in equal.items() if value is not None}
-    if tickers is not None:
-        query["Ticker"] = {"$in": list(tickers)}
-    if start is not None or end is not None:
-        query["Datetime"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
-    if min_grade is not None:
-        query["grade"] = {"$gte": min_grade}
-    if min_confidence:  # 0 asks for nothing, and what has none stays
-        query["confidence"] = {"$gte": min_confidence}
-    return query
+    return match(
+        status=status or NEW,
+        market=market,
+        interval=interval,
+        kind=kind,
+        severity=severity,
+        scope=scope,
+        detection_run_id=run_id,
+        model_version=model_version,
+        Datetime=between(start, end),
+        grade=between(min_grade, None),
+        # 0 asks for nothing, and what has none stays
+        confidence=between(min_confidence or None, None),
+        Ticker=among(tickers),
+    )
 
 
 ORDERS = {

@@ -9,7 +9,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.words import Feedback, FeedbackCause
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.findings.documents import AnomalyDocument, LabelDocument, anomalies_in, labels_in
 from records.keyset import Key, Keyset, Position, find_page
 
@@ -48,8 +48,7 @@ def find_labels(
     limit: int,
 ) -> list[LabelDocument]:
     """Return labels in the order NEWEST_FIRST, from the one after `after` on."""
-    asked = {"ticker": ticker, "feedback": feedback}
-    query = {name: value for name, value in asked.items() if value is not None}
+    query = match(ticker=ticker, feedback=feedback)
     return find_page(labels_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 

@@ -9,7 +9,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from core.words import Verdict
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.findings.anomalies import build_query
 from records.findings.documents import (
     AnomalyDocument,
@@ -109,9 +109,7 @@ def find_verifications(
     limit: int = 0,
 ) -> list[VerificationDocument]:
     """Return what a verify run said of each anomaly, by id; all where `limit` is 0."""
-    query = {"verification_run_id": run_id}
-    if verdict is not None:
-        query["verdict"] = verdict
+    query = match(verification_run_id=run_id, verdict=verdict)
     return find_page(verifications_in(database), query, BY_ID, after=after, limit=limit)
 
 

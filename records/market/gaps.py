@@ -6,16 +6,15 @@ ledger in step (`market/bars/ledger.py`); what is here else notes what was tried
 as it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from pymongo import DESCENDING, DeleteOne, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from core.words import GapReason, GapState
-from records.database import Db, Query, in_transaction
+from records.database import Db, Query, among, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import GapDocument, GapFields, gaps_in, series_in
 
@@ -275,9 +274,10 @@ def _build_query(
     interval: str | None = None,
     states: Sequence[GapState] | None = None,
 ) -> Query:
-    lists: Mapping[str, Sequence[str] | None] = {"_id": ids, "ticker": tickers, "state": states}
-    query: dict[str, Any] = {
-        name: {"$in": list(values)} for name, values in lists.items() if values is not None
-    }
-    equal = {"market": market, "interval": interval}
-    return query | {name: value for name, value in equal.items() if value is not None}
+    return match(
+        _id=among(ids),
+        ticker=among(tickers),
+        state=among(states),
+        market=market,
+        interval=interval,
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from pymongo import DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Query
+from records.database import Db, Query, among, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RejectedDocument, rejected_in
 
@@ -65,14 +65,13 @@ def find_rejected(
     limit: int = 100,
 ) -> list[RejectedDocument]:
     """Return rejected rows in the order NEWEST_FIRST, from the one after `after` on."""
-    fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
-    query = {name: value for name, value in fields if value is not None}
+    query = match(ticker=ticker, interval=interval, reason=reason)
     return find_page(rejected_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
 def count_by_series(database: Db, tickers: Sequence[str] | None) -> dict[str, int]:
     """Return how many rows of each series were kept aside; of all tickers where None are named."""
-    query = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
+    query = match(ticker=among(tickers))
     by_series = {"_id": {"$concat": ["$ticker", "::", "$interval"]}, "rows": {"$sum": 1}}
     found = database.rejected_bars.aggregate([{"$match": query}, {"$group": by_series}])
     return {each["_id"]: each["rows"] for each in found}

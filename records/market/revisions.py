@@ -16,7 +16,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.words import RevisionKind
-from records.database import Db
+from records.database import Db, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
 
@@ -148,12 +148,6 @@ def find_revisions(
     """Return revisions that touch bars up to `end`, in the order NEWEST_FIRST,
     from the one after `after` on.
     """
-    query: dict[str, object] = {"revision": {"$gt": since_revision}}
-    query |= {
-        name: value
-        for name, value in (("ticker", ticker), ("interval", interval))
-        if value is not None
-    }
-    if end is not None:
-        query["first"] = {"$lte": end}
+    since = {"$gt": since_revision}
+    query = match(revision=since, ticker=ticker, interval=interval, first=between(None, end))
     return find_page(revisions_in(database), query, NEWEST_FIRST, after=after, limit=limit)

@@ -8,7 +8,7 @@ from itertools import groupby
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from records.database import Db
+from records.database import Db, among, match
 from records.models.documents import BarScores, bar_scores_in
 
 # Of 16 bytes each, in a document of at most 16 MiB.
@@ -80,9 +80,7 @@ def choose_bar_scores(
     """Return by ticker which scores there are, without them: those of a run or, where none is
     named, of the latest run that kept some of the ticker; ascending.
     """
-    query: dict[str, object] = {"ticker": {"$in": list(tickers)}, "interval": interval}
-    if run_id is not None:
-        query["run_id"] = run_id
+    query = match(ticker=among(tickers), interval=interval, run_id=run_id)
     order = [("ticker", 1), ("created_at", -1), ("run_id", 1), ("first", 1)]
     found = bar_scores_in(database).find(query, {"times": 0, "scores": 0}).sort(order)
     chosen = {}

@@ -17,7 +17,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from core.words import ScopeKind
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
 from records.questions import Question
 
@@ -239,12 +239,10 @@ def find_versions(
     database: Db, scopes: Iterable[Scope], interval: str | None = None
 ) -> dict[tuple[Scope, str], str]:
     """Return the version in use in each of these scopes for bars of each interval, or of one."""
-    query: dict[str, object] = {
+    query = {
         "$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes],
-        "version": {"$ne": None},
+        **match(version={"$ne": None}, interval=interval),
     }
-    if interval is not None:
-        query["interval"] = interval
     found = pointers_in(database).find(query, {"history": 0})
     return {
         (Scope(pointer["scope"], pointer["name"]), pointer["interval"]): pointer["version"]

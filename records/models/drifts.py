@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.models.documents import DriftDocument, drifts_in
 
@@ -52,8 +52,7 @@ def find_drifts(
     limit: int,
 ) -> list[DriftDocument]:
     """Return what was noted in the order NEWEST_FIRST, from the one after `after` on."""
-    asked = {"market": market, "interval": interval}
-    query = {name: value for name, value in asked.items() if value is not None}
+    query = match(market=market, interval=interval)
     return find_page(drifts_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db
+from records.database import Db, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.chunks import from_bytes, to_bytes
 from records.ticks.documents import DepthDocument, depth_in
-from records.ticks.queries import build_time_query
 from records.ticks.trades import Stored
 
 SECOND = 1_000_000
@@ -106,7 +105,7 @@ def find_depth(
 ) -> list[DepthDocument]:
     """Return snapshots from `start` to `end` (microseconds, both inclusive), in order of time."""
     order = NEWEST_FIRST if descending else OLDEST_FIRST
-    query = build_time_query(start, end, ticker=ticker, venue=venue)
+    query = match(ticker=ticker, venue=venue, time=between(start, end))
     return find_page(depth_in(database), query, order, after=after, limit=limit)
 
 

@@ -6,10 +6,9 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReplaceOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db
+from records.database import Db, among, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.documents import FundingDocument, FundingFields, funding_in
-from records.ticks.queries import build_time_query
 from records.ticks.trades import Stored
 
 OLDEST_FIRST = Keyset((Key("time", int, ASCENDING), Key("_id", str, ASCENDING)))
@@ -51,7 +50,7 @@ def find_funding(
 ) -> list[FundingDocument]:
     """Return rates from `start` to `end` (microseconds, both inclusive), in order of time."""
     order = NEWEST_FIRST if descending else OLDEST_FIRST
-    query = build_time_query(start, end, ticker=ticker, venue=venue)
+    query = match(ticker=ticker, venue=venue, time=between(start, end))
     return find_page(funding_in(database), query, order, after=after, limit=limit)
 
 
@@ -64,7 +63,7 @@ def iterate_funding(
     database: Db, tickers: Sequence[str], *, start: int | None, end: int | None
 ) -> tuple[int, Iterator[FundingDocument]]:
     """Return how many rates some tickers have, and what yields them by ticker, venue and time."""
-    query = build_time_query(start, end, ticker={"$in": list(tickers)})
+    query = match(ticker=among(tickers), time=between(start, end))
     found = funding_in(database).find(query).sort([("ticker", 1), ("venue", 1), ("time", 1)])
     return funding_in(database).count_documents(query), iter(found)
 

@@ -10,7 +10,7 @@ from pymongo import DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.words import RecordKind
-from records.database import Db
+from records.database import Db, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.documents import RejectedRecordDocument, rejected_records_in
 
@@ -79,8 +79,7 @@ def find_rejected_records(
     """Return records that were kept aside in the order NEWEST_FIRST, from the one after `after`
     on.
     """
-    fields = (("kind", kind), ("ticker", ticker), ("reason", reason))
-    query = {name: value for name, value in fields if value is not None}
+    query = match(kind=kind, ticker=ticker, reason=reason)
     return find_page(rejected_records_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 

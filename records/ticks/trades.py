@@ -14,7 +14,7 @@ from bson import ObjectId
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Query
+from records.database import Db, Query, among, between, match
 from records.ticks.chunks import HOUR, MOST, Trade, join, pack, place_of, unpack
 from records.ticks.documents import TradeChunkDocument, trade_series_in, trades_in
 
@@ -177,11 +177,7 @@ def find_trades(
         end = after[0] if end is None else min(end, after[0])
     elif after is not None:
         start = after[0] if start is None else max(start, after[0])
-    query: dict[str, Any] = {"ticker": ticker, "venue": venue}
-    if end is not None:
-        query["first"] = {"$lte": end}
-    if start is not None:
-        query["last"] = {"$gte": start}
+    query = match(ticker=ticker, venue=venue, first=between(None, end), last=between(start, None))
     direction = -1 if descending else 1
     order = [("first", direction), ("last", direction)]
     for chunk in trades_in(database).find(query).sort(order).batch_size(50):
@@ -203,7 +199,7 @@ def find_venues(database: Db, ticker: str) -> list[str]:
 
 def find_trade_series(database: Db, tickers: Sequence[str] | None = None) -> list[Series]:
     """Return the tickers and venues of which there are trades, in order."""
-    query = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
+    query = match(ticker=among(tickers))
     return sorted((s["ticker"], s["venue"]) for s in trade_series_in(database).find(query))
 
 
@@ -226,10 +222,6 @@ def count_trades(
     if not series:
         return 0
     whose = [{"ticker": ticker, "venue": venue} for ticker, venue in series]
-    query: dict[str, Any] = {"$or": whose}
-    if end is not None:
-        query["first"] = {"$lte": end}
-    if start is not None:
-        query["last"] = {"$gte": start}
+    query = {"$or": whose, **match(first=between(None, end), last=between(start, None))}
     total = {"$group": {"_id": None, "count": {"$sum": "$count"}}}
     return sum(one["count"] for one in trades_in(database).aggregate([{"$match": query}, total]))

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from core.errors import LeaseLost
 from core.words import Status
-from records.database import Db, Query
+from records.database import Db, Query, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.work.documents import (
     AuditDocument,
@@ -148,8 +148,7 @@ def find_audits(
     """Return what happened to each ticker of a run so far, by ticker,
     from the one after `after` on.
     """
-    asked = {"status": status, "reason": reason}
-    wanted = {name: value for name, value in asked.items() if value is not None}
+    wanted = match(status=status, reason=reason)
     alone = {"run_id": run_id, "ticker": {"$gt": ""}, **wanted}
     found = find_page(audits_in(database), alone, BY_TICKER, after=after, limit=limit)
     # What names no ticker is the first in the index: where there are lists, they are.

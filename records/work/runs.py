@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
 from core.words import OpenStatus, Status, Task, Trigger
-from records.database import Db, Query, in_transaction
+from records.database import Db, Query, among, between, in_transaction, match
 from records.findings.documents import AnomalyDocument
 from records.keyset import Key, Keyset, Position, find_page, fit_page
 from records.models.champions import ALL_MARKETS
@@ -269,21 +269,17 @@ def build_query(
     """Return the MongoDB query of these filters; `start` and `end` are of when runs were asked
     for.
     """
-    equal = {
-        "status": status,
-        "trigger": trigger,
-        "tickers": ticker,
-        "task": task,
-        "watchlist": watchlist,
-    }
-    query: dict[str, object] = {"run_id": None}
-    query |= {name: value for name, value in equal.items() if value is not None}
-    if market is not None:  # what is of all markets is of each
-        query["markets"] = {"$in": [market, ALL_MARKETS]}
-    bounds = {"$gte": start, "$lte": end}
-    if requested := {name: time for name, time in bounds.items() if time is not None}:
-        query["requested_at"] = requested
-    return query
+    query = match(
+        status=status,
+        # what is of all markets is of each
+        markets=among([market, ALL_MARKETS] if market is not None else None),
+        trigger=trigger,
+        tickers=ticker,
+        task=task,
+        watchlist=watchlist,
+        requested_at=between(start, end),
+    )
+    return {"run_id": None, **query}
 
 
 def find_runs(
@@ -311,13 +307,8 @@ def fit_runs(database: Db, query: Query, *, after: Position | None = None, limit
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:
     """Return the id of a run about a ticker (of an interval, or any) that is not ended, or None."""
-    query: dict[str, object] = {
-        "status": {"$in": list(OPEN_STATUSES)},
-        "run_id": None,
-        "tickers": ticker,
-    }
-    if interval is not None:
-        query["interval"] = interval
+    is_open = among(OPEN_STATUSES)
+    query = {"run_id": None, **match(status=is_open, tickers=ticker, interval=interval)}
     run = runs_in(database).find_one(query, {"_id": 1})
     return None if run is None else str(run["_id"])
 
