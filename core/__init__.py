@@ -1,4 +1,5 @@
-"""What everything stands on: errors, settings, logs, array types, closed vocabularies.
+"""What everything stands on: errors, settings, logs, moments, grades, array types,
+closed vocabularies, and where the servers' binaries are.
 
 Imports nothing of ours.
 """

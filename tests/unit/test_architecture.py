@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics.catalogue import CATEGORIES
 from tests.conftest import ROOT, WINGS
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -73,6 +74,24 @@ def test_every_package_with_rooms_has_its_floors(package: str) -> None:
     ]
     containers = {name for contract in CONTRACTS for name in contract.get("containers", [])}
     assert package in containers or not rooms
+
+
+def test_the_architecture_names_every_room() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = {
+        found[1]: set(re.findall(r"\w+", part))
+        for part in re.split(r"\n(?=\S)", text)
+        if (found := re.search(r"\n  (\w+)/ ", part))
+    }
+    rooms = {
+        (wing, room)
+        for contract in CONTRACTS
+        for wing in contract.get("containers", [])
+        for layer in contract["layers"]
+        for room in re.findall(r"\w+", layer)
+        if room not in CATEGORIES  # they are named as one
+    }
+    assert {(wing, room) for wing, room in rooms if room not in named[wing]} == set()
 
 
 @pytest.mark.parametrize("package", ["api", "cli", "records"])
