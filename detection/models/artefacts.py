@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.settings import get_settings
-from detection.models.sealed import FORMAT, HEADER, compute_sha256, explain, read_sealed
+from detection.models.sealed import FORMAT, HEADER, compute_sha256, explain
 from detection.models.signing import sign
 from records.database import Db
 from records.models import artefacts
@@ -39,11 +39,6 @@ def store_artefact(database: Db, version: str, content: bytes) -> None:
     artefacts.store_artefact(
         database, version, content, sign(get_settings(), version, compute_sha256(content))
     )
-
-
-def open_artefact(database: Db, version: str, sha256: str) -> Fitted:
-    """Return the arrays stored under `version`. Raises ModelIntegrity as `read_sealed` does."""
-    return load_arrays(version, sha256, read_sealed(database, version, sha256))
 
 
 def load_arrays(version: str, sha256: str, content: bytes) -> Fitted:

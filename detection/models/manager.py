@@ -88,7 +88,7 @@ class LoadedModel:
 
 
 class ModelManager:
-    """Hands out models by market and interval, ticker or version,
+    """Hands out models by market and interval, tickers or version,
     and keeps the `capacity` last used ones.
 
     A version is opened once a process, after hash and signature of its artefact were checked; one
@@ -104,12 +104,12 @@ class ModelManager:
         self._taken = dict(self._counts)
         self._lock = RLock()
 
-    def get_model(self, market: str, interval: str, ticker: str | None = None) -> LoadedModel:
-        """Return the champion of a market for bars of an interval, or of a ticker in place of it.
+    def get_model(self, market: str, interval: str) -> LoadedModel:
+        """Return the champion of a market for bars of an interval.
 
         Raises NoModel, ModelIntegrity.
         """
-        return self.open(self._get_champion(market, interval, ticker)).of_market(market)
+        return self.open(get_champion(self._database, market, interval)).of_market(market)
 
     def get_model_version(self, version: str) -> LoadedModel:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
@@ -190,20 +190,6 @@ class ModelManager:
             for champion, last in zip(champions, [*ends[1:], None], strict=True)
         ]
 
-    def get_version(self, market: str, interval: str, ticker: str | None = None) -> str:
-        """Return the champion's version without loading it. Raises NoModel."""
-        return self._get_champion(market, interval, ticker).version
-
-    def get_full_hash(self, market: str, interval: str, ticker: str | None = None) -> str:
-        """Return `sha256:...` of the champion's artefact without loading it. Raises NoModel."""
-        return self._get_champion(market, interval, ticker).sha256
-
-    def is_cached(self, market: str, interval: str, ticker: str | None = None) -> bool:
-        """Whether the champion of today is loaded. Raises NoModel."""
-        champion = self._get_champion(market, interval, ticker)
-        with self._lock:
-            return champion in self._models
-
     def may_see_market(self, market: str, interval: str) -> bool:
         """Whether a loaded model that may score a market's bars looks at what the market did;
         where none is loaded yet, whether its champion does.
@@ -221,11 +207,6 @@ class ModelManager:
         except (NoModel, ModelIntegrity):  # it may not be needed; where it is, that is said
             return False
 
-    def clear_cache(self) -> None:
-        """Forget all loaded models; the counts go on."""
-        with self._lock:
-            self._models.clear()
-
     def get_cache_stats(self) -> dict[str, Any]:
         """Return `hits`, `misses` and `loads` since the start,
         the `models` loaded (last used last) and `capacity`.
@@ -240,14 +221,6 @@ class ModelManager:
             counts = {name: count - self._taken[name] for name, count in self._counts.items()}
             self._taken = dict(self._counts)
             return counts
-
-    def _get_champion(self, market: str, interval: str, ticker: str | None) -> Champion:
-        if ticker is None:
-            return get_champion(self._database, market, interval)
-        champion = find_champions(self._database, market, interval, [ticker]).get(ticker)
-        if champion is None:
-            raise explain_no_model(market, interval)
-        return champion
 
     def open(self, champion: Champion) -> LoadedModel:
         """Return the model of a champion. Raises NoModel, NotFound, ModelIntegrity."""

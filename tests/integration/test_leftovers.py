@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from gridfs import GridFSBucket
 
 from core.settings import Settings
-from detection.models.artefacts import open_artefact
+from detection.models.sealed import read_sealed
 from records.database import Db
 from records.leftovers import delete_leftovers
 from records.market.uploads import BUCKET as UPLOADS
@@ -99,7 +99,7 @@ def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: 
     assert [file["_id"] for file in database[f"{ARTEFACTS}.files"].find()] == [version]
     record = database.models.find_one({"_id": version})
     assert record is not None
-    open_artefact(database, version, record["sha256"])
+    read_sealed(database, version, record["sha256"])
 
 
 @pytest.mark.parametrize("bucket", [UPLOADS, ARTEFACTS])

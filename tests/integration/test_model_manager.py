@@ -38,9 +38,7 @@ def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
 def test_a_version_is_loaded_once(database: Db) -> None:
     add_model(database)
     manager = ModelManager(database)
-    assert not manager.is_cached("US", "1d")
     assert manager.get_model("US", "1d") is manager.get_model("US", "1d")
-    assert manager.is_cached("US", "1d")
     assert manager.get_cache_stats() == {
         "hits": 1,
         "misses": 1,
@@ -90,8 +88,7 @@ def test_a_promotion_is_seen_by_another_manager_at_its_next_call(
     manager = ModelManager(elsewhere)
     assert manager.get_model("US", "1d").version == first
     promote(database, second, NOW)
-    assert manager.get_model("US", "1d").version == manager.get_version("US", "1d") == second
-    assert manager.get_full_hash("US", "1d") == manager.get_model_version(second).sha256
+    assert manager.get_model("US", "1d").version == second
     rollback(database, Scope("market", "US"), "1d", NOW)
     assert manager.get_model("US", "1d").version == first
     assert manager.get_cache_stats()["loads"] == 2
@@ -110,21 +107,10 @@ def test_the_cache_keeps_the_last_used_models_up_to_its_capacity(database: Db) -
     assert manager.get_cache_stats()["loads"] == 4
 
 
-def test_a_cleared_cache_loads_again(database: Db) -> None:
-    add_model(database)
-    manager = ModelManager(database)
-    manager.get_model("US", "1d")
-    manager.clear_cache()
-    assert not manager.is_cached("US", "1d")
-    manager.get_model("US", "1d")
-    assert manager.get_cache_stats()["loads"] == 2
-
-
 def test_no_champion_names_the_command_that_trains_one(database: Db) -> None:
     manager = ModelManager(database)
-    for ask in (manager.get_model, manager.get_version, manager.get_full_hash, manager.is_cached):
-        with pytest.raises(NoModel, match="flask models train --market US"):
-            ask("US", "1d")
+    with pytest.raises(NoModel, match="flask models train --market US"):
+        manager.get_model("US", "1d")
     with pytest.raises(NoModel, match="flask models train --market US"):
         manager.group_by_model("US", "1d", ["AAPL"])
     with pytest.raises(NotFound, match=r"US_model-7\.0\.0"):
@@ -141,8 +127,6 @@ def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
         for model, tickers in manager.group_by_model("US", "1d", ["AAPL", "IBM", "MSFT"])
     }
     assert groups == {market: ("AAPL", "MSFT"), own: ("IBM",)}
-    assert manager.get_model("US", "1d", "IBM").version == own
-    assert manager.get_version("US", "1d", "AAPL") == market
 
 
 def test_a_rebuilt_model_of_the_same_version_is_not_taken_for_the_old_one(database: Db) -> None:

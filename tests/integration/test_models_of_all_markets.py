@@ -47,7 +47,7 @@ def test_it_learns_from_every_market_and_serves_one_without_a_model(both: Db) ->
     record = train_model(both, read_plan("all"), now=NOW)
     assert record["version"] == "ALL_model-0.1.0"
     assert [t["ticker"] for t in record["tickers"]] == ["AAA", "BBB", "BTC-USD"]
-    assert ModelManager(both).get_version("CRYPTO", "1d") == "ALL_model-0.1.0"
+    assert ModelManager(both).get_model("CRYPTO", "1d").version == "ALL_model-0.1.0"
     (result,) = run(both, "backfill", "AAA")
     assert result["rows_processed"] == 300 - 61
     audit = both.detection_runs.find_one({"ticker": "AAA"})
@@ -68,19 +68,21 @@ def test_a_market_s_own_champion_comes_first(both: Db) -> None:
     own = train_model(both, read_plan("US"), now=NOW)
     models = ModelManager(both)
     assert own["version"] == "US_model-0.1.0"
-    assert models.get_version("US", "1d") == "US_model-0.1.0"
-    assert models.get_version("US", "1d", "AAA") == "US_model-0.1.0"
-    assert models.get_version("CRYPTO", "1d") == "ALL_model-0.1.0"
+    assert models.get_model("US", "1d").version == "US_model-0.1.0"
+    ((of_ticker, _),) = models.group_by_model("US", "1d", ["AAA"])
+    assert of_ticker.version == "US_model-0.1.0"
+    assert models.get_model("CRYPTO", "1d").version == "ALL_model-0.1.0"
     with pytest.raises(NoModel, match="--market ALL"):
-        models.get_version("CRYPTO", "1h")
+        models.get_model("CRYPTO", "1h")
 
 
 def test_it_can_be_promoted_to_one_market(database: Db) -> None:
     add_model(database, market="US")
     version = add_model(database, market=ALL_MARKETS, seed=8)
     registry.promote(database, version, NOW, scope=Scope("market", "US"))
-    assert ModelManager(database).get_version("US", "1d") == version
-    assert ModelManager(database).get_version("US", "1d", "AAPL") == version
+    assert ModelManager(database).get_model("US", "1d").version == version
+    ((of_ticker, _),) = ModelManager(database).group_by_model("US", "1d", ["AAPL"])
+    assert of_ticker.version == version
 
 
 def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
