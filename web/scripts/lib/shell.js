@@ -11,7 +11,7 @@ import { CHOICES, choose, readChoice } from "./zone.js";
 import { showHelp } from "../parts/keyboard_help.js";
 import { buildProse } from "../parts/prose.js";
 import { buildSelect } from "../parts/select.js";
-import { KNOWN_TICKERS, startSuggestions } from "../parts/suggestions.js";
+import { buildTickerInput, readTicker, startSuggestions } from "../parts/suggestions.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
@@ -189,20 +189,15 @@ function describeUnwell(parts) {
 }
 
 function buildSearch() {
-  const input = el("input", {
+  const input = buildTickerInput({
     type: "search",
     name: "ticker",
     placeholder: "Ticker, e.g. AAPL",
     "aria-label": "Go to a ticker",
-    list: KNOWN_TICKERS,
-    maxlength: 20,
-    autocomplete: "off",
-    autocapitalize: "characters",
-    spellcheck: "false",
   });
   const submit = (event) => {
     event.preventDefault();
-    const ticker = input.value.trim().toUpperCase();
+    const ticker = readTicker(input);
     if (ticker) go("ticker", ticker);
     input.value = "";
     input.blur();

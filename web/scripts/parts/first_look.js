@@ -39,7 +39,7 @@ export function buildTraining(market, interval) {
   return buildRunButton("button.button.primary", "Train a model", "/models/train", body);
 }
 
-export async function hasModel(market, interval) {
+async function hasModel(market, interval) {
   const query = { state: "champion" };
   const found = await Promise.all(
     [market, EVERY_MARKET].map((one) => get("/models", { ...query, market: one })),

@@ -3,7 +3,7 @@
 import { el, svg } from "../lib/dom.js";
 import { barTime, count, words } from "../lib/format.js";
 
-export const REGIMES = {
+const REGIMES = {
   bullish_acceleration: "lively, busy, and rising faster than its own moves",
   bearish_acceleration: "lively, busy, and falling faster than its own moves",
   breakout_phase: "lively and busy, without a direction yet",

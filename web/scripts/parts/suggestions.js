@@ -9,6 +9,20 @@ export const KNOWN_TICKERS = "known-tickers";
 const OFFERED = 20;
 const TYPING_MILLISECONDS = 120;
 
+/** An input that takes a ticker; what else it is say the attributes. */
+export const buildTickerInput = (attributes) =>
+  el("input", {
+    list: KNOWN_TICKERS,
+    maxlength: 20,
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    ...attributes,
+  });
+
+/** What stands in such an input, as tickers are written. */
+export const readTicker = (input) => input.value.trim().toUpperCase();
+
 export function startSuggestions() {
   const list = el("datalist", { id: KNOWN_TICKERS });
   document.body.append(list);
@@ -20,7 +34,7 @@ export function startSuggestions() {
     const { signal } = typing;
     await pause(TYPING_MILLISECONDS, signal);
     if (signal.aborted) return;
-    const prefix = target.value.trim().toUpperCase();
+    const prefix = readTicker(target);
     const { items } = await get("/tickers", { prefix, limit: OFFERED }, signal);
     const tickers = new Set(items.map(({ ticker }) => ticker));
     fill(

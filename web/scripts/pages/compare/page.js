@@ -9,7 +9,7 @@ import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
-import { KNOWN_TICKERS } from "../../parts/suggestions.js";
+import { buildTickerInput, readTicker } from "../../parts/suggestions.js";
 
 const MARKED = 500;
 const MARK_FIELDS = "Ticker,Datetime,severity,grade,reasons,features.return_1";
@@ -128,20 +128,15 @@ function drawChoices({ ticker, index, sector }, { other, against }, choose) {
 }
 
 function buildSearch(choose) {
-  const input = el("input", {
+  const input = buildTickerInput({
     type: "search",
     name: "other",
     placeholder: "Another ticker",
     "aria-label": "Compare with a ticker",
-    list: KNOWN_TICKERS,
-    maxlength: 20,
-    autocomplete: "off",
-    autocapitalize: "characters",
-    spellcheck: "false",
   });
   const submit = (event) => {
     event.preventDefault();
-    const other = input.value.trim().toUpperCase();
+    const other = readTicker(input);
     if (other) choose({ other });
     input.value = "";
   };

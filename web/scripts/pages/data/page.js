@@ -4,7 +4,7 @@ import { el, fill } from "../../lib/dom.js";
 import { keepInUrl } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFilters } from "../../parts/filters.js";
-import { KNOWN_TICKERS } from "../../parts/suggestions.js";
+import { buildTickerInput, readTicker } from "../../parts/suggestions.js";
 import { showCoverage } from "./coverage.js";
 import { showImports } from "./imports.js";
 import { showQuality } from "./quality.js";
@@ -76,17 +76,14 @@ export function show(main, route, signal) {
 }
 
 function buildTicker(ticker, choose) {
-  const input = el("input", {
+  const input = buildTickerInput({
     type: "search",
     value: ticker,
-    maxlength: 20,
     size: 12,
     placeholder: "Ticker",
     "aria-label": "Only of ticker",
-    list: KNOWN_TICKERS,
-    autocomplete: "off",
   });
-  input.addEventListener("change", () => choose(input.value.trim().toUpperCase()));
+  input.addEventListener("change", () => choose(readTicker(input)));
   return el("label.field", input);
 }
 

@@ -5,7 +5,7 @@ import { patch, put } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { getAll } from "../../lib/pages.js";
 import { askInDialog } from "../../parts/form_dialog.js";
-import { KNOWN_TICKERS } from "../../parts/suggestions.js";
+import { buildTickerInput, readTicker } from "../../parts/suggestions.js";
 
 const SCOPES = ["market", "sector", "own", "mixed", "quiet"];
 
@@ -57,12 +57,7 @@ function buildFields(watchlists, rule) {
     [["", "all tickers"], ...watchlists.map((each) => [each.name, each.name])],
     rule?.watchlist,
   );
-  const ticker = typed({
-    maxlength: 20,
-    value: rule?.ticker ?? "",
-    placeholder: "any",
-    list: KNOWN_TICKERS,
-  });
+  const ticker = buildTickerInput({ value: rule?.ticker ?? "", placeholder: "any" });
   const kinds = [
     ["", "events and faults"],
     ["event", "events"],
@@ -113,7 +108,7 @@ function buildFields(watchlists, rule) {
     ...secrets(),
     kind: kind.value || null,
     scope: scope.value || null,
-    ticker: ticker.value.trim() || null,
+    ticker: readTicker(ticker) || null,
     min_grade: Number(grade.value),
     min_confidence: Number(confidence.value) / 100,
     watchlist: watchlist.value || null,

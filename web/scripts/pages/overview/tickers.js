@@ -112,7 +112,7 @@ function buildRow(one) {
 }
 
 /** How far detection has come, against the last bar. */
-export function buildWatermark(one) {
+function buildWatermark(one) {
   if (!one.watermark) return el("span.badge", "not detected yet");
   if (one.watermark >= one.last_bar) return el("span.badge.ok", "up to date");
   return el("span.badge.warn", `behind, at ${barTime(one.watermark, one.interval, one.market)}`);

@@ -18,7 +18,7 @@ import {
 } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
-import { KNOWN_TICKERS } from "../../parts/suggestions.js";
+import { buildTickerInput, readTicker } from "../../parts/suggestions.js";
 import { buildTable } from "../../parts/table.js";
 import { showRun } from "./run.js";
 
@@ -70,15 +70,8 @@ export function show(main, route, signal) {
 }
 
 function buildOwnFilters(own, choose) {
-  const ticker = el("input", {
-    name: "ticker",
-    list: KNOWN_TICKERS,
-    value: own.ticker ?? "",
-    maxlength: 20,
-    size: 9,
-    autocomplete: "off",
-  });
-  ticker.addEventListener("change", () => choose("ticker", ticker.value.trim().toUpperCase()));
+  const ticker = buildTickerInput({ name: "ticker", value: own.ticker ?? "", size: 9 });
+  ticker.addEventListener("change", () => choose("ticker", readTicker(ticker)));
   const write = (name, value) => (name === "task" ? VERBS[value] : words(value));
   const selects = Object.entries(FILTERS).map(([name, values]) =>
     buildSelect(

@@ -86,7 +86,7 @@ async function followFit(id, outcome) {
 
 /** Return {timestamps, values} of a CSV with the columns time and value; throws where a line is no
  * point. */
-export function readPoints(text, file) {
+function readPoints(text, file) {
   const timestamps = [];
   const values = [];
   text
