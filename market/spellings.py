@@ -6,6 +6,7 @@ Index`, is refused by `market/tickers.py` with how to write it.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 CURRENCIES = (
@@ -41,6 +42,30 @@ _EXCHANGES = {
     "NMS": "", "NGM": "", "NCM": "", "NYQ": "", "PCX": "", "GER": ".DE", "PAR": ".PA",
     "NSI": ".NS", "TOR": ".TO", "VAN": ".V", "KSC": ".KS", "KOE": ".KQ", "SHH": ".SS",
     "SHZ": ".SZ", "SES": ".SI", "TAI": ".TW", "TWO": ".TWO",
+    # Of markets that are not shipped: their suffix is asked for, or they were of the US.
+    "AMS": ".AS", "XAMS": ".AS", "EBR": ".BR", "XBRU": ".BR", "ELI": ".LS", "XLIS": ".LS",
+    "BIT": ".MI", "XMIL": ".MI", "MTAA": ".MI", "BME": ".MC", "XMAD": ".MC", "BMEX": ".MC",
+    "SWX": ".SW", "XSWX": ".SW", "STO": ".ST", "XSTO": ".ST", "HEL": ".HE", "XHEL": ".HE",
+    "CPH": ".CO", "XCSE": ".CO", "OSL": ".OL", "XOSL": ".OL", "VIE": ".VI", "XWBO": ".VI",
+    "WSE": ".WA", "XWAR": ".WA", "XIST": ".IS", "BIST": ".IS", "TLV": ".TA", "XTAE": ".TA",
+    "JSE": ".JO", "XJSE": ".JO", "BVMF": ".SA", "XMEX": ".MX", "NZE": ".NZ", "XNZE": ".NZ",
+    "XKLS": ".KL", "XIDX": ".JK", "TADAWUL": ".SR", "XSAU": ".SR",
+}  # fmt: skip
+# Suffix by words of an exchange's whole name, the more particular first.
+_WHOLE_NAMES = {
+    "XETRA": ".DE", "FRANKFURT": ".F", "DEUTSCHE BOERSE": ".DE", "DEUTSCHE BORSE": ".DE",
+    "LONDON": ".L", "TOKYO": ".T", "HONG KONG": ".HK", "PARIS": ".PA", "TSX VENTURE": ".V",
+    "TORONTO": ".TO", "AUSTRALIAN": ".AX", "SINGAPORE": ".SI", "TAIPEI": ".TWO",
+    "TAIWAN": ".TW", "THAILAND": ".BK", "KOSDAQ": ".KQ", "KOREA": ".KS", "SHANGHAI": ".SS",
+    "SHENZHEN": ".SZ", "BEIJING": ".BJ", "NATIONAL STOCK EXCHANGE": ".NS", "BOMBAY": ".BO",
+    "MOSCOW": ".ME", "AMSTERDAM": ".AS", "BRUSSELS": ".BR", "LISBON": ".LS",
+    "BORSA ITALIANA": ".MI", "MILAN": ".MI", "MADRID": ".MC", "SWISS": ".SW", "ZURICH": ".SW",
+    "STOCKHOLM": ".ST", "HELSINKI": ".HE", "COPENHAGEN": ".CO", "OSLO": ".OL", "VIENNA": ".VI",
+    "WIENER": ".VI", "WARSAW": ".WA", "PRAGUE": ".PR", "BUDAPEST": ".BD", "ISTANBUL": ".IS",
+    "ATHENS": ".AT", "DUBLIN": ".IR", "TEL AVIV": ".TA", "JOHANNESBURG": ".JO",
+    "SAO PAULO": ".SA", "MEXICAN": ".MX", "NEW ZEALAND": ".NZ", "MALAYSIA": ".KL",
+    "INDONESIA": ".JK", "SAUDI": ".SR",
+    "NEW YORK": "", "NYSE": "", "NASDAQ": "",
 }  # fmt: skip
 # The exchange of a table by some of the boards, or series, that a column of it names.
 _BOARDS = {
@@ -52,6 +77,8 @@ _COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
 _CODE = r"(?P<code>[A-Z0-9]{1,12}(?:[/.-][A-Z])?)"
 _SPACED = re.compile(rf"{_CODE}\s+(?P<exchange>[A-Z]{{2}})(?:\s+EQUITY)?")
 _PREFIXED = re.compile(rf"(?P<exchange>[A-Z]{{2,12}}):{_CODE}")
+# Alpha Vantage's TSCO.LON, RiceQuant's 600519.XSHG; what has two letters is a suffix of Yahoo's.
+_ENDED = re.compile(r"(?P<code>[A-Z0-9]{1,12}(?:[/-][A-Z])?)\.(?P<exchange>[A-Z]{3,12})")
 # Reuters' codes of NYSE and Nasdaq; a class of shares is a small letter before.
 _REUTERS = re.compile(r"(?P<code>[A-Z]{1,5})(?P<cls>[a-z])?\.(?:N|O|OQ)")
 _FX = re.compile(rf"(?P<base>{CURRENCIES})(?P<quote>{CURRENCIES}) CURNCY")
@@ -68,7 +95,11 @@ def read_spelling(text: str) -> str | None:
     upper = written.upper()
     if match := _FX.fullmatch(upper):
         return f"{match['base']}{match['quote']}=X"
-    for pattern, suffixes in ((_SPACED, _BLOOMBERG), (_PREFIXED, _EXCHANGES)):
+    for pattern, suffixes in (
+        (_SPACED, _BLOOMBERG),
+        (_PREFIXED, _EXCHANGES),
+        (_ENDED, _EXCHANGES),
+    ):
         match = pattern.fullmatch(upper)
         suffix = suffixes.get(match["exchange"]) if match else None
         # Of digits alone no code is Canada's, which Bloomberg calls CN.
@@ -84,9 +115,16 @@ def is_currency(text: str) -> bool:
 
 def read_venue(text: str) -> str | None:
     """Return the suffix of a venue's tickers, which is empty in the US; None of one that is not
-    known.
+    known: XLON, London Stock Exchange, NASDAQ Global Select.
     """
-    return _EXCHANGES.get(text.strip().upper())
+    marked = unicodedata.normalize("NFD", text.upper())
+    bare = " ".join(re.sub(r"[\u0300-\u036f]", "", marked).split())
+    if bare in _EXCHANGES:
+        return _EXCHANGES[bare]
+    # Nasdaq Stockholm is of Stockholm: places go before the names of those who run exchanges.
+    words = " ".join(re.findall(r"[A-Z0-9]+", bare))
+    held = (suffix for name, suffix in _WHOLE_NAMES.items() if f" {name} " in f" {words} ")
+    return next(held, None)
 
 
 def find_exchange(boards: Iterable[str]) -> str:

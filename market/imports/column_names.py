@@ -14,14 +14,16 @@ from market.spellings import CURRENCIES, HUNDREDTHS
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": (
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
-        "localcode", "ric", "secid", "tscode", "tckrsymb",
+        "localcode", "ric", "secid", "tscode", "tckrsymb", "orderbookid", "windcode", "stockcode",
         "instrument", "security", "asset", "pair", "productid",
         "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
         "股票代码", "代码", "代號", "종목코드", "종목",
     ),
     "time": (
         # Seconds since 1970 are of no zone that nobody says, as a clock's time beside them may be.
-        "time", "timestamp", "opentime", "windowstart", "unix", "unixtime", "unixtimestamp",
+        # Where a bar names its start and its end, its start.
+        "timeopen", "opentime", "startedat", "timeperiodstart", "periodstart",
+        "time", "timestamp", "windowstart", "unix", "unixtime", "unixtimestamp",
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
         "datetimeutc", "timestamputc", "dtyyyymmdd", "dateymd", "traddt",
@@ -29,10 +31,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
         "datahora", "дата",
         "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
-        "일시", "วันที่", "tarih", "start",
+        "일시", "วันที่", "tarih", "dátum", "tanggal", "datadate", "start",
     ),
     "open": (
-        "open", "o", "opening", "openprice", "priceopen", "openingprice", "pxopen", "opn",
+        "open", "o", "opening", "openprice", "priceopen", "openingprice", "pxopen", "opn", "prcod",
+        "openingskoers", "开市", "開市", "開市價", "nyitó", "otevření", "pembukaan", "kursotwarcia",
         "eröffnung", "eröffn", "eröffnungskurs", "eroeffnung", "erster", "apertura", "aper",
         "abertura", "ouverture", "ouv", "otwarcie", "открытие", "откр", "öppning", "öppen",
         "opnpric", "始値",
@@ -40,20 +43,23 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "시가", "เปิด", "ราคาเปิด", "açılış", "acilis",
     ),
     "high": (
-        "high", "h", "max", "highprice", "pricehigh", "pxhigh", "hi", "dayhigh", "hoch", "höchst",
+        "high", "h", "max", "maximum", "highestprice", "prchd", "hoogste", "tertinggi", "kursmax",
+        "highprice", "pricehigh", "pxhigh", "hi", "dayhigh", "hoch", "höchst",
         "höchstkurs", "tageshoch", "hoog", "máximo", "máxima", "massimo", "plushaut", "haut",
         "najwyższy", "максимум", "макс", "högst", "hghpric", "高値",
         "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
         "yüksek",
     ),
     "low": (
-        "low", "l", "min", "lowprice", "pricelow", "pxlow", "lo", "daylow", "tief", "tiefst",
+        "low", "l", "min", "minimum", "lowestprice", "prcld", "laagste", "terendah", "kursmin",
+        "lowprice", "pricelow", "pxlow", "lo", "daylow", "tief", "tiefst",
         "tiefstkurs", "tagestief", "laag", "mínimo", "mínima", "minimo", "plusbas", "bas",
         "najniższy", "минимум", "мин", "lägst", "lwpric",
         "安値", "最低", "最低价", "最低價", "低", "저가", "ต่ำสุด", "ราคาต่ำสุด", "düşük",
     ),
     "close": (
-        "close", "c", "last", "closeprice", "priceclose", "closingprice", "closelast", "lastprice",
+        "close", "c", "prccd", "收市", "收市價", "záró", "zavření", "penutupan", "kurszamknięcia",
+        "last", "closeprice", "priceclose", "closingprice", "closelast", "lastprice",
         "pxlast", "pxclose", "schluss", "schlusskurs", "schluß", "schlußkurs", "zuletzt", "letzter",
         "slotkoers", "slot", "cierre", "último", "ultimo", "chiusura", "fechamento", "clôture",
         "clot", "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste",
@@ -70,7 +76,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         # Before the German words for volume: beside pieces these are what they were sold for.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
-        "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+        "cshtrd", "objem", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",

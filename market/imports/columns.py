@@ -53,10 +53,11 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
     }
     taken = set(positions.values())
     candidates: dict[str, list[int]] = {}
+    letter = _find_letter(names)
     for position, name in enumerate(names):
         field = find_field(name)
-        # Polygon's grouped bars: T is the ticker, t the time.
-        field = "ticker" if name == "T" and "t" in names else field
+        if letter is not None and name in {"T", letter}:
+            field = "ticker" if name == letter else None
         if field is not None and position not in taken:
             candidates.setdefault(field, []).append(position)
     for field, found in candidates.items():
@@ -87,6 +88,17 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         [] if wanted.get("volume") == "" else _explain(names, positions),
         "split" in positions and build_key(names[positions["split"]]) in INVERSE_SPLITS,
     )
+
+
+def _find_letter(names: Sequence[str]) -> str | None:
+    """Return which letter is the ticker beside `t`, the time: `S` in Alpaca's streams, where `T` is
+    the kind of message, `s` in those of Binance, where it is the end of the bar, else `T`, as in
+    Polygon's grouped bars. None where none is.
+    """
+    if "t" not in names:
+        return None
+    letters = ("S", "s", "T") if "T" in names else ("S",)
+    return next((letter for letter in letters if letter in names), None)
 
 
 def find_missing(chosen: Chosen) -> list[str]:

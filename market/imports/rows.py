@@ -153,8 +153,9 @@ class _Named:
     market: Market | None = None
     error: str | None = None
     spellings: tuple[str, ...] = ()
-    # whether nothing but its style tells its market
+    # whether nothing but its style tells its market, and what is said of where it is traded
     is_guess: bool = False
+    venue: str = ""
 
 
 def _name_tickers(
@@ -171,7 +172,8 @@ def _name_tickers(
                 "no ticker is written in these rows (of cells that a workbook joins, only the first"
                 " holds it): write it into each"
             )
-        text = unguard(text)
+        # An apostrophe keeps a spreadsheet from reading 000001 as a number.
+        text = unguard(text).strip().removeprefix("'")
         spellings = (text.strip(),)
         if market:
             return _Named(markets.complete(text, market), market, spellings=spellings)
@@ -180,7 +182,9 @@ def _name_tickers(
             return _Named(known, markets.get_of(known), spellings=spellings)
         if found := markets.find_at(known, venue):
             return _Named(*found, spellings=spellings)
-        return _Named(known, markets.get_of(known), spellings=spellings, is_guess=True)
+        return _Named(
+            known, markets.get_of(known), spellings=spellings, is_guess=True, venue=venue.strip()
+        )
 
     row_texts, texts = _find_texts(settled, ticker)
     if "ticker" not in settled.written and len(texts) == 1:
@@ -379,6 +383,11 @@ def _explain(named: _Named, refused: int, *, backwards: bool) -> list[str]:
         for written in named.spellings[:SHOWN_SPELLINGS]
         if written.upper() != named.ticker
     ]
+    if named.venue and named.market is not None:
+        notes.append(
+            f"{named.venue[:MOST_TICKER]!r} is no exchange that is known: {named.ticker} is taken"
+            f" for a ticker of {named.market.code} by its style"
+        )
     if backwards:
         notes.append("the source runs from the newest to the oldest bar")
     if refused > MOST_REJECTIONS_KEPT:

@@ -27,6 +27,9 @@ from market.intervals import read_interval
 # Of a table of Databento; a price of a thousandth in its units.
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
+# The columns of Tushare's daily tables, and the shares of one of its lots.
+TUSHARE = {"ticker": "ts_code", "time": "trade_date", "volume": "vol"}
+LOT = 100
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
 
@@ -38,6 +41,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     """
     numbers = read_numbers(table, options)
     _apply_unit(table, numbers)
+    _apply_lots(table, numbers)
     _check_fixed_point(table, numbers.columns)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
@@ -123,6 +127,20 @@ def _apply_unit(table: Table, numbers: Numbers) -> None:
         return
     numbers.columns["volume"] = numbers.columns["volume"] * size
     numbers.notes.append(f"volumes are read as {size:,} each, as {name[:40]} says")
+
+
+def _apply_lots(table: Table, numbers: Numbers) -> None:
+    """Make shares of Tushare's daily volumes of mainland China, which are in lots of a hundred; its
+    minutes, and its bars of other markets below the same names, are in shares.
+    """
+    if any(table.names.get(name) != column for name, column in TUSHARE.items()):
+        return
+    codes, texts = encode_texts(table.columns["ticker"])
+    of_china = np.array([text.strip().upper().endswith((".SH", ".SZ", ".BJ")) for text in texts])
+    if of_china.any():
+        volumes = numbers.columns["volume"]
+        numbers.columns["volume"] = np.where(of_china[codes], np.round(volumes * LOT), volumes)
+        numbers.notes.append(f"volumes of China's are read as {LOT} each, as Tushare counts lots")
 
 
 def _find_zone(names: Mapping[str, str]) -> str | None:

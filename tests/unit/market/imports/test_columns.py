@@ -504,3 +504,39 @@ def test_numbers_of_rows_beside_times_of_an_unknown_name_name_that_column() -> N
         settle(text)
     settled = settle(text, columns=["time=Kurs am"])
     assert settled.times.seconds.tolist() == [1704153600, 1704240000]
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "ticker"),
+    [
+        # Alpaca's streams: T is the kind of message.
+        ("T,S,o,h,l,c,v,t", "d,AAPL,1,3,1,2,9,2024-01-02", "AAPL"),
+        # Of Binance's and Hyperliquid's candles T is the end.
+        ("t,T,s,i,o,h,l,c,v", "1704178800000,1704182399999,BTCUSDT,1h,1,3,1,2,9", "BTCUSDT"),
+        # Polygon's grouped bars.
+        ("T,v,o,c,h,l,t", "AAPL,9,1,2,3,1,1704178800000", "AAPL"),
+    ],
+)
+def test_letters_of_streams_say_whose_bars_they_are(names: str, cells: str, ticker: str) -> None:
+    settled = settle(f"{names}\n{cells}\n")
+    assert settled.written["ticker"].to_pylist() == [ticker]
+    assert settled.times.seconds[0] in {1704178800, 1704153600}
+
+
+@pytest.mark.parametrize(
+    "names", ["timeOpen;timeClose;{};timestamp", "time_open;time_close;{};x", "startedAt;y;{};z"]
+)
+def test_the_start_of_a_bar_goes_before_its_end(names: str) -> None:
+    names = names.format("open;high;low;close")
+    settled = settle(f"{names}\n2024-01-02T00:00:00Z;2024-01-02T00:59:59Z;1;3;1;2;1704157199\n")
+    assert settled.times.seconds.tolist() == [1704153600]
+
+
+def test_lots_of_tushare_are_shares_of_china_alone() -> None:
+    head = "ts_code,trade_date,open,high,low,close,pre_close,vol,amount\n"
+    rows = "600519.SH,20240102,1,3,1,2,1,17.58,9\n00700.HK,20240102,1,3,1,2,1,500,9\n"
+    settled = settle(head + rows)
+    assert settled.numbers["volume"].tolist() == [1758.0, 500.0]
+    assert "volumes of China's are read as 100 each, as Tushare counts lots" in settled.notes
+    minutes = settle(head.replace("trade_date", "trade_time") + rows)
+    assert minutes.numbers["volume"].tolist() == [17.58, 500.0]

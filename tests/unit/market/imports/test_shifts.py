@@ -189,3 +189,20 @@ def test_evening_that_belongs_to_no_day_of_a_market_round_the_clock_costs_itself
     rows = read(clock, "5m", ticker="EURUSD=X")
     assert len(rows.columns["times"]) + len(rows.rejected) == 300
     assert len(rows.rejected) == 84
+
+
+@pytest.mark.parametrize("labels", [None, "end"])
+def test_last_seconds_are_the_ends_of_bars(labels: str | None) -> None:
+    """Binance's and CoinMarketCap's closes; nothing but they tells of a market without a close."""
+    ends = [datetime(2024, 1, 6, hour, 59, 59) for hour in range(12)]  # noqa: DTZ001 - as written
+    rows = read([f"{end}.999" for end in ends], "1h", ticker="BTC-USD", labels=labels)
+    assert [datetime.fromtimestamp(time, UTC).hour for time in rows.columns["times"]] == [
+        *range(12)
+    ]
+    assert (rows.columns["times"] % 3600 == 0).all()
+
+
+def test_last_second_of_days_is_of_the_day_that_it_says() -> None:
+    rows = read([f"2024-01-0{day} 23:59:59" for day in (2, 3, 4)], "1d")
+    days = [datetime.fromtimestamp(time, UTC).day for time in rows.columns["times"]]
+    assert days == [2, 3, 4]

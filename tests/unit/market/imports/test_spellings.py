@@ -66,6 +66,12 @@ def read_at(
         ("exchange", "SAP", "BE", "SAP", "US"),
         ("exchange", "VOLV-B", "ST", "VOLV-B", "US"),
         ("exchange", "AAPL", "NMS", "AAPL", "US"),
+        ("exchange", "VOD", "London Stock Exchange", "VOD.L", "UK"),
+        ("exchange", "SAP", "Deutsche Börse XETRA", "SAP.DE", "DE"),
+        ("exchange", "AAPL", "NASDAQ Global Select", "AAPL", "US"),
+        ("Exchange Name", "7203", "Tokyo  Stock Exchange", "7203.T", "JP"),
+        ("market", "INFY", "National Stock Exchange of India", "INFY.NS", "IN"),
+        ("exchange", "SU", "TSX Venture Exchange", "SU.V", "CA"),
         # What says of itself where it is traded, and a venue that is not known.
         ("exchange", "VOD.L", "CHIX", "VOD.L", "UK"),
         ("exchange", "VOD.L", "NYSE", "VOD.L", "UK"),
@@ -171,3 +177,44 @@ def test_currency_behind_the_names_of_prices_is_none_of_the_us() -> None:
     (found,) = read_text(f"ticker,date,{names}\nSAP,2024-01-03,1,2,1,2\n")
     assert found.error is not None
     assert "'Close (EUR)' says 'EUR'" in found.error
+
+
+@pytest.mark.parametrize(
+    ("ticker", "venue", "meant"),
+    [
+        ("VOLV-B", "Nasdaq Stockholm", "VOLV-B.ST"),
+        ("ASML", "Euronext Amsterdam", "ASML.AS"),
+        ("ENI", "XMIL", "ENI.MI"),
+    ],
+)
+def test_exchange_of_no_market_is_asked_about(ticker: str, venue: str, meant: str) -> None:
+    (found,) = read_at("exchange", (ticker, venue, 3))
+    assert found.error is not None
+    assert found.error.startswith(f"{meant} is not in the style of US tickers")
+
+
+def test_exchange_that_is_not_known_is_told_beside_what_is_taken_for_the_us() -> None:
+    (found,) = read_at("exchange", ("AAPL", "Dark Pool 7", 3))
+    assert found.notes == [
+        "'Dark Pool 7' is no exchange that is known: AAPL is taken for a ticker of US by its style"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "ticker"),
+    [
+        ("600519.XSHG", "600519.SS"),
+        ("000001.XSHE", "000001.SZ"),
+        ("TSCO.LON", "TSCO.L"),
+        ("AAPL.NASDAQ", "AAPL"),
+        ("'7203.T", "7203.T"),
+    ],
+)
+def test_exchange_behind_a_ticker_is_read(written: str, ticker: str) -> None:
+    (found,) = read((written, 4))
+    assert (found.error, found.ticker) == (None, ticker)
+
+
+def test_apostrophe_that_keeps_a_code_a_text_is_no_part_of_it() -> None:
+    (found,) = read_text("code,date,open,high,low,close\n'600519,2024-01-04,1,2,1,2\n", "CN")
+    assert (found.error, found.ticker) == (None, "600519.SS")
