@@ -2,11 +2,10 @@
 and whether they are of several (of two exchanges at one time, in two currencies).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from core.arrays import Int64
 from core.errors import BadInput
@@ -69,24 +68,40 @@ def count_tickers(settled: Settled, ticker: str | None) -> dict[str, int]:
     return {text[:SHOWN]: count for text, count in zip(texts, counts, strict=True) if count}
 
 
-def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What a column says of which series each row of a table is: `texts[codes[row]]`."""
+
+    name: str
+    codes: Int64
+    texts: list[str]
+
+
+def read_partings(settled: Settled) -> list[Parting]:
+    """Return what the columns of a table say of which series its rows are."""
+    return [
+        Parting(settled.names.get(name, name), *encode_texts(settled.written[name]))
+        for name in PARTINGS
+        if name in settled.written
+    ]
+
+
+def find_mixed(partings: Sequence[Parting], rows: Int64, times: Int64) -> str | None:
     """Return why rows of one ticker are of several series; None where nothing says so.
 
     `times` are those of the rows.
     """
-    for name in PARTINGS:
-        if name not in settled.written:
-            continue
-        codes, texts = encode_texts(settled.written[name].take(pa.array(rows)))
+    for parting in partings:
+        codes = parting.codes[rows]
         order = np.lexsort((codes, times))
         same = np.diff(times[order]) == 0
         at = np.flatnonzero(same & (np.diff(codes[order]) != 0))
         if len(at):
-            one, other = (texts[codes[order[at[0] + step]]][:SHOWN] for step in (0, 1))
+            one, other = (parting.texts[codes[order[at[0] + step]]][:SHOWN] for step in (0, 1))
             return (
-                f"rows of one time differ in {settled.names.get(name, name)[:SHOWN]!r} ({one!r} and"
-                f" {other!r}): they are of several series. Import each from a file of its own, or"
-                " under a ticker of its own"
+                f"rows of one time differ in {parting.name[:SHOWN]!r} ({one!r} and {other!r}): they"
+                " are of several series. Import each from a file of its own, or under a ticker of"
+                " its own"
             )
     return None
 

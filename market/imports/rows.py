@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,10 +26,12 @@ from market.imports.checks import (
 from market.imports.parting import (
     SHOWN,
     Currencies,
+    Parting,
     find_currencies,
     find_foreign,
     find_mixed,
     read_currencies,
+    read_partings,
 )
 from market.imports.report import Rejection
 from market.imports.settled import Settled, encode_texts
@@ -97,6 +100,8 @@ class _Table:
     sessions: Mapping[Market, Sessions]
     is_history: bool
     currencies: Currencies | None
+    # Read once for all tickers, and where rows of one share their time only.
+    partings: Callable[[], Sequence[Parting]]
 
 
 def read_rows(
@@ -295,6 +300,7 @@ def _read_table(
         sessions,
         is_history,
         read_currencies(settled),
+        cache(partial(read_partings, settled)),
     )
 
 
@@ -360,7 +366,7 @@ def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) ->
     if not repeated:
         return None
     timed = rows[reasons != CODES["bad_time"]]
-    fault = find_mixed(table.settled, timed, table.columns["times"][timed])
+    fault = find_mixed(table.partings(), timed, table.columns["times"][timed])
     if fault is None and repeated > STRAY_SHARE * len(rows):
         fault = (
             f"{', '.join(named.spellings[:SHOWN_SPELLINGS])} are one ticker, and {repeated:,}"

@@ -1,7 +1,9 @@
 """Rows of one ticker that are written in several ways."""
 
+import time
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from market.imports.rows import TickerNotThere, TickerRows, read_rows
@@ -218,3 +220,25 @@ def test_exchange_behind_a_ticker_is_read(written: str, ticker: str) -> None:
 def test_apostrophe_that_keeps_a_code_a_text_is_no_part_of_it() -> None:
     (found,) = read_text("code,date,open,high,low,close\n'600519,2024-01-04,1,2,1,2\n", "CN")
     assert (found.error, found.ticker) == (None, "600519.SS")
+
+
+def test_many_tickers_whose_rows_share_their_times_are_told_in_time() -> None:
+    """What parts a table's rows is read once, not once a ticker out of the file's every piece."""
+    head, pieces = "ticker,exchange,date,open,high,low,close\n", []
+    for number in range(4_000):
+        name = f"{number}.T"
+        pieces.append(f"{name},A,2024-01-04,1,2,1,2\n{name},B,2024-01-04,1,2,1,2\n")
+    settled = settle(head + "".join(pieces))
+    venues = settled.written["venue"].combine_chunks()
+    settled.written["venue"] = pa.chunked_array([venues.slice(at, 1) for at in range(len(venues))])
+    began = time.process_time()
+    found = read_rows(
+        settled,
+        interval="1d",
+        ticker=None,
+        market=None,
+        markets=SHIPPED,
+        now=datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    assert time.process_time() - began < 1.5
+    assert all(one.error and "differ in 'exchange' ('A' and 'B')" in one.error for one in found)
