@@ -66,8 +66,9 @@ def tell(
         )
     if scope is None:
         sentences.append(
-            "Not told: fewer than 60 bars of it and its market lie before this one, or more than"
-            " seven bars of it are missing there"
+            "Not told: fewer than 60 bars of it and its market lie before this one, more than"
+            " seven bars of it are missing there, or its close is five times the one before, or a"
+            " fifth of it"
         )
     return sentences
 

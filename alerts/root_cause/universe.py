@@ -8,12 +8,19 @@ from core.arrays import Float64, Int64
 
 
 def align_returns(
-    times: Sequence[Int64], closes: Sequence[Float64], longest_pause: int
+    times: Sequence[Int64],
+    closes: Sequence[Float64],
+    *,
+    longest_pause: int,
+    largest_return: float,
 ) -> tuple[Int64, Float64]:
     """Return all bar times, shape (t,), and the log returns of k series on them, shape (t, k).
 
     A return is from the series' own bar before, and NaN where it has no bar, or none so many
     seconds before: what it did over a longer pause is not to be held against one bar of its market.
+    Nor is there one where a close is so many times the one before, or so small a part of it: prices
+    that are a hundred times off on one day would be moves of a sector, and their betas those of
+    nobody for months.
     """
     bars = np.unique(np.concatenate([*times, np.zeros(0, np.int64)]))
     returns = np.full((bars.size, len(closes)), np.nan)
@@ -21,6 +28,7 @@ def align_returns(
         if own.size > 1:
             with np.errstate(invalid="ignore", divide="ignore"):
                 moves = np.diff(np.log(close))
-            moves[np.diff(own) > longest_pause] = np.nan
+            is_off = np.abs(moves) >= np.log(largest_return)
+            moves[is_off | (np.diff(own) > longest_pause)] = np.nan
             returns[np.searchsorted(bars, own[1:]), k] = np.where(np.isfinite(moves), moves, np.nan)
     return bars, returns

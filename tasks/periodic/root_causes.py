@@ -16,6 +16,7 @@ from alerts.root_cause.factors import NO_SECTOR
 from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
+from detection.features.market_move import LARGEST_RETURN
 from detection.typical import find_typical
 from market.bars.sound import load_sound_closes
 from market.intervals import DAY_SECONDS, INTERVALS
@@ -227,7 +228,8 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
     times, returns = align_returns(
         [times for times, _ in closes.values()],
         [close for _, close in closes.values()],
-        max(LONGEST_PAUSE_BARS * INTERVALS[interval], LONGEST_PAUSE_SECONDS),
+        longest_pause=max(LONGEST_PAUSE_BARS * INTERVALS[interval], LONGEST_PAUSE_SECONDS),
+        largest_return=LARGEST_RETURN,
     )
     column = {ticker: k for k, ticker in enumerate(closes)}
     del closes

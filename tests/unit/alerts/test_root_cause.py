@@ -13,6 +13,7 @@ from alerts.root_cause.graph import Ancestor, Edge, Graph, find_problems
 from alerts.root_cause.kernel import find_others_median
 from alerts.root_cause.members import find_carriers
 from alerts.root_cause.ranking import tell
+from alerts.root_cause.universe import align_returns
 from benchmarks.quality import read_bars
 from core.arrays import Float64, Int64
 from tests.conftest import ROOT
@@ -304,3 +305,24 @@ def test_a_ticker_without_a_bar_is_nobodys_sibling_on_it() -> None:
     told = explain_bar(universe, 299, dict.fromkeys(tickers[:5], -1), ["T0"])
     siblings = {cause["type"]: cause["siblings"] for cause in told["T0"].numbers["causes"]}
     assert siblings == {"sector": 4, "index": 34}
+
+
+def test_prices_that_are_off_are_no_moves() -> None:
+    """A day of closes a hundred times off is in no beta of the months after it."""
+    rng = np.random.default_rng(3)
+    moves = rng.normal(0, 0.01, (200, 1)) + rng.normal(0, 0.01, (200, 8))
+    right = 50 * np.exp(np.cumsum(moves, axis=0))
+    wrong = right.copy()
+    wrong[150, :2] *= 100
+    times = [np.arange(200, dtype=np.int64) * 86_400] * 8
+    (_, usual), (_, off) = (
+        align_returns(times, list(closes.T), longest_pause=7 * 86_400, largest_return=5.0)
+        for closes in (right, wrong)
+    )
+    assert np.isnan(off[[150, 151], :2]).all()
+    assert np.isfinite(off[[150, 151], 2:]).all()
+    sectors = np.zeros(8, np.int64)
+    parts, expected = (take_last_apart(returns, sectors) for returns in (off, usual))
+    assert parts.alpha[:2] == pytest.approx(expected.alpha[:2], abs=0.001)
+    assert parts.beta_market == pytest.approx(expected.beta_market, abs=0.1)
+    assert parts.own[:2] == pytest.approx(expected.own[:2], abs=0.002)
