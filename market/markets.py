@@ -49,6 +49,14 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
         "a contract of a future",
         ("FUT",),
     ),
+    (
+        re.compile(
+            r"(US|USA|NAS|NDX|SPX|SP|DJ|WS|GER|DE|UK|GB|FRA|FR|EU|EUSTX|ESP|ES|ITA|IT|JP|JPN|NIK"
+            r"|HK|HKG|HSI|AUS|AU|CHN|CHINA|CN|SWI|CH|NETH|NL|IND)[0-9]{2,4}(\.?CASH)?"
+        ),
+        "an index as brokers call it, whose hours are neither the exchange's nor the US's",
+        (),
+    ),
     # Shares, units, and certificates of other countries' shares; F is of odd lots.
     (re.compile(r"(B3SA|[A-Z]{4})([3-8]|11|3[2-59])F?"), "a code of São Paulo's exchange", ()),
     (re.compile(r"A[0-9]{6}"), "a code of Korea's exchange", ("KR",)),

@@ -289,3 +289,11 @@ def test_code_of_beijing_is_not_taken_for_one_of_shanghai(code: str) -> None:
     with pytest.raises(BadInput, match=r"\.BJ"):
         SHIPPED.complete(code, SHIPPED["CN"])
     assert SHIPPED.complete("900901", SHIPPED["CN"]) == "900901.SS"
+
+
+@pytest.mark.parametrize("ticker", ["US30", "US500", "NAS100", "SPX500", "GER40", "UK100", "HSI50"])
+def test_index_as_brokers_call_it_is_asked_about(ticker: str) -> None:
+    """Taken for a share of the US, its bars of nights and of the US's holidays were rejected."""
+    assert SHIPPED.find_of(ticker) is None
+    with pytest.raises(UnknownMarket, match="an index as brokers call it"):
+        SHIPPED.get_of(ticker)
