@@ -15,6 +15,7 @@ from core.arrays import Bools, Float64
 from core.errors import BadInput
 from market.imports.column_names import build_key, find_field, part_unit, part_zone
 from market.imports.columns import build_missing, choose_columns, find_missing
+from market.imports.names import is_spelled_as_ticker
 from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
@@ -183,19 +184,26 @@ def _name_others(table: Table) -> str:
 
 
 def _refuse_other_names(table: Table, bad: Bools) -> None:
-    """Raise BadInput where a row further down names the columns anew, and not as the first did:
-    files that were put one behind the other.
+    """Raise BadInput where a row further down names the columns anew, and not as the first did, or
+    below a ticker of its own: tables that were put one behind the other.
     """
     names = {name: table.columns[name] for name in PRICES}
     rows = np.flatnonzero(bad)[:MOST_NAMED]
     cells = {name: column.take(pa.array(rows)).to_pylist() for name, column in names.items()}
+    times = table.columns["time"].take(pa.array(rows)).to_pylist()
     for place, row in enumerate(rows.tolist()):
         found = {name: find_field(cells[name][place] or "") for name in PRICES}
-        if None not in found.values() and any(name != field for name, field in found.items()):
+        if None in found.values():
+            continue
+        is_other = any(name != field for name, field in found.items())
+        above = str(times[place - 1] or "").strip() if place and rows[place - 1] == row - 1 else ""
+        is_titled = "ticker" not in table.columns and is_spelled_as_ticker(above)
+        if is_other or is_titled:
             number = int(table.rows[row] if table.rows is not None else row) + 1
+            how = "in another order than at first" if is_other else f"below {above[:SHOWN]!r}"
             raise BadInput(
-                f"row {number:,} names the columns anew, in another order than at first: these are"
-                " several tables, one behind the other. Import each from a file of its own"
+                f"row {number:,} names the columns anew, {how}: these are several tables, one"
+                " behind the other. Import each from a file of its own"
             )
 
 

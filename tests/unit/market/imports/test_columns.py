@@ -540,3 +540,13 @@ def test_lots_of_tushare_are_shares_of_china_alone() -> None:
     assert "volumes of China's are read as 100 each, as Tushare counts lots" in settled.notes
     minutes = settle(head.replace("trade_date", "trade_time") + rows)
     assert minutes.numbers["volume"].tolist() == [17.58, 500.0]
+
+
+def test_tables_below_tickers_of_their_own_refuse_the_file() -> None:
+    """Rows of the second were taken for those of the first."""
+    names = "Date,Open,High,Low,Close\n"
+    tables = f"AAPL\n{names}2024-01-02,1,3,1,2\n\nMSFT\n{names}2024-01-03,9,9,9,9\n"
+    with pytest.raises(BadInput, match=r"names the columns anew, below 'MSFT': .* of its own"):
+        settle(tables)
+    months = settle(f"{names}2024-01-02,1,3,1,2\n{names}2024-02-02,1,3,1,2\n")
+    assert months.times.bad.tolist() == [False, True, False]
