@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any, Generic, TypedDict, TypeVar
 
 import bson
 from bson.errors import BSONError
-from flask import Response, json, jsonify
+from flask import Response, json, jsonify, request
 from pydantic import BaseModel
 
 from api.schemas.common import PageQuery
@@ -33,42 +34,81 @@ _READERS: Mapping[type, Callable[[Any], Any]] = {
 }
 
 
-def encode_cursor(*parts: object) -> str:
-    """Return the cursor of these values (datetimes, numbers, strings)."""
+# What says how much is shown of a list: neither which rows it has, nor their order.
+_SHOWING = frozenset({"cursor", "limit", "fields", "history"})
+
+
+def name_list(endpoint: str, **arguments: str) -> str:
+    """Return what a cursor calls the list that a route answers with, asked with these arguments."""
+    return _digest(endpoint, list(arguments.items()))
+
+
+def encode_cursor(*parts: object, of: str | None = None) -> str:
+    """Return the cursor of these values (datetimes, numbers, strings)
+    in a list; in the one that is asked for where no name says which.
+    """
     texts = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
-    return urlsafe_b64encode(json.dumps(texts).encode()).decode().rstrip("=")
+    words = json.dumps([of or _name_asked(), *texts])
+    return urlsafe_b64encode(words.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
     """Return the values of a cursor, each of its type; None where there is no cursor.
 
-    Raises BadInput.
+    A place in one list is none in another: rows would be left out, or be the wrong ones. Raises
+    BadInput.
     """
     if not cursor:
         return None
     try:
-        parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        name, *parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError) as error:
+        raise _build_refusal(cursor) from error
+    if name != _name_asked():
+        raise BadInput(
+            f"cursor {cursor!r} was given by another list, or for other filters or another order;"
+            " pass `next_cursor` of the page before with all else as it was, or none to begin anew"
+        )
+    try:
         position = tuple(
             _READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True)
         )
         bson.encode({"position": position})  # or MongoDB could not be asked for it
     except (ValueError, TypeError, OverflowError, BSONError, BadInput) as error:
-        raise BadInput(
-            f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before"
-        ) from error
+        raise _build_refusal(cursor) from error
     return position
 
 
+def _build_refusal(cursor: str) -> BadInput:
+    return BadInput(f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before")
+
+
+def _name_asked() -> str:
+    """Return what a cursor calls the list that this request asks for."""
+    given = [one for one in request.args.items(multi=True) if one[0] not in _SHOWING]
+    return _digest(str(request.endpoint), [*(request.view_args or {}).items(), *given])
+
+
+def _digest(endpoint: str, arguments: Sequence[tuple[str, str]]) -> str:
+    return sha256(json.dumps([endpoint, sorted(arguments)]).encode()).hexdigest()[:12]
+
+
 def build_page(
-    documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]
+    documents: Sequence[Item],
+    limit: int,
+    locate: Callable[[Item], Position],
+    *,
+    of: str | None = None,
 ) -> Listed[Item]:
     """Return {items, next_cursor} of documents that were asked for with one more than the limit.
 
-    `locate` returns an item's place in their order.
+    `locate` returns an item's place in their order, `of` the name of their list where it is not the
+    one that is asked for.
     """
     items = list(documents[:limit])
     more = len(documents) > limit
-    return {"items": items, "next_cursor": encode_cursor(*locate(items[-1])) if more else None}
+    cursor = encode_cursor(*locate(items[-1]), of=of) if more else None
+    return {"items": items, "next_cursor": cursor}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
-from api.http.paging import Listed, answer_stored, ask_page, build_page, decode_cursor
+from api.http.paging import Listed, answer_stored, ask_page, build_page, decode_cursor, name_list
 from api.http.state import check_market, get_database, get_now
 from api.schemas.alerts import (
     ActiveQuery,
@@ -93,11 +93,18 @@ def get_one_alert(alert_id: str) -> Document:
     database = get_database()
     alert = get_alert(database, alert_id)
     steps = trail.find_entries(database, alert_id=alert_id, limit=SHOWN + 1)
-    last = build_page(steps, SHOWN, trail.NEWEST_FIRST.locate)
+    last = build_page(
+        steps,
+        SHOWN,
+        trail.NEWEST_FIRST.locate,
+        of=name_list("alerts.list_audit", alert_id=alert_id),
+    )
     is_market = alert["entity_type"] == "market"
     of_it = build_query(parent_id=alert_id)
     alike = find_alerts(database, of_it, limit=SHOWN + 1) if is_market else []
-    children = build_page(alike, SHOWN, NEWEST_FIRST.locate)
+    children = build_page(
+        alike, SHOWN, NEWEST_FIRST.locate, of=name_list("alerts.list_alerts", parent_id=alert_id)
+    )
     return {
         **alert,
         "trail": sorted(last["items"], key=lambda step: (step["at"], step["_id"])),

@@ -11,6 +11,7 @@ from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from records.database import Db
 from records.market.session_overrides import set_override
+from tests.integration.stored import add_series
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -136,5 +137,26 @@ def test_a_day_on_which_most_of_a_market_traded_is_proposed_as_a_session(
 
 def test_a_cursor_of_another_list_is_refused(client: FlaskClient, database: Db) -> None:
     import_closes(database, {"2025-02-03": 10, "2025-02-04": 0, "2025-02-05": 0})
-    cursor = client.get("/py/data/rejected?limit=1").json["next_cursor"]
-    assert client.get("/py/data/revisions", query_string={"cursor": cursor}).status_code == 422
+    path = "/py/data/rejected"
+    first = client.get(f"{path}?ticker=NEWCO&limit=1").json
+    cursor, (shown,) = first["next_cursor"], first["items"]
+    rest = client.get(path, query_string={"cursor": cursor, "ticker": "NEWCO", "limit": 9}).json
+    assert [item["_id"] != shown["_id"] for item in rest["items"]] == [True]
+    # The orders of these lists have as many keys, of the same types: a place in one is one in all.
+    for other, asked in (
+        (path, {"ticker": "OTHER"}),
+        (path, {}),
+        ("/py/data/revisions", {"ticker": "NEWCO"}),
+        ("/py/audit", {}),
+    ):
+        answer = client.get(other, query_string={"cursor": cursor, **asked})
+        assert answer.status_code == 422, other
+        assert "another list" in answer.json["detail"], other
+
+
+def test_a_cursor_of_another_order_is_refused(client: FlaskClient, database: Db) -> None:
+    add_series(database, "AAA", "BBB")
+    names = ("/py/tickers?limit=1", "/py/tickers?limit=1&interval=1d", "/py/watchlists?limit=1")
+    cursor = client.get(names[0]).json["next_cursor"]
+    statuses = [client.get(f"{name}&cursor={cursor}").status_code for name in names]
+    assert statuses == [200, 422, 422]

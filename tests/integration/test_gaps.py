@@ -423,7 +423,8 @@ def test_gaps_are_listed_filled_and_accepted_over_http(
     client: FlaskClient = app.test_client()
     try:
         first = client.get("/py/data/gaps?limit=2&market=us").json
-        second = client.get("/py/data/gaps", query_string={"cursor": first["next_cursor"]}).json
+        rest = {"market": "us", "cursor": first["next_cursor"]}
+        second = client.get("/py/data/gaps", query_string=rest).json
         ids = [gap["_id"] for gap in first["items"] + second["items"]]
         assert ids == ["AAPL::1d::2024-03-14", "MSFT::1d::2024-03-08", "AAPL::1d::2024-03-06"]
         assert first["items"][1]["bars_expected"] == 1
