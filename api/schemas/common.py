@@ -1,12 +1,14 @@
 """Types that every noun uses."""
 
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
@@ -22,6 +24,8 @@ from market.sessions.schedules import AFTER_CLOSE, parse_schedule
 from market.tickers import normalize_ticker
 
 MAX_PAGE = 500
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+EPOCH_DIGITS = (10, 13)  # of seconds and of milliseconds since 1970, from 2001 to 2286
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -98,6 +102,23 @@ def checked(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(validate)
 
 
+def _read_number(value: object) -> object:
+    """Read 20050228 as ISO 8601 does, and as no seconds since 1970, which 10 digits are, and 13
+    milliseconds; other numbers, such as a year or a spreadsheet's day, would be a time in 1970.
+    """
+    if isinstance(value, bool) or NUMBER.fullmatch(text := str(value).strip()) is None:
+        return value
+    digits = len(text.partition(".")[0])
+    if digits == len("YYYYMMDD"):
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    if digits in EPOCH_DIGITS:
+        return value
+    raise ValueError(
+        f"{text[:40]} is no time: write 2010-12-31 or 2010-12-31T15:30:00Z, or seconds or"
+        " milliseconds since 1970, of 10 or 13 digits"
+    )
+
+
 def _as_utc(time: datetime) -> datetime:
     """A time without a zone is taken for UTC."""
     try:
@@ -143,7 +164,8 @@ Schedule = Annotated[
 ]
 Clock = Annotated[str, Field(max_length=8, examples=["22:00"]), checked(parse_clock)]
 Zone = Annotated[str, Field(max_length=60, examples=["Asia/Tokyo"]), checked(parse_zone)]
-Time = Annotated[datetime, AfterValidator(_as_utc)]
+Time = Annotated[datetime, BeforeValidator(_read_number), AfterValidator(_as_utc)]
+Day = Annotated[date, BeforeValidator(_read_number)]
 
 
 class IntervalQuery(Query):

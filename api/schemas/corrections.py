@@ -1,18 +1,18 @@
 """Corrections: splits, sessions, thresholds."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from api.schemas.common import Body, Clock, Interval, Record
+from api.schemas.common import Body, Clock, Day, Interval, Record
 from api.schemas.watchlists import Threshold
 
 
 class SplitBody(Body):
     """A split that the stored bars are not adjusted for."""
 
-    session: date = Field(strict=False, description="on which the new shares traded first")
+    session: Day = Field(strict=False, description="on which the new shares traded first")
     factor: float = Field(
         ge=1e-4, le=1e4, description="new shares for each old one; 1 takes a split back"
     )
@@ -22,7 +22,7 @@ class SplitBody(Body):
 class SessionBody(Body):
     """How an exchange keeps to its calendar on a day."""
 
-    day: date = Field(strict=False)
+    day: Day = Field(strict=False)
     session: Literal["shut", "open", "calendar"] = Field(
         description=(
             "`shut`: it does not open; `open`: at other hours, `opens` to `closes`; `calendar`: as"

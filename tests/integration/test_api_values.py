@@ -221,6 +221,28 @@ def test_cursors_at_and_beyond_the_edge(
     assert client.get(f"{path}{joint}cursor={cursor}").status_code == status
 
 
+@pytest.mark.parametrize(
+    "start", ["20150105", "2015-01-05", "1420416000", "1420416000000", "1420416000.5"]
+)
+def test_a_day_in_digits_is_that_day(client: FlaskClient, database: Db, start: str) -> None:
+    store(database, "STORED", make_bars(3))  # of 2015-01-02, 05 and 06
+    found = client.get(f"/py/data/candles?ticker=STORED&start={start}").json["items"]
+    bars = 1 if start.endswith(".5") else 2
+    assert [bar["time"][:10] for bar in found] == ["2015-01-05", "2015-01-06"][-bars:]
+
+
+@pytest.mark.parametrize("number", ["2015", "42009", "0", "-1", "201501", "20150105153000"])
+def test_a_number_that_is_no_time_is_refused(client: FlaskClient, number: str) -> None:
+    asked = [
+        client.get(f"/py/data/candles?ticker=AAPL&start={number}"),
+        client.post("/py/models/evaluate", json={"versions": ["M"], "start": int(number)}),
+        client.post("/py/tickers/AAPL/splits", json={"session": number, "factor": 2}),
+    ]
+    for answer in asked:
+        assert answer.status_code == 422
+        assert "is no time: write 2010-12-31" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
 def test_a_day_that_no_bar_is_of_is_told_so(client: FlaskClient, database: Db, day: str) -> None:
     refused = client.get(f"/py/markets/US/days/{day}")
