@@ -12,3 +12,7 @@ class Access(BaseModel):
     scopes: list[KeyScope] = Field(
         description="`admin` includes the others", examples=[["read", "enqueue"]]
     )
+    tenant: str | None = Field(
+        description="whose key it is; null: the default tenant's, whose `admin` also changes what"
+        " all tenants share"
+    )

@@ -3,7 +3,9 @@
 from apiflask import APIBlueprint
 
 from api.http.auth import get_person, get_scopes
+from api.http.state import get_database
 from api.schemas.access import Access
+from records.tenancy import get_tenant
 
 access = APIBlueprint("access", __name__, tag="access")
 
@@ -12,4 +14,4 @@ access = APIBlueprint("access", __name__, tag="access")
 @access.output(Access)
 def get_access() -> Access:
     """Say whose key this is, and what it may do; of open access, everything."""
-    return Access(name=get_person(), scopes=get_scopes())
+    return Access(name=get_person(), scopes=get_scopes(), tenant=get_tenant(get_database()))

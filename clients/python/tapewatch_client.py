@@ -409,6 +409,7 @@ class Access(TypedDict):
 
     name: str
     scopes: list[Literal["read", "enqueue", "respond", "admin"]]
+    tenant: str | None
 
 
 class Agreement(TypedDict):

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from records.keys import add_key, revoke_key
+from records.tenancy import add_tenant, erase_tenant, of_tenant
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 
@@ -18,6 +19,48 @@ def key(demo: Demo) -> Iterator[str]:
     """The first key that is made, which ends open access; afterwards it was never made."""
     yield add_key(demo.database, "browser", ["read", "enqueue"], datetime.now(UTC))
     demo.database.api_keys.delete_many({})
+
+
+@pytest.fixture
+def tenant_key(demo: Demo) -> Iterator[str]:
+    """A tenant's key of all scopes, beside the operator's; afterwards no key was ever made."""
+    add_key(demo.database, "operator", ["admin"], datetime.now(UTC))
+    add_tenant(demo.database, "acme", datetime.now(UTC))
+    own = of_tenant(demo.database, "acme")
+    yield add_key(own, "acme desk", ["admin"], datetime.now(UTC))
+    erase_tenant(demo.database, "acme", datetime.now(UTC))
+    demo.database.api_keys.delete_many({})
+
+
+def test_buttons_of_what_all_tenants_share_are_dead_for_one_of_them(
+    demo: Demo, open_page: Callable[..., Page], tenant_key: str
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL", quiet=False)
+    page.get_by_label("API key").fill(tenant_key)
+    page.get_by_role("button", name="Use this key").click()
+    dead = (
+        ("ticker/AAPL", "button", "Delete bars"),
+        ("ticker/AAPL", "button", "Set a threshold"),
+        ("ticker/AAPL", "button", "Session exception"),
+        ("watchlists", "switch", "Periodic scans on"),
+    )
+    for place, role, name in dead:
+        page.goto(f"{demo.url}#/{place}")
+        button = page.get_by_role(role, name=name).first
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_have_attribute("aria-description", re.compile("yours is of acme"))
+    page.get_by_role("link", name="Models", exact=True).click()
+    page.get_by_role("button", name="Train a model").click()
+    put_in_use = page.get_by_role("checkbox")
+    put_in_use.focus()
+    page.keyboard.press("Space")
+    expect(put_in_use).not_to_be_checked()
+    page.keyboard.press("Escape")
+    for place, name in (("notifications", "New rule"), ("watchlists", "New watchlist")):
+        page.goto(f"{demo.url}#/{place}")
+        button = page.get_by_role("button", name=name).first
+        expect(button).to_be_visible()
+        expect(button).not_to_have_attribute("aria-disabled", "true")
 
 
 def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], key: str) -> None:

@@ -1,5 +1,6 @@
 // What the key in use may do. Where it may not do what a button is for, the button is dead and says
-// why: `data: { needs: "enqueue" }` marks one.
+// why: `data: { needs: "enqueue" }` marks one, and `data: SHARED` one that changes what all tenants
+// share.
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
@@ -11,9 +12,8 @@ const SCOPES = {
   admin: "changes what everybody's results rest on",
 };
 const GAP = 6;
-let scopes = null; // not known yet: nothing is dead then, and the API refuses by itself
-
-const may = (scope) => scopes === null || scopes.includes(scope) || scopes.includes("admin");
+export const SHARED = { needs: "admin", shared: "" };
+let access = null; // not known yet: nothing is dead then, and the API refuses by itself
 
 /** Keep every marked button of the page as dead or alive as the key in use says. */
 export function watchAccess() {
@@ -38,19 +38,16 @@ export function watchAccess() {
 }
 
 async function learn() {
-  scopes = await get("/access").then(
-    (access) => access.scopes,
-    ({ reason }) => {
-      if (reason === "scope_missing") offerAnother();
-      return null;
-    },
-  );
+  access = await get("/access").catch(({ reason }) => {
+    if (reason === "scope_missing") offerAnother();
+    return null;
+  });
   markAll();
 }
 
 function markAll() {
   for (const button of document.querySelectorAll("[data-needs]")) {
-    const why = may(button.dataset.needs) ? null : describe(button.dataset.needs);
+    const why = explain(button.dataset);
     if ((button.dataset.why ?? null) === why) continue;
     if (why === null) {
       delete button.dataset.why;
@@ -66,8 +63,22 @@ function markAll() {
   }
 }
 
-const describe = (scope) =>
-  `This ${SCOPES[scope]}; it takes a key with the scope ${scope}, which yours does not have.`;
+/** Why the key in use may not do it; null where it may. */
+function explain({ needs, shared }) {
+  if (access === null) return null;
+  const { scopes, tenant } = access;
+  if (!scopes.includes(needs) && !scopes.includes("admin"))
+    return (
+      `This ${SCOPES[needs]}; it takes a key with the scope ${needs}, ` +
+      "which yours does not have."
+    );
+  if (shared !== undefined && tenant !== null)
+    return (
+      "This changes what all tenants share; it takes a key of the default tenant, " +
+      `and yours is of ${tenant}.`
+    );
+  return null;
+}
 
 /** Show beside a dead button why it is dead, for as long as the pointer or the focus is on it. */
 function watchReasons() {

@@ -1,6 +1,7 @@
 // Promoting, rolling back and retiring: each asks first, since it changes what every worker does
 // next.
 
+import { SHARED } from "../../lib/access.js";
 import { post } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { confirm } from "../../parts/confirmation.js";
@@ -51,7 +52,7 @@ export function buildRollback(market, interval, models, refresh) {
 }
 
 function buildAction(label, question, text, act, done, refresh) {
-  const button = el("button.button.small", { type: "button", data: { needs: "admin" } }, label);
+  const button = el("button.button.small", { type: "button", data: SHARED }, label);
   button.addEventListener("click", async () => {
     if (!(await confirm(question, text, label))) return;
     const answer = await attempt(button, act);

@@ -1,6 +1,7 @@
 // Training a version: asked for in a dialog, followed to its end, also when the page is opened
 // while one goes on.
 
+import { SHARED } from "../../lib/access.js";
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { words } from "../../lib/format.js";
@@ -173,6 +174,7 @@ function buildFields(markets, detectors) {
       own,
       el(
         "label.tick",
+        { data: SHARED },
         promote,
         "Put it in use at once; without this only where the market has no champion for the " +
           "interval",

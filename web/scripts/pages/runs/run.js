@@ -1,5 +1,6 @@
 // One run: live while it works, its audit record afterwards.
 
+import { SHARED } from "../../lib/access.js";
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, duration, hash, moment, plural, words } from "../../lib/format.js";
@@ -114,10 +115,14 @@ function buildCancel(run, show) {
   return button;
 }
 
+/** Whether it may put a model in use, or sets an exchange's session. */
+const isShared = ({ task, options }) =>
+  (task === "train" && options.promote !== false) || "session" in options;
+
 function buildRetry(run) {
   const button = el(
     "button.button",
-    { type: "button", data: { needs: "enqueue" } },
+    { type: "button", data: isShared(run) ? SHARED : { needs: "enqueue" } },
     run.failures.length && !isOfNoTicker(run)
       ? `Retry ${plural(run.progress.tickers_failed, "failed ticker")}`
       : "Retry what is left",

@@ -1,6 +1,7 @@
 // One series: its plot, kept up to date, the versions, a point to be judged, and the predictions
 // that were kept.
 
+import { SHARED } from "../../lib/access.js";
 import { get, getText, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { count, hash, moment } from "../../lib/format.js";
@@ -134,7 +135,7 @@ function buildVersion(version) {
 }
 
 function buildDelete(id) {
-  const button = el("button.button", { type: "button", data: { needs: "admin" } }, "Delete");
+  const button = el("button.button", { type: "button", data: SHARED }, "Delete");
   button.addEventListener("click", async () => {
     const text =
       "All its versions, histories and stored predictions go with it. This cannot be taken back.";

@@ -1,6 +1,7 @@
 // Backfill and Scan now, with their progress. A run that is under way when the page opens is picked
 // up again.
 
+import { SHARED } from "../../lib/access.js";
 import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
@@ -67,7 +68,7 @@ export function buildActions({ ticker, interval }, refresh, signal) {
 }
 
 function buildDeletion(ticker, interval) {
-  const button = el("button.button", { type: "button", data: { needs: "admin" } }, "Delete bars");
+  const button = el("button.button", { type: "button", data: SHARED }, "Delete bars");
   const send = async () => {
     await remove(`/tickers/${encodeURIComponent(ticker)}?interval=${interval}`);
     return true;

@@ -1,5 +1,6 @@
 // What can be done about what is seen, where it is seen: of a ticker, or of one of its anomalies.
 
+import { SHARED } from "../../lib/access.js";
 import { get, post, put } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
@@ -37,17 +38,17 @@ const SESSIONS = [
  */
 export function buildActs(series, anomaly, refresh) {
   const acts = [
-    ["Add to a watchlist", "enqueue", () => askToWatch(series)],
-    ["Record a split", "enqueue", () => askForSplit(series, anomaly)],
-    ["Set a threshold", "admin", () => askForThreshold(series)],
-    ["Session exception", "admin", () => askForSession(series, anomaly)],
-    ["Mute its alerts", "respond", () => askToMute(series)],
+    ["Add to a watchlist", { needs: "enqueue" }, () => askToWatch(series)],
+    ["Record a split", { needs: "enqueue" }, () => askForSplit(series, anomaly)],
+    ["Set a threshold", SHARED, () => askForThreshold(series)],
+    ["Session exception", SHARED, () => askForSession(series, anomaly)],
+    ["Mute its alerts", { needs: "respond" }, () => askToMute(series)],
   ];
   return el(
     "div.row.acts",
     { role: "group", "aria-label": anomaly ? "Acts on this anomaly" : "Acts on this ticker" },
-    acts.map(([label, needs, act]) => {
-      const button = el("button.button.small", { type: "button", data: { needs } }, label);
+    acts.map(([label, data, act]) => {
+      const button = el("button.button.small", { type: "button", data }, label);
       button.addEventListener("click", async () => {
         const said = await attempt(button, act);
         if (!said) return;

@@ -1,5 +1,6 @@
 // Watchlists: which tickers are scanned together, and when.
 
+import { SHARED } from "../../lib/access.js";
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { moment } from "../../lib/format.js";
@@ -98,7 +99,7 @@ function draw(data, refresh, signal) {
 
 /** The switch of all periodic scans. */
 function buildSwitch(scheduler, refresh) {
-  const button = el("button.switch", { type: "button", role: "switch", data: { needs: "admin" } });
+  const button = el("button.switch", { type: "button", role: "switch", data: SHARED });
   const mark = (state) => {
     button.setAttribute("aria-checked", String(state.enabled));
     button.title = state.changed_at ? `switched ${moment(state.changed_at)}` : "never switched";
