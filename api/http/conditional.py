@@ -4,10 +4,15 @@ from hashlib import sha256
 
 from flask import Response, request
 
+from api.http.build import get_build
+
 
 def build_etag(*parts: object) -> str:
-    """Return the ETag of what these parts name; anything that changes the answer must be one."""
-    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+    """Return the ETag of what these parts name; anything that changes the answer must be one.
+
+    The code is one: what was answered by another version may lack what pages read of it now.
+    """
+    return sha256("\n".join(map(str, (get_build(), *parts))).encode()).hexdigest()[:32]
 
 
 def find_unchanged(etag: str) -> Response | None:

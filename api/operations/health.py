@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from api.http.auth import check_keys, is_open
+from api.http.build import get_build
 from api.http.openapi import API_VERSION
 from api.http.state import get_database, get_settings, get_state
 from api.schemas.health import Alive, Health, ServerHealth
@@ -45,6 +46,7 @@ def get_health() -> Health:
     return Health(
         status=_judge(mongodb, redis, workers, sweeper, scheduler),
         version=API_VERSION,
+        build=get_build(),
         access=(
             "unknown" if not mongodb.ok else "open" if is_open(settings, get_database()) else "keys"
         ),

@@ -9,6 +9,8 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, request, send_from_directory, url_for
 from werkzeug.routing import PathConverter
 
+from api.http.build import get_build
+
 WEB = Path(__file__).parents[2] / "web"
 ALL_STYLES = "styles/all.css"
 # In this order: of two rules that are equally strong the later one counts.
@@ -32,6 +34,8 @@ DOCS_PAGE = """<!doctype html>
 # Where the page looks for the API, as seen from the page itself; it must not come in a script,
 # which would be inline.
 API_FOLDER = '<meta name="api" content="{}" />'
+# A tab that was opened before an upgrade learns of it by this.
+BUILD = '<meta name="build" content="{}" />'
 DOCS_START = (
     'SwaggerUIBundle({{url: "{url}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl:'
     " null}});\n"
@@ -60,8 +64,10 @@ def build_index(url_prefix: str) -> str:
     """Return the dashboard's page, which says where the API is."""
     page = (WEB / "index.html").read_text("utf-8")
     folder = url_prefix.removeprefix("/")
-    return page.replace(API_FOLDER.format("py"), API_FOLDER.format(folder)).replace(
-        '"py/docs"', f'"{folder}/docs"' if folder else '"docs"'
+    return (
+        page.replace(API_FOLDER.format("py"), API_FOLDER.format(folder))
+        .replace(BUILD.format(""), BUILD.format(get_build()))
+        .replace('"py/docs"', f'"{folder}/docs"' if folder else '"docs"')
     )
 
 

@@ -23,6 +23,10 @@ class Health(BaseModel):
         examples=["ok"],
     )
     version: str = Field(examples=["0.1.0"])
+    build: str = Field(
+        description="another word for other code: a page of another one is to be loaded anew",
+        examples=["1f0c3a5be2d7"],
+    )
     access: Literal["open", "keys", "unknown"] = Field(
         description=(
             "open: whoever is on this machine may ask for anything, as no API key was made yet"

@@ -1270,6 +1270,7 @@ class Health(TypedDict):
 
     status: Literal["ok", "degraded", "unavailable"]
     version: str
+    build: str
     access: Literal["open", "keys", "unknown"]
     mongodb: ServerHealth
     redis: ServerHealth

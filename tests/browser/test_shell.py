@@ -122,3 +122,23 @@ def test_a_slow_line_is_waited_for_by_files_and_an_answer_cut_off_is_asked_for_a
     expect(page.get_by_text("No connection")).to_be_visible()
     throttle(-1, -1)
     expect(page.get_by_role("region", name="Chart")).to_be_visible()
+
+
+def test_a_tab_of_before_an_upgrade_says_to_load_it_anew(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url, quiet=False)
+    expect(page.get_by_text("was upgraded")).to_have_count(0)
+    # What a tab has that was opened before, and one whose page is of no file any more.
+    page.evaluate("document.querySelector('meta[name=build]').content = 'before'")
+    page.route("**/pages/models/page.js", lambda route: route.fulfill(status=404))
+    page.get_by_role("link", name="Models", exact=True).click()
+    main = page.get_by_role("main")
+    expect(main.get_by_text("The service was upgraded after this tab was opened.")).to_be_visible()
+    expect(page.get_by_text("does not answer")).to_have_count(0)
+    notice = page.locator(".notice", has_text="was upgraded")
+    expect(notice).to_be_visible()
+    page.unroute("**/pages/models/page.js")
+    notice.get_by_role("button", name="Load it anew").click()
+    expect(page.get_by_role("button", name="Train a model")).to_be_visible()
+    expect(page.get_by_text("was upgraded")).to_have_count(0)

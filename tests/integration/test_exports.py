@@ -420,7 +420,9 @@ def test_features_without_a_model_are_refused_and_so_are_too_many(
     assert client.get("/py/export/features").json["reason"] == "too_many_rows"
 
 
-def test_bars_that_somebody_has_are_not_sent_again(client: FlaskClient, database: Db) -> None:
+def test_bars_that_somebody_has_are_not_sent_again_by_the_same_code(
+    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store(database, "AAPL", make_bars(60))
     paths = ("export/bars", "data/candles?ticker=AAPL", "chart?ticker=AAPL")
     asked = {path: {"If-None-Match": client.get(f"/py/{path}").headers["ETag"]} for path in paths}
@@ -428,6 +430,9 @@ def test_bars_that_somebody_has_are_not_sent_again(client: FlaskClient, database
         assert client.get(f"/py/{path}", headers=headers).status_code == 304
     other = client.get("/py/export/bars?format=ndjson", headers=asked["export/bars"])
     assert other.status_code == 200
+    monkeypatch.setattr("api.http.conditional.get_build", lambda: "upgraded")
+    for path, headers in asked.items():
+        assert client.get(f"/py/{path}", headers=headers).status_code == 200
     store(database, "AAPL", make_bars(61))
     for path, headers in asked.items():
         assert client.get(f"/py/{path}", headers=headers).status_code == 200

@@ -2,14 +2,15 @@
 
 import { watchAccess } from "./lib/access.js";
 import { Problem, UNREACHED } from "./lib/api.js";
-import { onConnection } from "./lib/connection.js";
 import { el, fill } from "./lib/dom.js";
+import { repeat } from "./lib/live.js";
 import { getMarkets } from "./lib/markets.js";
 import { readRoute } from "./lib/router.js";
 import { markPage, startShell } from "./lib/shell.js";
 import { readChoice, setExchange } from "./lib/zone.js";
 import { load as loadTicker } from "./pages/ticker/load.js";
 import { listenForHelp } from "./parts/keyboard_help.js";
+import { buildReload, UPGRADED } from "./parts/reload.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
@@ -35,6 +36,8 @@ const PAGES = {
 
 // What is asked for beside the scripts that show it.
 const DATA = { ticker: loadTicker };
+
+const ASK_MILLISECONDS = 1000;
 
 let leave = new AbortController();
 
@@ -87,17 +90,28 @@ function logBroken(error) {
 }
 
 /** A page whose scripts could not be had, as they had not been asked for before: the whole is
- * loaded anew then. */
-function showUnloaded(main, signal) {
+ * loaded anew then. Where there is a connection, they are none of the version of this tab. */
+async function showUnloaded(main, signal) {
   const reload = () => location.reload();
+  // What is known may be of a moment ago, and a reload that reaches nobody leaves nothing to see.
+  const answers = () =>
+    fetch(location.pathname, { method: "HEAD", cache: "no-store" }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  const isThere = await answers();
+  if (signal.aborted) return;
+  if (isThere) {
+    const text = "This page cannot be shown before the tab is loaded anew.";
+    fill(main, el("h1.hidden-text", "Upgraded"), buildEmpty(UPGRADED, text, buildReload()));
+    return;
+  }
   fill(
     main,
     el("h1.hidden-text", "No connection"),
     buildFailure(new Problem(0, "unreachable", UNREACHED), reload),
   );
-  // What is said may be of a moment ago, and a reload that reaches nobody leaves nothing to see.
-  const ask = () => fetch(location.pathname, { method: "HEAD", cache: "no-store" });
-  onConnection((reached) => reached && ask().then(reload, () => {}), signal);
+  await repeat(ASK_MILLISECONDS, async () => (await answers()) && reload(), signal);
 }
 
 function moveFocus() {

@@ -10,6 +10,7 @@ import { go, linkTo } from "./router.js";
 import { CHOICES, choose, readChoice } from "./zone.js";
 import { showHelp } from "../parts/keyboard_help.js";
 import { buildProse } from "../parts/prose.js";
+import { buildReload, UPGRADED } from "../parts/reload.js";
 import { buildSelect } from "../parts/select.js";
 import { buildTickerInput, readTicker, startSuggestions } from "../parts/suggestions.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
@@ -128,6 +129,7 @@ function aimLinks() {
 async function checkHealth() {
   try {
     lastHealth = await get("/health");
+    tellUpgrade(lastHealth.build);
     showHealth(true);
     flower.hidden = !lastHealth.flower_url;
     if (lastHealth.flower_url) flower.href = lastHealth.flower_url;
@@ -135,6 +137,22 @@ async function checkHealth() {
     if (error.name !== "Problem") throw error;
     showHealth(false);
   }
+}
+
+/** A tab that stays open over an upgrade has scripts of before, and gets answers of after. */
+function tellUpgrade(build) {
+  const opened = document.querySelector('meta[name="build"]').content;
+  if (build === opened || document.getElementById("upgraded")) return;
+  document
+    .getElementById("notices")
+    .after(
+      el(
+        "div.notice.warn",
+        { id: "upgraded", role: "status" },
+        `${UPGRADED} What it shows may lack something, or be wrong.`,
+        buildReload(),
+      ),
+    );
 }
 
 function showHealth(reached) {
