@@ -192,6 +192,27 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     expect(card).to_contain_text("JP \u22120.6100, US \u22120.5812")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04", "save it as CSV"),
+        (b"ticker;time;label\nIBM;38411;usual\n", 'Line 2: the time "38411"'),
+        (b'"sep=;"\nticker;time;label\nIBM;28.02.2005;usual\n', 'Line 3: the time "28.02.2005"'),
+        (b'note,ticker,time,label\n"a, b",IBM,2005-02-28,maybe\n', 'the label "maybe"'),
+    ],
+)
+def test_labels_that_a_spreadsheet_wrote_are_read_or_said_to_be_of_no_day(
+    demo: Demo, open_page: Callable[..., Page], content: bytes, said: str
+) -> None:
+    page = open_page(f"{demo.url}#/models/US_model-0.1.0")
+    page.get_by_role("button", name="Evaluate").click()
+    dialog = page.get_by_role("dialog")
+    file = {"name": "labels.csv", "mimeType": "text/csv", "buffer": content}
+    dialog.get_by_label("Labels").set_input_files(file)
+    dialog.get_by_role("button", name="Evaluate").click()
+    expect(dialog.get_by_role("alert")).to_contain_text(said)
+
+
 def test_the_last_day_of_an_evaluation_is_meant_whole_and_a_file_without_labels_is_refused(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ import { say } from "../../parts/toasts.js";
 
 const ANOMALY = new Set(["anomaly", "event", "fault", "true", "confirmed", "1", "yes"]);
 const ALL = "ALL";
+const DAY = /^\d{4}-\d{2}-\d{2}/;
+const SPREADSHEETS = ["PK\x03\x04", "\xD0\xCF\x11\xE0"]; // how xlsx and ods, and xls begin
 const USUAL = new Set(["usual", "normal", "false", "false_alarm", "expected", "0", "no"]);
 
 /** @returns {{button: Node, card: Node}} what asks for it, and where its result is shown */
@@ -94,7 +96,7 @@ async function openDialog(model, signal) {
     ],
     verb: "Evaluate",
     send: async () => {
-      const read = labels.files.length ? readLabels(await labels.files[0].text()) : [];
+      const read = labels.files.length ? readLabels(await readText(labels.files[0])) : [];
       const asked = {
         versions: [model.version, other.value].filter(Boolean),
         ...(start.value && { start: start.value }),
@@ -106,12 +108,25 @@ async function openDialog(model, signal) {
   });
 }
 
+/** The text of a file. A workbook is none, and Excel's "Unicode text" has two bytes a sign. */
+async function readText(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const begins = String.fromCharCode(...bytes.slice(0, 4));
+  if (SPREADSHEETS.some((mark) => begins.startsWith(mark)))
+    throw new Error("This is a spreadsheet's own file: save it as CSV, and choose that.");
+  const encoding = { "\xFF\xFE": "utf-16le", "\xFE\xFF": "utf-16be" }[begins.slice(0, 2)];
+  return new TextDecoder(encoding ?? "utf-8").decode(bytes);
+}
+
 function readLabels(text) {
-  const [head, ...lines] = text.replace(/^\uFEFF/, "").trim().split(/\r?\n/);
-  const parts = (mark) => head.split(mark).length;
+  const rows = text.trim().split(/\r?\n/);
+  // Excel's way to say which mark parts the columns.
+  const first = /^"?sep=.?"?$/i.test(rows[0]) ? 1 : 0;
+  const [head, ...lines] = rows.slice(first);
+  const parts = (mark) => splitLine(head ?? "", mark).length;
   const mark = [",", ";", "\t"].reduce((most, each) => (parts(each) > parts(most) ? each : most));
-  const split = (line) => line.split(mark).map(readValue);
-  const names = split(head).map((name) => name.toLowerCase());
+  const split = (line) => splitLine(line, mark);
+  const names = split(head ?? "").map((name) => name.toLowerCase());
   const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
   const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
   if (Math.min(ticker, time, label) < 0)
@@ -121,15 +136,32 @@ function readLabels(text) {
     // Spreadsheets write rows that were emptied, too.
     if (![ticker, time, label].some((place) => values[place])) return [];
     const word = (values[label] ?? "").toLowerCase();
+    const where = `Line ${number + first + 2}`;
     if (!ANOMALY.has(word) && !USUAL.has(word))
-      throw new Error(`Line ${number + 2}: the label "${word}" is neither anomaly nor usual.`);
+      throw new Error(`${where}: the label "${word}" is neither anomaly nor usual.`);
+    // What 3/2/2005 is nobody knows, and a spreadsheet's number of a day is no day at all.
+    if (!DAY.test(values[time]))
+      throw new Error(
+        `${where}: the time "${values[time]}" is not written year first: write 2005-02-28, or ` +
+          "2005-02-28 15:30.",
+      );
     return [{ ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) }];
   });
   if (!labels.length) throw new Error("The file has no labels below its first line.");
   return labels;
 }
 
-const readValue = (text) => text.trim().replace(/^"(.*)"$/, "$1").trim();
+/** The values of a line; what parts them stands in quotes where it is part of one. */
+function splitLine(line, mark) {
+  const values = [""];
+  let isQuoted = false;
+  for (const sign of line) {
+    if (sign === '"') isQuoted = !isQuoted;
+    else if (sign === mark && !isQuoted) values.push("");
+    else values[values.length - 1] += sign;
+  }
+  return values.map((value) => value.trim());
+}
 
 function drawEvaluation({ judgements, agreement, errors, start, end, interval }) {
   if (judgements === null) return el("p.notice.warn", "It goes on, or has failed.");
