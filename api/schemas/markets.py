@@ -75,6 +75,12 @@ class ShownMarket(Record):
     series: int = Field(description="of how many tickers and intervals bars are stored")
     looked_at: int = Field(0, description="series that a detection has come to")
     up_to_date: int = Field(0, description="of these, those whose last bar was looked at")
+    missed: list[str] = Field(
+        default_factory=list, description="intervals with series that no detection has come to"
+    )
+    behind: list[str] = Field(
+        default_factory=list, description="intervals with series whose last bar was not looked at"
+    )
     tickers: int = 0
     intervals: list[str] = Field(
         default_factory=list, description="of which bars are stored", examples=[["1d"]]

@@ -2475,6 +2475,8 @@ class ShownMarket(TypedDict):
     series: int
     looked_at: NotRequired[int]
     up_to_date: NotRequired[int]
+    missed: NotRequired[list[str]]
+    behind: NotRequired[list[str]]
     tickers: NotRequired[int]
     intervals: NotRequired[list[str]]
     bars: NotRequired[int]

@@ -26,10 +26,14 @@ class HoldingFields(TypedDict):
     Attributes:
         looked_at: how many of its series a detection has come to.
         up_to_date: how many of them it has come to the last bar of.
+        missed: the intervals that have series to which none has come.
+        behind: the intervals that have series whose last bar none has come to.
     """
 
     looked_at: int
     up_to_date: int
+    missed: list[str]
+    behind: list[str]
     series: int
     tickers: int
     intervals: list[str]

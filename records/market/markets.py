@@ -169,7 +169,7 @@ def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str,
     """
     group = {
         "_id": "$market",
-        "lasts": {"$push": {"id": "$_id", "bar": "$last_bar"}},
+        "lasts": {"$push": {"id": "$_id", "bar": "$last_bar", "of": "$interval"}},
         "series": {"$sum": 1},
         "tickers": {"$addToSet": "$ticker"},
         "intervals": {"$addToSet": "$interval"},
@@ -181,9 +181,11 @@ def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str,
     stages: list[Query] = [{"$group": group}, {"$set": {"tickers": {"$size": "$tickers"}}}]
     found: dict[str, HoldingFields] = {}
     for one in database.series.aggregate(stages):
-        lasts = [(watermarks.get(last["id"]), last["bar"]) for last in one.pop("lasts")]
-        one["looked_at"] = sum(mark is not None for mark, _ in lasts)
-        one["up_to_date"] = sum(mark is not None and mark >= bar for mark, bar in lasts)
+        lasts = [(watermarks.get(each["id"]), each["bar"], each["of"]) for each in one.pop("lasts")]
+        missed = [interval for mark, _, interval in lasts if mark is None]
+        behind = [interval for mark, bar, interval in lasts if mark is None or mark < bar]
+        one["looked_at"], one["up_to_date"] = len(lasts) - len(missed), len(lasts) - len(behind)
+        one["missed"], one["behind"] = sorted(set(missed)), sorted(set(behind))
         found[one.pop("_id")] = one
     return found
 

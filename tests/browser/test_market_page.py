@@ -3,11 +3,14 @@ a ticker's metrics.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
+import pytest
+import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, push_candles
 from tests.processes import wait_until
 
 
@@ -80,3 +83,37 @@ def test_ticker_page_has_metrics_and_regimes_behind_the_candles(
         "no order book stored"
     )
     expect(page.locator(".stage")).to_have_attribute("data-regimes", "500")
+
+
+@pytest.fixture
+def two_intervals(demo: Demo) -> Iterator[str]:
+    """A market with days that a detection came to, and weeks that none did; gone afterwards."""
+    push_candles(demo, "D05.SI", "1d", ["2024-01-02", "2024-01-03", "2024-01-04"])
+    push_candles(demo, "D05.SI", "1w", ["2024-01-01", "2024-01-08", "2024-01-15"])
+    mark = {"_id": "detection_meta::D05.SI::1d", "ticker": "D05.SI", "interval": "1d"}
+    last = {"last_detected_timestamp": datetime(2024, 1, 4, tzinfo=UTC)}
+    watermarks = demo.database.get_collection("detection_metadata")
+    watermarks.insert_one(mark | last)
+    yield "SG"
+    watermarks.delete_one(mark)
+    for interval in ("1d", "1w"):
+        address = f"{demo.url}py/tickers/D05.SI?interval={interval}"
+        assert requests.delete(address, timeout=60).ok
+
+
+def test_what_was_not_looked_at_is_told_of_its_interval_and_offered_for_it(
+    demo: Demo, open_page: Callable[..., Page], two_intervals: str
+) -> None:
+    page = open_page(f"{demo.url}#/market?market={two_intervals}&interval=1w", quiet=False)
+    notice = page.get_by_text("Not all series of 1w bars were looked at yet")
+    expect(notice).to_be_visible()
+    page.get_by_role("button", name="1d", exact=True).click()
+    expect(page).to_have_url(re.compile("interval=1d"))
+    expect(page.get_by_role("region", name="State of the market")).to_be_visible()
+    expect(page.get_by_text("looked at yet")).to_have_count(0)
+    page.goto(f"{demo.url}#/?market={two_intervals}")
+    expect(page.get_by_text("1 series of 2 was not looked at yet")).to_be_visible()
+    page.route("**/models/train", lambda route: route.abort())  # what it asks for is enough
+    with page.expect_request("**/models/train") as asked:
+        page.get_by_role("button", name="Train a model").click()
+    assert asked.value.post_data == '{"market":"SG","interval":"1w"}'

@@ -141,6 +141,8 @@ def test_markets_say_what_is_stored_of_them_and_tickers_are_found_by_name(
     assert (us["looked_at"], us["up_to_date"]) == (2, 1)
     assert (us["series"], us["tickers"], us["bars"], us["intervals"]) == (6, 6, 5_400, ["1d"])
     assert us["last_bar"].startswith("2026-01-20")
+    assert (us["missed"], us["behind"]) == (["1d"], ["1d"])
+    assert (markets["JP"]["missed"], markets["JP"]["behind"]) == ([], [])
     assert (markets["JP"]["series"], markets["JP"]["last_bar"]) == (0, None)
 
     def names(query: str) -> list[str]:

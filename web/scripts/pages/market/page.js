@@ -100,7 +100,7 @@ function draw(markets, route, again, signal) {
     el(
       "div.stack",
       filters.node,
-      drawUnlooked(held),
+      drawUnlooked(held, interval),
       el("section.card", { "aria-label": "State of the market" }, state.node),
       buildTickers(market, interval, route, signal),
       buildCorrelations(market, interval, signal),
@@ -109,13 +109,14 @@ function draw(markets, route, again, signal) {
 }
 
 /** That nothing strange is known of a series is no sign of a quiet one where nobody looked. */
-function drawUnlooked({ series, looked_at: looked }) {
-  const missed = series - looked;
-  if (missed === 0) return null;
+function drawUnlooked({ series, looked_at: looked, missed, intervals }, interval) {
+  if (!missed.includes(interval)) return null;
   const which =
     looked === 0
       ? "Nothing of this market was looked at yet"
-      : `${plural(missed, "series", "series")} of ${count(series)} not looked at yet`;
+      : intervals.length > 1
+        ? `Not all series of ${interval} bars were looked at yet`
+        : `${plural(series - looked, "series", "series")} of ${count(series)} not looked at yet`;
   return el("p.notice.warn", `${which}: that no anomaly is known does not mean a quiet market.`);
 }
 

@@ -53,7 +53,7 @@ const compareMarkets = (a, b) =>
 
 function drawMarket(market, total, schedules, filters, looks) {
   const anomalies = total && Object.values(total).reduce((a, b) => a + b, 0);
-  const interval = chooseInterval(market);
+  const interval = chooseInterval(market.intervals);
   const link = (severity) => filters.link({ severity });
   return el(
     "article.card.market",
@@ -87,11 +87,11 @@ function drawMarket(market, total, schedules, filters, looks) {
 }
 
 /** Days where there are any, else the shortest bars. */
-const chooseInterval = ({ intervals }) => (intervals.includes("1d") ? "1d" : intervals[0]);
+const chooseInterval = (intervals) => (intervals.includes("1d") ? "1d" : intervals[0]);
 
 function keepLook(looks, market) {
-  const { series, looked_at: looked, up_to_date: current, last_bar: last } = market;
-  const state = JSON.stringify([series, looked, current, last]);
+  const { series, looked_at: looked, up_to_date: current, missed, behind, last_bar: last } = market;
+  const state = JSON.stringify([series, looked, current, missed, behind, last]);
   if (looks.get(market.code)?.state !== state)
     looks.set(market.code, { state, node: drawLook(market) });
   return looks.get(market.code).node;
@@ -109,14 +109,14 @@ function drawLook(market) {
         "p.muted",
         `The last bars of ${plural(series - current, "series", "series")} are not looked at yet.`,
       ),
-      buildScan(market.code, chooseInterval(market)),
+      buildScan(market.code, chooseInterval(market.behind)),
     );
   const said =
     looked === 0
       ? "Nothing was looked at yet: no anomalies does not mean that nothing is strange."
       : `${plural(missed, "series", "series")} of ${count(series)} ` +
         `${missed === 1 ? "was" : "were"} not looked at yet.`;
-  const first = buildFirstLook(market.code, chooseInterval(market));
+  const first = buildFirstLook(market.code, chooseInterval(market.missed));
   return el("div.row.look", el("p.muted", said), first);
 }
 
