@@ -38,6 +38,9 @@ class Opinion(Record):
     """What a later run found of the same bar, under another model or from other bars."""
 
     kind: AnomalyKind
+    fault: FaultName | None = None
+    Close: float | None = Field(None, description="of the bars it was found from")
+    reasons: list[str] = Field(default_factory=list)
     detection_run_id: str
     detection_timestamp: datetime
     model_version: str

@@ -1661,6 +1661,11 @@ class Opinion(TypedDict):
     """What a later run found of the same bar, under another model or from other bars."""
 
     kind: Literal["event", "fault"]
+    fault: NotRequired[
+        Literal["level", "split", "price", "stale", "no_volume", "wick", "volume", "move"] | None
+    ]
+    Close: NotRequired[float | None]
+    reasons: NotRequired[list[str]]
     detection_run_id: str
     detection_timestamp: str
     model_version: str

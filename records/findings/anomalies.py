@@ -567,6 +567,9 @@ def _append_opinion(
 ) -> UpdateOne:
     opinion: OpinionFields = {
         "kind": anomaly["kind"],
+        "fault": anomaly["fault"],
+        "Close": anomaly["Close"],
+        "reasons": anomaly["reasons"],
         "anomaly_score": anomaly["anomaly_score"],
         "model_version": anomaly["model_version"],
         "model_hash": anomaly["model_hash"],

@@ -31,9 +31,15 @@ class FindingFields(TypedDict):
 
 
 class OpinionFields(FindingFields):
-    """What a later run found of the same bar, under another model or from other bars."""
+    """What a later run found of the same bar, under another model or from other bars.
+
+    Those of before `Close`, `fault` and `reasons` were kept lack them.
+    """
 
     kind: AnomalyKind
+    fault: NotRequired[FaultName | None]
+    Close: NotRequired[float]
+    reasons: NotRequired[list[str]]
     grade: float
     threshold: float
     detection_run_id: str

@@ -70,6 +70,38 @@ def test_the_panel_tells_what_is_known_of_an_anomaly(
     assert shares == sorted(shares, reverse=True)
 
 
+def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    anomaly = find_anomalies(demo, "IBM")[1]
+    now = {name: anomaly[name] for name in ("model_version", "model_hash", "bars_fingerprint")} | {
+        "kind": "fault",
+        "fault": "wick",
+        "Close": anomaly["Close"] + 1.5,
+        "reasons": ["a wick of 5.0 times its usual range"],
+        "anomaly_score": -0.9,
+        "grade": 91.0,
+        "threshold": -0.5,
+        "detection_run_id": anomaly["detection_run_id"],
+        "detection_timestamp": anomaly["detection_timestamp"],
+    }
+    chosen = {"_id": anomaly["_id"]}
+    demo.database.anomalies.update_one(chosen, {"$push": {"opinions": now}})
+    try:
+        page = open_page(link(demo, anomaly))
+        panel = page.get_by_role("region", name="Anomaly", exact=True)
+        expect(panel.locator(".notice.warn")).to_contain_text(
+            "Its bars were corrected since. By those of now it is a fault (wick) of grade 91, with"
+            f" a close of {anomaly['Close'] + 1.5:.2f}: a wick of 5.0 times its usual range."
+        )
+        expect(panel).to_contain_text(anomaly["reasons"][0])
+        item = page.locator(f".anomaly[data-id='{anomaly['_id']}']")
+        expect(item).to_contain_text("corrected since")
+        expect(page.locator(".badge", has_text="corrected since")).to_have_count(1)
+    finally:
+        demo.database.anomalies.update_one(chosen, {"$set": {"opinions": []}})
+
+
 def test_arrow_keys_step_and_the_url_follows(demo: Demo, open_page: Callable[..., Page]) -> None:
     first, second = find_anomalies(demo, "MSFT")[:2]
     page = open_page(f"{demo.url}#/ticker/MSFT")

@@ -315,3 +315,27 @@ def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]
+
+
+def test_of_a_fault_that_is_corrected_to_an_event_its_opinion_tells_what_it_is_now(
+    market: Db,
+) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    wrong = frame.copy()
+    wrong.loc[500, ["open", "high", "low", "close"]] *= 100.0
+    store(market, "OFF", wrong)
+    run(market, "backfill", "OFF")
+    time = frame["date"][500].to_pydatetime().replace(tzinfo=UTC)
+    (before,) = market.anomalies.find({"Ticker": "OFF", "Datetime": time})
+    assert (before["kind"], before["fault"], before["opinions"]) == ("fault", "level", [])
+    store(market, "OFF", frame)
+    run(market, "incremental", "OFF", run_id="run-2")
+    store(market, "RIGHT", frame)
+    run(market, "backfill", "RIGHT")
+    (right,) = market.anomalies.find({"Ticker": "RIGHT", "Datetime": time})
+    (after,) = market.anomalies.find({"Ticker": "OFF", "Datetime": time})
+    (opinion,) = after["opinions"]
+    told = ("kind", "fault", "Close", "reasons", "grade", "anomaly_score")
+    assert [opinion[name] for name in told] == [right[name] for name in told]
+    assert (opinion["kind"], opinion["Close"]) == ("event", frame["close"][500])
+    assert [after[name] for name in told] == [before[name] for name in told]

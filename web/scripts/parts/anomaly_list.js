@@ -10,7 +10,13 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
-  "features.return_1";
+  "features.return_1,opinions";
+
+/** What was found last of a bar that was corrected since its anomaly was written; or null. */
+export function findCorrection({ Close: close, opinions }) {
+  const latest = opinions.at(-1);
+  return latest && latest.Close != null && latest.Close !== close ? latest : null;
+}
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
@@ -54,6 +60,7 @@ function buildItem(anomaly, withTicker, extra) {
         "span.why",
         { title: anomaly.reasons.join(", ") },
         anomaly.bars_gone_at && [el("span.badge.warn", "bar gone"), " "],
+        findCorrection(anomaly) && [el("span.badge.warn", "corrected since"), " "],
         anomaly.kind === "fault" && [el("span.badge.warn", "fault"), " "],
         anomaly.kind !== "fault" &&
           anomaly.suspected_split && [el("span.badge.warn", "split?"), " "],

@@ -5,7 +5,7 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, change, frequency, grade, plural, price, words } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
-import { linkToAnomaly } from "../../parts/anomaly_list.js";
+import { findCorrection, linkToAnomaly } from "../../parts/anomaly_list.js";
 import { buildFilters, writeDay } from "../../parts/filters.js";
 import { buildMore } from "../../parts/more.js";
 import { buildSeverity, buildSeverityBar } from "../../parts/severity.js";
@@ -17,7 +17,7 @@ import { buildExport } from "./export.js";
 const PAGE = 50;
 const FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,scope,reasons,suspected_split," +
-  "features.return_1,review";
+  "features.return_1,review,opinions";
 const SHOWN_REASONS = 2;
 const COLUMNS = [
   { label: "Ticker", by: "Ticker", usual: "Ticker" },
@@ -138,6 +138,7 @@ function buildRow(anomaly) {
       "td.wide-only",
       anomaly.kind === "fault" ? el("span.badge.warn", "fault") : "event",
       anomaly.kind === "event" && anomaly.suspected_split && [" ", el("span.badge.warn", "split?")],
+      findCorrection(anomaly) && [" ", el("span.badge.warn", "corrected since")],
     ),
     el("td.wide-only", anomaly.scope ?? el("span.muted", "–")),
     el("td.number.nowrap", change(move)),

@@ -16,6 +16,7 @@ import {
   words,
 } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { findCorrection } from "../../parts/anomaly_list.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty } from "../../parts/states.js";
@@ -41,6 +42,7 @@ export function drawAnomaly(anomaly, place, refresh, signal) {
           `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or ` +
             `taken back.`,
         ),
+      findCorrection(anomaly) && drawCorrection(findCorrection(anomaly)),
       drawGrade(anomaly),
       anomaly.kind === "event" && anomaly.suspected_split && drawSplit(anomaly.suspected_split),
       el("section", el("h3", "Why"), drawReasons(anomaly, signal), drawAcross(anomaly)),
@@ -196,6 +198,23 @@ function drawSuperseded({ superseded_by: run, superseded_at: at }) {
   );
 }
 
+function drawCorrection(opinion) {
+  return el(
+    "p.notice.warn",
+    el(
+      "span",
+      `Its bars were corrected since. By those of now it is ${nameKind(opinion)} of grade ` +
+        `${grade(opinion.grade)}, with a close of ${price(opinion.Close)}: ` +
+        `${opinion.reasons.join("; ")}. Below is what was found first, `,
+      linkToRun(opinion.detection_run_id),
+      ` found this, ${moment(opinion.detection_timestamp)}.`,
+    ),
+  );
+}
+
+const nameKind = ({ kind, fault }) =>
+  kind === "fault" ? `a fault (${words(fault)})` : "an event";
+
 function drawSplit(ratio) {
   return el(
     "p.notice.warn",
@@ -247,6 +266,9 @@ function drawOpinions(opinions) {
         "li",
         buildFacts({
           Model: opinion.model_version,
+          Found: nameKind(opinion),
+          Close: price(opinion.Close),
+          Why: opinion.reasons.join("; "),
           Grade: grade(opinion.grade),
           Score: figure(opinion.anomaly_score),
           Run: linkToRun(opinion.detection_run_id),
