@@ -37,9 +37,6 @@ worker_prefetch_multiplier = 1
 # back.
 task_soft_time_limit = 240
 task_time_limit = 300
-# A deploy's SIGTERM lets running batches end (with REMAP_SIGTERM=SIGQUIT in the environment), then
-# hands them back.
-worker_soft_shutdown_timeout = 20
 # A dropped connection is no reason to throw work away: the commit does not need the broker.
 worker_cancel_long_running_tasks_on_connection_loss = False
 # A child that has grown is replaced when it is free (KiB).

@@ -17,7 +17,7 @@ SERVERS = "servers"
 SERVICE = "service"
 SOCKET = "supervisor.sock"
 LOG_BYTES = "10MB"
-# the 20 s of worker_soft_shutdown_timeout, and as long again to hand the rest back
+# the 20 s that a worker may take to finish what runs, and as long again to hand the rest back
 WORKER_SECONDS = 45
 # A worker beside an API and servers that are busy gets a tenth of what each of them gets of a core.
 NICENESS = 10
@@ -57,9 +57,6 @@ def server_programs(
 
 def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     """Return the API, the workers, the feed, beat and Flower."""
-    # A worker's SIGTERM means: finish what runs, for worker_soft_shutdown_timeout, then hand the
-    # rest back.
-    worker_environment = {"REMAP_SIGTERM": "SIGQUIT"}
     work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
     return [
         Program("api", SERVICE, api_command(settings)),
@@ -68,15 +65,13 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
             "worker",
             SERVICE,
             ["nice", "-n", str(NICENESS), *worker_command("worker", work_queues, 2)],
-            worker_environment,
-            WORKER_SECONDS,
+            stop_seconds=WORKER_SECONDS,
         ),
         Program(
             "control",
             SERVICE,
             worker_command("control", CONTROL_QUEUE, 1),
-            worker_environment,
-            WORKER_SECONDS,
+            stop_seconds=WORKER_SECONDS,
         ),
         # Where it says that it lives: /tmp is everybody's.
         Program(

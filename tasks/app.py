@@ -14,6 +14,7 @@ from celery.signals import (
     task_received,
     worker_init,
     worker_process_init,
+    worker_shutting_down,
 )
 
 from core.logs import configure_logs
@@ -24,6 +25,7 @@ from tasks.process.broker import build_celery
 from tasks.process.consumer import Request
 from tasks.process.logs import describe_task, quiet_routine
 from tasks.process.memory import keep_freed_memory, spare_collections
+from tasks.process.stopping import bound_stop
 from tasks.process.traces import start_traces
 from tasks.process.transport import forbid_commands
 from tasks.process.worker import get_worker
@@ -67,6 +69,12 @@ def start_pool_process(**_: object) -> None:
     keep_freed_memory()
     start_traces(get_settings(), "worker")
     get_worker()
+
+
+@worker_shutting_down.connect
+def stop_in_time(how: str, **_: object) -> None:
+    """Wait for what runs, but not for ever."""
+    bound_stop(how)
 
 
 @task_received.connect

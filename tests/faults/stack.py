@@ -93,7 +93,6 @@ class Stack:
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "REMAP_SIGTERM": "SIGQUIT",
             **given,
             **variables,
         }

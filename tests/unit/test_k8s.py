@@ -101,9 +101,6 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
 def test_workers_have_the_time_to_end_that_compose_gives_them(name: str) -> None:
     seconds = DEPLOYMENTS[name]["terminationGracePeriodSeconds"]
     assert f"{seconds}s" == SERVICES[SERVICE_OF[name]]["stop_grace_period"]
-    assert {"name": "REMAP_SIGTERM", "value": "SIGQUIT"} in DEPLOYMENTS[name]["containers"][0][
-        "env"
-    ]
 
 
 def test_workers_are_scaled_by_what_waits() -> None:
