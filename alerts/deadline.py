@@ -1,7 +1,9 @@
-"""A bound on how long sending a message takes in all.
+"""A bound on how long sending a message takes in all, and on how much a channel may answer.
 
 Libraries bound each wait for a byte. A channel that says one header a second, each in time, would
-so keep its sender for hours, and with it all messages behind.
+so keep its sender for hours, and with it all messages behind. And they read whatever is answered:
+a body without end, or one that unpacks to gigabytes, would end the process, and with it the
+sweeper.
 """
 
 import socket
@@ -14,12 +16,16 @@ from typing import Any
 
 from core.errors import Transient
 
+# Far more than says what went wrong. Of HTTP, bytes count as they come and as they are unpacked.
+MOST_BYTES = 4 * 2**20
+
 
 class _Bound:
-    """The connections that are made until the time is over."""
+    """The connections that are made until the time is over, and what came by them."""
 
     def __init__(self) -> None:
-        self.is_over = False
+        self.is_over = self.is_flooded = False
+        self._received = 0
         self._held: list[socket.socket] = []
         self._lock = Lock()
 
@@ -30,6 +36,13 @@ class _Bound:
                 raise TimeoutError("the time for this message is over")
             # One of our own: TLS takes the other's descriptor away.
             self._held.append(connection.dup())
+
+    def count(self, received: int) -> None:
+        """Note that so much more came; raise OSError where that is too much."""
+        self._received += received
+        if self._received > MOST_BYTES:
+            self.is_flooded = True
+            raise OSError("the channel answers without end")
 
     def end(self) -> None:
         """Whoever reads from a connection now finds its end."""
@@ -49,8 +62,11 @@ _bound: ContextVar[_Bound | None] = ContextVar("bound", default=None)
 
 @contextmanager
 def sent_within(seconds: float) -> Iterator[None]:
-    """Break off what this thread connects to in a `with` after so long, and raise Transient."""
+    """Break off what this thread connects to in a `with` after so long, or so much of an answer,
+    and raise Transient.
+    """
     _watch_connecting()
+    _watch_reading()
     bound = _Bound()
     timer = Timer(seconds, bound.end)
     timer.daemon = True
@@ -60,13 +76,15 @@ def sent_within(seconds: float) -> Iterator[None]:
         yield
     except Transient:
         # What broke it off is said below.
-        if not bound.is_over:
+        if not bound.is_over and not bound.is_flooded:
             raise
     finally:
         _bound.reset(token)
         timer.cancel()
         timer.join()
         bound.close()
+    if bound.is_flooded:
+        raise Transient(f"the channel answered more than {MOST_BYTES / 2**20:g} MiB")
     if bound.is_over:
         raise Transient(f"the channel was not done with the message within {seconds:g} s")
 
@@ -83,3 +101,30 @@ def _watch_connecting() -> None:
         connect(self, address)
 
     socket.socket.connect = connect_held  # type: ignore[method-assign,assignment]  # as its own
+
+
+@cache
+def _watch_reading() -> None:
+    """Have what comes be counted where that is asked for: as it comes, which all libraries read by
+    the same files, and of answers over HTTP as it is unpacked.
+    """
+    import requests  # noqa: PLC0415 - loads slowly, and few need it
+
+    readinto, iter_content = socket.SocketIO.readinto, requests.Response.iter_content
+
+    def count_read(self: socket.SocketIO, buffer: Any) -> int | None:
+        received = readinto(self, buffer)
+        bound = _bound.get()
+        if bound is not None:
+            bound.count(received or 0)
+        return received
+
+    def count_unpacked(self: requests.Response, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        for piece in iter_content(self, *args, **kwargs):
+            bound = _bound.get()
+            if bound is not None:
+                bound.count(len(piece))
+            yield piece
+
+    socket.SocketIO.readinto = count_read  # type: ignore[method-assign,assignment]  # as its own
+    requests.Response.iter_content = count_unpacked  # type: ignore[method-assign]  # as its own

@@ -1,12 +1,16 @@
 """Where messages may go, what is shown of it, and what a channel cannot make this host do."""
 
+import gzip
 import json
+import resource
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic, sleep
+from typing import BinaryIO
 
 import pytest
 from flask.testing import FlaskClient
@@ -244,6 +248,61 @@ def test_a_channel_that_answers_a_byte_at_a_time_does_not_keep_its_sender(
     with run_receiver() as receiver:
         send_message(receiver.channel, "a title", "a body", allow_private=True)
         assert len(receiver.messages) == 1
+
+
+def answer_plain(sent: BinaryIO) -> None:
+    """Answer a post with far more than anybody wants to know."""
+    sent.write(b"HTTP/1.1 500 Oh\r\nContent-Length: 1000000000\r\n\r\n")
+    for _ in range(1_000):
+        sent.write(bytes(1_000_000))
+
+
+def answer_packed(sent: BinaryIO) -> None:
+    """Answer a post with a megabyte that unpacks to a thousand."""
+    packer = gzip.compress(bytes(100_000_000)) * 10
+    length = b"Content-Length: %d\r\n\r\n" % len(packer)
+    sent.write(b"HTTP/1.1 500 Oh\r\nContent-Encoding: gzip\r\n" + length + packer)
+
+
+def answer_mail(sent: BinaryIO) -> None:
+    """Greet whoever sends mail, line by line."""
+    for _ in range(1_000):
+        sent.write((b"220-" + b"x" * 994 + b"\r\n") * 1_000)
+
+
+@contextmanager
+def run_flood(answer: Callable[[BinaryIO], None]) -> Iterator[int]:
+    """Answer one connection until its other side is gone; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve_one() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("wb") as sent, suppress(OSError):
+                answer(sent)
+
+        thread = threading.Thread(target=serve_one)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("form://127.0.0.1:{}/", answer_plain),
+        ("form://127.0.0.1:{}/", answer_packed),
+        ("mailto://me:pass@example.com:{}?smtp=127.0.0.1&to=me@example.com", answer_mail),
+    ],
+)
+def test_a_channel_that_answers_without_end_does_not_fill_the_memory(
+    address: str, answer: Callable[[BinaryIO], None]
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with run_flood(answer) as port, pytest.raises(Transient, match="more than 4 MiB"):
+        send_message(address.format(port), "a title", "a body", allow_private=True)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    # KiB; each channel has a gigabyte to say
+    assert grown < 300_000
 
 
 def test_an_address_is_one_channel_whatever_it_has_in_it(tmp_path: Path) -> None:
