@@ -147,6 +147,8 @@ def flower_command(settings: Settings, folder: Path) -> list[str]:
             "--persistent=True",
             f"--db={folder / 'flower'}",
             "--state_save_interval=60000",
+            # by itself it keeps 100,000, of which a busy day fills 800 MB
+            "--max_tasks=10000",
             "--read_only=True",
         ),
         # workers send events by their own settings, and take no commands

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
-from runner.programs import worker_command
+from runner.programs import flower_command, worker_command
 from runner.servers import EVICTION, mongod_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.stopping import FINISH_SECONDS
@@ -22,6 +23,22 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 USED = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 MONITORING = {"prometheus", "grafana"}
 OTHERS = {"redis", "mongo"} | MONITORING
+# What Flower is told of more batches than it keeps, each with a result as long as results get, and
+# how much memory that takes.
+FILL_FLOWER = """
+import pickle, resource, sys, uuid
+from flower.events import EventsState
+most = int(sys.argv[1])
+state = EventsState(max_tasks_in_memory=most)
+for number in range(most + 100):
+    head = {"uuid": f"{uuid.uuid4()}:{number:05}", "hostname": "worker@host", "pid": 1}
+    head |= {"clock": number, "utcoffset": 0, "timestamp": number, "local_received": number}
+    asked = {"name": "tapewatch.run_batch", "args": str(uuid.uuid4()), "kwargs": "{}"}
+    state.event({**head, "type": "task-received", **asked})
+    state.event({**head, "type": "task-succeeded", "result": str(number) * 40, "runtime": 1.0})
+pickle.dumps(state)
+print(len(state.tasks), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
 OURS = {name: service for name, service in SERVICES.items() if name not in OTHERS}
 
 
@@ -167,6 +184,29 @@ def test_mongodb_is_told_what_the_embedded_one_is() -> None:
     assert embedded.startswith("transactionLifetimeLimitSeconds=")
     assert f"--setParameter {embedded}" in SERVICES["mongo"]["command"]
     assert f"--wiredTigerEngineConfigString {EVICTION}" in SERVICES["mongo"]["command"]
+
+
+def test_flower_is_started_as_the_runner_starts_it(tmp_path: Path) -> None:
+    """Where it listens and what folder it has is each one's own."""
+    ours = {"--address", "--port", "--db"}
+
+    def read_options(command: list[str]) -> set[str]:
+        return {word for word in command if word.startswith("--")}
+
+    runs = read_options(flower_command(Settings(_env_file=None), tmp_path))
+    composed = read_options(shlex.split(SERVICES["flower"]["command"]))
+    assert {option.partition("=")[0] for option in runs ^ composed} <= ours
+
+
+def test_flower_keeps_no_more_tasks_than_it_has_memory_for() -> None:
+    """Full, it would be killed as it saves what it has seen, and again as it reads that."""
+    (option,) = re.findall(r"--max_tasks=(\d+)", SERVICES["flower"]["command"])
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_FLOWER, option], capture_output=True, text=True, check=True
+    )
+    kept, mebibytes = map(int, done.stdout.split())
+    assert kept == int(option)
+    assert mebibytes < int(SERVICES["flower"]["mem_limit"].removesuffix("m")) / 2
 
 
 def test_flower_is_exposed_read_only_and_with_a_password() -> None:
