@@ -4,22 +4,28 @@ from datetime import UTC, datetime
 
 from api.http.auth import is_loopback
 from core.settings import Settings
+from detection.models.signing import find_signer
 from records.database import Db, open_database
 from records.findings.watermarks import find_detected_since
 from records.keys import has_keys
 from records.market.series import find_series
-from records.models.models import find_models
+from records.models.artefacts import find_signature
+from records.models.models import find_artefact_hashes, find_models
 from records.work.watchlists import find_watchlists
 from runner.service import api_url
 
 
 def describe_next_step(settings: Settings) -> str:
-    """Return the first of key, bars, model, backfill and watchlist that is missing, with the
-    command that brings it.
+    """Return the first of key, models' key, bars, model, backfill and watchlist that is missing,
+    with the command that brings it.
     """
     database = open_database(settings)
     with database.client:
-        step = _find_first_key(settings, database) or _find_step(database)
+        step = (
+            _find_first_key(settings, database)
+            or _find_models_key(settings, database)
+            or _find_step(database)
+        )
     return f"Next, in another terminal: {step}" if step else f"See {api_url(settings)}/"
 
 
@@ -31,6 +37,25 @@ def _find_first_key(settings: Settings, database: Db) -> str | None:
         " `.venv/bin/flask keys create NAME --scope admin` makes the first (`make key` before"
         " anything listens)."
     )
+
+
+def _find_models_key(settings: Settings, database: Db) -> str | None:
+    """Return what to do where a model in use is refused here: it is of another service on the same
+    MongoDB, each of which has a file of its own, or of a backup without the file.
+    """
+    hashes = dict(find_artefact_hashes(database))
+    for model in find_models(database, state="champion"):
+        version = model["_id"]
+        signature = find_signature(database, version)
+        if find_signer(settings, version, hashes[version], signature) is None:
+            return (
+                f"the model in use {version} is signed by no key of this service, and what detects"
+                " here fails of it: stop this, and bring the keys of whoever trained it, the file"
+                " .tapewatch/artefact.keys or ARTEFACT_KEYS (services on one MongoDB need the"
+                f" same); where they are lost, `.venv/bin/flask models train --market"
+                f" {model['market']} --interval {model['interval']}` makes a new one."
+            )
+    return None
 
 
 def _find_step(database: Db) -> str | None:

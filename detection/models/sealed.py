@@ -76,8 +76,9 @@ def read_sealed(database: Db, version: str, sha256: str) -> bytes:
     if find_signer(get_settings(), version, sha256, signature) is None:
         raise ModelIntegrity(
             f"the artefact of model {version} was not opened: it is not signed by any key of this"
-            " service. Where the keys were lost, restore them; where it was made by a version that"
-            " did not sign, and nobody else could write to the database, `flask models migrate"
+            " service. Where another service on this MongoDB made it, give both the same"
+            " ARTEFACT_KEYS; where the keys were lost, restore them; where it was made by a version"
+            " that did not sign, and nobody else could write to the database, `flask models migrate"
             f" {version} --trust`; else train a new version"
         )
     try:

@@ -39,6 +39,12 @@ def read_artefact(database: Db, version: str) -> tuple[bytes, Signature]:
         raise NotFound(f"an incomplete artefact ({error})") from error
 
 
+def find_signature(database: Db, version: str) -> Signature:
+    """Return the signature kept under `version`; an empty one where there is none."""
+    found = database[f"{BUCKET}.files"].find_one({"_id": version}, {"metadata": 1})
+    return (found or {}).get("metadata") or {}
+
+
 def replace_signature(database: Db, version: str, signature: Signature) -> None:
     """Put another signature on the bytes of a version."""
     database[f"{BUCKET}.files"].update_one(
