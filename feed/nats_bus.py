@@ -8,6 +8,7 @@ fields of a message are its headers, `data` is its body.
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -44,6 +45,9 @@ IDLE_SECONDS = 60.0
 # should have come is waited for.
 ASK_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
+# No call asks for more than this one after the other. The client bounds each, and waits for ever
+# all the same where the server goes away in the wrong moment.
+MOST_REQUESTS = 8
 
 
 class NatsBus:
@@ -219,9 +223,10 @@ class NatsBus:
                 self._js = self._client.jetstream(timeout=self._timeout)
             return await asked
 
+        longest = MOST_REQUESTS * self._timeout + AGAIN_SECONDS
         with self._lock:
             try:
-                return self._loop.run_until_complete(answer())
+                return self._loop.run_until_complete(asyncio.wait_for(answer(), longest))
             except APIError as error:
                 if FULL in str(error):
                     raise Busy(f"a stream of NATS is full: {error}") from error
@@ -233,7 +238,8 @@ class NatsBus:
         """Return what is told of an error; the next call connects anew."""
         client, self._client, self._readers = self._client, None, {}
         if client is not None:
-            self._loop.run_until_complete(client.close())
+            with suppress(TimeoutError):
+                self._loop.run_until_complete(asyncio.wait_for(client.close(), self._timeout))
         url = hide_credentials(self._url)
         return ServerUnreachable(f"NATS at {url} did not answer: {str(error)[:200] or error!r}")
 

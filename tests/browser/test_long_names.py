@@ -56,7 +56,7 @@ def run_id(demo: Demo) -> Iterator[str]:
 def test_no_page_scrolls_sideways_of_a_long_name(
     demo: Demo, open_page: Callable[..., Page], run_id: str, width: int
 ) -> None:
-    page = open_page(demo.url, width=width)
+    page = open_page(demo.url, width=width, quiet=False)  # the ticker has no bars to be drawn
     wide = []
     for place in (
         *("", "anomalies", f"ticker/{TICKER}", "alerts", f"runs/{run_id}", "runs", "data"),

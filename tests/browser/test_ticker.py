@@ -92,7 +92,7 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
         panel = page.get_by_role("region", name="Anomaly", exact=True)
         expect(panel.locator(".notice.warn")).to_contain_text(
             "Its bars were corrected since. By those of now it is a fault (wick) of grade 91, with"
-            f" a close of {anomaly['Close'] + 1.5:.2f}: a wick of 5.0 times its usual range."
+            f" a close of {anomaly['Close'] + 1.5:.2f}: a wick of 5.0 times its usual range ("
         )
         expect(panel).to_contain_text(anomaly["reasons"][0])
         item = page.locator(f".anomaly[data-id='{anomaly['_id']}']")

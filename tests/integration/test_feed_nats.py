@@ -236,17 +236,20 @@ def test_the_process_ends_without_a_word(
             [sys.executable, "-m", "feed"], cwd=ROOT, env=told, stdout=output, stderr=output
         ) as process,
     ):
-        wait_until(lambda: len(find_positions(database)) == len(STREAMS), "it reads")
-        server.kill()
-        wait_until(lambda: "feed_waits" in log.read_text(), "it waits")
-        server.start()
-        groups = [{"ticker": TICKER, "venue": VENUE, "records": make_trades(0, 5)}]
-        bus = NatsBus(server.url, 4)
-        bus.append(STREAM, build_message("trades", groups, Head(None, 0, 0)))
-        bus.close()
-        wait_until(lambda: len(list(find_trades(database, TICKER, VENUE))) == 5, "it stores")
-        process.terminate()
-        assert process.wait(60) == 0
+        try:
+            wait_until(lambda: len(find_positions(database)) == len(STREAMS), "it reads")
+            server.kill()
+            wait_until(lambda: "feed_waits" in log.read_text(), "it waits")
+            server.start()
+            groups = [{"ticker": TICKER, "venue": VENUE, "records": make_trades(0, 5)}]
+            bus = NatsBus(server.url, 4)
+            bus.append(STREAM, build_message("trades", groups, Head(None, 0, 0)))
+            bus.close()
+            wait_until(lambda: len(list(find_trades(database, TICKER, VENUE))) == 5, "it stores")
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
     assert "Traceback" not in log.read_text(), log.read_text()
     assert "pending" not in log.read_text(), log.read_text()
 

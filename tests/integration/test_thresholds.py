@@ -103,6 +103,7 @@ def test_a_detection_warns_of_a_score_that_its_champion_came_after(market: Db) -
 def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted(
     market: Db,
 ) -> None:
+    set_threshold(market, Scope("market", "US"), "contamination", 0.03, NOW)
     run(market, "backfill", "AAA")
     before = set(market.anomalies.distinct("_id", {"kind": "event"}))
     set_threshold(market, Scope("market", "US"), "score", -1.0, NOW)

@@ -205,9 +205,9 @@ function drawCorrection(opinion) {
       "span",
       `Its bars were corrected since. By those of now it is ${nameKind(opinion)} of grade ` +
         `${grade(opinion.grade)}, with a close of ${price(opinion.Close)}: ` +
-        `${opinion.reasons.join("; ")}. Below is what was found first, `,
+        `${opinion.reasons.join("; ")} (`,
       linkToRun(opinion.detection_run_id),
-      ` found this, ${moment(opinion.detection_timestamp)}.`,
+      `, ${moment(opinion.detection_timestamp)}). Below is what was found first.`,
     ),
   );
 }
