@@ -64,9 +64,14 @@ _WHOLE_NAMES = {
     "WIENER": ".VI", "WARSAW": ".WA", "PRAGUE": ".PR", "BUDAPEST": ".BD", "ISTANBUL": ".IS",
     "ATHENS": ".AT", "DUBLIN": ".IR", "TEL AVIV": ".TA", "JOHANNESBURG": ".JO",
     "SAO PAULO": ".SA", "MEXICAN": ".MX", "NEW ZEALAND": ".NZ", "MALAYSIA": ".KL",
-    "INDONESIA": ".JK", "SAUDI": ".SR",
-    "NEW YORK": "", "NYSE": "", "NASDAQ": "",
+    "INDONESIA": ".JK", "SAUDI": ".SR", "RIGA": ".RG", "TALLINN": ".TL", "VILNIUS": ".VS",
+    "ICELAND": ".IC", "DUBAI": ".AE",
+    "NEW YORK": "", "NYSE": "", "NASDAQ": "", "NASDAQGS": "", "NASDAQGM": "", "NASDAQCM": "",
 }  # fmt: skip
+# What trades no shares: London's exchange of metals is none of London's shares.
+_NO_SHARES = re.compile(
+    r"\b(METALS?|MERCANTILE|COMMODIT(Y|IES)|FUTURES?|DERIVATIVES?|OPTIONS?|ENERGY)\b"
+)
 # The exchange of a table by some of the boards, or series, that a column of it names.
 _BOARDS = {
     "TQBR": "MOEX", "TQTF": "MOEX",
@@ -123,6 +128,8 @@ def read_venue(text: str) -> str | None:
         return _EXCHANGES[bare]
     # Nasdaq Stockholm is of Stockholm: places go before the names of those who run exchanges.
     words = " ".join(re.findall(r"[A-Z0-9]+", bare))
+    if _NO_SHARES.search(words):
+        return None
     held = (suffix for name, suffix in _WHOLE_NAMES.items() if f" {name} " in f" {words} ")
     return next(held, None)
 

@@ -21,8 +21,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "time": (
         # Seconds since 1970 are of no zone that nobody says, as a clock's time beside them may be.
-        # Where a bar names its start and its end, its start.
-        "timeopen", "opentime", "startedat", "timeperiodstart", "periodstart",
+        # Where a bar names its start and its end, its start; `time_open` beside a period's start is
+        # that of the first trade.
+        "timeperiodstart", "periodstart", "timeopen", "opentime", "startedat",
         "time", "timestamp", "windowstart", "unix", "unixtime", "unixtimestamp",
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",

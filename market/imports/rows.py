@@ -100,6 +100,8 @@ class _Table:
     sessions: Mapping[Market, Sessions]
     is_history: bool
     currencies: Currencies | None
+    # The markets whose times were taken for ends although nobody says so.
+    ended: set[Market]
     # Read once for all tickers, and where rows of one share their time only.
     partings: Callable[[], Sequence[Parting]]
 
@@ -278,12 +280,15 @@ def _read_table(
     columns = {name: settled.numbers[name] for name in PRICES}
     columns |= {"volume": _fill_volumes(settled, codes), "times": np.zeros(len(codes), np.int64)}
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
+    ended = set()
     for market, known in sessions.items():
         of_market = np.array([m is market for m in markets])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
         taken = times.take(rows)
         labels = move_ends(label_times(taken, market, interval, codes[rows]), interval, known)
         columns["times"][rows] = labels.seconds
+        if labels.labels != times.labels and is_intraday(interval):
+            ended.add(market)
         held, closes = find_closes(labels.seconds, market, interval, known)
         check_shift(
             labels, held & ~labels.bad, market, interval, known, is_zoned=bool(taken.zoned.all())
@@ -300,6 +305,7 @@ def _read_table(
         sessions,
         is_history,
         read_currencies(settled),
+        ended,
         cache(partial(read_partings, settled)),
     )
 
@@ -356,7 +362,7 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
             _describe(table, int(row), NAMES[int(code)])
             for row, code in zip(rows[kept], reasons[kept], strict=True)
         ],
-        _explain(named, len(refused), backwards=backwards) + remarks,
+        _explain(named, len(refused), backwards=backwards, ended=market in table.ended) + remarks,
     )
 
 
@@ -382,7 +388,7 @@ def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) ->
     return fault
 
 
-def _explain(named: _Named, refused: int, *, backwards: bool) -> list[str]:
+def _explain(named: _Named, refused: int, *, backwards: bool, ended: bool) -> list[str]:
     """Return what a reader of the report should know of one ticker's rows."""
     notes = [
         f"{written[:MOST_TICKER]} is taken for {named.ticker}"
@@ -394,6 +400,8 @@ def _explain(named: _Named, refused: int, *, backwards: bool) -> list[str]:
             f"{named.venue[:MOST_TICKER]!r} is no exchange that is known: {named.ticker} is taken"
             f" for a ticker of {named.market.code} by its style"
         )
+    if ended:
+        notes.append("times of the last second of a minute are taken for the ends of bars")
     if backwards:
         notes.append("the source runs from the newest to the oldest bar")
     if refused > MOST_REJECTIONS_KEPT:

@@ -197,7 +197,9 @@ def _refuse_other_names(table: Table, bad: Bools) -> None:
             continue
         is_other = any(name != field for name, field in found.items())
         above = str(times[place - 1] or "").strip() if place and rows[place - 1] == row - 1 else ""
-        is_titled = "ticker" not in table.columns and is_spelled_as_ticker(above)
+        is_titled = "ticker" not in table.columns and (
+            is_spelled_as_ticker(above) or find_field(above.partition(":")[0]) == "ticker"
+        )
         if is_other or is_titled:
             number = int(table.rows[row] if table.rows is not None else row) + 1
             how = "in another order than at first" if is_other else f"below {above[:SHOWN]!r}"

@@ -1,5 +1,7 @@
 """The labels that bars are stored under, by the times of a source."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from core.arrays import Int64
@@ -11,6 +13,9 @@ from market.markets import Market
 from market.sessions.calendar import local_days
 
 SUNDAY = 6
+MINUTE_SECONDS = 60
+# Of the times, that are a minute's last second.
+MOST_LAST = 0.95
 
 
 def label_times(
@@ -28,7 +33,7 @@ def label_times(
         for row in np.flatnonzero(bad & ~times.bad):
             moments[row] = find_moments(int(times.seconds[row]), market.zone)
         tell_repeated_apart(seconds, bad, moments, series)
-        return ReadTimes(seconds, zoned, bad, labels=times.labels)
+        return _move_last_seconds(ReadTimes(seconds, zoned, bad, labels=times.labels))
     days = times.seconds // DAY_SECONDS
     elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
     days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
@@ -36,6 +41,17 @@ def label_times(
         _refuse_sundays(days[~times.bad])
         days -= _find_weekdays(days)
     return ReadTimes(days * DAY_SECONDS, zoned, times.bad)
+
+
+def _move_last_seconds(labels: ReadTimes) -> ReadTimes:
+    """Return intraday labels of which almost all are the last second of a minute, as closes of bars
+    are that end with 00:59:59.999, as those of the bars' ends: no bar begins with such a second.
+    """
+    is_last = (labels.seconds % MINUTE_SECONDS == MINUTE_SECONDS - 1) & ~labels.bad
+    good = np.count_nonzero(~labels.bad)
+    if labels.labels == "start" or not good or is_last.sum() < MOST_LAST * good:
+        return labels
+    return replace(labels, seconds=labels.seconds + is_last, labels="end")
 
 
 def _refuse_sundays(days: Int64) -> None:

@@ -1,6 +1,6 @@
 """A column of times as a source wrote it, whatever its values are."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,6 @@ from market.imports.times.texts import read_texts
 from market.imports.times.uniques import EARLIEST, LATEST, Uniques, to_seconds
 from market.imports.times.zones import apply_zone, tell_repeated_apart
 from market.intervals import DAY_SECONDS
-
-MINUTE_SECONDS = 60
-# Of the times, that are a minute's last second, and of how many times of day at least.
-MOST_LAST = 0.95
-FEWEST_CLOCKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +78,4 @@ def read_times(
             moments[row] = both
         moments = np.where(codes[:, None] < 0, 0, moments[codes])
         tell_repeated_apart(seconds, bad, moments, series)
-    times = ReadTimes(seconds, read.zoned[codes], bad, read.notes, options.labels)
-    return _move_last_seconds(times)
-
-
-def _move_last_seconds(times: ReadTimes) -> ReadTimes:
-    """Return times of which almost all are the last second of a minute, as closes of bars are that
-    end with 23:59:59.999, as those of the bars' ends.
-
-    A bar begins with no such second. Daily ones may be dated by it, which have one or two times of
-    day over a year.
-    """
-    seconds = times.seconds[~times.bad]
-    is_last = seconds % MINUTE_SECONDS == MINUTE_SECONDS - 1
-    if times.labels == "start" or not len(seconds) or is_last.mean() < MOST_LAST:
-        return times
-    if len(np.unique(seconds % DAY_SECONDS)) < FEWEST_CLOCKS:
-        return times
-    moved = np.where(times.seconds % MINUTE_SECONDS == MINUTE_SECONDS - 1, 1, 0)
-    note = "times are those of the last second of a minute, and are taken for the ends of bars"
-    return replace(times, seconds=times.seconds + moved, notes=[*times.notes, note], labels="end")
+    return ReadTimes(seconds, read.zoned[codes], bad, read.notes, options.labels)

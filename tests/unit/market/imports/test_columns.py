@@ -532,6 +532,15 @@ def test_the_start_of_a_bar_goes_before_its_end(names: str) -> None:
     assert settled.times.seconds.tolist() == [1704153600]
 
 
+def test_a_period_begins_before_its_first_trade() -> None:
+    """In CoinAPI's bars `time_open` is the time of the first trade."""
+    names = "time_period_start,time_period_end,time_open,time_close,open,high,low,close"
+    times = ["2024-01-06T01:00:00Z", "2024-01-06T02:00:00Z"]
+    trades = ["2024-01-06T01:00:07Z", "2024-01-06T01:59:58Z"]
+    settled = settle(f"{names}\n{','.join(times + trades)},2,3,1,2\n")
+    assert settled.times.seconds.tolist() == [1704502800]
+
+
 def test_lots_of_tushare_are_shares_of_china_alone() -> None:
     head = "ts_code,trade_date,open,high,low,close,pre_close,vol,amount\n"
     rows = "600519.SH,20240102,1,3,1,2,1,17.58,9\n00700.HK,20240102,1,3,1,2,1,500,9\n"
@@ -540,6 +549,13 @@ def test_lots_of_tushare_are_shares_of_china_alone() -> None:
     assert "volumes of China's are read as 100 each, as Tushare counts lots" in settled.notes
     minutes = settle(head.replace("trade_date", "trade_time") + rows)
     assert minutes.numbers["volume"].tolist() == [17.58, 500.0]
+
+
+@pytest.mark.parametrize("title", ["MSFT", "Ticker: MSFT", "Symbol,MSFT,,,"])
+def test_table_below_a_ticker_of_its_own_refuses_the_file(title: str) -> None:
+    names = "Date,Open,High,Low,Close\n"
+    with pytest.raises(BadInput, match=r"row 3 names the columns anew, below "):
+        settle(f"{names}2024-01-02,1,3,1,2\n{title}\n{names}2024-01-03,9,9,9,9\n")
 
 
 def test_tables_below_tickers_of_their_own_refuse_the_file() -> None:

@@ -202,6 +202,18 @@ def test_last_seconds_are_the_ends_of_bars(labels: str | None) -> None:
     assert (rows.columns["times"] % 3600 == 0).all()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_last_seconds_of_few_bars_are_ends_too(count: int) -> None:
+    """What came since the last file, which is a bar or two."""
+    ends = [f"2024-01-06 0{hour}:59:59.999" for hour in range(count)]
+    rows = read(ends, "1h", ticker="BTC-USD")
+    assert rows.rejected == []
+    assert [datetime.fromtimestamp(time, UTC).hour for time in rows.columns["times"]] == [
+        *range(count)
+    ]
+    assert rows.notes == ["times of the last second of a minute are taken for the ends of bars"]
+
+
 def test_last_second_of_days_is_of_the_day_that_it_says() -> None:
     rows = read([f"2024-01-0{day} 23:59:59" for day in (2, 3, 4)], "1d")
     days = [datetime.fromtimestamp(time, UTC).day for time in rows.columns["times"]]

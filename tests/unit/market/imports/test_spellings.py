@@ -71,6 +71,7 @@ def read_at(
         ("exchange", "VOD", "London Stock Exchange", "VOD.L", "UK"),
         ("exchange", "SAP", "Deutsche Börse XETRA", "SAP.DE", "DE"),
         ("exchange", "AAPL", "NASDAQ Global Select", "AAPL", "US"),
+        ("exchange", "AAPL", "NasdaqGS", "AAPL", "US"),
         ("Exchange Name", "7203", "Tokyo  Stock Exchange", "7203.T", "JP"),
         ("market", "INFY", "National Stock Exchange of India", "INFY.NS", "IN"),
         ("exchange", "SU", "TSX Venture Exchange", "SU.V", "CA"),
@@ -185,6 +186,7 @@ def test_currency_behind_the_names_of_prices_is_none_of_the_us() -> None:
     ("ticker", "venue", "meant"),
     [
         ("VOLV-B", "Nasdaq Stockholm", "VOLV-B.ST"),
+        ("GRD1R", "Nasdaq Riga", "GRD1R.RG"),
         ("ASML", "Euronext Amsterdam", "ASML.AS"),
         ("ENI", "XMIL", "ENI.MI"),
     ],
@@ -195,10 +197,13 @@ def test_exchange_of_no_market_is_asked_about(ticker: str, venue: str, meant: st
     assert found.error.startswith(f"{meant} is not in the style of US tickers")
 
 
-def test_exchange_that_is_not_known_is_told_beside_what_is_taken_for_the_us() -> None:
-    (found,) = read_at("exchange", ("AAPL", "Dark Pool 7", 3))
+@pytest.mark.parametrize(
+    "venue", ["Dark Pool 7", "London Metal Exchange", "New York Mercantile Exchange"]
+)
+def test_exchange_that_is_not_known_is_told_beside_what_is_taken_for_the_us(venue: str) -> None:
+    (found,) = read_at("exchange", ("CA", venue, 3))
     assert found.notes == [
-        "'Dark Pool 7' is no exchange that is known: AAPL is taken for a ticker of US by its style"
+        f"'{venue}' is no exchange that is known: CA is taken for a ticker of US by its style"
     ]
 
 
