@@ -25,7 +25,9 @@ from market.tickers import normalize_ticker
 
 MAX_PAGE = 500
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-EPOCH_DIGITS = (10, 13)  # of seconds and of milliseconds since 1970, from 2001 to 2286
+# Of seconds since 1970, from 1973 to 2286, and of milliseconds from 2001 on; a number of 12 digits
+# may be 2005-02-28 15:30 as well.
+EPOCH_DIGITS = (9, 10, 13)
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -103,8 +105,8 @@ def checked(check: Callable[[str], str]) -> AfterValidator:
 
 
 def _read_number(value: object) -> object:
-    """Read 20050228 as ISO 8601 does, and as no seconds since 1970, which 10 digits are, and 13
-    milliseconds; other numbers, such as a year or a spreadsheet's day, would be a time in 1970.
+    """Read 20050228 as ISO 8601 does, and as no seconds since 1970, which 9 or 10 digits are, and
+    13 milliseconds; other numbers, such as a year or a spreadsheet's day, would be a time in 1970.
     """
     if isinstance(value, bool) or NUMBER.fullmatch(text := str(value).strip()) is None:
         return value
@@ -115,7 +117,7 @@ def _read_number(value: object) -> object:
         return value
     raise ValueError(
         f"{text[:40]} is no time: write 2010-12-31 or 2010-12-31T15:30:00Z, or seconds or"
-        " milliseconds since 1970, of 10 or 13 digits"
+        " milliseconds since 1970, of 9, 10 or 13 digits"
     )
 
 

@@ -231,7 +231,19 @@ def test_a_day_in_digits_is_that_day(client: FlaskClient, database: Db, start: s
     assert [bar["time"][:10] for bar in found] == ["2015-01-05", "2015-01-06"][-bars:]
 
 
-@pytest.mark.parametrize("number", ["2015", "42009", "0", "-1", "201501", "20150105153000"])
+@pytest.mark.parametrize("start", ["946684800", "1420156800"])
+def test_seconds_since_1970_are_of_the_century_before_too(
+    client: FlaskClient, database: Db, start: str
+) -> None:
+    """The year 2000 has a digit less than 2002."""
+    store(database, "STORED", make_bars(3))
+    found = client.get(f"/py/data/candles?ticker=STORED&start={start}").json["items"]
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "number", ["2015", "42009", "0", "-1", "201501", "201501051530", "20150105153000"]
+)
 def test_a_number_that_is_no_time_is_refused(client: FlaskClient, number: str) -> None:
     asked = [
         client.get(f"/py/data/candles?ticker=AAPL&start={number}"),
