@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from api.http.auth import is_loopback
+from core.errors import BadInput
 from core.settings import Settings
-from detection.models.signing import find_signer
+from detection.models.signing import find_signer, read_keys
 from records.database import Db, open_database
 from records.findings.watermarks import find_detected_since
 from records.keys import has_keys
@@ -43,6 +44,10 @@ def _find_models_key(settings: Settings, database: Db) -> str | None:
     """Return what to do where a model in use is refused here: it is of another service on the same
     MongoDB, each of which has a file of its own, or of a backup without the file.
     """
+    try:
+        read_keys(settings)
+    except BadInput as error:  # it is no reason to serve nothing
+        return f"what detects here fails: {error.message}"
     hashes = dict(find_artefact_hashes(database))
     for model in find_models(database, state="champion"):
         version = model["_id"]

@@ -18,6 +18,8 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     train(live.database)
     other = live.settings.model_copy(update={"artefact_keys": "of-another-service-" + "0" * 32})
     assert "US_model-0.1.0 is signed by no key of this service" in describe_next_step(other)
+    short = live.settings.model_copy(update={"artefact_keys": "short"})
+    assert "what detects here fails: ARTEFACT_KEYS" in describe_next_step(short)
     assert "flask backfill run --market US" in say()
     assert live.post("/py/anomalies/backfill", json={"market": "US"}).json["status"] == "complete"
     assert "watchlist" in say()
