@@ -92,12 +92,13 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
 
 def _find_letter(names: Sequence[str]) -> str | None:
     """Return which letter is the ticker beside `t`, the time: `S` in Alpaca's streams, where `T` is
-    the kind of message, `s` in those of Binance, where it is the end of the bar, else `T`, as in
-    Polygon's grouped bars. None where none is.
+    the kind of message, `s` beside `i`, the interval, in those of Binance, where it is the end of
+    the bar, else `T`, as in Polygon's grouped bars (and `s` is whether all went well). None where
+    none is.
     """
     if "t" not in names:
         return None
-    letters = ("S", "s", "T") if "T" in names else ("S",)
+    letters = ["S", *(["s"] if "i" in names else []), "T"] if "T" in names else ["S"]
     return next((letter for letter in letters if letter in names), None)
 
 

@@ -515,6 +515,7 @@ def test_numbers_of_rows_beside_times_of_an_unknown_name_name_that_column() -> N
         ("t,T,s,i,o,h,l,c,v", "1704178800000,1704182399999,BTCUSDT,1h,1,3,1,2,9", "BTCUSDT"),
         # Polygon's grouped bars.
         ("T,v,o,c,h,l,t", "AAPL,9,1,2,3,1,1704178800000", "AAPL"),
+        ("T,v,o,c,h,l,t,s", "AAPL,9,1,2,3,1,1704178800000,ok", "AAPL"),
     ],
 )
 def test_letters_of_streams_say_whose_bars_they_are(names: str, cells: str, ticker: str) -> None:
