@@ -70,14 +70,15 @@ def test_the_panel_tells_what_is_known_of_an_anomaly(
     assert shares == sorted(shares, reverse=True)
 
 
+@pytest.mark.parametrize("moved", [1.5, 0.0], ids=["close", "high"])
 def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
-    demo: Demo, open_page: Callable[..., Page]
+    demo: Demo, open_page: Callable[..., Page], moved: float
 ) -> None:
     anomaly = find_anomalies(demo, "IBM")[1]
     now = {name: anomaly[name] for name in ("model_version", "model_hash", "bars_fingerprint")} | {
         "kind": "fault",
         "fault": "wick",
-        "Close": anomaly["Close"] + 1.5,
+        "Close": anomaly["Close"] + moved,
         "reasons": ["a wick of 5.0 times its usual range"],
         "anomaly_score": -0.9,
         "grade": 91.0,
@@ -92,7 +93,7 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
         panel = page.get_by_role("region", name="Anomaly", exact=True)
         expect(panel.locator(".notice.warn")).to_contain_text(
             "Its bars were corrected since. By those of now it is a fault (wick) of grade 91, with"
-            f" a close of {anomaly['Close'] + 1.5:.2f}: a wick of 5.0 times its usual range ("
+            f" a close of {anomaly['Close'] + moved:.2f}: a wick of 5.0 times its usual range ("
         )
         expect(panel).to_contain_text(anomaly["reasons"][0])
         item = page.locator(f".anomaly[data-id='{anomaly['_id']}']")

@@ -12,10 +12,12 @@ export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
   "features.return_1,opinions";
 
-/** What was found last of a bar that was corrected since its anomaly was written; or null. */
-export function findCorrection({ Close: close, opinions }) {
+/** What was found last of a bar that was corrected since its anomaly was written; or null. Of a
+ * corrected high or low its close does not tell, but that a fault is none any more. */
+export function findCorrection({ Close: close, kind, opinions }) {
   const latest = opinions.at(-1);
-  return latest && latest.Close != null && latest.Close !== close ? latest : null;
+  const isKept = latest && latest.Close != null; // those of before have no close
+  return isKept && (latest.Close !== close || latest.kind !== kind) ? latest : null;
 }
 
 export const linkToAnomaly = (anomaly) =>
