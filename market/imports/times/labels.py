@@ -14,7 +14,7 @@ from market.sessions.calendar import local_days
 
 SUNDAY = 6
 MINUTE_SECONDS = 60
-# Of the times, that are a minute's last second.
+# Of the times of a series, that are a minute's last second.
 MOST_LAST = 0.95
 
 
@@ -33,7 +33,7 @@ def label_times(
         for row in np.flatnonzero(bad & ~times.bad):
             moments[row] = find_moments(int(times.seconds[row]), market.zone)
         tell_repeated_apart(seconds, bad, moments, series)
-        return _move_last_seconds(ReadTimes(seconds, zoned, bad, labels=times.labels))
+        return _move_last_seconds(ReadTimes(seconds, zoned, bad, labels=times.labels), series)
     days = times.seconds // DAY_SECONDS
     elsewhere = times.zoned & (times.seconds % DAY_SECONDS != 0) & ~times.bad
     days[elsewhere] = local_days(times.seconds[elsewhere], market.zone)
@@ -43,15 +43,20 @@ def label_times(
     return ReadTimes(days * DAY_SECONDS, zoned, times.bad)
 
 
-def _move_last_seconds(labels: ReadTimes) -> ReadTimes:
-    """Return intraday labels of which almost all are the last second of a minute, as closes of bars
-    are that end with 00:59:59.999, as those of the bars' ends: no bar begins with such a second.
+def _move_last_seconds(labels: ReadTimes, series: Int64 | None) -> ReadTimes:
+    """Return intraday labels of which almost all of each series are the last second of a minute, as
+    closes of bars are that end with 00:59:59.999, as those of the bars' ends: no bar begins with
+    such a second. Of a series beside them that is labelled by its starts, they would be wrong.
     """
-    is_last = (labels.seconds % MINUTE_SECONDS == MINUTE_SECONDS - 1) & ~labels.bad
-    good = np.count_nonzero(~labels.bad)
-    if labels.labels == "start" or not good or is_last.sum() < MOST_LAST * good:
+    good = np.flatnonzero(~labels.bad)
+    groups = np.zeros(len(good), np.int64) if series is None else series[good]
+    is_last = labels.seconds[good] % MINUTE_SECONDS == MINUTE_SECONDS - 1
+    lasts, rows = np.bincount(groups, is_last), np.bincount(groups)
+    if labels.labels == "start" or not len(good) or (lasts < MOST_LAST * rows).any():
         return labels
-    return replace(labels, seconds=labels.seconds + is_last, labels="end")
+    seconds = labels.seconds.copy()
+    seconds[good] += is_last
+    return replace(labels, seconds=seconds, labels="end")
 
 
 def _refuse_sundays(days: Int64) -> None:

@@ -214,6 +214,24 @@ def test_last_seconds_of_few_bars_are_ends_too(count: int) -> None:
     assert rows.notes == ["times of the last second of a minute are taken for the ends of bars"]
 
 
+def test_a_series_labelled_by_its_starts_is_not_moved_by_the_many_beside_it() -> None:
+    """Its bars were stored an hour early, as the table's times were ends in the main."""
+    first = datetime(2024, 1, 6, tzinfo=UTC)
+    hours = [first + timedelta(hours=hour) for hour in range(60)]
+    lines = [f"BTC-USD,{hour:%Y-%m-%d %H}:59:59,2,3,1,2\n" for hour in hours]
+    lines += [f"ETH-USD,{hour:%Y-%m-%d %H}:00:00,2,3,1,2\n" for hour in hours[1:3]]
+    found = read_rows(
+        settle("ticker,date,open,high,low,close\n" + "".join(lines)),
+        interval="1h",
+        ticker=None,
+        market=None,
+        markets=SHIPPED,
+        now=datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    by_ticker = {rows.ticker: rows.columns["times"].tolist() for rows in found}
+    assert by_ticker["ETH-USD"] == [int(hour.timestamp()) for hour in hours[1:3]]
+
+
 def test_last_second_of_days_is_of_the_day_that_it_says() -> None:
     rows = read([f"2024-01-0{day} 23:59:59" for day in (2, 3, 4)], "1d")
     days = [datetime.fromtimestamp(time, UTC).day for time in rows.columns["times"]]
