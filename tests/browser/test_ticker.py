@@ -75,7 +75,8 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
     demo: Demo, open_page: Callable[..., Page], moved: float
 ) -> None:
     anomaly = find_anomalies(demo, "IBM")[1]
-    now = {name: anomaly[name] for name in ("model_version", "model_hash", "bars_fingerprint")} | {
+    now = {name: anomaly[name] for name in ("model_version", "model_hash")} | {
+        "bars_fingerprint": "sha256:00",
         "kind": "fault",
         "fault": "wick",
         "Close": anomaly["Close"] + moved,
@@ -99,6 +100,13 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
         item = page.locator(f".anomaly[data-id='{anomaly['_id']}']")
         expect(item).to_contain_text("corrected since")
         expect(page.locator(".badge", has_text="corrected since")).to_have_count(1)
+        # As by another threshold: a bar that may as well be a fault, and is no event any more.
+        same = {"bars_fingerprint": anomaly["bars_fingerprint"], "Close": anomaly["Close"]}
+        set_ = {f"opinions.0.{name}": value for name, value in same.items()}
+        demo.database.anomalies.update_one(chosen, {"$set": set_})
+        page.reload()
+        expect(item).to_be_visible()
+        expect(page.get_by_text("corrected since")).to_have_count(0)
     finally:
         demo.database.anomalies.update_one(chosen, {"$set": {"opinions": []}})
 

@@ -10,14 +10,17 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
-  "features.return_1,opinions";
+  "features.return_1,opinions,model_version,bars_fingerprint";
 
 /** What was found last of a bar that was corrected since its anomaly was written; or null. Of a
- * corrected high or low its close does not tell, but that a fault is none any more. */
-export function findCorrection({ Close: close, kind, opinions }) {
+ * corrected high or low its close does not tell, but that the same model finds another kind in
+ * other bars. */
+export function findCorrection({ opinions, ...first }) {
   const latest = opinions.at(-1);
-  const isKept = latest && latest.Close != null; // those of before have no close
-  return isKept && (latest.Close !== close || latest.kind !== kind) ? latest : null;
+  if (latest?.Close == null) return null; // those of before have no close
+  const differs = (name) => latest[name] !== first[name];
+  const isOther = differs("kind") && differs("bars_fingerprint") && !differs("model_version");
+  return differs("Close") || isOther ? latest : null;
 }
 
 export const linkToAnomaly = (anomaly) =>

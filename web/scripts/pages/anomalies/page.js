@@ -17,7 +17,7 @@ import { buildExport } from "./export.js";
 const PAGE = 50;
 const FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,scope,reasons,suspected_split," +
-  "features.return_1,review,opinions";
+  "features.return_1,review,opinions,model_version,bars_fingerprint";
 const SHOWN_REASONS = 2;
 const COLUMNS = [
   { label: "Ticker", by: "Ticker", usual: "Ticker" },
