@@ -42,7 +42,7 @@ export function drawAnomaly(anomaly, place, refresh, signal) {
           `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or ` +
             `taken back.`,
         ),
-      findCorrection(anomaly) && drawCorrection(findCorrection(anomaly)),
+      drawCorrection(anomaly),
       drawGrade(anomaly),
       anomaly.kind === "event" && anomaly.suspected_split && drawSplit(anomaly.suspected_split),
       el("section", el("h3", "Why"), drawReasons(anomaly, signal), drawAcross(anomaly)),
@@ -198,7 +198,9 @@ function drawSuperseded({ superseded_by: run, superseded_at: at }) {
   );
 }
 
-function drawCorrection(opinion) {
+function drawCorrection(anomaly) {
+  const opinion = findCorrection(anomaly);
+  if (opinion === null) return null;
   return el(
     "p.notice.warn",
     el(
