@@ -21,6 +21,7 @@ from tasks.engine.recovery import recover_batches, recover_used_up
 from tasks.engine.renewal import renewing
 from tasks.engine.telling import ask_notifier
 from tasks.process.holders import free_abandoned, sign
+from tasks.process.memory import is_refused
 from tasks.process.worker import Worker
 
 log = structlog.get_logger()
@@ -94,6 +95,8 @@ def _release(worker: Worker, batch: Batch, error: Exception) -> None:
     log.warning("batch_released", batch_id=batch.id, attempts=batch.attempts, exc_info=error)
     batches.release_batch(worker.database, batch, f"{type(error).__name__}: {error}")
     recover_used_up(worker, batch.id)
+    if is_refused(error):
+        raise error
     sleep(PAUSE_SECONDS)
 
 

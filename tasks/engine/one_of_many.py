@@ -7,6 +7,8 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from pymongo.errors import ConnectionFailure
 
+from tasks.process.memory import is_refused
+
 log = structlog.get_logger()
 
 
@@ -15,11 +17,14 @@ def going_on(event: str, subject: str) -> Iterator[None]:
     """Log what is wrong with one of many as `event`, so that it does not stop the others,
     each time anew.
 
-    A database that is gone and a time limit that has passed are everybody's, and are raised.
+    A database that is gone, a time limit that has passed and memory that is not given are
+    everybody's, and are raised.
     """
     try:
         yield
     except (ConnectionFailure, SoftTimeLimitExceeded):
         raise
-    except Exception:
+    except Exception as error:
+        if is_refused(error):
+            raise
         log.exception(event, subject=subject)

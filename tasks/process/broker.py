@@ -13,6 +13,7 @@ from core.settings import Settings
 from tasks import names
 from tasks.process import transport
 from tasks.process.logs import hand_on_request_id
+from tasks.process.memory import Task
 
 TASK_MODULES = ("tasks.engine.celery_tasks", "tasks.periodic.control")
 WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
@@ -23,7 +24,7 @@ BROKER_ERRORS = (OperationalError, RedisError, OSError)
 def build_celery(settings: Settings) -> Celery:
     """Return an application that sends to, and works from, the broker of these settings."""
     transport.install()
-    celery = Celery("tapewatch", include=TASK_MODULES)
+    celery: Celery = Celery("tapewatch", include=TASK_MODULES, task_cls=Task)
     celery.config_from_object("celeryconfig")
     beat_schedule = {
         "sweep": _build_entry(names.SWEEP, settings.sweep_seconds),

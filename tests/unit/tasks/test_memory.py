@@ -1,11 +1,14 @@
 """Memory that is freed and wanted again."""
 
+import errno
 import platform
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from tasks.process.memory import is_refused
 
 PIECE_BYTES = 4 << 20
 # Faults of 4 KiB pages as four such pieces, ten times over, are freed and taken again.
@@ -53,3 +56,39 @@ def test_what_is_freed_is_not_taken_from_the_system_again() -> None:
 def test_what_a_batch_finds_is_not_looked_through_as_it_comes() -> None:
     assert run(FINDING, "spare") == 0
     assert run(FINDING, "leave") > 10
+
+
+# What does not fit under a limit of the address space.
+REFUSED = """
+    import resource, sys, threading
+    from tasks.process.memory import is_refused
+
+    pages = int(open("/proc/self/statm").read().split()[0])
+    limit = pages * resource.getpagesize() + (1 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        {attempt}
+    except Exception as error:
+        print(int(is_refused(error)))
+"""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="the limit is Linux's")
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "bytes(1 << 28)",
+        "threading.Thread(target=print).start()",
+        "__import__('mmap').mmap(-1, 1 << 28)",
+    ],
+)
+def test_what_the_system_refuses_is_told_from_other_errors(attempt: str) -> None:
+    assert run(REFUSED.format(attempt=attempt), "")
+
+
+def test_an_error_that_came_of_a_refusal_is_one() -> None:
+    later = ValueError("not read")
+    later.__cause__ = OSError(errno.ENOMEM, "Cannot allocate memory")
+    assert is_refused(later)
+    assert not is_refused(OSError(errno.ENOSPC, "No space left on device"))
+    assert not is_refused(RuntimeError("cannot schedule new futures after shutdown"))
