@@ -13,6 +13,7 @@ DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
 SETS_DAYS = 7
 FILLED_GAPS_DAYS = 90
+IMPORTS_DAYS = 90
 DRIFTS_DAYS = 400
 # Options or keys that differ from those of an index with the same name or keys, and documents that
 # are not unique.
@@ -119,7 +120,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("sha256", unique=True),
         _index("name", unique=True, partialFilterExpression={"revoked_at": {"$type": "null"}}),
     ],
-    "bar_imports": [_index("import_id"), _index("ticker", "interval", "-at"), _index("-at")],
+    "bar_imports": [
+        _index("import_id"),
+        _index("ticker", "interval", "-at"),
+        _index("at", expireAfterSeconds=IMPORTS_DAYS * DAY_SECONDS),
+    ],
     "bar_revisions": [_index("ticker", "interval", "revision"), _index("-at", "-first", "-_id")],
     "bars": [_index("ticker", "interval", "span", unique=True)],
     "batches": [
@@ -173,7 +178,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "mutes": [_index("ended_at", "until"), _index("-created_at", "_id"), _index("ticker")],
     "groups": [_index("order")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
-    "models": [_index("market", "-created_at"), _index("sha256")],
+    "models": [_index("market", "-created_at")],
     "notification_rules": [_index("enabled")],
     "deliveries": [
         _index("state", "due_at"),

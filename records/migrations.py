@@ -66,6 +66,12 @@ def drop_unread_anomaly_indexes(database: Db) -> None:
         drop_index(database, "anomalies", name)
 
 
+def let_imports_expire(database: Db) -> None:
+    """Have what imports brought be forgotten after a time; and drop an index that nothing reads."""
+    drop_index(database, "bar_imports", "at_-1")
+    drop_index(database, "models", "sha256_1")
+
+
 def forget_day_inputs(database: Db) -> None:
     """Have what markets did computed anew, as the rule for it is another; their revisions go on, so
     that the days which that moves are scored again. Of the three columns that a day had, the first
@@ -231,6 +237,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(15, "compute them without bars that stand still", forget_day_inputs),
     Migration(16, "leave anomalies whose bars are gone out of lists and counts", tell_bars_gone),
     Migration(17, "compute the days of markets without prices that are off", forget_day_inputs),
+    Migration(18, "let what imports brought be forgotten after a time", let_imports_expire),
 )
 
 

@@ -73,7 +73,8 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
     found = bar_imports.find_import(database, import_id)
     if not found:
         raise NotFound(
-            f"there is no import {import_id!r} to take back; `flask bars imports` lists them"
+            f"there is no import {import_id!r} to take back; `flask bars imports` lists those of"
+            " the last 90 days"
         )
     touched: set[tuple[str, str]] = set()
     for part in found:

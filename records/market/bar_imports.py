@@ -1,4 +1,5 @@
-"""Imports: which bars of a series each brought, so that one can be taken back as a whole.
+"""Imports: which bars of a series each brought, so that one can be taken back as a whole,
+for some months.
 
 A document is one series of one import. What it changed of bars that were there is in the revisions
 of its `revision`.
@@ -54,8 +55,16 @@ def list_imports(
     """Return {import_id, source, at, series, new, changed,
     tickers} of the latest imports, the newest first.
     """
+    matched: Document = {} if ticker is None else {"ticker": ticker}
+    latest: dict[str, None] = {}
+    # The index gives them one after the other; to group all would take seconds after some months.
+    with bar_imports_in(database).find(matched, {"import_id": 1}).sort("at", -1) as found:
+        for document in found:
+            latest[document["import_id"]] = None
+            if len(latest) == limit:
+                break
     stages: Sequence[Document] = [
-        {"$match": {} if ticker is None else {"ticker": ticker}},
+        {"$match": matched | {"import_id": {"$in": list(latest)}}},
         {
             "$group": {
                 "_id": "$import_id",
@@ -67,7 +76,6 @@ def list_imports(
             }
         },
         {"$sort": {"at": -1, "_id": 1}},
-        {"$limit": limit},
     ]
     return [
         cast("ImportSummary", found | {"import_id": found["_id"]})

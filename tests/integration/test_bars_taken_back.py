@@ -270,6 +270,24 @@ def test_an_import_is_taken_back_as_if_it_had_never_been(
     assert "there is no import" in flask("bars", "undo", report["import_id"]).output
 
 
+def test_the_latest_imports_are_listed_whole(flask: Command, detected: Db, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for ticker in ("AAPL", "MSFT", "NVDA"):
+        write(folder, ticker, make_bars(720).iloc[50:])
+    both = read_json(flask("bars", "import", str(folder), "--json"))
+    last = read_json(flask("bars", "import", write(tmp_path, "AAPL", make_bars(740)), "--json"))
+    listed = read_json(flask("bars", "imports", "--limit", "2", "--json"))
+    assert [(each["import_id"], sorted(each["tickers"]), each["new"]) for each in listed] == [
+        (last["import_id"], ["AAPL"], last["new"]),
+        (both["import_id"], ["AAPL", "MSFT", "NVDA"], both["new"]),
+    ]
+    named = read_json(flask("bars", "imports", "--ticker", "MSFT", "--limit", "1", "--json"))
+    assert [(each["import_id"], each["tickers"]) for each in named] == [
+        (both["import_id"], ["MSFT"])
+    ]
+
+
 def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again(
     flask: Command, detected: Db, tmp_path: Path
 ) -> None:

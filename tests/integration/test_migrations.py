@@ -110,6 +110,15 @@ def test_indexes_of_anomalies_that_nothing_reads_are_dropped(fresh: Db) -> None:
     assert not {"natural_key", *unread} & list_indexes(fresh)["anomalies"]
 
 
+def test_imports_of_long_ago_are_forgotten_after_an_upgrade_too(fresh: Db) -> None:
+    fresh.bar_imports.create_index([("at", -1)])
+    add_run(fresh, "AAPL")
+    upgrade(fresh, NOW)
+    indexes = fresh.bar_imports.index_information()
+    assert "at_-1" not in indexes
+    assert indexes["at_1"]["expireAfterSeconds"] == 90 * 86_400
+
+
 def test_anomalies_whose_bars_are_gone_say_so_in_their_status(fresh: Db) -> None:
     fresh.anomalies.insert_many(
         [
