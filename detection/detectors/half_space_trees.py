@@ -7,8 +7,8 @@ the series' first bar past the warm-up: of bars that all traded, the last comple
 is a function of a bounded stretch of stored bars, and there is no state to lose. It learns each
 ticker's own habits, and goes along with them as they change. It fails within a year of a change of
 regime, when the block before is no measure, and on bars beyond all splits, which are all as
-strange. It costs 25 trees x 8 levels a bar, as a bar's way down is kept for the block that it is
-in.
+strange. It costs 25 trees x some 12 comparisons a bar, twice: as one of its block, and of the next
+one's measure.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import float64, int32, int64, njit, uint16
+from numba import float32, float64, int32, int64, njit, types
 from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.rows import SeriesRows, freeze
-from detection.detectors.walks import find_leaves, find_places, order_bits
 
 TREES = 25
 HEIGHT = 8
@@ -32,9 +31,12 @@ BLOCK_BARS = 250
 LEAST_MASS = BLOCK_BARS // 10
 NODES = 2 ** (HEIGHT + 1) - 1
 MOST = float(TREES * BLOCK_BARS * NODES)
+# So many half-spaces of a level have the least mass at the most.
+MOST_SPLIT = BLOCK_BARS // LEAST_MASS
 
 Columns = NDArray[np.int32]
-Leaves = NDArray[np.uint16]
+Labels = NDArray[np.int32]
+Spaces = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ class HalfSpaceTrees:
     columns: Columns
     thresholds: Float32
 
-    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:  # noqa: ARG002 - no row is told from a part of its trees
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
         """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger.
 
         It is the sum of a row's masses, each times 2^depth, over all trees, as a share of the most
         that this can be, minus 1.
         """
-        sums = weigh_leaves(*self._drop(rows))
+        sums = sum_masses(*self._lay_out(rows))
         scores: Float64 = sums / MOST - 1.0
         return scores
 
@@ -66,33 +68,17 @@ class HalfSpaceTrees:
         A split on a row's path is credited with the share that the row's side lacks of a half of
         the mass; where no split has any credit, the shares are equal.
         """
-        credit = credit_splits(*self._drop(rows), self.columns, rows.inputs.shape[1])
+        credit = credit_splits(*self._lay_out(rows))
         totals = credit.sum(axis=1, keepdims=True)
         credit[totals[:, 0] <= 0.0] = 1.0
         shares: Float64 = credit / credit.sum(axis=1, keepdims=True)
         return shares
 
-    def _drop(self, rows: SeriesRows) -> tuple[Leaves, Int64, Int64]:
-        """Let the wanted rows, and those of their blocks, down the trees.
-
-        Returns:
-            leaves, shape (r, trees); which of these rows is each wanted one, shape (m,), and which
-            is the first of its block, shape (m,).
-        """
+    def _lay_out(self, rows: SeriesRows) -> tuple[Float32, Int64, Int64, Columns, Float32]:
+        """Return rows and trees as the kernels take them."""
         blocks = rows.find_blocks(BLOCK_BARS) - BLOCK_BARS
-        needed = np.zeros(len(rows.inputs), np.bool_)
-        needed[rows.wanted] = True
-        # Wanted rows ascend, and so do their blocks.
-        own = blocks[np.diff(blocks, prepend=-1) > 0]
-        needed[(own[:, None] + np.arange(BLOCK_BARS)).ravel()] = True
-        place = needed.cumsum() - 1
-        # Slot 0 is none, and a row goes right by a value that is not less than the threshold.
-        slots = (
-            find_places(np.insert(self.columns, 0, 0, axis=1)),
-            np.insert(order_bits(self.thresholds) - np.int32(1), 0, 0, axis=1),
-        )
-        leaves = find_leaves(freeze(rows.inputs), np.flatnonzero(needed), *slots)
-        return leaves, place[rows.wanted], place[blocks]
+        seen = freeze(rows.inputs), freeze(rows.wanted), freeze(blocks)
+        return *seen, self.columns, self.thresholds
 
 
 def fit(
@@ -143,88 +129,158 @@ def grow_trees(width: int, random: np.random.Generator) -> tuple[Columns, Float3
     return columns, thresholds
 
 
-_arguments = (uint16[:, ::1], int64[::1], int64[::1])
+_matrix = types.Array(float32, 2, "C", readonly=True)
+_rows = types.Array(int64, 1, "C", readonly=True)
+_arguments = (_matrix, _rows, _rows, int32[:, ::1], float32[:, ::1])
 
 
 @njit(inline="always")
-def _count_masses(leaves: Leaves, first: int, masses: NDArray[np.int32]) -> None:
-    """Count how many of the block's rows, from `first` on, come by each slot of each tree; masses
-    have shape (trees, 2^(height + 1)).
+def _lay_side_by_side(inputs: Float32, rows: Int64, values: Float32, ranges: Float32) -> None:
+    """Set `values`, shape (d, 250), to the columns of some rows, and widen the `ranges`, shape
+    (2, d), by them: the least and the largest value of each column.
     """
-    masses[:] = 0
-    middle = masses.shape[1] // 2
-    for row in range(first, first + BLOCK_BARS):
-        for tree in range(masses.shape[0]):
-            masses[tree, middle + leaves[row, tree]] += 1
-    for tree in range(masses.shape[0]):
-        for slot in range(middle - 1, 0, -1):
-            masses[tree, slot] = masses[tree, 2 * slot] + masses[tree, 2 * slot + 1]
+    for i in range(rows.size):
+        for column in range(inputs.shape[1]):
+            value = inputs[rows[i], column]
+            values[column, i] = value
+            ranges[0, column] = min(ranges[0, column], value)
+            ranges[1, column] = max(ranges[1, column], value)
 
 
 @njit(inline="always")
-def _weigh_paths(masses: NDArray[np.int32], weights: NDArray[np.int32]) -> None:
-    """Set the `weights` of each slot to the sum of the masses on the path to it, each times
-    2^depth; a path ends where there is less than the least mass.
+def _split(
+    values: Float32, threshold: np.float32, labels: Labels, label: int | np.int32, right_label: int
+) -> np.int32:
+    """Give the rows of a half-space that go right another label, and return how many these are."""
+    change, mass = np.int32(right_label - label), np.int32(0)
+    for row in range(np.uint64(labels.size)):
+        right = np.int32(labels[row] == label) & np.int32(values[row] >= threshold)
+        labels[row] += right * change
+        mass += right
+    return mass
+
+
+@njit(inline="always")
+def _note(spaces: Spaces, at: int, node: int, label: int, mass: int | np.int32, due: int) -> int:
+    """Note a half-space as one to be split, where it has the least mass, and return where the next
+    one is to be noted.
     """
-    for tree in range(masses.shape[0]):
-        weights[tree, 1] = masses[tree, 1]
-        first = 2
-        while first < masses.shape[1]:
-            for slot in range(first, 2 * first):
-                goes_on = masses[tree, slot // 2] >= LEAST_MASS
-                # What lies below an end has no mass that counts.
-                if not goes_on:
-                    masses[tree, slot] = 0
-                weights[tree, slot] = weights[tree, slot // 2] + masses[tree, slot] * first
-            first *= 2
+    spaces[at, 0], spaces[at, 1], spaces[at, 2], spaces[at, 3] = node, label, mass, due
+    return at + int(mass >= LEAST_MASS)
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_masses(
+    before: Float32, own: Float32, ranges: Float32, tree: tuple[Columns, Float32], sums: Labels
+) -> None:
+    """Add to `sums` (k,) the masses on the paths of k rows in a tree, each times 2^depth, but for
+    the root's.
+
+    Args:
+        before: shape (d, 250), the columns of a block.
+        own: the same of k rows of the next, and whatever else.
+        ranges: shape (2, d), the least and the largest value of each column.
+        tree: columns and thresholds of its nodes.
+        sums: what is added to.
+    """
+    columns, thresholds = tree
+    labels_before, labels = np.ones(BLOCK_BARS, np.int32), np.ones(BLOCK_BARS, np.int32)
+    # The half-spaces to be split on this level, and on the next: of each its node, the label of the
+    # rows in it, its mass, and what is due to its rows.
+    spaces = np.empty((2, MOST_SPLIT + 1, 4), np.int32)
+    last = 1
+    count = _note(spaces[0], 0, 0, last, BLOCK_BARS, 0)
+    for level in range(HEIGHT):
+        coming, below = 0, spaces[(level + 1) % 2]
+        for node, label, mass, due in spaces[level % 2, :count]:
+            column, threshold = columns[node], thresholds[node]
+            all_right = threshold <= ranges[0, column]
+            if all_right or threshold > ranges[1, column]:
+                more_due = due + (mass << (level + 1))
+                coming = _note(below, coming, 2 * node + 1 + all_right, label, mass, more_due)
+                continue
+            last += 1
+            to_right = _split(before[column], threshold, labels_before, label, last)
+            to_left = mass - to_right
+            coming = _note(below, coming, 2 * node + 1, label, to_left, 0)
+            coming = _note(below, coming, 2 * node + 2, last, to_right, 0)
+            less = np.int32(due + (to_left << (level + 1)))
+            more = np.int32((to_right - to_left) << (level + 1))
+            values, change = own[column], np.int32(last - label)
+            for i in range(np.uint64(sums.size)):
+                inside = np.int32(labels[i] == label)
+                right = inside & np.int32(values[i] >= threshold)
+                labels[i] += right * change
+                sums[i] += inside * less + right * more
+        count = coming
+    for _, label, _, due in spaces[HEIGHT % 2, :count]:
+        for i in range(np.uint64(sums.size)):
+            sums[i] += np.int32(labels[i] == label) * due
 
 
 @njit(float64[::1](*_arguments), nogil=True, cache=True, error_model="numpy")
-def weigh_leaves(leaves: Leaves, at: Int64, blocks: Int64) -> Float64:
-    """Return the sum of the masses on each wanted row's paths, each times 2^depth, shape (m,).
+def sum_masses(
+    inputs: Float32, wanted: Int64, blocks: Int64, columns: Columns, thresholds: Float32
+) -> Float64:
+    """Return the sum of the masses on each wanted row's paths, each times 2^depth, shape (m,);
+    `blocks` are the first rows of the blocks before theirs, shape (m,).
 
-    All sums are of whole numbers, and so exact. Arguments are what `_drop` returns.
+    Only half-spaces of the least mass are split, which are few: all rows are compared with the
+    threshold at once, and none where it lies beyond all of them, as most do. All sums are of whole
+    numbers, and so exact.
     """
-    trees = leaves.shape[1]
-    sums = np.zeros(at.size)
-    masses = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
-    weights = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
-    for i in range(at.size):
-        if i == 0 or blocks[i] != blocks[i - 1]:
-            _count_masses(leaves, blocks[i], masses)
-            _weigh_paths(masses, weights)
-        total = 0
+    width, trees, found = inputs.shape[1], columns.shape[0], np.empty(wanted.size)
+    before, own = (
+        np.empty((width, BLOCK_BARS), np.float32),
+        np.empty((width, BLOCK_BARS), np.float32),
+    )
+    ranges, sums = np.empty((2, width), np.float32), np.empty(BLOCK_BARS, np.int32)
+    start = 0
+    while start < wanted.size:
+        count = 1
+        while start + count < wanted.size and blocks[start + count] == blocks[start]:
+            count += 1
+        ranges[0], ranges[1] = np.inf, -np.inf
+        block = np.arange(blocks[start], blocks[start] + BLOCK_BARS)
+        _lay_side_by_side(inputs, block, before, ranges)
+        _lay_side_by_side(inputs, wanted[start : start + count], own, ranges)
+        sums[:] = trees * BLOCK_BARS
         for tree in range(trees):
-            total += weights[tree, 2**HEIGHT + leaves[at[i], tree]]
-        sums[i] = total
-    return sums
+            nodes = columns[tree], thresholds[tree]
+            _add_masses(before, own, ranges, nodes, sums[:count])
+        for i in range(count):
+            found[start + i] = sums[i]
+        start += count
+    return found
 
 
-@njit(
-    float64[:, ::1](*_arguments, int32[:, ::1], int64),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
+@njit(float64[:, ::1](*_arguments), nogil=True, cache=True, error_model="numpy")
 def credit_splits(
-    leaves: Leaves, at: Int64, blocks: Int64, columns: Columns, width: int
+    inputs: Float32, wanted: Int64, blocks: Int64, columns: Columns, thresholds: Float32
 ) -> Float64:
     """Return what each column's splits take off the half of the mass that each wanted row's side
     would have, were the bars spread evenly, as a share of it, all trees, shape (m, d).
+
+    Arguments are as in `sum_masses`.
     """
-    trees = leaves.shape[1]
-    credit = np.zeros((at.size, width))
-    masses = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
-    for i in range(at.size):
-        if i == 0 or blocks[i] != blocks[i - 1]:
-            _count_masses(leaves, blocks[i], masses)
-        for tree in range(trees):
-            leaf, slot = 2**HEIGHT + np.int64(leaves[at[i], tree]), 1
-            for level in range(HEIGHT - 1, -1, -1):
-                if masses[tree, slot] < LEAST_MASS:
-                    break
-                half = 0.5 * masses[tree, slot]
-                column = columns[tree, slot - 1]
-                slot = leaf >> level
-                credit[i, column] += max(half - masses[tree, slot], 0.0) / half
+    credit = np.zeros((wanted.size, inputs.shape[1]))
+    before = np.empty((inputs.shape[1], BLOCK_BARS), np.float32)
+    ranges = np.zeros((2, inputs.shape[1]), np.float32)
+    labels = np.empty(BLOCK_BARS, np.int32)
+    for i in range(wanted.size):
+        block = np.arange(blocks[i], blocks[i] + BLOCK_BARS)
+        _lay_side_by_side(inputs, block, before, ranges)
+        for tree in range(columns.shape[0]):
+            labels[:] = label = 1
+            node, mass, level = 0, BLOCK_BARS, 0
+            while level < HEIGHT and mass >= LEAST_MASS:
+                column, threshold = columns[tree, node], thresholds[tree, node]
+                half = 0.5 * mass
+                right = _split(before[column], threshold, labels, label, level + 2)
+                goes_right = inputs[wanted[i], column] >= threshold
+                mass = int(right) if goes_right else mass - int(right)
+                label = level + 2 if goes_right else label
+                node = 2 * node + 1 + goes_right
+                credit[i, column] += max(half - mass, 0.0) / half
+                level += 1
     return credit

@@ -9,7 +9,7 @@ by vector instructions; further down each row looks at its own.
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, uint16, uint32
+from numba import float32, float64, int32, int64, njit, types, uint32
 from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
@@ -125,35 +125,6 @@ def step_down(block: Int32, count: int, places: UInt32, thresholds: Int32, slots
 _matrix = types.Array(float32, 2, "C", readonly=True)
 # numba's tuple types are classes without annotations
 _mixed: Any = types.Tuple
-
-
-@njit(
-    uint16[:, ::1](_matrix, int64[::1], uint32[:, ::1], int32[:, ::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def find_leaves(
-    inputs: Float32, rows: Int64, places: UInt32, thresholds: Int32
-) -> NDArray[np.uint16]:
-    """Return the number of the leaf, from 0 on, of each of `rows` (m,) in each tree,
-    shape (m, trees).
-    """
-    width, trees, last = inputs.shape[1], places.shape[0], np.uint64(places.shape[1] - 1)
-    bits = inputs.view(np.int32)
-    block = np.zeros(BLOCK_ROWS * width, np.int32)
-    slots = np.empty(BLOCK_ROWS, np.uint32)
-    leaves = np.empty((rows.size, trees), np.uint16)
-    for start in range(0, rows.size, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, rows.size - start)
-        for i in range(count):
-            for column in range(width):
-                block[column * BLOCK_ROWS + i] = order_value(bits[rows[start + i], column])
-        for tree in range(trees):
-            step_down(block, count, places[tree], thresholds[tree], slots)
-            for i in range(count):
-                leaves[start + i, tree] = slots[i] & last
-    return leaves
 
 
 @njit(inline="always")

@@ -54,6 +54,38 @@ def test_scores_are_those_of_river_on_the_same_trees(seed: int) -> None:
     np.testing.assert_allclose(found, -np.array(expected[BLOCK_BARS - 1 :]), rtol=0, atol=1e-15)
 
 
+def weigh_slowly(trees: HalfSpaceTrees, block: np.ndarray, row: np.ndarray) -> float:
+    """Return the sum of the masses on a row's paths, each times 2^depth, node after node."""
+    total = 0
+    for columns, thresholds in zip(trees.columns, trees.thresholds, strict=True):
+        node, inside = 0, block
+        total += len(inside)
+        for depth in range(1, HEIGHT + 1):
+            if len(inside) < BLOCK_BARS // 10:
+                break
+            column, threshold = columns[node], thresholds[node]
+            went_right = bool(row[column] >= threshold)
+            inside = inside[(inside[:, column] >= threshold) == went_right]
+            node = 2 * node + 1 + went_right
+            total += len(inside) * 2**depth
+    return total
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 30.0])
+def test_rows_on_thresholds_and_beyond_all_of_them_have_their_masses(spread: float) -> None:
+    trees = load(fit(SeriesRows.of_one(draw_rows(1, 300)), seed=5))
+    random = np.random.default_rng(2)
+    inputs = np.abs(random.normal(1.0, spread, (2 * BLOCK_BARS, WIDTH))).astype(np.float32)
+    for column in range(WIDTH):
+        own = trees.thresholds[(trees.columns == column) & (trees.thresholds > 0.0)]
+        inputs[::3, column] = random.choice(own, len(inputs[::3]))
+    wanted = np.array([BLOCK_BARS, BLOCK_BARS + 2, 350, 351, 2 * BLOCK_BARS - 1])
+    found = trees.score_series(SeriesRows.of_one(inputs).want(wanted))
+    most = TREES * BLOCK_BARS * (2 ** (HEIGHT + 1) - 1)
+    expected = [weigh_slowly(trees, inputs[:BLOCK_BARS], row) / most - 1 for row in inputs[wanted]]
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_each_node_halves_the_range_that_its_parents_left() -> None:
     """By the paper's recursion, written down again; in the space where a column runs to 1."""
     columns, thresholds = grow_trees(WIDTH, np.random.default_rng(3))
