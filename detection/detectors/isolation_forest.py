@@ -5,14 +5,15 @@ same bits, in one compiled walk, several times as fast. It costs trees x depth s
 fails where scikit-learn's own does: inputs beyond the range seen in training all look alike.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Self
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import __version__ as sklearn_version
-from sklearn.ensemble import IsolationForest
 
 from core.arrays import Float64
 from core.errors import BadInput, TapewatchError
@@ -23,6 +24,9 @@ from detection.detectors.walks import (
     find_open_rows,
     sum_lengths,
 )
+
+if TYPE_CHECKING:  # what only fits is no part of a process that scores: it takes 50 MB
+    from sklearn.ensemble import IsolationForest
 
 CHECKED_ROWS = 512
 # What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from
@@ -50,7 +54,7 @@ def fit(
     return FlatForest.from_sklearn(forest).get_arrays()
 
 
-def load(fitted: Mapping[str, NDArray[Any]]) -> "FlatForest":
+def load(fitted: Mapping[str, NDArray[Any]]) -> FlatForest:
     """Return the forest of these nodes, laid out for speed.
 
     Its scores are the same to the last bit.
@@ -74,6 +78,8 @@ def fit_forest(
     It is grown in steps, and is the same as if it were grown at once. Raises BadInput when there is
     nothing to fit on.
     """
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - see above
+
     matrix = np.ascontiguousarray(inputs, np.float32)
     if len(matrix) < 2:
         raise BadInput(
@@ -112,8 +118,8 @@ class FlatForest:
         if differences.max() != 0.0:
             raise TapewatchError(
                 f"{np.count_nonzero(differences)} of {CHECKED_ROWS} scores differ from those of"
-                f" scikit-learn {sklearn_version}, by up to {differences.max():.3g}; no model was"
-                " made. Install the pinned version",
+                f" scikit-learn {version('scikit-learn')}, by up to {differences.max():.3g}; no"
+                " model was made. Install the pinned version",
                 reason="scores_differ",
             )
         return flat

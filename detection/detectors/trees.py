@@ -9,14 +9,18 @@ can be, summed over the trees. A bound is never more than what is bounded, so th
 on the cells.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.ensemble import IsolationForest
-from sklearn.ensemble._iforest import _average_path_length
 
 from core.arrays import Float32, Float64, Int64
 from detection.detectors.walks import Int32, UInt32, bound_cells, find_places, order_bits
+
+if TYPE_CHECKING:  # what only fits is no part of a process that scores
+    from sklearn.ensemble import IsolationForest
 
 # Into so many pieces at the most a column is cut, and so many cells there are: they are looked up
 # at random, and have to stay in a core's cache.
@@ -90,6 +94,8 @@ class ForestNodes:
 
 def collect_nodes(forest: IsolationForest) -> ForestNodes:
     """Return the nodes of a fitted scikit-learn forest."""
+    from sklearn.ensemble._iforest import _average_path_length  # noqa: PLC0415 - see above
+
     trees = [estimator.tree_ for estimator in forest.estimators_]
     columns = [
         np.where(tree.children_left >= 0, picked[np.maximum(tree.feature, 0)], 0)

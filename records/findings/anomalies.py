@@ -35,6 +35,8 @@ SUPERSEDED = "superseded"
 BARS_GONE = "bars_gone"
 # So many are named in one query.
 BARS_AT_ONCE = 10_000
+# And so many small documents brought at a time.
+READ_AT_ONCE = 5_000
 _STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
 
 
@@ -303,7 +305,8 @@ def find_ways(
             "interval": interval,
             "status": NEW,
         }
-        for anomaly in anomalies_in(database).find(query, fields):
+        # By itself a cursor reads 16 MB at once, which are a hundred once they are documents.
+        for anomaly in anomalies_in(database).find(query, fields, batch_size=READ_AT_ONCE):
             way = -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
             found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = way
     return found

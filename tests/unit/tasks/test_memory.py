@@ -40,6 +40,17 @@ FINDING = """
     print(gc.get_stats()[0]["collections"] - before)
 """
 
+# Packages of those that only fit, where all detectors are loaded.
+SCORING = """
+    import sys
+    from importlib import import_module
+    from detection.detectors.catalogue import DETECTORS
+
+    for module in ["tasks.kinds.detection", *(kind.module for kind in DETECTORS.values())]:
+        import_module(module)
+    print(len({"sklearn", "joblib"} & sys.modules.keys()))
+"""
+
 
 def run(program: str, how: str) -> int:
     command = [sys.executable, "-c", textwrap.dedent(program), how]
@@ -92,3 +103,7 @@ def test_an_error_that_came_of_a_refusal_is_one() -> None:
     assert is_refused(later)
     assert not is_refused(OSError(errno.ENOSPC, "No space left on device"))
     assert not is_refused(RuntimeError("cannot schedule new futures after shutdown"))
+
+
+def test_who_scores_loads_nothing_that_only_fits() -> None:
+    assert run(SCORING, "load") == 0
