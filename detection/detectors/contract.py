@@ -25,6 +25,7 @@ from detection.detectors.weights import Vote, WeightsParameter
 from market.intervals import is_intraday
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from core.arrays import Bools, Float32, Float64
@@ -56,6 +57,21 @@ class Detector(Protocol):
         """Return the share of each column in what makes each row strange, shape (m, d);
         a row's shares sum to 1.
         """
+        ...
+
+
+@runtime_checkable
+class CelledDetector(Protocol):
+    """A fitted detector that tells from the cell that a row is in, long before it has scored it,
+    how strange it can be at the most.
+    """
+
+    def find_cells(self, inputs: Float32) -> NDArray[np.int32]:
+        """Return the cell of each row, shape (m,)."""
+        ...
+
+    def bound_cells(self) -> Float64:
+        """Return for each cell a score that no row in it is below."""
         ...
 
 

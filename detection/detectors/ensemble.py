@@ -21,6 +21,7 @@ from core.arrays import Bools, Float64
 from core.errors import BadInput
 from core.grades import HIGHEST_GRADE
 from detection.detectors.contract import (
+    CelledDetector,
     Detector,
     DetectorKind,
     SeriesDetector,
@@ -51,7 +52,7 @@ SCORED_ROWS = 5_000
 # asked first.
 COSTS = {
     "isolation_forest": 10.0,
-    "half_space_trees": 8.0,
+    "half_space_trees": 3.0,
     "pca_window": 3.0,
     "lstm": 200.0,
     "zscore": 1.0,
@@ -68,6 +69,8 @@ class Member:
     Attributes:
         scores, grades: shape (q,) and (q + 1,), from a score to its grade: the grade at the place
             where it would be sorted in.
+        bounds: shape (101,), the score below which a row has each whole grade, or a higher one.
+        cells: of a detector that has some, the highest grade of a row in each.
     """
 
     kind: DetectorKind
@@ -76,6 +79,8 @@ class Member:
     detector: Detector | SeriesDetector | None = None
     scores: Float64 = field(default_factory=lambda: np.empty(0))
     grades: Float64 = field(default_factory=lambda: np.zeros(1))
+    bounds: Float64 = field(default_factory=lambda: np.zeros(1))
+    cells: Float64 = field(default_factory=lambda: np.empty(0))
 
     @property
     def columns(self) -> slice:
@@ -83,11 +88,9 @@ class Member:
         return COLUMNS[self.kind.name in OF_RETURNS]
 
     def bound(self, grades: Float64) -> Float64:
-        """Return the score below which a row has each of these grades, or a higher one."""
-        # Ascending by score, grades fall.
-        reached = np.searchsorted(-self.grades, -grades, side="right")
-        bounds: Float64 = np.concatenate(([-np.inf], self.scores, [0.0]))[reached]
-        return bounds
+        """Return a score below which each row is that has one of these grades, or a higher one."""
+        found: Float64 = self.bounds[np.clip(grades, 0.0, HIGHEST_GRADE).astype(np.int64)]
+        return found
 
     def grade(self, scores: Float64) -> Float64:
         """Return the grade of each score; looked up, so that it is the same on every machine."""
@@ -175,30 +178,43 @@ class Ensemble:
         for member, (_, known), weights in zip(self.members, shown, ballot.weights, strict=True):
             if member.detector is not None:
                 weights[:] = known * member.weight
-        # The most that a row's votes can still add up to, and what they have to.
-        possible = ballot.weights.sum(axis=0) * HIGHEST_GRADE
-        least_votes = possible / HIGHEST_GRADE * needed * (1.0 - ROUNDING)
+        # What a row's votes have to add up to, the highest grade that each member can still give
+        # it, and the most that these add up to.
+        least_votes = ballot.weights.sum(axis=0) * needed * (1.0 - ROUNDING)
         enough = np.where(np.asarray(needed) > 0.0, least_votes, -np.inf)
+        ceilings = self._bound_grades(shown, shape[1], may_be_few=bool(np.any(needed)))
+        possible = (ballot.weights * ceilings).sum(axis=0)
+        whole &= possible >= enough
         worth = [member.weight / COSTS[member.kind.name] for member in self.members]
         for number in np.argsort(np.negative(worth), kind="stable"):
             member, (own, known) = self.members[number], shown[number]
             if member.detector is not None:
                 asked = np.flatnonzero(known & whole)
-                left = possible[asked] - enough[asked]
-                least = HIGHEST_GRADE - left / member.weight - LEEWAY
-                if isinstance(member.detector, SeriesDetector):  # those tell all as quickly
-                    least = least.min(initial=HIGHEST_GRADE, keepdims=True)
+                ceiling, left = ceilings[number, asked], possible[asked] - enough[asked]
+                least = ceiling - left / member.weight - LEEWAY
                 below = member.bound(least)
                 scores = score_rows(member.detector, own.want(rows.wanted[asked]), below=below)
                 ballot.scores[number, asked] = scores
                 # The grades of the others would not bring them there.
                 graded = scores <= below
                 whole[asked] = graded
-                asked = asked[graded]
+                asked, ceiling = asked[graded], ceiling[graded]
                 ballot.grades[number, asked] = grades = member.grade(scores[graded])
-                possible[asked] -= member.weight * (HIGHEST_GRADE - grades)
+                possible[asked] -= member.weight * (ceiling - grades)
                 whole &= possible >= enough
         return ballot
+
+    def _bound_grades(
+        self, shown: Sequence[tuple[SeriesRows, Bools]], rows: int, *, may_be_few: bool
+    ) -> Float64:
+        """Return the highest grade that each member can give each row, shape (members, m), as far
+        as those tell that need not score it to know; where it `may_be_few` that are to be scored.
+        """
+        grades = np.full((len(self.members), rows), HIGHEST_GRADE)
+        for member, (own, known), highest in zip(self.members, shown, grades, strict=True):
+            if may_be_few and isinstance(member.detector, CelledDetector):
+                highest[known] = member.cells[member.detector.find_cells(own.get_wanted())]
+        return grades
 
     def _describe(self, number: int, row: int, ballot: Ballot) -> Vote:
         member = self.members[number]
@@ -217,8 +233,8 @@ def show(members: Sequence[Member], rows: SeriesRows) -> list[tuple[SeriesRows, 
     (m,).
     """
     halves = {
-        of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, columns]))
-        for of_returns, columns in COLUMNS.items()
+        of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, COLUMNS[of_returns]]))
+        for of_returns in {member.kind.name in OF_RETURNS for member in members}
     }
     nobody = np.zeros(len(rows.wanted), np.bool_)
     known = [nobody if one.missing else one.kind.find_known(rows, {}) for one in members]
@@ -325,12 +341,27 @@ def _load_member(fitted: Mapping[str, NDArray[Any]], name: str) -> Member:
     member = Member(_get_kind(name), float(own["weight"]))
     if "missing" in own:
         return replace(member, missing=own["missing"].tobytes().decode())
-    return replace(
+    detector = member.kind.load(own)
+    member = replace(
         member,
-        detector=member.kind.load(own),
+        detector=detector,
         scores=own["grade_scores"],
         grades=own["grades"],
+        bounds=_find_bounds(own["grade_scores"], own["grades"]),
     )
+    if isinstance(detector, CelledDetector):
+        return replace(member, cells=member.grade(detector.bound_cells()))
+    return member
+
+
+def _find_bounds(scores: Float64, grades: Float64) -> Float64:
+    """Return the score below which a row has each whole grade, or a higher one."""
+    # Ascending by score, grades fall.
+    whole = np.arange(HIGHEST_GRADE + 1.0)
+    bounds: Float64 = np.concatenate(([-np.inf], scores, [0.0]))[
+        np.searchsorted(-grades, -whole, side="right")
+    ]
+    return bounds
 
 
 def _get_kind(name: str) -> DetectorKind:

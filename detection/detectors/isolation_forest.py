@@ -20,8 +20,8 @@ from core.errors import BadInput, TapewatchError
 from detection.detectors.trees import ForestNodes, collect_nodes, unfold_trees
 from detection.detectors.walks import (
     credit_columns,
+    find_cells,
     find_low_rows,
-    find_open_rows,
     sum_lengths,
 )
 
@@ -145,11 +145,21 @@ class FlatForest:
             # Where rounding could matter a row is not left out, so that what is below is told by
             # the score alone.
             limits = np.full(len(matrix), longest * (1.0 + ROUNDING))
-            rows = find_open_rows(matrix, limits, trees.edges, trees.cells)
+            rows = np.flatnonzero(trees.cells[self.find_cells(matrix)] < limits)
             rows = find_low_rows(matrix, rows, limits, walked, trees.order, trees.to_come)
         scores = np.zeros(len(matrix))
         lengths = sum_lengths(matrix, rows, walked)
         scores[rows] = -(2.0 ** (-(lengths / trees.longest)))
+        return scores
+
+    def find_cells(self, inputs: ArrayLike) -> NDArray[np.int32]:
+        """Return the cell of each row of `inputs` (m, d), shape (m,)."""
+        return find_cells(np.ascontiguousarray(inputs, np.float32), self._trees.edges)
+
+    def bound_cells(self) -> Float64:
+        """Return for each cell a score that no row in it is below."""
+        shortest = self._trees.cells * (1.0 - ROUNDING)
+        scores: Float64 = -(2.0 ** (-(shortest / self._trees.longest)))
         return scores
 
     def attribute(self, inputs: ArrayLike) -> Float64:

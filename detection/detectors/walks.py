@@ -199,27 +199,16 @@ def bound_cells(columns: Int32, thresholds: Int32, lengths: Float64, edges: Int3
     return cells
 
 
-@njit(
-    int64[::1](_matrix, float64[::1], int32[:, ::1], float64[::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def find_open_rows(inputs: Float32, limits: Float64, edges: Int32, cells: Float64) -> Int64:
-    """Return which rows of `inputs` (m, d) may have a sum below their limit (m,), as far as their
-    cell tells.
-    """
+@njit(int32[::1](_matrix, int32[:, ::1]), nogil=True, cache=True, error_model="numpy")
+def find_cells(inputs: Float32, edges: Int32) -> Int32:
+    """Return the cell of each row of `inputs` (m, d), shape (m,)."""
     width, pieces = edges.shape[0], edges.shape[1] + 1
-    if pieces == 1:
-        return np.arange(inputs.shape[0])
     bits = inputs.view(np.int32)
-    found = np.empty(inputs.shape[0], np.int64)
+    found = np.zeros(inputs.shape[0], np.int32)
     values, piece = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
-    own = np.empty(BLOCK_ROWS, np.int32)
-    to = 0
     for start in range(0, inputs.shape[0], BLOCK_ROWS):
         count = min(BLOCK_ROWS, inputs.shape[0] - start)
-        own[:] = 0
+        own = found[start : start + count]
         for column in range(width):
             for i in range(count):
                 values[i] = order_value(bits[start + i, column])
@@ -229,10 +218,7 @@ def find_open_rows(inputs: Float32, limits: Float64, edges: Int32, cells: Float6
                     piece[i] += values[i] > edge
             for i in range(count):
                 own[i] = own[i] * np.int32(pieces) + piece[i]
-        for i in range(count):
-            found[to] = start + i
-            to += cells[own[i]] < limits[start + i]
-    return found[:to].copy()
+    return found
 
 
 @njit(inline="always")

@@ -113,6 +113,21 @@ def test_members_that_are_not_asked_would_not_have_mattered(
     np.testing.assert_array_equal(found[found < bound], scores[scores < bound])
 
 
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
+def test_a_forest_is_asked_of_bars_alone_whose_cell_leaves_them_a_chance(
+    rows: SeriesRows, share: float
+) -> None:
+    detector = fit(rows, "seed")
+    scores = detector.score_series(rows)
+    bounds = np.full(len(scores), np.quantile(scores, share))
+    bounds[::7] = 0.0  # of these all is wanted
+    found = detector.score_series(rows, below=bounds)
+    np.testing.assert_array_equal(found < bounds, scores < bounds)
+    np.testing.assert_array_equal(found[found < bounds], scores[scores < bounds])
+    ballot = detector.vote(rows, needed=-100 * float(np.quantile(scores, 0.01)))
+    assert np.isfinite(ballot.scores[0]).mean() < 0.1
+
+
 def test_agreement_is_the_weight_of_those_at_grade_50_and_above() -> None:
     def vote(weight: float, grade: float | None) -> dict:
         return {"detector": "mad", "weight": weight, "score": 0.0, "grade": grade, "missing": None}

@@ -251,6 +251,15 @@ def test_shares_of_the_documented_set_agree_with_re_scoring() -> None:
     assert rank_agreement(forest.attribute(strange), effects) > 0.5
 
 
+@pytest.mark.parametrize("width", [3, 5, 14])
+def test_no_score_is_below_the_bound_of_its_cell(width: int) -> None:
+    flat = FlatForest.from_sklearn(fit_drawn(30, 256, width))
+    rows = draw_rows(4, 20_000, width)
+    bounds = flat.bound_cells()[flat.find_cells(rows)]
+    assert (flat.score_samples(rows) >= bounds).all()
+    assert (bounds < 0.0).all()
+
+
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.3])
 def test_where_a_row_lies_changes_no_score_below_a_threshold(share: float) -> None:
     # Values on thresholds lie on the ends of the boxes by which most rows are let off early.
