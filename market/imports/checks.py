@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Int64
+from core.arrays import Bools, Int64
 from market.bars.buckets import PRICES, VALUES, Columns
 from market.imports.rejection import REASONS
 
@@ -17,6 +17,11 @@ NAMES = dict(enumerate(REASONS, start=1))
 # A vendor's float rounding may put a close above its high; the high is then raised to it. Real
 # faults are larger: a price is quoted in steps of 1e-6 of itself at the very least.
 ROUNDING = 1e-6
+# As many rows of one fault, and a larger share of a ticker's, are no accident.
+FEWEST_MANY = 3
+STRAY_SHARE = 0.1
+BACKWARDS = "the source runs from the newest to the oldest bar"
+UNORDERED = "the source's rows are in no order of time, and are put into it"
 
 
 def check_values(columns: Columns) -> Codes:
@@ -41,27 +46,65 @@ def check_times(held: NDArray[np.bool_], closes: Int64, now_seconds: int) -> Cod
     return _first_fault({"not_a_session": ~held, "not_closed": closes > now_seconds}, len(held))
 
 
-def check_order(times: Int64) -> tuple[Codes, bool]:
-    """Return a code for each row of one ticker, in the order of the source,
-    and whether that runs backwards.
+def check_order(times: Int64) -> tuple[Codes, str | None]:
+    """Return a code for each row of one ticker, in the order of the source, and what is to be said
+    of that order.
 
-    Of rows with one time the first stands. A source whose times all descend is read from its end.
-    Otherwise the fewest rows are rejected that leave the rest ascending, so that one wrong date
-    costs one row.
+    Of rows with one time the first stands. A source most of whose times descend is read from its
+    end. Then the fewest rows are rejected that leave the rest ascending, so that one wrong date
+    costs one row; where that would be more than a few, the rows are in no order and all stand.
     """
     codes = np.zeros(len(times), np.int8)
     if (np.diff(times) > 0).all():
-        return codes, False
+        return codes, None
     _, firsts = np.unique(times, return_index=True)
     codes[:] = CODES["duplicate_time"]
     codes[firsts] = ACCEPTED
     standing = np.sort(firsts)
     steps = np.diff(times[standing])
-    backwards = len(steps) > 0 and bool((steps < 0).all())
-    if not backwards and (steps < 0).any():
-        kept = _longest_ascent(times[standing].tolist())
-        codes[np.delete(standing, kept)] = CODES["out_of_order"]
-    return codes, backwards
+    said = BACKWARDS if 2 * np.count_nonzero(steps < 0) > len(steps) else None
+    if said:
+        standing, steps = standing[::-1], -steps[::-1]
+    if (steps < 0).any():
+        wrong = np.delete(standing, _longest_ascent(times[standing].tolist()))
+        if is_many(len(wrong), len(standing)):
+            return codes, UNORDERED
+        codes[wrong] = CODES["out_of_order"]
+    return codes, said
+
+
+def is_many(faulty: int, rows: int) -> bool:
+    """Whether so many of a ticker's rows have one fault that it is one of the source, and not of a
+    row here and there.
+    """
+    return faulty >= FEWEST_MANY and faulty > STRAY_SHARE * rows
+
+
+def find_many(columns: Columns, numbers: Int64, empty: Bools | None) -> str | None:
+    """Return why none of a ticker's rows can be used, as many lack what a bar has: the others would
+    be a series full of holes that nobody meant.
+
+    Args:
+        columns: prices and volume of its rows, each (n,).
+        numbers: of its rows in the source, from 0 (n,).
+        empty: which volumes hold nothing; None where there is no volume.
+    """
+    rows = len(numbers)
+    below = np.flatnonzero(np.minimum.reduce([columns[name] for name in PRICES]) < 0)
+    if is_many(len(below), rows):
+        return (
+            f"{len(below):,} of its {rows:,} rows have prices below zero, as spreads do, the first"
+            f" is row {numbers[below[0]] + 1:,}: returns are not defined of them. Import what the"
+            " spread is of, each under a ticker of its own"
+        )
+    without = np.flatnonzero(np.isnan(columns["volume"]) & (False if empty is None else empty))
+    if is_many(len(without), rows):
+        return (
+            f"{len(without):,} of its {rows:,} rows have no volume, the first is row"
+            f" {numbers[without[0]] + 1:,}, and others have one: write 0 where nothing traded, or"
+            " say that no column is the volume (volume=), which is 0 then"
+        )
+    return None
 
 
 def clip_rounding(columns: Columns) -> Columns:

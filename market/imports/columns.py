@@ -169,11 +169,13 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     if "tickvol" in keys and positions.get("volume") != keys.index("tickvol"):
         name = names[keys.index("tickvol")]
         return [f"the number of ticks in {name} is not taken for the volume: say so if it is"]
+    if "volume" in positions:
+        return []
     others = [p for p in range(len(names)) if keys[p] and p not in positions.values()]
     others = [p for p in others if keys[p] not in OTHERS]
-    if others and "volume" not in positions:
+    if others:
         # Such as that of the base and that of the quote: either could be meant.
         likely = (names[p].strip()[:40] for p in others if "volume" in keys[p])
         named = next(likely, "another column")
         return [f"no column is taken for the volume, which is 0: say so if {named} is"]
-    return []
+    return ["no column is taken for the volume, which is 0"]

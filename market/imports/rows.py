@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from core.arrays import Float64, Int64
+from core.arrays import Int64
 from core.errors import BadInput
 from market.bars.buckets import PRICES, Columns, empty_columns
 from market.bars.readjustment import is_adjusted
@@ -17,11 +17,13 @@ from market.imports.checks import (
     ACCEPTED,
     CODES,
     NAMES,
+    STRAY_SHARE,
     Codes,
     check_order,
     check_times,
     check_values,
     clip_rounding,
+    find_many,
 )
 from market.imports.parting import (
     SHOWN,
@@ -37,13 +39,13 @@ from market.imports.report import Rejection
 from market.imports.settled import Settled, encode_texts
 from market.imports.shifts import check_shift, move_ends
 from market.imports.spacing import (
-    STRAY_SHARE,
     describe_off_grid,
     find_fault,
     mark_off_grid,
     mark_overlaps,
 )
 from market.imports.times.labels import label_times
+from market.imports.volumes import explain_volumes, fill_volumes
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
@@ -134,11 +136,9 @@ def read_rows(
     Raises BadInput where nobody says whose the bars are, or their times look like another zone's.
     """
     codes, named = _name_tickers(settled, ticker or settled.ticker, market, markets)
-    of_market = [known.market for known in named]
-    sessions = {
-        known: sessions_of(known) for known in dict.fromkeys(of_market) if known is not None
-    }
-    table = _read_table(settled, codes, of_market, interval, now, sessions, is_history=is_history)
+    of_market = dict.fromkeys(known.market for known in named)
+    sessions = {known: sessions_of(known) for known in of_market if known is not None}
+    table = _read_table(settled, codes, named, interval, now, sessions, is_history=is_history)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(named) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
@@ -269,7 +269,7 @@ def _fill_blanks(codes: Int64, at: Int64, venues: Sequence[str]) -> Int64:
 def _read_table(
     settled: Settled,
     codes: Int64,
-    markets: Sequence[Market | None],
+    named: Sequence[_Named],
     interval: str,
     now: datetime,
     sessions: Mapping[Market, Sessions],
@@ -278,11 +278,14 @@ def _read_table(
 ) -> _Table:
     times = settled.times
     columns = {name: settled.numbers[name] for name in PRICES}
-    columns |= {"volume": _fill_volumes(settled, codes), "times": np.zeros(len(codes), np.int64)}
+    columns["volume"] = fill_volumes(
+        settled, codes, [one.ticker for one in named], [one.market for one in named]
+    )
+    columns["times"] = np.zeros(len(codes), np.int64)
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
     ended = set()
     for market, known in sessions.items():
-        of_market = np.array([m is market for m in markets])
+        of_market = np.array([one.market is market for one in named])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
         taken = times.take(rows)
         labels = move_ends(label_times(taken, market, interval, codes[rows]), interval, known)
@@ -310,18 +313,6 @@ def _read_table(
     )
 
 
-def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
-    """Return volumes; a ticker all of whose volumes are empty has volume 0,
-    as has one that has no such column.
-    """
-    if settled.empty_volumes is None:
-        return np.zeros(len(codes))
-    empty, volumes = settled.empty_volumes, settled.numbers["volume"].copy()
-    given = np.bincount(codes[~empty] + 1, minlength=codes.max() + 2)
-    volumes[given[codes + 1] == 0] = 0.0
-    return volumes
-
-
 def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> TickerRows:
     """Return one ticker's rows, checked for duplicates and order."""
     times = table.columns["times"][rows]
@@ -333,9 +324,16 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     fault = fault or find_currencies(table.settled, rows, table.currencies)
     if named.is_guess:
         fault = fault or find_foreign(table.settled, rows, table.currencies, named.ticker, market)
+    empty = table.settled.empty_volumes
     standing = reasons == ACCEPTED
-    reasons[standing], backwards = check_order(times[standing])
+    reasons[standing], order = check_order(times[standing])
     fault = fault or _find_repeated(named, table, rows, reasons)
+    if table.is_history:
+        fault = fault or find_many(
+            {name: values[rows] for name, values in table.columns.items()},
+            table.settled.rows[rows],
+            None if empty is None else empty[rows],
+        )
     if fault is not None:
         return TickerRows(named.ticker, len(rows), market, error=fault)
     accepted = np.flatnonzero(reasons == ACCEPTED)
@@ -362,7 +360,9 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
             _describe(table, int(row), NAMES[int(code)])
             for row, code in zip(rows[kept], reasons[kept], strict=True)
         ],
-        _explain(named, len(refused), backwards=backwards, ended=market in table.ended) + remarks,
+        _explain(named, len(refused), order, ended=market in table.ended)
+        + explain_volumes(table.settled, accepted, market)
+        + remarks,
     )
 
 
@@ -388,7 +388,7 @@ def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) ->
     return fault
 
 
-def _explain(named: _Named, refused: int, *, backwards: bool, ended: bool) -> list[str]:
+def _explain(named: _Named, refused: int, order: str | None, *, ended: bool) -> list[str]:
     """Return what a reader of the report should know of one ticker's rows."""
     notes = [
         f"{written[:MOST_TICKER]} is taken for {named.ticker}"
@@ -402,8 +402,8 @@ def _explain(named: _Named, refused: int, *, backwards: bool, ended: bool) -> li
         )
     if ended:
         notes.append("times of the last second of a minute are taken for the ends of bars")
-    if backwards:
-        notes.append("the source runs from the newest to the oldest bar")
+    if order is not None:
+        notes.append(order)
     if refused > MOST_REJECTIONS_KEPT:
         notes.append(
             f"{refused - MOST_REJECTIONS_KEPT} of {refused} rejected rows are only counted, not"

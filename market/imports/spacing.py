@@ -13,6 +13,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
+from market.imports.checks import STRAY_SHARE
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
@@ -23,7 +24,6 @@ FEWEST_STEPS = 4
 # Bars of a longer interval are that far apart but for days off; and a stray row or two makes no
 # shorter one.
 LONGER_SHARE = 0.8
-STRAY_SHARE = 0.1
 # Of fewer bars no grid can be told. It has nearly all of them; or, where bars are long enough for a
 # lunch break to shift them, each of several grids has a part.
 FEWEST_OF_GRID = 8

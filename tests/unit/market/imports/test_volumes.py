@@ -1,0 +1,80 @@
+"""Rows of which many lack what a bar has, and volumes that are left out or counted in lots."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from market.imports.rows import TickerRows, read_rows
+from market.markets import SHIPPED
+from tests.unit.market.imports.reading import settle
+
+HEAD = "Date,Open,High,Low,Close,Volume"
+EASTMONEY = "日期,开盘,收盘,最高,最低,成交量,成交额,振幅,涨跌幅,涨跌额,换手率"
+
+
+def read(ticker: str, rows: Sequence[str], head: str = HEAD) -> TickerRows:
+    (found,) = read_rows(
+        settle("\n".join([head, *rows])),
+        interval="1d",
+        ticker=ticker,
+        market=None,
+        markets=SHIPPED,
+        now=datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    return found
+
+
+def list_rows(prices: str, volumes: Sequence[str]) -> list[str]:
+    return [f"2024-01-{22 + day},{prices},{volume}" for day, volume in enumerate(volumes)]
+
+
+@pytest.mark.parametrize("ticker", ["EURUSD=X", "^GSPC", "^N225"])
+def test_an_index_or_a_currency_has_the_bars_that_lack_a_volume(ticker: str) -> None:
+    found = read(ticker, list_rows("2,3,1,2", ["", "", "-", "5"]))
+    assert (found.error, found.rejected) == (None, [])
+    assert found.columns["volume"].tolist() == [0, 0, 0, 5]
+    assert found.notes == ["3 of its volumes are empty, and are 0"]
+
+
+@pytest.mark.parametrize("ticker", ["AAPL", "BTC-USD", "ES=F"])
+def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
+    found = read(ticker, list_rows("2,3,1,2", ["5", "", "", "", "5"]))
+    assert found.error == (
+        "3 of its 5 rows have no volume, the first is row 2, and others have one: write 0 where"
+        " nothing traded, or say that no column is the volume (volume=), which is 0 then"
+    )
+    assert not len(found.columns["times"])
+    few = read(ticker, list_rows("2,3,1,2", ["5", "", "5", "5"]))
+    assert [(row.row, row.reason) for row in few.rejected] == [(2, "not_a_number")]
+    none = read(ticker, list_rows("2,3,1,2", ["", "", "", ""]))
+    assert (none.rejected, none.columns["volume"].tolist()) == ([], [0, 0, 0, 0])
+
+
+def test_a_series_that_crosses_zero_is_refused_and_one_bad_day_is_a_row() -> None:
+    above, below = list_rows("2,3,1,2", ["5"] * 5), list_rows("-2,3,-3,2", ["5"] * 5)
+    found = read("CL=F", [*above[:2], *below[2:]])
+    assert "3 of its 5 rows have prices below zero, as spreads do" in str(found.error)
+    assert "the first is row 3" in str(found.error)
+    few = read("CL=F", [*above[:2], below[2], *above[3:]])
+    assert [(row.row, row.reason) for row in few.rejected] == [(3, "non_positive_price")]
+    assert len(few.columns["times"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("ticker", "volume"), [("600519.SS", 3_215_600), ("0700.HK", 32_156), ("AAPL", 32_156)]
+)
+def test_eastmoney_counts_lots_of_china_alone(ticker: str, volume: int) -> None:
+    row = "2024-01-22,1716,1686.7,1723,1680,32156,5440082500,2.5,-1.6,-27.3,0.26"
+    found = read(ticker, [row], EASTMONEY)
+    assert found.columns["volume"].tolist() == [volume]
+    named = "volumes are read as 100 each, as Eastmoney counts lots"
+    assert (named in found.notes) == (volume > 32_156)
+    # Fewer of its columns are of somebody else.
+    plain = read(ticker, [row[: row.index(",2.5")]], EASTMONEY[: EASTMONEY.index(",振幅")])
+    assert plain.columns["volume"].tolist() == [32_156]
+
+
+def test_a_table_without_volumes_says_so() -> None:
+    settled = settle("Date,Open,High,Low,Close\n2024-01-02,2,3,1,2\n")
+    assert settled.notes == ["no column is taken for the volume, which is 0"]
