@@ -186,6 +186,8 @@ def show_status(*, as_json: bool) -> None:
 
 
 def _explain(settings: Settings, error: Exception) -> ServerUnreachable:
+    if isinstance(error, ServerUnreachable):  # NATS, which says where it is and what is wrong
+        return error
     url = hide_credentials(settings.feed_url or settings.redis_url)
     return ServerUnreachable(
         f"the feed's bus at {url} did not answer: {str(error)[:200]}. Start it (`make up` brings"

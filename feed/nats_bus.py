@@ -6,18 +6,21 @@ fields of a message are its headers, `data` is its body.
 """
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
+
+import structlog
 
 from core.errors import BadInput, Busy, ServerUnreachable
 from feed.bus import NOTHING, Entry, place_of
 from records.database import hide_credentials
 
 try:
-    import nats
+    from nats.aio.client import Client
     from nats.errors import Error as NatsError
     from nats.js.api import (
         AckPolicy,
@@ -27,17 +30,35 @@ try:
         StorageType,
         StreamConfig,
     )
-    from nats.js.errors import APIError, NotFoundError
+    from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 except ImportError as error:
     raise BadInput(
         "FEED_URL names NATS, whose client is not installed: pip install 'nats-py>=2.16,<3'"
     ) from error
 
+log = structlog.get_logger()
 T = TypeVar("T")
 # A stream that holds so much takes no more until some of it is stored. JetStream sets as much aside
 # on its disk for each of them, and refuses a stream for which there is no room.
 MOST_BYTES = 256 * 2**20
-FULL = "maximum bytes exceeded"
+# What a full stream says; its owner may have set it other limits than ours.
+FULL = re.compile("maximum (bytes|messages|messages per subject) exceeded")
+# What to do about what JetStream refuses, by its number for it; None where it is not there at all.
+_NO_JETSTREAM = "switch JetStream on (nats-server -js, or `jetstream` of the account)"
+_NO_ROOM = (
+    f"each of the feed's streams sets {MOST_BYTES // 2**20} MiB aside: give JetStream more"
+    " (max_file_store, and max_file of the account)"
+)
+REMEDIES = {
+    None: _NO_JETSTREAM,
+    10039: _NO_JETSTREAM,
+    10076: _NO_JETSTREAM,
+    10002: _NO_ROOM,
+    10023: _NO_ROOM,
+    10047: _NO_ROOM,
+    10054: "raise the stream's max_msg_size, or send fewer records at once",
+    10065: "take the subjects tw.feed.* from the stream that has them",
+}
 # How long one of several streams is waited for before the next is looked at.
 LOOK_SECONDS = 0.02
 IDLE_SECONDS = 60.0
@@ -214,11 +235,16 @@ class NatsBus:
             self._made[stream] = made
         return info.state
 
-    def _run(self, asked: Awaitable[T]) -> T:
+    def _run(self, asked: Coroutine[Any, Any, T]) -> T:
         async def answer() -> T:
             if self._client is None:
-                self._client = await nats.connect(
-                    self._url, connect_timeout=int(self._timeout) or 1, allow_reconnect=False
+                # Kept before it has connected: a connection that is refused is closed, too.
+                self._client = Client()
+                await self._client.connect(
+                    self._url,
+                    error_cb=_note,
+                    connect_timeout=int(self._timeout) or 1,
+                    allow_reconnect=False,
                 )
                 self._js = self._client.jetstream(timeout=self._timeout)
             return await asked
@@ -228,20 +254,39 @@ class NatsBus:
             try:
                 return self._loop.run_until_complete(asyncio.wait_for(answer(), longest))
             except APIError as error:
-                if FULL in str(error):
+                if FULL.search(str(error)):
                     raise Busy(f"a stream of NATS is full: {error}") from error
-                raise self._explain(error) from error
+                raise self._explain(error, _describe(error)) from error
+            except NoStreamResponseError as error:
+                said = "refuses it: a stream of the feed does not take its own subject, tw.feed.*"
+                raise self._explain(error, said) from error
             except (NatsError, OSError, TimeoutError) as error:
-                raise self._explain(error) from error
+                is_refused = "authorization" in str(error).lower()
+                denied = f"lets nobody in: {error}; correct FEED_URL" if is_refused else None
+                raise self._explain(error, denied) from error
+            finally:
+                asked.close()  # where there was no connection it has not begun
 
-    def _explain(self, error: Exception) -> ServerUnreachable:
+    def _explain(self, error: Exception, said: str | None = None) -> ServerUnreachable:
         """Return what is told of an error; the next call connects anew."""
         client, self._client, self._readers = self._client, None, {}
         if client is not None:
             with suppress(TimeoutError):
                 self._loop.run_until_complete(asyncio.wait_for(client.close(), self._timeout))
-        url = hide_credentials(self._url)
-        return ServerUnreachable(f"NATS at {url} did not answer: {str(error)[:200] or error!r}")
+        said = said or f"did not answer: {str(error)[:200] or error!r}"
+        return ServerUnreachable(f"NATS at {hide_credentials(self._url)} {said}")
+
+
+async def _note(error: Exception) -> None:
+    """Note what the client met, which whoever asked is told too, without its traceback."""
+    log.info("nats_error", error=str(error)[:200] or repr(error))
+
+
+def _describe(error: APIError) -> str:
+    """Return what a server that answers says, and what to do about it."""
+    remedy = REMEDIES.get(error.err_code)
+    said = f"refuses it: {(error.description or 'there is no JetStream')[:200]}"
+    return f"{said}; {remedy}" if remedy else said
 
 
 def _name(stream: str) -> str:

@@ -1,11 +1,13 @@
 """The same feed over NATS JetStream, on a real server where one is installed."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nats
 import pytest
 from celery import Celery
 from pydantic_core import to_json
@@ -217,6 +219,49 @@ def test_a_stream_that_is_full_makes_its_producers_wait(server: Server) -> None:
         bus.append(STREAM, {"kind": "trades", "data": b"x"})
     finally:
         bus.close()
+
+
+LITTLE = "jetstream { max_file_store: 10MB }"
+NOBODY = "accounts { A { users: [{user: a, password: a}] } }\nno_auth_user: a"
+LOCKED = "authorization { user: a, password: b }"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (LITTLE, "refuses it: insufficient storage .* sets 256 MiB aside: give JetStream more"),
+        (NOBODY, "refuses it: JetStream not enabled for account; switch JetStream on"),
+        (LOCKED, "lets nobody in: .*Authorization Violation.*; correct FEED_URL"),
+    ],
+)
+def test_what_nats_refuses_is_said_as_it_says_it(
+    server: Server, bus: NatsBus, options: str, said: str
+) -> None:
+    server.kill()
+    server.start(options)
+    with pytest.raises(ServerUnreachable, match=said):
+        bus.count(STREAM)
+
+
+def test_a_stream_of_which_its_owner_limits_the_messages_makes_producers_wait_too(
+    server: Server, bus: NatsBus
+) -> None:
+    async def make() -> None:
+        client = await nats.connect(server.url)
+        await client.jetstream().add_stream(
+            name=STREAM.replace(":", "-"),
+            subjects=[STREAM.replace(":", ".")],
+            max_msgs=1,
+            discard="new",
+        )
+        await client.close()
+
+    asyncio.run(make())
+    bus.append(STREAM, {"kind": "trades", "data": b"x"})
+    with pytest.raises(Busy, match="maximum messages exceeded"):
+        bus.append(STREAM, {"kind": "trades", "data": b"x"})
+    bus.trim(STREAM, bus.last_id(STREAM))
+    bus.append(STREAM, {"kind": "trades", "data": b"x"})
 
 
 def fill(bus: NatsBus) -> None:
