@@ -119,20 +119,10 @@ DATES = (
     "날짜",
     "дата",
 )
-CLOCKS = (
-    "time",
-    "hour",
-    "clock",
-    "uhrzeit",
-    "zeit",
-    "hora",
-    "heure",
-    "ora",
-    "時刻",
-    "时间",
-    "시간",
-    "время",
-)
+# Those whose digits alone are hours.
+HOURS = ("hour", "hora", "heure", "ora", "시간")
+MINUTES = ("minute", "minutes", "minuto", "minuten")
+CLOCKS = (*HOURS, "time", "clock", "uhrzeit", "zeit", "時刻", "时间", "время")
 # What other columns of bars may be called; together with the aliases they tell rows of names from
 # rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")

@@ -115,6 +115,11 @@ def list_names(names: Sequence[str]) -> str:
 
 def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
     """Return the error of a table that lacks columns."""
+    if "time" in missing and {"year", "month", "day"} <= {build_key(name) for name in names}:
+        return BadInput(
+            f"its dates are parted among columns; found: {list_names(names)}. Write year, month and"
+            " day into one, as 2024-01-02, and a time of day behind it, as 2024-01-02 09:30"
+        )
     return BadInput(
         f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time"
         " (or date), open, high, low and close; ticker, volume and split are optional. Say which"

@@ -5,8 +5,11 @@ and whose bars they hold where their tables do not say.
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from core.errors import BadInput
+from market.imports.column_names import find_field
+from market.intervals import read_interval
 from market.spellings import read_spelling
 
 SUFFIXES = (
@@ -73,6 +76,12 @@ _VENDORS = {
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
 # As Bloomberg writes what it has prices of: SPX Index.
 _KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re.IGNORECASE)
+# What programs call the pieces of one table, and what a year's or a day's piece is called.
+_PIECE = re.compile(r"(?P<word>[A-Za-z]+)[-_. ]?\d[\w-]*")
+_YEAR = re.compile(r"(?:19|20)\d{2}")
+_PERIOD = re.compile(r"(?:19|20)\d{2}(?:[-_](?:\d{2}|[QqHh][1-4])|[Qq][1-4]|[-_]?\d{2}[-_]?\d{2})")
+# Folders of a market whose tickers are numbers have files such as 2002.csv.
+_MARKETS_OF_NUMBERS = {"JP", "HK", "KR", "CN", "TW"}
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")
 
 
@@ -110,11 +119,18 @@ def is_spelled_as_ticker(text: str) -> bool:
 
 
 def find_owner(filename: str) -> Owner:
-    """Return the ticker that a file is named after.
+    """Return the ticker that a file is named after; or its folder, as tables parted by their ticker
+    have it (ticker=AAPL/part-0.parquet).
 
     Raises BadInput where the name is not clearly a ticker.
     """
     stem = cut_suffix(filename)
+    folders = PurePosixPath(filename.replace("\\", "/")).parts[:-1]
+    for parted in reversed(folders):
+        key, _, value = parted.partition("=")
+        if value and find_field(key) == "ticker":
+            ticker = unquote(value)
+            return Owner(ticker, f"the folder {parted[:60]!r} is taken for {ticker.upper()[:40]}")
     bare = _COPY.sub("", stem)
     for vendor, pattern in PATTERNS:
         if match := re.fullmatch(pattern, bare):
@@ -131,10 +147,30 @@ def find_owner(filename: str) -> Owner:
     named_otherwise = bare.lower() in _NO_TICKERS or (
         bare.lower() in _VENDORS and not bare.isupper()
     )
+    folder = folders[-1] if folders and is_spelled_as_ticker(folders[-1]) else None
+    if _is_piece(bare, folder):
+        raise BadInput(
+            f"the table has no ticker column, and the name {stem[:60]!r} is that of a part, a time"
+            " or an interval: say whose bars these are"
+            f" (ticker {folder[:20] if folder else 'AAPL'}), or name the file after it"
+        )
     if _CLEAR.fullmatch(bare) and not named_otherwise:
         note = f"the file {stem[:60]!r} is taken for {bare.upper()}" if bare != stem else None
         return Owner(bare, note)
     raise BadInput(
         f"the table has no ticker column, and the name {stem[:60]!r} is not clearly a ticker: say"
         " whose bars these are (a ticker such as AAPL)"
+    )
+
+
+def _is_piece(name: str, folder: str | None) -> bool:
+    """Whether a file is named after which piece of a table it is: a part, a time, an interval; a
+    number may be a year's where it lies in a folder that is named as a ticker is.
+    """
+    piece = _PIECE.fullmatch(name)
+    return bool(
+        (piece and piece["word"].lower() in _NO_TICKERS | {"part", "chunk", "page"})
+        or _PERIOD.fullmatch(name)
+        or (not name.isalpha() and not name.isdigit() and read_interval(name))
+        or (_YEAR.fullmatch(name) and folder and folder.upper() not in _MARKETS_OF_NUMBERS)
     )

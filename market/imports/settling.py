@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
-from market.imports.column_names import build_key, find_field, part_unit, part_zone
+from market.imports.column_names import (
+    HOURS,
+    MINUTES,
+    build_key,
+    find_field,
+    part_unit,
+    part_zone,
+)
 from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.names import is_spelled_as_ticker
 from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
@@ -235,7 +242,15 @@ def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
 def _take_times(table: Table) -> "pd.Series[Any]":
     times = _to_pandas(table.columns["time"])
     if "clock" in table.columns:
-        return join_clock(times.astype(str), _to_pandas(table.columns["clock"]).astype(str))
+        clocks = _to_pandas(table.columns["clock"]).astype(str)
+        are_hours = build_key(part_zone(table.names.get("clock", ""))[0]) in HOURS
+        minutes = [name for name in table.aside if build_key(name) in MINUTES]
+        if are_hours and minutes:
+            raise BadInput(
+                f"its times are parted, and {minutes[0][:SHOWN]} is left aside: write each into one"
+                " column, as 2024-01-02 09:30"
+            )
+        return join_clock(times.astype(str), clocks, are_hours=are_hours)
     return times
 
 

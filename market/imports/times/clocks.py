@@ -29,16 +29,29 @@ _CLOCK = re.compile(
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
+_HOUR = r"[01]?\d|2[0-3]"
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
-def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[str]":
+def join_clock(
+    dates: "pd.Series[str]", clocks: "pd.Series[str]", *, are_hours: bool
+) -> "pd.Series[str]":
     """Return dates and times of day as one column;
     of digits alone the zeros that were lost in front are put back.
+
+    Raises BadInput where they may be hours as well as minutes, and are not named hours.
     """
     clocks = clocks.astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
     is_digits = clocks.str.fullmatch(r"\d{1,6}")
-    if is_digits.any():
+    if clocks.str.fullmatch(_HOUR).all() and clocks.str.strip("0").any():
+        if not are_hours:
+            hour = clocks[clocks.str.strip("0") != ""].iloc[0].zfill(2)
+            raise BadInput(
+                f"times of day such as {hour} can be read two ways: as {hour}:00 or as 00:{hour}:"
+                f" write them as {hour}:00"
+            )
+        clocks = clocks.str.zfill(2) + ":00"
+    elif is_digits.any():
         length = (
             4 if clocks[is_digits].str.len().max() <= 4 and (clocks[is_digits] != "0").any() else 6
         )

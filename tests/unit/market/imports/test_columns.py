@@ -273,6 +273,24 @@ def test_a_volume_that_no_column_gives_is_said() -> None:
     assert not any("volume" in note for note in settle(text.replace("Lots,", "Volume,")).notes)
 
 
+@pytest.mark.parametrize("hours", [(0, 9, 23), ("00", "09", "23"), ("0.0", "9.0", "23.0")])
+def test_hours_in_a_column_of_their_own_are_no_minutes(hours: tuple[object, ...]) -> None:
+    rows = "".join(f"2024-01-02,{hour},2,4,1,3\n" for hour in hours)
+    settled = settle(f"date,hour,open,high,low,close\n{rows}")
+    midnight = 1_704_153_600
+    assert settled.times.seconds.tolist() == [midnight + hour * 3_600 for hour in (0, 9, 23)]
+    with pytest.raises(BadInput, match="as 09:00 or as 00:09: write them as 09:00"):
+        settle(f"date,time,open,high,low,close\n{rows}")
+    with pytest.raises(BadInput, match="and Minute is left aside"):
+        settle("date,hour,open,high,low,close,Minute\n" + rows.replace("3\n", "3,0\n"))
+
+
+def test_dates_that_are_parted_among_columns_are_said_so() -> None:
+    text = "Year,Month,Day,Open,High,Low,Close\n2024,1,2,2,4,1,3\n"
+    with pytest.raises(BadInput, match=r"parted among columns; .* into one, as 2024-01-02"):
+        settle(text)
+
+
 def test_a_person_may_say_that_no_column_is_a_field() -> None:
     text = "date,time,symbol,open,high,low,close,volume\n2024-01-02,09:30,KO,2,4,1,3,9\n"
     settled = settle(text, columns=["volume=", "clock=", "ticker="])

@@ -270,6 +270,45 @@ def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
         find_owner(filename)
 
 
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "7203/2023.csv",
+        "a.zip/AAPL/2024-01.csv",
+        "AAPL/20240102.csv",
+        "AAPL/2024Q1.csv",
+        "AAPL/part-00000-af3c.csv",
+        "AAPL/data_1.csv",
+        "AAPL/D1.csv",
+        "AAPL/5min.csv",
+        "x/part-0.parquet",
+    ],
+)
+def test_what_is_named_after_a_piece_of_a_table_is_asked_about(filename: str) -> None:
+    """It was a ticker of its own, or one of many folders' bars, where a market was said."""
+    with pytest.raises(BadInput, match="say whose bars these are") as refused:
+        find_owner(filename)
+    folder = filename.split("/")[-2]
+    assert f"(ticker {'AAPL' if folder == 'x' else folder})" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("filename", "ticker"),
+    [
+        ("bars/ticker=AAPL/part-0.csv", "AAPL"),
+        ("bars.zip/Symbol=BTC%2DUSD/year=2024/data.parquet", "BTC-USD"),
+        ("2024/AAPL.csv", "AAPL"),
+        ("year=2024/AAPL.csv", "AAPL"),
+        ("prices/2002.csv", "2002"),
+        ("JP/2002.csv", "2002"),
+        ("KS/201490.csv", "201490"),
+        ("D.csv", "D"),
+    ],
+)
+def test_a_folder_names_the_ticker_where_it_says_so_alone(filename: str, ticker: str) -> None:
+    assert find_owner(filename).ticker == ticker
+
+
 BAR = {"open": 2, "high": 4, "low": 1, "close": 3, "volume": 5}
 BARS = [{"date": "2024-01-02", **BAR}]
 
