@@ -1,5 +1,6 @@
 """Storing what came by the streams, and how far it was stored of each, in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -107,10 +108,13 @@ class Store:
 
         def write(session: ClientSession) -> tuple[list[RunDocument], list[WaitingFields]]:
             parts = [part for load in loads for part in load.parts]
-            rejected, closed = self._write(parts, markets, now, session, most_bars)
+            aside, closed = self._write(parts, markets, now, session, most_bars)
+            streams = {part.ticker: load.held.stream for load in loads for part in load.parts}
+            rejected: Counter[str] = Counter()
+            for ticker, count in aside.items():
+                rejected[streams.get(ticker, loads[0].held.stream)] += count
             whole = [message for load in loads for message in load.rejected]
             add_rejected_records(self.database, whole, session)
-            rejected += len(whole)
             before = [one for load in loads for one in load.held.waiting]
             waiting = _add_closed(before, closed, now)
             due = [
@@ -130,7 +134,7 @@ class Store:
                     counts={
                         # A message that is kept aside whole is one.
                         "records": load.records + len(load.rejected),
-                        "rejected": rejected if is_first else 0,
+                        "rejected": rejected[load.held.stream] + len(load.rejected),
                         "doubles": load.doubles,
                         "missing": load.missing,
                         "entries": load.entries,
@@ -189,9 +193,9 @@ class Store:
         now: datetime,
         session: ClientSession,
         most_bars: int | None = None,
-    ) -> tuple[int, dict[tuple[str, str], set[str]]]:
-        """Write records; return how many were kept aside, and the tickers with closed candles by
-        market and interval. Raises TooMuchAtOnce.
+    ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
+        """Write records; return how many of each ticker were kept aside, and the tickers with
+        closed candles by market and interval. Raises TooMuchAtOnce.
         """
         ticks, candles = Ticks(), []
         for part in parts:
@@ -202,7 +206,7 @@ class Store:
                     part.kind, part.ticker, part.venue, part.records, source=part.source, now=now
                 )
         ticks.write(self.database, self.retention, now, session)
-        rejected = len(ticks.rejected)
+        rejected = Counter(one["ticker"] for one in ticks.rejected)
         if not candles:
             return rejected, {}
         more, closed = self._write_candles(candles, markets, now, session, most_bars)
@@ -215,7 +219,7 @@ class Store:
         now: datetime,
         session: ClientSession,
         most_bars: int | None,
-    ) -> tuple[int, dict[tuple[str, str], set[str]]]:
+    ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
         from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
         from market.bars.appending import (  # noqa: PLC0415 - the same
             split_appends,
@@ -244,9 +248,11 @@ class Store:
             ):
                 place = (arrival.market.code, arrival.interval)
                 closed.setdefault(place, set()).add(arrival.ticker)
-        counted = sum(len(arrival.rejected) for arrival, _ in stored)
+        counted = Counter(one["ticker"] for one in rejected)
+        for arrival, _ in stored:
+            counted[arrival.ticker] += len(arrival.rejected)
         add_rejected_records(self.database, rejected, session)
-        return counted + len(rejected), closed
+        return counted, closed
 
     def _accept(
         self, load: Load, due: WaitingFields, now: datetime, session: ClientSession

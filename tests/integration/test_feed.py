@@ -236,7 +236,7 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     # A series would begin in 1970, and lack all since.
     unset = odd | {"time": 0}
     producer.send("candles", TICKER, [*candles, odd, unset], interval="1m")
-    producer.send("candles", "WHAT.IS.IT.ZZ", make_candles(2), interval="1m")
+    producer.send("candles", "WHAT.IS.IT.XX", make_candles(2), interval="1m")
     drain(consumer)
     assert ids(database) == ["0", "2"]
     assert database.depth.count_documents({}) == 1
@@ -250,6 +250,9 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     }
     assert [row["reason"] for row in database.rejected_bars.find()] == ["high_below_low"]
     assert total(database, "rejected") == 8
+    told = {one["_id"]: (one["records"], one["rejected"]) for one in find_positions(database)}
+    assert told[choose_stream(TICKER)] == (11, 6)
+    assert told[choose_stream("WHAT.IS.IT.XX")] == (2, 2)
 
 
 def test_odd_values_cost_their_record_alone(
