@@ -5,7 +5,8 @@ import re
 from core.errors import BadInput
 
 SHORTEST_CURRENCY = 3
-_TICKER = re.compile(r"[A-Z0-9.^=_-]{1,20}")
+# Marks alone, such as "..", are none: a path of the API, or a file, is named after it.
+_TICKER = re.compile(r"(?=.*[A-Z0-9])[A-Z0-9.^=_-]{1,20}")
 # What Bloomberg's names end with, and tickers of that kind here.
 _WRITTEN = {
     "EQUITY": "Yahoo does (AAPL, VOD.L, RELIANCE.NS)",
@@ -25,8 +26,8 @@ def normalize_ticker(text: str) -> str:
     ticker = text.strip().upper()
     if not _TICKER.fullmatch(ticker):
         raise BadInput(
-            f"{text[:40]!r} is no ticker: 1 to 20 of the letters A-Z, digits and . ^ = _ - are"
-            f" (AAPL, 7203.T, ^GSPC){_propose(ticker)}"
+            f"{text[:40]!r} is no ticker: 1 to 20 of the letters A-Z, digits and . ^ = _ - are,"
+            f" not of marks alone (AAPL, 7203.T, ^GSPC){_propose(ticker)}"
         )
     return ticker
 

@@ -28,7 +28,8 @@ def test_ticker_is_normalized(text: str, ticker: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "A B", "AAPL::1d", "../x", "A" * 21, "ÄÖ", "A\n"[:1] + "\x00"]
+    "text",
+    ["", " ", ".", "..", "--", "^", "A B", "AAPL::1d", "../x", "A" * 21, "ÄÖ", "A\n"[:1] + "\x00"],
 )
 def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
     with pytest.raises(BadInput) as refused:
