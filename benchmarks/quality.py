@@ -51,7 +51,7 @@ from detection.models.fitting import grade_markets
 from detection.models.plan import ThresholdPolicy
 from detection.models.rows import join_rows, lay_out_rows
 from detection.scoring.faults import find_faults, mark_wrong
-from detection.scoring.grades import GradeTable
+from detection.scoring.grades import ColumnTails, GradeTable
 from detection.scoring.thresholds import find_threshold
 from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
@@ -291,14 +291,19 @@ def measure_models(
             continue
         detector, trained = _fit(rows, detector_name, seed)
         owners = np.repeat(np.arange(len(before)), [len(own.wanted) for own in before])
-        tails = grade_markets(ASKED, trained, owners, list(subjects))
-        whole = find_threshold(ASKED.kind, ASKED.value, GradeTable.from_scores(trained), trained)
+        columns, learned = feature_set.columns, rows.get_wanted()
+        edges = ColumnTails.from_inputs(columns, learned)
+        rarities = edges.find_rarity(columns, learned)
+        tails = grade_markets(ASKED, trained, owners, list(subjects), rarities)
+        of_all = GradeTable.from_scores(trained, rarities)
+        whole = find_threshold(ASKED.kind, ASKED.value, of_all, trained)
         for n in subjects:
-            threshold, table = tails.get(n) or (whole, GradeTable.from_scores(trained))
+            threshold, table = tails.get(n) or (whole, of_all)
             now = _of_years(shown[n], years[n] == year)
             then = _of_years(shown_wrong[n], fault_years[n] == year)
             scores[n][now.wanted] = found_now = score_rows(detector, now)
-            grades[n][now.wanted] = table.compute(found_now)
+            rare_now = edges.find_rarity(columns, now.get_wanted())
+            grades[n][now.wanted] = table.compute(found_now, rare_now)
             passed[n][now.wanted] = found_now < threshold
             fault_scores[n][then.wanted] = score_rows(detector, then)
     found = {}

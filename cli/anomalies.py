@@ -72,7 +72,7 @@ def list_anomalies(
         end=end.replace(tzinfo=UTC) if end else None,
     )
     with use_database() as database:
-        sort = "anomaly_score" if strangest else "-Datetime"
+        sort = "-grade" if strangest else "-Datetime"
         found = find_anomalies(database, query, sort=sort, limit=limit + 1)
     found = keep_listed(found, limit)
     if as_json:

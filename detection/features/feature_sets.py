@@ -111,6 +111,8 @@ TIME_OF_DAY = FeatureSet(
 # more part of a departure, like volume: it counts where it is the largest, else it changes nothing.
 # In both departures it would outweigh the ticker's own days, and flag whole weeks of a crisis.
 EVENT_COLUMN = "event_steady"
+# Columns that say how far a bar is from what is usual: the larger, the stranger.
+DISTANCES = (*TWO_YARDSTICKS.columns, *TIME_OF_DAY.columns, EVENT_COLUMN)
 EVENTS = FeatureSet(
     name="events",
     version=5,

@@ -19,7 +19,7 @@ from detection.models.artefacts import dump_artefact
 from detection.models.learning import Checkpoint, Seen, learn_rows
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.scoring.drift import InputTable
-from detection.scoring.grades import GradeTable
+from detection.scoring.grades import ColumnTails, GradeTable
 from detection.scoring.thresholds import find_threshold
 from records.database import Db
 from records.models.champions import ALL_MARKETS
@@ -51,6 +51,7 @@ class Fit:
         grades: distribution of the training scores.
         rows_fitted: size of the sample of rows.
         inputs: distribution of what the detector was shown.
+        tails: the largest values of it.
         seen: what was learned from.
         warnings: what a person should know of it.
         by_market: of a model of all markets threshold and grades of each with bars enough.
@@ -62,6 +63,7 @@ class Fit:
     grades: GradeTable
     rows_fitted: int
     inputs: InputTable
+    tails: ColumnTails
     seen: Seen
     warnings: tuple[str, ...] = ()
     by_market: dict[str, tuple[float, GradeTable]] = field(default_factory=dict)
@@ -88,12 +90,15 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     scores = _score(kind.load(fitted), rows, checkpoint)
     if scores.min() == scores.max():
         raise BadInput(_explain_alike(plan, len(scores)), reason="bars_alike")
-    grades = GradeTable.from_scores(scores)
+    columns, shown = plan.feature_set.columns, rows.get_wanted()
+    tails = ColumnTails.from_inputs(columns, shown)
+    rarities = tails.find_rarity(columns, shown)
+    grades = GradeTable.from_scores(scores, rarities)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
     by_market = {}
     if plan.market == ALL_MARKETS:
-        by_market = grade_markets(plan.threshold, scores, learned.owners, learned.markets)
-    inputs = InputTable.from_inputs(plan.feature_set.columns, rows.get_wanted())
+        owners, codes = learned.owners, learned.markets
+        by_market = grade_markets(plan.threshold, scores, owners, codes, rarities)
     warnings = tuple(
         f"{member} has no vote in this ensemble ({word}): the weights of the others count."
         f" {MISSING_HINTS.get(word, '')}".strip()
@@ -105,7 +110,8 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
         threshold,
         grades,
         len(rows.wanted),
-        inputs,
+        InputTable.from_inputs(columns, shown),
+        tails,
         learned.seen,
         warnings,
         by_market,
@@ -125,19 +131,24 @@ def _score(
 
 
 def grade_markets(
-    policy: ThresholdPolicy, scores: Float64, owners: Int64, codes: Sequence[str]
+    policy: ThresholdPolicy,
+    scores: Float64,
+    owners: Int64,
+    codes: Sequence[str],
+    rarities: Float64 | None = None,
 ) -> dict[str, tuple[float, GradeTable]]:
     """Return threshold and grades of each market with enough of the training scores (n,);
-    `owners` (n,) says whose each is.
+    `owners` (n,) says whose each is, and `rarities` (n,) how rare it is by its columns.
     """
     ranks = (np.arange(ROWS_OF_MARKET) + 0.5) / ROWS_OF_MARKET
-    borrowed = np.quantile(scores, ranks)
+    borrowed = np.argsort(scores, kind="stable")[(ranks * scores.size).astype(np.int64)]
     found = {}
     for number, code in enumerate(codes):
-        own = scores[owners == number]
+        own = np.flatnonzero(owners == number)
         if ROWS_OF_MARKET <= own.size < scores.size:
-            both = np.concatenate((own, borrowed))
-            grades = GradeTable.from_scores(both)
+            picked = np.concatenate((own, borrowed))
+            both = scores[picked]
+            grades = GradeTable.from_scores(both, None if rarities is None else rarities[picked])
             found[code] = find_threshold(policy.kind, policy.value, grades, both), grades
     return found
 
@@ -174,6 +185,7 @@ def describe_fit(fit: Fit, now: datetime) -> FitFields:
         },
         "asked": {"tickers": list(plan.tickers), "window_start": plan.window_start},
         "input_shares": fit.inputs.to_document(),
+        "column_tails": fit.tails.to_document(),
     }
 
 

@@ -21,7 +21,7 @@ from detection.models.plausibility import find_problem
 from detection.models.registry import explain_no_model, get_champion
 from detection.models.sealed import read_champion
 from detection.scoring.drift import InputTable
-from detection.scoring.grades import GradeTable
+from detection.scoring.grades import ColumnTails, GradeTable
 from detection.scoring.thresholds import find_threshold
 from records.database import Db
 from records.models.champions import ALL_MARKETS, Champion, find_champions
@@ -46,7 +46,8 @@ class LoadedModel:
         detector: scores and attributes.
         grades: how rare a score is.
         by_market: of a model of all markets both, of each market that has its own.
-        inputs: how its training inputs were distributed, where its record has that.
+        inputs, tails: how its training inputs were distributed, and the largest of them, where its
+            record has that.
         window_start, window_end: aware; first and last start of the bars it may have learned from.
         parameters, library_versions: as recorded at training.
     """
@@ -62,6 +63,7 @@ class LoadedModel:
     detector: Detector | SeriesDetector
     grades: GradeTable
     inputs: InputTable
+    tails: ColumnTails
     window_start: datetime
     window_end: datetime
     parameters: dict[str, Any]
@@ -278,6 +280,7 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         detector=detector,
         grades=GradeTable.from_document(record["score_quantiles"]),
         inputs=InputTable.from_document(record.get("input_shares", {})),
+        tails=ColumnTails.from_document(record.get("column_tails", {})),
         window_start=record["window_start"],
         window_end=record["window_end"],
         parameters=record["parameters"],

@@ -61,9 +61,11 @@ class Describer:
             return []
         rows = features.rows[picked]
         # Whole columns become lists at once: row by row, numpy would take longer than all else.
-        grades = model.grades.compute(scores).tolist()
+        columns = model.feature_set.columns
+        rarities = model.tails.find_rarity(columns, shown.get_wanted())
+        grades = model.grades.compute(scores, rarities).tolist()
         shares = attribute_rows(model.detector, shown).tolist()
-        attribution = _name_values(model.feature_set.columns, shares)
+        attribution = _name_values(columns, shares)
         documented = _name_values(FEATURES, features.document(picked).tolist())
         measures = _name_values(*self._measure(rows, features.measures[picked]))
         closes = self._load.panel.close[rows].tolist()

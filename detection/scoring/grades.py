@@ -1,18 +1,27 @@
-"""The grades of scores: how rare each is among the model's training bars (core/grades.py)."""
+"""The grades of bars: how rare each is among the model's training bars (core/grades.py).
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A detector's score may end where the training bars do: a forest calls a bar that is extreme in two
+of its columns, as a wick of a hundred usual ranges is, no stranger than one that is a little so,
+and than many that are large in all of them. So among the strangest hundredth by score a bar is as
+rare as its score or as the rarest of its columns, and its grade says how rare that is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from core.arrays import Float64, Int64
-from core.grades import HIGHEST_GRADE, POINTS_PER_DECADE
+from core.arrays import Float32, Float64, Int64
+from core.grades import HIGHEST_GRADE, LEAST_GRADES, POINTS_PER_DECADE, grade_share
+from detection.features.feature_sets import DISTANCES
 
 # The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
 DENSE_RANKS = 100
 RANK_STEP = 1.01
+# Of this grade by its score on a bar's columns count.
+BY_COLUMNS = LEAST_GRADES[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +32,29 @@ class GradeTable:
         rows: how many training bars were scored.
         ranks: shape (q,), ascending; `ranks[i]` training bars have a score of at most `scores[i]`.
         scores: shape (q,), ascending.
+        by_columns: the same of how rare training bars are by score or column, as scores; None where
+            columns do not count.
     """
 
     rows: int
     ranks: Int64
     scores: Float64
+    by_columns: "GradeTable | None" = None
 
     @classmethod
-    def from_scores(cls, scores: ArrayLike) -> Self:
-        """Build the table from the scores of all training bars, shape (n,), n >= 1."""
+    def from_scores(cls, scores: ArrayLike, rarities: Float64 | None = None) -> Self:
+        """Build the table from the scores of all training bars, shape (n,), n >= 1, and from what
+        `ColumnTails` says of them, where columns count.
+        """
+        table = cls._from_values(scores)
+        if rarities is None:
+            return table
+        own = table.find_rarity(scores)
+        both = np.where(own >= BY_COLUMNS, np.maximum(own, rarities), own)
+        return replace(table, by_columns=cls._from_values(-both))
+
+    @classmethod
+    def _from_values(cls, scores: ArrayLike) -> Self:
         ordered = np.sort(np.asarray(scores, np.float64))
         wide = np.geomspace(DENSE_RANKS, max(ordered.size, DENSE_RANKS), _count_steps(ordered.size))
         ranks = np.unique(
@@ -45,21 +68,45 @@ class GradeTable:
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Read the table back from a model's record."""
         ranks = np.array(document["ranks"], np.int64)
-        return cls(int(document["rows"]), ranks, np.array(document["scores"], np.float64))
+        scores = np.array(document["scores"], np.float64)
+        by_columns = document.get("by_columns")
+        return cls(
+            int(document["rows"]),
+            ranks,
+            scores,
+            None if by_columns is None else cls.from_document(by_columns),
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return the table as plain values for a model's record."""
-        return {"rows": self.rows, "ranks": self.ranks.tolist(), "scores": self.scores.tolist()}
+        own = {"rows": self.rows, "ranks": self.ranks.tolist(), "scores": self.scores.tolist()}
+        return own | ({"by_columns": self.by_columns.to_document()} if self.by_columns else {})
 
-    def compute(self, scores: ArrayLike) -> Float64:
+    def compute(self, scores: ArrayLike, rarities: Float64 | None = None) -> Float64:
         """Return the grade of each score, shape (m,); a stranger score never has a lower grade.
 
-        A score below that of every training bar counts as half a bar.
+        A score below that of every training bar counts as half a bar. With what `ColumnTails` says
+        of the bars a grade is theirs: of two bars alike in score or columns the one that is
+        stranger in the other never has the lower grade.
         """
+        found = self.find_rarity(scores)
+        if rarities is not None and self.by_columns is not None:
+            both = self.by_columns.find_rarity(-np.maximum(found, rarities))
+            found = np.where(found >= BY_COLUMNS, np.maximum(both, BY_COLUMNS), found)
+        return np.minimum(found, HIGHEST_GRADE)
+
+    def find_rarity(self, scores: ArrayLike) -> Float64:
+        """Return the grade of each score, were there grades above 100."""
         position = np.searchsorted(self.scores, np.asarray(scores, np.float64), side="right")
         shares = np.concatenate(([0.5], self.ranks))[position] / self.rows
         # Adding 0.0 turns the -0.0 of the most usual bar into 0.0.
-        return np.minimum(-POINTS_PER_DECADE * np.log10(shares) + 0.0, HIGHEST_GRADE)
+        rarity: Float64 = -POINTS_PER_DECADE * np.log10(shares) + 0.0
+        return rarity
+
+    def cut(self, share: float) -> Self:
+        """Return the table of this share of the strangest bars, of one at least."""
+        count = max(1, int(np.searchsorted(self.ranks, share * self.rows, side="right")))
+        return replace(self, ranks=self.ranks[:count], scores=self.scores[:count])
 
     def count_below(self, score: float) -> int:
         """Return how many of the training bars have a lower score, to 1 %."""
@@ -71,6 +118,53 @@ class GradeTable:
         grades = self.compute(self.scores)
         usual = np.flatnonzero(grades < grade)
         return float(self.scores[usual[0]]) if usual.size else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTails:
+    """The largest values of those columns of a model's inputs that say how far a bar is from what
+    is usual.
+
+    Attributes:
+        tables: of each such column how rare its values are, the largest first, as scores.
+    """
+
+    tables: Mapping[str, GradeTable]
+
+    @classmethod
+    def from_inputs(cls, columns: Sequence[str], inputs: Float32) -> Self:
+        """Build the tails from the training rows, shape (n, d), n >= 1."""
+        own = [name for name in columns if name in DISTANCES]
+        share = 10 ** (-BY_COLUMNS / POINTS_PER_DECADE) / max(1, len(own))
+        return cls(
+            {
+                name: GradeTable.from_scores(-inputs[:, columns.index(name)]).cut(share)
+                for name in own
+            }
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read the tails back from a model's record."""
+        return cls({name: GradeTable.from_document(own) for name, own in document.items()})
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the tails as plain values for a model's record."""
+        return {name: table.to_document() for name, table in self.tables.items()}
+
+    def find_rarity(self, columns: Sequence[str], inputs: Float32) -> Float64 | None:
+        """Return of each row (m, d) how rare the rarest of its values is, shape (m,), as a grade
+        without an end; None where no column has a tail. The more columns there are to be rare in,
+        the less it says of a bar that it is so in one (Bonferroni's correction).
+        """
+        if not self.tables:
+            return None
+        found = [
+            table.find_rarity(-inputs[:, columns.index(name)])
+            for name, table in self.tables.items()
+        ]
+        rarity: Float64 = np.max(found, axis=0) - grade_share(1.0 / len(found))
+        return rarity
 
 
 def _count_steps(rows: int) -> int:

@@ -85,13 +85,16 @@ class FitFields(FitSummary):
     Attributes:
         by_market: of a model of all markets threshold and grades of each with bars enough; of the
             others those of all hold.
-        asked, input_shares, by_market: versions that were made before these were kept lack them.
+        column_tails: the largest values of its columns, as grade tables write themselves down.
+        asked, input_shares, column_tails, by_market: versions that were made before these were kept
+            lack them.
     """
 
     tickers: list[TrainedTicker]
     left_out: list[LeftOutTicker]
     asked: NotRequired[AskedFields]
     input_shares: NotRequired[dict[str, InputShares]]
+    column_tails: NotRequired[dict[str, dict[str, Any]]]
     by_market: NotRequired[dict[str, TailFields]]
 
 

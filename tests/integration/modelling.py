@@ -15,7 +15,7 @@ from detection.models.learning import Seen
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
 from detection.scoring.drift import InputTable
-from detection.scoring.grades import GradeTable
+from detection.scoring.grades import ColumnTails, GradeTable
 from records.database import Db
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -33,15 +33,18 @@ def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
     )
     forest = isolation_forest.fit(rows, **plan.parameters, seed=seed)
     scores = isolation_forest.load(forest).score_samples(rows)
+    columns = plan.feature_set.columns
+    tails = ColumnTails.from_inputs(columns, rows)
     seen = Seen(first=946_684_800, last=1_000_684_800)
     seen.rows["AAPL"] = len(rows)
     return Fit(
         plan=plan,
         artefact=dump_artefact(forest),
         threshold=float(np.quantile(scores, 0.01)),
-        grades=GradeTable.from_scores(scores),
+        grades=GradeTable.from_scores(scores, tails.find_rarity(columns, rows)),
         rows_fitted=len(rows),
-        inputs=InputTable.from_inputs(plan.feature_set.columns, rows),
+        inputs=InputTable.from_inputs(columns, rows),
+        tails=tails,
         seen=seen,
     )
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadInput
-from detection.scoring.grades import GradeTable
+from detection.detectors import isolation_forest
+from detection.features.feature_sets import EVENTS, MARKET14
+from detection.scoring.grades import ColumnTails, GradeTable
 from detection.scoring.thresholds import (
     threshold_by_contamination,
     threshold_by_grade,
@@ -112,3 +114,63 @@ def test_a_fixed_threshold_is_a_score() -> None:
     assert threshold_fixed(-0.61) == -0.61
     with pytest.raises(BadInput, match=r"0\.61"):
         threshold_fixed(0.61)
+
+
+def draw_bars(count: int, seed: int) -> np.ndarray:
+    """Return rows of the default columns: roots of departures with a fat tail, which come in all
+    columns at once as often as in one.
+    """
+    random = np.random.default_rng(seed)
+    shared = random.pareto(3.0, (count, 1)) + 0.5
+    alone = random.pareto(4.0, (count, len(EVENTS.columns))) + 0.5
+    return np.sqrt(np.maximum(shared * random.uniform(0.3, 1.0, alone.shape), alone)).astype("f4")
+
+
+def grade_bars(bars: np.ndarray, learned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grades of some bars by score alone, and by score and columns."""
+    forest = isolation_forest.load(isolation_forest.fit(learned, trees=50, sample=256, seed=1))
+    tails = ColumnTails.from_inputs(EVENTS.columns, learned)
+    tails = ColumnTails.from_document(json.loads(json.dumps(tails.to_document())))
+    rarities = tails.find_rarity(EVENTS.columns, learned)
+    table = GradeTable.from_scores(forest.score_samples(learned), rarities)
+    table = GradeTable.from_document(json.loads(json.dumps(table.to_document())))
+    scores = forest.score_samples(bars)
+    return table.compute(scores), table.compute(scores, tails.find_rarity(EVENTS.columns, bars))
+
+
+def test_what_is_extreme_in_two_columns_has_a_high_grade() -> None:
+    """A wick of 15 to 100 usual ranges on a bar that hardly moved: its score ends with those that
+    the forest learned from.
+    """
+    learned = draw_bars(40_000, 1)
+    wicks = np.full((6, len(EVENTS.columns)), 0.7, np.float32)
+    for name in ("departure_fast", "event_steady"):
+        of = EVENTS.columns.index(name)
+        wicks[:, of] = np.quantile(learned[:, of], (0.99, 0.995, 0.999, 0.9999, 1.0, 1.0))
+    wicks[-1] *= 1.5
+    by_score, grades = grade_bars(wicks, learned)
+    assert by_score.max() < 75
+    assert (np.diff(grades) >= 0).all()
+    assert grades[3] >= 75
+    assert grades[-1] == 100
+
+
+def test_grades_by_columns_are_reached_as_often_as_they_say() -> None:
+    by_score, grades = grade_bars(draw_bars(200_000, 2), draw_bars(40_000, 1))
+    for grade, share in ((50, 0.01), (75, 0.001), (87.5, 0.000316)):
+        assert share / 1.5 < (grades >= grade).mean() < 1.5 * share
+    # Of these columns count; which bars are the strangest hundredth the score says alone.
+    np.testing.assert_array_equal(grades >= 50, by_score >= 50)
+    np.testing.assert_array_equal(grades[by_score < 50], by_score[by_score < 50])
+
+
+def test_columns_without_a_strange_end_do_not_count() -> None:
+    learned = np.random.default_rng(1).normal(size=(1_000, 14)).astype(np.float32)
+    tails = ColumnTails.from_inputs(MARKET14.columns, learned)
+    assert tails.find_rarity(MARKET14.columns, learned) is None
+    # As of a version that was made before its record had tails.
+    assert ColumnTails.from_document({}).find_rarity(EVENTS.columns, learned) is None
+    table = GradeTable.from_scores(draw_scores(1_000))
+    rarities = np.full(1_000, 100.0)
+    scores = draw_scores(1_000)
+    np.testing.assert_array_equal(table.compute(scores, rarities), table.compute(scores))

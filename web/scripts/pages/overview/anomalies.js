@@ -14,10 +14,10 @@ const ORDERS = [
   ["strangest", "Strangest"],
   ["faults", "Faults"],
 ];
-// Scores of events and of faults are on scales of their own.
+// Faults have an order of their own.
 const ASKED = {
   latest: { sort: "-Datetime" },
-  strangest: { sort: "anomaly_score", kind: "event" },
+  strangest: { sort: "-grade", kind: "event" },
   faults: { sort: "-Datetime", kind: "fault" },
 };
 

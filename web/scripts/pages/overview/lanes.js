@@ -21,7 +21,7 @@ const GRAVITY = { critical: 1e9, high: 1e6, medium: 1e3, low: 1 };
 export const loadStrangest = (query, signal) =>
   get(
     "/anomalies",
-    { ...query, sort: "anomaly_score", limit: MOST_MARKS, fields: LISTED_FIELDS },
+    { ...query, sort: "-grade", limit: MOST_MARKS, fields: LISTED_FIELDS },
     signal,
   );
 

@@ -297,7 +297,7 @@ function drawFound(run, signal) {
     () =>
       get(
         "/anomalies",
-        { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES },
+        { run_id: run._id, sort: "-grade", limit: LISTED_ANOMALIES },
         signal,
       ),
     ({ items }) => buildAnomalyList(items),

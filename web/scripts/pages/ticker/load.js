@@ -86,7 +86,7 @@ export async function loadKnown(asked, signal) {
 /** The strangest anomalies of the series that pass the filters, in the order of time. */
 async function loadFound(asked, signal) {
   const { ticker, interval, filters } = asked;
-  const query = { ...filters, ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES };
+  const query = { ...filters, ticker, interval, sort: "-grade", limit: MOST_ANOMALIES };
   const { items } = await get("/anomalies", query, signal);
   if (asked.anomaly && !items.some((anomaly) => anomaly.Datetime === asked.anomaly)) {
     items.push(...(await findUnlisted(asked, signal)));
