@@ -8,7 +8,9 @@ import pytest
 from detection.models.gates import choose_held_out, judge_challenger
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-LABELS = {"precision": 0.8, "recall": 0.9}
+LABELS = {"true_alarms": 36, "false_alarms": 9, "precision": 0.8, "recall": 0.9}
+# Twelve more false alarms, and four more true ones.
+LOOSER = {"true_alarms": 40, "false_alarms": 21, "precision": 40 / 61, "recall": 1.0}
 
 
 def judgement(**changes: Any) -> dict[str, Any]:
@@ -58,9 +60,9 @@ def test_a_challenger_that_is_as_good_passes_all_gates() -> None:
         ("flagged", {}, {"flagged": 0.004}),
         ("flagged", {"asked": None}, {"asked": None, "flagged": 0.021}),
         ("steady", {"index": 0.2}, {"index": 0.26}),
-        ("events", {}, {"large_moves_flagged": 16}),
+        ("events", {}, {"large_moves_flagged": 13}),
         ("faults", {}, {"faults_found": 90}),
-        ("labels", {"labels": LABELS}, {"labels": {"precision": 0.7, "recall": 1.0}}),
+        ("labels", {"labels": LABELS}, {"labels": LOOSER}),
         ("cost", {}, {"microseconds_a_bar": 31.0}),
     ],
 )
@@ -76,9 +78,21 @@ def test_what_is_compared_by_too_few_days_or_flags_other_bars_fails() -> None:
     assert not judge({}, {}, overlap=0.4)["overlap"]
     # Its scores have moved, but less than those of the champion.
     assert judge({"index": 0.9}, {"index": 0.5})["steady"]
-    # Of few large moves a share says nothing.
-    few = {"large_moves": 9, "large_moves_flagged": 0}
-    assert judge({"large_moves": 9, "large_moves_flagged": 9}, few)["events"]
+
+
+@pytest.mark.parametrize("lost", [1, 4, 5])
+def test_up_to_four_bars_that_are_lost_are_chance(lost: int) -> None:
+    """Of ten large moves or labels one is a tenth, and of five faults a fifth: more than .05."""
+    passed = lost < 5
+    moves = {"large_moves": 10, "large_moves_flagged": 10 - lost}
+    assert judge({"large_moves": 10, "large_moves_flagged": 10}, moves)["events"] is passed
+    faults = {"faults_planted": 5, "faults_found": 5 - lost}
+    assert judge({"faults_planted": 5, "faults_found": 5}, faults)["faults"] is passed
+    labels = {"true_alarms": 10, "false_alarms": 0, "precision": 1.0, "recall": 1.0}
+    missed = labels | {"true_alarms": 10 - lost, "recall": 1.0 - lost / 10}
+    mistaken = labels | {"false_alarms": lost, "precision": 10 / (10 + lost)}
+    for worse in (missed, mistaken):
+        assert judge({"labels": labels}, {"labels": worse})["labels"] is passed
 
 
 @pytest.mark.parametrize(
