@@ -12,7 +12,7 @@ in a thousand passes a limit; so a strength of 1 has grade 75, and each doubling
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log, log2
+from math import floor, log, log2, log10
 from statistics import median
 
 import numpy as np
@@ -22,12 +22,13 @@ from core.grades import HIGHEST_GRADE
 from core.words import FaultName
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
-from detection.features.market_move import MarketDays
+from detection.features.market_move import LONGEST_PAUSE, MarketDays
 from detection.scoring.phrases import NOTHING
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
 from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
+from market.intervals import DAY_SECONDS, INTERVALS
 
 # A close so many times its level, or so small a part of it, is off; within two times it is back.
 LEVEL_RATIO = 5.0
@@ -354,7 +355,10 @@ def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | 
             return None
     told = f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"
     words = f"opened as after a split of {told}, for which the bars are not adjusted"
-    return Fault(row, "split", max(ratio, 1.0 / ratio), words)
+    # A ticker that was suspended may come back at half its price.
+    pause = int(panel.times[row] - panel.times[row - 1])
+    is_certain = pause <= LONGEST_PAUSE * max(INTERVALS[panel.interval], DAY_SECONDS)
+    return Fault(row, "split", max(ratio, 1.0 / ratio), words, is_certain=is_certain)
 
 
 def _find_prices(panel: BarPanel) -> Iterator[Fault]:
@@ -365,7 +369,8 @@ def _find_prices(panel: BarPanel) -> Iterator[Fault]:
 
 def _describe_level(row: int, ratio: float) -> Fault:
     size = max(ratio, 1.0 / ratio)
-    words = f"close {size:,.3g} times {'above' if ratio > 1.0 else 'below'} its level, which is off"
+    times = f"{size:.3g}" if size < 100.0 else f"{round(size, 2 - floor(log10(size))):,.0f}"
+    words = f"close {times} times {'above' if ratio > 1.0 else 'below'} its level, which is off"
     return Fault(row, "level", size / BACK_RATIO, words)
 
 

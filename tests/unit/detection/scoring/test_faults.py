@@ -62,6 +62,35 @@ def test_a_level_that_is_off_is_named_until_it_returns(ratio: float) -> None:
     assert set(found) == set(off)
 
 
+def test_a_level_is_told_in_plain_numbers() -> None:
+    """As of a currency of which 1,000 old units became one new."""
+    bars = draw(8)
+    bars[PRICES] = 50.0
+    bars.loc[5, PRICES] = 47_321.0
+    assert find(bars)[5].words == "close 946 times above its level, which is off"
+    bars.loc[5, PRICES] = 1_062_134.0
+    assert find(bars)[5].words == "close 21,200 times above its level, which is off"
+
+
+def test_a_split_after_a_suspension_may_as_well_be_a_fall() -> None:
+    bars = draw()
+    bars.loc[BAR:, PRICES] *= 0.5
+    assert find(bars)[BAR].is_certain
+    panel = build_panel(bars)
+    for days, is_certain in ((6, True), (183, False)):
+        times = panel.times.copy()
+        times[BAR:] += days * 86_400
+        paused = replace(panel, times=times)
+        features = compute_features(paused, np.zeros(1, np.int64), EVENTS)
+        wanted = np.ones(times.size, np.bool_)
+        fault = find_faults(paused, wanted, features).faults[BAR]
+        assert (fault.name, fault.is_certain) == ("split", is_certain)
+    # Each bar of an hour begins a day after the one before, as sessions do.
+    hourly = replace(panel, interval="1h")
+    features = compute_features(hourly, np.zeros(1, np.int64), EVENTS)
+    assert find_faults(hourly, wanted, features).faults[BAR].is_certain
+
+
 def test_a_series_of_a_few_bars_is_judged_too() -> None:
     bars = draw(8)
     bars.loc[5, ["high", "close"]] = bars.loc[5, "open"] * 100
