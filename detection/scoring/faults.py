@@ -11,19 +11,20 @@ in a thousand passes a limit; so a strength of 1 has grade 75, and each doubling
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, log, log2, log10
 from statistics import median
 
 import numpy as np
 
-from core.arrays import Bools, Float32, Int64
+from core.arrays import Bools, Float32, Float64, Int64
 from core.grades import HIGHEST_GRADE
 from core.words import FaultName
 from detection.features.compute import Features
-from detection.features.kernel import MEASURES
-from detection.features.market_move import LONGEST_PAUSE, MarketDays
+from detection.features.kernel import MEASURES, VOLUME_WEIGHT, WICK_WEIGHT
+from detection.features.market_move import LONGEST_PAUSE, MARKET_WEIGHT, MarketDays
 from detection.scoring.phrases import NOTHING
+from detection.scoring.split_volume import SeemingSplit, find_explained_volume
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
 from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
@@ -55,6 +56,8 @@ HIGHEST_PRICE = 1e10
 WICK = 3.0
 VOLUME = 8.0
 CALM_RANGE = 3.0
+# A bar that departs by no more, but for its volume, is strange by that alone.
+USUAL = 2.0
 # A move of so many yardsticks brings more than so many usual volumes.
 MOVE = 3.0
 QUIET = 2.0
@@ -123,7 +126,8 @@ class Segments:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What the rules say of a panel: its faults by row, one a row,
-    and the rows that only come back from one, which are no events.
+    and the rows that only come back from one, or whose volume a split explains, which are no
+    events.
     """
 
     faults: dict[int, Fault]
@@ -144,13 +148,17 @@ def find_faults(
     idle = mark_still((panel.open, panel.high, panel.low, panel.close), panel.volume, offsets[:-1])
     found: dict[int, Fault] = {}
     returned: set[int] = set()
+    splits: dict[int, SeemingSplit] = {}
+    levels = [*_find_levels(panel, segments, features, returned, splits)]
+    begins = segments.begin_of(features.rows)
+    explained = find_explained_volume(panel, features.rows, begins, splits)
     # The last word counts: the rules are in the order of their certainty.
     for fault in (
-        *_find_by_measures(panel, features, market),
+        *_find_by_measures(panel, features, market, explained),
         *_find_without_volume(panel, segments, idle, features),
         *_find_stale(panel, segments, idle),
         *_find_before_trading(segments, idle),
-        *_find_levels(panel, segments, features, returned),
+        *levels,
         *_find_prices(panel),
     ):
         if wanted[fault.row]:
@@ -159,7 +167,8 @@ def find_faults(
     for row in returned & found.keys():
         if not found[row].is_certain:
             del found[row]
-    return Judged(found, frozenset(returned))
+    usual = _find_usual_but_for_volume(panel, features, market, explained)
+    return Judged(found, frozenset({*returned, *usual}))
 
 
 def mark_wrong(
@@ -179,11 +188,12 @@ def mark_wrong(
 
 
 def _find_by_measures(
-    panel: BarPanel, features: Features, market: MarketDays | None
+    panel: BarPanel, features: Features, market: MarketDays | None, explained: Float64
 ) -> Iterator[Fault]:
-    """Yield wicks, and volumes on bars that hardly moved."""
+    """Yield wicks, and volumes on bars that hardly moved, but for what a split explains of them."""
     measures = dict(zip(MEASURES, features.measures.T, strict=True))
     wick, volume, moved = measures["wick"], measures["volume"], np.abs(measures["return"])
+    volume = (volume / explained).astype(np.float32)
     if panel.clocks.any():
         # An open is wide and loud, and so it is by its own time of day that it has to be wrong.
         wick = np.minimum(wick, measures["clock_wick"])
@@ -211,6 +221,24 @@ def _find_by_measures(
         length = float(wick[at])
         words = f"a wick of {length:.1f} times its usual range, which the close took back"
         yield Fault(int(rows[at]), "wick", length / WICK, words, is_certain=False)
+
+
+def _find_usual_but_for_volume(
+    panel: BarPanel, features: Features, market: MarketDays | None, explained: Float64
+) -> Iterator[int]:
+    """Yield the rows that stand out by a volume alone that a split explains."""
+    at = np.flatnonzero(explained > 1.0)
+    if not at.size or panel.clocks.any():
+        return
+    own = dict(zip(MEASURES, features.measures[at].T.astype(np.float64), strict=True))
+    times = panel.times[features.rows[at]]
+    departed = np.maximum(own["range"], WICK_WEIGHT * own["wick"])
+    departed = np.maximum(departed, departed * own["steady_unrest"])
+    if market is not None:
+        departed = np.maximum(departed, MARKET_WEIGHT * np.square(market.look_up(times)))
+    loud = VOLUME_WEIGHT * own["volume"]
+    usual = (loud >= USUAL) & (np.maximum(departed, loud / explained[at]) < USUAL)
+    yield from features.rows[at[usual]].tolist()
 
 
 def _find_without_volume(
@@ -277,10 +305,15 @@ def _find_before_trading(segments: Segments, idle: Bools) -> Iterator[Fault]:
 
 
 def _find_levels(
-    panel: BarPanel, segments: Segments, features: Features, returned: set[int]
+    panel: BarPanel,
+    segments: Segments,
+    features: Features,
+    returned: set[int],
+    splits: dict[int, SeemingSplit],
 ) -> Iterator[Fault]:
     """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
-    until the level returns; the rows on which it does go into `returned`.
+    until the level returns; the rows on which it does go into `returned`, and those that open as
+    after a split into `splits`.
 
     Jumps among the bars before those that are wanted are judged too: what one is may depend on the
     one before it.
@@ -300,10 +333,16 @@ def _find_levels(
         left = [(jump, level) for jump, level in left if jump >= first]
         if any(_is_return(panel, row, level) for _, level in left):
             returned.add(row)
+            # What looked like a split was none.
+            for jump in splits.keys() & {jump for jump, _ in left}:
+                splits[jump] = replace(splits[jump], until=row)
             continue
         before = close[max(begin, row - LEVEL_BARS) : row].tolist()
         level = median(before)
         is_off = len(before) >= FEWEST_BARS and _is_off(float(close[row]) / level, LEVEL_RATIO)
+        ratio = _find_ratio(panel, row, is_loose=row - begin >= WARM_UP_BARS)
+        if ratio is not None:
+            splits[row] = SeemingSplit(ratio)
         has = place < features.rows.size and features.rows[place] == row
         split = _find_split(panel, row, features.measures[place] if has else None)
         if split is not None:
@@ -315,14 +354,14 @@ def _find_levels(
         if not is_off:
             continue
         left.append((row, level))
-        if _find_ratio(panel, row, is_loose=row - begin >= WARM_UP_BARS) is not None:
+        if ratio is not None:
             continue
         for off in range(row + 1, min(row + LONGEST_OFF, end)):
-            ratio = float(close[off]) / level
-            if not _is_off(ratio, BACK_RATIO):
+            off_by = float(close[off]) / level
+            if not _is_off(off_by, BACK_RATIO):
                 returned.add(off)
                 break
-            yield _describe_level(off, ratio)
+            yield _describe_level(off, off_by)
 
 
 def _is_return(panel: BarPanel, row: int, level: float) -> bool:

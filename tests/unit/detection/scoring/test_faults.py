@@ -8,6 +8,7 @@ import pytest
 
 from detection.features.compute import compute_features
 from detection.features.feature_sets import EVENTS
+from detection.features.kernel import MEASURES
 from detection.scoring.faults import THRESHOLD, Fault, find_faults
 from market.bars.history import ANCHOR_BARS
 from tests.unit.detection.features.twin import PRICES, build_panel, draw_bars, read_real_bars
@@ -145,6 +146,49 @@ def test_a_split_long_after_another_is_one() -> None:
     bars = draw()
     bars.loc[BAR : BAR + 10, PRICES] *= 10.0
     assert [fault.name for fault in find(bars).values()] == ["split", "split"]
+
+
+@pytest.mark.parametrize("ratio", [3, 10, 20])
+def test_what_a_split_explains_of_volume_is_no_event(ratio: int) -> None:
+    """Ten times the shares are traded: by the mean of the days before, all of them are loud."""
+    bars = draw()
+    bars.loc[BAR:, PRICES] /= ratio
+    bars.loc[BAR:, "volume"] *= ratio
+    bars.loc[BAR + 9, "volume"] *= 30.0
+    panel = build_panel(bars)
+    features = compute_features(panel, np.array([0]), EVENTS)
+    judged = find_faults(panel, np.ones(len(bars), np.bool_), features)
+    volume = features.measures[:, MEASURES.index("volume")]
+    loud = features.rows[(volume > 2.5) & (features.rows > BAR) & (features.rows < BAR + 60)]
+    assert loud.size >= 3
+    # What is loud by the days since the split too is told.
+    assert set(loud.tolist()) - judged.returned == {BAR + 9}
+    assert BAR + 9 in judged.faults
+    # A wrong price that looks like a split and is back explains nothing.
+    back = draw()
+    back.loc[BAR : BAR + 1, PRICES] /= ratio
+    back.loc[BAR + 5, "volume"] *= 6.0
+    panel = build_panel(back)
+    features = compute_features(panel, np.array([0]), EVENTS)
+    judged = find_faults(panel, np.ones(len(back), np.bool_), features)
+    assert BAR + 5 not in judged.returned
+
+
+def test_what_a_split_explains_does_not_depend_on_what_is_loaded() -> None:
+    bars, split = draw(1_200), 1_000
+    bars.loc[split:, PRICES] /= 10
+    bars.loc[split:, "volume"] *= 10
+    told = []
+    begin = EVENTS.reach(split + 3, "1d")
+    assert begin > 0
+    for start, first in ((0, 0), (0, split + 3), (begin, split + 3)):
+        panel = build_panel(bars, start=start)
+        wanted = np.arange(panel.times.size) >= first - start
+        features = compute_features(panel, np.array([first - start]), EVENTS)
+        judged = find_faults(panel, wanted, features)
+        told.append({row + start for row in judged.returned if row + start >= split + 3})
+    assert told[0]
+    assert told[0] == told[1] == told[2]
 
 
 def test_a_split_is_no_level_to_who_comes_a_bar_later() -> None:
