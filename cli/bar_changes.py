@@ -27,7 +27,9 @@ from records.database import Db
 from records.market.bar_imports import find_import, list_imports
 from records.market.documents import SeriesDocument
 from records.market.series import find_series, get_series
+from records.tenancy import each_tenant
 from records.work.runs import find_open_run
+from records.work.watchlists import find_holders
 from tasks.periodic.fallen_alerts import follow_gone_bars
 
 Day = click.DateTime(["%Y-%m-%d"])
@@ -84,7 +86,8 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
             click.confirm(f"Delete {bars:,} bars of {name}?", abort=True)
         gone = delete_bars(database, name, checked, datetime.now(UTC))
         _follow(database, gone)
-    _print_moved(gone, "deleted; anomalies, models and runs stay", as_json=as_json)
+        holders = _find_holders(database, gone)
+    _print_moved(gone, "deleted; anomalies, models and runs stay", holders, as_json=as_json)
 
 
 @click.command("rename", cls=OneValueCommand)
@@ -104,8 +107,9 @@ def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool
         _refuse_open(database, old, checked)
         moved = rename_bars(database, old, new, checked, datetime.now(UTC))
         _follow(database, moved)
+        holders = _find_holders(database, moved)
     _print_moved(
-        moved, f"are {new}'s now; detect them: `flask backfill run {new}`", as_json=as_json
+        moved, f"are {new}'s now; detect them: `flask backfill run {new}`", holders, as_json=as_json
     )
 
 
@@ -182,12 +186,27 @@ def _refuse_open(database: Db, ticker: str, interval: str | None) -> None:
         )
 
 
-def _print_moved(found: Sequence[SeriesDocument], what: str, *, as_json: bool) -> None:
+def _find_holders(database: Db, series: Sequence[SeriesDocument]) -> list[str]:
+    """Return the watchlists, whoever's they are, that look for bars that are gone."""
+    return [
+        holder["name"]
+        for own in each_tenant(database)
+        for one in series
+        for holder in find_holders(own, [one["ticker"]], one["interval"])
+    ]
+
+
+def _print_moved(
+    found: Sequence[SeriesDocument], what: str, holders: Sequence[str], *, as_json: bool
+) -> None:
     if as_json:
         print_json([summarize(series) for series in found])
         return
     for series in found:
         echo(f"{series['bars']:,} {series['interval']} bars of {series['ticker']} {what}")
+    if holders:
+        named = ", ".join(dict.fromkeys(holders))
+        echo(f"watchlists that still hold {found[0]['ticker']}, and find no bars of it: {named}")
 
 
 def summarize(series: SeriesDocument) -> dict[str, object]:

@@ -20,7 +20,7 @@ from records.market.series import find_one_series
 from tests.commands import Command, read_json
 from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
-from tests.integration.stored import add_run, add_series
+from tests.integration.stored import add_list, add_run, add_series
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 SHOCKS = (300, 420, 560)
@@ -213,6 +213,15 @@ def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
     times = [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPLX")]
     assert times == [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")]
     assert check(detected) == []
+
+
+def test_watchlists_that_find_no_bars_from_now_on_are_named(flask: Command, database: Db) -> None:
+    store(database, "FB", make_bars(70, 1))
+    add_list(database, "tech", "FB", "AAPL")
+    add_list(database, "others", "AAPL")
+    said = flask("bars", "rename", "FB", "META").stdout
+    assert "watchlists that still hold FB, and find no bars of it: tech\n" in said
+    assert "watchlists" not in flask("bars", "delete", "META", "--yes").stdout
 
 
 def test_a_series_that_has_its_name_again_has_its_anomalies_again(
