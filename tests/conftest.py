@@ -20,6 +20,9 @@ from records.database import Db, Document, open_database
 from records.indexes import ensure_indexes
 from runner.servers import Servers, run_servers
 
+# An assert of a helper says what it compared, as one of a test does: pytest sees to tests alone.
+pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
+
 ROOT = Path(__file__).parent.parent
 # The packages of the project itself.
 WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
