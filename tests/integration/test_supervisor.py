@@ -35,6 +35,8 @@ pytestmark = pytest.mark.skipif(
 
 # By itself a gunicorn worker that lost its master waits 30 s for a client.
 GONE_SECONDS = 15
+# supervisor expands `%`, and a Unix socket's path may have 108 bytes
+FOLDER = Path("100 %d für & %(here)s", *["x" * 60] * 3)
 DEATHS = [
     ("supervisor.supervisord", "supervisor"),
     ("mongod --bind_ip", "mongod"),
@@ -50,7 +52,10 @@ DEATHS = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with start_service(tmp_path_factory.mktemp("service"), ARTEFACT_KEYS="") as runner:
+    """The service in a folder of any name."""
+    folder = tmp_path_factory.mktemp("service") / FOLDER
+    folder.mkdir(parents=True)
+    with start_service(folder, ARTEFACT_KEYS="") as runner:
         yield runner
         runner.process.terminate()
         assert runner.process.wait(PATIENCE_SECONDS) == 0
@@ -127,7 +132,9 @@ def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
 
 
 def test_no_worker_has_a_broker_before_the_database_is_made_ready(service: Runner) -> None:
-    log = (service.folder / ".tapewatch" / "logs" / "supervisor.log").read_text()
+    logs = service.folder / ".tapewatch" / "logs"
+    assert (logs / "api.log").exists()
+    log = (logs / "supervisor.log").read_text()
     started = re.findall(r"spawned: '(\w+)'", log)
     assert started[:4] == ["api", "worker", "mongod", "redis"]
 

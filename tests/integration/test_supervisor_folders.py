@@ -1,4 +1,4 @@
-"""Where, and within which limits, the runner is started."""
+"""Within which limits the runner is started."""
 
 import signal
 import subprocess
@@ -7,19 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.supervision import describe_lack
-from tests.processes import COMMAND, build_environment, run_runner, start_service, wait_until
-
-
-@pytest.mark.parametrize("name", ["100 %d für & %(here)s", "/".join(["x" * 60] * 4)])
-def test_it_serves_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
-    """supervisor expands `%`, and a Unix socket's path may have 108 bytes."""
-    folder = tmp_path / name
-    folder.mkdir(parents=True)
-    with start_service(folder) as runner:
-        assert (folder / ".tapewatch" / "logs" / "api.log").exists()
-        runner.process.terminate()
-        assert runner.process.wait(60) == 0
-        assert runner.pids() == []
+from tests.processes import COMMAND, build_environment, run_runner, wait_until
 
 
 def test_too_few_open_files_are_said_at_once(tmp_path: Path) -> None:
