@@ -9,7 +9,8 @@ from typing import Any
 
 # Before prometheus_client is imported: the figures of all worker processes are kept here, and added
 # up when asked for.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tapewatch-metrics-"))
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="tapewatch-metrics-")
 
 from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # celery-types does not know it
 from gunicorn import glogging

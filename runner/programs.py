@@ -183,6 +183,7 @@ def write_supervisor_config(
         "nodaemon": "true",
         "logfile": "logs/supervisor.log",
         "pidfile": "supervisor.pid",
+        "childlogdir": "logs",
     }
     config["unix_http_server"] = {
         "file": str(here / SOCKET if here.exists() else SOCKET),

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -80,7 +81,8 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
             state_dir, passwords, redis_port=redis_port, mongo_port=mongo_port
         )
         programs = [*servers, *service_programs(settings, state_dir)]
-        supervision = Supervision(programs, state_dir, build_environment(settings), say)
+        environment = build_environment(settings) | {"TMPDIR": str(_make_temporary(state_dir))}
+        supervision = Supervision(programs, state_dir, environment, say)
         try:
             supervision.start_supervisor()
             # They load while the servers start. The API asks nothing of them before somebody asks
@@ -205,6 +207,16 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield state_dir
+
+
+def _make_temporary(state_dir: Path) -> Path:
+    """Return the folder of what the programs keep for a while, emptied of what one that was killed
+    left behind.
+    """
+    folder = state_dir / "tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _check_open_files() -> None:

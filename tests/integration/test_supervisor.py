@@ -200,6 +200,9 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
 ) -> None:
     with start_service(tmp_path) as runner:
         kill(runner)
+    temporary = tmp_path / ".tapewatch" / "tmp"
+    left = set(temporary.iterdir())
+    assert any("metrics" in path.name for path in left)
     venv = Path(sys.prefix)
     make = (
         "make",
@@ -211,6 +214,7 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
     )
     with start_service(tmp_path, make) as again:
         assert len(again.pids('"-m runner up"')) == 1
+        assert not left & set(temporary.iterdir())
         wait_until_consuming(again)
         kill(again)
 
