@@ -82,22 +82,26 @@ def is_many(faulty: int, rows: int) -> bool:
 
 def find_many(columns: Columns, numbers: Int64, empty: Bools | None) -> str | None:
     """Return why none of a ticker's rows can be used, as many lack what a bar has: the others would
-    be a series full of holes that nobody meant.
+    be a series full of holes that nobody meant. Rows without prices do not count: a table may have
+    all days of its oldest ticker for each.
 
     Args:
-        columns: prices and volume of its rows, each (n,).
+        columns: prices and volume of its rows within sessions, each (n,).
         numbers: of its rows in the source, from 0 (n,).
         empty: which volumes hold nothing; None where there is no volume.
     """
-    rows = len(numbers)
-    below = np.flatnonzero(np.minimum.reduce([columns[name] for name in PRICES]) < 0)
+    least = np.minimum.reduce([columns[name] for name in PRICES])
+    has_prices = ~np.isnan(least)
+    rows = int(np.count_nonzero(has_prices))
+    below = np.flatnonzero(least < 0)
     if is_many(len(below), rows):
         return (
             f"{len(below):,} of its {rows:,} rows have prices below zero, as spreads do, the first"
             f" is row {numbers[below[0]] + 1:,}: returns are not defined of them. Import what the"
             " spread is of, each under a ticker of its own"
         )
-    without = np.flatnonzero(np.isnan(columns["volume"]) & (False if empty is None else empty))
+    lacks = np.isnan(columns["volume"]) & (False if empty is None else empty)
+    without = np.flatnonzero(lacks & has_prices)
     if is_many(len(without), rows):
         return (
             f"{len(without):,} of its {rows:,} rows have no volume, the first is row"

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from core.arrays import Int64
+from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.bars.buckets import PRICES, Columns, empty_columns
 from market.bars.readjustment import is_adjusted
@@ -99,6 +99,8 @@ class _Table:
     settled: Settled
     columns: Columns
     reasons: Codes
+    # Those of a session that has closed.
+    timely: Bools
     sessions: Mapping[Market, Sessions]
     is_history: bool
     currencies: Currencies | None
@@ -283,6 +285,7 @@ def _read_table(
     )
     columns["times"] = np.zeros(len(codes), np.int64)
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
+    timely = np.zeros(len(codes), np.bool_)
     ended = set()
     for market, known in sessions.items():
         of_market = np.array([one.market is market for one in named])
@@ -300,11 +303,13 @@ def _read_table(
             labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp()))
         )
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
+        timely[rows] = late == ACCEPTED
     return _Table(
         interval,
         settled,
         columns,
         reasons.astype(np.int8),
+        timely,
         sessions,
         is_history,
         read_currencies(settled),
@@ -329,10 +334,11 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     reasons[standing], order = check_order(times[standing])
     fault = fault or _find_repeated(named, table, rows, reasons)
     if table.is_history:
+        timely = rows[table.timely[rows]]
         fault = fault or find_many(
-            {name: values[rows] for name, values in table.columns.items()},
-            table.settled.rows[rows],
-            None if empty is None else empty[rows],
+            {name: values[timely] for name, values in table.columns.items()},
+            table.settled.rows[timely],
+            None if empty is None else empty[timely],
         )
     if fault is not None:
         return TickerRows(named.ticker, len(rows), market, error=fault)

@@ -51,6 +51,23 @@ def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
     assert (none.rejected, none.columns["volume"].tolist()) == ([], [0, 0, 0, 0])
 
 
+@pytest.mark.parametrize("prices", [",,,", "2,3,1,2"])
+def test_days_without_a_session_lack_no_volume(prices: str) -> None:
+    """As of a table that was laid out by all days of the calendar, some filled and some not."""
+    rows = list_rows("2,3,1,2", ["5"] * 5)
+    weekends = [f"2024-01-{day},{prices}," for day in (20, 21, 27, 28)]
+    found = read("AAPL", [*weekends[:2], *rows, *weekends[2:]])
+    assert (found.error, len(found.columns["times"])) == (None, 5)
+    assert {row.reason for row in found.rejected} == {"not_a_number"}
+
+
+def test_days_before_a_listing_lack_no_volume() -> None:
+    """As where a table has all days of the oldest ticker for each."""
+    rows = [*list_rows(",,,", [""] * 3), *list_rows("2,3,1,2", ["5"] * 5)[3:]]
+    found = read("AAPL", rows)
+    assert (found.error, len(found.columns["times"])) == (None, 2)
+
+
 def test_a_series_that_crosses_zero_is_refused_and_one_bad_day_is_a_row() -> None:
     above, below = list_rows("2,3,1,2", ["5"] * 5), list_rows("-2,3,-3,2", ["5"] * 5)
     found = read("CL=F", [*above[:2], *below[2:]])
