@@ -80,8 +80,13 @@ _KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re
 _PIECE = re.compile(r"(?P<word>[A-Za-z]+)[-_. ]?\d[\w-]*")
 _YEAR = re.compile(r"(?:19|20)\d{2}")
 _PERIOD = re.compile(r"(?:19|20)\d{2}(?:[-_](?:\d{2}|[QqHh][1-4])|[Qq][1-4]|[-_]?\d{2}[-_]?\d{2})")
-# Folders of a market whose tickers are numbers have files such as 2002.csv.
-_MARKETS_OF_NUMBERS = {"JP", "HK", "KR", "CN", "TW"}
+# Folders of a market whose tickers are numbers, or of its exchange, have files such as 2002.csv.
+_PLACES_OF_NUMBERS = {
+    "JP", "TSE", "TYO", "JPX", "XTKS", "HK", "HKG", "HKEX", "SEHK", "XHKG", "KR", "CN",
+    "TW", "TPE", "TPEX", "TWSE", "XTAI",
+}  # fmt: skip
+# As of Singapore (D05): nobody writes an interval so.
+_CODE = re.compile(r"[A-Za-z]0\d")
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")
 
 
@@ -171,6 +176,12 @@ def _is_piece(name: str, folder: str | None) -> bool:
     return bool(
         (piece and piece["word"].lower() in _NO_TICKERS | {"part", "chunk", "page"})
         or _PERIOD.fullmatch(name)
-        or (not name.isalpha() and not name.isdigit() and read_interval(name))
-        or (_YEAR.fullmatch(name) and folder and folder.upper() not in _MARKETS_OF_NUMBERS)
+        or (_YEAR.fullmatch(name) and folder and folder.upper() not in _PLACES_OF_NUMBERS)
+        or _is_interval(name)
     )
+
+
+def _is_interval(name: str) -> bool:
+    if name.isalpha() or name.isdigit() or _CODE.fullmatch(name):
+        return False
+    return bool(read_interval(name))
