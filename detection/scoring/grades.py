@@ -22,6 +22,8 @@ DENSE_RANKS = 100
 RANK_STEP = 1.01
 # Of this grade by its score on a bar's columns count.
 BY_COLUMNS = LEAST_GRADES[0]
+# Logarithms differ in their last bit from one machine to another, and equal rarities stay equal.
+SAME_RARITY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class GradeTable:
         """
         found = self.find_rarity(scores)
         if rarities is not None and self.by_columns is not None:
-            both = self.by_columns.find_rarity(-np.maximum(found, rarities))
+            both = self.by_columns.find_rarity(SAME_RARITY - np.maximum(found, rarities))
             found = np.where(found >= BY_COLUMNS, np.maximum(both, BY_COLUMNS), found)
         return np.minimum(found, HIGHEST_GRADE)
 

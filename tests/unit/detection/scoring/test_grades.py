@@ -164,6 +164,18 @@ def test_grades_by_columns_are_reached_as_often_as_they_say() -> None:
     np.testing.assert_array_equal(grades[by_score < 50], by_score[by_score < 50])
 
 
+@pytest.mark.parametrize("bit", [-1.0, 1.0])
+def test_grades_by_columns_are_the_same_where_logarithms_differ_in_a_bit(bit: float) -> None:
+    """As those of numpy do on machines with and without AVX-512."""
+    learned = draw_bars(4_000, 1)
+    rarities = ColumnTails.from_inputs(EVENTS.columns, learned).find_rarity(EVENTS.columns, learned)
+    assert rarities is not None
+    scores = -np.sort(np.random.default_rng(2).random(4_000))
+    table = GradeTable.from_scores(scores, rarities)
+    elsewhere = np.nextafter(rarities, bit * np.inf)
+    np.testing.assert_array_equal(table.compute(scores, elsewhere), table.compute(scores, rarities))
+
+
 def test_columns_without_a_strange_end_do_not_count() -> None:
     learned = np.random.default_rng(1).normal(size=(1_000, 14)).astype(np.float32)
     tails = ColumnTails.from_inputs(MARKET14.columns, learned)
