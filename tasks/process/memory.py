@@ -45,7 +45,10 @@ class Task(celery.Task[Any, Any]):
 
 def is_refused(error: BaseException | None) -> bool:
     """Whether an error, or one that it came of, is of memory or a thread that was not given."""
-    while error is not None:
+    seen = set()
+    # An error may have come of itself, as where the first one is raised after a second try.
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if (
             isinstance(error, MemoryError)
             or (isinstance(error, OSError) and error.errno == errno.ENOMEM)

@@ -105,5 +105,11 @@ def test_an_error_that_came_of_a_refusal_is_one() -> None:
     assert not is_refused(RuntimeError("cannot schedule new futures after shutdown"))
 
 
+def test_errors_that_came_of_each_other_are_looked_at_once() -> None:
+    first, second = ValueError("first"), ValueError("second try")
+    first.__cause__, second.__cause__ = second, first
+    assert not is_refused(first)
+
+
 def test_who_scores_loads_nothing_that_only_fits() -> None:
     assert run(SCORING, "load") == 0
