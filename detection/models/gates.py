@@ -117,7 +117,8 @@ def _judge_moves(champion: VersionJudgement, challenger: VersionJudgement) -> Ga
         for judged in (champion, challenger)
     ]
     count = challenger["large_moves"]
-    lost = champion["large_moves_flagged"] - challenger["large_moves_flagged"]
+    # Each is judged by the bars that it can score; one with a longer warm-up scores fewer.
+    lost = round(recalls[0] * count) - challenger["large_moves_flagged"]
     return {
         "name": "events",
         "passed": not _is_loss(recalls[0], recalls[1], lost),
@@ -134,9 +135,10 @@ def _judge_faults(champion: VersionJudgement, challenger: VersionJudgement) -> G
         judged["faults_found"] / judged["faults_planted"] if judged["faults_planted"] else 1.0
         for judged in (challenger, champion)
     )
+    lost = round(other * challenger["faults_planted"]) - challenger["faults_found"]
     return {
         "name": "faults",
-        "passed": not _is_loss(other, own, champion["faults_found"] - challenger["faults_found"]),
+        "passed": not _is_loss(other, own, lost),
         "words": (
             f"{100 * own:.0f} % of {challenger['faults_planted']:,} planted faults found beside the"
             f" champion's {100 * other:.0f} %; {100 * ALLOWED_LOSS:.0f} less are allowed, or"

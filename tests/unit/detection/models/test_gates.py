@@ -80,6 +80,19 @@ def test_what_is_compared_by_too_few_days_or_flags_other_bars_fails() -> None:
     assert judge({"index": 0.9}, {"index": 0.5})["steady"]
 
 
+def test_a_challenger_that_scores_more_bars_or_fewer_is_judged_by_its_own() -> None:
+    """One with a shorter warm-up has more large moves to find, and may not miss nearly all."""
+    few = {"large_moves": 10, "large_moves_flagged": 9}
+    many = {"large_moves": 100, "large_moves_flagged": 10}
+    assert not judge(few, many)["events"]
+    # Of nine tenths of five moves four or five are found, and three are two less at the most.
+    assert judge({"large_moves": 100, "large_moves_flagged": 90}, few)["events"]
+    fewest = {"large_moves": 5, "large_moves_flagged": 3}
+    assert judge({"large_moves": 100, "large_moves_flagged": 90}, fewest)["events"]
+    planted = {"faults_planted": 10, "faults_found": 9}
+    assert not judge(planted, {"faults_planted": 100, "faults_found": 10})["faults"]
+
+
 @pytest.mark.parametrize("lost", [1, 4, 5])
 def test_up_to_four_bars_that_are_lost_are_chance(lost: int) -> None:
     """Of ten large moves or labels one is a tenth, and of five faults a fifth: more than .05."""
