@@ -22,7 +22,7 @@ from core.grades import HIGHEST_GRADE
 from core.words import FaultName
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES, VOLUME_WEIGHT, WICK_WEIGHT
-from detection.features.market_move import LONGEST_PAUSE, MARKET_WEIGHT, MarketDays
+from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.scoring.phrases import NOTHING
 from detection.scoring.split_volume import SeemingSplit, find_explained_volume
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
@@ -61,6 +61,9 @@ USUAL = 2.0
 # A move of so many yardsticks brings more than so many usual volumes.
 MOVE = 3.0
 QUIET = 2.0
+# So many days apart are two bars at the most where a market was closed: 13 of them at Taiwan's New
+# Year.
+LONGEST_HOLIDAY = 14
 # In usual moves of the market lately.
 MARKET_MOVE = 2.0
 # Bars that tell how often a ticker stands still, and how unlikely a run has to be.
@@ -396,7 +399,7 @@ def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | 
     words = f"opened as after a split of {told}, for which the bars are not adjusted"
     # A ticker that was suspended may come back at half its price.
     pause = int(panel.times[row] - panel.times[row - 1])
-    is_certain = pause <= LONGEST_PAUSE * max(INTERVALS[panel.interval], DAY_SECONDS)
+    is_certain = pause <= LONGEST_HOLIDAY * max(INTERVALS[panel.interval], DAY_SECONDS)
     return Fault(row, "split", max(ratio, 1.0 / ratio), words, is_certain=is_certain)
 
 

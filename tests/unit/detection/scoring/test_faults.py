@@ -78,7 +78,7 @@ def test_a_split_after_a_suspension_may_as_well_be_a_fall() -> None:
     bars.loc[BAR:, PRICES] *= 0.5
     assert find(bars)[BAR].is_certain
     panel = build_panel(bars)
-    for days, is_certain in ((6, True), (183, False)):
+    for days, is_certain in ((10, True), (183, False)):
         times = panel.times.copy()
         times[BAR:] += days * 86_400
         paused = replace(panel, times=times)
