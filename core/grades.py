@@ -21,6 +21,11 @@ def grade_share(share: float) -> float:
     return min(HIGHEST_GRADE, -POINTS_PER_DECADE * log10(share)) if share > 0.0 else HIGHEST_GRADE
 
 
+def find_share(grade: float) -> float:
+    """Return the share of bars at least as strange as one of a grade: `grade_share` backwards."""
+    return float(10 ** (-grade / POINTS_PER_DECADE))
+
+
 def get_severity(grade: float) -> Severity:
     """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000,
     `critical` in 10,000.

@@ -9,7 +9,7 @@ quantiles in its record.
 from bisect import bisect_left
 
 from core.errors import Conflict
-from core.grades import POINTS_PER_DECADE
+from core.grades import find_share
 from detection.models.plan import ThresholdPolicy
 from records.models.documents import ModelDocument, TailFields
 from records.models.models import find_tail
@@ -93,6 +93,6 @@ def find_asked_share(policy: ThresholdPolicy) -> float | None:
         case "contamination":
             return policy.value
         case "grade":
-            return float(10 ** (-policy.value / POINTS_PER_DECADE))
+            return find_share(policy.value)
         case "score":
             return None

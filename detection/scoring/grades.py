@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from core.arrays import Float32, Float64, Int64
-from core.grades import HIGHEST_GRADE, LEAST_GRADES, POINTS_PER_DECADE, grade_share
+from core.grades import (
+    HIGHEST_GRADE,
+    LEAST_GRADES,
+    POINTS_PER_DECADE,
+    find_share,
+    grade_share,
+)
 from detection.features.feature_sets import DISTANCES
 
 # The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
@@ -137,7 +143,7 @@ class ColumnTails:
     def from_inputs(cls, columns: Sequence[str], inputs: Float32) -> Self:
         """Build the tails from the training rows, shape (n, d), n >= 1."""
         own = [name for name in columns if name in DISTANCES]
-        share = 10 ** (-BY_COLUMNS / POINTS_PER_DECADE) / max(1, len(own))
+        share = find_share(BY_COLUMNS) / max(1, len(own))
         return cls(
             {
                 name: GradeTable.from_scores(-inputs[:, columns.index(name)]).cut(share)
