@@ -36,6 +36,7 @@ from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
 from records.findings.watermarks import forget_watermark, move_watermark_back
+from records.indexes import IMPORTS_DAYS
 from records.market import bar_imports
 from records.market.documents import (
     BarImportDocument,
@@ -74,7 +75,7 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
     if not found:
         raise NotFound(
             f"there is no import {import_id!r} to take back; `flask bars imports` lists those of"
-            " the last 90 days"
+            f" the last {IMPORTS_DAYS} days"
         )
     touched: set[tuple[str, str]] = set()
     for part in found:

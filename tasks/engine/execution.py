@@ -26,8 +26,8 @@ from tasks.process.worker import Worker
 
 log = structlog.get_logger()
 
-# A process that fails at once, for want of memory or disk, must not have every batch before a sound
-# one asks for work.
+# A process that fails at once, for want of disk, must not have every batch before a sound one asks
+# for work. One that wants memory ends.
 PAUSE_SECONDS = 1.0
 
 
