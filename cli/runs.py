@@ -70,7 +70,7 @@ def list_runs(
             run["_id"],
             run["task"],
             run["status"],
-            runs.describe_subject(run),
+            runs.describe_subject(run, run["ticker_count"]),
             f"{run['requested_at']:%Y-%m-%d %H:%M:%S}",
             "" if seconds is None else f"{seconds:.1f}",
             "" if anomalies is None else f"{anomalies:,}",

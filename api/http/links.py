@@ -15,12 +15,6 @@ class LinkedRun(ShownRun):
     waits: Wait | None
 
 
-class ListedRun(RunDocument):
-    """A run as lists show it: with what a verification came to."""
-
-    verdicts: dict[str, int]
-
-
 def link_run(run: ShownRun) -> LinkedRun:
     """Return a run with the address of its tickers' audit records, and what it comes to."""
     state = get_state()
@@ -30,11 +24,6 @@ def link_run(run: ShownRun) -> LinkedRun:
         "verdicts": read_verdicts(run),
         "waits": explain_wait(get_database(), run, state.workers, state.settings, get_now()),
     }
-
-
-def list_run(run: RunDocument) -> ListedRun:
-    """Return a run as lists show it."""
-    return {**run, "verdicts": read_verdicts(run)}
 
 
 def read_verdicts(run: RunDocument) -> dict[str, int]:

@@ -101,7 +101,10 @@ class RunSummary(Record):
     trigger: Trigger
     status: Status
     ticker: str | None = Field(None, description="where it is about one only")
-    tickers: list[str] = Field(default_factory=list)
+    tickers: list[str] = Field(
+        default_factory=list, description="in a list of runs the first 20 of each"
+    )
+    ticker_count: int = Field(description="how many tickers it is about", examples=[1])
     market: str | None = Field(None, description="where one was named")
     markets: list[str] = Field(
         default_factory=list, description="that, or those of its tickers", examples=[["US"]]
@@ -153,12 +156,15 @@ class RunSummary(Record):
     @model_validator(mode="before")
     @classmethod
     def _read_about(cls, run: Any) -> Any:
-        """Take from what only its task reads what a run is about."""
-        options = run.get("options", {}) if isinstance(run, Mapping) else {}
+        """Take from what only its task reads what a run is about, and count its tickers."""
+        if not isinstance(run, Mapping):
+            return run
+        options = run.get("options", {})
         about = next((options[name] for name in ABOUT if options.get(name)), None)
         if run.get("task") == "evaluate" and options.get("versions"):
             about = " and ".join(options["versions"])
-        return {**run, "about": about} if about else run
+        counted = {"ticker_count": len(run.get("tickers", [])), **run}
+        return {**counted, "about": about} if about else counted
 
 
 class Wait(BaseModel):

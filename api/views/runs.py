@@ -6,12 +6,12 @@ from flask import Response
 from api.http.auth import require_scope
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
-from api.http.links import LinkedRun, ListedRun, link_run, link_tickers, list_run
-from api.http.paging import Listed, ask_page, build_page, decode_cursor
+from api.http.links import LinkedRun, link_run, link_tickers
+from api.http.paging import Listed, ask_page
 from api.http.state import check_market, get_database, get_now, get_state
 from api.schemas.runs import EventHeaders, Run, RunPage, RunQuery, TickerAuditPage, TickerAuditQuery
 from records.work import audits, endings, runs
-from records.work.documents import AuditDocument, RunDocument
+from records.work.documents import AuditDocument, ListedRun, RunDocument
 from records.work.requests import Once
 from tasks.requests.retries import request_retry
 
@@ -25,10 +25,8 @@ def get_detection_runs(query_data: RunQuery) -> Listed[ListedRun]:
     """List runs, the newest first."""
     check_market(query_data.market)
     query = runs.build_query(**query_data.model_dump(exclude={"cursor", "limit"}))
-    after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
-    limit = runs.fit_runs(get_database(), query, after=after, limit=query_data.limit)
-    found = runs.find_runs(get_database(), query, after=after, limit=limit + 1)
-    return build_page([list_run(run) for run in found], limit, runs.NEWEST_FIRST.locate)
+    page = ask_page(query_data, runs.NEWEST_FIRST)
+    return page.build(runs.find_runs(get_database(), query, after=page.after, limit=page.limit))
 
 
 @detection_runs.get("/detection-runs/<run_id>")

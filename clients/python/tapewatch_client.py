@@ -2094,6 +2094,7 @@ class Run(TypedDict):
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
+    ticker_count: int
     market: NotRequired[str | None]
     markets: NotRequired[list[str]]
     watchlist: NotRequired[str | None]
@@ -2158,6 +2159,7 @@ class RunSummary(TypedDict):
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
+    ticker_count: int
     market: NotRequired[str | None]
     markets: NotRequired[list[str]]
     watchlist: NotRequired[str | None]

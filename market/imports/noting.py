@@ -9,10 +9,11 @@ from records.market.series import find_markets
 from records.work.documents import RunOutcome, RunRecord
 from records.work.endings import LISTED_ERRORS
 from records.work.requests import COMMAND_LINE, RunRequest, insert_done_run
-from records.work.runs import LISTED_TICKERS
 
 if TYPE_CHECKING:
     from market.imports.report import ImportReport
+
+NAMED_TICKERS = 20_000
 
 
 def note_import(database: Db, report: "ImportReport", started_at: datetime) -> None:
@@ -27,7 +28,7 @@ def note_import(database: Db, report: "ImportReport", started_at: datetime) -> N
     request = RunRequest(
         "import",
         "manual",
-        tickers=tickers[:LISTED_TICKERS],
+        tickers=tickers[:NAMED_TICKERS],
         interval=report.interval,
         options={"filename": report.source, "by": COMMAND_LINE},
     )

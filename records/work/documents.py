@@ -184,6 +184,19 @@ class ShownRun(RunDocument):
     failures: list[TickerFailure]
 
 
+class ListedRun(RunDocument):
+    """A run as lists show it: without what it may have thousands of.
+
+    Attributes:
+        tickers: the first of them.
+        ticker_count: how many they are.
+        verdicts: of a verification, how many anomalies have each; stands for `result`.
+    """
+
+    ticker_count: int
+    verdicts: dict[str, int]
+
+
 class OpenBackfill(TypedDict):
     """A backfill that is queued or in progress, and of what."""
 

@@ -7,7 +7,7 @@ collection, which have the run's id in `run_id`: see `records/work/audits.py`.
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
@@ -16,13 +16,14 @@ from core.errors import Cancelled, NotFound
 from core.words import OpenStatus, Status, Task, Trigger
 from records.database import Db, Query, among, between, in_transaction, match
 from records.findings.documents import AnomalyDocument
-from records.keyset import Key, Keyset, Position, find_page, fit_page
+from records.keyset import Key, Keyset, Position
 from records.models.champions import ALL_MARKETS
 from records.questions import Question, ask, get_first
 from records.tenancy import get_tenant, qualify
 from records.work import batches
 from records.work.documents import (
     BatchDocument,
+    ListedRun,
     OpenBackfill,
     RunDocument,
     RunRecord,
@@ -34,22 +35,24 @@ from records.work.progress import ask_progress, describe_progress, find_failures
 
 OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
-LISTED_TICKERS = 20_000
+# Of each run of a list, as runs come by the dozen, and each may be of ten thousand tickers.
+LISTED_TICKERS = 20
 NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
 
-def describe_subject(run: RunDocument) -> str:
+def describe_subject(run: RunDocument, ticker_count: int | None = None) -> str:
     """Return by what a run was asked for, as pages write it (`parts/run_progress.js`): a watchlist,
-    a market, or tickers; "" where by none of these.
+    a market, or tickers; "" where by none of these. The count is of a list's run, which names some.
 
     The tickers of a detection of a market are all that the market has. Those of a retry are what
     another left undone, and of other runs the market is the one that its tickers are of. An
     evaluation is of its versions, an export of its table, an import of its file.
     """
     tickers, market = run["tickers"], run["market"] and f"market {run['market']}"
+    count = len(tickers) if ticker_count is None else ticker_count
     if run["watchlist"]:
         return run["watchlist"]
     if market and run["task"] in {"backfill", "incremental"} and not run["retry_of"]:
@@ -58,13 +61,13 @@ def describe_subject(run: RunDocument) -> str:
         return " and ".join(run["options"]["versions"])
     if run["task"] == "export" and run["options"].get("table"):
         return str(run["options"]["table"])
-    is_of_many = run["task"] in {"analytics", "correlation"} and len(tickers) > NAMED_TICKERS
+    is_of_many = run["task"] in {"analytics", "correlation"} and count > NAMED_TICKERS
     if is_of_many and len(run["markets"]) == 1:
-        return f"{len(tickers):,} tickers of market {run['markets'][0]}"
+        return f"{count:,} tickers of market {run['markets'][0]}"
     named = ", ".join(tickers[:NAMED_TICKERS])
-    more = len(tickers) - NAMED_TICKERS
+    more = count - NAMED_TICKERS
     file = run["options"].get("filename", "") if run["task"] == "import" else ""
-    return (f"{named} and {more} more" if more > 0 else named) or file or market or ""
+    return (f"{named} and {more:,} more" if more > 0 else named) or file or market or ""
 
 
 def mark_published(database: Db, run_id: str) -> None:
@@ -284,25 +287,25 @@ def build_query(
 
 def find_runs(
     database: Db, query: Query, *, after: Position | None = None, limit: int = 50
-) -> list[RunDocument]:
+) -> list[ListedRun]:
     """Return the runs of a `build_query` in the order NEWEST_FIRST,
     from the one after `after` on, without their progress.
     """
-    # A run repeats what may be thousands of ids.
-    without_ids = {"anomaly_ids": 0}
-    return find_page(
-        runs_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids
-    )
-
-
-def fit_runs(database: Db, query: Query, *, after: Position | None = None, limit: int = 50) -> int:
-    """Return how many of the runs that `find_runs` returns, at least one,
-    have no more tickers than a page may.
-    """
-    found = runs_in(database)
-    return fit_page(
-        found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS
-    )
+    following = NEWEST_FIRST.build_query(after)
+    shown = {
+        "ticker_count": {"$size": "$tickers"},
+        "tickers": {"$slice": ["$tickers", LISTED_TICKERS]},
+        "verdicts": {"$ifNull": ["$result.verdicts", {}]},
+    }
+    stages: list[Query] = [
+        {"$match": {"$and": [query, following]} if following else query},
+        {"$sort": dict(NEWEST_FIRST.sort)},
+        {"$limit": limit},
+        {"$set": shown},
+        {"$unset": ["anomaly_ids", "result"]},
+    ]
+    found: list[Any] = list(runs_in(database).aggregate(stages))
+    return found
 
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import bson
 import pytest
 from flask.testing import FlaskClient
 
@@ -78,21 +79,23 @@ def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(
     assert len(scans.data) < MOST_BYTES
 
 
-def test_a_page_of_large_runs_ends_early(client: FlaskClient, database: Db) -> None:
-    tickers = [f"T{number:05d}" for number in range(runs.LISTED_TICKERS)]
-    ids = {
-        add_run(database, *tickers[: runs.LISTED_TICKERS - number], task="incremental")
-        for number in range(3)
-    }
-    seen, cursor = set(), None
-    for _ in range(3):
-        page = client.get(
-            "/py/detection-runs", query_string={"cursor": cursor} if cursor else ""
-        ).json
-        (item,) = page["items"]
-        seen.add(item["_id"])
-        cursor = page["next_cursor"]
-    assert (seen, cursor) == (ids, None)
+def test_a_list_has_runs_of_whole_markets_with_some_of_their_tickers(
+    client: FlaskClient, database: Db
+) -> None:
+    tickers = [f"T{number:05d}" for number in range(10_000)]
+    ids = {add_run(database, *tickers, task="verify") for _ in range(5)}
+    result = {"verdicts": {"identical": 2}, "found": ["x" * MOST_BYTES]}
+    database.detection_runs.update_many({}, {"$set": {"result": result}})
+    answer = client.get("/py/detection-runs")
+    items = answer.json["items"]
+    assert ({item["_id"] for item in items}, answer.json["next_cursor"]) == (ids, None)
+    assert all(item["tickers"] == tickers[: runs.LISTED_TICKERS] for item in items)
+    assert {item["ticker_count"] for item in items} == {10_000}
+    assert {item["verdicts"]["identical"] for item in items} == {2}
+    assert len(answer.data) < MOST_BYTES
+    whole = client.get(f"/py/detection-runs/{ids.pop()}").json
+    assert (whole["tickers"], whole["ticker_count"]) == (tickers, 10_000)
+    assert len(bson.encode({"found": runs.find_runs(database, {"run_id": None})})) < MOST_BYTES
 
 
 def test_a_detection_of_many_tickers_is_accepted_as_before(

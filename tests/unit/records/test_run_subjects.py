@@ -47,3 +47,8 @@ def test_a_run_is_named_by_what_it_was_asked_for(
     task: str, asked: dict[str, Any], said: str
 ) -> None:
     assert describe_subject(cast("RunDocument", NOTHING | asked | {"task": task})) == said
+
+
+def test_a_run_of_a_list_is_named_by_all_of_its_tickers() -> None:
+    of_list = cast("RunDocument", NOTHING | {"task": "verify", "tickers": ALL[:4]})
+    assert describe_subject(of_list, 10_000) == "AAPL, FB, GOOG and 9,997 more"

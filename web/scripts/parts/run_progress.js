@@ -37,7 +37,7 @@ const WAITS = {
 // What a complete run came to, where no number of its own says it.
 const CAME_TO = {
   analytics: ({ rows_processed: rows }) => `metrics of ${plural(rows ?? 0, "bar")}`,
-  correlation: ({ tickers }) => `correlations of ${plural(tickers.length, "ticker")}`,
+  correlation: ({ ticker_count: many }) => `correlations of ${plural(many, "ticker")}`,
   evaluate: () => "versions judged",
   export: () => "files written",
   fit_series: () => "a model fitted",
@@ -68,17 +68,18 @@ export function buildStatus(run) {
  * its table, and an import of its file.
  */
 export function describeRun(run) {
-  const tickers = run.tickers ?? [];
+  // A list names some of the tickers of each run.
+  const { tickers = [], ticker_count: many = tickers.length } = run;
   const named =
-    tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
+    tickers.slice(0, 3).join(", ") + (many > 3 ? ` and ${count(many - 3)} more` : "");
   const market = run.market && `market ${run.market}`;
   const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
   const only = run.markets?.length === 1 && run.markets[0];
-  const isOfMany = ["analytics", "correlation"].includes(run.task) && tickers.length > 3;
+  const isOfMany = ["analytics", "correlation"].includes(run.task) && many > 3;
   const about =
     run.watchlist ||
     (isOfMarket && market) ||
-    (isOfMany && only && `${plural(tickers.length, "ticker")} of market ${only}`) ||
+    (isOfMany && only && `${plural(many, "ticker")} of market ${only}`) ||
     (["evaluate", "export"].includes(run.task) && run.about) ||
     named ||
     (run.task === "import" && run.about) ||
