@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from market.bars.buckets import read_columns
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, run_another_api
 from tests.browser.looking import Look
+from tests.commands import run_flask
 
 # Three sessions of the exchange, then a high below its low and a Saturday.
 CSV = """ticker,date,open,high,low,close,volume
@@ -62,6 +63,32 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(
     expect(page.get_by_text("as spaced").first).to_be_visible()
     expect(page.get_by_text("5 rows read, 3 new or changed").first).to_be_visible()
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
+
+
+def test_the_report_of_a_whole_market_is_listed_in_parts_what_there_is_to_tell_first(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    rows = [f"N{number:03d},2024-01-02,10,11,9,10.5,1000" for number in range(250)]
+    rows.append("N249,2024-01-06,11,12,10,11.5,1400")  # a Saturday
+    file = tmp_path / "many.csv"
+    file.write_text("\n".join(["ticker,date,open,high,low,close,volume", *rows]))
+    settings = demo.runner.settings
+    servers = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url}
+    with run_another_api(demo, tmp_path, MONGO_DATABASE="many") as url:
+        imported = run_flask(servers | {"MONGO_DATABASE": "many"}, "bars", "import", file)
+        assert imported.exit_code == 0, imported.output
+        page = open_page(f"{url}#/runs")
+        page.get_by_role("link", name="Import of N000, N001, N002 and 247 more").click()
+        expect(page.get_by_text("251 rows of 250 series read")).to_be_visible()
+        listed = page.get_by_role("region", name="Import report").locator("tbody tr")
+        expect(listed).to_have_count(100)
+        expect(listed.first).to_contain_text("N249")
+        for shown in (200, 250):
+            page.get_by_role("button", name="Show more").click()
+            expect(listed).to_have_count(shown)
+        expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+        page.close()
+    demo.database.client.drop_database("many")
 
 
 # A correction of the second session, and what came since; of the sessions the 5th and the 8th are

@@ -46,7 +46,13 @@ function buildItem(run, signal) {
     body,
   );
   const load = () =>
-    loadInto(body, () => get(`/detection-runs/${run._id}`, {}, signal), buildReport, signal, 3);
+    loadInto(
+      body,
+      () => get(`/detection-runs/${run._id}`, {}, signal),
+      (ended) => buildReport(ended, signal),
+      signal,
+      3,
+    );
   node.addEventListener("toggle", load, { once: true });
   return node;
 }

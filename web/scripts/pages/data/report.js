@@ -3,12 +3,14 @@
 import { el } from "../../lib/dom.js";
 import { count, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
 import { buildTable } from "../../parts/table.js";
 import { writeValues } from "./rejected.js";
 
 const LISTED_ROWS = 100;
+const PART = 100;
 const COUNTS = [
   ["Read", ".number.wide-only", "read"],
   ["New", ".number", "new"],
@@ -18,7 +20,7 @@ const COUNTS = [
 ];
 
 /** @param {object} run a finished import */
-export function buildReport(run) {
+export function buildReport(run, signal) {
   const report = run.result;
   if (!report)
     return el(
@@ -34,14 +36,15 @@ export function buildReport(run) {
     "div.stack",
     el("p.row", buildStatus(run), el("strong", report.source), el("span.muted", summarize(report))),
     buildFiles(report.files ?? []),
-    buildSeriesTable(report.series),
+    buildSeriesTable(report.series, signal),
     rejected.length > 0 && buildRejected(rejected, report.rejected_rows),
   );
 }
 
 function summarize(report) {
   return (
-    `${plural(report.read, "row")} read: ${count(report.new)} new, ` +
+    `${plural(report.read, "row")} of ${plural(report.series.length, "series", "series")} read: ` +
+    `${count(report.new)} new, ` +
     `${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ` +
     `${count(report.rejected_rows)} rejected`
   );
@@ -61,26 +64,38 @@ function buildFiles(files) {
   );
 }
 
-function buildSeriesTable(series) {
+/** A row of each series, a part at each click, as a whole market is of ten thousand: first those of
+ * which there is more to tell than counts. */
+function buildSeriesTable(all, signal) {
+  const isTold = (one) => one.error || one.notes.length > 0 || one.rejected_rows > 0;
+  const series = [...all.filter(isTold), ...all.filter((one) => !isTold(one))];
   const names = ["Ticker", ...COUNTS.map(([name, kind]) => [name, kind]), "Notes"];
-  return buildTable(
-    "Import report",
-    names,
-    series.map((one) =>
+  const body = el("tbody", series.slice(0, PART).map(buildRow));
+  const follow = (from) => (from < series.length ? from : null);
+  const load = async (from) => ({
+    items: series.slice(from, from + PART),
+    next_cursor: follow(from + PART),
+  });
+  const add = (more) => body.append(...more.map(buildRow));
+  return [
+    buildTable("Import report", names, body),
+    buildMore(follow(PART), load, add, signal),
+  ];
+}
+
+function buildRow(one) {
+  return el(
+    "tr",
+    el(
+      "td",
       el(
-        "tr",
-        el(
-          "td",
-          el(
-            "a.ticker-name",
-            { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
-            one.ticker,
-          ),
-        ),
-        COUNTS.map(([, kind, field]) => el(`td${kind}`, count(one[field]))),
-        el("td.muted", one.error ?? one.notes.join("; ")),
+        "a.ticker-name",
+        { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
+        one.ticker,
       ),
     ),
+    COUNTS.map(([, kind, field]) => el(`td${kind}`, count(one[field]))),
+    el("td.muted", one.error ?? one.notes.join("; ")),
   );
 }
 

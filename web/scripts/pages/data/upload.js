@@ -43,7 +43,7 @@ export function buildUpload(refresh, signal) {
       const accepted = await sendFile(file, market, choices);
       fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
-      if (run) fill(node, buildReport(run), run.result && linkOn(run));
+      if (run) fill(node, buildReport(run, signal), run.result && linkOn(run));
       await refresh();
     } catch (error) {
       fill(node, buildFailure(error));

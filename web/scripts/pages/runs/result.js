@@ -26,7 +26,7 @@ export function buildResult(run, signal) {
   if (run.result.overview) return buildOverview(run.result.overview, run.interval);
   const content =
     ["import", "fetch", "fill"].includes(run.task) && run.result.series
-      ? buildReport(run)
+      ? buildReport(run, signal)
       : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
 }
