@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
@@ -45,11 +46,14 @@ def build_bar_scores(
 
 
 def write_bar_scores(database: Db, documents: Iterable[BarScores], session: ClientSession) -> None:
-    """Write scores inside the transaction of their batch."""
-    for document in documents:
-        bar_scores_in(database).replace_one(
-            {"_id": document["_id"]}, document, upsert=True, session=session
-        )
+    """Write scores inside the transaction of their batch.
+
+    All at once, as those of a market are ten thousand documents, and MongoDB ends a transaction
+    that takes long.
+    """
+    writes = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in documents]
+    if writes:
+        bar_scores_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def find_bar_scores(

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from pymongo import MongoClient, monitoring
 
 from api.http.state import get_state
 from core.settings import Settings
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from market.markets import SHIPPED
-from records.database import Db
+from records.database import Db, in_transaction
+from records.models.bar_scores import build_bar_scores, write_bar_scores
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
@@ -271,3 +273,35 @@ def test_a_backfill_keeps_the_scores_that_an_evaluation_gives(
         assert [one[name] for name in ("version", "interval", "times", "scores")] == [
             judged[ticker][name] for name in ("version", "interval", "times", "scores")
         ]
+
+
+class Updates(monitoring.CommandListener):
+    """Counts the updates that a client sends."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self.sent += event.command_name == "update"
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+def test_scores_of_a_market_are_written_at_once(settings: Settings, database: Db) -> None:
+    """MongoDB ends a transaction after 20 s, within which ten thousand single writes do not end."""
+    updates = Updates()
+    documents = [
+        part
+        for number in range(500)
+        for part in build_bar_scores(
+            "run", "US-1", f"T{number}", "1d", times=bytes(8), scores=bytes(8), now=NOW
+        )
+    ]
+    client: MongoClient[Any] = MongoClient(settings.mongo_url, event_listeners=[updates])
+    with client:
+        counted = client[database.name]
+        for _ in range(2):  # the second time as by a batch that is done again
+            in_transaction(counted, partial(write_bar_scores, counted, documents))
+    assert (updates.sent, database.bar_scores.count_documents({})) == (2, 500)
