@@ -83,9 +83,10 @@ def import_bars(
         reader.warm_up()  # it loads what it needs while we do
         from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
         from market.imports.importing import Request  # noqa: PLC0415 - the same
+        from market.imports.sources.files import show_path  # noqa: PLC0415 - the same
 
         prepare_database(database, datetime.now(UTC))
-        now, source = datetime.now(UTC), ", ".join(map(str, paths))
+        now, source = datetime.now(UTC), ", ".join(map(show_path, paths))
         markets = load_markets(database)
         of_market = markets.choose(market) if market else None
         wanted = ticker or None

@@ -17,7 +17,7 @@ from market.imports.report import FileReport, ImportReport, SeriesReport
 from market.imports.settled import Settled
 from market.imports.settling import settle_table
 from market.imports.sources import demo, synthetic
-from market.imports.sources.files import find_files
+from market.imports.sources.files import find_files, show_path
 from market.imports.sources.yahoo import Yahoo
 from market.intervals import AUTO, parse_interval
 from market.markets import Market, load_markets
@@ -44,24 +44,38 @@ def import_files(
     """
     request = replace(request, import_id=request.import_id or new_import_id())
     report = ImportReport(
-        ", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run
+        ", ".join(map(show_path, paths)), request.interval, dry_run=request.dry_run
     )
     report.import_id = None if request.dry_run else request.import_id
     found = [file for path in paths for file in find_files(path)]
-    for file in found:
-        if file.skipped is not None:
-            report.files.append(FileReport(str(file.path), skipped=file.skipped))
+    for number, file in enumerate(found, start=1):
+        if file.skipped is not None or file.error is not None:
+            name = show_path(file.path)
+            report.files.append(FileReport(name, error=file.error, skipped=file.skipped))
             continue
-        parts = reader.read_file(file.path, options)
         import_parts(
             database,
-            parts,
-            replace(request, source=file.path.name),
+            reader.read_file(file.path, options),
+            replace(
+                request,
+                source=show_path(Path(file.path.name)),
+                on_series=_count_files(request.on_series, report, left=len(found) - number),
+            ),
             report,
             folder=file.path.parent,
         )
     _refuse_only_file(report)
     return report
+
+
+def _count_files(on_series: OnSeries | None, report: ImportReport, *, left: int) -> OnSeries | None:
+    """Return what is called after each series of a file, told of how many series there are in all:
+    those of the files before, of this one, and one of each file that is left.
+    """
+    if on_series is None:
+        return None
+    before = len(report.series)
+    return lambda series, tickers: on_series(series, before + tickers + left)
 
 
 def import_content(
@@ -122,7 +136,9 @@ def import_parts(
     before = len(report.files)
     for part in parts:
         file = FileReport(
-            str(folder / part.name) if folder else part.name, error=part.error, skipped=part.skipped
+            show_path(folder / part.name) if folder else part.name,
+            error=part.error,
+            skipped=part.skipped,
         )
         report.files.append(file)
         if part.error is not None or part.skipped is not None:

@@ -5,13 +5,14 @@ and of sessions that lack some.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic, sleep, time
 
 from core.errors import BadInput
 from market.imports.bulk import import_files, import_yahoo
 from market.imports.importing import OnSeries, Request
 from market.imports.readers.process import open_reader
 from market.imports.report import FileReport, ImportReport
-from market.imports.sources.files import find_files
+from market.imports.sources.files import Found, find_files, show_path
 from market.imports.sources.yahoo import Yahoo
 from market.intervals import DAY_SECONDS
 from records.database import Db
@@ -22,6 +23,10 @@ from records.market.watched_files import find_seen, note_seen
 OVERLAP_DAYS = 5
 # So far back Yahoo has bars of an interval.
 YAHOO_DAYS = {"1m": 7, "5m": 59, "15m": 59, "30m": 59, "1h": 729}
+# A file that nobody has written to for so long is whole; one that is written on is not waited for
+# longer than the second.
+QUIET_SECONDS = 2.0
+MOST_WRITE_SECONDS = 60.0
 YEAR_DAYS = 365
 FIRST_DAYS = 5 * YEAR_DAYS
 
@@ -114,24 +119,39 @@ def fetch_from_folder(
     """
     if not folder.is_dir():
         raise BadInput(f"there is no folder {str(folder)!r} to watch")
-    states = {str(file): _describe(file) for file in _list(folder)}
-    seen = find_seen(database, list(states))
-    report = ImportReport(str(folder), interval)
-    for name, state in states.items():
-        if seen.get(name) == state and not again:
+    files = {show_path(file.path): file for file in _list(folder)}
+    seen = find_seen(database, list(files))
+    report = ImportReport(show_path(folder), interval)
+    for name, file in files.items():
+        state = file.error or _describe(file.path)
+        if state is None or (seen.get(name) == state and not again):
             continue
-        try:
-            request = Request(interval, name, now, on_series=on_series)
-            with open_reader(on_wait=on_wait) as reader:
-                part = import_files(database, [Path(name)], request, reader)
-        except BadInput as error:
-            report.files.append(FileReport(name, error=error.message))
+        if file.error is not None:
+            report.files.append(FileReport(name, error=file.error))
         else:
-            report.series += part.series
-            report.files += part.files
+            state = _await_writer(file.path, state, on_wait)
+            request = Request(interval, name, now, on_series=on_series)
+            _add_file(database, file.path, request, report, on_wait)
         # One that cannot be used is named once, and looked at again when it changes.
         note_seen(database, name, state, now)
     return report
+
+
+def _add_file(
+    database: Db,
+    file: Path,
+    request: Request,
+    report: ImportReport,
+    on_wait: Callable[[], None] | None,
+) -> None:
+    try:
+        with open_reader(on_wait=on_wait) as reader:
+            part = import_files(database, [file], request, reader)
+    except BadInput as error:
+        report.files.append(FileReport(request.source, error=error.message))
+    else:
+        report.series += part.series
+        report.files += part.files
 
 
 def list_came(report: ImportReport, tickers: Sequence[str]) -> dict[str, list[str]]:
@@ -147,13 +167,37 @@ def _count_days(last_bar: datetime, now: datetime) -> int:
     return int((now - last_bar).total_seconds() // DAY_SECONDS) + OVERLAP_DAYS
 
 
-def _list(folder: Path) -> list[Path]:
+def _list(folder: Path) -> list[Found]:
     try:
-        return [file.path for file in find_files(folder) if file.skipped is None]
+        return [file for file in find_files(folder) if file.skipped is None]
     except BadInput:
         return []
 
 
-def _describe(file: Path) -> str:
-    stat = file.stat()
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+def _describe(file: Path) -> str | None:
+    """Return how a file looks; None where it is gone."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    # The last is another also where a file may be read at last, or was replaced by an older one.
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+
+
+def _await_writer(file: Path, state: str, on_wait: Callable[[], None] | None) -> str:
+    """Wait while somebody writes a file, for a while, and return how it looks then: of the last row
+    of one that is half written a price or a volume may be cut.
+    """
+    deadline = monotonic() + MOST_WRITE_SECONDS
+    while _was_just_written(file) and monotonic() < deadline:
+        sleep(QUIET_SECONDS / 2)
+        if on_wait is not None:
+            on_wait()
+    return _describe(file) or state
+
+
+def _was_just_written(file: Path) -> bool:
+    try:
+        return abs(time() - file.stat().st_mtime) < QUIET_SECONDS
+    except OSError:
+        return False

@@ -12,11 +12,16 @@ from market.imports.column_names import find_field
 from market.intervals import read_interval
 from market.spellings import read_spelling
 
+_PLAIN = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
+# What one file is packed by.
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 SUFFIXES = (
-    ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz",
-    ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz",
-    ".xlsx", ".zip",
+    *(plain + packed for plain in _PLAIN for packed in ("", *PACKED)), ".parquet", ".xlsx", ".zip"
 )  # fmt: skip
+WRITTEN_SUFFIXES = (
+    f"{', '.join(('.parquet', '.xlsx', '.zip', *_PLAIN))}, the last {len(_PLAIN)} also packed:"
+    f" {', '.join(_PLAIN[0] + packed for packed in PACKED)}"
+)
 UNREAD = {
     ".ods": "an OpenDocument spreadsheet (.ods): save it as .xlsx",
     ".xls": "named as Excel's old format (.xls): save it as .xlsx. Some programs write plain text"
@@ -102,11 +107,16 @@ def find_suffix(filename: str) -> str:
     """Return what says the kind of a file. Raises BadInput on one that is not read."""
     name = PurePosixPath(filename).name.lower()
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
-    if kind := UNREAD.get(PurePosixPath(name).suffix):
+    if kind := find_unread(name):
         raise BadInput(f"it is {kind}")
     if suffix is None:
-        raise BadInput(f"not a kind of file that is known: choose one of {', '.join(SUFFIXES)}")
+        raise BadInput(f"not a kind of file that is known: choose one of {WRITTEN_SUFFIXES}")
     return suffix
+
+
+def find_unread(filename: str) -> str | None:
+    """Return what another program's spreadsheet is by its name, with what to do, or None."""
+    return UNREAD.get(PurePosixPath(filename.lower()).suffix)
 
 
 def cut_suffix(filename: str) -> str:

@@ -48,5 +48,5 @@ def note_import(database: Db, report: "ImportReport", started_at: datetime) -> N
         "duration_seconds": (now - started_at).total_seconds(),
     }
     imported = ((series.ticker, series.interval) for series in report.series)
-    record: RunRecord = {"result": report.to_dict(), "markets": find_markets(database, imported)}
+    record: RunRecord = {"result": report.to_record(), "markets": find_markets(database, imported)}
     insert_done_run(database, request, report.import_id, outcome, record, started_at=started_at)

@@ -1,10 +1,16 @@
 """What an import did, ticker by ticker."""
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 LISTED_REJECTIONS = 1_000
 LISTED_FILES = 1_000
+T = TypeVar("T")
+
+# What is stored of series, of failures and of files may take so much each: a document has 16 MB.
+MOST_LISTED_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +123,31 @@ class ImportReport:
         }
         files = [asdict(file) for file in self.files[:LISTED_FILES]]
         return head | {"series": series, "failures": self.failures, "files": files}
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what is stored of the report: as many series, failures and files as a document
+        has room for, what needs a look first, and how many there are.
+        """
+        values = self.to_dict()
+        needs_look = ("error", "rejected_rows", "notes")
+        series = sorted(values["series"], key=lambda one: not any(one[name] for name in needs_look))
+        counts = {"series_total": len(series), "failures_total": len(values["failures"])}
+        return (
+            values
+            | counts
+            | {
+                "series": list(take_with_room(series)),
+                "failures": dict(take_with_room(values["failures"].items())),
+                "files": list(take_with_room(values["files"])),
+            }
+        )
+
+
+def take_with_room(listed: Iterable[T]) -> Iterator[T]:
+    """Yield JSON values as long as a document of MongoDB has room for them among others."""
+    size = 0
+    for one in listed:
+        size += len(json.dumps(one))
+        if size > MOST_LISTED_BYTES:
+            return
+        yield one

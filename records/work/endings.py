@@ -115,7 +115,7 @@ def _build_outcome(
     failures: Sequence[TickerFailure],
     now: datetime,
 ) -> RunOutcome:
-    failed = len(failures)
+    failed = totals["tickers_failed"]
     if totals["batches_cancelled"]:
         status: EndStatus = "cancelled"
     elif failed == 0:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pymongo.client_session import ClientSession
 
-from market.imports.report import ImportReport
+from market.imports.report import ImportReport, take_with_room
 from records.database import Db, in_transaction
 from records.market.series import find_markets
 from records.work.documents import BatchResult, RunDocument, RunRecord, TickerFailure
@@ -39,7 +39,7 @@ def close_import(
         "rows_processed": report.total("new") + report.total("changed"),
         "tickers_done": tickers_done,
         "tickers_failed": len(failures),
-        "failures": failures,
+        "failures": list(take_with_room(failures)),
     }
 
     markets = find_markets(database, ((each.ticker, each.interval) for each in report.series))
@@ -47,7 +47,7 @@ def close_import(
     def write(session: ClientSession) -> None:
         if also is not None:
             also(session)
-        outcome: RunRecord = {"result": report.to_dict() | (noted or {}), "markets": markets}
+        outcome: RunRecord = {"result": report.to_record() | (noted or {}), "markets": markets}
         note_outcome(database, run["_id"], outcome, session)
         finish(session, result)
 

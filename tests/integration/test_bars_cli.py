@@ -1,10 +1,14 @@
 """`flask bars`, as a user types it."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from market.imports.noting import note_import
 from market.imports.rejection import REASONS
+from market.imports.report import FileReport, ImportReport, SeriesReport
 from records.database import Db
 from tests.commands import Command, read_json
 
@@ -42,6 +46,39 @@ def test_file_is_imported_once(flask: Command, aapl: Path, database: Db) -> None
     first, _ = database.detection_runs.find().sort("requested_at", 1)
     assert (first["task"], first["status"], first["tickers"]) == ("import", "complete", ["AAPL"])
     assert (first["rows_loaded"], first["result"]["new"]) == (3, 2)
+
+
+def test_names_that_are_no_utf8_end_no_import(flask: Command, database: Db, tmp_path: Path) -> None:
+    """As of an old disk: all was imported, and then the report was lost."""
+    (tmp_path / "AAPL.csv").write_text(GOOD)
+    named = GOOD.replace("date,", "ticker,date,").replace("2013-", "MSFT,2013-")
+    (tmp_path / os.fsdecode(b"Sch\xf6n.csv")).write_text(named)
+    (tmp_path / os.fsdecode(b"Sch\xe4n.csv")).write_text(GOOD)
+    answer = flask("bars", "import", tmp_path)
+    assert (answer.exit_code, "Sch\\xe4n.csv: the table has no ticker" in answer.stderr) == (
+        2,
+        True,
+    )
+    run = database.detection_runs.find_one({"task": "import"})
+    assert run is not None
+    assert (run["status"], run["result"]["new"]) == ("partial", 4)
+    assert database.bar_imports.distinct("source") == ["AAPL.csv", "Sch\\xf6n.csv"]
+
+
+def test_report_of_more_series_than_a_document_holds_is_stored(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    """With more than 16 MB, an import of some ten thousand files ended in an error, not listed."""
+    report = ImportReport("prices", "1d", import_id="many")
+    report.series = [SeriesReport(f"A{number}", "1d", read=1, new=1) for number in range(90_000)]
+    report.series.append(SeriesReport("LAST", "1d", error="refused"))
+    report.files = [FileReport(f"{number}.csv", error="x" * 400) for number in range(50_000)]
+    note_import(database, report, datetime.now(UTC))
+    shown = read_json(flask("runs", "show", "many", "--json"))
+    listed = shown["result"]
+    assert (shown["status"], listed["new"], listed["series_total"]) == ("partial", 90_000, 90_001)
+    assert listed["series"][0]["ticker"] == "LAST"
+    assert (listed["failures_total"], len(listed["failures"]) > 1_000) == (50_000, True)
 
 
 def test_demo_has_seven_series(flask: Command) -> None:

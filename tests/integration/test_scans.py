@@ -1,11 +1,13 @@
 """Periodic scans: one run a slot, whoever ticks, and one for all the slots that were missed."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 
 from core.settings import Settings
+from market.imports.fetching import fetch_from_folder
 from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.work import endings, runs, scan_switch, watchlists
@@ -281,6 +284,35 @@ def test_bars_are_fetched_from_a_folder_before_each_scan(
     assert again is not None
     execute(worker, again["_id"])
     assert runs.get_run(database, again["_id"])["result"]["read"] == 0
+
+
+def test_a_watched_file_is_read_when_it_is_whole_and_may_be_read(
+    database: Db, tmp_path: Path
+) -> None:
+    """One half written had its last volume cut, and one that might not be read was never again."""
+    rows = make_bars(3).to_csv(index=False)
+    written, locked = tmp_path / "AAPL.csv", tmp_path / "MSFT.csv"
+    written.write_text(rows[:-4])
+    locked.symlink_to(tmp_path / "elsewhere")
+    fetch = partial(fetch_from_folder, database, tmp_path, interval="1d", on_series=lambda *_: None)
+
+    def write_rest() -> None:
+        if written.stat().st_size < len(rows):
+            written.write_text(rows)
+
+    report = fetch(now=CLOSE, on_wait=write_rest)
+    assert [(one.ticker, one.new) for one in report.series] == [("AAPL", 3)]
+    assert list(report.failures) == [str(locked)]
+    assert "what is not there" in report.failures[str(locked)]
+    assert fetch(now=CLOSE).failures == {}  # it is named once
+    locked.unlink()
+    locked.write_text(rows)
+    assert [(one.ticker, one.new) for one in fetch(now=CLOSE).series] == [("MSFT", 3)]
+    # A file of the same size and time in its place, as `cp -p` leaves it.
+    before = locked.stat()
+    locked.write_text(rows)
+    os.utime(locked, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fetch(now=CLOSE).total("read") == 3
 
 
 def test_a_scan_goes_on_where_nothing_can_be_fetched(

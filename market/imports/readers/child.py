@@ -10,6 +10,7 @@ an error too, and so is a want of memory.
 
 import io
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -134,9 +135,15 @@ def _read_file(path: Path) -> bytes:
             f"the file has {size / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} are taken at once"
         )
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            before, content = os.fstat(file.fileno()), file.read()
+            after = os.fstat(file.fileno())
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror or error}") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        # Of its last row the half may be there: a price or a volume that nobody wrote.
+        raise BadInput("it changed while it was read: import it when it is written")
+    return content
 
 
 def _measure_memory() -> int:

@@ -2,23 +2,19 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 
 from core.errors import BadInput
-from market.imports.names import UNREAD, find_suffix
+from market.imports.names import PACKED, UNREAD, find_suffix
 from market.imports.options import ReadingOptions
-from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES, MOST_MEMBERS
+from market.imports.readers.limits import MOST_BYTES, MOST_MEMBERS
+from market.imports.readers.packed import find_packer, unpack_content
 from market.imports.readers.tables import Opened
 
-CHUNK_BYTES = 2**20
-GZIP, ZIP, PARQUET, OLD_EXCEL = b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0"
+ZIP, PARQUET, OLD_EXCEL = b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0"
 OTHERS = {
     b"%PDF": "a PDF",
     OLD_EXCEL: "Excel's old format (.xls): save it as .xlsx",
-    b"BZh": "compressed by bzip2: unpack it",
-    b"\xfd7zXZ": "compressed by xz: unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
     b"7z\xbc\xaf": "a 7z archive: unpack it",
     b"Rar!": "a RAR archive: unpack it",
     b"SQLite format 3": "an SQLite database",
@@ -63,11 +59,9 @@ def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened
     if content.startswith(ZIP):
         _refuse_documents(content)
     suffix = find_suffix(filename)
-    if content.startswith(GZIP):
-        content = gunzip(content, is_text=not suffix.startswith(".parquet"))
-        suffix = suffix.removesuffix(".gz")
-        if content.startswith(GZIP):
-            raise BadInput("it is compressed twice by gzip: unpack it once")
+    if packer := find_packer(content):
+        content = unpack_content(content, packer, is_text=not suffix.startswith(".parquet"))
+        suffix = next((suffix.removesuffix(end) for end in PACKED if suffix.endswith(end)), suffix)
     if not content.strip():
         raise BadInput("the file is empty")
     if content.startswith(PARQUET) or suffix == ".parquet":
@@ -106,42 +100,6 @@ def _refuse_documents(content: bytes) -> None:
     for name, kind in DOCUMENTS.items():
         if name in names:
             raise BadInput(f"it is {kind}")
-
-
-def gunzip(content: bytes, *, is_text: bool = True) -> bytes:
-    """Unpack gzip, counting bytes and the length of lines as they come. Raises BadInput."""
-    parts: list[bytes] = []
-    size = since_line = 0
-    rest = content
-    while rest:
-        unpacker = zlib.decompressobj(wbits=31)
-        while rest and not unpacker.eof:
-            try:
-                part = unpacker.decompress(rest, CHUNK_BYTES)
-            except zlib.error as error:
-                where = "behind its end is something else" if parts else "it is damaged"
-                raise BadInput(f"it is no whole gzip file: {where} ({error})") from error
-            rest = unpacker.unconsumed_tail or (b"" if not part else unpacker.unconsumed_tail)
-            size += len(part)
-            if size > MOST_BYTES:
-                raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
-            end = max(part.rfind(b"\n"), part.rfind(b"\r"))
-            since_line = len(part) - end - 1 if end >= 0 else since_line + len(part)
-            if is_text and since_line > MOST_LINE_BYTES and not _is_document(parts, part):
-                raise BadInput(
-                    f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of"
-                    " bars"
-                )
-            parts.append(part)
-        if not unpacker.eof:
-            raise BadInput("it is cut short: gzip's end is missing")
-        rest = unpacker.unused_data.lstrip(b"\0")
-    return b"".join(parts)
-
-
-def _is_document(parts: list[bytes], part: bytes) -> bool:
-    """Whether text begins as JSON does, which may be one line."""
-    return (parts[0] if parts else part).lstrip()[:1] in {b"{", b"["}
 
 
 def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -1,17 +1,23 @@
 """Files of bars, readable and not."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import os
 import re
+import socket
+import threading
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from core.errors import BadInput
@@ -91,7 +97,11 @@ def test_line_ends_of_other_systems(ends: str) -> None:
     assert read_numbers(CSV.replace("\n", ends)) == NUMBERS
 
 
-def test_gzip_parquet_and_excel_hold_the_same_table() -> None:
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, "zstd", asbytes=True))
+
+
+def test_packed_parquet_and_excel_hold_the_same_table() -> None:
     frame = pd.read_csv(io.StringIO(CSV), keep_default_na=False)
     parquet, workbook = io.BytesIO(), openpyxl.Workbook()
     frame.to_parquet(parquet)
@@ -101,6 +111,10 @@ def test_gzip_parquet_and_excel_hold_the_same_table() -> None:
     workbook.save(excel)
     for content, name in (
         (gzip.compress(CSV.encode(), mtime=0), "x.csv.gz"),
+        (bz2.compress(CSV.encode()), "x.csv.bz2"),
+        (lzma.compress(CSV.encode()), "X.CSV.XZ"),
+        (zstd(CSV.encode()), "x.csv.zst"),
+        (zstd(CSV.encode()) + zstd(b"\n"), "x.csv.zst"),
         (parquet.getvalue(), "X.PARQUET"),
         (excel.getvalue(), "x.xlsx"),
     ):
@@ -159,12 +173,21 @@ def read_parts(content: bytes, filename: str) -> list[Part]:
         (b"PAR1 but not really", "x.parquet", "cannot be read as parquet"),
         (b"not gzip", "x.parquet", "cannot be read as parquet"),
         (gzip.compress(CSV.encode(), mtime=0)[:20], "x.csv.gz", "it is cut short"),
+        (bz2.compress(CSV.encode())[:-9], "x.csv.bz2", "it is cut short"),
+        (lzma.compress(CSV.encode())[:-9], "x.csv.xz", "it is cut short"),
+        (zstd(CSV.encode())[:-9], "x.csv.zst", "it is cut short"),
+        (
+            zstd(CSV.encode())[:20] + b"no" * 40,
+            "x.csv.zst",
+            "it is no whole zstd file: it is damaged",
+        ),
+        (b"BZh91 no", "x.csv.bz2", "it is no whole bzip2 file: it is damaged"),
         (b"{", "x.json", "cannot be read as json"),
         (b"[" * 100_000, "x.json", "cannot be read as json"),
         (b'{"a": 1}', "x.json", "expected a list of candles"),
         (b"[1, 2]", "x.json", "expected a list of candles"),
         (b"[]", "x.json", "it holds no candle"),
-        (b"a,b\n1,2,3,4\n1\n", "x.docx", "choose one of .csv, .csv.gz"),
+        (b"a,b\n1,2,3,4\n1\n", "x.docx", "choose one of .parquet, .xlsx, .zip, .csv"),
         (b"<html><table>", "x.csv", "it is a web page"),
         (b"\xd0\xcf\x11\xe0", "x.xlsx", "Excel's old format (.xls): save it as .xlsx"),
         (b"PK\x03\x04", "x.zip", "cannot be read as zip"),
@@ -229,6 +252,60 @@ def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
         "b/IBM.parquet": None,
         "notes.docx": "no file of bars by its name",
     }
+
+
+def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:
+    """Links to folders and to nothing, pipes and sockets were left out without a word."""
+    folder, beyond = tmp_path / "prices", tmp_path / "beyond"
+    folder.mkdir()
+    beyond.mkdir()
+    for file in (folder / "AAPL.csv", beyond / "MSFT.csv"):
+        file.write_text("x")
+    for link, target in {"IBM.csv": beyond / "MSFT.csv", "more": beyond, "self": folder}.items():
+        (folder / link).symlink_to(target)
+    (folder / "GONE.csv").symlink_to(folder / "nowhere")
+    (folder / "RING.csv").symlink_to(folder / "RING.csv")
+    os.mkfifo(folder / "PIPE.csv")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "SOCK.csv"))
+        found = {file.path.name: file.skipped or file.error for file in find_files(folder)}
+    gone = "cannot be read: a link to what is not there"
+    link = "a link to a folder: name it to import what it holds"
+    other = "no file but a pipe, a socket or a device"
+    assert found == {
+        "AAPL.csv": None,
+        "GONE.csv": gone,
+        "IBM.csv": None,
+        "PIPE.csv": other,
+        "RING.csv": gone,
+        "SOCK.csv": other,
+        "more": link,
+        "self": link,
+    }
+    with pytest.raises(BadInput, match="no file but a pipe"):
+        find_files(folder / "PIPE.csv")
+    with pytest.raises(BadInput, match="cannot be read: File name too long"):
+        find_files(folder / ("A" * 300))
+
+
+def test_file_that_is_written_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "NA.csv"
+    path.write_text(CSV)
+    with path.open("a") as file, open_reader() as reader:
+        reader.warm_up()
+        stop = threading.Event()
+        writer = threading.Thread(target=write_until, args=(file, stop))
+        writer.start()
+        (part,) = reader.read_file(path)
+        stop.set()
+        writer.join()
+    assert "it changed while it was read" in str(part.error)
+
+
+def write_until(file: IO[str], stop: threading.Event) -> None:
+    while not stop.is_set():
+        file.write(CSV)
+        file.flush()
 
 
 def test_path_that_is_nowhere_and_folder_without_bars_are_refused(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ export function buildReport(run, signal) {
     el("p.row", buildStatus(run), el("strong", report.source), el("span.muted", summarize(report))),
     buildFiles(report.files ?? []),
     buildSeriesTable(report.series, signal),
+    report.series_total > report.series.length &&
+      el("p.muted", `and ${count(report.series_total - report.series.length)} more tickers`),
     rejected.length > 0 && buildRejected(rejected, report.rejected_rows),
   );
 }

@@ -12,7 +12,7 @@ import { buildFailure } from "../../parts/states.js";
 import { AS_SPACED, askAbout, fillForm } from "./preview.js";
 import { buildReport } from "./report.js";
 
-const ENDINGS = ".csv,.tsv,.txt,.gz,.parquet,.json,.ndjson,.jsonl,.xlsx,.zip";
+const ENDINGS = ".csv,.tsv,.txt,.gz,.bz2,.xz,.zst,.parquet,.json,.ndjson,.jsonl,.xlsx,.zip";
 
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });

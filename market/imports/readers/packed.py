@@ -1,0 +1,66 @@
+"""Files packed by gzip, bzip2, xz or zstd, unpacked within bounds."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import IO, Any
+
+import pyarrow as pa
+
+from core.errors import BadInput
+from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES
+
+CHUNK_BYTES = 2**20
+MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bzip2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zstd": lambda file: pa.CompressedInputStream(file, "zstd"),
+}
+
+
+def find_packer(content: bytes) -> str | None:
+    """Return what packed this content, by its first bytes, or None."""
+    return next((packer for magic, packer in MAGIC.items() if content.startswith(magic)), None)
+
+
+def unpack_content(content: bytes, packer: str, *, is_text: bool = True) -> bytes:
+    """Unpack content, counting bytes and the length of lines as they come. Raises BadInput."""
+    parts: list[bytes] = []
+    size = since_line = 0
+    try:
+        with _OPENERS[packer](io.BytesIO(content)) as stream:
+            while part := stream.read(CHUNK_BYTES):
+                size += len(part)
+                if size > MOST_BYTES:
+                    raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
+                end = max(part.rfind(b"\n"), part.rfind(b"\r"))
+                since_line = len(part) - end - 1 if end >= 0 else since_line + len(part)
+                if is_text and since_line > MOST_LINE_BYTES and not _is_document(parts, part):
+                    raise BadInput(
+                        f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table"
+                        " of bars"
+                    )
+                parts.append(part)
+    except EOFError as error:
+        raise BadInput(f"it is cut short: the end that {packer} writes is missing") from error
+    except (OSError, zlib.error, lzma.LZMAError) as error:
+        if "Truncated" in str(error):  # so Arrow says it
+            raise BadInput(f"it is cut short: the end that {packer} writes is missing") from error
+        # It began as one does: what is none comes behind its end.
+        is_behind = "Not a gzipped file" in str(error)
+        where = "behind its end is something else" if is_behind else "it is damaged"
+        raise BadInput(f"it is no whole {packer} file: {where} ({error})") from error
+    unpacked = b"".join(parts)
+    if find_packer(unpacked) == packer:
+        raise BadInput(f"it is compressed twice by {packer}: unpack it once")
+    return unpacked
+
+
+def _is_document(parts: list[bytes], part: bytes) -> bool:
+    """Whether text begins as JSON does, which may be one line."""
+    return (parts[0] if parts else part).lstrip()[:1] in {b"{", b"["}
