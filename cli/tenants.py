@@ -77,15 +77,20 @@ def export_tenant(name: str, out: Path) -> None:
     Notification rules hold the addresses of channels, with their secrets: the file is yours alone.
     """
     with use_database() as database:
-        # Before what an earlier export wrote is gone.
         tenancy.check_tenant(database, name)
+        # What an earlier export wrote stays until this one is whole: the disk may be full. A
+        # device, such as /dev/stdout, takes it at once.
+        is_device = out.exists() and not out.is_file()
+        written = out if is_device else out.with_name(f"{out.name}.part")
         found = tenancy.export_tenant(database, name)
         count = 0
-        with _open_private(out) as file:
+        with _open_private(written) as file:
             for collection, document in track(found, "exporting", total=None, transient=True):
                 line = {"collection": collection, "document": document}
                 file.write(json.dumps(line, default=json_util.default) + "\n")
                 count += 1
+        if not is_device:
+            written.replace(out)
     echo(f"{count} documents of {name} are in {out}")
 
 

@@ -59,8 +59,9 @@ def write_folder(
     and `on_part(path)` with each part that is whole. Raises BadInput where the folder holds
     something, Conflict where bars changed meanwhile.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{folder} holds something already; name a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; name a new one")
+    _check_empty(folder)
     before = _find_fingerprints(database, asked)
     table = opener(database, asked)
     versions: set[str] = set()
@@ -73,15 +74,18 @@ def write_folder(
         and not columns
     )
     write = _write_quoted(database, asked) if is_quoted else partial(_write_part, table, form)
-    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = _take(folder)
     parts: list[dict[str, Any]] = []
     total = 0
     while True:
         path = folder / f"{asked.table}-{len(parts):04d}.{form}"
-        rows = write(path, PART_ROWS, _build_tell(on_rows, total, table.most_rows))
+        # A part that is broken off ends in the middle of a number: it must not look like a table.
+        written = path.with_name(f"{path.name}.part")
+        rows = write(written, PART_ROWS, _build_tell(on_rows, total, table.most_rows))
         if not rows and parts:
-            path.unlink()
+            written.unlink()
             break
+        written.rename(path)
         total += rows
         size = path.stat().st_size
         parts.append({"name": path.name, "rows": rows, "bytes": size, "sha256": _hash(path)})
@@ -101,8 +105,28 @@ def write_folder(
         "models": find_version_hashes(database, sorted(versions)),
         "made_at": _to_text(now),
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
+    unfinished.rename(folder / MANIFEST)
     return manifest
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} holds something already; name a new folder")
+
+
+def _take(folder: Path) -> Path:
+    """Make the folder, and in it the file that becomes the manifest: no other export may write
+    there. Raises BadInput where one does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_empty(folder)
+    unfinished = folder / f"{MANIFEST}.part"
+    try:
+        unfinished.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise BadInput(f"another export is written to {folder}; name a new folder") from error
+    return unfinished
 
 
 def _note_versions(table: Table, versions: set[str]) -> Table:

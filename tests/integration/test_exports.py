@@ -18,10 +18,12 @@ from flask.testing import FlaskClient
 from api.http.idempotency import wait_for_end
 from api.http.state import get_state
 from api.views import exports as views
-from core.errors import NotFound
+from core.errors import BadInput, NotFound
 from core.settings import Settings
 from detection.models.manager import ModelManager
 from market.bars.arriving import write_split
+from market.exports.folders import verify_folder, write_folder
+from market.exports.opening import open_table
 from market.exports.tables import TABLES, Asked, Column, Table
 from market.exports.writing import write_text
 from market.ticks.fields import unguard
@@ -170,6 +172,22 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_whole_export(
         assert failed.exit_code == 1, failed.output
         assert f"{folder} cannot be written: File too large" in failed.stderr
         assert "broken off" in flask("export", "verify", folder).stderr
+        assert not list(folder.glob(f"*.{form}")), "the half of a table that looks like a whole one"
+
+
+def test_of_two_exports_to_one_folder_one_is_refused(database: Db, tmp_path: Path) -> None:
+    """Both wrote to the same files."""
+    store(database, "AAPL", make_bars(50))
+    asked, folder = Asked("bars", ("AAPL",)), tmp_path / "out"
+    now = datetime.now(UTC)
+
+    def open_slowly(database: Db, asked: Asked) -> Table:
+        write_folder(database, asked, "csv", folder, now=now)  # another is faster
+        return open_table(database, asked)
+
+    with pytest.raises(BadInput, match="holds something already"):
+        write_folder(database, asked, "csv", folder, opener=open_slowly, now=now)
+    verify_folder(folder)
 
 
 def test_parts_follow_each_other(

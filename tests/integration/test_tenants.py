@@ -1,6 +1,7 @@
 """Two tenants on one installation: neither sees, changes or learns of what is the other's."""
 
 import json
+import resource
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -290,6 +291,13 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     assert flask("tenants", "export", "acme", "--out", str(out)).exit_code == 0
     assert out.stat().st_mode & 0o777 == 0o600, "it holds the secrets of channels"
     assert flask("tenants", "export", "acne", "--out", str(out)).exit_code == 2
+    kept, before = out.read_text(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        assert flask("tenants", "export", "acme", "--out", str(out)).exit_code != 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert out.read_text() == kept, "a disk that is full takes the export of before too"
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert {line["collection"] for line in lines} == {*OWN, "api_keys", "detection_runs"}
     assert "sha256" not in {name for line in lines for name in line["document"]}
