@@ -69,6 +69,8 @@ _JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
 _HONG_KONG = re.compile(r"0*([0-9]{1,5})")
 _CHINA = re.compile(r"(?:(SH|SZ)\.?)?([0-9]{6})")
 _KOREA = re.compile(r"A([0-9]{6})")
+# Bombay numbers what the National Stock Exchange has letters for.
+_BOMBAY = re.compile(r"5[0-9]{5}")
 _BEIJING = re.compile(r"(?:[48][0-9]|92)[0-9]{4}")
 # What codes of Shenzhen's shares and funds begin with; those of Shanghai with 5, 6 and 9.
 _SHENZHEN = "0123"
@@ -309,6 +311,8 @@ def _add_suffix(ticker: str, market: Market) -> str:
         suffix = ".SZ" if code[1] == "SZ" or (not code[1] and code[2][0] in _SHENZHEN) else ".SS"
     elif market.code == "KR" and (code := _KOREA.fullmatch(ticker)):
         ticker = code[1]
+    elif market.code == "IN" and _BOMBAY.fullmatch(ticker):
+        suffix = ".BO"
     elif market.code == "FX":
         ticker = ticker.replace("_", "")
     elif suffix.startswith("."):

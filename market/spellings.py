@@ -72,11 +72,19 @@ _WHOLE_NAMES = {
 _NO_SHARES = re.compile(
     r"\b(METALS?|MERCANTILE|COMMODIT(Y|IES)|FUTURES?|DERIVATIVES?|OPTIONS?|ENERGY)\b"
 )
+# Words beside an exchange's code that say nothing of which it is.
+_WORDS_BESIDE = {
+    "ALL", "EQUITIES", "EQUITY", "EXCHANGE", "GROUP", "INC", "INDIA", "LIMITED", "LTD", "MAIN",
+    "MARKET", "MARKETS", "OF", "PLC", "SHARES", "STOCK", "STOCKS", "US",
+}  # fmt: skip
 # The exchange of a table by some of the boards, or series, that a column of it names.
 _BOARDS = {
     "TQBR": "MOEX", "TQTF": "MOEX",
     "EQ": "NSE", "BE": "NSE", "BZ": "NSE", "SM": "NSE", "ST": "NSE",
 }  # fmt: skip
+# What parts a class of shares, or a pair's second coin, from what is before it.
+_MARKS = ".-_"
+MOST_CLASS_LETTERS = 4
 # What says that a pair is one of coins: XAU/USD and US30/USD are none.
 _COINS = "USDT|USDC|BUSD|FDUSD|TUSD|BTC|ETH"
 _CODE = r"(?P<code>[A-Z0-9]{1,12}(?:[/.-][A-Z])?)"
@@ -131,7 +139,9 @@ def read_venue(text: str) -> str | None:
     if _NO_SHARES.search(words):
         return None
     held = (suffix for name, suffix in _WHOLE_NAMES.items() if f" {name} " in f" {words} ")
-    return next(held, None)
+    # LSE - MAIN MARKET, BSE Ltd, NSE of India
+    code, *rest = words.split() or [""]
+    return next(held, _EXCHANGES.get(code) if _WORDS_BESIDE.issuperset(rest) else None)
 
 
 def find_exchange(boards: Iterable[str]) -> str:
@@ -139,6 +149,34 @@ def find_exchange(boards: Iterable[str]) -> str:
     empty text.
     """
     return next((_BOARDS[text.strip()] for text in boards if text.strip() in _BOARDS), "")
+
+
+def is_same_spelling(one: str, other: str) -> bool:
+    """Whether two texts may be one ticker: AAPL of AAPL.US, brk-b of BRK.B, 7203 of 7203.T."""
+    texts = [text.upper() for text in (one, other)]
+    bare = {re.sub(r"[^A-Z0-9]", "", text) for text in texts}
+    codes = {text.partition(".")[0] for text in texts}
+    return len(bare) == 1 or (len(codes) == 1 and not all("." in text for text in texts))
+
+
+def list_alike(ticker: str) -> list[str]:
+    """Return how else a ticker may be written where only its marks differ: BRK-B and BRKB for
+    BRK.B.
+    """
+    found = {
+        ticker[:at] + mark + ticker[at + 1 :]
+        for at, letter in enumerate(ticker)
+        if letter in _MARKS
+        for mark in ("", *_MARKS)
+    }
+    code, dot, suffix = ticker.rpartition(".") if "." in ticker else (ticker, "", "")
+    if code.isalnum():
+        found |= {
+            f"{code[:at]}{mark}{code[at:]}{dot}{suffix}"
+            for at in range(max(1, len(code) - MOST_CLASS_LETTERS), len(code))
+            for mark in _MARKS
+        }
+    return sorted(found - {ticker})
 
 
 def read_pair(text: str, market: str) -> str | None:

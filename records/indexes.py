@@ -14,6 +14,7 @@ FINISHED_RUNS_DAYS = 30
 SETS_DAYS = 7
 FILLED_GAPS_DAYS = 90
 IMPORTS_DAYS = 90
+NOT_CLOSED_DAYS = 7
 DRIFTS_DAYS = 400
 # Options or keys that differ from those of an index with the same name or keys, and documents that
 # are not unique.
@@ -192,7 +193,17 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("delivered_at", "created_at"),
         _index("delivered_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
-    "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at", "row", "_id")],
+    "rejected_bars": [
+        _index("ticker", "interval", "time"),
+        _index("-rejected_at", "row", "_id"),
+        # Others are as many as a source has bad rows; of these each look at a live one adds one.
+        _index(
+            "rejected_at",
+            name="not_closed_ttl",
+            expireAfterSeconds=NOT_CLOSED_DAYS * DAY_SECONDS,
+            partialFilterExpression={"reason": "not_closed"},
+        ),
+    ],
     "rejected_records": [
         _index("-rejected_at", "row", "_id"),
         _index("ticker", "-rejected_at"),

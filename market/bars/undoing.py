@@ -4,7 +4,7 @@ and those that it changed are again what they were.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -51,6 +51,9 @@ from records.market.gaps import forget_gaps
 from records.market.revisions import add_revisions, find_revision, find_touching, mark_undone
 from records.market.series import delete_series, find_one_series, replace_series
 
+# What an import brought that was tried again is of moments some days apart, and forgotten so.
+UNDO_DAYS = IMPORTS_DAYS - 5
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:
@@ -75,7 +78,15 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
     if not found:
         raise NotFound(
             f"there is no import {import_id!r} to take back; `flask bars imports` lists those of"
-            f" the last {IMPORTS_DAYS} days"
+            f" the last {UNDO_DAYS} days"
+        )
+    first = min(part["at"] for part in found)
+    if now - first > timedelta(days=UNDO_DAYS):
+        raise Conflict(
+            f"the import {import_id!r} is of {first:%Y-%m-%d}: after {UNDO_DAYS} days what it"
+            " brought is forgotten, part by part, and none can be taken back as a whole; delete its"
+            " bars (`flask bars delete`), or import the right ones over them",
+            reason="too_old",
         )
     touched: set[tuple[str, str]] = set()
     for part in found:

@@ -30,6 +30,7 @@ from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_days
+from market.spellings import list_alike
 from records.analytics.overview import forget_metrics
 from records.database import Db
 from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
@@ -46,7 +47,7 @@ from records.market.documents import (
 )
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions, find_last_revision
-from records.market.series import build_series_id, find_one_series, replace_series
+from records.market.series import build_series_id, find_ends, find_one_series, replace_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         return Written()
     stored = _read_stored(database, series, arrival.columns, session)
     merge = merge_bars(stored, arrival.columns)
+    alike = [] if series["bars"] else _tell_alike(database, arrival)
     found = recognise(
         stored,
         arrival.columns,
@@ -143,7 +145,13 @@ def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
             )
     unchanged = len(arrival.columns["times"]) - new - changed
     return Written(
-        new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes)
+        new,
+        changed,
+        unchanged,
+        len(changed_days),
+        series["revision"],
+        replaced,
+        (*found.notes, *alike),
     )
 
 
@@ -179,6 +187,19 @@ def _find_days(arrival: Arrival) -> Int64:
     if is_intraday(arrival.interval):
         return local_days(times, arrival.market.zone)
     return times // DAY_SECONDS
+
+
+def _tell_alike(database: Db, arrival: Arrival) -> list[str]:
+    """Return what to say of a new series where one is stored already whose name differs in its
+    marks alone: BRK.B beside BRK-B.
+    """
+    ends = find_ends(database, list_alike(arrival.ticker), arrival.interval)
+    named = [end["_id"].partition("::")[0] for end in ends if end["market"] == arrival.market.code]
+    return [
+        f"{other} is stored too, and spelled alike: where both are one ticker, delete these bars"
+        f" and import them as {other}"
+        for other in sorted(named)
+    ]
 
 
 def _open_series(

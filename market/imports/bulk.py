@@ -21,6 +21,7 @@ from market.imports.sources.files import find_files, show_path
 from market.imports.sources.yahoo import Yahoo
 from market.intervals import AUTO, parse_interval
 from market.markets import Market, load_markets
+from market.spellings import is_same_spelling
 from records.database import Db
 
 # Tickers of made-up bars that are made at once: bounds the memory.
@@ -176,6 +177,11 @@ def _name_owner(settled: Settled, request: Request, filename: str, file: FileRep
     if request.ticker is not None or settled.ticker is not None or "ticker" in settled.written:
         return request
     owner = find_owner(filename)
+    if settled.title is not None and not is_same_spelling(settled.title, owner.ticker):
+        raise BadInput(
+            f"the file is named after {owner.ticker.upper()[:40]}, and its table is called"
+            f" {settled.title}: say whose bars these are (a ticker such as {settled.title})"
+        )
     if owner.note is not None:
         file.notes.append(owner.note)
     return replace(request, ticker=owner.ticker)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from core.arrays import Bools, Int64
 from market.bars.buckets import PRICES, VALUES, Columns
 from market.imports.rejection import REASONS
+from market.intervals import DAY_SECONDS
 
 Codes = NDArray[np.int8]
 ACCEPTED = 0
@@ -20,6 +21,8 @@ ROUNDING = 1e-6
 # As many rows of one fault, and a larger share of a ticker's, are no accident.
 FEWEST_MANY = 3
 STRAY_SHARE = 0.1
+# A bar of today, or of a zone that is ahead, is none of a wrong year.
+AHEAD_SECONDS = 7 * DAY_SECONDS
 BACKWARDS = "the source runs from the newest to the oldest bar"
 UNORDERED = "the source's rows are in no order of time, and are put into it"
 
@@ -108,6 +111,27 @@ def find_many(columns: Columns, numbers: Int64, empty: Bools | None) -> str | No
             f" {numbers[without[0]] + 1:,}, and others have one: write 0 where nothing traded, or"
             " say that no column is the volume (volume=), which is 0 then"
         )
+    return None
+
+
+def find_wrong_times(columns: Columns, reasons: Codes, now_seconds: int) -> tuple[str, int] | None:
+    """Return what is wrong with the times of many of a ticker's rows that have prices, and the
+    first of these rows: the others would be a series full of holes that nobody meant.
+    """
+    has_prices = np.isfinite(np.minimum.reduce([columns[name] for name in PRICES]))
+    is_bad = reasons == CODES["bad_time"]
+    is_ahead = (columns["times"] > now_seconds + AHEAD_SECONDS) & ~is_bad
+    rows = int(np.count_nonzero(has_prices))
+    # A date that a program lacks is the first that it knows.
+    is_first = (columns["times"] == 0) & ~is_bad
+    for said, wrong in (
+        ("cannot be read", is_bad),
+        ("are to come", is_ahead),
+        ("are the first of all", is_first),
+    ):
+        found = np.flatnonzero(wrong & has_prices)
+        if is_many(len(found), rows) and len(found) < rows:
+            return f"{len(found):,} of its {rows:,} rows have times that {said}", int(found[0])
     return None
 
 

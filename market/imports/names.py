@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from core.errors import BadInput
 from market.imports.column_names import find_field
 from market.intervals import read_interval
-from market.spellings import read_spelling
+from market.spellings import is_currency, read_spelling
 
 _PLAIN = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
 # What one file is packed by.
@@ -79,6 +79,12 @@ _VENDORS = {
     "yfinance",
 }  # fmt: skip
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
+# A title that is a ticker, and words that sheets are named by.
+_TITLE = re.compile(r"[A-Z]{2,5}(?:[.-][A-Z]{1,4})?|[A-Z0-9]{1,6}\.[A-Z]{1,2}")
+_NO_TITLES = {
+    "all", "base", "calc", "clean", "copy", "draft", "feed", "final", "info", "input", "list",
+    "log", "main", "notes", "old", "page", "raw", "stats", "temp", "test", "tmp", "usdt",
+}  # fmt: skip
 # As Bloomberg writes what it has prices of: SPX Index.
 _KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re.IGNORECASE)
 # What programs call the pieces of one table, and what a year's or a day's piece is called.
@@ -131,6 +137,15 @@ def is_spelled_as_ticker(text: str) -> bool:
     """Whether a text is written as a ticker is, and not as a word or a name."""
     is_code = _CLEAR.fullmatch(text) and text == text.upper() and text.lower() not in _NO_TICKERS
     return bool(is_code or _KEYED.fullmatch(text) or read_spelling(text))
+
+
+def is_titled_as_ticker(text: str) -> bool:
+    """Whether a sheet's name, or a title, can only mean a ticker."""
+    return bool(
+        _TITLE.fullmatch(text)
+        and text.lower() not in _NO_TICKERS | _NO_TITLES
+        and not is_currency(text)
+    )
 
 
 def find_owner(filename: str) -> Owner:

@@ -24,6 +24,7 @@ from market.imports.checks import (
     check_values,
     clip_rounding,
     find_many,
+    find_wrong_times,
 )
 from market.imports.parting import (
     SHOWN,
@@ -103,6 +104,7 @@ class _Table:
     timely: Bools
     sessions: Mapping[Market, Sessions]
     is_history: bool
+    now_seconds: int
     currencies: Currencies | None
     # The markets whose times were taken for ends although nobody says so.
     ended: set[Market]
@@ -312,6 +314,7 @@ def _read_table(
         timely,
         sessions,
         is_history,
+        int(now.timestamp()),
         read_currencies(settled),
         ended,
         cache(partial(read_partings, settled)),
@@ -334,6 +337,7 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     reasons[standing], order = check_order(times[standing])
     fault = fault or _find_repeated(named, table, rows, reasons)
     if table.is_history:
+        fault = fault or _find_wrong_times(table, rows)
         timely = rows[table.timely[rows]]
         fault = fault or find_many(
             {name: values[timely] for name, values in table.columns.items()},
@@ -369,6 +373,20 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
         _explain(named, len(refused), order, ended=market in table.ended)
         + explain_volumes(table.settled, accepted, market)
         + remarks,
+    )
+
+
+def _find_wrong_times(table: _Table, rows: Int64) -> str | None:
+    """Return why none of a ticker's rows can be used, as so many of their times are wrong."""
+    columns = {name: values[rows] for name, values in table.columns.items()}
+    found = find_wrong_times(columns, table.reasons[rows], table.now_seconds)
+    if found is None:
+        return None
+    said, first = found
+    time, _ = table.settled.quote(int(rows[first]))
+    return (
+        f"{said}, such as {time[:SHOWN]!r} in row {int(table.settled.rows[rows[first]]) + 1:,}:"
+        " mend them, or take these rows out"
     )
 
 

@@ -31,6 +31,7 @@ class Settled:
         aside: columns of the source that are not read.
         notes: what a reader of the report should know.
         ticker: whose bars these are, where the source says so outside its rows.
+        title: what the table is called, where that is written as a ticker.
     """
 
     written: Mapping[str, pa.ChunkedArray]
@@ -42,6 +43,7 @@ class Settled:
     aside: Sequence[str] = ()
     notes: Sequence[str] = ()
     ticker: str | None = None
+    title: str | None = None
 
     def __len__(self) -> int:
         """Return how many rows there are."""

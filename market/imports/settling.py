@@ -22,7 +22,6 @@ from market.imports.column_names import (
     part_zone,
 )
 from market.imports.columns import build_missing, choose_columns, find_missing
-from market.imports.names import is_spelled_as_ticker
 from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
@@ -91,6 +90,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         tuple(table.aside),
         [*table.notes, *numbers.notes, *times.notes, *aside],
         table.ticker,
+        table.title,
     )
     return leave_unfinished(leave_totals_aside(settled))
 
@@ -204,9 +204,8 @@ def _refuse_other_names(table: Table, bad: Bools) -> None:
             continue
         is_other = any(name != field for name, field in found.items())
         above = str(times[place - 1] or "").strip() if place and rows[place - 1] == row - 1 else ""
-        is_titled = "ticker" not in table.columns and (
-            is_spelled_as_ticker(above) or find_field(above.partition(":")[0]) == "ticker"
-        )
+        # AAPL, Ticker: AAPL, AAPL - Apple Inc.
+        is_titled = "ticker" not in table.columns and above != ""
         if is_other or is_titled:
             number = int(table.rows[row] if table.rows is not None else row) + 1
             how = "in another order than at first" if is_other else f"below {above[:SHOWN]!r}"

@@ -1,5 +1,6 @@
 """Volumes that a source leaves out, or counts in lots."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ EASTMONEY = {"time": "日期", "open": "开盘", "close": "收盘", "volume": "�
 BESIDE = {"成交额", "振幅", "涨跌幅", "涨跌额", "换手率"}
 LOT = 100
 CHINA = "CN"
+# Shanghai and Shenzhen number their indices among their shares.
+CHINESE_INDEX = re.compile(r"000\d{3}\.SS|399\d{3}\.SZ")
 
 
 def fill_volumes(
@@ -47,7 +50,10 @@ def _may_lack_volume(ticker: str, market: Market | None) -> bool:
     count it here and there.
     """
     return market is not None and (
-        market.code == "FX" or ticker.startswith("^") or ticker in market.indices
+        market.code == "FX"
+        or ticker.startswith("^")
+        or ticker in market.indices
+        or CHINESE_INDEX.fullmatch(ticker) is not None
     )
 
 

@@ -158,7 +158,7 @@ CASES = (
     Case(
         "15e-bloomberg.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL
     ),
-    Case("16-AOT.BK.csv", refused=("no time can be read", "03/01/2567")),
+    Case("16-AOT.BK.csv", refused=("the Buddhist calendar", "03/01/2567")),
     Case("16b-TWODIGIT.csv", refused=("years of two digits",)),
     Case("16c-DDMONYY.csv", refused=("years of two digits",)),
     Case("16d-EOD.csv", refused=("2024-04-03 (day first)", "2024-03-04 (month first)")),

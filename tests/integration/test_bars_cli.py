@@ -81,6 +81,29 @@ def test_report_of_more_series_than_a_document_holds_is_stored(
     assert (listed["failures_total"], len(listed["failures"]) > 1_000) == (50_000, True)
 
 
+def test_whose_bars_they_are_is_asked_where_sheet_and_file_disagree(
+    flask: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "AAPL.csv"
+    path.write_text(f"MSFT\n{GOOD}")
+    refused = flask("bars", "import", path)
+    assert refused.exit_code == 2
+    assert "named after AAPL, and its table is called MSFT: say whose" in refused.stderr
+    assert flask("bars", "import", path, "--ticker", "MSFT").exit_code == 0
+    path.write_text(f"AAPL.US\n{GOOD}")
+    assert flask("bars", "import", path).exit_code == 0
+
+
+def test_a_ticker_that_is_stored_under_other_marks_is_named(flask: Command, tmp_path: Path) -> None:
+    for name, said in (("BRK.B", ""), ("BRK-B", "BRK.B is stored too"), ("BRKB", "BRK-B is")):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(GOOD)
+        (series,) = read_json(flask("bars", "import", path, "--json"))["series"]
+        assert series["notes"][:1] == [] if not said else said in series["notes"][0]
+        again = read_json(flask("bars", "import", path, "--json"))["series"]
+        assert again[0]["notes"] == []
+
+
 def test_demo_has_seven_series(flask: Command) -> None:
     assert "7 tickers: 22,216 read, 22,216 new" in flask("bars", "demo").stdout
     listed = read_json(flask("bars", "list", "--json"))

@@ -2,7 +2,8 @@
 and `flask db check` has nothing to say.
 """
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,20 @@ def test_an_import_of_a_new_ticker_is_taken_back_whole(
     assert again["new"] == 100
 
 
+def test_an_import_that_begins_to_be_forgotten_is_not_taken_back_in_part(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    done = flask("bars", "import", write(tmp_path, "AAPL", make_bars(5)), "--json")
+    import_id = json.loads(done.stdout)["import_id"]
+    database.bar_imports.update_one(
+        {"import_id": import_id}, {"$set": {"at": datetime.now(UTC) - timedelta(days=86)}}
+    )
+    refused = flask("bars", "undo", import_id)
+    assert refused.exit_code != 0
+    assert "none can be taken back as a whole" in refused.stderr
+    assert database.series.count_documents({}) == 1
+
+
 def test_what_a_later_import_changed_is_taken_back_first(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
@@ -444,7 +459,7 @@ def test_real_bars_stay_where_the_import_of_made_up_ones_before_them_is_taken_ba
 ) -> None:
     frame = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB")])
     made_up = import_frame(
-        database, frame, interval="1d", source="seed 1", now=NOW, synthetic=True
+        database, frame, interval="1d", source="seed 1", now=datetime.now(UTC), synthetic=True
     ).import_id
     flask("bars", "import", write(tmp_path, "NEWA", make_bars(80)))
     undone = read_json(flask("bars", "undo", made_up, "--json"))

@@ -119,6 +119,14 @@ def test_imports_of_long_ago_are_forgotten_after_an_upgrade_too(fresh: Db) -> No
     assert indexes["at_1"]["expireAfterSeconds"] == 90 * 86_400
 
 
+def test_rows_of_bars_that_had_not_closed_are_not_kept_for_good(fresh: Db) -> None:
+    """Each look at a live source added one for each ticker."""
+    upgrade(fresh, NOW)
+    ttl = fresh.rejected_bars.index_information()["not_closed_ttl"]
+    assert ttl["expireAfterSeconds"] == 7 * 86_400
+    assert ttl["partialFilterExpression"] == {"reason": "not_closed"}
+
+
 def test_anomalies_whose_bars_are_gone_say_so_in_their_status(fresh: Db) -> None:
     fresh.anomalies.insert_many(
         [

@@ -123,6 +123,7 @@ def _pack(name: str, settled: Settled) -> Answer:
         "aside": list(settled.aside)[:1_000],
         "notes": list(settled.notes),
         "ticker": settled.ticker,
+        "title": settled.title,
         "labels": settled.times.labels,
     }
     return head, sink.getvalue()

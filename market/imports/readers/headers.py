@@ -27,6 +27,7 @@ class Header:
         layout: the vendor whose table this is, as far as that matters.
         inverse_split: whether the split column has old shares for each new one.
         ticker: whose bars they are, where a row above the names says so.
+        title: what stands alone in a row above the names, and is written as a ticker.
     """
 
     first: int
@@ -37,6 +38,7 @@ class Header:
     layout: Layout | None = None
     inverse_split: bool = False
     ticker: str | None = None
+    title: str | None = None
 
 
 def looks_like_data(row: Row) -> bool:

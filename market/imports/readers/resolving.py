@@ -16,7 +16,7 @@ from market.imports.columns import (
     find_missing,
     list_names,
 )
-from market.imports.names import is_spelled_as_ticker
+from market.imports.names import is_spelled_as_ticker, is_titled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import NUMBER, TIME, Header, Row, looks_like_data
 from market.imports.readers.layouts import find_layout, find_nameless
@@ -47,7 +47,9 @@ def resolve_header(
                 )
                 has_own = any(own is not None or "ticker" in at for own, at in found.groups)
                 ticker = None if has_own else _find_owner(searched[:position])
-                found = replace(found, notes=[preamble, *found.notes], ticker=ticker)
+                title = None if has_own else _find_title(searched[:position])
+                notes = [preamble, *found.notes]
+                found = replace(found, notes=notes, ticker=ticker, title=title)
             return found
     return _resolve_nameless(searched, options)
 
@@ -64,6 +66,13 @@ def _find_owner(above: Sequence[Row]) -> str | None:
         if find_field(name.rstrip(":")) == "ticker" and is_spelled_as_ticker(said)
     }
     return owners.pop() if len(owners) == 1 else None
+
+
+def _find_title(above: Sequence[Row]) -> str | None:
+    """Return what stands alone in a row above the names, and is written as a ticker."""
+    filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
+    titles = (cells[0] for cells in filled if len(cells) == 1)
+    return next((title for title in titles if is_titled_as_ticker(title)), None)
 
 
 def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> Header | None:

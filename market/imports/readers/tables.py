@@ -29,6 +29,7 @@ class Opened:
             BadInput.
         has_names: whether the first row is names, by the kind of file.
         ticker: whose bars it holds, where it says so outside its rows.
+        title: what it is called, where that is written as a ticker.
         decimal: what parts decimals, where the kind of file settles that.
         splits_fields: what parts the fields of a line, where text is not quoted.
         notes: what a reader of the report should know.
@@ -41,6 +42,7 @@ class Opened:
     decimal: str | None = None
     splits_fields: str | None = None
     notes: list[str] = field(default_factory=list)
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Table:
         decimal, splits_fields, day_first: what is known of numbers and dates before one looks at
         them.
         inverse_split: whether the split column has old shares for each new one.
+        title: what the table is called, where that is written as a ticker.
     """
 
     columns: dict[str, pa.ChunkedArray]
@@ -69,6 +72,7 @@ class Table:
     splits_fields: str | None = None
     day_first: bool | None = None
     inverse_split: bool = False
+    title: str | None = None
 
 
 def build_table(opened: Opened, options: ReadingOptions) -> Table:
@@ -100,6 +104,7 @@ def build_table(opened: Opened, options: ReadingOptions) -> Table:
         opened.splits_fields,
         layout.day_first if layout else None,
         header.inverse_split,
+        header.title or opened.title,
     )
 
 

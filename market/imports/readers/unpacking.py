@@ -41,4 +41,5 @@ def unpack(part: Part) -> Settled:
         part.head["aside"],
         part.head["notes"],
         part.head["ticker"],
+        part.head["title"],
     )

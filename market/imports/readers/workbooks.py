@@ -12,6 +12,7 @@ import openpyxl
 import pyarrow as pa
 
 from core.errors import BadInput
+from market.imports.names import is_titled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import Header
 from market.imports.readers.limits import (
@@ -42,7 +43,8 @@ def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
     opened: dict[str, Opened] = {}
     for name in names:
         rows = [[_write(cell) for cell in row] for row in islice(_list_rows(book, name), HEAD_ROWS)]
-        sheet = Opened(rows, partial(_read, book, name))
+        title = name if is_titled_as_ticker(name) else None
+        sheet = Opened(rows, partial(_read, book, name), title=title)
         first = first or (sheet if rows else None)
         try:
             resolve_header(rows, options)

@@ -10,6 +10,7 @@ from core.arrays import Bools, Int64
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.times.dates import ends_with_year
 from market.imports.times.epochs import read_epochs
+from market.imports.times.eras import refuse_eras
 from market.imports.times.texts import read_texts
 from market.imports.times.uniques import EARLIEST, LATEST, Uniques, to_seconds
 from market.imports.times.zones import apply_zone, tell_repeated_apart
@@ -54,6 +55,8 @@ def read_times(
     uniques = pd.Series(unique)
     if not len(uniques):
         return ReadTimes(np.zeros(len(codes), np.int64), codes < 0, codes < 0)
+    if not pd.api.types.is_datetime64_any_dtype(uniques):
+        refuse_eras(uniques)
     if pd.api.types.is_datetime64_any_dtype(uniques):
         seconds = to_seconds(uniques)
         read = Uniques(

@@ -1,6 +1,7 @@
 """Files of bars, readable and not."""
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -252,6 +253,30 @@ def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
         "b/IBM.parquet": None,
         "notes.docx": "no file of bars by its name",
     }
+
+
+def test_tables_below_each_other_are_refused_by_whatever_stands_between() -> None:
+    """The rows of the second were taken for more of the first's."""
+    bars = CSV.replace("Symbol,", "").replace("NA,", "")
+    two = f"AAPL - Apple Inc.\n{bars}\nMSFT - Microsoft\n{bars.replace('17,', '18,')}"
+    with pytest.raises(BadInput, match="names the columns anew, below 'MSFT - Microsoft'"):
+        settle(two)
+    settle(bars + bars)  # one table whose names are repeated
+
+
+def test_a_table_that_is_called_otherwise_than_its_file_is_asked_about() -> None:
+    bars = CSV.replace("Symbol,", "").replace("NA,", "")
+    workbook = openpyxl.Workbook()
+    for row in csv.reader(io.StringIO(bars)):
+        workbook.active.append(row)
+    excel = io.BytesIO()
+    for name, title in (("MSFT", "MSFT"), ("Sheet1", None), ("OHLC", None), ("USD", None)):
+        workbook.active.title = name
+        excel = io.BytesIO()
+        workbook.save(excel)
+        assert settle(excel.getvalue(), "AAPL.xlsx").title == title
+    assert settle(f"MSFT\n{bars}", "AAPL.csv").title == "MSFT"
+    assert settle(f"Daily prices\n{bars}", "AAPL.csv").title is None
 
 
 def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def read_at(
         ("exchange", "AAPL", "NMS", "AAPL", "US"),
         ("exchange", "VOD", "London Stock Exchange", "VOD.L", "UK"),
         ("exchange", "SAP", "Deutsche Börse XETRA", "SAP.DE", "DE"),
+        ("exchange", "VOD", "LSE - MAIN MARKET", "VOD.L", "UK"),
+        ("exchange", "INFY", "NSE of India", "INFY.NS", "IN"),
         ("exchange", "AAPL", "NASDAQ Global Select", "AAPL", "US"),
         ("exchange", "AAPL", "NasdaqGS", "AAPL", "US"),
         ("Exchange Name", "7203", "Tokyo  Stock Exchange", "7203.T", "JP"),

@@ -29,7 +29,7 @@ def list_rows(prices: str, volumes: Sequence[str]) -> list[str]:
     return [f"2024-01-{22 + day},{prices},{volume}" for day, volume in enumerate(volumes)]
 
 
-@pytest.mark.parametrize("ticker", ["EURUSD=X", "^GSPC", "^N225"])
+@pytest.mark.parametrize("ticker", ["EURUSD=X", "^GSPC", "^N225", "000016.SS", "399006.SZ"])
 def test_an_index_or_a_currency_has_the_bars_that_lack_a_volume(ticker: str) -> None:
     found = read(ticker, list_rows("2,3,1,2", ["", "", "-", "5"]))
     assert (found.error, found.rejected) == (None, [])
@@ -37,7 +37,7 @@ def test_an_index_or_a_currency_has_the_bars_that_lack_a_volume(ticker: str) -> 
     assert found.notes == ["3 of its volumes are empty, and are 0"]
 
 
-@pytest.mark.parametrize("ticker", ["AAPL", "BTC-USD", "ES=F"])
+@pytest.mark.parametrize("ticker", ["AAPL", "BTC-USD", "ES=F", "600519.SS"])
 def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
     found = read(ticker, list_rows("2,3,1,2", ["5", "", "", "", "5"]))
     assert found.error == (
@@ -49,6 +49,23 @@ def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
     assert [(row.row, row.reason) for row in few.rejected] == [(2, "not_a_number")]
     none = read(ticker, list_rows("2,3,1,2", ["", "", "", ""]))
     assert (none.rejected, none.columns["volume"].tolist()) == ([], [0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("n/a", "cannot be read"), ("2042-01-02", "are to come"), ("1970-01-01", "are the first of")],
+)
+def test_many_wrong_times_refuse_a_ticker_and_a_few_are_rows(wrong: str, said: str) -> None:
+    """It was stored with a hole for each of them."""
+    rows = list_rows("2,3,1,2", ["5"] * 5)
+    found = read("AAPL", [*rows, *[f"{wrong},2,3,1,2,5"] * 3])
+    assert found.error is not None
+    assert f"3 of its 8 rows have times that {said}" in found.error
+    assert f"such as '{wrong}' in row 6: mend them" in found.error
+    few = read("AAPL", [*rows, *[f"{wrong},2,3,1,2,5"] * 2])
+    assert (few.error, len(few.columns["times"])) == (None, 5)
+    totals = read("AAPL", [*rows, *["n/a,,,,,"] * 3])
+    assert (totals.error, len(totals.columns["times"])) == (None, 5)
 
 
 @pytest.mark.parametrize("prices", [",,,", "2,3,1,2"])

@@ -1,6 +1,8 @@
 """Which of the numbers of a date is its day, and which years it counts."""
 
+import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -48,6 +50,24 @@ def test_years_of_taiwan_count_from_1911_and_are_said() -> None:
     times = read_times(pd.Series(["113/01/02", "113/01/03"]))
     assert times.notes == ["113/01/02 is read as 2024-01-02, by the years of another calendar"]
     assert label(["113/01/02"], market="TW") == [datetime(2024, 1, 2, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (["25670102", "25670103"], "the Buddhist calendar, as Thailand's, in which 2024 is 2567"),
+        ([25670102, 25670103], "the Buddhist calendar, as Thailand's, in which 2024 is 2567"),
+        (["2567-01-02"], "the Buddhist calendar, as Thailand's, in which 2024 is 2567"),
+        (["31/01/2567 10:30"], "the Buddhist calendar, as Thailand's, in which 2024 is 2567"),
+        (["R6.2.1"], "Japan's eras, in which 2024 is R6"),
+        (["令和元年5月7日"], "Japan's eras, in which 2019 is 令和元"),
+        (["H31/04/26"], "Japan's eras, in which 2019 is H31"),
+    ],
+)
+def test_years_of_other_eras_are_refused_as_what_they_are(written: list[Any], said: str) -> None:
+    """Numbers were seconds of 1970, and the message spoke of time zones."""
+    with pytest.raises(BadInput, match=f"{re.escape(str(written[0]))} are of {said}"):
+        read_times(pd.Series(written))
 
 
 @pytest.mark.parametrize("late", ["{:02}/01/2024", "01/{:02}/2024"])

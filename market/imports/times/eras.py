@@ -1,0 +1,52 @@
+"""Years that are counted otherwise than from the first: such dates are refused with what they are.
+
+Taiwan's years of three digits are read; these are not: a Buddhist year of four digits is also one
+that is to come, and of a Japanese era only its letter may be there.
+"""
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from core.errors import BadInput
+from market.imports.times.uniques import SHOWN
+
+MOST_LOOKED_AT = 1_000
+BUDDHIST_EPOCH = -543
+# The first years, less one, of the eras by their letters and names.
+ERAS = {"R": 2018, "令和": 2018, "H": 1988, "平成": 1988, "S": 1925, "昭和": 1925}
+_YEAR = r"(?P<year>2[45]\d\d)"
+_BUDDHIST = re.compile(
+    rf"{_YEAR}(?:[-/.]\d\d?[-/.]\d\d?|[01]\d[0-3]\d(?:\.0)?)(?:\D.*)?"
+    r"|\d\d?[-/. ]\w+\.?[-/. ](?P<last>2[45]\d\d)(?:\D.*)?"
+)
+_ERA = re.compile(
+    rf"(?P<era>{'|'.join(ERAS)})\s*(?P<year>\d\d?|元)\s*[-/.年]\s*\d\d?\s*[-/.月]\s*\d\d?\D?.*"
+)
+
+
+def refuse_eras(values: "pd.Series[Any]") -> None:
+    """Raise BadInput where most dates are counted from another year than ours are."""
+    looked_at = values.iloc[:: max(1, len(values) // MOST_LOOKED_AT)].astype(str).str.strip()
+    for pattern, calendar in (
+        (_BUDDHIST, "the Buddhist calendar, as Thailand's"),
+        (_ERA, "Japan's eras"),
+    ):
+        found = [match for text in looked_at if (match := pattern.fullmatch(text))]
+        if 2 * len(found) > len(looked_at):
+            named, year = _name_year(found[0])
+            raise BadInput(
+                f"dates such as {found[0][0][:SHOWN]} are of {calendar}, in which {year} is"
+                f" {named}: write the years as {year}, and dates as 2024-01-02"
+            )
+
+
+def _name_year(match: "re.Match[str]") -> tuple[str, int]:
+    """Return the year as it is written, and which one it is."""
+    groups = match.groupdict()
+    if era := groups.get("era"):
+        number = 1 if groups["year"] == "元" else int(groups["year"])
+        return f"{era}{groups['year']}", ERAS[era] + number
+    written = groups["year"] or groups["last"]
+    return written, int(written) + BUDDHIST_EPOCH
