@@ -20,7 +20,10 @@ from selectors import EVENT_READ
 from time import monotonic
 from typing import Any
 
+import structlog
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+log = structlog.get_logger()
 
 # What a client has to send all headers of a request, and an idle one to send its first byte.
 HEADER_SECONDS = 10.0
@@ -132,6 +135,24 @@ class PacedSocket(socket.socket):
             self.settimeout(0.0)
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads that do with those they have where the system grants no more (`ulimit -u`, a limit of
+    a container): the error would end the process, and with it what all others of it answer.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.submit(int)  # there is one at least, or the process does not start
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise
+            log.warning("no_more_threads", threads=len(self._threads))
+
+
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     """One client's connection."""
 
@@ -175,8 +196,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """Make the threads of this process, those of the probes too."""
-        self._probes = ThreadPoolExecutor(PROBE_THREADS, thread_name_prefix="probe")
-        return ThreadPoolExecutor(self.cfg.threads)
+        self._probes = Threads(PROBE_THREADS, thread_name_prefix="probe")
+        return Threads(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, unless its address has too many."""

@@ -1,6 +1,7 @@
 """While one asks for everything, others are answered, and health probes come what may."""
 
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from api.http.server import LIMITS
+from api.http.server import LIMITS, Threads
 from core.settings import Settings
 from records.database import Db, open_database
 from records.keys import add_key, revoke_key
@@ -176,3 +177,19 @@ def test_headers_come_with_the_body_or_alone_where_there_is_none(
             assert headers.startswith(b"HTTP/1.1 200 OK\r\n")
             assert end
             assert body == (b'{"status":"ok"}\n' if method == "GET" else b"")
+
+
+def test_a_want_of_threads_ends_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many processes as a limit grants, a burst of requests ended all of the API's."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = Threads(8)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        done = [pool.submit(pow, number, 2) for number in range(20)]
+        assert [each.result(timeout=10) for each in done] == [number**2 for number in range(20)]
+        with pytest.raises(RuntimeError):
+            Threads(8)
+    pool.shutdown()
