@@ -9,7 +9,6 @@ from billiard.exceptions import WorkerLostError
 from celery.worker import consumer, request
 from celery.worker.state import maybe_shutdown
 from kombu.message import Message
-from pymongo.errors import PyMongoError
 from structlog.contextvars import bound_contextvars
 
 from core.settings import get_settings
@@ -101,8 +100,8 @@ def _free_lost() -> None:
             freed = free_abandoned(database)
             log.warning("pool_process_lost", batches_freed=freed)
             add_counts(database, {SWEEPER: {"lease_ended": freed}})
-    except PyMongoError as error:
-        # Then their leases run out.
+    except Exception as error:  # noqa: BLE001 - a request that is not ended holds its place for good
+        # Where MongoDB is away, or no thread can be started to ask it: then their leases run out.
         log.warning("batches_not_freed", error=str(error))
 
 

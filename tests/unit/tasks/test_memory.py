@@ -5,9 +5,11 @@ import platform
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
+from tasks.process.consumer import _free_lost
 from tasks.process.memory import is_refused
 
 PIECE_BYTES = 4 << 20
@@ -113,3 +115,15 @@ def test_errors_that_came_of_each_other_are_looked_at_once() -> None:
 
 def test_who_scores_loads_nothing_that_only_fits() -> None:
     assert run(SCORING, "load") == 0
+
+
+def test_a_want_of_threads_ends_the_request_of_a_lost_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It held its place for good: after two of them the worker took no message any more."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    _free_lost()
