@@ -8,7 +8,7 @@ import click
 from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
 from records.consistency import find_disagreements
 from records.market.series import find_uncovered
-from records.migrations import find_version, upgrade
+from records.migrations import MIGRATIONS, find_version, upgrade
 
 group = CommandGroup(
     "db", help="Bring the database to what this code needs, and check what it says."
@@ -32,7 +32,15 @@ def upgrade_database() -> None:
 
             measure_series(database, uncovered, datetime.now(UTC))
             echo(f"what {len(uncovered):,} series lack was counted")
-        echo(f"the database is at version {find_version(database)}")
+        version, known = find_version(database), MIGRATIONS[-1].number
+        echo(f"the database is at version {version}")
+        if version > known:
+            echo(
+                f"Warning: this code knows version {known}: the database, or the backup that it"
+                " was restored from, is of a newer one. Run the newer code: this one may not read"
+                " what it wrote",
+                err=True,
+            )
 
 
 @group.command("check")

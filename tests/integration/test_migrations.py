@@ -21,6 +21,7 @@ from records.migrations import (
     prepare_database,
     upgrade,
 )
+from tests.commands import Command
 from tests.conftest import ROOT
 from tests.integration.stored import add_run
 
@@ -117,6 +118,14 @@ def test_imports_of_long_ago_are_forgotten_after_an_upgrade_too(fresh: Db) -> No
     indexes = fresh.bar_imports.index_information()
     assert "at_-1" not in indexes
     assert indexes["at_1"]["expireAfterSeconds"] == 90 * 86_400
+
+
+def test_a_database_of_newer_code_is_told(flask: Command, database: Db) -> None:
+    """As of a backup that is restored beside the code of before: all was said to be well."""
+    assert flask("db", "upgrade").exit_code == 0
+    database.settings.update_one({"_id": "schema"}, {"$set": {"version": 999}}, upsert=True)
+    told = flask("db", "upgrade")
+    assert "this code knows version" in told.stderr
 
 
 def test_rows_of_bars_that_had_not_closed_are_not_kept_for_good(fresh: Db) -> None:
