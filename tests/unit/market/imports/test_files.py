@@ -9,11 +9,10 @@ import lzma
 import os
 import re
 import socket
-import threading
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -24,7 +23,7 @@ import pytest
 from core.errors import BadInput
 from market.imports.names import find_owner
 from market.imports.options import build_options
-from market.imports.readers import process
+from market.imports.readers import child, process
 from market.imports.readers.preview import build_preview
 from market.imports.readers.process import Part, open_reader
 from market.imports.sources.files import find_files
@@ -313,24 +312,24 @@ def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:
         find_files(folder / ("A" * 300))
 
 
-def test_file_that_is_written_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "NA.csv"
+def test_file_that_is_written_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its last row the half was stored: a price or a volume that nobody wrote."""
+    path, looks = tmp_path / "NA.csv", []
     path.write_text(CSV)
-    with path.open("a") as file, open_reader() as reader:
-        reader.warm_up()
-        stop = threading.Event()
-        writer = threading.Thread(target=write_until, args=(file, stop))
-        writer.start()
-        (part,) = reader.read_file(path)
-        stop.set()
-        writer.join()
-    assert "it changed while it was read" in str(part.error)
+    look = os.fstat
 
+    def write_in_between(file: int) -> os.stat_result:
+        looks.append(file)
+        if len(looks) == 2:  # as another process does it, once the content is read
+            path.write_text(CSV + "NA,2001-09-18,16.0,17.0")
+        return look(file)
 
-def write_until(file: IO[str], stop: threading.Event) -> None:
-    while not stop.is_set():
-        file.write(CSV)
-        file.flush()
+    assert child._read_file(path) == CSV.encode()
+    monkeypatch.setattr(child.os, "fstat", write_in_between)
+    with pytest.raises(BadInput, match="it changed while it was read"):
+        child._read_file(path)
 
 
 def test_path_that_is_nowhere_and_folder_without_bars_are_refused(tmp_path: Path) -> None:
