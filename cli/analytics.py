@@ -11,7 +11,6 @@ from analytics.catalogue import CATEGORIES, METRICS
 from analytics.metric import REASONS, Category
 from cli.common import (
     CommandGroup,
-    echo,
     exits_on_error,
     interval_option,
     json_option,
@@ -21,7 +20,7 @@ from cli.common import (
     use_database,
 )
 from cli.selecting import build_selection, takes_selection
-from cli.watching import print_outcome, watch_run
+from cli.watching import print_outcome, say_accepted, watch_run
 from core.settings import get_settings
 from market.intervals import parse_interval
 from market.markets import load_markets
@@ -67,7 +66,7 @@ def run_analytics(
             return
         if no_wait:
             for run in runs:
-                echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+                say_accepted(run)
             return
         ended = [watch_run(database, run["_id"], quiet=as_json) for run in runs]
         if as_json:

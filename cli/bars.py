@@ -23,6 +23,7 @@ from cli.common import (
     json_option,
     keep_listed,
     limit_option,
+    market_option,
     print_json,
     print_table,
     use_database,
@@ -51,7 +52,7 @@ group.add_command(undo)
 
 
 @group.command("list")
-@click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
+@market_option
 @click.option("--interval", help=" ".join(INTERVALS))
 @json_option
 @exits_on_error
@@ -154,7 +155,7 @@ def list_rejected(
 
 @group.command("quality")
 @click.option("--ticker")
-@click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
+@market_option
 @click.option("--interval", help=" ".join(INTERVALS))
 @limit_option
 @json_option

@@ -32,6 +32,7 @@ from records.tenancy import check_tenant, of_tenant
 P = ParamSpec("P")
 R = TypeVar("R")
 Listed = TypeVar("Listed")
+Command = TypeVar("Command", bound=Callable[..., object])
 
 # A command takes a second to start, and is to say within five that there is no database.
 LONGEST_WAIT_SECONDS = 3.0
@@ -41,9 +42,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 interval_option = click.option(
     "--interval", default="1d", show_default=True, help=" ".join(INTERVALS)
 )
+market_option = click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
+no_wait_option = click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True
 )
+
+
+def takes_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what gives a command these arguments and options, in the order of its help."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 class OneValueCommand(click.Command):
@@ -207,6 +221,11 @@ def keep_listed(found: Sequence[Listed], limit: int) -> list[Listed]:
 def print_json(value: object) -> None:
     """Print a value of ours as JSON, times as ISO 8601 with Z."""
     click.echo(json.dumps(value, default=_to_json, indent=2, allow_nan=False))
+
+
+def write_number(value: float | None, digits: int) -> str:
+    """Return a number with so many digits behind the point; `none` where there is none."""
+    return "none" if value is None else f"{value:.{digits}f}"
 
 
 def _to_json(value: object) -> object:

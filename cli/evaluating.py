@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -15,9 +14,12 @@ from cli.common import (
     echo,
     exits_on_error,
     json_option,
+    no_wait_option,
     print_json,
     print_table,
+    takes_options,
     use_database,
+    write_number,
 )
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
@@ -43,31 +45,26 @@ MOST_HEADER = 10_000
 USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
 
 
-def stretch_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say on which bars versions are judged,
-    and whether it waits.
-    """
-    for option in (
-        click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
-        click.option("--keep-scores", is_flag=True, help="Keep the score of every bar."),
-        click.option("--end", help="Last bar: an ISO date or time."),
-        click.option("--start", help="First bar: an ISO date or time."),
-        click.option("--tickers", help="Of these only, with commas between."),
-    ):
-        command = option(command)
-    return command
-
-
-@click.command("evaluate", cls=OneValueCommand)
-@click.argument("version", required=False)
-@click.option(
+labels_option = click.option(
     "--labels",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV with ticker, time and label (anomaly or usual).",
 )
+takes_stretch = takes_options(
+    click.option("--tickers", help="Of these only, with commas between."),
+    click.option("--start", help="First bar: an ISO date or time."),
+    click.option("--end", help="Last bar: an ISO date or time."),
+    click.option("--keep-scores", is_flag=True, help="Keep the score of every bar."),
+    no_wait_option,
+)
+
+
+@click.command("evaluate", cls=OneValueCommand)
+@click.argument("version", required=False)
+@labels_option
 @click.option("--market", help="Whose champion, without VERSION; ALL for all.  [default: US]")
 @click.option("--interval", help="Of the bars that it judges.  [default: 1d]")
-@stretch_options
+@takes_stretch
 @json_option
 @exits_on_error
 def evaluate(
@@ -103,12 +100,8 @@ def evaluate(
 @click.command("compare", cls=OneValueCommand)
 @click.argument("first")
 @click.argument("second")
-@click.option(
-    "--labels",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with ticker, time and label (anomaly or usual).",
-)
-@stretch_options
+@labels_option
+@takes_stretch
 @json_option
 @exits_on_error
 def compare(
@@ -250,7 +243,7 @@ def _print(evaluation: EvaluationDocument) -> None:
         "bars": [f"{judged['bars']:,}" for judged in judgements],
         "tickers": [f"{judged['tickers']:,}" for judged in judgements],
         "alarms": [f"{judged['alarms']:,}" for judged in judgements],
-        "alarms a thousand bars": [_write(j["alarms_per_thousand"], 1) for j in judgements],
+        "alarms a thousand bars": [write_number(j["alarms_per_thousand"], 1) for j in judgements],
     }
     rows["threshold"] = [
         ", ".join(f"{market} {own:.4f}" for market, own in judged.get("thresholds", {}).items())
@@ -258,7 +251,7 @@ def _print(evaluation: EvaluationDocument) -> None:
         for judged in judgements
     ]
     drifts = [judged["drift"] for judged in judgements]
-    rows["stability index"] = [_write(drift["stability_index"], 3) for drift in drifts]
+    rows["stability index"] = [write_number(drift["stability_index"], 3) for drift in drifts]
     rows["inputs that moved"] = [
         ", ".join(name for name, index in drift["inputs"].items() if index > MOST_INDEX) or "none"
         for drift in drifts
@@ -270,15 +263,15 @@ def _print(evaluation: EvaluationDocument) -> None:
         rows["planted faults found"] = [
             f"{judged['faults_found']:,} of {judged['faults_planted']:,}" for judged in judgements
         ]
-    rows["days since it learned"] = [_write(drift["age_days"], 0) for drift in drifts]
+    rows["days since it learned"] = [write_number(drift["age_days"], 0) for drift in drifts]
     rows["has drifted"] = [
         ", ".join(drift["reasons"]) or ("not known" if drift["distance"] is None else "no")
         for drift in drifts
     ]
     found = [judged["labels"] for judged in judgements if judged["labels"] is not None]
     if found:
-        rows["precision"] = [_write(labels["precision"], 3) for labels in found]
-        rows["recall"] = [_write(labels["recall"], 3) for labels in found]
+        rows["precision"] = [write_number(labels["precision"], 3) for labels in found]
+        rows["recall"] = [write_number(labels["recall"], 3) for labels in found]
         rows["labels without a score"] = [f"{labels['not_scored']:,}" for labels in found]
         rows["bars labelled both ways"] = [
             f"{labels.get('contradictory', 0):,}" for labels in found
@@ -292,7 +285,7 @@ def _print(evaluation: EvaluationDocument) -> None:
             f"of {agreement['bars']:,} bars both flag {agreement['flagged_by_both']:,}, only the"
             f" first {agreement['only_by_first']:,}, only the second"
             f" {agreement['only_by_second']:,}; of the strangest hundredth they have"
-            f" {_write(agreement['strangest_in_common'], 2)} in common"
+            f" {write_number(agreement['strangest_in_common'], 2)} in common"
         )
     for ticker, error in (evaluation["errors"] or {}).items():
         echo(f"{ticker}: {error}", err=True)
@@ -301,7 +294,3 @@ def _print(evaluation: EvaluationDocument) -> None:
             f"scores of every bar: `flask models scores {evaluation['_id']} --version VERSION"
             " --ticker TICKER`"
         )
-
-
-def _write(value: float | None, digits: int) -> str:
-    return "none" if value is None else f"{value:.{digits}f}"

@@ -1,6 +1,5 @@
 """Exports, from the command line: tables for other programs, and whether they are whole."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from cli.common import (
     exits_on_error,
     interval_option,
     json_option,
+    no_wait_option,
     print_json,
+    takes_options,
     use_database,
 )
 from cli.watching import follow, watch_run
@@ -38,7 +39,7 @@ group = CommandGroup(
     "export", help="Bars, anomalies, scores, features, alerts and more, as tables."
 )
 Day = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-_OPTIONS = (
+takes_asked = takes_options(
     click.option(
         "--format", "form", type=click.Choice(FORMATS), default="parquet", show_default=True
     ),
@@ -64,13 +65,6 @@ _OPTIONS = (
         "--run", "run_id", help="Of scores: the run that kept them, not of each ticker the latest."
     ),
 )
-
-
-def export_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what is exported."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def _ask(
@@ -116,7 +110,7 @@ def _open(database: Db, asked: Asked) -> Table:
 @group.command("write")
 @click.argument("table", type=click.Choice(TABLES))
 @click.argument("folder", type=click.Path(path_type=Path))
-@export_options
+@takes_asked
 @click.option("--check", is_flag=True, help="Read what was written again, and compare.")
 @json_option
 @exits_on_error
@@ -169,8 +163,8 @@ def write_export(
 
 @group.command("start")
 @click.argument("table", type=click.Choice(TABLES))
-@export_options
-@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@takes_asked
+@no_wait_option
 @json_option
 @exits_on_error
 def start_export(

@@ -16,6 +16,7 @@ from cli.common import (
     interval_option,
     json_option,
     keep_listed,
+    market_option,
     print_json,
     print_table,
     use_database,
@@ -36,8 +37,6 @@ from tasks.process.broker import build_celery
 from tasks.requests.gaps import choose_gaps, choose_source, request_fill
 
 group = CommandGroup("gaps", help="Bars that series lack: list them, fill them, say why they lack.")
-
-market_option = click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
 
 
 @group.command("list")

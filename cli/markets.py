@@ -16,6 +16,7 @@ from cli.common import (
     json_option,
     print_json,
     print_table,
+    takes_options,
     use_database,
 )
 from core.errors import NotFound
@@ -31,7 +32,7 @@ group = CommandGroup(
 )
 
 LISTED_TICKERS = 20
-row_options = (
+takes_row = takes_options(
     click.option("--name", help="For people."),
     click.option("--calendar", help="Of exchange_calendars: XNYS, XHKG, BVMF, 24/5, 24/7, ..."),
     click.option("--timezone", help="Of its local time: America/Sao_Paulo."),
@@ -48,13 +49,6 @@ row_options = (
         help="Seconds until a bar comes.",
     ),
 )
-
-
-def takes_row(command: Any) -> Any:
-    """Give a command the options that make up a market."""
-    for option in reversed(row_options):
-        command = option(command)
-    return command
 
 
 @group.command("list")

@@ -12,6 +12,7 @@ from cli.common import (
     print_json,
     print_table,
     use_database,
+    write_number,
 )
 from core.settings import get_settings
 from detection.models.plan import read_model_market
@@ -47,10 +48,10 @@ def print_drifts(*, market: str | None, limit: int, as_json: bool) -> None:
             drift["session"],
             drift["version"],
             f"{drift['bars']:,}",
-            _write(drift["stability_index"], 3),
-            _write(drift["distance"], 3),
-            _write(drift["flagged_share"], 4),
-            _write(drift["asked_share"], 4),
+            write_number(drift["stability_index"], 3),
+            write_number(drift["distance"], 3),
+            write_number(drift["flagged_share"], 4),
+            write_number(drift["asked_share"], 4),
             ", ".join(drift["reasons"]) or "no",
         )
     print_table(table)
@@ -89,7 +90,3 @@ def print_challengers(*, market: str | None, limit: int, as_json: bool) -> None:
             echo(f"  {challenger['error']}")
     if not found:
         echo("no champion was challenged yet")
-
-
-def _write(value: float | None, digits: int) -> str:
-    return "none" if value is None else f"{value:.{digits}f}"

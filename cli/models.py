@@ -16,6 +16,7 @@ from cli.common import (
     exits_on_error,
     interval_option,
     json_option,
+    no_wait_option,
     print_json,
     print_table,
     use_database,
@@ -192,7 +193,7 @@ def _count_needed(kind: DetectorKind) -> int:
     default=None,
     help="Make it the market's champion, or not.  [default: only where there is none yet]",
 )
-@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@no_wait_option
 @json_option
 @exits_on_error
 def train(

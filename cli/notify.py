@@ -1,6 +1,6 @@
 """Notifications, from the command line: who is told of what, and what was sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ from cli.common import (
     keep_listed,
     print_json,
     print_table,
+    takes_options,
     use_database,
 )
 from core.errors import BadInput
@@ -36,7 +37,7 @@ SECRETS = frozenset({"_id", "channel", "next_channel", "secret"})
 group = CommandGroup("notify", help="Notifications: who is told of what.")
 
 
-_OPTIONS = (
+takes_rule = takes_options(
     click.option("--watchlist", help="Only anomalies of its tickers."),
     click.option(
         "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
@@ -77,16 +78,10 @@ _OPTIONS = (
 )
 
 
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @group.command("set")
 @click.argument("name")
 @click.argument("channel")
-@_with_options
+@takes_rule
 @exits_on_error
 def set_rule(*, name: str, channel: str, **options: Any) -> None:
     """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
@@ -96,7 +91,7 @@ def set_rule(*, name: str, channel: str, **options: Any) -> None:
 @group.command("change")
 @click.argument("name")
 @click.option("--channel", help="Another one.")
-@_with_options
+@takes_rule
 @click.option(
     "--clear",
     multiple=True,

@@ -12,6 +12,7 @@ from cli.common import (
     exits_on_error,
     json_option,
     keep_listed,
+    no_wait_option,
     print_json,
     print_table,
     use_database,
@@ -123,7 +124,7 @@ def cancel_run(*, run_id: str, as_json: bool) -> None:
 
 @group.command("retry")
 @click.argument("run_id")
-@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@no_wait_option
 @json_option
 @exits_on_error
 def retry_run(*, run_id: str, no_wait: bool, as_json: bool) -> None:

@@ -1,33 +1,21 @@
 """Saying on the command line what a detection is about."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import click
 
-from cli.common import interval_option
+from cli.common import interval_option, no_wait_option, takes_options
 from market.markets import load_markets
 from records.database import Db
 from tasks.requests.selection import Selection
 
-Command = TypeVar("Command", bound=Callable[..., object])
-
-OPTIONS = (
+takes_selection = takes_options(
     click.argument("tickers", nargs=-1),
     click.option(
         "--market", help="All series of a market instead of named tickers: US, JP, CRYPTO, ..."
     ),
     interval_option,
-    click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
+    no_wait_option,
 )
 watchlist_option = click.option("--watchlist", help="The tickers of a watchlist instead.")
-
-
-def takes_selection(command: Command) -> Command:
-    """Give a command the arguments that say which series, and whether to wait for the run."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
 
 
 def build_selection(

@@ -32,7 +32,7 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
         if as_json:
             print_json(run)
         else:
-            echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+            say_accepted(run)
         return
     ended = watch_run(database, run["_id"], quiet=as_json)
     if as_json:
@@ -41,6 +41,11 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
         print_outcome(ended)
     if ended["status"] != "complete":
         raise click.exceptions.Exit(1)
+
+
+def say_accepted(run: RunDocument) -> None:
+    """Say of a run that nobody waits for how to watch it."""
+    echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
 
 
 def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
