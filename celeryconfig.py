@@ -68,10 +68,7 @@ broker_pool_limit = 64
 
 # Three queues, so that a backfill starves neither scans nor the sweeper; control has a worker of
 # its own.
-task_queues = [
-    Queue(name, routing_key=name)
-    for name in (names.CONTROL_QUEUE, names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
-]
+task_queues = [Queue(name, routing_key=name) for name in names.ALL_QUEUES]
 task_default_queue = names.INTERACTIVE_QUEUE
 task_create_missing_queues = False
 

@@ -26,7 +26,7 @@ from records.work.outbox import find_undelivered, is_delivered
 from records.work.watchlists import add_watchlist
 from runner.programs import ROOT, worker_command
 from runner.servers import die_with_parent
-from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import WORK_QUEUES
 from tasks.process.broker import build_celery
 from tasks.requests.detections import Backfill, request_detection
 from tasks.requests.selection import Selection
@@ -133,7 +133,7 @@ def detect_history(settings: Settings, database: Db) -> None:
 def run_worker(settings: Settings, folder: Path) -> Iterator[None]:
     """Run a worker of two processes."""
     given = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url}
-    queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+    queues = ",".join(WORK_QUEUES)
     with (folder / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
             die_with_parent(worker_command("bench", queues, 2)),

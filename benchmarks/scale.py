@@ -32,7 +32,7 @@ from detection.models.signing import make_key
 from runner import servers
 from runner.programs import worker_command
 from runner.service import build_environment
-from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import WORK_QUEUES
 
 RESULTS = Path(__file__).parent / "scale.json"
 WORKERS = (1, 2, 4)
@@ -244,7 +244,7 @@ def run_workers(folder: Path, count: int) -> Iterator[list[int]]:
         "REDIS_URL": f"redis+socket://{folder / 'redis.sock'}",
     }
     apart = ["unshare", "--net", "--"] if _may_unshare() else []
-    queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+    queues = ",".join(WORK_QUEUES)
     with ExitStack() as stack:
         processes = []
         for number in range(count):

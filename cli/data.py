@@ -23,6 +23,7 @@ from cli.common import (
     print_table,
     use_database,
 )
+from cli.imports import COUNTS
 from core.errors import BadInput, NotFound
 from core.settings import get_settings
 from core.words import RecordKind, TickKind
@@ -42,7 +43,6 @@ group = CommandGroup("data", help="Trades, depth and funding: import them, look 
 kind_argument = click.argument("kind", type=click.Choice(KINDS))
 # What is checked and stored at once.
 PART = 5_000
-COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")
 
 
 @group.command("import")

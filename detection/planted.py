@@ -16,6 +16,7 @@ from detection.features.compute import compute_features
 from detection.models.rows import lay_out_rows
 from detection.pipeline.load import Load
 from detection.scoring.faults import find_faults
+from market.bars.buckets import PRICES, VALUES
 from market.bars.panel import BAR_COLUMNS, BarPanel
 
 MOST_PLANTED = 140
@@ -24,7 +25,6 @@ USUAL_BARS, RETURN_BARS = 14, 60
 # A prime near the golden ratio of 2^32 (Knuth's multiplicative hashing): it draws bars at random.
 SPREAD, HASHES = 2_654_435_761, 2**32
 
-PRICES = ("open", "high", "low", "close")
 Columns = Mapping[str, Float64]
 
 
@@ -149,7 +149,7 @@ def _stop(bars: Columns, t: int, _: bool) -> None:  # noqa: FBT001 - as above
 
 
 def _repeat(bars: Columns, t: int, _: bool) -> None:  # noqa: FBT001 - as above
-    for name in (*PRICES, "volume"):
+    for name in VALUES:
         bars[name][t:] = bars[name][t - 1]
 
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from core.errors import TapewatchError
+from core.grades import SEVERITIES
 from core.settings import STATE_DIR, Settings, read_settings
 from records.analytics.snapshots import find_snapshots
 from records.database import Db, open_database
@@ -29,7 +30,6 @@ from runner.service import build_environment, describe_addresses, serve, stay, w
 MARKET = "US"
 INTERVAL = "1d"
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC")
-SEVERITIES = ("critical", "high", "medium", "low")
 METRIC_BARS = 500
 SHOWN_ANOMALIES = 12
 SHOWN_REASONS = 2
@@ -273,6 +273,6 @@ def _show_anomalies(console: Console, api: Api) -> None:
     by_ticker = ", ".join(f"{entry['ticker']} {entry['count']}" for entry in summary["by_ticker"])
     counts = summary["by_severity"]
     by_severity = ", ".join(
-        f"{counts[severity]} {severity}" for severity in SEVERITIES if severity in counts
+        f"{counts[severity]} {severity}" for severity in reversed(SEVERITIES) if severity in counts
     )
     console.print(f"{summary['total']:,} anomalies in all: {by_severity}. {by_ticker}.")

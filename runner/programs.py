@@ -10,7 +10,7 @@ from core.binaries import find_mongod, find_redis_server
 from core.settings import Settings
 from runner.passwords import Passwords, write_private
 from runner.servers import LOOPBACK, die_with_parent, mongod_command, redis_command
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import CONTROL_QUEUE, WORK_QUEUES
 
 ROOT = Path(__file__).parent.parent
 SERVERS = "servers"
@@ -57,7 +57,7 @@ def server_programs(
 
 def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     """Return the API, the workers, the feed, beat and Flower."""
-    work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+    work_queues = ",".join(WORK_QUEUES)
     return [
         Program("api", SERVICE, api_command(settings)),
         # Whoever looks at something waits less than whoever has everything computed.

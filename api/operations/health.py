@@ -19,9 +19,8 @@ from records.migrations import check_version
 from records.work.documents import Heartbeat
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from records.work.runs import find_oldest_waiting_seconds
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import ALL_QUEUES
 
-ALL_QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 BEATS_MISSED = 4
 LEAST_LATE_SECONDS = 60
 REDIS_TIMEOUT_SECONDS = 1.0

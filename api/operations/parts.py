@@ -12,12 +12,7 @@ from pymongo.errors import PyMongoError
 
 from api.http.deadlines import ANSWER_SECONDS
 from api.http.state import get_database, get_markets, get_now, get_settings, get_state
-from api.operations.health import (
-    ALL_QUEUES,
-    ask_mongodb,
-    ask_redis,
-    judge_beat,
-)
+from api.operations.health import ask_mongodb, ask_redis, judge_beat
 from api.schemas.health import Part, Parts, ServerHealth
 from records.alerts.alerts import build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
@@ -30,6 +25,7 @@ from records.ticks.positions import find_positions
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from records.work.part_states import note_states
 from records.work.runs import find_oldest_waiting_seconds
+from tasks.names import ALL_QUEUES
 
 parts = APIBlueprint("parts", __name__, tag="health")
 

@@ -28,14 +28,13 @@ from records.models.drifts import find_latest_drifts
 from records.ticks.positions import find_positions
 from records.work import batches, counters, runs
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import ALL_QUEUES
 
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 ENDED: tuple[str, ...] = tuple(
     status for status in get_args(Status) if status not in runs.OPEN_STATUSES
 )
 NEVER = float("inf")
-QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
 Count = Literal["records", "rejected", "doubles", "missing", "runs"]
 Counts = Mapping[str, Mapping[str, float]]
@@ -70,7 +69,7 @@ class _Work:
             "queue_consumers",
             "Workers that answer and take messages from the queue.",
             ("queue",),
-            {(queue,): self._consumers[queue] for queue in QUEUES},
+            {(queue,): self._consumers[queue] for queue in ALL_QUEUES},
         )
         counts = counters.read_counts(self._database)
         yield from _describe_runs(counts)
@@ -135,7 +134,7 @@ def _describe_runs(counts: Counts) -> Iterator[Metric]:
 
 
 def _describe_unreadable(counts: Counts) -> Metric:
-    found = _with_zeros(counts, counters.UNREADABLE, QUEUES)
+    found = _with_zeros(counts, counters.UNREADABLE, ALL_QUEUES)
     return _counter(
         "unreadable_messages",
         "Messages set aside that nobody here sends.",

@@ -10,7 +10,6 @@ from records.findings.labels import compute_precision
 from records.work.documents import runs_in
 
 UNRESOLVED = ("active", "acknowledged", "snoozed", "expired")
-SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 SYSTEM = "system"
 
 

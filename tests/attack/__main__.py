@@ -31,7 +31,7 @@ from records.work.counters import UNREADABLE, read_counts
 from records.work.heartbeats import SWEEPER, find_heartbeats
 from records.work.runs import build_query, find_runs
 from runner.service import api_url
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import ALL_QUEUES
 from tests.attack import starving
 
 PROBES = ("/healthz", "/readyz")
@@ -135,7 +135,7 @@ def poison(settings: Settings) -> Iterator[None]:
         },
     }
     with redis.Redis.from_url(settings.redis_url) as broker:
-        for queue in (CONTROL_QUEUE, INTERACTIVE_QUEUE, BACKFILL_QUEUE):
+        for queue in ALL_QUEUES:
             broker.lpush(queue, json.dumps(message), b"\xffrubbish", b"[]", b"[" * 50_000)
     yield
 

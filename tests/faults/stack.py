@@ -28,7 +28,7 @@ from runner.servers import (
     wait_for_primary,
     wait_for_redis,
 )
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import CONTROL_QUEUE, WORK_QUEUES
 from tests.processes import ROOT, count_consumers, wait_until
 
 WORKERS = ("worker1", "worker2")
@@ -105,7 +105,7 @@ class Stack:
     def _commands(self) -> dict[str, list[str]]:
         for name in (*MEMBERS, "redis", "beat"):
             (self.folder / name).mkdir(parents=True)
-        work = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+        work = ",".join(WORK_QUEUES)
         members = {
             name: mongod_command(
                 find_mongod(),

@@ -29,7 +29,7 @@ from records.indexes import ensure_indexes
 from runner.programs import worker_command
 from runner.servers import Servers
 from tasks.engine import execution
-from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import ALL_QUEUES
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.commands import Command, run_flask
@@ -40,7 +40,6 @@ from tests.receiver import Receiver, run_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 Once = Callable[..., None]
-QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
 
 @pytest.fixture
@@ -189,7 +188,7 @@ def run_worker(servers: Servers, folder: Path) -> Iterator[Settings]:
     log = folder / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
-            worker_command("live", ",".join(QUEUES), 1),
+            worker_command("live", ",".join(ALL_QUEUES), 1),
             cwd=ROOT,
             env={**os.environ, **addresses},
             stdout=output,
@@ -220,6 +219,8 @@ def live(live_worker: Settings) -> Iterator[Live]:
     yield Live(app.test_client(), database, live_worker)
     # Nothing is still at work on what the next file finds empty.
     with redis.Redis.from_url(live_worker.redis_url) as broker:
-        wait_until(lambda: not any(map(broker.llen, QUEUES)) and not broker.hlen("unacked"), "idle")
+        wait_until(
+            lambda: not any(map(broker.llen, ALL_QUEUES)) and not broker.hlen("unacked"), "idle"
+        )
     get_state(app).close()
     database.client.close()

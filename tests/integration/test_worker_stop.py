@@ -18,12 +18,11 @@ from records.database import Db
 from records.work.requests import RunRequest, insert_run
 from runner.programs import worker_command
 from tasks.engine.accept import publish_run
-from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
+from tasks.names import WORK_QUEUES
 from tasks.process.stopping import FINISH_SECONDS
 from tests.integration.detecting import NOW, make_bars, store
 from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until
 
-QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE)
 # How a worker is started whose work may take only so long, so that a test need not wait for it.
 IMPATIENT = (
     "from tasks.process import stopping; stopping.FINISH_SECONDS = 2;"
@@ -36,7 +35,7 @@ def run_worker(
     environment: dict[str, str], settings: Settings, log: Path, *python: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker of one process by `python`, and kill what is left of it at the end."""
-    _, _, _, *arguments = worker_command("stopped", ",".join(QUEUES), 1)
+    _, _, _, *arguments = worker_command("stopped", ",".join(WORK_QUEUES), 1)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *python, *arguments],
@@ -118,4 +117,4 @@ def test_work_that_takes_too_long_is_handed_back(
             assert worker.wait(timeout=FINISH_SECONDS) == 0
             session.abort_transaction()
         with redis.Redis.from_url(settings.redis_url) as broker:
-            assert sum(broker.llen(queue) for queue in QUEUES) == 1
+            assert sum(broker.llen(queue) for queue in WORK_QUEUES) == 1
