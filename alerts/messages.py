@@ -121,7 +121,7 @@ def _asks_for(rule: RuleDocument, anomaly: AskedFields, grade: float) -> bool:
 def build_title(
     run: RunDocument,
     anomalies: Sequence[AnomalyDocument],
-    wide: Sequence[AlertDocument] = (),
+    wide: Sequence[AlertDocument],
 ) -> str:
     """Return the message's first line."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"

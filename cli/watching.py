@@ -48,7 +48,7 @@ def say_accepted(run: RunDocument) -> None:
     echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
 
 
-def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
+def watch_run(database: Db, run_id: str, *, quiet: bool) -> ShownRun:
     """Show a run's progress until it ends, and why it waits where it does; return it.
 
     Ctrl-C ends the watching only. Raises NotFound.

@@ -114,7 +114,7 @@ def score_stretch(
     stretch: tuple[datetime | None, datetime | None],
     checkpoint: Callable[[float], None],
     *,
-    plants: bool = False,
+    plants: bool,
 ) -> Scores:
     """Return what a version says of every bar of some jobs' tickers from one time to another and,
     where it `plants` known faults, how many of these it finds.

@@ -284,7 +284,7 @@ class Consumer:
         now = datetime.now(UTC)
         unstorable = self._store.find_unstorable(load.parts, now)
         load.parts = take_out(load.parts, unstorable)
-        load.rejected += [reject_part(part, "not_storable", now, said) for part, said in unstorable]
+        load.rejected += [reject_part(part, now, said) for part, said in unstorable]
         log.warning("records_put_aside", stream=load.held.stream, records=len(unstorable))
         return self._store.commit([load], now)
 

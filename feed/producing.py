@@ -109,9 +109,7 @@ class Whose(NamedTuple):
     interval: str | None
 
 
-def group_records(
-    rows: Iterator[FileRecord], *, size: int = 5 * MOST_RECORDS
-) -> Iterator[dict[Whose, list[Any]]]:
+def group_records(rows: Iterator[FileRecord], *, size: int) -> Iterator[dict[Whose, list[Any]]]:
     """Yield the rows of a file by whose they are, some thousands at a time."""
     while part := list(islice(rows, size)):
         grouped: dict[Whose, list[Any]] = {}

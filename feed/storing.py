@@ -237,7 +237,7 @@ class Store:
                 stored.append((arrival, write_in(self.database, arrival, session)))
             except (SeriesError, BadInput) as error:
                 rejected += [
-                    reject_part(part, "not_storable", now, error.message)
+                    reject_part(part, now, error.message)
                     for part in parts
                     if (part.ticker, part.interval) == (arrival.ticker, arrival.interval)
                 ]
@@ -303,16 +303,14 @@ def is_too_much(error: Exception) -> bool:
     )
 
 
-def reject_part(
-    part: Part, reason: str, now: datetime, error: str | None = None
-) -> RejectedRecordDocument:
-    """Return the document of records that are kept aside together."""
+def reject_part(part: Part, now: datetime, error: str) -> RejectedRecordDocument:
+    """Return the document of records that are kept aside together, as they cannot be stored."""
     return build_rejected_record(
         part.kind,
         part.ticker,
         part.venue,
         row=1,
-        reason=reason,
+        reason="not_storable",
         content=list(part.records) if len(part.records) > 1 else part.records[0],
         source=part.source,
         now=now,

@@ -59,7 +59,7 @@ def change_market(
     now: datetime,
     *,
     keep_rows: bool = False,
-    session: ClientSession | None = None,
+    session: ClientSession,
 ) -> Market:
     """Change fields of a market and return it.
 
@@ -87,7 +87,7 @@ def change_market(
     return Market.from_document(row)
 
 
-def remove_market(database: Db, code: str, session: ClientSession | None = None) -> None:
+def remove_market(database: Db, code: str, session: ClientSession) -> None:
     """Remove a market that was added, or what was changed of a shipped one.
 
     Raises Conflict where bars of it are stored, NotFound where nothing was added or changed.
@@ -107,7 +107,7 @@ def remove_market(database: Db, code: str, session: ClientSession | None = None)
 
 
 def set_ticker_market(
-    database: Db, ticker: str, code: str, now: datetime, session: ClientSession | None = None
+    database: Db, ticker: str, code: str, now: datetime, session: ClientSession
 ) -> str:
     """Say of which market a ticker is, whatever it looks like, and return it.
 

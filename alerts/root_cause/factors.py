@@ -112,7 +112,7 @@ class Medians:
 
 
 def take_apart(
-    medians: Medians, row: int, index: Float64 | None = None, wanted: Sequence[int] | None = None
+    medians: Medians, row: int, index: Float64 | None, wanted: Sequence[int] | None = None
 ) -> Parts:
     """Take the moves of one bar apart.
 

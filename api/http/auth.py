@@ -41,7 +41,7 @@ either = MultiAuth(bearer, api_key)
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def register_auth(app: APIFlask, origins: Collection[str] = ()) -> None:
+def register_auth(app: APIFlask, origins: Collection[str]) -> None:
     """Ask every request for a key, but those to the endpoints in `PUBLIC`;
     of other sites' pages, hear `origins`.
     """

@@ -69,7 +69,7 @@ def enqueues(
     return decorate
 
 
-def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome = _show_run) -> Response:
+def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome) -> Response:
     """Answer with an accepted run: 202 with its address,
     or its outcome where it ends within the wait.
     """

@@ -34,7 +34,7 @@ def plan_incremental(
     series: PanelSeries,
     watermark: DetectedRange | None,
     change: tuple[int, int | None] | None,
-    moved: tuple[int, int] | None = None,
+    moved: tuple[int, int] | None,
 ) -> tuple[Stretch, ...]:
     """Return what an incremental run scores: the bars after the watermark,
     what a correction behind it reaches, and what days reach whose market's part has changed.

@@ -78,9 +78,9 @@ def find_quality(
     markets: Markets,
     now: datetime,
     *,
-    market: str | None = None,
-    interval: str | None = None,
-    ticker: str | None = None,
+    market: str | None,
+    interval: str | None,
+    ticker: str | None,
     after: Position | None = None,
     limit: int,
 ) -> list[Quality]:

@@ -61,7 +61,7 @@ def read_panel(
     documents: Mapping[str, PanelSeries],
     wanted: Mapping[str, Wanted],
     session: ClientSession,
-    reach: Reach = history_start,
+    reach: Reach,
 ) -> BarPanel:
     """Return the panel of series whose documents were read, by ticker, in the session's snapshot;
     `load_panel` says of what.

@@ -19,9 +19,9 @@ def select_tickers(
     table: TableName,
     interval: str,
     *,
-    tickers: tuple[str, ...] = (),
-    market: str | None = None,
-    watchlist: str | None = None,
+    tickers: tuple[str, ...],
+    market: str | None,
+    watchlist: str | None,
 ) -> tuple[str, ...]:
     """Return the tickers that are named, or those of a market or watchlist; by default all of which
     there is something. Of alerts, those about a market as a whole are among the market's.

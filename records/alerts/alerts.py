@@ -66,8 +66,8 @@ def change_alert(
     alert_id: str,
     plan: Plan,
     *,
-    children_in: Sequence[AlertState] = (),
-    also: Callable[[AlertDocument, ClientSession], object] | None = None,
+    children_in: Sequence[AlertState],
+    also: Callable[[AlertDocument, ClientSession], object] | None,
 ) -> AlertDocument:
     """Write what `plan` makes of an alert, and of its children in these states, at once, with what
     `also` writes of the alert itself.

@@ -136,7 +136,7 @@ def mark_not_needed(database: Db, delivery: DeliveryDocument) -> None:
 
 
 def follow_rule(
-    database: Db, name: str, rule: RuleDocument | None, session: ClientSession | None = None
+    database: Db, name: str, rule: RuleDocument | None, session: ClientSession | None
 ) -> None:
     """Have what waits go where its rule now sends it; nowhere, where that is gone or disabled."""
     for kind, address in (({"$ne": "escalation"}, "channel"), ("escalation", "next_channel")):
@@ -185,10 +185,10 @@ def count_states(database: Db) -> dict[str, int]:
 def find_deliveries(
     database: Db,
     *,
-    state: DeliveryState | None = None,
+    state: DeliveryState | None,
     rule: str | None = None,
     after: Position | None = None,
-    limit: int = 50,
+    limit: int,
 ) -> list[DeliveryDocument]:
     """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
     query = match(state=state, rule=rule)

@@ -146,7 +146,7 @@ def find_mutes(
     database: Db,
     *,
     now: datetime,
-    active: bool | None = None,
+    active: bool | None,
     ticker: str | None = None,
     after: Position | None = None,
     limit: int = 0,

@@ -58,7 +58,7 @@ def get_rule(database: Db, name: str) -> RuleDocument:
     return rule
 
 
-def remove_rule(database: Db, name: str, session: ClientSession | None = None) -> None:
+def remove_rule(database: Db, name: str, session: ClientSession) -> None:
     """Remove a rule; what it has sent stays listed, and what waits is not sent. Raises NotFound."""
     get_rule(database, name)
     rules_in(database).delete_one({"_id": name}, session=session)

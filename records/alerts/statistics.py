@@ -47,9 +47,7 @@ class TrendFields(TypedDict):
     by_severity: dict[Severity, int]
 
 
-def compute_statistics(
-    database: Db, now: datetime, *, watchlist: str | None = None
-) -> AlertStatistics:
+def compute_statistics(database: Db, now: datetime, *, watchlist: str | None) -> AlertStatistics:
     """Count alerts, of one watchlist or of all."""
     query: Query = {} if watchlist is None else {"watchlist": watchlist}
     unresolved = {**query, "state": {"$in": list(UNRESOLVED)}}
@@ -73,9 +71,7 @@ def compute_statistics(
     }
 
 
-def compute_trends(
-    database: Db, since: datetime, *, watchlist: str | None = None
-) -> list[TrendFields]:
+def compute_trends(database: Db, since: datetime, *, watchlist: str | None) -> list[TrendFields]:
     """Return how many alerts were raised on each day since then that has any, in order."""
     query = match(created_at={"$gte": since}, watchlist=watchlist)
     day = {"$dateToString": {"date": "$created_at", "format": "%Y-%m-%d"}}

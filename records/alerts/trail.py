@@ -33,7 +33,7 @@ def build_entry(
     by: str,
     at: datetime,
     states: tuple[AlertState | None, AlertState | None],
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None,
     subject: str | None = None,
 ) -> TrailDocument:
     """Return an entry, not yet written; `states` are those before and after."""
@@ -63,7 +63,7 @@ def build_note(
     *,
     by: str,
     at: datetime,
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None,
 ) -> TrailDocument:
     """Return an entry of what a person changes beside alerts, not yet written."""
     return build_entry(
@@ -119,7 +119,7 @@ def find_trail(database: Db, alert_id: str) -> list[TrailDocument]:
 def find_entries(
     database: Db,
     *,
-    alert_id: str | None = None,
+    alert_id: str | None,
     by: str | None = None,
     step: AlertEvent | None = None,
     after: Position | None = None,

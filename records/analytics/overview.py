@@ -99,12 +99,12 @@ def find_overview(
     database: Db,
     interval: str,
     *,
-    market: str | None = None,
+    market: str | None,
     tickers: Sequence[str] | None = None,
     regime: str | None = None,
     prefix: str = "",
-    sort_by: str = "ticker",
-    descending: bool = False,
+    sort_by: str,
+    descending: bool,
     after: Place | None = None,
     limit: int,
 ) -> list[OverviewDocument]:
@@ -301,9 +301,7 @@ def _write_grades(database: Db, moved: Iterable[OverviewState], grades: Mapping[
     return overview_in(database).bulk_write(writes, ordered=False).modified_count
 
 
-def _select(
-    interval: str, *, market: str | None = None, tickers: Sequence[str] | None = None
-) -> Query:
+def _select(interval: str, *, market: str | None, tickers: Sequence[str] | None) -> Query:
     return match(interval=interval, market=market, ticker=among(tickers))
 
 

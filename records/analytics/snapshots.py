@@ -78,7 +78,7 @@ def find_latest(
     tickers: Sequence[str],
     interval: str,
     names: Sequence[str],
-    as_of: datetime | None = None,
+    as_of: datetime | None,
 ) -> list[SnapshotDocument]:
     """Return the latest snapshot of each ticker, at or before `as_of`, with these metrics alone.
 
@@ -111,9 +111,7 @@ def get_snapshot(
     raise explain_absent(database, ticker, interval, as_of)
 
 
-def explain_absent(
-    database: Db, ticker: str, interval: str, as_of: datetime | None = None
-) -> NotFound:
+def explain_absent(database: Db, ticker: str, interval: str, as_of: datetime | None) -> NotFound:
     """Return an error that says why a series has no snapshot.
 
     Raises NotFound itself where the series has no bars at all.

@@ -423,7 +423,7 @@ def find_anomalies(
     *,
     sort: str = "-Datetime",
     after: Position | None = None,
-    limit: int = 50,
+    limit: int,
 ) -> list[AnomalyDocument]:
     """Return anomalies that match `build_query(...)`, in order.
 
@@ -488,9 +488,9 @@ def find_anomaly_parts(
     query: Query,
     fields: Sequence[str],
     *,
-    sort: str = "-Datetime",
-    after: Position | None = None,
-    limit: int = 50,
+    sort: str,
+    after: Position | None,
+    limit: int,
 ) -> list[Mapping[str, Any]]:
     """Return `fields` of the same anomalies, and their `_id`;
     that which they are sorted by must be among them.

@@ -42,9 +42,9 @@ def remove_labels(database: Db, alert_id: str, session: ClientSession) -> None:
 def find_labels(
     database: Db,
     *,
-    ticker: str | None = None,
-    feedback: Feedback | None = None,
-    after: Position | None = None,
+    ticker: str | None,
+    feedback: Feedback | None,
+    after: Position | None,
     limit: int,
 ) -> list[LabelDocument]:
     """Return labels in the order NEWEST_FIRST, from the one after `after` on."""
@@ -148,7 +148,7 @@ def find_said_of_bars(
     return [(bar["Ticker"], bar["Datetime"], last[bar["_id"]]) for bar in bars]
 
 
-def compute_precision(database: Db, watchlist: str | None = None) -> float | None:
+def compute_precision(database: Db, watchlist: str | None) -> float | None:
     """Return the share of the anomalies labelled with alerts, of one watchlist or of all, that were
     true; None where none is labelled.
     """

@@ -52,7 +52,7 @@ def find_predictions(
     database: Db,
     series_id: str,
     *,
-    version: int | None = None,
+    version: int | None,
     anomaly: bool | None = None,
     after: Position | None = None,
     limit: int,

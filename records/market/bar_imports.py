@@ -49,9 +49,7 @@ def find_revisers(
     return list(dict.fromkeys(document["import_id"] for document in found.sort([("revision", -1)])))
 
 
-def list_imports(
-    database: Db, *, ticker: str | None = None, limit: int = 20
-) -> list[ImportSummary]:
+def list_imports(database: Db, *, ticker: str | None, limit: int) -> list[ImportSummary]:
     """Return {import_id, source, at, series, new, changed,
     tickers} of the latest imports, the newest first.
     """

@@ -269,10 +269,10 @@ def note_attempt(
 def _build_query(
     *,
     ids: Sequence[str] | None = None,
-    tickers: Sequence[str] | None = None,
+    tickers: Sequence[str] | None,
     market: str | None = None,
     interval: str | None = None,
-    states: Sequence[GapState] | None = None,
+    states: Sequence[GapState] | None,
 ) -> Query:
     return match(
         _id=among(ids),

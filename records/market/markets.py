@@ -135,7 +135,7 @@ def ask_market(database: Db, code: str) -> Question[MarketDocument | None]:
     return Question(markets_in(database), [{"$match": {"_id": code}}], get_first)
 
 
-def add_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:
+def add_market(database: Db, row: MarketDocument, session: ClientSession | None) -> None:
     """Store a market. Raises Conflict where one of its code is stored."""
     try:
         markets_in(database).insert_one(row, session=session)
@@ -145,12 +145,12 @@ def add_market(database: Db, row: MarketDocument, session: ClientSession | None 
         ) from error
 
 
-def replace_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:
+def replace_market(database: Db, row: MarketDocument, session: ClientSession) -> None:
     """Put a market in the place of the one of its code."""
     markets_in(database).replace_one({"_id": row["_id"]}, row, upsert=True, session=session)
 
 
-def remove_market(database: Db, code: str, session: ClientSession | None = None) -> bool:
+def remove_market(database: Db, code: str, session: ClientSession) -> bool:
     """Remove a stored market, or what was changed of a shipped one;
     False where nothing was stored of it.
     """

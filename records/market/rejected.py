@@ -58,7 +58,7 @@ def add_rejected(
 def find_rejected(
     database: Db,
     *,
-    ticker: str | None = None,
+    ticker: str | None,
     interval: str | None = None,
     reason: str | None = None,
     after: Position | None = None,

@@ -138,7 +138,7 @@ def find_last_revision(database: Db, ticker: str, interval: str, session: Client
 def find_revisions(
     database: Db,
     *,
-    ticker: str | None = None,
+    ticker: str | None,
     interval: str | None = None,
     since_revision: int = 0,
     end: datetime | None = None,

@@ -59,7 +59,7 @@ def find_series(
 def find_sizes(
     database: Db,
     *,
-    tickers: Sequence[str] | None = None,
+    tickers: Sequence[str] | None,
     market: str | None = None,
     interval: str | None = None,
 ) -> list[SeriesSize]:
@@ -143,11 +143,10 @@ def find_states(
     database: Db,
     *,
     tickers: Sequence[str] | None = None,
-    market: str | None = None,
     interval: str | None = None,
 ) -> list[SeriesState]:
     """Return as of which bar and revision the series that match are."""
-    query = _build_query(tickers, market, interval)
+    query = _build_query(tickers, None, interval)
     found = series_in(database).find(query, _STATE, batch_size=10_000)
     return [*cast("Cursor[SeriesState]", found)]
 
@@ -155,12 +154,12 @@ def find_states(
 def list_series(
     database: Db,
     *,
-    tickers: Sequence[str] | None = None,
-    contains: str | None = None,
-    prefix: str = "",
-    market: str | None = None,
-    interval: str | None = None,
-    after: Position | None = None,
+    tickers: Sequence[str] | None,
+    contains: str | None,
+    prefix: str,
+    market: str | None,
+    interval: str | None,
+    after: Position | None,
     limit: int,
 ) -> list[SeriesSummary]:
     """Return series documents by `_id`, from the one after `after` on,
@@ -279,9 +278,7 @@ def delete_series(database: Db, series: SeriesDocument, session: ClientSession) 
     return series_in(database).delete_one(same, session=session).deleted_count
 
 
-def set_timezone(
-    database: Db, market: str, timezone: str, session: ClientSession | None = None
-) -> None:
+def set_timezone(database: Db, market: str, timezone: str, session: ClientSession) -> None:
     """Give the series of a market another local time."""
     changes = {"$set": {"timezone": timezone}}
     series_in(database).update_many({"market": market}, changes, session=session)

@@ -79,7 +79,7 @@ def find_bar_scores(
 
 
 def choose_bar_scores(
-    database: Db, tickers: Sequence[str], interval: str, run_id: str | None = None
+    database: Db, tickers: Sequence[str], interval: str, run_id: str | None
 ) -> dict[str, list[BarScores]]:
     """Return by ticker which scores there are, without them: those of a run or, where none is
     named, of the latest run that kept some of the ticker; ascending.

@@ -70,7 +70,7 @@ def find_open_challengers(database: Db) -> list[ChallengerDocument]:
 def find_challengers(
     database: Db,
     *,
-    market: str | None = None,
+    market: str | None,
     after: Position | None = None,
     limit: int,
 ) -> list[ChallengerDocument]:

@@ -17,7 +17,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from core.words import ScopeKind
-from records.database import Db, Query, match
+from records.database import Db, Query
 from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
 from records.questions import Question
 
@@ -235,13 +235,11 @@ def _read(pointer: PointerDocument) -> Champion | None:
     return None if version is None or sha256 is None else Champion(version, sha256)
 
 
-def find_versions(
-    database: Db, scopes: Iterable[Scope], interval: str | None = None
-) -> dict[tuple[Scope, str], str]:
-    """Return the version in use in each of these scopes for bars of each interval, or of one."""
+def find_versions(database: Db, scopes: Iterable[Scope]) -> dict[tuple[Scope, str], str]:
+    """Return the version in use in each of these scopes for bars of each interval."""
     query = {
         "$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes],
-        **match(version={"$ne": None}, interval=interval),
+        "version": {"$ne": None},
     }
     found = pointers_in(database).find(query, {"history": 0})
     return {

@@ -46,7 +46,7 @@ def find_drift_before(
 def find_drifts(
     database: Db,
     *,
-    market: str | None = None,
+    market: str | None,
     interval: str | None = None,
     after: Position | None = None,
     limit: int,

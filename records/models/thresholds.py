@@ -110,7 +110,7 @@ def _change_watchlist(
     name: str,
     policy: PolicyFields | None,
     now: datetime,
-    session: ClientSession | None = None,
+    session: ClientSession | None,
 ) -> None:
     changes = {"$set": {"threshold": policy, "updated_at": now}, "$inc": {"version": 1}}
     done = database.watchlists.update_one({"_id": name}, changes, session=session)

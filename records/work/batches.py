@@ -31,6 +31,8 @@ from records.work.documents import (
 
 OPEN_STATES: tuple[BatchState, ...] = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
+# Sent again in one sweep.
+MOST_LOST = 10_000
 # A ticker that is tried alone after its batch failed may be what took its worker down. Whoever
 # holds it renews all the time (see `tasks/engine/renewal.py`), so that it is missed soon; and of a
 # run no other suspect is tried beside it, whose last attempt it would take along.
@@ -331,7 +333,7 @@ def bury_batch(
     return buried.modified_count == 1
 
 
-def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[HeldBatch]:
+def find_held(database: Db, owner_prefix: str, batch_id: str | None) -> list[HeldBatch]:
     """Return id, owner and fence of the batches held by owners whose names begin so,
     or of one such batch.
     """
@@ -373,14 +375,14 @@ def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Batc
 
 
 def find_lost(
-    database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000
+    database: Db, older_than_seconds: float, waiting: Collection[str]
 ) -> list[BatchDocument]:
     """Return pending batches whose message was sent longer ago than this, or never,
     and is not among the `waiting`.
     """
     age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
     query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
-    return list(batches_in(database).find(query).limit(limit))
+    return list(batches_in(database).find(query).limit(MOST_LOST))
 
 
 def mark_published(database: Db, batch_ids: Iterable[str]) -> None:

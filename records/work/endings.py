@@ -177,9 +177,7 @@ def _build_record(
     return record
 
 
-def _count_not_derived(
-    database: Db, run_id: str, session: ClientSession | None = None
-) -> dict[str, int]:
+def _count_not_derived(database: Db, run_id: str, session: ClientSession) -> dict[str, int]:
     """Return how many anomalies of each version a verification could not derive again."""
     stages: list[Query] = [
         {"$match": {"run_id": run_id}},

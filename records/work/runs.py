@@ -41,6 +41,8 @@ NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
+# Sent again in one sweep.
+MOST_LOST = 1_000
 
 
 def describe_subject(run: RunDocument, ticker_count: int | None = None) -> str:
@@ -96,7 +98,7 @@ def claim_run(
 
 
 def find_lost(
-    database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000
+    database: Db, older_than_seconds: float, waiting: Collection[str]
 ) -> list[RunDocument]:
     """Return queued runs that nobody splits and whose message, not among the `waiting`,
     is older than this.
@@ -108,7 +110,7 @@ def find_lost(
         "_id": {"$nin": list(waiting)},
         "$expr": {"$and": [age, _UNHELD]},
     }
-    return list(runs_in(database).find(query).limit(limit))
+    return list(runs_in(database).find(query).limit(MOST_LOST))
 
 
 def start_run(database: Db, run_id: str, plan: Sequence[BatchDocument], now: datetime) -> bool:

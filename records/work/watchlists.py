@@ -68,7 +68,7 @@ def add_watchlist(
 
 
 def find_watchlists(
-    database: Db, *, after: Position | None = None, limit: int = 0
+    database: Db, *, after: Position | None = None, limit: int
 ) -> list[WatchlistDocument]:
     """Return watchlists by name, from the one after `after` on; all where `limit` is 0."""
     return find_page(watchlists_in(database), {}, BY_ID, after=after, limit=limit)
@@ -152,7 +152,7 @@ def replace_watchlist(
 
 
 def remove_watchlist(
-    database: Db, name: str, *, version: int | None = None, session: ClientSession | None = None
+    database: Db, name: str, *, version: int | None, session: ClientSession
 ) -> None:
     """Remove a watchlist; its runs and anomalies stay. Raises as `replace_watchlist`."""
     removed = watchlists_in(database).delete_one(_select(name, version), session=session)

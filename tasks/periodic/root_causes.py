@@ -5,7 +5,6 @@ anomalies before alerts are raised.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import inf
 from time import monotonic
 
 import numpy as np
@@ -55,7 +54,7 @@ class _Wanted:
     found: Sequence[AnomalyDocument]
 
 
-def explain_run(database: Db, run: RunDocument, seconds: float = inf) -> bool:
+def explain_run(database: Db, run: RunDocument, seconds: float) -> bool:
     """Explain the anomalies that a run found first, as far as nobody did, for about so many
     seconds; return whether that was all. What nobody can explain is noted as looked at, too.
     """

@@ -57,7 +57,7 @@ def request_export(
 OF_RUN = ("tickers", "interval")
 
 
-def count_rows(database: Db, asked: Asked, columns: tuple[str, ...] = ()) -> int:
+def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
     """Return how many rows a table has at the most. Raises BadInput on what it has not."""
     check_asked(asked)
     if asked.table == "features":  # which take a model

@@ -31,9 +31,9 @@ def choose_gaps(
     database: Db,
     *,
     interval: str,
-    ids: Sequence[str] | None = None,
-    tickers: Sequence[str] | None = None,
-    market: str | None = None,
+    ids: Sequence[str] | None,
+    tickers: Sequence[str] | None,
+    market: str | None,
 ) -> list[GapDocument]:
     """Return the gaps of an interval that can be filled, the newest first, at most 1,000.
 
