@@ -1,12 +1,13 @@
 """Connecting to MongoDB, with what the promises need set in one place."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
-from pymongo import MongoClient
+from pymongo import MongoClient, ReplaceOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 
@@ -28,6 +29,7 @@ _TOO_LARGE = 388
 FULL = "No space left on device"
 
 Written = TypeVar("Written")
+Stored = TypeVar("Stored", bound=Mapping[str, Any])
 
 
 def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Any]:
@@ -86,6 +88,24 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
         return session.with_transaction(write)
 
 
+def put_documents(
+    collection: Collection[Stored], documents: Sequence[Stored], session: ClientSession
+) -> None:
+    """Store documents inside a transaction, in place of those of the same `_id`.
+
+    Most are new, and those are inserted at once: to have each looked for by itself takes longer.
+    """
+    ids = [document["_id"] for document in documents]
+    found = collection.find({"_id": {"$in": ids}}, {"_id": 1}, session=session) if ids else ()
+    stored = {document["_id"] for document in found}
+    new = [document for document in documents if document["_id"] not in stored]
+    if new:
+        collection.insert_many(new, ordered=False, session=session)
+    if stored:
+        replaced = [ReplaceOne({"_id": d["_id"]}, d) for d in documents if d["_id"] in stored]
+        collection.bulk_write(replaced, ordered=False, session=session)
+
+
 def match(**fields: object) -> Query:
     """Return the query of the documents with these values; a field that is None may have any."""
     return {name: value for name, value in fields.items() if value is not None}
@@ -98,7 +118,7 @@ def between(start: datetime | float | None, end: datetime | float | None) -> Que
     return match(**{"$gte": start, "$lte": end}) or None
 
 
-def among(values: Collection[object] | None) -> Query | None:
+def among(values: Iterable[object] | None) -> Query | None:
     """Return the condition of a value that is one of these; None where any may be."""
     return None if values is None else {"$in": list(values)}
 

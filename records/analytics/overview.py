@@ -21,7 +21,7 @@ from records.analytics.documents import (
     snapshots_in,
     versions_in,
 )
-from records.database import Db, Document, Query, among, match
+from records.database import Db, Document, Query, among, match, put_documents
 from records.findings.anomalies import NEW
 from records.findings.documents import anomalies_in
 from records.market.series import build_series_id
@@ -82,17 +82,7 @@ def write_overview(
     database: Db, documents: Sequence[OverviewDocument], session: ClientSession
 ) -> None:
     """Store what the overview shows of series inside the transaction of their batch."""
-    if not documents:
-        return
-    ids = [document["_id"] for document in documents]
-    found = overview_in(database).find({"_id": {"$in": ids}}, {"_id": 1}, session=session)
-    stored = {document["_id"] for document in found}
-    new = [document for document in documents if document["_id"] not in stored]
-    if new:
-        overview_in(database).insert_many(new, ordered=False, session=session)
-    if stored:
-        replaced = [ReplaceOne({"_id": d["_id"]}, d) for d in documents if d["_id"] in stored]
-        overview_in(database).bulk_write(replaced, ordered=False, session=session)
+    put_documents(overview_in(database), documents, session)
 
 
 def find_overview(

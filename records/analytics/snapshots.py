@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import cast
 
-from pymongo import DESCENDING, ReplaceOne
+from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from records.analytics.documents import SnapshotDocument, SnapshotLineage, snapshots_in
-from records.database import Db, among, between, match
+from records.database import Db, among, between, match, put_documents
 from records.market.series import get_series
 
 
@@ -25,17 +25,7 @@ def write_snapshots(
     database: Db, documents: Sequence[SnapshotDocument], session: ClientSession
 ) -> None:
     """Store snapshots inside the transaction of their batch, in place of those of the same bars."""
-    if not documents:
-        return
-    ids = [document["_id"] for document in documents]
-    found = snapshots_in(database).find({"_id": {"$in": ids}}, {"_id": 1}, session=session)
-    stored = {document["_id"] for document in found}
-    new = [document for document in documents if document["_id"] not in stored]
-    if new:
-        snapshots_in(database).insert_many(new, ordered=False, session=session)
-    if stored:
-        replaced = [ReplaceOne({"_id": d["_id"]}, d) for d in documents if d["_id"] in stored]
-        snapshots_in(database).bulk_write(replaced, ordered=False, session=session)
+    put_documents(snapshots_in(database), documents, session)
 
 
 def find_snapshots(
