@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from celery import Celery
 
 from core.errors import BadInput
+from core.words import Trigger
 from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import load_markets
 from records.database import Db
 from records.market.series import find_sizes
 from records.models.champions import ALL_MARKETS
-from records.models.documents import LabelFields
+from records.models.documents import EvaluationDocument, LabelFields
 from records.models.evaluations import add_evaluation
 from records.models.models import get_model_record
 from records.work.documents import RunDocument
@@ -70,19 +71,10 @@ def request_evaluation(
         {**label, "ticker": complete(label["ticker"])} for label in asked.labels
     ]
     tickers = tuple(complete(ticker) for ticker in asked.tickers)
-    start, end = asked.start, asked.end
     if labels:
         check_labels(labels)
         tickers = tickers or tuple(sorted({label["ticker"] for label in labels}))
-        start = start or _find_first_day(labels, INTERVALS[interval])
-        end = end or max(label["time"] for label in labels)
-    if start and end and start > end:
-        told = f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})"
-        if labels and not (asked.start and asked.end):
-            told += (
-                "; labels are of bars within it, and by default it is from the first to the last"
-            )
-        raise BadInput(told)
+    stretch = _choose_stretch(asked, labels, INTERVALS[interval])
     if tickers and not find_sizes(database, tickers=tickers, interval=interval):
         named = ", ".join(tickers[:NAMED]) + (
             f" and {len(tickers) - NAMED:,} more" if len(tickers) > NAMED else ""
@@ -96,21 +88,54 @@ def request_evaluation(
         market=market,
         interval=interval,
         versions=asked.versions,
-        stretch=(start, end),
+        stretch=stretch,
         tickers=tickers,
         labels=labels,
         keep_scores=asked.keep_scores,
         now=now,
     )
+    return accept_evaluation(database, celery, evaluation, "manual", once, now)
+
+
+def accept_evaluation(
+    database: Db,
+    celery: Celery,
+    evaluation: EvaluationDocument,
+    trigger: Trigger,
+    once: Once,
+    now: datetime,
+) -> RunDocument:
+    """Accept the run of an evaluation that was written, and return it."""
     request = RunRequest(
         "evaluate",
-        "manual",
-        interval=interval,
-        market=market,
-        options={"evaluation": evaluation["_id"], "versions": list(asked.versions)},
+        trigger,
+        interval=evaluation["interval"],
+        market=evaluation["market"],
+        options={"evaluation": evaluation["_id"], "versions": evaluation["versions"]},
         once=once,
     )
     return accept_run(database, celery, request, now=now)
+
+
+def _choose_stretch(
+    asked: EvaluationRequest, labels: Sequence[LabelFields], bar_seconds: int
+) -> tuple[datetime | None, datetime | None]:
+    """Return the first and last time of a bar that is judged; None where there is no bound.
+
+    Raises BadInput where the stretch ends before it starts.
+    """
+    start, end = asked.start, asked.end
+    if labels:
+        start = start or _find_first_day(labels, bar_seconds)
+        end = end or max(label["time"] for label in labels)
+    if start and end and start > end:
+        told = f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})"
+        if labels and not (asked.start and asked.end):
+            told += (
+                "; labels are of bars within it, and by default it is from the first to the last"
+            )
+        raise BadInput(told)
+    return start, end
 
 
 def _find_first_day(labels: Sequence[LabelFields], bar_seconds: int) -> datetime:

@@ -18,7 +18,6 @@ from records.models.documents import (
     AskedFields,
     ChallengerDocument,
     DriftDocument,
-    EvaluationDocument,
     LabelFields,
     ModelDocument,
 )
@@ -26,9 +25,8 @@ from records.models.evaluations import add_evaluation
 from records.tenancy import each_tenant
 from records.work import runs
 from records.work.documents import RunDocument
-from records.work.requests import Once, RunRequest
-from tasks.engine.accept import accept_run
-from tasks.requests.evaluations import MOST_LABELS
+from records.work.requests import Once
+from tasks.requests.evaluations import MOST_LABELS, accept_evaluation
 from tasks.requests.trainings import request_training
 
 # A champion is watched by its latest bars: so many, or of so many days at least, a year at most.
@@ -70,7 +68,7 @@ def request_drift(
         session_day=session,
         now=now,
     )
-    return _accept(database, celery, evaluation, key, now)
+    return accept_evaluation(database, celery, evaluation, "scheduler", Once(key), now)
 
 
 def request_challenger(
@@ -172,7 +170,8 @@ def request_report(
         keep_scores=False,
         now=now,
     )
-    return _accept(database, celery, evaluation, f"report of {challenger['_id']}", now)
+    once = Once(f"report of {challenger['_id']}")
+    return accept_evaluation(database, celery, evaluation, "scheduler", once, now)
 
 
 def _find_labels(
@@ -187,17 +186,3 @@ def _find_labels(
         )
     ]
     return said[:MOST_LABELS] if len({label["is_anomaly"] for label in said}) == 2 else []
-
-
-def _accept(
-    database: Db, celery: Celery, evaluation: EvaluationDocument, key: str, now: datetime
-) -> RunDocument:
-    request = RunRequest(
-        "evaluate",
-        "scheduler",
-        interval=evaluation["interval"],
-        market=evaluation["market"],
-        options={"evaluation": evaluation["_id"], "versions": evaluation["versions"]},
-        once=Once(key),
-    )
-    return accept_run(database, celery, request, now=now)
