@@ -165,7 +165,7 @@ def build_subject(
     `clock` may be left out where bars last a day or longer: they are labelled by their date.
     Raises ValueError where the panel does not reach back as far as a bar's windows do.
     """
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     have = rows - panel.offsets[series] + panel.first_index[series] + 1
     for i in np.flatnonzero(find_first_rows(panel, rows, series) < 0):
         raise ValueError(

@@ -347,7 +347,7 @@ def _show(
 ) -> SeriesRows:
     """Return what a detector sees of a panel; wanted is what it can score from `starts` (k,) on."""
     rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
-    owners = np.searchsorted(panel.offsets, features.rows, side="right") - 1
+    owners = panel.find_series(features.rows)
     possible = features.rows >= starts[owners]
     kind = get_detector(detector_name)
     possible &= kind.find_known(rows, kind.get_defaults())
@@ -394,7 +394,7 @@ def _count_faults(
     """Return which share of the faults scores like the strangest 1 % or is told by a rule."""
     limits = _limits(subject, scores)
     panel = subject.fault_panel
-    owners = np.searchsorted(panel.offsets, wrong.rows, side="right") - 1
+    owners = panel.find_series(wrong.rows)
     wanted = np.zeros(panel.times.size, np.bool_)
     hit = np.zeros(len(subject.faults), np.bool_)
     for number, fault in enumerate(subject.faults):

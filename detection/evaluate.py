@@ -141,7 +141,7 @@ def score_stretch(
         errors |= {ticker: plan.outcomes[ticker].error or "" for ticker in wanted.keys() - known}
         seen = show(loaded)
         errors |= seen.errors
-        series = np.searchsorted(loaded.panel.offsets, seen.rows, side="right") - 1
+        series = loaded.panel.find_series(seen.rows)
         began = thread_time()
         scores = score_rows(model.detector, seen.shown)
         seconds += thread_time() - began

@@ -60,7 +60,7 @@ def count_found(load: Load, rows: Int64) -> tuple[int, int]:
     strange = score_rows(model.detector, shown, below=model.threshold) < model.threshold
     judged = find_faults(panel, is_of_fault, features, load.market)
     hits = np.concatenate((features.rows[shown.wanted[strange]], [*judged.faults])).astype(np.int64)
-    series = np.searchsorted(panel.offsets, hits, side="right") - 1
+    series = panel.find_series(hits)
     return planted.first.size, np.unique(series).size
 
 
@@ -71,10 +71,10 @@ def plant_faults(
 
     `reach` says from which position of a series on bars are needed for the bar at a position.
     """
-    stops = panel.offsets[np.searchsorted(panel.offsets, rows, side="right")]
-    starts = panel.offsets[np.searchsorted(panel.offsets, rows, side="right") - 1]
+    own = panel.find_series(rows)
+    starts, stops = panel.offsets[own], panel.offsets[own + 1]
     rows = rows[(rows + STALE_BARS <= stops) & (rows - starts > RETURN_BARS)]
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     names = np.array([crc32(ticker.encode()) for ticker in panel.tickers], np.int64)
     drawn = (panel.times[rows] // 60 * SPREAD + names[series]) % HASHES
     chosen = np.sort(np.argsort(drawn, kind="stable")[:most])

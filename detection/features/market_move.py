@@ -91,11 +91,11 @@ def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Floa
     finite = np.isfinite(panel.close)
     usable = ~idle & (panel.close > 0.0)
     if not finite.all():
-        damaged = np.searchsorted(panel.offsets, np.flatnonzero(~finite), side="right") - 1
+        damaged = panel.find_series(np.flatnonzero(~finite))
         for s in np.unique(damaged).tolist():
             usable[panel.series(s)] = False
     rows = np.flatnonzero(usable)
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     times, close = panel.times[rows], panel.close[rows]
     pause = LONGEST_PAUSE * INTERVALS[panel.interval]
     follows = (series[1:] == series[:-1]) & (np.diff(times) <= pause)

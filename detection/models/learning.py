@@ -168,7 +168,7 @@ def _learn(
     kind = get_detector(plan.detector)
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
-    wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
+    wanted &= features.rows >= np.repeat(first, panel.count_rows(features.rows))
     # Bars that rules call wrong are found without a model. Were they learned from, those of a feed
     # that is often wrong would take up the share of bars that is to pass the threshold.
     wanted[wanted] = ~mark_wrong(panel, features.rows[wanted], features, market)
@@ -179,19 +179,13 @@ def _learn(
         times = panel.times[rows]
         seen.first = min(seen.first, int(times.min()))
         seen.last = max(seen.last, int(times.max()))
-    counts = _count_rows(panel, rows)
+    counts = panel.count_rows(rows)
     for ticker, count in zip(panel.tickers, counts.tolist(), strict=True):
         if count:
             seen.rows[ticker] = count
         else:
             seen.left_out[ticker] = "bad_bars" if ticker in bad else "not_enough_bars"
     return shown
-
-
-def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
-    """Return how many of some rows of a panel each of its series has."""
-    counts: Int64 = np.diff(np.searchsorted(rows, panel.offsets))
-    return counts
 
 
 def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:
@@ -210,7 +204,7 @@ def _select(panel: BarPanel, features: Features, plan: TrainingPlan) -> tuple[Bo
     if plan.window_end is not None:
         wanted &= panel.times[features.rows] <= int(plan.window_end.timestamp())
     finite = np.isfinite(panel.open + panel.high + panel.low + panel.close + panel.volume)
-    bad = np.unique(np.searchsorted(panel.offsets, np.flatnonzero(~finite), side="right") - 1)
+    bad = np.unique(panel.find_series(np.flatnonzero(~finite)))
     if bad.size:
-        wanted &= ~np.isin(np.searchsorted(panel.offsets, features.rows, side="right") - 1, bad)
+        wanted &= ~np.isin(panel.find_series(features.rows), bad)
     return wanted, {panel.tickers[s] for s in bad}

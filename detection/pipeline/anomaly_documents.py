@@ -118,7 +118,7 @@ class Describer:
     def _describe_bars(self, rows: Int64) -> Columns:
         """Return what both kinds of anomalies have of each panel row."""
         panel, model, times = self._load.panel, self._load.model, self._load.panel.times[rows]
-        series = np.searchsorted(panel.offsets, rows, side="right") - 1
+        series = panel.find_series(rows)
         tickers = [panel.tickers[s] for s in series.tolist()]
         stamps = np.datetime_as_string(times.astype("datetime64[s]")).tolist()
         window = (model.window_start.timestamp(), model.window_end.timestamp())
@@ -174,7 +174,7 @@ class Describer:
         if not seen_bars:
             # Most look at no day but the bar's own, which is that of other tickers too.
             return map(_hash_day, market.look_up(panel.times[rows]))
-        starts = panel.offsets[np.searchsorted(panel.offsets, rows, side="right") - 1]
+        starts = panel.offsets[panel.find_series(rows)]
         firsts, ratios = np.maximum(rows - seen_bars, starts), market.look_up(panel.times)
         return (
             hash_ratios(ratios[first : row + 1])
@@ -216,7 +216,7 @@ def _name_values(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> list[di
 def _find_trust(load: Load, shown: SeriesRows, scores: Float64, rows: Int64) -> Columns:
     """Return the confidence in the finding of each panel row, and what members said of it."""
     panel, model = load.panel, load.model
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     before = rows - panel.offsets[series] + panel.first_index[series]
     kind = get_detector(model.parameters["detector"])
     needed = model.feature_set.warm_up_bars + kind.warm_up_bars

@@ -187,16 +187,10 @@ def show(load: Load) -> Shown:
     rows = features.rows[shown.wanted]
     # Those of the features count what lies before the stretches too.
     idle = mark_set_aside(panel, model.feature_set)
-    still = _count_rows(panel, np.flatnonzero(marked & idle))
+    still = panel.count_rows(np.flatnonzero(marked & idle))
     # What traded and has no score lacks bars before it.
-    warm_up = _count_rows(panel, np.flatnonzero(marked & ~idle)) - _count_rows(panel, rows)
+    warm_up = panel.count_rows(np.flatnonzero(marked & ~idle)) - panel.count_rows(rows)
     return Shown(features, shown, rows, spans, marked, warm_up, still, errors)
-
-
-def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
-    """Return how many of some rows of a panel each of its series has."""
-    counts: Int64 = np.diff(np.searchsorted(rows, panel.offsets))
-    return counts
 
 
 def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> set[int]:
@@ -255,7 +249,7 @@ def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str,
     if np.isfinite(sum(column.sum() for column in columns)):
         return usable, errors
     bad_rows = np.flatnonzero(~np.isfinite(sum(columns)))
-    for s in np.unique(np.searchsorted(panel.offsets, bad_rows, side="right") - 1):
+    for s in np.unique(panel.find_series(bad_rows)):
         row = bad_rows[np.searchsorted(bad_rows, panel.offsets[s])]
         when, ticker = _time(int(panel.times[row])), panel.tickers[s]
         errors[ticker] = (
@@ -271,7 +265,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
     panel, model = load.panel, load.model
     facts = (
         np.diff(panel.offsets),
-        np.diff(np.searchsorted(scored.rows, panel.offsets)),
+        panel.count_rows(scored.rows),
         scored.warm_up,
         scored.still,
     )

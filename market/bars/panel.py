@@ -46,6 +46,15 @@ class BarPanel:
         """Return the rows of the series at `position`."""
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
 
+    def find_series(self, rows: Int64) -> Int64:
+        """Return the position of the series that each of these rows belongs to, shape (m,)."""
+        return np.searchsorted(self.offsets, rows, side="right") - 1
+
+    def count_rows(self, rows: Int64) -> Int64:
+        """Return how many of these rows, which rise, each series has, shape (k,)."""
+        counts: Int64 = np.diff(np.searchsorted(rows, self.offsets))
+        return counts
+
 
 # The columns that have a value a bar; of those that have one a series there are `tickers` and
 # `first_index`.

@@ -76,7 +76,7 @@ def find_unusable(panel: BarPanel) -> dict[int, int]:
     if usable.all():
         return {}
     rows = np.flatnonzero(~usable)
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     owners, places = np.unique(series, return_index=True)
     return dict(zip(owners.tolist(), rows[places].tolist(), strict=True))
 

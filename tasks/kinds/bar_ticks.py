@@ -52,7 +52,7 @@ def find_books(
     if not known:
         return None
     venues = {ticker: depth.find_venues(database, ticker) for ticker in sorted(known)}
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     books: list[Depth | None] = []
     for s, opened, closed in zip(series.tolist(), *(b.tolist() for b in bounds), strict=True):
         ticker = panel.tickers[s]
@@ -79,7 +79,7 @@ def sum_takers(
     if not venues:
         return None
     bought, sold = (np.full(panel.times.size, np.nan) for _ in range(2))
-    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    series = panel.find_series(rows)
     for s in np.unique(series).tolist():
         own = venues.get(panel.tickers[s])
         if own is None:
