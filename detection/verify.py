@@ -17,11 +17,12 @@ from core.words import AnomalyKind, Cause, Verdict
 from detection.market_days import has_days, refresh_days
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
+from detection.pipeline.describe import describe
 from detection.pipeline.detect import Checkpoint
 from detection.pipeline.job import Job
 from detection.pipeline.load import load
 from detection.pipeline.plan import plan_stretches
-from detection.pipeline.score import describe, score
+from detection.pipeline.score import score
 from detection.pipeline.stretches import Stretch
 from records.database import Db
 from records.findings.anomalies import find_fallen

@@ -1,4 +1,4 @@
-"""The fourth step: everything that was found is written in one transaction, or nothing is."""
+"""The fifth step: everything that was found is written in one transaction, or nothing is."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The one path every detection takes: plan -> load -> score -> commit.
+"""The one path every detection takes: plan -> load -> score -> describe -> commit.
 
 The tickers of a job go it in parts: while one is committed, what was found in the next is
 described, the one after that is scored and one more is loaded. The compiled walk over the bars
@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from detection.market_days import has_days, refresh_days
 from detection.models.manager import LoadedModel, ModelManager
 from detection.pipeline.commit import Finish, commit
+from detection.pipeline.describe import describe
 from detection.pipeline.job import Job, Outcome, TickerResult
 from detection.pipeline.load import Load, choose_models, load
 from detection.pipeline.plan import Plan, make_plan
 from detection.pipeline.prefetch import work_ahead
-from detection.pipeline.score import Scores, describe, score
+from detection.pipeline.score import Scores, score
 from detection.pipeline.stretches import find_first
 from records.database import Db
 
