@@ -26,6 +26,8 @@ LOG_FORMAT = LINE_START + "%(levelname)s %(message)s"
 CAUSE = re.compile(r"(?:[\w ]{0,60}Exception|Response Details)\s*:?\s*(?P<said>.*)", re.DOTALL)
 LONGEST_CAUSE = 300
 LONGEST_LOG = 100_000
+LONGEST_ADDRESS = 1_000
+LEAST_SECRET, LONGEST_SECRET = 16, 200
 # A claimed delivery is nobody else's for a minute.
 MESSAGE_SECONDS = 20.0
 WORD = re.compile(r"\w{3,}")
@@ -79,8 +81,10 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
         raise BadInput(
             f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}"
         )
-    if not channel.isprintable():
-        raise BadInput("a channel's address has printable characters only")
+    if len(channel) > LONGEST_ADDRESS or not channel.isprintable():
+        raise BadInput(
+            f"a channel's address has at most {LONGEST_ADDRESS:,} characters, all printable"
+        )
     parts = urlsplit(channel)
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         is_header = scheme in WEBHOOKS and HEADER.fullmatch(name) and name[1:].lower() != "host"
@@ -103,14 +107,19 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
 def build_rule(said: Mapping[str, Any], *, allow_private: bool) -> RuleFields:
     """Return what somebody says of a rule as it is stored, with what may be shown of its channels.
 
-    Raises BadInput where a channel cannot be used, and where a secret would sign nothing or quiet
-    hours have no length.
+    Raises BadInput where a channel cannot be used, and where a secret would sign nothing, is too
+    short or too long, or quiet hours have no length.
     """
     channels = [said["channel"], *([said["next_channel"]] if said.get("next_channel") else [])]
     for channel in channels:
         check_channel(channel, allow_private=allow_private)
-    if said.get("secret") and not any(map(is_webhook, channels)):
-        raise BadInput("only webhooks are signed: a secret goes with a json:// or jsons:// channel")
+    if secret := said.get("secret"):
+        if not any(map(is_webhook, channels)):
+            raise BadInput(
+                "only webhooks are signed: a secret goes with a json:// or jsons:// channel"
+            )
+        if not LEAST_SECRET <= len(secret) <= LONGEST_SECRET:
+            raise BadInput(f"a secret has {LEAST_SECRET} to {LONGEST_SECRET} characters")
     if said["quiet_from"] is not None and said["quiet_from"] == said["quiet_until"]:
         raise BadInput(
             f"quiet hours from {said['quiet_from']} until {said['quiet_until']} are none, or all"

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
-from alerts.channels import build_rule, try_rule
+from alerts.channels import LEAST_SECRET, build_rule, try_rule
 from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
 from cli.common import (
     CommandGroup,
@@ -23,7 +23,6 @@ from cli.common import (
     takes_options,
     use_database,
 )
-from core.errors import BadInput
 from core.settings import get_settings
 from core.words import AnomalyKind, DeliveryState, Digest, MoveScope
 from market.tickers import normalize_ticker
@@ -31,7 +30,6 @@ from records.alerts import deliveries, notification_rules
 from records.alerts.trail import compare
 from records.work.watchlists import get_watchlist
 
-LEAST_SECRET = 16
 SECRETS = frozenset({"_id", "channel", "next_channel", "secret"})
 
 group = CommandGroup("notify", help="Notifications: who is told of what.")
@@ -144,9 +142,9 @@ def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
         said["digest_at"] = parse_clock(said["digest_at"])
     if said.pop("sign", False):
         # Not as an option, which any list of processes shows.
-        said["secret"] = click.prompt("Secret (16 characters at least)", hide_input=True)
-        if len(said["secret"]) < LEAST_SECRET:
-            raise BadInput(f"a secret has {LEAST_SECRET} characters at least")
+        said["secret"] = click.prompt(
+            f"Secret ({LEAST_SECRET} characters at least)", hide_input=True
+        )
     return said
 
 

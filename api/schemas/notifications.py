@@ -5,6 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from alerts.channels import LEAST_SECRET, LONGEST_ADDRESS, LONGEST_SECRET
+from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES
 from api.schemas.common import (
     MAX_PAGE,
     Body,
@@ -26,8 +28,8 @@ ShownChannel = Annotated[
 ]
 
 
-Address = Annotated[str, Field(min_length=4, max_length=1_000)]
-Secret = Annotated[str, Field(min_length=16, max_length=200)]
+Address = Annotated[str, Field(min_length=4, max_length=LONGEST_ADDRESS)]
+Secret = Annotated[str, Field(min_length=LEAST_SECRET, max_length=LONGEST_SECRET)]
 
 
 class RuleBody(Body):
@@ -62,11 +64,11 @@ class RuleBody(Body):
     next_channel: Address | None = Field(
         None, description="who is told of critical alerts that nobody acknowledges; never shown"
     )
-    escalate_after_minutes: int = Field(15, ge=1, le=1_440)
+    escalate_after_minutes: int = Field(ESCALATED_AFTER_MINUTES, ge=1, le=1_440)
     digest: Digest | None = Field(
         None, description="one message a day, or on Mondays, in place of one a scan"
     )
-    digest_at: Clock = Field("08:00", description="at which local time")
+    digest_at: Clock = Field(DIGEST_AT, description="at which local time")
 
     @model_validator(mode="after")
     def _name_both_ends(self) -> Self:

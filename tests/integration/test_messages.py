@@ -304,4 +304,11 @@ def test_the_command_line_changes_a_rule(database: Db, receiver: Receiver, flask
     assert SECRET not in listed
     assert receiver.channel not in listed
     assert flask("notify", "change", "nobody").exit_code == 2
-    assert flask("notify", "change", "ops", "--sign", given="short\n").exit_code == 2
+    for refused in ("short", "s" * 201):
+        done = flask("notify", "change", "ops", "--sign", given=f"{refused}\n")
+        assert done.exit_code == 2
+        assert "a secret has 16 to 200 characters" in done.output
+    long = f"{receiver.channel}/{'a' * 1_000}"
+    assert flask("notify", "change", "ops", "--channel", long).exit_code == 2
+    # What the command line stored can be changed over HTTP, too, which has the same bounds.
+    assert database.notification_rules.find_one({}) == rule
