@@ -38,6 +38,7 @@ def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClien
     Make it after the fork: its threads and sockets do not survive one.
 
     Its calls wait so long for a primary; by default as long as for a server that does not answer.
+    Raises ServerUnreachable where MONGO_URL cannot be used.
     """
     timeout_ms = int(settings.server_timeout_seconds * 1000)
     try:

@@ -152,7 +152,7 @@ Period = Annotated[
         {"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}
     ),
 ]
-# Which there are is in the database: views ask `choose_market`.
+# Which there are is in the database: views ask `check_market`.
 Market = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$", examples=["US"]), AfterValidator(str.upper)
 ]

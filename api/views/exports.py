@@ -95,19 +95,19 @@ def _ask(name: TableName, said: ExportQuery | ExportBody, named: tuple[str, ...]
         watchlist=said.watchlist,
     )
     return Asked(
-        name,
-        tickers,
-        said.interval,
-        said.start,
-        said.end,
-        said.adjusted,
-        said.layout,
-        said.field,
-        tuple(metric.name for metric in METRICS) if name == "analytics" else (),
-        said.run,
-        said.severity,
-        said.kind,
-        said.scope,
+        table=name,
+        tickers=tickers,
+        interval=said.interval,
+        start=said.start,
+        end=said.end,
+        adjusted=said.adjusted,
+        layout=said.layout,
+        field=said.field,
+        metrics=tuple(metric.name for metric in METRICS) if name == "analytics" else (),
+        run_id=said.run,
+        severity=said.severity,
+        kind=said.kind,
+        scope=said.scope,
     )
 
 

@@ -31,8 +31,9 @@ def find_threshold(
 
 
 def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:
-    """Return the score that a share
-    of the training `scores` (n,) lies below, as scikit-learn does.
+    """Return the score that a share of the training `scores` (n,) lies below, as scikit-learn does.
+
+    Raises BadInput where it is no share, or more than half.
     """
     if not 0.0 < contamination <= 0.5:
         raise BadInput(
@@ -43,7 +44,10 @@ def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float
 
 
 def threshold_by_grade(grades: GradeTable, grade: float) -> float:
-    """Return the score below which bars have at least `grade`."""
+    """Return the score below which bars have at least `grade`.
+
+    Raises BadInput where no bar or each has it.
+    """
     if not 0.0 < grade <= HIGHEST_GRADE:
         raise BadInput(
             f"grade {grade} is not above 0 and up to 100; 50 is one bar in 100, 75 one in 1,000"

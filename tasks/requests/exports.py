@@ -1,6 +1,6 @@
 """The API and the command line ask for exports that a worker writes here."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 
 from celery import Celery
@@ -17,6 +17,8 @@ from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
 
 MOST_ROWS = 100_000_000
+# What of an export its run's document has anyway; the rest of it are the run's options.
+OF_RUN = {"tickers", "interval"}
 MOST_FEATURES = max(len(feature_set.columns) for feature_set in FEATURE_SETS)
 
 
@@ -54,9 +56,6 @@ def request_export(
     return accept_run(database, celery, request, now=now)
 
 
-OF_RUN = ("tickers", "interval")
-
-
 def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
     """Return how many rows a table has at the most. Raises BadInput on what it has not."""
     check_asked(asked)
@@ -70,19 +69,7 @@ def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
 
 def read_asked(run: RunDocument) -> Asked:
     """Return what the run of an export asks for."""
-    options = run["options"]
-    return Asked(
-        options["table"],
-        tuple(run["tickers"]),
-        run["interval"],
-        options["start"],
-        options["end"],
-        options["adjusted"],
-        options["layout"],
-        options["field"],
-        tuple(options["metrics"]),
-        options["run_id"],
-        options["severity"],
-        options["kind"],
-        options["scope"],
-    )
+    names = {field.name for field in fields(Asked)} - OF_RUN
+    told = {name: run["options"][name] for name in names}
+    told["metrics"] = tuple(told["metrics"])
+    return Asked(tickers=tuple(run["tickers"]), interval=run["interval"], **told)
