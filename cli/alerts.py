@@ -23,8 +23,8 @@ from cli.common import (
     use_database,
 )
 from core.errors import BadInput
+from core.moments import as_utc
 from core.words import (
-    AlertState,
     AlertStep,
     Direction,
     Feedback,
@@ -42,7 +42,6 @@ from records.work.watchlists import get_watchlist
 
 group = CommandGroup("alerts", help="Alerts: what somebody must look at, and what became of it.")
 
-SEEN_OFF: tuple[AlertState, ...] = ("active", "acknowledged")
 LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 NOT_TOLD = {"anomaly_ids", "comments", "explanation", "inputs", "root_cause", "trail"}
@@ -70,7 +69,7 @@ def list_alerts(
     as_json: bool,
 ) -> None:
     """List alerts, the one raised last first."""
-    states = None if state == "all" else SEEN_OFF if state is None else (state,)
+    states = None if state == "all" else alerts.ACTIVE_STATES if state is None else (state,)
     query = alerts.build_query(
         states=states,  # type: ignore[arg-type]  # one of the choices
         severity=severity,
@@ -357,9 +356,7 @@ def _read_end(lasting: str) -> datetime:
     found = LASTING.fullmatch(lasting)
     if found is None:
         raise BadInput(f"{lasting[:20]!r} is no time to wait; write it as 30m, 4h or 7d")
-    now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-    return now + timedelta(**{UNITS[found[2]]: int(found[1])})
+    return as_utc(datetime.now(UTC)) + timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _take(step: AlertStep, alert_ids: tuple[str, ...], *, as_json: bool, **said: Any) -> None:

@@ -22,6 +22,7 @@ from cli.common import (
     use_database,
 )
 from core.errors import BadInput
+from core.moments import as_utc
 from core.settings import get_settings
 from detection.models import single_series
 from detection.models.series_plot import build_plot, draw_plot
@@ -78,7 +79,7 @@ def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **op
         **options,
     )
     with use_database() as database:
-        fitted = describe_version(fit_series(database, request, _get_now()))
+        fitted = describe_version(fit_series(database, request, as_utc(datetime.now(UTC))))
     if as_json:
         print_json(fitted)
     else:
@@ -260,10 +261,5 @@ def _judge(
     for start in track(parts, description="Storing", transient=True, disable=len(points) <= PART):
         part = points[start : start + PART]
         yield from single_series.store_predictions(
-            database, model.series_id, model.version, part, _get_now()
+            database, model.series_id, model.version, part, as_utc(datetime.now(UTC))
         )
-
-
-def _get_now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

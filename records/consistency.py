@@ -26,7 +26,7 @@ from records.analytics.overview import build_overview_document
 from records.database import Db, Query
 from records.findings.anomalies import build_anomaly_id
 from records.findings.documents import anomalies_in, watermarks_in
-from records.findings.watermarks import build_metadata_id
+from records.findings.watermarks import build_watermark_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
 from records.market.documents import SeriesDocument, series_in
 from records.market.gaps import count_gaps
@@ -212,7 +212,7 @@ def _check_anomalies(
     )
     present = {"bars_gone_at": {"$exists": False}}
     for anomalies in _chunk(anomalies_in(database).find(present, fields, session=session)):
-        ids = {build_metadata_id(a["Ticker"], a["interval"]) for a in anomalies}
+        ids = {build_watermark_id(a["Ticker"], a["interval"]) for a in anomalies}
         marks = _find(watermarks_in(database), ids, session)
         recent = [a for a in anomalies if a["detection_timestamp"] > since]
         run_ids = {anomaly["detection_run_id"] for anomaly in recent}
@@ -220,7 +220,7 @@ def _check_anomalies(
         listed = {audit_id: set(audit["anomaly_ids"]) for audit_id, audit in audits.items()}
         for anomaly in anomalies:
             ticker, time = anomaly["Ticker"], anomaly["Datetime"]
-            mark = marks.get(build_metadata_id(ticker, anomaly["interval"]))
+            mark = marks.get(build_watermark_id(ticker, anomaly["interval"]))
             subject = f"anomaly {anomaly['_id']}"
             if anomaly["_id"] != build_anomaly_id(ticker, anomaly["interval"], time):
                 found = f"its bar is {ticker} {anomaly['interval']} {time:%Y-%m-%d %H:%M}"

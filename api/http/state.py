@@ -10,6 +10,7 @@ from flask import Flask, current_app, g, has_request_context
 
 from api.http.known_keys import KnownKeys
 from api.http.latencies import LatencyWriter
+from core.moments import as_utc
 from core.settings import Settings
 from detection.models.single_series import SeriesModels
 from market.markets import Markets, load_markets
@@ -114,8 +115,7 @@ def check_market(code: str | None) -> str | None:
 
 def get_now() -> datetime:
     """Return the time at which a request is answered, in the milliseconds that MongoDB keeps."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+    return as_utc(datetime.now(UTC))
 
 
 def count_latency(kind: LatencyKind) -> None:

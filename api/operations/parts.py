@@ -14,7 +14,7 @@ from api.http.deadlines import ANSWER_SECONDS
 from api.http.state import get_database, get_markets, get_now, get_settings, get_state
 from api.operations.health import ask_mongodb, ask_redis, judge_beat
 from api.schemas.health import Part, Parts, ServerHealth
-from records.alerts.alerts import build_query, find_alerts
+from records.alerts.alerts import ACTIVE_STATES, build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
 from records.alerts.notification_rules import find_rules
 from records.database import FEW_BYTES, GIBIBYTE, LEAST_BYTES, Db, find_free_bytes
@@ -222,7 +222,7 @@ def _look_at_calendars(database: Db, now: datetime) -> Iterator[Look]:
 
 
 def _look_at_stopped(database: Db) -> Iterator[Look]:
-    query = build_query(states=["active", "acknowledged"], entity_type="feed")
+    query = build_query(states=ACTIVE_STATES, entity_type="feed")
     stopped = find_alerts(database, query, limit=MOST_STOPPED)
     for alert in stopped:
         name = f"Bars of {alert['watchlist']}"

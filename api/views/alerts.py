@@ -12,13 +12,12 @@ from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
-from api.http.paging import Listed, answer_stored, ask_page, build_page, decode_cursor, name_list
+from api.http.paging import Listed, answer_stored, ask_page, build_page, name_list
 from api.http.state import check_market, get_database, get_now
 from api.schemas.alerts import (
     ActiveQuery,
     Alert,
     AlertDetail,
-    AlertFilter,
     AlertPage,
     AlertQuery,
     AssignBody,
@@ -47,7 +46,13 @@ from core.errors import TapewatchError
 from core.words import AlertState, AlertStep
 from market.tickers import normalize_ticker
 from records.alerts import history, statistics, trail
-from records.alerts.alerts import NEWEST_FIRST, build_query, find_alerts, get_alert
+from records.alerts.alerts import (
+    ACTIVE_STATES,
+    NEWEST_FIRST,
+    build_query,
+    find_alerts,
+    get_alert,
+)
 from records.alerts.documents import AlertDocument, EndedAlert, TrailDocument
 from records.database import Document
 from records.findings import labels
@@ -74,7 +79,7 @@ EVIDENCE: Any = {
 @alerts.output(AlertPage)
 def list_active_alerts(query_data: ActiveQuery) -> Response:
     """List the alerts that nobody has seen off: active ones, and acknowledged ones."""
-    return _list(query_data, query_data.cursor, query_data.limit, ("active", "acknowledged"))
+    return _list(query_data, ACTIVE_STATES)
 
 
 @alerts.get("/alerts")
@@ -83,7 +88,7 @@ def list_active_alerts(query_data: ActiveQuery) -> Response:
 def list_alerts(query_data: AlertQuery) -> Response:
     """List alerts in any state, those resolved long ago are in the history."""
     states = None if query_data.state is None else (query_data.state,)
-    return _list(query_data, query_data.cursor, query_data.limit, states)
+    return _list(query_data, states)
 
 
 @alerts.get("/alerts/<alert_id>")
@@ -288,14 +293,12 @@ def get_ticker_profile(ticker: str, query_data: ProfileQuery) -> Document:
     return dict(build_profile(get_database(), normalize_ticker(ticker), query_data.interval))
 
 
-def _list(
-    asked: AlertFilter, cursor: str | None, limit: int, states: tuple[AlertState, ...] | None
-) -> Response:
+def _list(asked: ActiveQuery | AlertQuery, states: tuple[AlertState, ...] | None) -> Response:
     check_market(asked.market)
     query = build_query(states=states, **asked.build_filter())
-    after = decode_cursor(cursor, NEWEST_FIRST.types)
-    found = find_alerts(get_database(), query, after=after, limit=limit + 1)
-    return answer_stored(build_page(found, limit, NEWEST_FIRST.locate), ListedAlert)
+    page = ask_page(asked, NEWEST_FIRST)
+    found = find_alerts(get_database(), query, after=page.after, limit=page.limit)
+    return answer_stored(page.build(found), ListedAlert)
 
 
 def _step(alert_id: str, step: AlertStep, **said: Any) -> AlertDocument:

@@ -13,7 +13,7 @@ from api.http.bodies import MIB, takes_body
 from api.http.conditional import build_etag, find_unchanged, get_validators
 from api.http.idempotency import Answers, enqueues
 from api.http.openapi import describe_json
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, ask_page, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_markets, get_now, get_state
 from api.schemas.bars import (
     CandlePage,
@@ -259,6 +259,7 @@ def get_candles(query_data: CandleQuery) -> Response:
 @bars.output(SeriesPage)
 def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     """List the series that have stored bars, with how many anomalies each has."""
+    page = ask_page(query_data, BY_ID)
     found = list_series(
         get_database(),
         tickers=query_data.choose_tickers(
@@ -268,8 +269,8 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
         prefix=(query_data.prefix or "").upper(),
         market=check_market(query_data.market),
         interval=query_data.interval,
-        after=decode_cursor(query_data.cursor, BY_ID.types),
-        limit=query_data.limit + 1,
+        after=page.after,
+        limit=page.limit,
     )
     watermarks = find_watermark_times(get_database(), [series["_id"] for series in found])
     counts = count_by_series(get_database(), [series["ticker"] for series in found])
@@ -280,7 +281,7 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
         | {"sessions_behind": _count_behind(series, noted, markets, now)}
         for series in found
     ]
-    return build_page(known, query_data.limit, BY_ID.locate)
+    return page.build(known)
 
 
 def _count_behind(

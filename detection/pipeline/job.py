@@ -121,7 +121,7 @@ def build_watermark(
 ) -> WatermarkDocument:
     """Return the watermark of a series that was looked at up to `last_bar`."""
     return {
-        "_id": watermarks.build_metadata_id(outcome.ticker, job.interval),
+        "_id": watermarks.build_watermark_id(outcome.ticker, job.interval),
         "ticker": outcome.ticker,
         "interval": job.interval,
         "last_detection_run": job.run_id,

@@ -41,8 +41,7 @@ def plan_incremental(
 
     Args:
         series: the series' document.
-        watermark: its metadata document; None where it was never detected, so that all of it is
-            new.
+        watermark: how far it was detected; None where it never was, so that all of it is new.
         change: first and last bar changed since the watermark was written (UTC seconds), None for
             none.
         moved: first and last day of the market that changed since then, None for none.

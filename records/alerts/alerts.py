@@ -31,6 +31,8 @@ from records.questions import Question
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
+# Of these nobody has seen them off, nor put them away.
+ACTIVE_STATES: tuple[AlertState, ...] = ("active", "acknowledged")
 LONGEST_TEXT = 100
 # What lists leave out.
 _UNLISTED = {"inputs": 0}

@@ -18,7 +18,7 @@ _get_said = itemgetter(*_SAID)
 _RANGE = dict.fromkeys(DetectedRange.__annotations__, 1)
 
 
-def build_metadata_id(ticker: str, interval: str) -> str:
+def build_watermark_id(ticker: str, interval: str) -> str:
     """Return the `_id` of a series' watermark."""
     return f"detection_meta::{ticker}::{interval}"
 
@@ -33,7 +33,7 @@ def find_watermarks(
 
 def ask_watermark(database: Db, ticker: str, interval: str) -> Question[WatermarkDocument | None]:
     """Ask for the watermark of one series."""
-    stages = [{"$match": {"_id": build_metadata_id(ticker, interval)}}]
+    stages = [{"$match": {"_id": build_watermark_id(ticker, interval)}}]
     return Question(watermarks_in(database), stages, get_first)
 
 
@@ -75,7 +75,7 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
 def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
     """Forget how far a series was detected: its bars are gone."""
     watermarks_in(database).delete_one(
-        {"_id": build_metadata_id(ticker, interval)}, session=session
+        {"_id": build_watermark_id(ticker, interval)}, session=session
     )
 
 
@@ -83,7 +83,7 @@ def move_watermark_back(
     database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession
 ) -> None:
     """Have a series be detected no further than its last bar, after later ones have gone."""
-    own = {"_id": build_metadata_id(ticker, interval)}
+    own = {"_id": build_watermark_id(ticker, interval)}
     earlier = own | {"first_detected_timestamp": {"$gt": last_bar}}
     if watermarks_in(database).delete_one(earlier, session=session).deleted_count == 0:
         watermarks_in(database).update_one(
@@ -132,4 +132,4 @@ def write_watermarks(
 
 
 def _select(tickers: Sequence[str], interval: str) -> Query:
-    return {"_id": {"$in": [build_metadata_id(ticker, interval) for ticker in tickers]}}
+    return {"_id": {"$in": [build_watermark_id(ticker, interval) for ticker in tickers]}}
