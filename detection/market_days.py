@@ -70,13 +70,17 @@ def refresh_days(
                 market_days.note_checked(database, stored, checked, changes_seen)
                 return
             whole = market_days.find_whole_days(database, market, interval)
-            document = _compute(database, market, interval, whole, session)
-        document |= {
-            "inputs": inputs,
-            "changes_seen": changes_seen,
-            "checked_by": checked,
-            "updated_at": now,
-        }
+            document = _compute(
+                database,
+                market,
+                interval,
+                whole,
+                session,
+                inputs=inputs,
+                changes_seen=changes_seen,
+                checked_by=checked,
+                now=now,
+            )
         before = None if whole is None else whole["revision"]
         if market_days.replace_days(database, document, before):
             return
@@ -106,39 +110,23 @@ def _compute(
     interval: str,
     stored: MarketDaysDocument | None,
     session: ClientSession,
+    *,
+    inputs: str,
+    changes_seen: int,
+    checked_by: list[str],
+    now: datetime,
 ) -> MarketDaysDocument:
-    """Return a market's days as its bars in a session's snapshot have them;
-    of which bars that is, the caller notes.
+    """Return a market's days as its bars in a session's snapshot have them, with what the caller
+    has noted of these.
     """
     series = find_market_panel_series(database, market, interval, session)
-    before = unpack_days(stored) if stored else None
-    ends = market_days.unpack_ends(stored) if stored else {}
-    later = before and _find_later_days(database, interval, before, ends, series, session)
-    if stored and before and later:
-        times, moves, counts = _join(before, np.ones(before.times.size, np.bool_), later)
-        # The hashes of their years are of fewer bars; without one a year is computed again with the
-        # next correction, even one that takes these bars back.
-        grown = {str(year) for year in years_of(later[0]).tolist()}
-        years = {year: known for year, known in stored["years"].items() if year not in grown}
-        is_sound = True
-    else:
-        inputs = market_days.find_inputs(database, market, interval, session)
-        years = market_days.hash_years(inputs)
-        # Of days that were stored without the ends of their series nothing is known for sure.
-        known = stored["years"] if stored and "ends" in stored else {}
-        stale = sorted(int(year) for year in years if known.get(year) != years[year])
-        days, is_sound = _find_days(database, interval, series, stale, session)
-        # Of years that are not computed again it is known where it was for all of them.
-        is_sound &= bool(ends) or len(stale) == len(years)
-        times, moves, counts = days
-        if before is not None:
-            # What years that are gone had is gone, and what others had stands.
-            own = years_of(before.times)
-            stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
-            times, moves, counts = _join(before, stands, days)
+    (times, moves, counts), years, is_sound = _renew(
+        database, market, interval, stored, series, session
+    )
     ratios = compute_ratios(moves)
     revision = stored["revision"] if stored else 0
     changes = list(stored["changes"]) if stored else []
+    before = unpack_days(stored) if stored else None
     changed = _find_changed(before, MarketDays(market, times, moves, counts, ratios, revision))
     if changed is not None:
         revision += 1
@@ -148,9 +136,9 @@ def _compute(
         "market": market,
         "interval": interval,
         "revision": revision,
-        "inputs": "",
-        "changes_seen": 0,
-        "checked_by": [],
+        "inputs": inputs,
+        "changes_seen": changes_seen,
+        "checked_by": checked_by,
         "ends": market_days.pack_ends(series) if is_sound else None,
         "years": years,
         "times": times.astype("<i8").tobytes(),
@@ -158,8 +146,46 @@ def _compute(
         "counts": counts.astype("<i8").tobytes(),
         "ratios": ratios.astype("<f4").tobytes(),
         "changes": _shorten(changes),
-        "updated_at": datetime.now(UTC),
+        "updated_at": now,
     }
+
+
+def _renew(
+    database: Db,
+    market: str,
+    interval: str,
+    stored: MarketDaysDocument | None,
+    series: Mapping[str, PanelSeries],
+    session: ClientSession,
+) -> tuple[Days, dict[str, str], bool]:
+    """Return a market's days, by year a hash of the bars that they are of, and whether all of these
+    are known to be sound.
+
+    What is `stored` stands but for the years whose bars have changed; where bars only came behind
+    it, the days that they bring are added.
+    """
+    before = unpack_days(stored) if stored else None
+    ends = market_days.unpack_ends(stored) if stored else {}
+    later = before and _find_later_days(database, interval, before, ends, series, session)
+    if stored and before and later:
+        # The hashes of their years are of fewer bars; without one a year is computed again with the
+        # next correction, even one that takes these bars back.
+        grown = {str(year) for year in years_of(later[0]).tolist()}
+        years = {year: known for year, known in stored["years"].items() if year not in grown}
+        return _join(before, np.ones(before.times.size, np.bool_), later), years, True
+    years = market_days.hash_years(market_days.find_inputs(database, market, interval, session))
+    # Of days that were stored without the ends of their series nothing is known for sure.
+    known = stored["years"] if stored and "ends" in stored else {}
+    stale = sorted(int(year) for year in years if known.get(year) != years[year])
+    days, is_sound = _find_days(database, interval, series, stale, session)
+    # Of years that are not computed again it is known where it was for all of them.
+    is_sound &= bool(ends) or len(stale) == len(years)
+    if before is not None:
+        # What years that are gone had is gone, and what others had stands.
+        own = years_of(before.times)
+        stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
+        days = _join(before, stands, days)
+    return days, years, is_sound
 
 
 def _find_later_days(
