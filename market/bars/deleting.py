@@ -140,13 +140,7 @@ def _remove(
     database: Db, series: SeriesDocument, kind: RevisionKind, now: datetime, session: ClientSession
 ) -> None:
     ticker, interval = series["ticker"], series["interval"]
-    if delete_series(database, series, session) == 0:
-        raise NotFound(
-            f"the {interval} bars of {ticker} were changed or deleted meanwhile; look again"
-        )
-    bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
-    forget_watermark(database, ticker, interval, session)
-    forget_metrics(database, ticker, interval, series["market"], session)
+    drop_series(database, series, session)
     mark_bars_gone(database, ticker, interval, now, session)
     if kind == "deleted":
         bar_imports.forget_imports(database, ticker, interval, session)
@@ -154,6 +148,21 @@ def _remove(
     add_revisions(
         database, [build_removal(series, kind, series["first_bar"], series["bars"], now)], session
     )
+
+
+def drop_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:
+    """Delete a series with its bars, its watermark and its metrics.
+
+    Raises NotFound where its bars are others than were read.
+    """
+    ticker, interval = series["ticker"], series["interval"]
+    if delete_series(database, series, session) == 0:
+        raise NotFound(
+            f"the {interval} bars of {ticker} were changed or deleted meanwhile; look again"
+        )
+    bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
+    forget_watermark(database, ticker, interval, session)
+    forget_metrics(database, ticker, interval, series["market"], session)
 
 
 def _move(

@@ -23,7 +23,7 @@ from market.bars.buckets import (
     unpack_times,
 )
 from market.bars.changes import moment
-from market.bars.deleting import build_removal
+from market.bars.deleting import build_removal, drop_series
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import keep_in_step
@@ -35,7 +35,7 @@ from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
-from records.findings.watermarks import forget_watermark, move_watermark_back
+from records.findings.watermarks import move_watermark_back
 from records.indexes import IMPORTS_DAYS
 from records.market import bar_imports
 from records.market.documents import (
@@ -49,7 +49,7 @@ from records.market.documents import (
 )
 from records.market.gaps import forget_gaps
 from records.market.revisions import add_revisions, find_revision, find_touching, mark_undone
-from records.market.series import delete_series, find_one_series, replace_series
+from records.market.series import find_one_series, replace_series
 
 # What an import brought that was tried again is of moments some days apart, and forgotten so.
 UNDO_DAYS = IMPORTS_DAYS - 5
@@ -228,10 +228,7 @@ def _write(
     """Store what is left, and have detection look again at what the removal touched."""
     ticker, interval, now = series["ticker"], series["interval"], removal["at"]
     if not len(columns["times"]):
-        delete_series(database, series, session)
-        bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
-        forget_watermark(database, ticker, interval, session)
-        forget_metrics(database, ticker, interval, series["market"], session)
+        drop_series(database, series, session)
         forget_gaps(database, ticker, interval, session)
         add_revisions(database, [removal], session)
         return
