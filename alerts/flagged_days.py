@@ -8,7 +8,7 @@ from alerts.conditions import find_market_conditions
 from alerts.groups import load_graph
 from core.words import AnomalyKind, MoveScope, Severity
 from records.database import Db
-from records.findings.anomalies import build_query, find_flagged, find_next_time
+from records.findings.anomaly_queries import build_query, find_flagged, find_next_time
 from records.market.series import find_reaching
 
 DAY = timedelta(days=1)

@@ -17,7 +17,7 @@ from records.alerts.alerts import count_open
 from records.alerts.documents import AlertDocument, EndedAlert, MarketConditions
 from records.analytics.overview import find_regime
 from records.database import Db, Query
-from records.findings.anomalies import build_query, find_anomalies, summarize_anomalies
+from records.findings.anomaly_queries import build_query, find_anomalies, summarize_anomalies
 from records.findings.labels import count_feedback
 from records.market.series import get_series
 

@@ -12,7 +12,7 @@ from core.grades import grade_share
 from records.alerts.alerts import find_raised
 from records.alerts.trail import build_note, write_noted
 from records.database import Db
-from records.findings.anomalies import build_query, find_anomalies
+from records.findings.anomaly_queries import build_query, find_anomalies
 from records.findings.labels import JudgedLabel, find_judged, find_votes
 from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields

@@ -21,7 +21,7 @@ from core.moments import check_order
 from core.words import AnomalyKind, Severity
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
-from records.findings.anomalies import build_query, find_anomalies
+from records.findings.anomaly_queries import build_query, find_anomalies
 
 group = CommandGroup("anomalies", help="Anomalies: strange bars, whoever looks at them.")
 

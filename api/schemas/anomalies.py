@@ -292,7 +292,7 @@ class AnomalyFilter(TimesQuery):
     model_version: str | None = Field(None, max_length=64)
 
     def build_filter(self, watched: Collection[str] | None) -> dict[str, Any]:
-        """Return the arguments of `records.findings.anomalies.build_query`;
+        """Return the arguments of `records.findings.anomaly_queries.build_query`;
         `watched` are the tickers of the watchlist, where one is named.
         """
         own = set(AnomalyFilter.model_fields) - {"ticker", "watchlist"}

@@ -24,11 +24,10 @@ from api.schemas.anomalies import (
 from market.intervals import DAY_SECONDS
 from records.alerts.alerts import ask_reviews, find_reviews
 from records.database import Query
-from records.findings.anomalies import (
+from records.findings.anomalies import ask_anomaly, check_found
+from records.findings.anomaly_queries import (
     ORDERS,
-    ask_anomaly,
     build_query,
-    check_found,
     count_by_span,
     find_anomalies,
     find_anomaly_parts,

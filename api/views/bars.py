@@ -45,7 +45,7 @@ from market.tickers import normalize_ticker
 from market.ticks.ccxt import write_candle
 from market.ticks.fields import MICROSECONDS
 from records.database import Document
-from records.findings.anomalies import count_by_series
+from records.findings.anomaly_queries import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
 from records.market.documents import SeriesSummary, SessionDaysDocument

@@ -23,7 +23,7 @@ from market.bars.history import count_history_bars
 from market.bars.reading import Bar, number_sessions, read_series
 from market.intervals import parse_period, period_start
 from records.database import Db, Document
-from records.findings.anomalies import ask_latest_parts, build_query
+from records.findings.anomaly_queries import ask_latest_parts, build_query
 from records.market.documents import SeriesDocument
 from records.market.series import get_series
 from records.questions import ask

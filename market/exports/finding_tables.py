@@ -11,7 +11,8 @@ from market.ticks.fields import MICROSECONDS, to_microseconds
 from records.alerts.history import iterate_alerts
 from records.analytics.snapshots import iterate_snapshots
 from records.database import Db
-from records.findings.anomalies import iterate_anomalies, parse_anomaly_id
+from records.findings.anomalies import parse_anomaly_id
+from records.findings.anomaly_queries import iterate_anomalies
 from records.findings.labels import iterate_labels
 from records.models.bar_scores import choose_bar_scores, get_bar_scores
 from records.models.documents import BarScores

@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput
 from core.words import Verdict
 from records.database import Db, Query, match
-from records.findings.anomalies import build_query
+from records.findings.anomaly_queries import build_query
 from records.findings.documents import (
     AnomalyDocument,
     AnomalySubject,

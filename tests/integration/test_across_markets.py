@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from records.alerts.groups import build_group, replace_groups
 from records.database import Db, Document
-from records.findings.anomalies import ORDERS, build_query
+from records.findings.anomaly_queries import ORDERS, build_query
 from tests.integration.alerting import NOW, SESSIONS, build_anomaly
 from tests.integration.detecting import store
 from tests.integration.stored import add_list, add_series

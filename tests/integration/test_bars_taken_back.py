@@ -16,7 +16,8 @@ from market.bars.reading import read_bars
 from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
-from records.findings.anomalies import build_query, count_by_series, find_fallen, iterate_anomalies
+from records.findings.anomalies import find_fallen
+from records.findings.anomaly_queries import build_query, count_by_series, iterate_anomalies
 from records.market.series import find_one_series
 from tests.commands import Command, read_json
 from tests.integration.conftest import Once
