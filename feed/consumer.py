@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
@@ -19,10 +20,10 @@ from pymongo.errors import PyMongoError
 from core.errors import BadInput, LeaseLost
 from core.settings import Settings
 from feed.bus import BUS_ERRORS, STREAMS, Bus, Entry, place_of
-from feed.messages import MOST_BYTES, Head, read_head, read_parts
+from feed.loads import Load, build_empty, note_sender, read_load, reject_entry
+from feed.messages import MOST_BYTES, read_head
 from feed.storing import (
     GATHER_SECONDS,
-    Load,
     Store,
     is_too_much,
     is_transient,
@@ -32,7 +33,6 @@ from feed.storing import (
 from market.ticks.arrivals import Retention
 from market.ticks.fields import Unfit
 from records.database import Db
-from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import (
     START,
     Held,
@@ -44,7 +44,6 @@ from records.ticks.positions import (
     renew_stream,
     start_again,
 )
-from records.ticks.rejected import build_rejected_record
 from records.work.documents import RunDocument
 from records.work.watchlists import find_watched
 from tasks.engine.accept import publish_run
@@ -68,13 +67,6 @@ TRIES = 5
 # Whoever takes up a stream for the so-manieth time without a commit goes one entry at a time, and
 # after as many more puts that entry aside unseen: it ends its process.
 TAKEN_UP = 5
-MOST_PRODUCERS = 1_000
-# A producer that passes over more numbers at once has not lost so many messages.
-MOST_SKIPPED = 1_000_000
-# A message that says to be sent later than this from now has another unit, or a clock gone wrong:
-# what its producer sends after it would seem to be sent before.
-MOST_AHEAD_MILLISECONDS = 5 * 60 * 1_000
-SHOWN_BYTES = 4_000
 
 
 class Consumer:
@@ -164,12 +156,7 @@ class Consumer:
             self._renewed = now
             for held in self._held.values():
                 renew_stream(self._database, held, LEASE_SECONDS)
-        self._store = Store(
-            self._store.database,
-            self._store.retention,
-            self._store.lease_seconds,
-            frozenset(find_watched(self._database)),
-        )
+        self._store = replace(self._store, watched=frozenset(find_watched(self._database)))
         for held in list(self._held.values()):
             try:
                 self._look_at(held)
@@ -254,11 +241,11 @@ class Consumer:
             self._taken_up.add(held.stream)
             if held.attempts >= 2 * TAKEN_UP:
                 log.error("entry_put_aside", stream=held.stream, entry=entries[0].id)
-                load = _build_empty(held)
+                load = build_empty(held)
                 load.last_id, load.entries = entries[0].id, 1
-                load.rejected.append(_reject(held, entries[0], "poison", now))
+                load.rejected.append(reject_entry(held, entries[0], "poison", now))
                 with suppress(Unfit):
-                    _note_sender(load, read_head(entries[0]), now)
+                    note_sender(load, read_head(entries[0]), now)
                 return load
         return read_load(held, entries, now)
 
@@ -308,84 +295,6 @@ def _note_failure(error: Exception, **where: object) -> None:
         log.info("feed_commit_too_large", error=str(error)[:300], **where)
     else:
         log.error("feed_commit_failed", exc_info=error, **where)
-
-
-def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
-    """Return what entries bring: their records, what is kept aside of them, and how far they go.
-
-    A message whose number its producer had stored already is a double, and is left out; one that
-    was sent after that one was, under a number that is not higher, means that the producer counts
-    anew, and is kept aside: nobody could tell it from a double. So is one whose number is absurdly
-    higher: what follows it would be a double.
-    """
-    load = _build_empty(held)
-    received = int(now.timestamp() * 1_000)
-    for entry in entries:
-        load.last_id, load.entries = entry.id, load.entries + 1
-        try:
-            head = read_head(entry)
-            if not _note_sender(load, head, now):
-                continue
-            parts = read_parts(entry, f"feed:{head.producer or 'unnamed'}", received)
-        except Unfit as unfit:
-            load.rejected.append(_reject(held, entry, unfit.reason, now))
-        else:
-            load.parts += [part for part in parts if part.records]
-    while len(load.producers) > MOST_PRODUCERS:
-        del load.producers[min(load.producers, key=lambda name: load.producers[name]["sent"])]
-    return load
-
-
-def _note_sender(load: Load, head: Head, now: datetime) -> bool:
-    """Note a message's number, and when it was sent; return False where it is a double.
-
-    Raises Unfit where its producer counts anew, or its number cannot be the next, nor when it was
-    sent be so.
-    """
-    is_ahead = head.sent > now.timestamp() * 1_000 + MOST_AHEAD_MILLISECONDS
-    known = load.producers.get(head.producer) if head.producer else None
-    if known is not None and head.seq <= known["seq"]:
-        if is_ahead:
-            raise Unfit("sent_in_future")
-        if head.sent > known["sent"]:
-            raise Unfit("seq_jumped_back")
-        load.doubles += 1
-        return False
-    if head.producer:
-        if known is not None:
-            skipped = head.seq - known["seq"] - 1
-            if skipped > MOST_SKIPPED:
-                raise Unfit("seq_jumped_ahead")
-            load.missing += skipped
-        # Of what is kept aside for its time the number counts: it is not missing.
-        sent = head.sent if not is_ahead else known["sent"] if known else 0
-        load.producers[head.producer] = {"seq": head.seq, "sent": sent}
-    if is_ahead:
-        raise Unfit("sent_in_future")
-    if head.sent:
-        load.sent = min(head.sent, load.sent or head.sent)
-    return True
-
-
-def _build_empty(held: Held) -> Load:
-    return Load(held, held.last_id, dict(held.producers))
-
-
-def _reject(held: Held, entry: Entry, reason: str, now: datetime) -> RejectedRecordDocument:
-    shown = {
-        name.decode("utf-8", "replace")[:40]: value[:SHOWN_BYTES].decode("utf-8", "replace")
-        for name, value in list(entry.fields.items())[:10]
-    }
-    return build_rejected_record(
-        "message",
-        "",
-        "",
-        row=1,
-        reason=reason,
-        content=shown,
-        source=f"{held.stream} {entry.id}",
-        now=now,
-    )
 
 
 def _read_sent(entry: Entry) -> int:

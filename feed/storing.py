@@ -2,21 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from core.errors import BadInput, SeriesError
+from feed.loads import Load
 from feed.messages import Part
 from market.markets import Markets, load_markets
 from market.ticks.arrivals import Retention, Ticks
-from market.ticks.fields import Unfit, read_time
 from records.database import Db, in_transaction, is_too_large, try_transaction
 from records.ticks.documents import RejectedRecordDocument
-from records.ticks.positions import Held, ProducerFields, WaitingFields, commit_position
+from records.ticks.positions import WaitingFields, commit_position
 from records.ticks.rejected import add_rejected_records, build_rejected_record
 from records.work.documents import RunDocument
 from records.work.requests import Once, RunRequest, insert_run
@@ -26,61 +25,6 @@ GATHER_SECONDS = 0.3
 # Buckets of bars are read and written whole: of 48 bytes a bar, some 24 MB in one transaction,
 # which a small cache of MongoDB holds.
 MOST_BARS = 500_000
-
-
-@dataclass(slots=True)
-class Load:
-    """What is to be stored of a stream up to an entry.
-
-    Attributes:
-        held: the stream.
-        parts: records by ticker, in the order of the stream.
-        rejected: messages that were kept aside whole.
-        producers: their last numbers, afterwards.
-        sent: when the oldest of its messages was sent, in milliseconds; None where none says.
-    """
-
-    held: Held
-    last_id: str
-    producers: dict[str, ProducerFields]
-    parts: list[Part] = field(default_factory=list)
-    rejected: list[RejectedRecordDocument] = field(default_factory=list)
-    entries: int = 0
-    doubles: int = 0
-    missing: int = 0
-    sent: int | None = None
-
-    @property
-    def records(self) -> int:
-        """How many records there are."""
-        return sum(len(part.records) for part in self.parts)
-
-    def halve(self) -> "list[Load]":
-        """Return the same as two loads, of which only the second moves the position: of several
-        parts some each, of one the earlier and the later records; nothing of a single record.
-
-        Whoever ends in between takes up all of it again, which changes nothing of what is stored.
-        """
-        if len(self.parts) > 1:
-            half = len(self.parts) // 2
-            first, second = self.parts[:half], self.parts[half:]
-        elif self.records > 1:
-            (part,) = self.parts
-            ordered, half = sorted(part.records, key=_find_time), len(part.records) // 2
-            first = [part._replace(records=ordered[:half])]
-            second = [part._replace(records=ordered[half:])]
-        else:
-            return []
-        held = self.held
-        head = Load(held, held.last_id, dict(held.producers), first, sent=self.sent)
-        return [head, replace(self, parts=second)]
-
-
-def _find_time(record: Any) -> int:
-    try:
-        return read_time(record["time"])
-    except (Unfit, TypeError, KeyError):  # which is said of it elsewhere
-        return 0
 
 
 class TooMuchAtOnce(Exception):
