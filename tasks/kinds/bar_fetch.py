@@ -4,7 +4,6 @@ that of a fill asks a source for the sessions that lack bars.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pymongo.client_session import ClientSession
 
@@ -40,7 +39,6 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fetch the bars of a run's tickers; the run's result says of each whether any came."""
     database, now = worker.database, datetime.now(UTC)
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
-    on_series = _report_to(checkpoint)
     if run["options"]["source"] == "yahoo":
         report = fetch_from_yahoo(
             database,
@@ -48,17 +46,10 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             run["tickers"],
             interval=run["interval"],
             now=now,
-            on_series=on_series,
+            on_series=_report_to(checkpoint),
         )
     else:
-        report = fetch_from_folder(
-            database,
-            _find_folder(worker, run),
-            interval=run["interval"],
-            now=now,
-            on_series=on_series,
-            on_wait=lambda: checkpoint(0.0),
-        )
+        report = _fetch_from_folder(worker, run, now, checkpoint)
     return close_import(
         database,
         run,
@@ -122,7 +113,6 @@ def _fill(
     now: datetime,
     checkpoint: Callable[[float], None],
 ) -> ImportReport:
-    on_series = _report_to(checkpoint)
     if run["options"]["source"] == "yahoo":
         since = {
             ticker: min(gap["first"] for gap in gaps if gap["ticker"] == ticker)
@@ -134,17 +124,9 @@ def _fill(
             since,
             interval=run["interval"],
             now=now,
-            on_series=on_series,
+            on_series=_report_to(checkpoint),
         )
-    return fetch_from_folder(
-        worker.database,
-        _find_folder(worker, run),
-        interval=run["interval"],
-        now=now,
-        on_series=on_series,
-        on_wait=lambda: checkpoint(0.0),
-        again=True,
-    )
+    return _fetch_from_folder(worker, run, now, checkpoint, again=True)
 
 
 def _find_empty(
@@ -160,8 +142,23 @@ def _find_empty(
     return find_source_empty(worker.database, run["interval"], unmoved)
 
 
-def _find_folder(worker: Worker, run: RunDocument) -> Path:
-    return resolve_folder(worker.settings.watched_folder, run["options"]["folder"])
+def _fetch_from_folder(
+    worker: Worker,
+    run: RunDocument,
+    now: datetime,
+    checkpoint: Callable[[float], None],
+    *,
+    again: bool = False,
+) -> ImportReport:
+    return fetch_from_folder(
+        worker.database,
+        resolve_folder(worker.settings.watched_folder, run["options"]["folder"]),
+        interval=run["interval"],
+        now=now,
+        on_series=_report_to(checkpoint),
+        on_wait=lambda: checkpoint(0.0),
+        again=again,
+    )
 
 
 def _report_to(checkpoint: Callable[[float], None]) -> OnSeries:
