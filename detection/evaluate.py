@@ -1,41 +1,25 @@
 """Judging versions on a stretch: what each flags, and how that fits labels; nothing is promoted.
 
-Every bar of the stretch is scored, by the same steps as in a detection, and nothing but the result
-is written. A rate of alarms is a thousand times the share of bars that pass the threshold.
+A rate of alarms is a thousand times the share of bars that pass the threshold.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from time import thread_time
 
 import numpy as np
 
-from core.arrays import Bools, Float64, Int64
-from core.errors import BadInput
-from detection.detectors.contract import score_rows
-from detection.features.kernel import MEASURES
-from detection.market_days import has_days, refresh_days
-from detection.models.manager import LoadedModel, ModelManager
+from core.arrays import Float64, Int64
 from detection.models.plan import ThresholdPolicy
 from detection.models.plausibility import find_asked_share
-from detection.pipeline.job import Job
-from detection.pipeline.load import load
-from detection.pipeline.plan import plan_stretches
-from detection.pipeline.score import show
-from detection.pipeline.stretches import Stretch
-from detection.planted import count_found
 from detection.scoring.drift import (
-    FEWEST_BARS,
     compute_distance,
     compute_stability_index,
     find_drift,
 )
-from detection.scoring.faults import MOVE, mark_wrong
+from detection.scoring.faults import MOVE
 from detection.scoring.grades import GradeTable
+from detection.stretch_scores import StretchScores
 from market.intervals import DAY_SECONDS
-from records.database import Db
 from records.models.documents import (
     AgreementFields,
     DriftFields,
@@ -46,153 +30,11 @@ from records.models.documents import (
 )
 from records.models.models import find_tail
 
-PART_TICKERS = 250
-MOST_BARS = 5_000_000
 STRANGEST_SHARE = 0.01
-_RETURN = MEASURES.index("return")
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What a version says of every bar of a stretch that it could score.
-
-    Attributes:
-        tickers: those of which it scored a bar.
-        series: shape (n,), whose bar each is, as a position in `tickers`; ascending.
-        times: shape (n,), UTC seconds, ascending within a ticker.
-        scores: shape (n,).
-        threshold: bars with a lower score are alarms; of more than one market each bar's own,
-            shape (n,).
-        errors: what is wrong with a ticker's bars.
-        moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
-        wrong: shape (n,), which are no events whatever their score: a rule tells them.
-        inputs: the stability index of each column of the inputs; empty where it is not known.
-        seconds: what scoring took.
-        thresholds: by market, of those that the bars are of.
-        planted, planted_found: how many known faults were planted, and how many of them found.
-    """
-
-    tickers: tuple[str, ...]
-    series: Int64
-    times: Int64
-    scores: Float64
-    threshold: float | Float64
-    errors: Mapping[str, str]
-    moves: Float64
-    wrong: Bools
-    inputs: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    planted: int = 0
-    planted_found: int = 0
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def market(self) -> str | None:
-        """Return the market that all bars are of; None where there are more."""
-        return next(iter(self.thresholds)) if len(self.thresholds) == 1 else None
-
-    @property
-    def alarms(self) -> Bools:
-        """Return which bars pass the threshold, shape (n,)."""
-        return self.scores < self.threshold
-
-    def find(self, ticker: str, first: int, last: int) -> Int64:
-        """Return the positions of a ticker's bars from one time to another, both inclusive."""
-        if ticker not in self.tickers:
-            return np.empty(0, np.int64)
-        at = self.tickers.index(ticker)
-        start, stop = np.searchsorted(self.series, (at, at + 1))
-        own = self.times[start:stop]
-        low, high = np.searchsorted(own, first), np.searchsorted(own, last, side="right")
-        return np.arange(start + low, start + high)
-
-
-def score_stretch(
-    database: Db,
-    model: LoadedModel,
-    jobs: Sequence[Job],
-    stretch: tuple[datetime | None, datetime | None],
-    checkpoint: Callable[[float], None],
-    *,
-    plants: bool,
-) -> Scores:
-    """Return what a version says of every bar of some jobs' tickers from one time to another and,
-    where it `plants` known faults, how many of these it finds.
-
-    `checkpoint(fraction)` is called between two parts; what it raises ends the work. Raises
-    BadInput where these are more than can be looked at in one go.
-    """
-    first, last = (None if time is None else int(time.timestamp()) for time in stretch)
-    tickers: list[str] = []
-    errors: dict[str, str] = {}
-    columns: list[tuple[Int64, Int64, Float64, Float64, Bools]] = []
-    limits: list[Float64] = []
-    counts = model.inputs.count(np.empty((0, len(model.inputs.columns)), np.float32))
-    markets = {job.market for job in jobs}
-    bars = done = 0
-    seconds = 0.0
-    planted = np.zeros(2, np.int64)
-    for part in _split(jobs):
-        wanted = {ticker: (Stretch(first, last=last),) for ticker in part.tickers}
-        with database.client.start_session(snapshot=True) as session:
-            plan = plan_stretches(database, part, wanted, session)
-            known = {ticker: wanted[ticker] for ticker in part.tickers if ticker in plan.series}
-            loaded = load(database, plan, model.of_market(part.market), known, session)
-        errors |= {ticker: plan.outcomes[ticker].error or "" for ticker in wanted.keys() - known}
-        seen = show(loaded)
-        errors |= seen.errors
-        series = loaded.panel.find_series(seen.rows)
-        began = thread_time()
-        scores = score_rows(model.detector, seen.shown)
-        seconds += thread_time() - began
-        if plants:
-            planted += count_found(loaded, seen.rows)
-        found = model.inputs.count(seen.shown.get_wanted())
-        counts = [so_far + more for so_far, more in zip(counts, found, strict=True)]
-        moves = seen.features.measures[np.isin(seen.features.rows, seen.rows), _RETURN]
-        times = loaded.panel.times[seen.rows]
-        far = np.abs(moves).astype(np.float64)
-        wrong = mark_wrong(loaded.panel, seen.rows, seen.features, loaded.market)
-        columns.append((series + len(tickers), times, scores, far, wrong))
-        limits.append(np.full(len(scores), loaded.model.threshold))
-        tickers += loaded.panel.tickers
-        bars, done = bars + len(scores), done + len(part.tickers)
-        if bars > MOST_BARS:
-            raise BadInput(
-                f"more than {MOST_BARS:,} bars lie in this stretch; name fewer tickers or a shorter"
-                " one",
-                reason="too_many_bars",
-            )
-        checkpoint(done / sum(len(job.tickers) for job in jobs))
-    series, times, scores, moves, wrong = (
-        np.concatenate(column) for column in zip(*columns, strict=True)
-    )
-    return Scores(
-        tuple(tickers),
-        series,
-        times,
-        scores,
-        np.concatenate(limits) if len(markets) > 1 else model.of_market(*markets).threshold,
-        errors,
-        moves,
-        wrong,
-        model.inputs.compute_indices(counts) if bars >= FEWEST_BARS else {},
-        seconds,
-        planted=int(planted[0]),
-        planted_found=int(planted[1]),
-        thresholds={code: model.of_market(code).threshold for code in sorted(markets)},
-    )
-
-
-def _split(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Yield the jobs in parts of so many tickers."""
-    for job in jobs:
-        for start in range(0, len(job.tickers), PART_TICKERS):
-            yield replace(job, tickers=job.tickers[start : start + PART_TICKERS])
 
 
 def judge(
-    record: ModelDocument, found: Scores, labels: Sequence[LabelFields], bar_seconds: int
+    record: ModelDocument, found: StretchScores, labels: Sequence[LabelFields], bar_seconds: int
 ) -> VersionJudgement:
     """Return what a version flags of a stretch, whether that has drifted from what it learned and,
     where there are labels, how these fit.
@@ -219,7 +61,7 @@ def judge(
     }
 
 
-def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
+def measure_drift(record: ModelDocument, found: StretchScores) -> DriftFields:
     """Return whether a stretch looks to a version as the bars that it learned from did."""
     grades = GradeTable.from_document(find_tail(record, found.market)["score_quantiles"])
     asked = find_asked_share(ThresholdPolicy(**record["parameters"]["threshold"]))
@@ -258,7 +100,9 @@ def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
     }
 
 
-def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int) -> JudgedLabels:
+def judge_labels(
+    found: StretchScores, labels: Sequence[LabelFields], bar_seconds: int
+) -> JudgedLabels:
     """Return how a version's alarms fit labels.
 
     Precision is the share of true labels among the labelled bars that were flagged, recall the
@@ -298,7 +142,7 @@ def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int)
     }
 
 
-def compare(one: Scores, other: Scores) -> AgreementFields:
+def compare(one: StretchScores, other: StretchScores) -> AgreementFields:
     """Return how far two versions flag the same, of the bars that both scored."""
     places = _find_both(one, other)
     both = len(places[0])
@@ -316,7 +160,7 @@ def compare(one: Scores, other: Scores) -> AgreementFields:
     }
 
 
-def _find_both(one: Scores, other: Scores) -> tuple[Int64, Int64]:
+def _find_both(one: StretchScores, other: StretchScores) -> tuple[Int64, Int64]:
     """Return where each has the bars that both scored, by ticker and time."""
     places: tuple[list[Int64], list[Int64]] = ([np.empty(0, np.int64)], [np.empty(0, np.int64)])
     owns = [dict(zip(scores.tickers, _find_spans(scores), strict=True)) for scores in (one, other)]
@@ -329,43 +173,14 @@ def _find_both(one: Scores, other: Scores) -> tuple[Int64, Int64]:
     return np.concatenate(places[0]), np.concatenate(places[1])
 
 
-def _find_spans(scores: Scores) -> Iterator[slice]:
+def _find_spans(scores: StretchScores) -> Iterator[slice]:
     """Yield where the bars of each ticker are."""
     edges = np.searchsorted(scores.series, np.arange(len(scores.tickers) + 1)).tolist()
     yield from (slice(start, stop) for start, stop in pairwise(edges))
 
 
-def split_scores(found: Scores) -> Iterator[tuple[str, Int64, Float64]]:
+def split_scores(found: StretchScores) -> Iterator[tuple[str, Int64, Float64]]:
     """Yield each ticker with the times and scores of its bars."""
     for ticker, span in zip(found.tickers, _find_spans(found), strict=True):
         if span.start < span.stop:
             yield ticker, found.times[span], found.scores[span]
-
-
-def evaluate(
-    database: Db,
-    models: ModelManager,
-    jobs: Sequence[Job],
-    versions: Sequence[str],
-    stretch: tuple[datetime | None, datetime | None],
-    checkpoint: Callable[[float], None],
-) -> list[Scores]:
-    """Return what each of the versions says of a stretch of the jobs' tickers, each job being of
-    one market.
-
-    Raises NotFound, ModelIntegrity and BadInput.
-    """
-    found = []
-    for number, version in enumerate(versions):
-
-        def tell(fraction: float, number: int = number) -> None:
-            checkpoint((number + fraction) / len(versions))
-
-        model = models.get_model_version(version)
-        if model.feature_set.sees_market and has_days(model.interval):
-            for job in jobs:
-                refresh_days(database, job.market, job.interval, datetime.now(UTC))
-        # Faults are told by rules, and those of a weak word by models: it is two that differ.
-        plants = len(versions) > 1
-        found.append(score_stretch(database, model, jobs, stretch, tell, plants=plants))
-    return found

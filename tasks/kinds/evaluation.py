@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
-from detection.evaluate import Scores, compare, judge, split_scores
-from detection.evaluate import evaluate as score_versions
+from detection.evaluate import compare, judge, split_scores
 from detection.pipeline.job import Job
+from detection.stretch_scores import StretchScores, score_versions
 from market.intervals import INTERVALS
 from records.database import Db, in_transaction
 from records.market.documents import SeriesDocument
@@ -106,7 +106,7 @@ def _part_by_market(job: Job, series: Sequence[SeriesDocument]) -> list[Job]:
 
 
 def _list_errors(
-    asked: EvaluationDocument, series: Sequence[SeriesDocument], found: Sequence[Scores]
+    asked: EvaluationDocument, series: Sequence[SeriesDocument], found: Sequence[StretchScores]
 ) -> dict[str, str]:
     """Return by ticker why its bars were not judged."""
     missing = set(asked["tickers"]) - {document["ticker"] for document in series}
@@ -142,7 +142,7 @@ def _watch(
 
 
 def _list_scores(
-    asked: EvaluationDocument, run: RunDocument, found: Sequence[Scores], now: datetime
+    asked: EvaluationDocument, run: RunDocument, found: Sequence[StretchScores], now: datetime
 ) -> Iterator[BarScores]:
     for version, scores in zip(asked["versions"], found, strict=True):
         for ticker, times, values in split_scores(scores):

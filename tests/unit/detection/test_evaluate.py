@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput
-from detection.evaluate import Scores, compare, judge, measure_drift, split_scores
+from detection.evaluate import compare, judge, measure_drift, split_scores
 from detection.scoring.grades import GradeTable
+from detection.stretch_scores import StretchScores
 from tasks.requests.evaluations import check_labels
 
 DAY = 86_400
@@ -21,11 +22,11 @@ def at(day: int) -> datetime:
     return START + timedelta(days=day)
 
 
-def make_scores(scores: dict[str, list[float]], threshold: float = -0.5) -> Scores:
+def make_scores(scores: dict[str, list[float]], threshold: float = -0.5) -> StretchScores:
     """Return scores of consecutive days from 2020-01-01 on."""
     counts = [len(values) for values in scores.values()]
     times = [int(START.timestamp()) + day * DAY for count in counts for day in range(count)]
-    return Scores(
+    return StretchScores(
         tuple(scores),
         np.repeat(np.arange(len(scores)), counts).astype(np.int64),
         np.array(times, np.int64),
