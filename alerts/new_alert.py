@@ -15,16 +15,21 @@ def build_alert_id(watchlist: str | None, subject: str) -> str:
     return f"{watchlist or '-'}::{subject}"
 
 
-class Unexplained(TypedDict):
+class Weightiest(TypedDict):
+    """The inputs of a bar, and that with the largest share."""
+
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    inputs: list[InputFields]
+
+
+class Unexplained(Weightiest):
     """What an alert says of the strangest of its bars, where it rests on no single one."""
 
     confidence: float | None
     detector_type: str | None
     explanation: dict[str, float]
-    metric_name: str | None
-    actual_value: float | None
-    expected_value: float | None
-    inputs: list[InputFields]
     scope: MoveScope | None
     root_causes: list[str]
     root_cause: RootCauseFields | None

@@ -7,16 +7,15 @@ It is pure: documents in, documents out.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
 
-from alerts.new_alert import build_alert_id, build_beginning
+from alerts.new_alert import Weightiest, build_alert_id, build_beginning
 from core.grades import grade_share
 from core.words import Direction
 from records.alerts.documents import AlertDocument, StrangestFields, TrailDocument
 from records.alerts.mutes import MuteDocument, matches
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
-from records.findings.documents import AnomalyDocument, InputFields
+from records.findings.documents import AnomalyDocument
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument, WatchlistDocument
 
@@ -158,16 +157,7 @@ def mute_alerts(raised: Raised, mutes: Sequence[MuteDocument], now: datetime) ->
     return silenced
 
 
-class _Weightiest(TypedDict):
-    """The input with the largest share."""
-
-    metric_name: str | None
-    actual_value: float | None
-    expected_value: float | None
-    inputs: list[InputFields]
-
-
-def _name_weightiest(anomaly: AnomalyDocument) -> _Weightiest:
+def _name_weightiest(anomaly: AnomalyDocument) -> Weightiest:
     inputs = anomaly.get("inputs", [])
     shares = anomaly["attribution"]
     first = inputs[0] if inputs else None

@@ -94,7 +94,16 @@ def _read(database: Db, group: _Group, asked: Asked) -> Iterator[tuple[str, Int6
         refresh_days(database, group.market, asked.interval, now)
     for start in range(0, len(group.tickers), PART_TICKERS):
         tickers = group.tickers[start : start + PART_TICKERS]
-        job = Job("export", "evaluate", "manual", group.market, tickers, asked.interval, None, now)
+        job = Job(
+            run_id="export",
+            task="evaluate",
+            trigger="manual",
+            market=group.market,
+            tickers=tickers,
+            interval=asked.interval,
+            period=None,
+            started_at=now,
+        )
         wanted = {ticker: (Stretch(first, last=last),) for ticker in tickers}
         with database.client.start_session(snapshot=True) as session:
             plan = plan_stretches(database, job, wanted, session)
