@@ -14,6 +14,9 @@ from records.market.series import find_tickers
 MOST_MEMBERS = 50
 
 
+CounterpartKind = Literal["ticker", "index", "sector"]
+
+
 class Counterpart(NamedTuple):
     """What a ticker is compared with.
 
@@ -24,7 +27,7 @@ class Counterpart(NamedTuple):
         left_out: how many more the sector has.
     """
 
-    kind: Literal["ticker", "index", "sector"] | None
+    kind: CounterpartKind | None
     name: str | None
     tickers: Sequence[str]
     left_out: int

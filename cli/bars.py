@@ -37,7 +37,7 @@ from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.market.documents import RevisionDocument
 from records.market.rejected import find_rejected
-from records.market.revisions import find_revisions
+from records.market.revisions import REMOVALS, find_revisions
 from records.market.series import find_series, get_series
 
 group = CommandGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
@@ -236,7 +236,7 @@ def _describe(revision: RevisionDocument) -> str:
         return ", ".join(
             f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]
         )
-    if revision["kind"] in {"deleted", "renamed", "undone"}:
+    if revision["kind"] in REMOVALS:
         return f"{revision['bars']:,} bars gone"
     if revision["kind"] == "split":
         return f"{revision['session']:%Y-%m-%d}: {old:g} -> {new:g} for 1"

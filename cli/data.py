@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ group = CommandGroup("data", help="Trades, depth and funding: import them, look 
 kind_argument = click.argument("kind", type=click.Choice(KINDS))
 # What is checked and stored at once.
 PART = 5_000
+NAMELESS = "the rows do not say whose they are, or where: give --ticker BTC-USD and --venue BINANCE"
 
 
 @group.command("import")
@@ -66,10 +67,7 @@ def import_data(
     sequence; time, rate, mark_price, index_price, next_time, interval_hours; and ticker and venue.
     A row that cannot be right is kept aside, and `flask data rejected` shows it.
     """
-    settings = get_settings()
-    retention = Retention(
-        timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
-    )
+    retention = Retention.read(get_settings())
     ticker = normalize_ticker(ticker) if ticker else None
     venue = normalize_venue(venue) if venue else None
     totals: dict[tuple[str, str], Counter[str]] = {}
@@ -113,10 +111,7 @@ def _take_parts(
         for row in part:
             name, place = row.ticker or ticker, row.venue or venue
             if is_first and (name is None or place is None):
-                raise BadInput(
-                    "the rows do not say whose they are, or where: give --ticker BTC-USD and"
-                    " --venue BINANCE"
-                )
+                raise BadInput(NAMELESS)
             is_first = False
             of_whom.setdefault((name or "", place or ""), []).append(row.record)
         yield of_whom

@@ -20,6 +20,7 @@ from cli.common import (
     print_table,
     use_database,
 )
+from cli.data import NAMELESS
 from core.errors import BadInput, ServerUnreachable
 from core.settings import Settings, get_settings
 from core.words import DataKind
@@ -129,10 +130,7 @@ def _name(
     """
     ticker, venue, interval = (own or other or "" for own, other in zip(said, named, strict=True))
     if is_first and not (ticker and (venue or kind == "candles")):
-        raise BadInput(
-            "the rows do not say whose they are, or where: give --ticker BTC-USD and"
-            " --venue BINANCE"
-        )
+        raise BadInput(NAMELESS)
     with suppress(BadInput):  # that it can be none is said where it is stored, and costs no other
         ticker = normalize_ticker(ticker)
     return ticker, {"interval": interval} if kind == "candles" else {"venue": venue}

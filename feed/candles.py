@@ -24,14 +24,13 @@ from market.markets import Market, Markets
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
 from market.ticks.fields import MICROSECONDS, Unfit, read_number, read_time
+from market.ticks.files import CANDLE_FIELDS
 from records.database import Db
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.rejected import build_rejected_record
 
 # quote_volume and trades are understood and not kept.
-FIELDS = frozenset(
-    {"time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "closed"}
-)
+FIELDS = frozenset(CANDLE_FIELDS)
 Candle = tuple[int, float, float, float, float, float]
 SessionsOf = Callable[[Market], Sessions]
 

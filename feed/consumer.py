@@ -79,10 +79,7 @@ class Consumer:
         self._bus = bus
         self._celery = celery
         self._name = name
-        retention = Retention(
-            timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
-        )
-        self._store = Store(database, retention, LEASE_SECONDS)
+        self._store = Store(database, Retention.read(settings), LEASE_SECONDS)
         self._streams = (*STREAMS, *settings.list_feed_streams())
         self._held: dict[str, Held] = {}
         # By this process: what fails and goes on is no poison.

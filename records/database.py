@@ -119,6 +119,13 @@ def between(start: datetime | float | None, end: datetime | float | None) -> Que
     return match(**{"$gte": start, "$lte": end}) or None
 
 
+def older_than(field: str, seconds: float) -> Query:
+    """Return the expression of a time that lies further back than this, by the server's clock; one
+    that is null does.
+    """
+    return {"$lt": [f"${field}", {"$subtract": ["$$NOW", int(seconds * 1000)]}]}
+
+
 def among(values: Iterable[object] | None) -> Query | None:
     """Return the condition of a value that is one of these; None where any may be."""
     return None if values is None else {"$in": list(values)}

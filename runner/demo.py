@@ -24,7 +24,7 @@ from records.market.series import find_series
 from records.models.models import find_models
 from records.work.runs import OPEN_STATUSES
 from runner.client import Api, ApiRefused
-from runner.servers import die_with_parent
+from runner.servers import die_with_parent, flask_command
 from runner.service import build_environment, describe_addresses, serve, stay, wait_for_api
 
 MARKET = "US"
@@ -198,7 +198,7 @@ def run_command(settings: Settings, *command: str) -> str:
     serves.
     """
     done = subprocess.run(  # noqa: S603 -- our own command line
-        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
+        flask_command(*command),
         env=build_environment(settings),
         capture_output=True,
         text=True,

@@ -25,7 +25,7 @@ from records.work.outbox import find_undelivered
 from runner.client import Api
 from runner.demo import DemoFailed, follow_run, run_command
 from runner.feed_day import DAY, HISTORY
-from runner.servers import die_with_parent
+from runner.servers import die_with_parent, flask_command
 from runner.service import build_environment, serve, wait_for_api
 
 DATABASE = "tapewatch_feed_demo"
@@ -102,7 +102,7 @@ def _replay(
     started = time.monotonic()
     shown: dict[str, int] = {}
     publishing = subprocess.Popen(  # noqa: S603 -- our own command line
-        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
+        flask_command(*command),
         env=build_environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -167,6 +167,11 @@ def redis_url(port: int, password: str | None = None) -> str:
     return f"redis://{f':{password}@' if password else ''}{LOOPBACK}:{port}/0"
 
 
+def flask_command(*words: str) -> list[str]:
+    """Return a command of our own command line, which ends with this process."""
+    return die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *words])
+
+
 def mongo_url(*ports: int, password: str | None = None) -> str:
     """Return the URL of an embedded replica set."""
     user, source = (f"{ADMIN}:{password}@", "&authSource=admin") if password else ("", "")

@@ -1,7 +1,5 @@
 """The health routes say whether the service is alive, ready, and well."""
 
-from typing import Literal
-
 from apiflask import APIBlueprint
 from pymongo.errors import PyMongoError
 from redis import Redis
@@ -11,7 +9,7 @@ from api.http.auth import check_keys, is_open
 from api.http.build import get_build
 from api.http.openapi import API_VERSION
 from api.http.state import get_database, get_settings, get_state
-from api.schemas.health import Alive, Health, ServerHealth
+from api.schemas.health import Alive, Health, HealthStatus, ServerHealth
 from core.errors import ServerUnreachable
 from core.settings import Settings
 from records.database import explain_unreachable, hide_credentials
@@ -130,9 +128,7 @@ def judge_beat(last: Heartbeat | None, period_seconds: int) -> ServerHealth:
     return ServerHealth(ok=not is_late, detail=detail if is_late else None)
 
 
-def _judge(
-    mongodb: ServerHealth, *others: ServerHealth
-) -> Literal["ok", "degraded", "unavailable"]:
+def _judge(mongodb: ServerHealth, *others: ServerHealth) -> HealthStatus:
     if not mongodb.ok:
         return "unavailable"
     return "ok" if all(other.ok for other in others) else "degraded"

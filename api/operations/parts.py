@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from apiflask import APIBlueprint
 from pymongo import timeout
@@ -13,7 +12,7 @@ from pymongo.errors import PyMongoError
 from api.http.deadlines import ANSWER_SECONDS
 from api.http.state import get_database, get_markets, get_now, get_settings, get_state
 from api.operations.health import ask_mongodb, ask_redis, judge_beat
-from api.schemas.health import Part, Parts, ServerHealth
+from api.schemas.health import Part, Parts, PartState, ServerHealth
 from records.alerts.alerts import ACTIVE_STATES, build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
 from records.alerts.notification_rules import find_rules
@@ -29,7 +28,6 @@ from tasks.names import ALL_QUEUES
 
 parts = APIBlueprint("parts", __name__, tag="health")
 
-PartState = Literal["ok", "warning", "failed", "unused"]
 MOST_STOPPED = 20
 MOST_RULES = 100
 LATE_SECONDS = 900

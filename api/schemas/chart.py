@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from alerts.counterparts import CounterpartKind
 from api.schemas.bars import ShownCandle
 from api.schemas.common import Interval, IntervalQuery, Period, Record, Ticker, TimesQuery
 from detection.indicators import NAMES
@@ -67,9 +68,6 @@ class Chart(BaseModel):
     )
 
 
-Counterpart = Literal["ticker", "index", "sector"]
-
-
 class ComparisonQuery(TimesQuery):
     """What to compare with what."""
 
@@ -94,7 +92,7 @@ class Comparison(BaseModel):
     market: str = Field(description="of the ticker")
     index: str | None = Field(description="of its market, where bars of it are stored")
     sector: str | None = Field(description="that it was said to be of")
-    kind: Counterpart | None = Field(description="what the other line is")
+    kind: CounterpartKind | None = Field(description="what the other line is")
     name: str | None = Field(description="of the other line", examples=["MSFT", "Technology"])
     tickers: list[str] = Field(description="whose closes the other line is made of")
     left_out: int = Field(description="tickers of the sector beyond the first 50")

@@ -5,6 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+HealthStatus = Literal["ok", "degraded", "unavailable"]
+PartState = Literal["ok", "warning", "failed", "unused"]
+
 
 class ServerHealth(BaseModel):
     """One server as this process sees it."""
@@ -16,7 +19,7 @@ class ServerHealth(BaseModel):
 class Health(BaseModel):
     """How the service is."""
 
-    status: Literal["ok", "degraded", "unavailable"] = Field(
+    status: HealthStatus = Field(
         description=(
             "degraded: work is accepted but will wait; unavailable: nothing can be accepted"
         ),
@@ -53,7 +56,7 @@ class Part(BaseModel):
     """One part of the service."""
 
     name: str = Field(examples=["Workers of backfill"])
-    state: Literal["ok", "warning", "failed", "unused"] = Field(examples=["ok"])
+    state: PartState = Field(examples=["ok"])
     found: str = Field(examples=["1 answering, with 2 processes"])
     todo: str | None = Field(None, description="what to do about it; null: nothing")
     since: datetime | None = Field(None, description="since when it is so; null: not known")

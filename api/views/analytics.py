@@ -73,11 +73,7 @@ for _category in CATEGORIES:
 def _analyse(category: Category, query: AnalysisQuery) -> Answer:
     database, names = get_database(), query.choose_names(category)
     position = decode_cursor(query.cursor, (datetime,))
-    fields = (
-        *HEAD,
-        *LINEAGE,
-        *(f"{part}.{name}" for part in ("values", "missing") for name in names),
-    )
+    fields = (*HEAD, *LINEAGE, *snapshots.name_fields(names))
     found = snapshots.find_snapshots(
         database,
         query.ticker,

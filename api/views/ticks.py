@@ -1,7 +1,6 @@
 """Trades, depth and funding: pushed and read back; which records were kept aside."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from itertools import islice
 from threading import BoundedSemaphore
 from typing import Any
@@ -107,7 +106,6 @@ def push_funding(json_data: FundingBody) -> TickReport:
 def _store(
     kind: TickKind, sent: TradesBody | DepthBody | FundingBody, records: Sequence[BaseModel]
 ) -> TickReport:
-    settings = get_settings()
     if not _writes.acquire(timeout=WRITE_SECONDS):
         raise Busy("more is sent than can be stored; nothing of this was stored, send it again")
     try:
@@ -118,9 +116,7 @@ def _store(
             sent.venue,
             [record.model_dump(exclude_none=True) for record in records],
             source=f"http:{get_client()}",
-            retention=Retention(
-                timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
-            ),
+            retention=Retention.read(get_settings()),
             now=get_now(),
         )
     finally:

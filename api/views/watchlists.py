@@ -33,6 +33,7 @@ from records.models.documents import PolicyFields
 from records.tenancy import get_tenant, qualify
 from records.work import scan_switch, watchlists
 from records.work.documents import ScanSwitch, ShownWatchlist, WatchlistDocument, WatchlistFields
+from tasks.requests.gaps import check_source
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
 
@@ -220,8 +221,7 @@ def _check_source(body: WatchlistBody) -> None:
     """Raise BadInput where a folder is named and is no source,
     or is one and not below the watched folder.
     """
-    if (body.source == "folder") != (body.folder is not None):
-        raise BadInput("give `folder` with the source `folder`, and with no other")
+    check_source(body.source, body.folder)
     if body.folder is not None:
         resolve_folder(get_settings().watched_folder, body.folder)
 

@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Self, cast, get_args
 
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
+from core.settings import Settings
 from core.words import TickKind
 from market.tickers import normalize_ticker
 from market.ticks.checks import Checked, check_record
@@ -22,7 +23,7 @@ from records.ticks.rejected import add_rejected_records, build_rejected_record
 from records.ticks.trades import Series, Stored, write_trades
 from records.work.counters import RECORDS, RECORDS_REJECTED, add_counts
 
-KINDS: tuple[TickKind, ...] = ("trades", "depth", "funding")
+KINDS: tuple[TickKind, ...] = get_args(TickKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Retention:
 
     trades: timedelta
     depth: timedelta
+
+    @classmethod
+    def read(cls, settings: Settings) -> Self:
+        """Return what the settings say."""
+        return cls(timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours))
 
 
 @dataclass(slots=True)

@@ -63,6 +63,11 @@ def iterate_snapshots(
     return snapshots_in(database).count_documents(query), iter(found)
 
 
+def name_fields(names: Sequence[str]) -> list[str]:
+    """Return the fields of a snapshot that say something of these metrics."""
+    return [f"{part}.{name}" for part in ("values", "missing") for name in names]
+
+
 def find_latest(
     database: Db,
     tickers: Sequence[str],
@@ -74,10 +79,7 @@ def find_latest(
 
     Tickers of which there is none are left out; the order is theirs.
     """
-    fields = dict.fromkeys(
-        ("ticker", "time", *(f"{part}.{name}" for part in ("values", "missing") for name in names)),
-        1,
-    )
+    fields = dict.fromkeys(("ticker", "time", *name_fields(names)), 1)
     time = {} if as_of is None else {"time": {"$lte": as_of}}
     found: dict[str, SnapshotDocument] = {}
     for ticker in tickers:

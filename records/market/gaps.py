@@ -21,6 +21,8 @@ from records.market.documents import GapDocument, GapFields, gaps_in, series_in
 NEWEST_FIRST = Keyset((Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 LACKING: tuple[GapState, ...] = ("open", "filling", "partial", "error")
 """The states of gaps that somebody should fill or explain."""
+FREE: tuple[GapState, ...] = ("open", "partial", "error")
+"""The states of gaps that somebody may ask a source for: nobody is at work on them."""
 DUE: tuple[GapState, ...] = ("open", "partial")
 """The states of gaps that a source may be asked for by itself."""
 WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
@@ -232,7 +234,7 @@ def mark_filling(
     database: Db, ids: Iterable[str], *, run_id: str, source: str, now: datetime
 ) -> None:
     """Note that a run asks a source for gaps that nobody else is at work on."""
-    free = {"_id": {"$in": list(ids)}, "state": {"$in": ["open", "partial", "error"]}}
+    free = {"_id": {"$in": list(ids)}, "state": {"$in": list(FREE)}}
     changes = {"state": "filling", "run_id": run_id, "source": source, "tried_at": now}
     gaps_in(database).update_many(free, {"$set": changes, "$inc": {"attempts": 1}})
 

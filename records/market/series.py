@@ -35,6 +35,7 @@ _LISTS = {"counts": 0, "digests": 0, "figures": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
+_ENDS = dict.fromkeys(SeriesEnds.__annotations__, 1)
 _BY_NAME = [("ticker", 1), ("interval", 1)]
 
 
@@ -75,7 +76,7 @@ def find_sizes(
 def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:
     """Return the first and last bar of these tickers' series."""
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
-    found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
+    found = series_in(database).find(query, _ENDS)
     return [*cast("Cursor[SeriesEnds]", found)]
 
 
@@ -97,7 +98,7 @@ def find_quality_series(
 def find_market_ends(database: Db, market: str, interval: str) -> list[SeriesEnds]:
     """Return the first and last bar of all series of a market and interval."""
     query = {"market": market, "interval": interval}
-    found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
+    found = series_in(database).find(query, _ENDS)
     return [*cast("Cursor[SeriesEnds]", found)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import cast, get_args
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
@@ -19,7 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.errors import LeaseLost
 from core.words import BatchState
-from records.database import Db, Query, in_transaction
+from records.database import Db, Query, in_transaction, older_than
 from records.work.documents import (
     BatchDocument,
     BatchResult,
@@ -49,13 +49,7 @@ LOST: Query = {
     "error": "its worker was lost, or took longer than its lease",
 }
 _FIRST_ALONE: Query = {"units": 1, "attempts": SPLIT_AFTER_ATTEMPTS}
-ROW_COUNTS: tuple[RowCount, ...] = (
-    "rows_loaded",
-    "rows_preprocessed",
-    "rows_processed",
-    "anomalies_found",
-    "new_anomalies",
-)
+ROW_COUNTS: tuple[RowCount, ...] = get_args(RowCount)
 
 
 def sum_row_counts(counted: Sequence[RowCounts]) -> RowCounts:
@@ -380,7 +374,7 @@ def find_lost(
     """Return pending batches whose message was sent longer ago than this, or never,
     and is not among the `waiting`.
     """
-    age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
+    age = older_than("published_at", older_than_seconds)
     query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
     return list(batches_in(database).find(query).limit(MOST_LOST))
 

@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
 from core.words import OpenStatus, Status, Task, Trigger
-from records.database import Db, Query, among, between, in_transaction, match
+from records.database import Db, Query, among, between, in_transaction, match, older_than
 from records.findings.documents import AnomalyDocument
 from records.keyset import Key, Keyset, Position
 from records.models.champions import ALL_MARKETS
@@ -103,7 +103,7 @@ def find_lost(
     """Return queued runs that nobody splits and whose message, not among the `waiting`,
     is older than this.
     """
-    age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
+    age = older_than("published_at", older_than_seconds)
     query = {
         "status": "queued",
         "run_id": None,

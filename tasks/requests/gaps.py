@@ -10,7 +10,7 @@ from core.errors import BadInput, NotFound
 from core.words import Trigger
 from records.database import Db
 from records.market.documents import GapDocument
-from records.market.gaps import find_gaps, mark_filling
+from records.market.gaps import FREE, find_gaps, mark_filling
 from records.work.documents import RunDocument
 from records.work.requests import NOT_ONCE, Once, RunRequest
 from records.work.watchlists import find_fetching
@@ -45,7 +45,7 @@ def choose_gaps(
         tickers=tickers,
         market=market,
         interval=interval,
-        states=["open", "partial", "error"],
+        states=FREE,
         limit=MOST_GAPS,
     )
     if not found:
@@ -58,6 +58,12 @@ def choose_gaps(
     return found
 
 
+def check_source(source: str | None, folder: str | None) -> None:
+    """Raise BadInput where a folder is named and is no source, or is the source and not named."""
+    if (source == "folder") != (folder is not None):
+        raise BadInput("give `folder` with the source `folder`, and with no other")
+
+
 def choose_source(
     database: Db, gaps: Sequence[GapDocument], source: str | None, folder: str | None
 ) -> GapSource:
@@ -65,8 +71,7 @@ def choose_source(
 
     Raises BadInput where these name none, or several.
     """
-    if (source == "folder") != (folder is not None):
-        raise BadInput("give `folder` with the source `folder`, and with no other")
+    check_source(source, folder)
     if source is not None:
         return GapSource(source, folder)
     tickers = {gap["ticker"] for gap in gaps}
