@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, RootModel, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, BaseModel, Field, RootModel, model_validator
 
 from analytics.catalogue import list_metrics
 from analytics.metric import REASONS, Category, Regime
@@ -21,6 +20,7 @@ from api.schemas.common import (
     Ticker,
     Time,
     WatchlistName,
+    checked,
 )
 from core.errors import BadInput
 from market.tickers import normalize_ticker
@@ -34,21 +34,15 @@ SortBy = Literal["ticker", "volatility", "volume", "trend", "regime", "grade"]
 
 def _split_tickers(text: str) -> str:
     """Return tickers with commas between them, each as we write it and once."""
-    try:
-        named = dict.fromkeys(normalize_ticker(part) for part in text.split(",") if part.strip())
-    except BadInput as error:
-        raise PydanticCustomError("bad_input", "{message}", {"message": error.message}) from error
+    named = dict.fromkeys(normalize_ticker(part) for part in text.split(",") if part.strip())
     if not 1 <= len(named) <= MOST_NAMED:
-        message = (
+        raise BadInput(
             f"{len(named)} tickers are named: name 1 to {MOST_NAMED}, with commas between them"
         )
-        raise PydanticCustomError("bad_input", "{message}", {"message": message})
     return ",".join(named)
 
 
-Tickers = Annotated[
-    str, Field(max_length=2_100, examples=["AAPL,MSFT"]), AfterValidator(_split_tickers)
-]
+Tickers = Annotated[str, Field(max_length=2_100, examples=["AAPL,MSFT"]), checked(_split_tickers)]
 
 
 class _OfInterval(Query):

@@ -4,8 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, RootModel
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, RootModel
 
 from api.schemas.analytics import Breadth
 from api.schemas.common import (
@@ -18,7 +17,9 @@ from api.schemas.common import (
     Time,
     TimesQuery,
     WatchlistName,
+    checked,
 )
+from core.errors import BadInput
 from core.words import (
     AlertState,
     AnomalyKind,
@@ -253,9 +254,7 @@ def _check_fields(text: str) -> str:
     unknown = [name for name in text.split(",") if name not in (*NAMES, *FEATURE_NAMES)]
     if unknown:
         choices = f"{', '.join(NAMES)}, or one feature, as in {FEATURE_NAMES[0]}"
-        raise PydanticCustomError(
-            "bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"}
-        )
+        raise BadInput(f"{unknown[0]!r} is none of {choices}")
     return text
 
 
@@ -312,7 +311,7 @@ class AnomalyQuery(AnomalyFilter, PageQuery):
         description="the latest first, or with `-` left out the oldest; `anomaly_score`: the"
         " strangest, whose scores are comparable within a kind; `-grade`: the rarest",
     )
-    fields: Annotated[str, AfterValidator(_check_fields)] | None = Field(
+    fields: Annotated[str, checked(_check_fields)] | None = Field(
         None,
         max_length=500,
         description="what to return of each, with commas between; everything if it is not given",

@@ -3,22 +3,27 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
 from alerts.counterparts import CounterpartKind
 from api.schemas.bars import ShownCandle
-from api.schemas.common import Interval, IntervalQuery, Period, Record, Ticker, TimesQuery
+from api.schemas.common import (
+    Interval,
+    IntervalQuery,
+    Period,
+    Record,
+    Ticker,
+    TimesQuery,
+    checked,
+)
+from core.errors import BadInput
 from detection.indicators import NAMES
 
 
 def _check_indicators(text: str) -> str:
     unknown = [name for name in text.split(",") if name and name not in NAMES]
     if unknown:
-        choices = ", ".join(NAMES)
-        raise PydanticCustomError(
-            "bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"}
-        )
+        raise BadInput(f"{unknown[0]!r} is none of {', '.join(NAMES)}")
     return text
 
 
@@ -28,7 +33,7 @@ class ChartQuery(IntervalQuery):
     ticker: Ticker
     period: Period = Field("1y", description="counted back from the last stored bar")
     indicators: Annotated[
-        str, Field(max_length=300, examples=["sma,RSI"]), AfterValidator(_check_indicators)
+        str, Field(max_length=300, examples=["sma,RSI"]), checked(_check_indicators)
     ] = Field("", description=f"of {', '.join(NAMES)}, with commas between them")
 
 
