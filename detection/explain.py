@@ -2,7 +2,7 @@
 and what is missing.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypedDict
 
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
@@ -77,9 +77,7 @@ def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> S
         known = find_reason(database, ticker, interval, series, next_scan, is_on, stored, made_at)
         market = read_market(stored.answer, code)
         noted = find_sessions(database, code, made_at.answer)
-        behind = count_sessions_behind(
-            series, noted, now, timedelta(seconds=market.tick_delay_seconds)
-        )
+        behind = count_sessions_behind(series, noted, now, market)
     if behind:
         known["message"] += f"; the last bar came {behind:,} session{'s' * (behind != 1)} ago"
     return {

@@ -1,7 +1,6 @@
 """Bars: pushed, uploaded and read back; which series there are, and why one has no result."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import PurePath
 from threading import BoundedSemaphore
 
@@ -38,7 +37,6 @@ from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.names import find_suffix
 from market.imports.options import ReadingOptions
 from market.imports.readers.process import open_reader
-from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
 from market.spellings import read_pair, read_spelling
 from market.tickers import normalize_ticker
@@ -48,7 +46,6 @@ from records.database import Document
 from records.findings.anomaly_queries import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
-from records.market.documents import SeriesSummary, SessionDaysDocument
 from records.market.series import get_series, list_series
 from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
@@ -278,18 +275,14 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     known = [
         series
         | {"watermark": watermarks.get(series["_id"]), "anomalies": counts.get(series["_id"], {})}
-        | {"sessions_behind": _count_behind(series, noted, markets, now)}
+        | {
+            "sessions_behind": count_sessions_behind(
+                series, noted.get(series["market"]), now, markets.get(series["market"])
+            )
+        }
         for series in found
     ]
     return page.build(known)
-
-
-def _count_behind(
-    series: SeriesSummary, noted: Mapping[str, SessionDaysDocument], markets: Markets, now: datetime
-) -> int | None:
-    market = markets.get(series["market"])
-    delay = timedelta(seconds=market.tick_delay_seconds if market else 0)
-    return count_sessions_behind(series, noted.get(series["market"]), now, delay)
 
 
 @bars.delete("/tickers/<ticker>")

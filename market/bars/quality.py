@@ -138,13 +138,12 @@ def _measure(
     bars, lacking = series["bars"], counts.lacking.get(series["_id"], {})
     rejected = counts.rejected.get(series["_id"], 0)
     market = markets.get(series["market"])
-    delay = timedelta(seconds=market.tick_delay_seconds if market else 0)
     buckets: Sequence[Mapping[str, Any]] = [*series.get("figures", {}).values()]
     silent = sum(bucket["no_volume"] for bucket in buckets)
     return {
         "lacking_share": _find_lacking_share(series, lacking.get("expected", 0)),
         "sessions_behind": count_sessions_behind(
-            series, counts.noted.get(series["market"]), now, delay
+            series, counts.noted.get(series["market"]), now, market
         ),
         "rejected_share": rejected / (bars + rejected) if bars + rejected else None,
         "revisions": counts.revisions.get(series["_id"], 0),

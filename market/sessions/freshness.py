@@ -1,9 +1,10 @@
 """How many sessions ago a series' last bar came: plain Python, for the web process."""
 
 from bisect import bisect_right
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from market.intervals import DAY_SECONDS, is_intraday
+from market.markets import Market
 from records.market.documents import SeriesDocument, SeriesEnds, SeriesSummary, SessionDaysDocument
 
 WEEK_DAYS = 7
@@ -13,7 +14,7 @@ def count_sessions_behind(
     series: SeriesDocument | SeriesSummary | SeriesEnds,
     noted: SessionDaysDocument | None,
     now: datetime,
-    delay: timedelta,
+    market: Market | None,
 ) -> int | None:
     """Return how many sessions have ended since the one of a series' last bar;
     None where they are not known.
@@ -21,13 +22,14 @@ def count_sessions_behind(
     Args:
         series: with `last_bar` and `interval`.
         noted: the sessions of its market, as `records.market.session_days` has them.
-        now: sessions that closed by then, `delay` ago, count.
-        delay: how long a bar may take to come in.
+        now: sessions count whose bars have come by then.
+        market: how long a bar of it may take to come in; None: no time.
     """
     if noted is None:
         return None
     last = int(series["last_bar"].timestamp())
-    ended = bisect_right(noted["closes"], (now - delay).timestamp())
+    delay_seconds = market.tick_delay_seconds if market else 0
+    ended = bisect_right(noted["closes"], now.timestamp() - delay_seconds)
     if is_intraday(series["interval"]):
         return max(0, ended - bisect_right(noted["opens"], last))
     day = last // DAY_SECONDS + (WEEK_DAYS - 1 if series["interval"] == "1w" else 0)

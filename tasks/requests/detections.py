@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from celery import Celery
@@ -217,7 +217,7 @@ def _find_stale(
     noted = find_session_days(database)
     behind = {
         end["_id"].partition("::")[0]: count_sessions_behind(
-            end, noted.get(end["market"]), now, timedelta(0)
+            end, noted.get(end["market"]), now, market=None
         )
         for end in find_ends(database, tickers, interval)
     }

@@ -1,5 +1,6 @@
 """How many sessions ago a last bar came, without a calendar at hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from market.sessions.freshness import count_sessions_behind
 # A Friday: New York closes at 20:00 UTC, and the next sessions are those of Monday on.
 CLOSE = datetime(2024, 6, 7, 20, tzinfo=UTC)
 DELAY = timedelta(minutes=15)
+US = replace(SHIPPED["US"], tick_delay_seconds=900)
 
 
 def note(market: str) -> dict[str, Any]:
@@ -41,16 +43,16 @@ def test_sessions_that_ended_since_are_counted(
         "interval": interval,
         "last_bar": datetime.fromisoformat(last_bar).replace(tzinfo=UTC),
     }
-    assert count_sessions_behind(series, note("US"), now, DELAY) == behind
+    assert count_sessions_behind(series, note("US"), now, US) == behind
 
 
 def test_coins_have_sessions_on_weekends() -> None:
     series = {"interval": "1d", "last_bar": datetime(2024, 6, 7, tzinfo=UTC)}
     assert (
-        count_sessions_behind(series, note("CRYPTO"), datetime(2024, 6, 10, 1, tzinfo=UTC), DELAY)
+        count_sessions_behind(series, note("CRYPTO"), datetime(2024, 6, 10, 1, tzinfo=UTC), None)
         == 2
     )
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
-    assert count_sessions_behind({"interval": "1d", "last_bar": CLOSE}, None, CLOSE, DELAY) is None
+    assert count_sessions_behind({"interval": "1d", "last_bar": CLOSE}, None, CLOSE, US) is None
