@@ -74,7 +74,7 @@ def _find_step(database: Db) -> str | None:
     missing = sorted({each["market"] for each in series} - champions)
     if missing:
         return f"`.venv/bin/flask models train --market {missing[0]}` makes the model of your bars."
-    series_ids = [f"{each['ticker']}::{each['interval']}" for each in series]
+    series_ids = [each["_id"] for each in series]
     if not find_detected_since(database, series_ids, datetime.min.replace(tzinfo=UTC)):
         return (
             f"`.venv/bin/flask backfill run --market {series[0]['market']}` finds what was strange."

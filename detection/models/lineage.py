@@ -37,10 +37,7 @@ def find_gone_bars(database: Db, model: ModelDocument) -> list[GoneBars]:
     if not removals:
         return []
     latest = {removal["ticker"]: removal for removal in removals}
-    ends = {
-        end["_id"].partition("::")[0]: end
-        for end in find_ends(database, list(latest), model["interval"])
-    }
+    ends = {end["ticker"]: end for end in find_ends(database, list(latest), model["interval"])}
     return [
         {
             "ticker": ticker,

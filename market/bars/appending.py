@@ -14,7 +14,6 @@ from market.bars.buckets import (
     MOST_BUCKET_BARS,
     Columns,
     build_bucket,
-    build_bucket_id,
     read_column,
     read_columns,
     split_spans,
@@ -23,7 +22,7 @@ from market.bars.changes import moment
 from market.bars.coverage import find_session_start
 from market.bars.figures import measure_figures
 from market.bars.ledger import Later, count_no_trade, measure_later, plan_later
-from market.bars.spans import name_span
+from market.bars.spans import build_bucket_id, name_span
 from market.bars.writing import Arrival, Written, close_series, unmark_returned
 from records.database import Db
 from records.findings.anomalies import find_tickers_with_bars_gone

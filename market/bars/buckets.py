@@ -19,7 +19,7 @@ from market.bars.packing import (
     join_columns,
     split_columns,
 )
-from market.bars.spans import choose_span, name_span
+from market.bars.spans import build_bucket_id, choose_span, name_span
 from market.intervals import DAY_SECONDS
 from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
@@ -38,11 +38,6 @@ Columns = dict[str, Any]
 
 # Of 48 bytes each at the most, in a document of at most 16 MiB, with room for the names.
 MOST_BUCKET_BARS = (2**24 - 2**14) // 48
-
-
-def build_bucket_id(ticker: str, interval: str, span: str) -> str:
-    """Return the `_id` of one span's bucket."""
-    return f"{ticker}::{interval}::{span}"
 
 
 def empty_columns() -> Columns:

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import BadInput, Conflict, NotFound
 from core.words import RevisionKind
 from market.bars.reading import iterate_bars
+from market.bars.spans import build_bucket_id
 from market.markets import load_markets
 from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
@@ -26,6 +27,7 @@ from records.market.gaps import forget_gaps, rename_gaps
 from records.market.markets import set_ticker_markets
 from records.market.revisions import add_revisions, find_last_revision
 from records.market.series import (
+    build_series_id,
     delete_series,
     find_one_series,
     find_series,
@@ -116,7 +118,7 @@ def _copy_buckets(database: Db, series: SeriesDocument, name: str) -> list[tuple
     in_transaction(database, clear)
     copies = []
     for bucket in bars_in(database).find({"ticker": series["ticker"], "interval": interval}):
-        copy = {**bucket, "_id": f"{name}::{interval}::{bucket['span']}", "ticker": name}
+        copy = {**bucket, "_id": build_bucket_id(name, interval, bucket["span"]), "ticker": name}
         bars_in(database).insert_one(copy)  # type: ignore[arg-type]
         copies.append((str(copy["_id"]), bucket["sha256"]))
     return copies
@@ -175,7 +177,7 @@ def _move(
     revision = max(series["revision"], find_last_revision(database, name, interval, session))
     own: SeriesDocument = {
         **series,
-        "_id": f"{name}::{interval}",
+        "_id": build_series_id(name, interval),
         "ticker": name,
         "revision": revision,
         "updated_at": now,

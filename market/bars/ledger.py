@@ -12,11 +12,11 @@ from pymongo import DeleteOne, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from market.bars.buckets import build_bucket_id, read_column, read_columns
+from market.bars.buckets import read_column, read_columns
 from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
 from market.bars.figures import measure_figures
 from market.bars.packing import BUCKET_FIELDS
-from market.bars.spans import name_span
+from market.bars.spans import build_bucket_id, name_span
 from market.intervals import DAY_SECONDS
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions

@@ -19,6 +19,11 @@ def choose_span(interval: str) -> Span:
     return _SHORT.get(interval, "year")
 
 
+def build_bucket_id(ticker: str, interval: str, span: str) -> str:
+    """Return the `_id` of one span's bucket."""
+    return f"{ticker}::{interval}::{span}"
+
+
 @lru_cache(10_000)
 def name_span(seconds: float, interval: str) -> str:
     """Return the span of a moment in UTC seconds: a year `2026`, a month `2026-09`, or a week by

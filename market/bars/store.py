@@ -10,12 +10,12 @@ import numpy as np
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from market.bars.buckets import PRICES, VALUES, Columns, build_bucket_id
+from market.bars.buckets import PRICES, VALUES, Columns
 from market.bars.history import history_start
 from market.bars.kernel import WORD, unpack_times, unpack_values, view_all
 from market.bars.packing import BUCKET_FIELDS, get_packed
 from market.bars.panel import BarPanel
-from market.bars.spans import name_span
+from market.bars.spans import build_bucket_id, name_span
 from market.bars.splits import list_adjustments
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.sessions.calendar import local_seconds

@@ -17,7 +17,6 @@ from market.bars.buckets import (
     VALUES,
     Columns,
     build_bucket,
-    build_bucket_id,
     join_buckets,
     split_spans,
     unpack_times,
@@ -27,6 +26,7 @@ from market.bars.deleting import build_removal, drop_series
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import keep_in_step
+from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
 from market.markets import load_markets

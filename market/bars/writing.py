@@ -14,7 +14,6 @@ from market.bars import changes
 from market.bars.buckets import (
     Columns,
     build_bucket,
-    build_bucket_id,
     empty_columns,
     join_buckets,
     pack_times,
@@ -25,7 +24,7 @@ from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import count_no_trade, keep_in_step
 from market.bars.merging import Merge, merge_bars
 from market.bars.readjustment import recognise
-from market.bars.spans import name_span
+from market.bars.spans import build_bucket_id, name_span
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market

@@ -43,10 +43,7 @@ def fetch_from_yahoo(
     """Import what Yahoo has of these tickers since their last bars; of one without bars,
     of five years.
     """
-    ends = {
-        end["_id"].partition("::")[0]: end["last_bar"]
-        for end in find_ends(database, tickers, interval)
-    }
+    ends = {end["ticker"]: end["last_bar"] for end in find_ends(database, tickers, interval)}
     known = [ticker for ticker in tickers if ticker in ends]
     report = ImportReport("yahoo", interval)
     for names, days in (

@@ -12,6 +12,7 @@ from records.database import Db, Query, among, between, match
 from records.findings.anomalies import NEW
 from records.findings.documents import AnomalyCounts, AnomalyDocument, anomalies_in
 from records.keyset import Key, Keyset, Position, find_page
+from records.market.series import build_series_id
 from records.questions import Question
 
 
@@ -170,7 +171,7 @@ def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[Seve
     counts: dict[str, dict[Severity, int]] = {}
     for group in database.anomalies.aggregate(stages):
         kind = group["_id"]
-        own = counts.setdefault(f"{kind['ticker']}::{kind['interval']}", {})
+        own = counts.setdefault(build_series_id(kind["ticker"], kind["interval"]), {})
         own[kind["severity"]] = group["count"]
     return counts
 

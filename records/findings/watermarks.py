@@ -9,8 +9,10 @@ from pymongo.client_session import ClientSession
 
 from records.database import Db, Query
 from records.findings.documents import DetectedRange, WatermarkDocument, watermarks_in
+from records.market.series import build_series_id
 from records.questions import Question, get_first
 
+_PREFIX = "detection_meta::"
 # What tells one series' watermark from another's, and never changes.
 _OWN = {"_id", "ticker"}
 _SAID = tuple(name for name in WatermarkDocument.__annotations__ if name not in _OWN)
@@ -20,7 +22,7 @@ _RANGE = dict.fromkeys(DetectedRange.__annotations__, 1)
 
 def build_watermark_id(ticker: str, interval: str) -> str:
     """Return the `_id` of a series' watermark."""
-    return f"detection_meta::{ticker}::{interval}"
+    return f"{_PREFIX}{build_series_id(ticker, interval)}"
 
 
 def find_watermarks(
@@ -51,7 +53,7 @@ def find_watermark_times(database: Db, series_ids: Sequence[str]) -> dict[str, d
     """Return the last bar that was looked at, by series id (`AAPL::1d`);
     a series never detected has none.
     """
-    ids = {f"detection_meta::{series_id}": series_id for series_id in series_ids}
+    ids = {f"{_PREFIX}{series_id}": series_id for series_id in series_ids}
     found = watermarks_in(database).find(
         {"_id": {"$in": list(ids)}}, {"last_detected_timestamp": 1}
     )
@@ -66,7 +68,7 @@ def find_all_watermark_times(database: Db) -> dict[str, datetime]:
 
 def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime) -> set[str]:
     """Return which series (`AAPL::1d`) a run has looked at since then."""
-    ids = {f"detection_meta::{series_id}": series_id for series_id in series_ids}
+    ids = {f"{_PREFIX}{series_id}": series_id for series_id in series_ids}
     query = {"_id": {"$in": list(ids)}, "updated_at": {"$gte": since}}
     found = watermarks_in(database).find(query, {"_id": 1}, batch_size=len(ids) + 1)
     return {ids[document["_id"]] for document in found.to_list()}

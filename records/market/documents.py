@@ -212,6 +212,7 @@ class SeriesEnds(TypedDict):
     """The first and last bar of a series."""
 
     _id: str
+    ticker: str
     market: str
     interval: str
     first_bar: datetime

@@ -17,6 +17,7 @@ from core.words import GapReason, GapState
 from records.database import Db, Query, among, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import GapDocument, GapFields, gaps_in, series_in
+from records.market.series import SERIES_ID
 
 NEWEST_FIRST = Keyset((Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 LACKING: tuple[GapState, ...] = ("open", "filling", "partial", "error")
@@ -146,7 +147,7 @@ def count_lacking(database: Db, tickers: Sequence[str] | None) -> dict[str, dict
     is_expected = {"$eq": ["$state", "expected"]}
     lacks = {"$subtract": ["$bars_expected", "$bars_held"]}
     sums = {
-        "_id": {"$concat": ["$ticker", "::", "$interval"]},
+        "_id": SERIES_ID,
         "open": {"$sum": {"$cond": [is_expected, 0, 1]}},
         "expected": {"$sum": {"$cond": [is_expected, lacks, 0]}},
     }
@@ -159,7 +160,7 @@ def count_gaps(database: Db, session: ClientSession) -> dict[str, dict[str, int]
     and how many sessions (`missing`) and bars (`lacking`) they are short of.
     """
     sums = {
-        "_id": {"$concat": ["$ticker", "::", "$interval"]},
+        "_id": SERIES_ID,
         "gap_count": {"$sum": 1},
         "missing": {"$sum": {"$size": "$empty"}},
         "lacking": {"$sum": {"$subtract": ["$bars_expected", "$bars_held"]}},

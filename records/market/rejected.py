@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from records.database import Db, Query, among, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RejectedDocument, rejected_in
+from records.market.series import SERIES_ID
 
 NEWEST_FIRST = Keyset((Key("rejected_at", datetime, DESCENDING), Key("row", int), Key("_id", str)))
 """The newest import first, each import's rows in the order of its source."""
@@ -72,7 +73,7 @@ def find_rejected(
 def count_by_series(database: Db, tickers: Sequence[str] | None) -> dict[str, int]:
     """Return how many rows of each series were kept aside; of all tickers where None are named."""
     query = match(ticker=among(tickers))
-    by_series = {"_id": {"$concat": ["$ticker", "::", "$interval"]}, "rows": {"$sum": 1}}
+    by_series = {"_id": SERIES_ID, "rows": {"$sum": 1}}
     found = database.rejected_bars.aggregate([{"$match": query}, {"$group": by_series}])
     return {each["_id"]: each["rows"] for each in found}
 

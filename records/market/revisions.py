@@ -19,6 +19,7 @@ from core.words import RevisionKind
 from records.database import Db, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
+from records.market.series import SERIES_ID
 
 NEWEST_FIRST = Keyset(
     (
@@ -60,10 +61,9 @@ def count_by_series(database: Db, tickers: Sequence[str] | None, since: datetime
     query: dict[str, object] = {"at": {"$gte": since}}
     if tickers is not None:
         query["ticker"] = {"$in": list(tickers)}
-    series = {"$concat": ["$ticker", "::", "$interval"]}
     stages: list[dict[str, object]] = [
         {"$match": query},
-        {"$group": {"_id": {"series": series, "revision": "$revision"}}},
+        {"$group": {"_id": {"series": SERIES_ID, "revision": "$revision"}}},
         {"$group": {"_id": "$_id.series", "revisions": {"$sum": 1}}},
     ]
     return {each["_id"]: each["revisions"] for each in database.bar_revisions.aggregate(stages)}

@@ -44,6 +44,10 @@ def build_series_id(ticker: str, interval: str) -> str:
     return f"{ticker}::{interval}"
 
 
+SERIES_ID: Query = {"$concat": ["$ticker", "::", "$interval"]}
+"""The same within a pipeline, of documents with a ticker and an interval."""
+
+
 def find_series(
     database: Db,
     *,

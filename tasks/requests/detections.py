@@ -216,9 +216,7 @@ def _find_stale(
     """Return of how many tickers, some of them by name, there is no bar of the last session."""
     noted = find_session_days(database)
     behind = {
-        end["_id"].partition("::")[0]: count_sessions_behind(
-            end, noted.get(end["market"]), now, market=None
-        )
+        end["ticker"]: count_sessions_behind(end, noted.get(end["market"]), now, market=None)
         for end in find_ends(database, tickers, interval)
     }
     stale = sorted(ticker for ticker, sessions in behind.items() if sessions)

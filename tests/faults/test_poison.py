@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from market.bars.buckets import COLUMNS, build_bucket, build_bucket_id
+from market.bars.buckets import COLUMNS, build_bucket
+from market.bars.spans import build_bucket_id
 from market.bars.store import ALL_BARS, load_panel
 from records.database import Db, Document
 from records.market.series import build_series_id
