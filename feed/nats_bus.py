@@ -240,12 +240,15 @@ class NatsBus:
             if self._client is None:
                 # Kept before it has connected: a connection that is refused is closed, too.
                 self._client = Client()
-                await self._client.connect(
+                connecting = self._client.connect(
                     self._url,
                     error_cb=_note,
                     connect_timeout=int(self._timeout) or 1,
                     allow_reconnect=False,
+                    reconnect_time_wait=1,
                 )
+                # By itself it tries one that is not there sixty times.
+                await asyncio.wait_for(connecting, self._timeout)
                 self._js = self._client.jetstream(timeout=self._timeout)
             return await asked
 
@@ -273,6 +276,8 @@ class NatsBus:
         if client is not None:
             with suppress(TimeoutError):
                 self._loop.run_until_complete(asyncio.wait_for(client.close(), self._timeout))
+        if client is not None and isinstance(error, TimeoutError):
+            error = client.last_error or error  # why it had to wait
         said = said or f"did not answer: {str(error)[:200] or error!r}"
         return ServerUnreachable(f"NATS at {hide_credentials(self._url)} {said}")
 

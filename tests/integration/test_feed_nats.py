@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,6 +200,16 @@ def test_a_server_that_was_killed_has_what_it_took_and_one_that_lost_it_is_sent_
     again.send("trades", TICKER, make_trades(20, 10), venue=VENUE)
     drain(make_consumer(settings, database, bus, celery))
     assert ids(database) == list(range(30))
+
+
+def test_a_server_that_is_not_there_is_said_so_in_the_time_that_one_is_given() -> None:
+    """It was tried sixty times, and then said to have taken too long."""
+    bus = NatsBus(f"nats://127.0.0.1:{free_port()}", 2)
+    start = time.monotonic()
+    with pytest.raises(ServerUnreachable, match=r"did not answer: .*Connect call failed"):
+        bus.count(STREAM)
+    bus.close()
+    assert time.monotonic() - start < 10
 
 
 def count_or_none(bus: NatsBus) -> int | None:
