@@ -4,13 +4,14 @@ and an upgrade may be run by several at once.
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from flask.testing import FlaskClient
+from apiflask import APIFlask
 
 from core.errors import DatabaseUnfit
+from core.settings import Settings
 from records.database import Db
 from records.indexes import INDEXES
 from records.migrations import (
@@ -53,9 +54,10 @@ def test_a_new_database_needs_no_upgrade(fresh: Db) -> None:
 
 
 def test_a_database_with_data_of_an_earlier_version_is_not_ready(
-    client: FlaskClient, database: Db
+    make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db
 ) -> None:
     add_run(database, "AAPL")
+    client = make_app(settings).test_client()
     refused = client.get("/readyz")
     assert refused.status_code == 503
     assert refused.json["reason"] == "database_unfit"
