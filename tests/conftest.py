@@ -63,6 +63,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             # The runs of the tests' own past would be deleted as expired, once a minute and in
             # mid-test.
             client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+            # Nobody kills this one: that each write waits for the disk is half of its time, and
+            # what is read, and when, is the same without.
+            config = client.admin.command("replSetGetConfig")["config"]
+            config |= {
+                "version": config["version"] + 1,
+                "writeConcernMajorityJournalDefault": False,
+            }
+            client.admin.command("replSetReconfig", config)
         yield running
 
 
