@@ -35,6 +35,8 @@ CHROMIUM_FEATURES_OFF = [
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
     "WebUIOmniboxFullPopup",
+    # A renderer that is started ahead for the next page, of which most tests have none.
+    "SpareRendererForSitePerProcess",
     # What Playwright turns off, as Chromium takes the last list alone.
     "AimEnabled",
     "AvoidCorsURLLoaderRestartOnRedirect",

@@ -9,10 +9,16 @@ from playwright.sync_api import Page, expect
 ALL_RULES: Mapping[str, list[str]] = {}
 # The rules of axe that depend on colours; what others say is the same in light and in dark.
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+# What moves by itself has come to where it ends: text that fades in is paler than it will be.
+SETTLED = """Promise.all([document.fonts.ready, ...document.getAnimations().filter((one) =>
+    one.playState === 'running' && one.effect.getComputedTiming().endTime < Infinity).map((one) =>
+    one.finished.catch(() => {}))]).then(() => {})"""
 
 
 class Look:
-    """Looks at a page as it is: a screenshot, WCAG, whether it scrolls sideways."""
+    """Looks at a page as it is: WCAG, whether it scrolls sideways. It takes a picture of what is
+    wrong: pictures of all pages would take half as long as the looks.
+    """
 
     def __init__(self, page: Page, folder: Path) -> None:
         self.page = page
@@ -30,15 +36,15 @@ class Look:
     ) -> None:
         if is_loaded:
             expect(self.page.locator("[aria-busy]")).to_have_count(0)
-        self.page.evaluate("document.fonts.ready")
+        self.page.evaluate(SETTLED)
         width = self.page.viewport_size["width"]
-        self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(Axe().axe_script)
         options = {"resultTypes": ["violations"], **rules}
         violations = self.page.evaluate("(options) => axe.run(options)", options)["violations"]
-        self.wrong += [
-            f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations
-        ]
+        wrong = [f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
         if self.page.evaluate("document.documentElement.scrollWidth") > width:
-            self.wrong.append(f"{name} scrolls sideways")
+            wrong.append(f"{name} scrolls sideways")
+        if wrong:
+            self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
+        self.wrong += wrong
