@@ -53,6 +53,7 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         assert "flask keys create" in late.stderr
         runner.process.terminate()
         assert runner.process.wait(PATIENCE_SECONDS) == 0
+        assert runner.pids() == []
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     demo = run_runner(tmp_path, "demo", "--once")  # which has no key
     assert demo.returncode == 1

@@ -57,9 +57,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     folder.mkdir(parents=True)
     with start_service(folder, ARTEFACT_KEYS="") as runner:
         yield runner
-        runner.process.terminate()
-        assert runner.process.wait(PATIENCE_SECONDS) == 0
-        assert runner.pids() == [], "left behind after all those deaths"
+        stop(runner, signal.SIGTERM)
 
 
 def is_ready(runner: Runner) -> bool:
@@ -196,9 +194,12 @@ def kill(runner: Runner) -> None:
 
 
 def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_again(
-    tmp_path: Path,
+    tmp_path: Path, servers: Servers
 ) -> None:
-    with start_service(tmp_path) as runner:
+    with start_service(tmp_path, REDIS_URL=servers.redis_url) as runner:
+        # Only the server without a URL is started.
+        assert len(runner.pids("mongod --bind_ip")) == 1
+        assert runner.pids("-server") == []
         kill(runner)
     temporary = tmp_path / ".tapewatch" / "tmp"
     left = set(temporary.iterdir())
@@ -245,13 +246,6 @@ def test_servers_of_the_user_are_used_and_none_started(tmp_path: Path, settings:
         assert runner.pids("mongod --bind_ip") == []
         assert runner.pids("-server") == []
         stop(runner, signal.SIGINT)
-
-
-def test_only_the_server_without_a_url_is_started(tmp_path: Path, servers: Servers) -> None:
-    with start_service(tmp_path, REDIS_URL=servers.redis_url) as runner:
-        assert len(runner.pids("mongod --bind_ip")) == 1
-        assert runner.pids("-server") == []
-        stop(runner, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
