@@ -56,6 +56,7 @@ def test_buttons_of_what_all_tenants_share_are_dead_for_one_of_them(
     page.keyboard.press("Space")
     expect(put_in_use).not_to_be_checked()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     for place, name in (("notifications", "New rule"), ("watchlists", "New watchlist")):
         page.goto(f"{demo.url}#/{place}")
         button = page.get_by_role("button", name=name).first
