@@ -24,7 +24,7 @@ DETECTORS: dict[str, DetectorKind] = {
             name="isolation_forest",
             summary="what few random splits cut off from the other bars",
             feature_set="events/5",
-            intraday_feature_set="time_of_day/3",
+            intraday_feature_set="time_of_day/4",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),
                 # A perfect tree over 16,384 rows has 14 levels; deeper ones would not fit a cache.
@@ -40,7 +40,7 @@ DETECTORS: dict[str, DetectorKind] = {
             name="half_space_trees",
             summary="a bar unlike the series' own bars of the last year, by random half-spaces",
             feature_set="events/5",
-            intraday_feature_set="time_of_day/3",
+            intraday_feature_set="time_of_day/4",
             parameters={},
             most_product=1,
             warm_up_bars=250,
@@ -54,7 +54,7 @@ DETECTORS: dict[str, DetectorKind] = {
             name="pca_window",
             summary="a bar that the shape of its last 20 bars does not lead to expect",
             feature_set="events/5",
-            intraday_feature_set="time_of_day/3",
+            intraday_feature_set="time_of_day/4",
             parameters={},
             most_product=1,
             warm_up_bars=19,
@@ -66,7 +66,7 @@ DETECTORS: dict[str, DetectorKind] = {
             name="lstm",
             summary="a bar larger than a network of normal windows of 20 bars tells it",
             feature_set="two_yardsticks/4",
-            intraday_feature_set="time_of_day/3",
+            intraday_feature_set="time_of_day/4",
             parameters={
                 "windows": Parameter(20_000, 100, 200_000, "windows that it learns from"),
                 "epochs": Parameter(10, 1, 500, "how often it goes over them at the most"),
@@ -110,7 +110,7 @@ DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
     feature_set="family/6",
-    intraday_feature_set="family_by_time/3",
+    intraday_feature_set="family_by_time/4",
     parameters={
         "weights": WeightsParameter(
             DEFAULT_WEIGHTS,

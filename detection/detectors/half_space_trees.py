@@ -1,7 +1,9 @@
 """Half-space trees (Tan, Ting and Liu 2011): strange is a bar where the series' bars are rarely.
 
 Trees that know no data halve the space of the columns at random; how many of the series' own bars
-of late lie in a half-space is its mass, and a bar in half-spaces of little mass is strange. The
+of late lie in a half-space is its mass, and a bar in half-spaces of little mass is strange. Columns
+are sizes in usual ones: a bar that is smaller than usual, of which there are few too, is none of
+the strange, so that space is halved above the usual only. The
 masses are those of the last 250 bars before the block of 250 places that a bar is in, counted from
 the series' first bar past the warm-up: of bars that all traded, the last complete block. So a score
 is a function of a bounded stretch of stored bars, and there is no state to lose. It learns each
@@ -29,6 +31,8 @@ HEIGHT = 8
 BLOCK_BARS = 250
 # In a half-space with fewer bars than so many a tree looks no further, as in the paper.
 LEAST_MASS = BLOCK_BARS // 10
+# Columns are measured by what is usual: up to it, all are alike.
+USUAL = 1.0
 NODES = 2 ** (HEIGHT + 1) - 1
 MOST = float(TREES * BLOCK_BARS * NODES)
 # So many half-spaces of a level have the least mass at the most.
@@ -94,6 +98,8 @@ def fit(
             " before them; give at least two"
         )
     columns, thresholds = grow_trees(rows.inputs.shape[1], np.random.default_rng(seed))
+    # No column is negative, so that all rows go right.
+    thresholds[thresholds <= USUAL] = 0.0
     checkpoint(1.0)
     return {"columns": columns, "thresholds": thresholds}
 

@@ -2,8 +2,9 @@
 
 Windows of 20 bars x all columns are points; the leading principal components of the training
 windows, those that explain half of their variance, are what is usual of them together, such as
-unrest that comes and goes. A bar is as strange as the window's last bar lies off what they
-reconstruct, in deviations of the training bars. It fails where columns depend on each other in
+unrest that comes and goes. A bar is as strange as the window's last bar lies above what they
+reconstruct, in deviations of the training bars: columns are sizes in yardsticks, and a small one is
+none of the strange. It fails where columns depend on each other in
 curves, and takes a strange bar among the 19 before for a part of the shape. It is fitted in closed
 form, and costs 20 d^2 multiplications a bar, d being the number of columns. Source: principal
 components of sliding windows, as Sub-PCA in the TSB-AD benchmark (Liu and Paparrizos 2024); the
@@ -50,14 +51,16 @@ class WindowResidual:
         return score_squares(np.square(self._compute(rows)), LIMIT)
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
-        """Return the share of each column in the squared residual, shape (m, d)."""
+        """Return the share of each column in the squared residual, shape (m, d); equal ones where
+        nothing is larger than it is reconstructed.
+        """
         return share_squares(np.square(self._compute(rows)))
 
     def _compute(self, rows: SeriesRows) -> Float64:
         residuals: Float64 = compute_residuals(
             freeze(rows.inputs), freeze(rows.wanted), self.weights, self.shifts
         )
-        return residuals
+        return np.maximum(residuals, 0.0, out=residuals)
 
 
 def fit(

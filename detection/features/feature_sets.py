@@ -98,7 +98,7 @@ TWO_YARDSTICKS = FeatureSet(
 # would tell them apart by it. An open's range holds it already.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
-    version=3,
+    version=4,
     columns=("clock_return_fast", "clock_return_slow", "clock_span_fast", "clock_span_slow"),
     warm_up_bars=61,
     sessions=20,
@@ -138,7 +138,7 @@ FAMILY = FeatureSet(
 )
 FAMILY_BY_TIME = FeatureSet(
     name="family_by_time",
-    version=3,
+    version=4,
     columns=(*RETURNS.columns, *TIME_OF_DAY.columns),
     warm_up_bars=TIME_OF_DAY.warm_up_bars,
     sessions=TIME_OF_DAY.sessions,

@@ -92,8 +92,9 @@ GRID = 65536.0
 CLOCK_SESSIONS = 20
 FEWEST_SESSIONS = 10
 # A return is measured by at least half the usual range: at some times of day most are next to
-# nothing.
+# nothing. And one below what is usual at its time counts as a usual one, as small departures do.
 LEAST_RETURN = 0.5
+LEAST_CLOCK_RETURN = 1.0
 BOUND = 127.0
 
 
@@ -563,8 +564,8 @@ def _compare_by_clock(
         measured[CLOCK_MEASURES + 4, i] = fast / slow
         wide = max(true_range, WICK_WEIGHT * wick)
         loud = VOLUME_WEIGHT * loud
-        columns[CLOCK_COLUMNS, i] = abs(moved) / (change * unrest)
-        columns[CLOCK_COLUMNS + 1, i] = abs(moved) / change
+        columns[CLOCK_COLUMNS, i] = max(abs(moved) / (change * unrest), LEAST_CLOCK_RETURN)
+        columns[CLOCK_COLUMNS + 1, i] = max(abs(moved) / change, LEAST_CLOCK_RETURN)
         columns[CLOCK_COLUMNS + 2, i] = max(wide / fast, loud)
         columns[CLOCK_COLUMNS + 3, i] = max(wide / slow, loud)
 

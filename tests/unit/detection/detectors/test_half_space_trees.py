@@ -129,18 +129,27 @@ def test_a_planted_bar_is_among_the_strangest_and_its_column_named(column: int) 
     assert shares[column] > 0.4
 
 
+def test_a_bar_smaller_than_usual_in_all_columns_is_as_one_that_is_usual() -> None:
+    inputs = np.abs(np.random.default_rng(8).normal(1.0, 0.3, (600, WIDTH))).astype(np.float32)
+    inputs[500], inputs[501] = 0.0, 1.0
+    rows = SeriesRows.of_one(inputs)
+    wanted = rows.want(rows.wanted[BLOCK_BARS:])
+    scores = load(fit(wanted, seed=1)).score_series(wanted)
+    assert scores[500 - BLOCK_BARS] == scores[501 - BLOCK_BARS] > np.median(scores)
+
+
 def test_masses_are_of_the_block_before_and_no_other() -> None:
-    inputs = draw_rows(1, 3 * BLOCK_BARS)
+    inputs = 4.0 * draw_rows(1, 3 * BLOCK_BARS)
     rows = SeriesRows.of_one(inputs)
     detector = load(fit(rows.want(rows.wanted[BLOCK_BARS:]), seed=1))
     last = rows.want(rows.wanted[2 * BLOCK_BARS :])
     before = detector.score_series(last)
     changed = inputs.copy()
-    changed[:BLOCK_BARS] = 0.9
+    changed[:BLOCK_BARS] = 3.6
     assert np.array_equal(
         detector.score_series(SeriesRows.of_one(changed).want(last.wanted)), before
     )
-    changed[BLOCK_BARS + 3] = 0.9
+    changed[BLOCK_BARS + 3] = 3.6
     assert (detector.score_series(SeriesRows.of_one(changed).want(last.wanted)) != before).any()
 
 

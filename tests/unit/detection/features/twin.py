@@ -132,8 +132,8 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
         return np.sqrt(np.maximum.reduce(parts))
 
     columns = {
-        "clock_return_fast": np.sqrt(returned / (change * unrest)),
-        "clock_return_slow": np.sqrt(returned / change),
+        "clock_return_fast": np.sqrt(np.maximum(returned / (change * unrest), 1.0)),
+        "clock_return_slow": np.sqrt(np.maximum(returned / change, 1.0)),
         "clock_span_fast": depart(fast),
         "clock_span_slow": depart(slow),
     }
