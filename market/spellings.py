@@ -152,11 +152,17 @@ def find_exchange(boards: Iterable[str]) -> str:
 
 
 def is_same_spelling(one: str, other: str) -> bool:
-    """Whether two texts may be one ticker: AAPL of AAPL.US, brk-b of BRK.B, 7203 of 7203.T."""
+    """Whether two texts may be one ticker: AAPL of AAPL.US, brk-b of BRK.B, 7203 of 7203.T, BTC of
+    BTC-USD.
+    """
     texts = [text.upper() for text in (one, other)]
-    bare = {re.sub(r"[^A-Z0-9]", "", text) for text in texts}
+    short, long = sorted((re.sub(r"[^A-Z0-9]", "", text) for text in texts), key=len)
     codes = {text.partition(".")[0] for text in texts}
-    return len(bare) == 1 or (len(codes) == 1 and not all("." in text for text in texts))
+    return (
+        short == long
+        or re.fullmatch(f"{short}(?:{CURRENCIES}|{_COINS})", long) is not None
+        or (len(codes) == 1 and not all("." in text for text in texts))
+    )
 
 
 def list_alike(ticker: str) -> list[str]:

@@ -82,8 +82,16 @@ _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
 # A title that is a ticker, and words that sheets are named by.
 _TITLE = re.compile(r"[A-Z]{2,5}(?:[.-][A-Z]{1,4})?|[A-Z0-9]{1,6}\.[A-Z]{1,2}")
 _NO_TITLES = {
-    "all", "base", "calc", "clean", "copy", "draft", "feed", "final", "info", "input", "list",
-    "log", "main", "notes", "old", "page", "raw", "stats", "temp", "test", "tmp", "usdt",
+    "adj", "all", "amex", "api", "asx", "back", "base", "blad", "bse", "calc", "clean", "close",
+    "code", "conf", "copy", "cours", "csv", "dados", "date", "daten", "datos", "day", "db", "draft",
+    "dump", "eq", "etf", "eu", "excel", "feed", "feuil", "final", "fx", "high", "hkex", "hloc",
+    "hoja", "hour", "index", "info", "input", "jpx", "krx", "kurse", "list", "live", "log", "lse",
+    "main", "min", "mon", "month", "name", "new", "notes", "nse", "old", "out", "page", "px",
+    "raw", "serie", "setup", "sgx", "src", "sse", "stats", "tab", "temp", "test", "tick", "ticks",
+    "time", "tmp", "today", "total", "trade", "tse", "tsx", "uk", "us", "usa", "usdt", "value",
+    "view", "vol", "week", "work", "xetra", "xls", "xnas", "xnys", "yf", "ytd",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    "march", "april", "june", "july",
 }  # fmt: skip
 # As Bloomberg writes what it has prices of: SPX Index.
 _KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re.IGNORECASE)
@@ -143,7 +151,7 @@ def is_titled_as_ticker(text: str) -> bool:
     """Whether a sheet's name, or a title, can only mean a ticker."""
     return bool(
         _TITLE.fullmatch(text)
-        and text.lower() not in _NO_TICKERS | _NO_TITLES
+        and text.lower() not in _NO_TICKERS | _NO_TITLES | _VENDORS
         and not is_currency(text)
     )
 

@@ -2,6 +2,7 @@
 before any row is looked at.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,8 @@ TUSHARE = {"ticker": "ts_code", "time": "trade_date", "volume": "vol"}
 LOT = 100
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
+# What stands above names that are repeated, and says of no other ticker.
+_NO_TITLE = re.compile(r"https?://|(?:page|seite|p[áa]gina|стр\.?)\s*\d", re.IGNORECASE)
 
 
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
@@ -205,7 +208,7 @@ def _refuse_other_names(table: Table, bad: Bools) -> None:
         is_other = any(name != field for name, field in found.items())
         above = str(times[place - 1] or "").strip() if place and rows[place - 1] == row - 1 else ""
         # AAPL, Ticker: AAPL, AAPL - Apple Inc.
-        is_titled = "ticker" not in table.columns and above != ""
+        is_titled = "ticker" not in table.columns and above != "" and not _NO_TITLE.match(above)
         if is_other or is_titled:
             number = int(table.rows[row] if table.rows is not None else row) + 1
             how = "in another order than at first" if is_other else f"below {above[:SHOWN]!r}"

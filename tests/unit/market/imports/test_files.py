@@ -261,6 +261,8 @@ def test_tables_below_each_other_are_refused_by_whatever_stands_between() -> Non
     with pytest.raises(BadInput, match="names the columns anew, below 'MSFT - Microsoft'"):
         settle(two)
     settle(bars + bars)  # one table whose names are repeated
+    for above in ("Page 2 of 3", "https://www.cryptodatadownload.com"):
+        settle(f"{bars}{above}\n{bars.replace('17,', '18,')}")
 
 
 def test_a_table_that_is_called_otherwise_than_its_file_is_asked_about() -> None:
@@ -269,13 +271,22 @@ def test_a_table_that_is_called_otherwise_than_its_file_is_asked_about() -> None
     for row in csv.reader(io.StringIO(bars)):
         workbook.active.append(row)
     excel = io.BytesIO()
-    for name, title in (("MSFT", "MSFT"), ("Sheet1", None), ("OHLC", None), ("USD", None)):
+    for name, title in (
+        ("MSFT", "MSFT"),
+        ("Sheet1", None),
+        ("OHLC", None),
+        ("USD", None),
+        ("DATEN", None),
+    ):
         workbook.active.title = name
         excel = io.BytesIO()
         workbook.save(excel)
         assert settle(excel.getvalue(), "AAPL.xlsx").title == title
     assert settle(f"MSFT\n{bars}", "AAPL.csv").title == "MSFT"
     assert settle(f"Daily prices\n{bars}", "AAPL.csv").title is None
+    assert settle(f"NYSE\nMSFT\n{bars}", "AAPL.csv").title == "MSFT"
+    for word in ("YAHOO", "CSV", "INDEX", "YTD", "JAN", "USA", "CLOSE"):
+        assert settle(f"{word}\n{bars}", "AAPL.csv").title is None
 
 
 def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:

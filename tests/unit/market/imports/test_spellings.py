@@ -8,6 +8,7 @@ import pytest
 
 from market.imports.rows import TickerNotThere, TickerRows, read_rows
 from market.markets import SHIPPED
+from market.spellings import is_same_spelling
 from tests.unit.market.imports.reading import settle
 
 
@@ -97,6 +98,25 @@ def test_one_name_on_two_exchanges_is_two_tickers() -> None:
     assert (london.ticker, new_york.ticker) == ("VOD.L", "VOD")
     assert (london.error, new_york.error) == (None, None)
     assert london.notes == ["VOD is taken for VOD.L"]
+
+
+@pytest.mark.parametrize(
+    ("title", "file", "expected"),
+    [
+        ("BTC", "BTC-USD", True),  # a sheet named after the coin alone
+        ("ETH", "ethusdt", True),
+        ("AAPL", "AAPL.US", True),
+        ("BRK.B", "brk-b", True),
+        ("BTC", "ETH-USD", False),
+        ("GOOG", "GOOGL", False),
+        ("BP.L", "BP.N", False),
+    ],
+)
+def test_title_may_be_the_ticker_of_a_file_in_other_words(
+    title: str, file: str, *, expected: bool
+) -> None:
+    assert is_same_spelling(title, file) is expected
+    assert is_same_spelling(file, title) is expected
 
 
 def test_the_only_ticker_that_is_asked_for_may_be_written_as_the_table_does() -> None:
