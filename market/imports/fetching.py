@@ -23,8 +23,8 @@ from records.market.watched_files import find_seen, note_seen
 OVERLAP_DAYS = 5
 # So far back Yahoo has bars of an interval.
 YAHOO_DAYS = {"1m": 7, "5m": 59, "15m": 59, "30m": 59, "1h": 729}
-# A file that nobody has written to for so long is whole; one that is written on is not waited for
-# longer than the second.
+# A file that nobody has written to for so long is whole; those of a folder that are written on, as
+# a live feed does it for good, are together not waited for longer than the second.
 QUIET_SECONDS = 2.0
 MOST_WRITE_SECONDS = 60.0
 YEAR_DAYS = 365
@@ -119,6 +119,7 @@ def fetch_from_folder(
     files = {show_path(file.path): file for file in _list(folder)}
     seen = find_seen(database, list(files))
     report = ImportReport(show_path(folder), interval)
+    patience = MOST_WRITE_SECONDS
     for name, file in files.items():
         state = file.error or _describe(file.path)
         if state is None or (seen.get(name) == state and not again):
@@ -126,7 +127,9 @@ def fetch_from_folder(
         if file.error is not None:
             report.files.append(FileReport(name, error=file.error))
         else:
-            state = _await_writer(file.path, state, on_wait)
+            began = monotonic()
+            state = _await_writer(file.path, state, patience, on_wait)
+            patience -= monotonic() - began
             request = Request(interval, name, now, on_series=on_series)
             _add_file(database, file.path, request, report, on_wait)
         # One that cannot be used is named once, and looked at again when it changes.
@@ -181,11 +184,13 @@ def _describe(file: Path) -> str | None:
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
-def _await_writer(file: Path, state: str, on_wait: Callable[[], None] | None) -> str:
-    """Wait while somebody writes a file, for a while, and return how it looks then: of the last row
-    of one that is half written a price or a volume may be cut.
+def _await_writer(
+    file: Path, state: str, patience: float, on_wait: Callable[[], None] | None
+) -> str:
+    """Wait while somebody writes a file, for so many seconds at most, and return how it looks then:
+    of the last row of one that is half written a price or a volume may be cut.
     """
-    deadline = monotonic() + MOST_WRITE_SECONDS
+    deadline = monotonic() + patience
     while _was_just_written(file) and monotonic() < deadline:
         sleep(QUIET_SECONDS / 2)
         if on_wait is not None:

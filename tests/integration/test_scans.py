@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from core.settings import Settings
+from market.imports import fetching
 from market.imports.fetching import fetch_from_folder
 from market.imports.importing import import_frame
 from records.database import Db, Document
@@ -313,6 +314,29 @@ def test_a_watched_file_is_read_when_it_is_whole_and_may_be_read(
     locked.write_text(rows)
     os.utime(locked, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert fetch(now=CLOSE).total("read") == 3
+
+
+def test_files_that_are_written_on_for_good_are_waited_for_together_once(
+    database: Db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live feed's folder took a minute for each of its files."""
+    files = [tmp_path / f"{ticker}.csv" for ticker in ("AAPL", "IBM", "MSFT")]
+    for file in files:
+        file.write_text(make_bars(3).to_csv(index=False))
+    waits: list[float] = []
+
+    def wait(_seconds: float) -> None:
+        waits.append(0.1)
+        time.sleep(waits[-1])
+        for file in files:
+            file.touch()
+
+    monkeypatch.setattr(fetching, "sleep", wait)
+    monkeypatch.setattr(fetching, "MOST_WRITE_SECONDS", 0.25)
+    report = fetch_from_folder(
+        database, tmp_path, interval="1d", now=CLOSE, on_series=lambda *_: None
+    )
+    assert (report.total("new"), len(waits)) == (9, 3)
 
 
 def test_a_scan_goes_on_where_nothing_can_be_fetched(
