@@ -78,10 +78,10 @@ def export_tenant(name: str, out: Path) -> None:
     """
     with use_database() as database:
         tenancy.check_tenant(database, name)
-        # What an earlier export wrote stays until this one is whole: the disk may be full. A
-        # device, such as /dev/stdout, takes it at once.
-        is_device = out.exists() and not out.is_file()
-        written = out if is_device else out.with_name(f"{out.name}.part")
+        # What an earlier export wrote stays until this one is whole: the disk may be full. What is
+        # no file, or a link that a file would replace, such as /dev/stdout, takes it at once.
+        is_replaced = not out.is_symlink() and (out.is_file() or not out.exists())
+        written = out.with_name(f"{out.name}.part") if is_replaced else out
         found = tenancy.export_tenant(database, name)
         count = 0
         with _open_private(written) as file:
@@ -89,7 +89,7 @@ def export_tenant(name: str, out: Path) -> None:
                 line = {"collection": collection, "document": document}
                 file.write(json.dumps(line, default=json_util.default) + "\n")
                 count += 1
-        if not is_device:
+        if is_replaced:
             written.replace(out)
     echo(f"{count} documents of {name} are in {out}")
 

@@ -290,6 +290,10 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     out.touch(0o644)
     assert flask("tenants", "export", "acme", "--out", str(out)).exit_code == 0
     assert out.stat().st_mode & 0o777 == 0o600, "it holds the secrets of channels"
+    link = tmp_path / "stdout"  # as /dev/stdout is one
+    link.symlink_to(out)
+    assert flask("tenants", "export", "acme", "--out", str(link)).exit_code == 0
+    assert link.is_symlink(), "a file is put in its place"
     assert flask("tenants", "export", "acne", "--out", str(out)).exit_code == 2
     kept, before = out.read_text(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
