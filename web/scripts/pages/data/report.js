@@ -45,7 +45,8 @@ export function buildReport(run, signal) {
 
 function summarize(report) {
   return (
-    `${plural(report.read, "row")} of ${plural(report.series.length, "series", "series")} read: ` +
+    `${plural(report.read, "row")} of ` +
+    `${plural(report.series_total ?? report.series.length, "series", "series")} read: ` +
     `${count(report.new)} new, ` +
     `${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ` +
     `${count(report.rejected_rows)} rejected`
