@@ -5,8 +5,8 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,11 +15,11 @@ from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES
 
 CHUNK_BYTES = 2**20
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-_OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {
-    "gzip": lambda file: gzip.GzipFile(fileobj=file),
-    "bzip2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
-    "zstd": lambda file: pa.CompressedInputStream(file, "zstd"),
+# A file may be many streams, one behind the other: what is behind the end of one is looked at anew.
+INPUT_BYTES = 8 * 1024
+_UNPACKERS: dict[str, Callable[[], Any]] = {
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lzma.LZMADecompressor,
 }
 
 
@@ -33,19 +33,18 @@ def unpack_content(content: bytes, packer: str, *, is_text: bool = True) -> byte
     parts: list[bytes] = []
     size = since_line = 0
     try:
-        with _OPENERS[packer](io.BytesIO(content)) as stream:
-            while part := stream.read(CHUNK_BYTES):
-                size += len(part)
-                if size > MOST_BYTES:
-                    raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
-                end = max(part.rfind(b"\n"), part.rfind(b"\r"))
-                since_line = len(part) - end - 1 if end >= 0 else since_line + len(part)
-                if is_text and since_line > MOST_LINE_BYTES and not _is_document(parts, part):
-                    raise BadInput(
-                        f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table"
-                        " of bars"
-                    )
-                parts.append(part)
+        for part in _iterate_parts(content, packer):
+            size += len(part)
+            if size > MOST_BYTES:
+                raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
+            end = max(part.rfind(b"\n"), part.rfind(b"\r"))
+            since_line = len(part) - end - 1 if end >= 0 else since_line + len(part)
+            if is_text and since_line > MOST_LINE_BYTES and not _is_document(parts, part):
+                raise BadInput(
+                    f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of"
+                    " bars"
+                )
+            parts.append(part)
     except EOFError as error:
         raise BadInput(f"it is cut short: the end that {packer} writes is missing") from error
     except (OSError, zlib.error, lzma.LZMAError) as error:
@@ -59,6 +58,38 @@ def unpack_content(content: bytes, packer: str, *, is_text: bool = True) -> byte
     if find_packer(unpacked) == packer:
         raise BadInput(f"it is compressed twice by {packer}: unpack it once")
     return unpacked
+
+
+def _iterate_parts(content: bytes, packer: str) -> Iterator[bytes]:
+    if packer in _UNPACKERS:
+        # The end of an xz file may be filled up with zeros, which in others may be its last bytes.
+        whole = content.rstrip(b"\0") if packer == "xz" else content
+        yield from _iterate_streams(whole, _UNPACKERS[packer])
+        return
+    file = io.BytesIO(content)
+    stream: Any = (
+        gzip.GzipFile(fileobj=file) if packer == "gzip" else pa.CompressedInputStream(file, packer)
+    )
+    with stream:
+        while part := stream.read(CHUNK_BYTES):
+            yield part
+
+
+def _iterate_streams(content: bytes, build: Callable[[], Any]) -> Iterator[bytes]:
+    """Yield what streams hold. Python's own files of these kinds end without a word where a stream
+    other than the first is damaged at its beginning.
+    """
+    place = 0
+    while place < len(content):
+        unpacker = build()
+        while not unpacker.eof:
+            block = content[place : place + INPUT_BYTES] if unpacker.needs_input else b""
+            if unpacker.needs_input and not block:
+                raise EOFError
+            place += len(block)
+            if part := unpacker.decompress(block, CHUNK_BYTES):
+                yield part
+        place -= len(unpacker.unused_data)
 
 
 def _is_document(parts: list[bytes], part: bytes) -> bool:

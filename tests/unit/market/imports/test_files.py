@@ -115,6 +115,8 @@ def test_packed_parquet_and_excel_hold_the_same_table() -> None:
         (lzma.compress(CSV.encode()), "X.CSV.XZ"),
         (zstd(CSV.encode()), "x.csv.zst"),
         (zstd(CSV.encode()) + zstd(b"\n"), "x.csv.zst"),
+        (bz2.compress(CSV.encode()) + bz2.compress(b"\n"), "x.csv.bz2"),
+        (lzma.compress(CSV.encode()) + lzma.compress(b"\n") + bytes(8), "x.csv.xz"),
         (parquet.getvalue(), "X.PARQUET"),
         (excel.getvalue(), "x.xlsx"),
     ):
@@ -182,6 +184,9 @@ def read_parts(content: bytes, filename: str) -> list[Part]:
             "it is no whole zstd file: it is damaged",
         ),
         (b"BZh91 no", "x.csv.bz2", "it is no whole bzip2 file: it is damaged"),
+        (bz2.compress(CSV.encode()) + b"BZ", "x.csv.bz2", "it is cut short"),
+        (bz2.compress(CSV.encode()) + b"BAD" * 9, "x.csv.bz2", "it is no whole bzip2 file"),
+        (lzma.compress(CSV.encode()) + b"BAD" * 9, "x.csv.xz", "it is no whole xz file"),
         (b"{", "x.json", "cannot be read as json"),
         (b"[" * 100_000, "x.json", "cannot be read as json"),
         (b'{"a": 1}', "x.json", "expected a list of candles"),
