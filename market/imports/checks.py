@@ -118,7 +118,8 @@ def find_wrong_times(columns: Columns, reasons: Codes, now_seconds: int) -> tupl
     """Return what is wrong with the times of many of a ticker's rows that have prices, and the
     first of these rows: the others would be a series full of holes that nobody meant.
     """
-    has_prices = np.isfinite(np.minimum.reduce([columns[name] for name in PRICES]))
+    # Rows that a sheet is filled with for days to come have none, or zeros.
+    has_prices = np.minimum.reduce([columns[name] for name in PRICES]) > 0.0
     is_bad = reasons == CODES["bad_time"]
     is_ahead = (columns["times"] > now_seconds + AHEAD_SECONDS) & ~is_bad
     rows = int(np.count_nonzero(has_prices))

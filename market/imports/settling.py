@@ -41,7 +41,11 @@ LOT = 100
 # Rows whose times cannot be read that are looked at for names.
 MOST_NAMED = 10_000
 # What stands above names that are repeated, and says of no other ticker.
-_NO_TITLE = re.compile(r"https?://|(?:page|seite|p[áa]gina|стр\.?)\s*\d", re.IGNORECASE)
+_NO_TITLE = re.compile(
+    r"https?://|(?:page|seite|p[áa]gina|стр\.?)\s*\d"
+    r"|(?:source|total|downloaded from|copyright)\b|©",
+    re.IGNORECASE,
+)
 
 
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:

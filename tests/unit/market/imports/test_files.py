@@ -266,7 +266,7 @@ def test_tables_below_each_other_are_refused_by_whatever_stands_between() -> Non
     with pytest.raises(BadInput, match="names the columns anew, below 'MSFT - Microsoft'"):
         settle(two)
     settle(bars + bars)  # one table whose names are repeated
-    for above in ("Page 2 of 3", "https://www.cryptodatadownload.com"):
+    for above in ("Page 2 of 3", "https://www.a.example", "Downloaded from Barchart.com", "Total"):
         settle(f"{bars}{above}\n{bars.replace('17,', '18,')}")
 
 

@@ -66,6 +66,8 @@ def test_many_wrong_times_refuse_a_ticker_and_a_few_are_rows(wrong: str, said: s
     assert (few.error, len(few.columns["times"])) == (None, 5)
     totals = read("AAPL", [*rows, *["n/a,,,,,"] * 3])
     assert (totals.error, len(totals.columns["times"])) == (None, 5)
+    blank = read("AAPL", [*rows, *[f"{wrong},0,0,0,0,0"] * 3])
+    assert (blank.error, len(blank.columns["times"])) == (None, 5)
 
 
 @pytest.mark.parametrize("prices", [",,,", "2,3,1,2"])
