@@ -591,7 +591,7 @@ def test_the_history_tells_what_followed_a_minute_round_the_clock(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
-    minutes = pd.date_range("2026-01-05", periods=22 * 1_440, freq="1min", tz=UTC)
+    minutes = pd.date_range("2025-12-10", periods=22 * 1_440, freq="1min", tz=UTC)
     closes = [100.0 + 7 * number % 11 for number in range(len(minutes))]
     frame = pd.DataFrame({"date": minutes, "volume": 1.0})
     frame[["open", "high", "low", "close"]] = pd.DataFrame(dict.fromkeys("ohlc", closes))
