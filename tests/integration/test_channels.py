@@ -277,7 +277,8 @@ def run_flood(answer: Callable[[BinaryIO], None]) -> Iterator[int]:
 
         def serve_one() -> None:
             connection, _ = listening.accept()
-            with connection, connection.makefile("wb") as sent, suppress(OSError):
+            # Also what is left to be sent may fail as it is closed.
+            with suppress(OSError), connection, connection.makefile("wb") as sent:
                 answer(sent)
 
         thread = threading.Thread(target=serve_one)
