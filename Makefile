@@ -36,7 +36,7 @@ key: $(VENV)/.installed  ## make the first API key before `make up` (NAME=ops), 
 	@$(TIED) $(BIN)/python -m runner key $(or $(NAME),ops)
 
 test: $(VENV)/.installed-dev  ## run the tests against real servers of their own (ARGS="-k word" for some)
-	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)
