@@ -3,14 +3,13 @@
 Trees that know no data halve the space of the columns at random; how many of the series' own bars
 of late lie in a half-space is its mass, and a bar in half-spaces of little mass is strange. Columns
 are sizes in usual ones: a bar that is smaller than usual, of which there are few too, is none of
-the strange, so that space is halved above the usual only. The
-masses are those of the last 250 bars before the block of 250 places that a bar is in, counted from
-the series' first bar past the warm-up: of bars that all traded, the last complete block. So a score
-is a function of a bounded stretch of stored bars, and there is no state to lose. It learns each
-ticker's own habits, and goes along with them as they change. It fails within a year of a change of
-regime, when the block before is no measure, and on bars beyond all splits, which are all as
-strange. It costs 25 trees x some 12 comparisons a bar, twice: as one of its block, and of the next
-one's measure.
+the strange, so that space is halved above the usual only. The masses are those of the last 250 bars
+before the block of 250 places that a bar is in, counted from the series' first bar past the
+warm-up: of bars that all traded, the last complete block. So a score is a function of a bounded
+stretch of stored bars, and there is no state to lose. It learns each ticker's own habits, and goes
+along with them as they change. It fails within a year of a change of regime, when the block before
+is no measure, and on bars beyond all splits, which are all as strange. It costs 25 trees x some 12
+comparisons a bar, twice: as one of its block, and of the next one's measure.
 """
 
 from collections.abc import Callable, Mapping

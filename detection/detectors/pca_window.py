@@ -4,11 +4,11 @@ Windows of 20 bars x all columns are points; the leading principal components of
 windows, those that explain half of their variance, are what is usual of them together, such as
 unrest that comes and goes. A bar is as strange as the window's last bar lies above what they
 reconstruct, in deviations of the training bars: columns are sizes in yardsticks, and a small one is
-none of the strange. It fails where columns depend on each other in
-curves, and takes a strange bar among the 19 before for a part of the shape. It is fitted in closed
-form, and costs 20 d^2 multiplications a bar, d being the number of columns. Source: principal
-components of sliding windows, as Sub-PCA in the TSB-AD benchmark (Liu and Paparrizos 2024); the
-residual is that of Jackson and Mudholkar (1979).
+none of the strange. It fails where columns depend on each other in curves, and takes a strange bar
+among the 19 before for a part of the shape. It is fitted in closed form, and costs 20 d^2
+multiplications a bar, d being the number of columns. Source: principal components of sliding
+windows, as Sub-PCA in the TSB-AD benchmark (Liu and Paparrizos 2024); the residual is that of
+Jackson and Mudholkar (1979).
 """
 
 from collections.abc import Callable, Mapping

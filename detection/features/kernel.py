@@ -92,8 +92,9 @@ GRID = 65536.0
 CLOCK_SESSIONS = 20
 FEWEST_SESSIONS = 10
 # A return is measured by at least half the usual range: at some times of day most are next to
-# nothing. And one below what is usual at its time counts as a usual one, as small departures do.
+# nothing.
 LEAST_RETURN = 0.5
+# One below what is usual at its time counts as a usual one, as small departures do.
 LEAST_CLOCK_RETURN = 1.0
 BOUND = 127.0
 
