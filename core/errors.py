@@ -88,6 +88,12 @@ class SeriesError(TapewatchError):
     reason = "series_error"
 
 
+class TooMuchAtOnce(TapewatchError):
+    """So much is not read and written in one transaction; less may be."""
+
+    reason = "too_much_at_once"
+
+
 class Cancelled(TapewatchError):
     """The run was cancelled while its batch was at work."""
 

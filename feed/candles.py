@@ -15,7 +15,7 @@ import pyarrow as pa
 from core.errors import BadInput
 from feed.messages import Part
 from market.bars.buckets import VALUES
-from market.bars.writing import Arrival
+from market.bars.opening import Arrival
 from market.imports.arrivals import build_arrival
 from market.imports.rows import TickerRows, read_rows
 from market.imports.settled import Settled

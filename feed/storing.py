@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from core.errors import BadInput, SeriesError
+from core.errors import TapewatchError, TooMuchAtOnce
 from feed.loads import Load
 from feed.messages import Part
 from market.markets import Markets, load_markets
@@ -25,10 +25,6 @@ GATHER_SECONDS = 0.3
 # Buckets of bars are read and written whole: of 48 bytes a bar, some 24 MB in one transaction,
 # which a small cache of MongoDB holds.
 MOST_BARS = 500_000
-
-
-class TooMuchAtOnce(Exception):
-    """So many bars are not read and written in one transaction; fewer records may be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,36 +161,25 @@ class Store:
         most_bars: int | None,
     ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
         from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
-        from market.bars.appending import (  # noqa: PLC0415 - the same
-            split_appends,
-            write_appends,
-        )
-        from market.bars.writing import write_in  # noqa: PLC0415 - the same
+        from market.bars.writing import write_all  # noqa: PLC0415 - the same
 
         arrivals, rejected = read_candles(self.database, parts, markets, now)
-        appends, others, bars = split_appends(self.database, arrivals, session)
-        if most_bars is not None and bars > most_bars:
-            raise TooMuchAtOnce(f"{bars:,} bars would be read and written at once")
-        stored = write_appends(self.database, appends, session)
-        for arrival in others:
-            try:
-                stored.append((arrival, write_in(self.database, arrival, session)))
-            except (SeriesError, BadInput) as error:
-                rejected += [
-                    reject_part(part, now, error.message)
-                    for part in parts
-                    if (part.ticker, part.interval) == (arrival.ticker, arrival.interval)
-                ]
+        outcomes = write_all(self.database, arrivals, session, most_bars=most_bars)
         closed: dict[tuple[str, str], set[str]] = {}
-        for arrival, written in stored:
-            if written.new + written.changed and (
-                (arrival.ticker, arrival.interval) in self.watched
-            ):
-                place = (arrival.market.code, arrival.interval)
-                closed.setdefault(place, set()).add(arrival.ticker)
-        counted = Counter(one["ticker"] for one in rejected)
-        for arrival, _ in stored:
+        counted: Counter[str] = Counter()
+        for arrival, outcome in zip(arrivals, outcomes, strict=True):
+            own = arrival.ticker, arrival.interval
+            if isinstance(outcome, TapewatchError):
+                rejected += [
+                    reject_part(part, now, outcome.message)
+                    for part in parts
+                    if (part.ticker, part.interval) == own
+                ]
+                continue
             counted[arrival.ticker] += len(arrival.rejected)
+            if outcome.new + outcome.changed and own in self.watched:
+                closed.setdefault((arrival.market.code, arrival.interval), set()).add(own[0])
+        counted.update(one["ticker"] for one in rejected)
         add_rejected_records(self.database, rejected, session)
         return counted, closed
 

@@ -1,5 +1,8 @@
-"""What comes in for a series is stored in one transaction, or in a few where it is very much."""
+"""What comes in for series is stored some hundred in a transaction, or one in a few where it is
+very much.
+"""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import pairwise
@@ -9,10 +12,11 @@ import numpy as np
 from pymongo.errors import OperationFailure
 
 from core.arrays import Int64
-from core.errors import BadInput, SeriesError
+from core.errors import BadInput, SeriesError, TapewatchError, TooMuchAtOnce
 from market.bars.buckets import find_edges
+from market.bars.opening import Arrival
 from market.bars.splits import check_split_session
-from market.bars.writing import Arrival, Written, write_in
+from market.bars.writing import Written, write_all, write_in
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
 from records.analytics.markets import forget_beyond
@@ -23,6 +27,72 @@ LEAST_FACTOR = 1e-4
 # A year of minutes of a stock exchange; 800,000 do not fit into a cache of 256 MB.
 MOST_BARS_AT_ONCE = 100_000
 FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
+# Series that are written in one transaction: what each costs by itself is small then, and whoever
+# waits hears of it about once a second.
+MOST_TOGETHER = 500
+# Of which so many bars are read and written whole, some 24 MB, which a small cache holds.
+MOST_BARS_TOGETHER = 500_000
+
+
+def write_arrivals(
+    database: Db, arrivals: Iterable[Arrival], *, dry_run: bool = False
+) -> Iterator[Written | TapewatchError]:
+    """Store arrivals, each of another series, and yield in order what became of each, or why it
+    cannot come in: then nothing of it was written, and the others are.
+
+    Some hundred small ones are one transaction. `write_arrival` says the rest.
+    """
+    part: list[Arrival] = []
+    bars = 0
+    for arrival in arrivals:
+        bars += len(arrival.columns["times"])
+        if part and (bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER):
+            yield from _write_together(database, part, dry_run=dry_run)
+            part, bars = [], len(arrival.columns["times"])
+        part.append(arrival)
+    if part:
+        yield from _write_together(database, part, dry_run=dry_run)
+
+
+def _write_together(
+    database: Db, arrivals: Sequence[Arrival], *, dry_run: bool
+) -> list[Written | TapewatchError]:
+    """Write arrivals in one transaction, or by halves where they are too much for it."""
+    if len(arrivals) == 1:
+        try:
+            return [write_arrival(database, arrivals[0], dry_run=dry_run)]
+        except TapewatchError as error:
+            return [error]
+    transact = try_transaction if dry_run else in_transaction
+    try:
+        outcomes = transact(
+            database,
+            lambda session: write_all(database, arrivals, session, most_bars=MOST_BARS_TOGETHER),
+        )
+    except (TooMuchAtOnce, OperationFailure) as error:
+        if isinstance(error, OperationFailure) and not is_too_large(error):
+            raise
+        half = len(arrivals) // 2
+        return [
+            outcome
+            for part in (arrivals[:half], arrivals[half:])
+            for outcome in _write_together(database, part, dry_run=dry_run)
+        ]
+    if not dry_run:
+        _forget_replaced(database, zip(arrivals, outcomes, strict=True))
+    return outcomes
+
+
+def _forget_replaced(
+    database: Db, written: Iterable[tuple[Arrival, Written | TapewatchError]]
+) -> None:
+    """Forget metrics of markets beyond the bars of those series that took synthetic ones' place."""
+    for code, interval in {
+        (arrival.market.code, arrival.interval)
+        for arrival, outcome in written
+        if isinstance(outcome, Written) and outcome.replaced
+    }:
+        forget_beyond(database, code, interval)
 
 
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
@@ -40,8 +110,8 @@ def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> W
         _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
     ]
     last = others[-1] if others else first
-    if first.replaced and not dry_run:
-        forget_beyond(database, arrival.market.code, arrival.interval)
+    if not dry_run:
+        _forget_replaced(database, [(arrival, first)])
     return Written(
         new=first.new + sum(step.new for step in others),
         changed=first.changed,

@@ -25,7 +25,7 @@ from records.market import bar_imports
 from records.market.documents import RevisionDocument, SeriesDocument, bars_in
 from records.market.gaps import forget_gaps, rename_gaps
 from records.market.markets import set_ticker_markets
-from records.market.revisions import add_revisions, find_last_revision
+from records.market.revisions import add_revisions, find_last_revisions
 from records.market.series import (
     build_series_id,
     delete_series,
@@ -174,7 +174,8 @@ def _move(
     _remove(database, series, "renamed", now, session)
     bar_imports.rename_imports(database, series["ticker"], interval, name, session)
     rename_gaps(database, series["ticker"], interval, name, session)
-    revision = max(series["revision"], find_last_revision(database, name, interval, session))
+    last = find_last_revisions(database, [name], interval, session)
+    revision = max(series["revision"], last.get(name, 0))
     own: SeriesDocument = {
         **series,
         "_id": build_series_id(name, interval),

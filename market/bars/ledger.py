@@ -13,10 +13,10 @@ from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
 from market.bars.buckets import read_column, read_columns
-from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
+from market.bars.coverage import Held, measure_held, split_stretches
 from market.bars.figures import measure_figures
 from market.bars.packing import BUCKET_FIELDS
-from market.bars.spans import build_bucket_id, name_span
+from market.bars.spans import build_bucket_id
 from market.intervals import DAY_SECONDS
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions
@@ -37,7 +37,7 @@ from records.market.gaps import (
     GapWrite,
     build_gap_id,
     choose_state,
-    find_series_gaps,
+    find_reaching,
     write_gaps,
 )
 from records.market.series import (
@@ -46,51 +46,6 @@ from records.market.series import (
     find_series_between,
     set_coverage,
 )
-
-
-def keep_in_step(
-    database: Db,
-    series: SeriesDocument,
-    known: Sessions,
-    times: Int64,
-    *,
-    last_bar: datetime | None,
-    now: datetime,
-    session: ClientSession,
-) -> CoverageFields:
-    """Write a series' gaps, and return its coverage.
-
-    What only follows its last bar is added to what is known, so that a bar a minute doesn't read
-    years of minutes.
-
-    Args:
-        database: it is stored in.
-        series: with its bars as they are now.
-        known: the sessions of its market.
-        times: of all its bars, or of those of the spans that bars came of, UTC seconds, ascending.
-        last_bar: its last one before, where all that came follow it; None: measure all anew.
-        now: the moment of writing.
-        session: of the transaction that writes the bars.
-    """
-    interval = series["interval"]
-    first, last = int(series["first_bar"].timestamp()), int(series["last_bar"].timestamp())
-    if last_bar is None or "coverage" not in series:
-        if len(times) < series["bars"]:
-            times = read_times(database, series, session)
-        held = measure_held(times, interval, known, first=first, last=last)
-        counts = _write_all(database, series, held, now, session)
-        return {**counts, "no_trade": count_no_trade(series)}
-    since = int(last_bar.timestamp())
-    times = _read_tail(database, series, times, find_session_start(since, interval, known), session)
-    later = measure_later(times, interval, known, first=first, last=last, since=since)
-    if later is None:
-        return {**series["coverage"], "no_trade": count_no_trade(series)}
-    reaching = find_series_gaps(
-        database, series["ticker"], interval, session, since=later.reaching_since
-    )
-    counts, writes = plan_later(series, later, reaching, now)
-    write_gaps(database, writes, session)
-    return {**counts, "no_trade": count_no_trade(series)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +99,20 @@ def count_no_trade(series: SeriesDocument) -> int:
 
 
 def measure_anew(
-    database: Db, series: SeriesDocument, known: Sessions, now: datetime, session: ClientSession
+    database: Db,
+    series: SeriesDocument,
+    known: Sessions,
+    times: Int64,
+    now: datetime,
+    session: ClientSession,
 ) -> CoverageFields:
-    """Write a series' gaps by all of its bars, and return its coverage."""
-    times = read_times(database, series, session)
-    return keep_in_step(database, series, known, times, last_bar=None, now=now, session=session)
+    """Write a series' gaps by the times of all of its bars, and return its coverage."""
+    first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
+    held = measure_held(times, series["interval"], known, first=first, last=last)
+    gaps = find_reaching(database, [series["ticker"]], series["interval"], None, session)
+    counts, writes = plan_anew(series, held, gaps, now)
+    write_gaps(database, writes, session)
+    return {**counts, "no_trade": count_no_trade(series)}
 
 
 def refresh_ledger(
@@ -179,7 +143,14 @@ def measure_series(database: Db, found: Iterable[SeriesDocument], now: datetime)
 
 def read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
     """Return when the bars of a series start, UTC seconds, ascending."""
-    return _read_spans(database, series, sorted(series["counts"]), session)
+    ticker, interval = series["ticker"], series["interval"]
+    ids = [build_bucket_id(ticker, interval, span) for span in series["counts"]]
+    buckets = (
+        bars_in(database)
+        .find({"_id": {"$in": ids}}, BUCKET_FIELDS, session=session)
+        .sort("span", 1)
+    )
+    return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])
 
 
 def _refresh(
@@ -207,7 +178,8 @@ def _measure_one(database: Db, found: SeriesDocument, known: Sessions, now: date
         if series is not None:
             figures = series.get("figures") or _measure_figures(database, series, session)
             series["figures"] = figures
-            coverage = measure_anew(database, series, known, now, session)
+            times = read_times(database, series, session)
+            coverage = measure_anew(database, series, known, times, now, session)
             set_coverage(database, series, coverage, figures, session)
 
     in_transaction(database, write)
@@ -223,39 +195,16 @@ def _measure_figures(
     }
 
 
-def _read_tail(
-    database: Db, series: SeriesDocument, times: Int64, start: int, session: ClientSession
-) -> Int64:
-    """Return the times from `start` on, with those of spans that `times` has nothing of."""
-    since, until = (name_span(at, series["interval"]) for at in (start, int(times[0])))
-    wanted = [span for span in sorted(series["counts"]) if since <= span < until]
-    earlier = _read_spans(database, series, wanted, session)
-    times = np.concatenate((earlier, times))
-    return times[np.searchsorted(times, start) :]
-
-
-def _read_spans(
-    database: Db, series: SeriesDocument, spans: Sequence[str], session: ClientSession | None
-) -> Int64:
-    if not spans:
-        return np.zeros(0, np.int64)
-    ids = [build_bucket_id(series["ticker"], series["interval"], span) for span in spans]
-    buckets = (
-        bars_in(database)
-        .find({"_id": {"$in": ids}}, BUCKET_FIELDS, session=session)
-        .sort("span", 1)
-    )
-    return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])
-
-
-def _write_all(
-    database: Db, series: SeriesDocument, held: Held, now: datetime, session: ClientSession
-) -> CoverageCounts:
-    """Write all gaps of a series by what is held of all its sessions."""
+def plan_anew(
+    series: SeriesDocument, held: Held, gaps: Sequence[GapDocument], now: datetime
+) -> tuple[CoverageCounts, list[GapWrite]]:
+    """Return the counts of a series' coverage by what is held of all its sessions, and what changes
+    in its gaps; `gaps` are those that are known.
+    """
     writes: list[GapWrite] = []
     free = held.lacking
     unfilled = 0
-    for gap in find_series_gaps(database, series["ticker"], series["interval"], session):
+    for gap in gaps:
         start, end = np.searchsorted(held.days, (_count(gap["first"]), _count(gap["last"]) + 1))
         if start == end:  # its sessions are none any more, or the series' ends moved
             writes.append(DeleteOne({"_id": gap["_id"]}))
@@ -266,8 +215,7 @@ def _write_all(
         if changed != gap:
             writes.append(_put(changed))
     found = [_build(series, _describe(held, rows), now) for rows in split_stretches(free)]
-    write_gaps(database, writes + [_put(gap) for gap in found], session)
-    return {**held.count(), "gap_count": unfilled + len(found)}
+    return {**held.count(), "gap_count": unfilled + len(found)}, [*writes, *map(_put, found)]
 
 
 def plan_later(

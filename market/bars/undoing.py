@@ -25,7 +25,7 @@ from market.bars.changes import moment
 from market.bars.deleting import build_removal, drop_series
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
-from market.bars.ledger import keep_in_step
+from market.bars.ledger import measure_anew
 from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
@@ -265,14 +265,13 @@ def _write(
         "revision": removal["revision"],
         "updated_at": now,
     }
-    changed["coverage"] = keep_in_step(
+    changed["coverage"] = measure_anew(
         database,
         changed,
         find_sessions(database, market),
         columns["times"],
-        last_bar=None,
-        now=now,
-        session=session,
+        now,
+        session,
     )
     replace_series(database, changed, session)
     add_revisions(database, [removal], session)

@@ -1,74 +1,70 @@
-"""What one transaction writes where bars or splits come in for a series."""
+"""What one transaction writes where bars or splits come in for series: few or many, in as many
+commands.
+"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import uuid4
 
+import numpy as np
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from core.errors import SeriesError
+from core.errors import TapewatchError, TooMuchAtOnce
 from market.bars import changes
 from market.bars.buckets import (
     Columns,
     build_bucket,
-    empty_columns,
     join_buckets,
     pack_times,
     split_spans,
 )
+from market.bars.coverage import Held, measure_held
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
-from market.bars.ledger import count_no_trade, keep_in_step
+from market.bars.ledger import (
+    Later,
+    count_no_trade,
+    measure_later,
+    plan_anew,
+    plan_later,
+    read_times,
+)
 from market.bars.merging import Merge, merge_bars
+from market.bars.opening import Arrival, Opened, open_all
 from market.bars.readjustment import recognise
-from market.bars.spans import build_bucket_id, name_span
+from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import Market
-from market.sessions.calendar import Sessions, local_days
-from market.spellings import list_alike
+from market.sessions.calendar import local_days
 from records.analytics.overview import forget_metrics
 from records.database import Db
-from records.findings.anomalies import find_bars_gone, mark_bars_gone, unmark_bars_gone
+from records.findings.anomalies import (
+    find_bars_gone,
+    find_tickers_with_bars_gone,
+    mark_bars_gone,
+    unmark_bars_gone,
+)
 from records.findings.watermarks import move_watermark_back
-from records.market.bar_imports import add_import, forget_imports
+from records.market.bar_imports import add_imports, forget_imports
 from records.market.documents import (
     BarImportDocument,
+    BucketDocument,
     ChangeFields,
-    RejectedDocument,
+    GapDocument,
     RevisionDocument,
     SeriesDocument,
     SplitFields,
     bars_in,
 )
+from records.market.gaps import GapWrite, find_reaching, write_gaps
 from records.market.rejected import add_rejected
-from records.market.revisions import add_revisions, find_last_revision
-from records.market.series import build_series_id, find_ends, find_one_series, replace_series
+from records.market.revisions import add_revisions
+from records.market.series import replace_all_series
 
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What comes in for one series: bars ascending by time, split factors by session day,
-    rejected rows.
-
-    `known` are the sessions of its market; `import_id` names the import to take back, where it is
-    one.
-    """
-
-    ticker: str
-    market: Market
-    interval: str
-    source: str
-    now: datetime
-    known: Sessions
-    columns: Columns = field(default_factory=empty_columns)
-    splits: Mapping[int, float] = field(default_factory=dict)
-    rejected: Sequence[RejectedDocument] = ()
-    synthetic: bool = False
-    import_id: str | None = None
+# Buckets are read and written whole: of 48 bytes a bar, some 50 MB of all together.
+MOST_BARS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +84,141 @@ class Written:
     notes: Sequence[str] = ()
 
 
+@dataclass(slots=True)
+class _Measured:
+    """What was measured of sessions; most series of a market have bars of the same times, of which
+    that is the same.
+    """
+
+    held: dict[tuple[object, ...], Held] = field(default_factory=dict)
+    later: dict[tuple[object, ...], Later | None] = field(default_factory=dict)
+
+
 def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
-    """Merge bars and splits into their series, inside a transaction. Raises SeriesError."""
-    add_rejected(database, arrival.rejected, session)
-    series, revisions = _open_series(database, arrival, session)
+    """Merge bars and splits into their series, inside a transaction.
+
+    Raises SeriesError, and BadInput where the bars are more than can be stored.
+    """
+    (outcome,) = write_all(database, [arrival], session)
+    if isinstance(outcome, TapewatchError):
+        raise outcome
+    return outcome
+
+
+def write_all(
+    database: Db,
+    arrivals: Sequence[Arrival],
+    session: ClientSession,
+    *,
+    most_bars: int | None = None,
+) -> list[Written | TapewatchError]:
+    """Merge what comes in for many series, each of another, inside a transaction; return in order
+    what became of each, or why it cannot come in: then nothing of it was written.
+
+    Raises TooMuchAtOnce where more than `most_bars` bars would be read and written.
+    """
+    opened = open_all(database, arrivals, session)
+    bars = sum(one.bars for one in opened if isinstance(one, Opened))
+    if most_bars is not None and bars > most_bars:
+        raise TooMuchAtOnce(f"{bars:,} bars would be read and written at once")
+    outcomes: dict[int, Written | TapewatchError] = {
+        place: one for place, one in enumerate(opened) if not isinstance(one, Opened)
+    }
+    measured = _Measured()
+    for part in _split(opened):
+        outcomes |= _write_bars(database, part, measured, session)
+    sound = [
+        one
+        for place, one in enumerate(opened)
+        if isinstance(one, Opened) and isinstance(outcomes[place], Written)
+    ]
+    add_rejected(database, [row for one in sound for row in one.arrival.rejected], session)
+    _write_series(
+        database,
+        [
+            one
+            for place, one in enumerate(opened)
+            if isinstance(one, Opened) and _has_changed(outcomes[place])
+        ],
+        session,
+    )
+    return [outcomes[place] for place in range(len(arrivals))]
+
+
+def _has_changed(outcome: Written | TapewatchError) -> bool:
+    return isinstance(outcome, Written) and any(
+        (outcome.new, outcome.changed, outcome.splits, outcome.replaced)
+    )
+
+
+def _split(opened: Sequence[Opened | TapewatchError]) -> Iterator[dict[int, Opened]]:
+    """Yield them by their places, a few at a time where their buckets are large."""
+    part: dict[int, Opened] = {}
+    bars = 0
+    for place, one in enumerate(opened):
+        if not isinstance(one, Opened):
+            continue
+        if part and bars + one.bars > MOST_BARS_AT_ONCE:
+            yield part
+            part, bars = {}, 0
+        part[place] = one
+        bars += one.bars
+    if part:
+        yield part
+
+
+def _write_bars(
+    database: Db,
+    part: Mapping[int, Opened],
+    measured: _Measured,
+    session: ClientSession,
+) -> dict[int, Written | TapewatchError]:
+    """Write the buckets that bars come of, and bring the series in step with them."""
+    ids = [
+        build_bucket_id(one.arrival.ticker, one.arrival.interval, span)
+        for one in part.values()
+        for span in one.spans
+    ]
+    stored: dict[str, BucketDocument] = {}
+    if ids:
+        found = bars_in(database).find({"_id": {"$in": ids}}, session=session)
+        stored = {bucket["_id"]: bucket for bucket in found}
+    outcomes: dict[int, Written | TapewatchError] = {}
+    writes: list[ReplaceOne[BucketDocument]] = []
+    came: list[tuple[Opened, Int64]] = []
+    for place, one in part.items():
+        ticker, interval = one.arrival.ticker, one.arrival.interval
+        held = join_buckets(stored[build_bucket_id(ticker, interval, span)] for span in one.spans)
+        try:
+            outcomes[place], buckets, times = _merge(one, held)
+        except TapewatchError as error:
+            outcomes[place] = error
+            continue
+        if one.replaced is not None:
+            _clear(database, one.arrival, one.replaced, session)
+        writes += [ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True) for bucket in buckets]
+        if len(one.came):
+            came.append((one, times))
+    if writes:
+        bars_in(database).bulk_write(writes, ordered=False, session=session)
+    for one, times in came:
+        _measure(database, one, times, measured, session)
+    return outcomes
+
+
+def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument], Int64]:
+    """Merge an arrival into its series, whose bars of the spans that are needed are `stored`.
+
+    Returns:
+        What becomes of it, the buckets that differ, and the times of the bars of these spans.
+
+    Raises SeriesError, and BadInput where a bucket cannot hold the bars; the series' document is
+    in step then with none.
+    """
+    arrival, series = one.arrival, one.series
     if not series["bars"] and not len(arrival.columns["times"]):
-        return Written()
-    stored = _read_stored(database, series, arrival.columns, session)
+        return Written(), [], arrival.columns["times"]
     merge = merge_bars(stored, arrival.columns)
-    alike = [] if series["bars"] else _tell_alike(database, arrival)
     found = recognise(
         stored,
         arrival.columns,
@@ -108,76 +230,43 @@ def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
     )
     splits, changed_days = merge_splits(series["splits"], {**found.taken_back, **arrival.splits})
     new, changed = int(merge.new.sum()), int(merge.changed.sum())
-    replaced = sum(document["bars"] for document in revisions)
-    if new or changed or changed_days or replaced:
-        last_bar = series["last_bar"]
-        revisions += _list_changes(arrival, series, stored, merge, splits, changed_days)
-        _write_buckets(database, series, merge.columns, arrival.now, session)
-        close_series(series, splits, arrival)
-        came = arrival.columns["times"][merge.new]
-        if new:
-            follows = last_bar is not None and came[0] > last_bar.timestamp()
-            series["coverage"] = keep_in_step(
-                database,
-                series,
-                arrival.known,
-                merge.columns["times"],
-                last_bar=last_bar if follows else None,
-                now=arrival.now,
-                session=session,
-            )
-        elif changed and "coverage" in series:
-            series["coverage"] = {**series["coverage"], "no_trade": count_no_trade(series)}
-        series["revision"] += bool(revisions)
-        replace_series(database, series, session)
-        add_revisions(database, _number(revisions, series, arrival), session)
-        if new:
-            unmark_returned(database, arrival.ticker, arrival.interval, came, session)
-        if replaced:
-            # What was made up may have gone on for longer.
-            move_watermark_back(
-                database, arrival.ticker, arrival.interval, series["last_bar"], session
-            )
-        if arrival.import_id is not None:
-            add_import(
-                database, _describe_import(arrival, series, merge, revised=bool(revisions)), session
-            )
-    unchanged = len(arrival.columns["times"]) - new - changed
-    return Written(
+    buckets: list[BucketDocument] = []
+    if new or changed or changed_days or one.replaced is not None:
+        one.revisions += _list_changes(one, stored, merge, splits, changed_days)
+        buckets = _build_buckets(one, merge)
+        if buckets:
+            times = merge.columns["times"]
+            ends = [changes.moment(times[position]) for position in (0, -1)]
+            series["first_bar"] = min(ends[0], series["first_bar"] or ends[0])
+            series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
+        _close(series, splits, arrival)
+        one.came = arrival.columns["times"][merge.new]
+        series["revision"] += bool(one.revisions)
+    written = Written(
         new,
         changed,
-        unchanged,
+        len(arrival.columns["times"]) - new - changed,
         len(changed_days),
         series["revision"],
-        replaced,
-        (*found.notes, *alike),
+        one.replaced["bars"] if one.replaced is not None else 0,
+        (*found.notes, *one.notes),
     )
+    return written, buckets, merge.columns["times"]
 
 
 def _list_changes(
-    arrival: Arrival,
-    series: SeriesDocument,
+    one: Opened,
     stored: Columns,
     merge: Merge,
     splits: list[SplitFields],
     changed_days: list[int],
-) -> list[ChangeFields]:
-    """Return what is revised of a series as it was: bars, bars that came late, and splits."""
-    found = [*changes.list_changed(stored, arrival.columns, merge)]
-    if series["first_bar"] is not None:
-        found += changes.list_late(arrival.columns, merge, series["last_bar"])
-        found += changes.list_split(changed_days, series["splits"], splits, series["first_bar"])
-    return found
-
-
-def unmark_returned(
-    database: Db, ticker: str, interval: str, came: Int64, session: ClientSession
-) -> None:
-    """Forget of anomalies that their bars are gone, where these came again; `came` ascends."""
-    first, last = (changes.moment(came[row]) for row in (0, -1))
-    gone = find_bars_gone(database, ticker, interval, first, last, session)
-    if gone:
-        unmark_bars_gone(database, gone, set(came.tolist()), session)
+) -> Iterator[ChangeFields]:
+    """Yield what is revised of a series as it was: bars, bars that came late, and splits."""
+    series, columns = one.series, one.arrival.columns
+    yield from changes.list_changed(stored, columns, merge)
+    if one.last_bar is not None:
+        yield from changes.list_late(columns, merge, one.last_bar)
+        yield from changes.list_split(changed_days, series["splits"], splits, series["first_bar"])
 
 
 def _find_days(arrival: Arrival) -> Int64:
@@ -188,119 +277,24 @@ def _find_days(arrival: Arrival) -> Int64:
     return times // DAY_SECONDS
 
 
-def _tell_alike(database: Db, arrival: Arrival) -> list[str]:
-    """Return what to say of a new series where one is stored already whose name differs in its
-    marks alone: BRK.B beside BRK-B.
+def _build_buckets(one: Opened, merge: Merge) -> list[BucketDocument]:
+    """Return the buckets that differ from what is stored, and note their counts and digests in the
+    series.
     """
-    ends = find_ends(database, list_alike(arrival.ticker), arrival.interval)
-    named = [end["_id"].partition("::")[0] for end in ends if end["market"] == arrival.market.code]
-    return [
-        f"{other} is stored too, and spelled alike: where both are one ticker, delete these bars"
-        f" and import them as {other}"
-        for other in sorted(named)
-    ]
-
-
-def _open_series(
-    database: Db, arrival: Arrival, session: ClientSession
-) -> tuple[SeriesDocument, list[ChangeFields]]:
-    """Return the series to merge into, an empty one where there is none,
-    and what making room for it changed.
-    """
-    series = find_one_series(database, arrival.ticker, arrival.interval, session)
-    if series is not None and series["market"] != arrival.market.code:
-        raise SeriesError(
-            f"{arrival.ticker} has {arrival.interval} bars of market {series['market']}, and these"
-            f" are of {arrival.market.code}: delete them first (`flask bars delete"
-            f" {arrival.ticker}`), or name it otherwise"
-        )
-    if series is not None and series["synthetic"] == arrival.synthetic:
-        return series, []
-    if series is not None and arrival.synthetic:
-        raise SeriesError(
-            f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with"
-            " them"
-        )
-    empty: SeriesDocument = {
-        "_id": build_series_id(arrival.ticker, arrival.interval),
-        "ticker": arrival.ticker,
-        "interval": arrival.interval,
-        "market": arrival.market.code,
-        "timezone": arrival.market.timezone,
-        # Its first bars give it these, a few lines on.
-        "first_bar": None,  # type: ignore[typeddict-item]
-        "last_bar": None,  # type: ignore[typeddict-item]
-        "bars": 0,
-        "counts": {},
-        "digests": {},
-        "figures": {},
-        "splits": [],
-        "revision": find_last_revision(database, arrival.ticker, arrival.interval, session),
-        "synthetic": arrival.synthetic,
-        "fingerprint": "",
-        "source": arrival.source,
-        "updated_at": arrival.now,
-    }
-    if series is None or not len(arrival.columns["times"]):
-        return series or empty, []
-    bars_in(database).delete_many(
-        {"ticker": arrival.ticker, "interval": arrival.interval}, session=session
-    )
-    mark_bars_gone(database, arrival.ticker, arrival.interval, arrival.now, session)
-    forget_metrics(database, arrival.ticker, arrival.interval, series["market"], session)
-    # Taking one of these back would take the real bars of the same times.
-    forget_imports(database, arrival.ticker, arrival.interval, session)
-    replaced: ChangeFields = {
-        "kind": "replaced",
-        "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),
-        "last": series["last_bar"],
-        "bars": series["bars"],
-    }
-    empty["revision"] = series["revision"]
-    return empty, [replaced]
-
-
-def _read_stored(
-    database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession
-) -> Columns:
-    """Return the stored bars of the spans that the incoming ones fall into."""
-    if not len(incoming["times"]):
-        return empty_columns()
-    ticker, interval = series["ticker"], series["interval"]
-    first, last = (name_span(int(incoming["times"][row]), interval) for row in (0, -1))
-    spans = [span for span in sorted(series["counts"]) if first <= span <= last]
-    ids = [build_bucket_id(ticker, interval, span) for span in spans]
-    buckets = (
-        list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("span", 1))
-        if ids
-        else []
-    )
-    return join_buckets(buckets)
-
-
-def _write_buckets(
-    database: Db, series: SeriesDocument, columns: Columns, now: datetime, session: ClientSession
-) -> None:
-    """Store the buckets that differ from what is stored,
-    and note their counts and digests in the series.
-    """
-    writes = []
+    arrival, series = one.arrival, one.series
     figures = series.setdefault("figures", {})
-    for span, values in split_spans(columns, series["interval"]):
-        bucket = build_bucket(series["ticker"], series["interval"], span, values, now)
+    buckets = []
+    for span, values in split_spans(merge.columns, arrival.interval):
+        bucket = build_bucket(arrival.ticker, arrival.interval, span, values, arrival.now)
         if series["digests"].get(span) != bucket["sha256"]:
-            writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
+            buckets.append(bucket)
             series["counts"][span] = bucket["count"]
             series["digests"][span] = bucket["sha256"]
             figures[span] = measure_figures(values)
-    if writes:
-        bars_in(database).bulk_write(writes, ordered=False, session=session)
-        ends = [changes.moment(columns["times"][position]) for position in (0, -1)]
-        series["first_bar"] = min(ends[0], series["first_bar"] or ends[0])
-        series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
+    return buckets
 
 
-def close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
+def _close(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
     """Bring the document of a series in step with its buckets and splits."""
     series["counts"] = dict(sorted(series["counts"].items()))
     series["bars"] = sum(series["counts"].values())
@@ -310,33 +304,114 @@ def close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arr
     series["updated_at"] = arrival.now
 
 
-def _describe_import(
-    arrival: Arrival, series: SeriesDocument, merge: Merge, *, revised: bool
-) -> BarImportDocument:
-    """Return what an import brought of a series, as is needed to take it back."""
-    return {
-        "_id": f"{arrival.import_id}::{series['_id']}::{uuid4().hex[:8]}",
-        "import_id": str(arrival.import_id),
-        "ticker": arrival.ticker,
-        "interval": arrival.interval,
-        "source": arrival.source,
-        "at": arrival.now,
-        "new": int(merge.new.sum()),
-        "changed": int(merge.changed.sum()),
-        "times": pack_times(arrival.columns["times"][merge.new]),
-        "revision": series["revision"],
-        "revised": revised,
-    }
+def _clear(
+    database: Db, arrival: Arrival, replaced: SeriesDocument, session: ClientSession
+) -> None:
+    """Make room for real bars where synthetic ones are stored."""
+    ticker, interval = arrival.ticker, arrival.interval
+    bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
+    mark_bars_gone(database, ticker, interval, arrival.now, session)
+    forget_metrics(database, ticker, interval, replaced["market"], session)
+    # Taking one of these back would take the real bars of the same times.
+    forget_imports(database, ticker, interval, session)
 
 
-def _number(
-    revisions: Iterable[ChangeFields], series: SeriesDocument, arrival: Arrival
-) -> list[RevisionDocument]:
-    """Complete revision documents with the series,
-    its new revision number and where the change came from.
+def _measure(
+    database: Db,
+    one: Opened,
+    times: Int64,
+    measured: _Measured,
+    session: ClientSession,
+) -> None:
+    """Note what an arrival brought of its sessions; `times` are those of the bars of the spans that
+    are needed.
     """
-    return [
-        {
+    arrival, series, interval = one.arrival, one.series, one.arrival.interval
+    first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
+    place = (arrival.market.code, interval, first, last)
+    if one.last_bar is None or one.came[0] <= one.last_bar.timestamp() or "coverage" not in series:
+        if len(times) < series["bars"]:
+            times = read_times(database, series, session)
+        key = (*place, times.tobytes())
+        if key not in measured.held:
+            held = measure_held(times, interval, arrival.known, first=first, last=last)
+            measured.held[key] = held
+        one.held = measured.held[key]
+        return
+    times = times[np.searchsorted(times, one.since) :]
+    since = int(one.last_bar.timestamp())
+    # Where the session of the last bar began does not matter what is further back.
+    key = (*place[:2], since, max(first, one.since), times.tobytes())
+    if key not in measured.later:
+        measured.later[key] = measure_later(
+            times, interval, arrival.known, first=first, last=last, since=since
+        )
+    one.later = measured.later[key]
+
+
+def _write_series(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
+    """Write all that follows from buckets that are written."""
+    if not opened:
+        return
+    _write_ledger(database, opened, session)
+    replace_all_series(database, [one.series for one in opened], session)
+    revisions = [revision for one in opened for revision in _number(one)]
+    add_revisions(database, revisions, session)
+    _unmark(database, [one for one in opened if len(one.came)], session)
+    for one in opened:
+        if one.replaced is not None:
+            # What was made up may have gone on for longer.
+            ticker, interval = one.arrival.ticker, one.arrival.interval
+            move_watermark_back(database, ticker, interval, one.series["last_bar"], session)
+    imports = [_describe_import(one) for one in opened if one.arrival.import_id is not None]
+    add_imports(database, imports, session)
+
+
+def _write_ledger(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
+    """Write what changes in the gaps of the series, and note their coverage."""
+    reaching = _find_gaps(database, opened, session)
+    writes: list[GapWrite] = []
+    for one in opened:
+        series, now = one.series, one.arrival.now
+        own = reaching.get(series["_id"], [])
+        if one.held is not None:
+            counts, planned = plan_anew(series, one.held, own, now)
+        elif one.later is not None:
+            own = [gap for gap in own if gap["last"] >= one.later.reaching_since]
+            counts, planned = plan_later(series, one.later, own, now)
+        elif "coverage" in series:
+            counts, planned = series["coverage"], []
+        else:
+            continue
+        series["coverage"] = {**counts, "no_trade": count_no_trade(series)}
+        writes += planned
+    write_gaps(database, writes, session)
+
+
+def _find_gaps(
+    database: Db, opened: Sequence[Opened], session: ClientSession
+) -> dict[str, list[GapDocument]]:
+    """Return the gaps of the series that may change, and some more."""
+    found: dict[str, list[GapDocument]] = {}
+    for interval in {one.arrival.interval for one in opened}:
+        own = [one for one in opened if one.arrival.interval == interval]
+        anew = [one.arrival.ticker for one in own if one.held is not None]
+        since = {one.arrival.ticker: one.later.reaching_since for one in own if one.later}
+        gaps = find_reaching(database, anew, interval, None, session) if anew else []
+        if since:
+            gaps += find_reaching(database, [*since], interval, min(since.values()), session)
+        for gap in gaps:
+            found.setdefault(f"{gap['ticker']}::{interval}", []).append(gap)
+    return found
+
+
+def _number(one: Opened) -> Iterator[RevisionDocument]:
+    """Complete revision documents with the series, its new revision number and where the change
+    came from.
+    """
+    series, arrival = one.series, one.arrival
+    for position, change in enumerate(one.revisions):
+        yield {
             "_id": f"{series['_id']}::{series['revision']}::{position}",
             "ticker": series["ticker"],
             "interval": series["interval"],
@@ -345,5 +420,38 @@ def _number(
             "at": arrival.now,
             **change,
         }
-        for position, change in enumerate(revisions)
-    ]
+
+
+def _unmark(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
+    """Forget of anomalies whose bars came again that these are gone."""
+    if not opened:
+        return
+    first = min(changes.moment(one.came[0]) for one in opened)
+    tickers = [one.arrival.ticker for one in opened]
+    gone = find_tickers_with_bars_gone(database, tickers, first, session)
+    for one in opened:
+        if one.arrival.ticker in gone:
+            ticker, interval, came = one.arrival.ticker, one.arrival.interval, one.came
+            start, end = (changes.moment(came[row]) for row in (0, -1))
+            found = find_bars_gone(database, ticker, interval, start, end, session)
+            if found:
+                unmark_bars_gone(database, found, set(came.tolist()), session)
+
+
+def _describe_import(one: Opened) -> BarImportDocument:
+    """Return what an import brought of a series, as is needed to take it back."""
+    arrival, series = one.arrival, one.series
+    changed = sum(change["kind"] == "changed" for change in one.revisions)
+    return {
+        "_id": f"{arrival.import_id}::{series['_id']}::{uuid4().hex[:8]}",
+        "import_id": str(arrival.import_id),
+        "ticker": arrival.ticker,
+        "interval": arrival.interval,
+        "source": arrival.source,
+        "at": arrival.now,
+        "new": len(one.came),
+        "changed": changed,
+        "times": pack_times(one.came),
+        "revision": series["revision"],
+        "revised": bool(one.revisions),
+    }

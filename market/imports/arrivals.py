@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from market.bars.writing import Arrival
+from market.bars.opening import Arrival
 from market.imports.rows import TickerRows
 from market.markets import Market
 from market.sessions.calendar import Sessions

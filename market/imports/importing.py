@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from uuid import uuid4
@@ -10,7 +10,8 @@ from uuid import uuid4
 import pandas as pd
 
 from core.errors import BadInput, TapewatchError
-from market.bars.arriving import write_arrival
+from market.bars.arriving import write_arrivals
+from market.bars.writing import Written
 from market.imports.arrivals import build_arrival
 from market.imports.parting import count_tickers, part_by_interval
 from market.imports.report import ImportReport, SeriesReport
@@ -112,7 +113,7 @@ def new_import_id() -> str:
 def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
     """Import a table whose numbers and times were read; return what became of each ticker.
 
-    Each ticker is one transaction, and one that fails leaves the rest alone: its report says why.
+    A ticker that fails leaves the rest alone: its report says why.
     Raises BadInput where the table as a whole cannot be used; then nothing was written.
     """
     # Asked for once a market, not once a ticker.
@@ -125,10 +126,25 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
         _note_told(database, of_all, markets, request.now)
         for known in dict.fromkeys(rows.market for rows in of_all if rows.market is not None):
             note_sessions(database, known, sessions_of(known), request.now)
+    arrivals = (
+        build_arrival(
+            rows,
+            rows.market,
+            interval=interval,
+            source=request.source,
+            now=request.now,
+            known=sessions_of(rows.market),
+            synthetic=request.synthetic,
+            import_id=request.import_id,
+        )
+        for interval, rows in tickers
+        if rows.error is None and rows.market is not None
+    )
+    outcomes = write_arrivals(database, arrivals, dry_run=request.dry_run)
     reports = []
     for interval, rows in tickers:
-        own = replace(request, interval=interval)
-        reports.append(_import_rows(database, rows, sessions_of, own))
+        is_sound = rows.error is None and rows.market is not None
+        reports.append(_report(rows, interval, next(outcomes) if is_sound else None))
         if request.on_series is not None:
             request.on_series(reports[-1], len(tickers))
     if not request.dry_run:
@@ -179,37 +195,25 @@ def _read_tickers(
     return found
 
 
-def _import_rows(
-    database: Db, rows: TickerRows, sessions_of: Callable[[Market], Sessions], request: Request
+def _report(
+    rows: TickerRows, interval: str, outcome: Written | TapewatchError | None
 ) -> SeriesReport:
-    interval = request.interval
+    """Return what became of a ticker's rows; the outcome is None where none of them was tried."""
     report = SeriesReport(
         rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error
     )
-    if rows.error is not None or rows.market is None:
+    if outcome is None:
         return report
-    arrival = build_arrival(
-        rows,
-        rows.market,
-        interval=interval,
-        source=request.source,
-        now=request.now,
-        known=sessions_of(rows.market),
-        synthetic=request.synthetic,
-        import_id=request.import_id,
-    )
-    try:
-        written = write_arrival(database, arrival, dry_run=request.dry_run)
-    except TapewatchError as error:
-        report.error = error.message
+    if isinstance(outcome, TapewatchError):
+        report.error = outcome.message
         return report
     report.rejected = rows.rejected
     report.rejected_rows = rows.read - len(rows.columns["times"])
-    report.new, report.changed, report.unchanged = written.new, written.changed, written.unchanged
-    report.splits, report.revision = written.splits, written.revision
-    report.notes += written.notes
-    if written.replaced:
-        report.notes.append(f"{written.replaced} synthetic bars gave way to these")
+    report.new, report.changed, report.unchanged = outcome.new, outcome.changed, outcome.unchanged
+    report.splits, report.revision = outcome.splits, outcome.revision
+    report.notes += outcome.notes
+    if outcome.replaced:
+        report.notes.append(f"{outcome.replaced} synthetic bars gave way to these")
     if rows.read and report.rejected_rows == rows.read:
         reasons = Counter(rejection.reason for rejection in rows.rejected)
         counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())

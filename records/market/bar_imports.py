@@ -15,9 +15,12 @@ from records.database import Db, Document
 from records.market.documents import BarImportDocument, ImportSummary, bar_imports_in
 
 
-def add_import(database: Db, document: BarImportDocument, session: ClientSession) -> None:
-    """Note what an import brought of a series, inside the transaction that wrote its bars."""
-    bar_imports_in(database).insert_one(document, session=session)
+def add_imports(
+    database: Db, documents: Sequence[BarImportDocument], session: ClientSession
+) -> None:
+    """Note what imports brought of series, inside the transaction that wrote their bars."""
+    if documents:
+        bar_imports_in(database).insert_many(documents, ordered=False, session=session)
 
 
 def find_import(database: Db, import_id: str) -> list[BarImportDocument]:

@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from core.words import GapReason, GapState
-from records.database import Db, Query, among, in_transaction, match
+from records.database import Db, Query, among, between, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import GapDocument, GapFields, gaps_in, series_in
 from records.market.series import SERIES_ID
@@ -62,28 +62,17 @@ def find_gaps(
     return find_page(gaps_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
-def find_series_gaps(
-    database: Db,
-    ticker: str,
-    interval: str,
-    session: ClientSession,
-    *,
-    since: datetime | None = None,
-) -> list[GapDocument]:
-    """Return a series' gaps, the filled ones too, ascending;
-    with `since` those that reach to that session or beyond.
-    """
-    query: dict[str, object] = {"ticker": ticker, "interval": interval}
-    if since is not None:
-        query["last"] = {"$gte": since}
-    return list(gaps_in(database).find(query, session=session).sort("last", 1))
-
-
 def find_reaching(
-    database: Db, tickers: Sequence[str], interval: str, since: datetime, session: ClientSession
+    database: Db,
+    tickers: Sequence[str],
+    interval: str,
+    since: datetime | None,
+    session: ClientSession,
 ) -> list[GapDocument]:
-    """Return the gaps of some series that reach to a session or beyond, ascending by their last."""
-    query = {"ticker": {"$in": list(tickers)}, "interval": interval, "last": {"$gte": since}}
+    """Return the gaps of some series, the filled ones too, that reach to a session or beyond (None:
+    all), ascending by their last.
+    """
+    query = match(ticker=among(tickers), interval=interval, last=between(since, None))
     return list(gaps_in(database).find(query, session=session).sort("last", 1))
 
 
@@ -204,7 +193,7 @@ def rename_gaps(
     database: Db, ticker: str, interval: str, name: str, session: ClientSession
 ) -> None:
     """Have the gaps of a series be those of another ticker."""
-    found = find_series_gaps(database, ticker, interval, session)
+    found = find_reaching(database, [ticker], interval, None, session)
     forget_gaps(database, ticker, interval, session)
     if found:
         moved = [

@@ -16,7 +16,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.words import RevisionKind
-from records.database import Db, between, match
+from records.database import Db, Query, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
 from records.market.series import SERIES_ID
@@ -124,15 +124,18 @@ def mark_undone(
     revisions_in(database).update_many(query, {"$set": {"undone": True}}, session=session)
 
 
-def find_last_revision(database: Db, ticker: str, interval: str, session: ClientSession) -> int:
-    """Return the number of the last revision that is known of a series,
-    also of one whose bars are gone; else 0.
+def find_last_revisions(
+    database: Db, tickers: Sequence[str], interval: str, session: ClientSession
+) -> dict[str, int]:
+    """Return the number of the last revision by ticker of those series of which one is known, also
+    of those whose bars are gone.
     """
-    query = {"ticker": ticker, "interval": interval}
-    found = revisions_in(database).find_one(
-        query, {"revision": 1}, sort=[("revision", DESCENDING)], session=session
-    )
-    return int(found["revision"]) if found else 0
+    stages: list[Query] = [
+        {"$match": {"ticker": {"$in": list(tickers)}, "interval": interval}},
+        {"$group": {"_id": "$ticker", "revision": {"$max": "$revision"}}},
+    ]
+    found = database.bar_revisions.aggregate(stages, session=session)
+    return {each["_id"]: int(each["revision"]) for each in found}
 
 
 def find_revisions(

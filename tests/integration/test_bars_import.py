@@ -2,11 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from core.errors import BadInput
+from market.bars import arriving
 from market.bars.buckets import read_columns
 from market.bars.reading import Bar, read_bars
 from market.imports.bulk import import_content, import_yahoo
@@ -15,8 +17,10 @@ from market.imports.report import ImportReport
 from market.imports.sources.demo import read_demo
 from market.imports.sources.yahoo import Yahoo
 from market.markets import SHIPPED
+from records.consistency import find_disagreements
 from records.database import Db
 from records.market.rejected import find_rejected
+from tests.conftest import empty
 from tests.integration.detecting import make_bars
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -377,6 +381,77 @@ def test_overridden_sessions_are_asked_for_once_a_market(database: Db) -> None:
     asked = list(database["system.profile"].find({"ns": f"{database.name}.session_overrides"}))
     database["system.profile"].drop()
     assert sorted(question["command"]["filter"]["market"] for question in asked) == ["JP", "US"]
+
+
+def import_table(database: Db, rows: list[tuple[object, ...]], **said: Any) -> ImportReport:
+    frame = pd.DataFrame(rows, columns=["ticker", *HEADER])
+    return import_frame(database, frame, interval="1d", source="hand", now=NOW, **said)
+
+
+def test_series_of_one_table_are_stored_together(database: Db) -> None:
+    names = [f"T{number:03d}" for number in range(150)]
+    import_table(database, [(name, *row) for name in names for row in GOOD[:2]])
+    database.command("profile", 2)
+    try:
+        report = import_table(database, [(name, *row) for name in names for row in GOOD])
+        again = import_table(database, [(name, *row) for name in names for row in GOOD])
+    finally:
+        database.command("profile", 0)
+    asked = database["system.profile"].count_documents({"ns": {"$ne": "x"}})
+    database["system.profile"].drop()
+    assert (report.total("new"), report.total("unchanged")) == (150, 300)
+    assert (again.total("new"), again.total("unchanged")) == (0, 450)
+    # MongoDB counts each document that is replaced: a bucket, a series, and what it brought.
+    assert asked < 3 * 150
+    assert read_all(database, "T149") == read_all(database, "T000") != []
+
+
+def test_series_that_cannot_come_in_leave_those_stored_with_them_alone(database: Db) -> None:
+    import_table(database, [("IBM", *GOOD[0])])
+    before = database.series.find_one({"_id": "IBM::1d"})
+    holiday = ("2013-05-27", *GOOD[0][1:])
+    rows = [("AAPL", *GOOD[0]), ("IBM", *GOOD[1]), ("IBM", *holiday), ("ZION", *GOOD[2])]
+    report = import_table(database, rows, synthetic=True)
+    told = {series.ticker: (series.new, series.error) for series in report.series}
+    assert told == {
+        "AAPL": (1, None),
+        "IBM": (0, "IBM has real 1d bars: synthetic ones are not mixed with them"),
+        "ZION": (1, None),
+    }
+    assert database.series.find_one({"_id": "IBM::1d"}) == before
+    assert find_rejected(database, ticker="IBM") == []
+    brought = database.bar_imports.distinct("ticker", {"import_id": report.import_id})
+    assert brought == ["AAPL", "ZION"]
+    real = import_table(database, [*rows, ("MSFT", *GOOD[0])])
+    assert [(series.ticker, series.new, len(series.notes)) for series in real.series] == [
+        ("AAPL", 1, 1),
+        ("IBM", 1, 0),
+        ("ZION", 1, 1),
+        ("MSFT", 1, 0),
+    ]
+    assert database.series.count_documents({"synthetic": True}) == 0
+    assert list(find_disagreements(database, NOW)) == []
+
+
+def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(name, *row) for name in ("AAPL", "IBM", "MSFT", "ZION") for row in GOOD]
+    import_table(database, rows)
+    wanted = stored(database)
+    empty(database)
+    monkeypatch.setattr(arriving, "MOST_BARS_TOGETHER", 7)
+    assert import_table(database, rows).total("new") == 12
+    monkeypatch.setattr(arriving, "MOST_BARS_TOGETHER", 1)
+    assert import_table(database, rows).total("unchanged") == 12
+    assert stored(database) == wanted
+
+
+def test_two_spellings_in_one_table_are_said(database: Db) -> None:
+    report = import_table(database, [("BRK-B", *GOOD[0]), ("BRK.B", *GOOD[0])])
+    notes = {series.ticker: series.notes for series in report.series}
+    assert [len(own) for own in notes.values()] == [0, 1]
+    assert "is stored too, and spelled alike" in max(notes.values())[0]
 
 
 def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:

@@ -12,14 +12,15 @@ from detection.models.training import train_model
 from market.bars import arriving
 from market.bars.arriving import write_arrival
 from market.bars.buckets import Columns
+from market.bars.opening import Arrival
 from market.bars.undoing import undo_import
-from market.bars.writing import Arrival, Written
+from market.bars.writing import Written
 from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 from records.consistency import find_disagreements
 from records.database import Db
 from records.market.gaps import find_gaps
-from records.market.revisions import find_last_revision
+from records.market.revisions import find_last_revisions
 from records.market.series import find_one_series
 from records.work import runs
 from records.work.documents import RunDocument
@@ -155,7 +156,7 @@ def test_who_is_ended_between_two_steps_leaves_whole_buckets(
     written = write(database, columns)
     assert written.new + len(steps[0].columns["times"]) == len(columns["times"])
     with database.client.start_session() as session:
-        assert find_last_revision(database, "LONG", "1m", session) == 0
+        assert find_last_revisions(database, ["LONG"], "1m", session) == {}
 
 
 def draw_minutes(ticker: str, count: int) -> Arrival:

@@ -1,4 +1,4 @@
-"""Bars appended to many series at once leave what they leave one by one."""
+"""Bars that come in for many series at once leave what they leave one by one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.bars.appending import split_appends, write_appends
 from market.bars.buckets import Columns
-from market.bars.writing import Arrival, write_in
+from market.bars.coverage import measure_held
+from market.bars.ledger import read_times
+from market.bars.opening import Arrival
+from market.bars.writing import write_all, write_in
 from market.intervals import INTERVALS
 from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
@@ -85,23 +87,31 @@ def build_arrival(
     return Arrival(ticker, chosen, interval, "feed:x", now, known, columns, {}, rejected)
 
 
-def write_slowly(database: Db, arrivals: list[Arrival], session: Any) -> int:
+def write_slowly(database: Db, arrivals: list[Arrival], session: Any) -> None:
     for arrival in arrivals:
         write_in(database, arrival, session)
-    return 0
 
 
-def write_at_once(database: Db, arrivals: list[Arrival], session: Any) -> int:
-    appends, others, _ = split_appends(database, arrivals, session)
-    write_appends(database, appends, session)
-    write_slowly(database, others, session)
-    return len(appends)
+def write_at_once(database: Db, arrivals: list[Arrival], session: Any) -> None:
+    write_all(database, arrivals, session)
 
 
-def write_all(
-    database: Db, rounds: list[list[Arrival]], write: Callable[[Db, list[Arrival], Any], int]
-) -> tuple[dict[str, list[Document]], int]:
-    """Write the rounds to an empty database; return all it holds, and how many were appended."""
+def check_coverage(database: Db) -> None:
+    """Check that what is measured as bars come is what is measured of all of them."""
+    for series in database.series.find():
+        known = load_sessions(SHIPPED.choose(series["market"]))
+        first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
+        held = measure_held(
+            read_times(database, series), series["interval"], known, first=first, last=last
+        ).count()
+        for name in ("sessions", "missing", "bars_expected", "bars_held"):
+            assert series["coverage"][name] == held[name], (series["_id"], name)
+
+
+def write_rounds(
+    database: Db, rounds: list[list[Arrival]], write: Callable[[Db, list[Arrival], Any], None]
+) -> dict[str, list[Document]]:
+    """Write the rounds to an empty database; return all it holds."""
     for name in COLLECTIONS:
         database[name].delete_many({})
     for number, name in enumerate(sorted({one.ticker for part in rounds for one in part})):
@@ -110,18 +120,16 @@ def write_all(
             {"_id": f"{name}-{number}", "Ticker": name, "Datetime": time, "bars_gone_at": NOW}
             | {"interval": next(a.interval for part in rounds for a in part if a.ticker == name)}
         )
-    appended = 0
     for number, arrivals in enumerate(rounds):
-        appended += in_transaction(
-            database, lambda session, part=arrivals: write(database, part, session)
-        )
+        in_transaction(database, lambda session, part=arrivals: write(database, part, session))
         # Somebody looks after some gaps meanwhile.
         for place, gap in enumerate(database.gaps.find().sort("_id", 1)):
             if (place + number) % 4 == 0:
                 state = ("filling", "error", "expected", "open")[(place // 4) % 4]
                 changes = {"state": state, "attempts": number % 2, "run_id": f"run {number}"}
                 database.gaps.update_one({"_id": gap["_id"]}, {"$set": changes})
-    return {name: list(database[name].find().sort("_id", 1)) for name in COLLECTIONS}, appended
+    check_coverage(database)
+    return {name: list(database[name].find().sort("_id", 1)) for name in COLLECTIONS}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -131,9 +139,8 @@ def test_at_once_or_one_by_one_it_is_the_same(database: Db, seed: int) -> None:
     grids = {kind: list_slots(*kind) for kind in GRIDS}
     slots = {name: grids[kind] for name, kind in kinds.items()}
     rounds = draw_arrivals(rng, slots, kinds)
-    wanted, _ = write_all(database, rounds, write_slowly)
-    found, appended = write_all(database, rounds, write_at_once)
-    assert appended > 60
+    wanted = write_rounds(database, rounds, write_slowly)
+    found = write_rounds(database, rounds, write_at_once)
     assert len(wanted["gaps"]) > 10
     assert found == wanted
 
@@ -149,9 +156,8 @@ def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: 
             ({"OLD-USD": old, "NEW-USD": today}, dict.fromkeys(("OLD-USD", "NEW-USD"), later))
         )
     ]
-    wanted, _ = write_all(database, rounds, write_slowly)
-    found, appended = write_all(database, rounds, write_at_once)
-    assert appended == 2
+    wanted = write_rounds(database, rounds, write_slowly)
+    found = write_rounds(database, rounds, write_at_once)
     assert found == wanted
     missing = {one["ticker"]: one["coverage"]["bars_expected"] for one in found["series"]}
     assert missing["OLD-USD"] > missing["NEW-USD"] == 60
@@ -168,9 +174,9 @@ def test_buckets_that_are_large_are_written_a_few_at_a_time(
         times = np.array(slots[start:stop])
         return [build_arrival(rng, name, "CRYPTO", "1m", times, 0) for name in names]
 
-    write_all(database, [build(0, 100)], write_at_once)
-    monkeypatch.setattr("market.bars.appending.MOST_BARS_AT_ONCE", 250)
+    write_rounds(database, [build(0, 100)], write_at_once)
+    monkeypatch.setattr("market.bars.writing.MOST_BARS_AT_ONCE", 250)
     part = build(100, 110)
-    assert in_transaction(database, lambda session: write_at_once(database, part, session)) == 7
+    in_transaction(database, lambda session: write_at_once(database, part, session))
     assert {one["bars"] for one in database.series.find()} == {110}
     assert {one["count"] for one in database.bars.find()} == {110}
