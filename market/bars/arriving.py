@@ -37,21 +37,22 @@ MOST_BARS_TOGETHER = 500_000
 def write_arrivals(
     database: Db, arrivals: Iterable[Arrival], *, dry_run: bool = False
 ) -> Iterator[Written | TapewatchError]:
-    """Store arrivals, each of another series, and yield in order what became of each, or why it
-    cannot come in: then nothing of it was written, and the others are.
+    """Store arrivals, and yield in order what became of each, or why it cannot come in: then
+    nothing of it was written, and the others are.
 
     Some hundred small ones are one transaction. `write_arrival` says the rest.
     """
-    part: list[Arrival] = []
+    part: dict[str, Arrival] = {}
     bars = 0
     for arrival in arrivals:
         bars += len(arrival.columns["times"])
-        if part and (bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER):
-            yield from _write_together(database, part, dry_run=dry_run)
-            part, bars = [], len(arrival.columns["times"])
-        part.append(arrival)
+        is_full = bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER
+        if part and (is_full or arrival.series_id in part):
+            yield from _write_together(database, [*part.values()], dry_run=dry_run)
+            part, bars = {}, len(arrival.columns["times"])
+        part[arrival.series_id] = arrival
     if part:
-        yield from _write_together(database, part, dry_run=dry_run)
+        yield from _write_together(database, [*part.values()], dry_run=dry_run)
 
 
 def _write_together(

@@ -6,7 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import BadInput
-from market.imports.importing import OnSeries, Request, import_frame, import_settled, new_import_id
+from market.imports.importing import (
+    Importer,
+    OnSeries,
+    Request,
+    import_frame,
+    import_settled,
+    new_import_id,
+)
 from market.imports.names import find_owner
 from market.imports.options import NO_OPTIONS, ReadingOptions
 from market.imports.readers.documents import open_json
@@ -48,34 +55,37 @@ def import_files(
         ", ".join(map(show_path, paths)), request.interval, dry_run=request.dry_run
     )
     report.import_id = None if request.dry_run else request.import_id
+    importer = Importer(database)
     found = [file for path in paths for file in find_files(path)]
     for number, file in enumerate(found, start=1):
         if file.skipped is not None or file.error is not None:
             name = show_path(file.path)
             report.files.append(FileReport(name, error=file.error, skipped=file.skipped))
             continue
+        left = len(found) - number
         import_parts(
-            database,
+            importer,
             reader.read_file(file.path, options),
             replace(
                 request,
                 source=show_path(Path(file.path.name)),
-                on_series=_count_files(request.on_series, report, left=len(found) - number),
+                on_series=_count_files(request.on_series, before=importer.taken, left=left),
             ),
             report,
             folder=file.path.parent,
         )
+    importer.store()
+    _note_interval(report)
     _refuse_only_file(report)
     return report
 
 
-def _count_files(on_series: OnSeries | None, report: ImportReport, *, left: int) -> OnSeries | None:
+def _count_files(on_series: OnSeries | None, *, before: int, left: int) -> OnSeries | None:
     """Return what is called after each series of a file, told of how many series there are in all:
     those of the files before, of this one, and one of each file that is left.
     """
     if on_series is None:
         return None
-    before = len(report.series)
     return lambda series, tickers: on_series(series, before + tickers + left)
 
 
@@ -94,8 +104,11 @@ def import_content(
     report = ImportReport(
         filename, request.interval, dry_run=request.dry_run, import_id=request.import_id
     )
+    importer = Importer(database)
     with open_reader(on_wait=request.on_wait) as reader:
-        import_parts(database, reader.read_content(content, filename, options), request, report)
+        import_parts(importer, reader.read_content(content, filename, options), request, report)
+    importer.store()
+    _note_interval(report)
     if not report.series:
         said = [f"{file.name}: {file.error or file.skipped}" for file in report.files]
         raise BadInput("; ".join(said[:3]) or f"{filename}: it holds no table")
@@ -126,14 +139,14 @@ def import_candles(
 
 
 def import_parts(
-    database: Db,
+    importer: Importer,
     parts: Iterable[Part],
     request: Request,
     report: ImportReport,
     *,
     folder: Path | None = None,
 ) -> None:
-    """Import the tables of one file, and note in the report what became of each."""
+    """Have the tables of one file imported, and note in the report what became of each."""
     before = len(report.files)
     for part in parts:
         file = FileReport(
@@ -149,18 +162,14 @@ def import_parts(
             request.tell()
             file.columns, file.aside = dict(settled.names), list(settled.aside[:100])
             file.notes += settled.notes
-            series = import_settled(
-                database, settled, _name_owner(settled, request, part.name, file)
-            )
+            owned = _name_owner(settled, request, part.name, file)
+            importer.take(settled, owned, report.series)
         except BadInput as error:
             file.error = error.message
-        else:
-            report.series += series
     files = report.files[before:]
     if files and all(file.skipped for file in files):
         # An archive with nothing to read in it is one that could not be used.
         files[0].error, files[0].skipped = f"{files[0].skipped}, and none beside it is", None
-    _note_interval(report)
 
 
 def _note_interval(report: ImportReport) -> None:

@@ -29,6 +29,8 @@ from records.work.counters import IMPORTED, REJECTED, add_counts
 
 # What an error quotes of a row.
 SHOWN = 80
+# So much waits to be stored with what comes after it.
+MOST_TICKERS, MOST_ROWS = 100, 50_000
 
 OnSeries = Callable[[SeriesReport, int], None]
 
@@ -113,48 +115,102 @@ def new_import_id() -> str:
 def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
     """Import a table whose numbers and times were read; return what became of each ticker.
 
-    A ticker that fails leaves the rest alone: its report says why.
-    Raises BadInput where the table as a whole cannot be used; then nothing was written.
+    A ticker that fails leaves the rest alone: its report says why. Raises BadInput where the table
+    as a whole cannot be used; then nothing was written.
     """
-    # Asked for once a market, not once a ticker.
-    sessions_of = cache(partial(find_sessions, database))
-    markets = load_markets(database)
-    tickers = _read_tickers(settled, request, markets, sessions_of)
-    request.tell()
-    if not request.dry_run:
-        of_all = [rows for _, rows in tickers]
-        _note_told(database, of_all, markets, request.now)
-        for known in dict.fromkeys(rows.market for rows in of_all if rows.market is not None):
-            note_sessions(database, known, sessions_of(known), request.now)
-    arrivals = (
-        build_arrival(
-            rows,
-            rows.market,
-            interval=interval,
-            source=request.source,
-            now=request.now,
-            known=sessions_of(rows.market),
-            synthetic=request.synthetic,
-            import_id=request.import_id,
-        )
-        for interval, rows in tickers
-        if rows.error is None and rows.market is not None
-    )
-    outcomes = write_arrivals(database, arrivals, dry_run=request.dry_run)
-    reports = []
-    for interval, rows in tickers:
-        is_sound = rows.error is None and rows.market is not None
-        reports.append(_report(rows, interval, next(outcomes) if is_sound else None))
-        if request.on_series is not None:
-            request.on_series(reports[-1], len(tickers))
-    if not request.dry_run:
-        rejected = Counter(rejection.reason for series in reports for rejection in series.rejected)
-        counts = {
-            name: sum(getattr(series, name) for series in reports)
-            for name in ("new", "changed", "unchanged")
-        }
-        add_counts(database, {IMPORTED: counts, REJECTED: rejected})
+    reports: list[SeriesReport] = []
+    importer = Importer(database)
+    importer.take(settled, request, reports)
+    importer.store()
     return reports
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table that waits to be stored: its tickers by interval, and where their reports go."""
+
+    tickers: list[tuple[str, TickerRows]]
+    request: Request
+    reports: list[SeriesReport]
+
+
+class Importer:
+    """Imports tables one after another, by the markets and their sessions as they are at its start;
+    small ones are stored together, as most of a folder of thousands of files are.
+    """
+
+    def __init__(self, database: Db) -> None:
+        self._database = database
+        self._markets = load_markets(database)
+        # Asked for once a market, not once a ticker.
+        self._sessions_of = cache(partial(find_sessions, database))
+        self._noted: set[str] = set()
+        self._waiting: list[_Table] = []
+        self.taken = 0
+        """How many tickers the tables had that were taken, whether they are stored or wait."""
+
+    def take(self, settled: Settled, request: Request, reports: list[SeriesReport]) -> None:
+        """Take a table; once it is stored, what became of each ticker is added to the reports.
+
+        Raises BadInput where the table as a whole cannot be used; then nothing of it is written.
+        """
+        tickers = _read_tickers(settled, request, self._markets, self._sessions_of)
+        self.taken += len(tickers)
+        self._waiting.append(_Table(tickers, request, reports))
+        request.tell()
+        waiting = [rows for table in self._waiting for _, rows in table.tickers]
+        if len(waiting) >= MOST_TICKERS or sum(rows.read for rows in waiting) >= MOST_ROWS:
+            self.store()
+
+    def store(self) -> None:
+        """Store the tables that wait."""
+        tables, self._waiting = self._waiting, []
+        for table in tables:
+            if not table.request.dry_run:
+                self._note(table)
+        arrivals = (
+            build_arrival(
+                rows,
+                rows.market,
+                interval=interval,
+                source=table.request.source,
+                now=table.request.now,
+                known=self._sessions_of(rows.market),
+                synthetic=table.request.synthetic,
+                import_id=table.request.import_id,
+            )
+            for table in tables
+            for interval, rows in table.tickers
+            if rows.error is None and rows.market is not None
+        )
+        dry_run = any(table.request.dry_run for table in tables)
+        outcomes = write_arrivals(self._database, arrivals, dry_run=dry_run)
+        stored: list[SeriesReport] = []
+        for table in tables:
+            for interval, rows in table.tickers:
+                is_sound = rows.error is None and rows.market is not None
+                report = _report(rows, interval, next(outcomes) if is_sound else None)
+                stored.append(report)
+                table.reports.append(report)
+                if table.request.on_series is not None:
+                    table.request.on_series(report, len(table.tickers))
+        if stored and not dry_run:
+            rejected = Counter(one.reason for report in stored for one in report.rejected)
+            counts = {
+                name: sum(getattr(report, name) for report in stored)
+                for name in ("new", "changed", "unchanged")
+            }
+            add_counts(self._database, {IMPORTED: counts, REJECTED: rejected})
+
+    def _note(self, table: _Table) -> None:
+        """Keep what a table tells of markets, and the sessions of those that it is of."""
+        of_all = [rows for _, rows in table.tickers]
+        _note_told(self._database, of_all, self._markets, table.request.now)
+        for market in dict.fromkeys(rows.market for rows in of_all if rows.market is not None):
+            if market.code not in self._noted:
+                self._noted.add(market.code)
+                known = self._sessions_of(market)
+                note_sessions(self._database, market, known, table.request.now)
 
 
 def _read_tickers(

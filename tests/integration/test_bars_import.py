@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,8 +12,9 @@ from core.errors import BadInput
 from market.bars import arriving
 from market.bars.buckets import read_columns
 from market.bars.reading import Bar, read_bars
-from market.imports.bulk import import_content, import_yahoo
+from market.imports.bulk import import_content, import_files, import_yahoo
 from market.imports.importing import Request, import_frame
+from market.imports.readers.process import open_reader
 from market.imports.report import ImportReport
 from market.imports.sources.demo import read_demo
 from market.imports.sources.yahoo import Yahoo
@@ -404,6 +406,37 @@ def test_series_of_one_table_are_stored_together(database: Db) -> None:
     # MongoDB counts each document that is replaced: a bucket, a series, and what it brought.
     assert asked < 3 * 150
     assert read_all(database, "T149") == read_all(database, "T000") != []
+
+
+def test_small_files_are_stored_together_and_years_of_one_ticker_after_each_other(
+    database: Db, tmp_path: Path
+) -> None:
+    for number in range(120):
+        rows = GOOD[: 1 + number % 3]
+        pd.DataFrame(rows, columns=HEADER).to_csv(tmp_path / f"T{number:03d}.csv", index=False)
+    for number, row in enumerate(GOOD):
+        folder = tmp_path / f"part {number}"
+        folder.mkdir()
+        pd.DataFrame([row], columns=HEADER).to_csv(folder / "AAPL.csv", index=False)
+    (tmp_path / "T060.csv").write_text("no,bars\n1,2\n")
+    told: list[tuple[int, int]] = []
+    request = Request("1d", "folder", NOW, on_series=lambda _, total: told.append((1, total)))
+    database.command("profile", 2)
+    try:
+        with open_reader() as reader:
+            report = import_files(database, [tmp_path], request, reader)
+    finally:
+        database.command("profile", 0)
+    commits = database["system.profile"].count_documents({"ns": f"{database.name}.series"})
+    database["system.profile"].drop()
+    assert [Path(file.name).name for file in report.files if file.error] == ["T060.csv"]
+    assert len(report.series) == len(told) == 122
+    assert max(total for _, total in told) <= 123
+    assert commits < 122 * 2
+    assert [bar.close for bar in read_all(database)] == [row[4] for row in GOOD]
+    assert [one.ticker for one in report.series[:2]] == ["T000", "T001"]
+    assert database.series.count_documents({"bars": 1}) == 39
+    assert database.bar_imports.count_documents({"import_id": report.import_id}) == 122
 
 
 def test_series_that_cannot_come_in_leave_those_stored_with_them_alone(database: Db) -> None:
