@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from time import sleep
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
@@ -93,11 +94,20 @@ def _work(worker: Worker, batch: Batch) -> Result:
 
 def _release(worker: Worker, batch: Batch, error: Exception) -> None:
     log.warning("batch_released", batch_id=batch.id, attempts=batch.attempts, exc_info=error)
-    batches.release_batch(worker.database, batch, f"{type(error).__name__}: {error}")
+    batches.release_batch(worker.database, batch, _describe(worker, error))
     recover_used_up(worker, batch.id)
     if is_refused(error):
         raise error
     sleep(PAUSE_SECONDS)
+
+
+def _describe(worker: Worker, error: Exception) -> str:
+    if isinstance(error, SoftTimeLimitExceeded):
+        return (
+            f"it was not done within {worker.celery.conf.task_soft_time_limit:g} s: ask for less at"
+            " once (fewer tickers or bars, a smaller file)"
+        )
+    return f"{type(error).__name__}: {error}"
 
 
 def _fail(worker: Worker, run: RunDocument, batch: Batch, error: TapewatchError) -> Result:

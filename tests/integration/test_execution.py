@@ -9,6 +9,7 @@ from time import sleep
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from detection.pipeline import detect as pipeline
 from records.database import Db, get_server_time
@@ -256,6 +257,25 @@ def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_seco
     results = execute_batch(worker, batch_id)
     assert results is not None
     assert [result["ticker"] for result in results] == [*TICKERS]
+
+
+@pytest.mark.usefixtures("stocked")
+def test_what_takes_too_long_each_time_is_told_in_plain_words(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = start_run(worker.database, "AAA")
+    worker = replace(worker, settings=worker.settings.model_copy(update={"max_attempts": 1}))
+
+    def take_too_long(*_: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(pipeline, "load", take_too_long)
+    assert execute_batch(worker, batch_id) is None
+    (failure,) = runs.get_run(worker.database, batch_id.partition(":")[0])["failures"]
+    assert failure["error"] == (
+        "given up after 1 attempts: it was not done within 240 s: ask for less at once (fewer"
+        " tickers or bars, a smaller file)"
+    )
 
 
 @pytest.mark.usefixtures("stocked")
