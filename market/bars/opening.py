@@ -64,6 +64,7 @@ class Opened:
         notes: what is to be said of it.
         came: when the bars start that are new, UTC seconds, ascending.
         revisions: what it changes of what is stored.
+        has_changed: whether there is anything to write of it, beside rejected rows.
         later: what follows the last bar, for the ledger of gaps, where all that is new does.
         held: what is held of all sessions, where it does not; both are None where nothing is new,
             or what follows is beyond all sessions that are known.
@@ -79,6 +80,7 @@ class Opened:
     notes: list[str] = field(default_factory=list)
     came: Int64 = field(default_factory=lambda: empty_columns()["times"])
     revisions: list[ChangeFields] = field(default_factory=list)
+    has_changed: bool = False
     later: Later | None = None
     held: Held | None = None
 

@@ -2,7 +2,7 @@
 commands.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -118,81 +118,59 @@ def write_all(
     Raises TooMuchAtOnce where more than `most_bars` bars would be read and written.
     """
     opened = open_all(database, arrivals, session)
-    bars = sum(one.bars for one in opened if isinstance(one, Opened))
+    sound = [one for one in opened if isinstance(one, Opened)]
+    bars = sum(one.bars for one in sound)
     if most_bars is not None and bars > most_bars:
         raise TooMuchAtOnce(f"{bars:,} bars would be read and written at once")
-    outcomes: dict[int, Written | TapewatchError] = {
-        place: one for place, one in enumerate(opened) if not isinstance(one, Opened)
-    }
+    outcomes: dict[str, Written | TapewatchError] = {}
     measured = _Measured()
-    for part in _split(opened):
+    for part in _split(sound):
         outcomes |= _write_bars(database, part, measured, session)
-    sound = [
-        one
-        for place, one in enumerate(opened)
-        if isinstance(one, Opened) and isinstance(outcomes[place], Written)
-    ]
-    add_rejected(database, [row for one in sound for row in one.arrival.rejected], session)
-    _write_series(
-        database,
-        [
-            one
-            for place, one in enumerate(opened)
-            if isinstance(one, Opened) and _has_changed(outcomes[place])
-        ],
-        session,
-    )
-    return [outcomes[place] for place in range(len(arrivals))]
+    written = [one for one in sound if isinstance(outcomes[one.series["_id"]], Written)]
+    add_rejected(database, [row for one in written for row in one.arrival.rejected], session)
+    _write_series(database, [one for one in written if one.has_changed], session)
+    return [outcomes[one.series["_id"]] if isinstance(one, Opened) else one for one in opened]
 
 
-def _has_changed(outcome: Written | TapewatchError) -> bool:
-    return isinstance(outcome, Written) and any(
-        (outcome.new, outcome.changed, outcome.splits, outcome.replaced)
-    )
-
-
-def _split(opened: Sequence[Opened | TapewatchError]) -> Iterator[dict[int, Opened]]:
-    """Yield them by their places, a few at a time where their buckets are large."""
-    part: dict[int, Opened] = {}
+def _split(opened: Iterable[Opened]) -> Iterator[list[Opened]]:
+    """Yield them a few at a time where their buckets are large."""
+    part: list[Opened] = []
     bars = 0
-    for place, one in enumerate(opened):
-        if not isinstance(one, Opened):
-            continue
+    for one in opened:
         if part and bars + one.bars > MOST_BARS_AT_ONCE:
             yield part
-            part, bars = {}, 0
-        part[place] = one
+            part, bars = [], 0
+        part.append(one)
         bars += one.bars
     if part:
         yield part
 
 
 def _write_bars(
-    database: Db,
-    part: Mapping[int, Opened],
-    measured: _Measured,
-    session: ClientSession,
-) -> dict[int, Written | TapewatchError]:
-    """Write the buckets that bars come of, and bring the series in step with them."""
+    database: Db, part: Sequence[Opened], measured: _Measured, session: ClientSession
+) -> dict[str, Written | TapewatchError]:
+    """Write the buckets that bars come of, and bring the series in step with them; return what
+    becomes of each.
+    """
     ids = [
         build_bucket_id(one.arrival.ticker, one.arrival.interval, span)
-        for one in part.values()
+        for one in part
         for span in one.spans
     ]
     stored: dict[str, BucketDocument] = {}
     if ids:
         found = bars_in(database).find({"_id": {"$in": ids}}, session=session)
         stored = {bucket["_id"]: bucket for bucket in found}
-    outcomes: dict[int, Written | TapewatchError] = {}
+    outcomes: dict[str, Written | TapewatchError] = {}
     writes: list[ReplaceOne[BucketDocument]] = []
     came: list[tuple[Opened, Int64]] = []
-    for place, one in part.items():
+    for one in part:
         ticker, interval = one.arrival.ticker, one.arrival.interval
         held = join_buckets(stored[build_bucket_id(ticker, interval, span)] for span in one.spans)
         try:
-            outcomes[place], buckets, times = _merge(one, held)
+            outcomes[one.series["_id"]], buckets, times = _merge(one, held)
         except TapewatchError as error:
-            outcomes[place] = error
+            outcomes[one.series["_id"]] = error
             continue
         if one.replaced is not None:
             _clear(database, one.arrival, one.replaced, session)
@@ -241,6 +219,7 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
             series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
         _close(series, splits, arrival)
         one.came = arrival.columns["times"][merge.new]
+        one.has_changed = True
         series["revision"] += bool(one.revisions)
     written = Written(
         new,
