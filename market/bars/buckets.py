@@ -25,9 +25,9 @@ from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
-# Vendors quote in at most so many decimals; what a double holds as a whole number, and how many of
-# a column's values are looked at before all of them are.
-DECIMALS = range(9)
+# Vendors quote in at most eight decimals; what a double holds as a whole number, and how many of a
+# column's values are looked at before all of them are.
+SCALES = 10.0 ** np.arange(9)
 MOST_WHOLE = 2.0**53
 LARGEST_UNIT = 2**31
 LOOKED_AT = 16
@@ -167,15 +167,15 @@ def _pack_times(times: Int64) -> tuple[str, int, int, bytes]:
 
 
 def _pack_values(values: Float64) -> tuple[str, int, int, bytes]:
-    for decimals in DECIMALS:
-        scale = 10**decimals
-        if not _is_whole(values[:LOOKED_AT], scale) or not _is_whole(values, scale):
+    # Of a few values all scales are looked at in one go, which is most of the work.
+    for scale in SCALES[_are_whole(values[:LOOKED_AT, None], SCALES)]:
+        if not _are_whole(values, scale):
             continue
         whole = np.rint(values * scale).astype(np.int64)
         steps = np.diff(whole, prepend=whole[:1])
         form = _find_form(steps)
         if form is not None:
-            return form, scale, int(whole[0]), steps.astype(f"<{form}").tobytes()
+            return form, int(scale), int(whole[0]), steps.astype(f"<{form}").tobytes()
         break
     with np.errstate(over="ignore", invalid="ignore"):
         single = values.astype("<f4")
@@ -184,14 +184,15 @@ def _pack_values(values: Float64) -> tuple[str, int, int, bytes]:
     return "d", 1, 0, values.astype("<f8", copy=False).tobytes()
 
 
-def _is_whole(values: Float64, scale: int) -> bool:
-    """Whether these are so many parts of whole numbers, which give the same bits back."""
+def _are_whole(values: Float64, scales: Any) -> Any:
+    """Whether these are so many parts of whole numbers, which give the same bits back; of each of
+    some scales where the values are a column of shape (n, 1).
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        whole = np.rint(values * scale)
-        return bool(
-            np.all((whole / scale == values) & (np.abs(whole) <= MOST_WHOLE))
-            and not np.any(np.signbit(values) & (values == 0))
-        )
+        whole = np.rint(values * scales)
+        same = (whole / scales == values) & (np.abs(whole) <= MOST_WHOLE)
+        # A zero below zero would lose its sign.
+        return np.all(same & ((values != 0) | ~np.signbit(values)), axis=0)
 
 
 def _find_form(steps: Int64) -> str | None:

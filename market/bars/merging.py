@@ -31,6 +31,14 @@ def merge_bars(stored: Columns, incoming: Columns) -> Merge:
     """Merge incoming rows into the stored ones; both ascend strictly by time,
     and incoming rows win.
     """
+    count = len(stored["times"])
+    if not count or not len(incoming["times"]) or incoming["times"][0] > stored["times"][-1]:
+        # As nearly all that comes does.
+        columns = {
+            name: np.concatenate((values, incoming[name])) for name, values in stored.items()
+        }
+        new = np.ones(incoming["times"].shape, np.bool_)
+        return Merge(columns, new, ~new, np.full(new.shape, count, np.int64))
     rows: Int64 = np.asarray(np.searchsorted(stored["times"], incoming["times"]), np.int64)
     known = np.zeros(rows.shape, np.bool_)
     inside = rows < len(stored["times"])

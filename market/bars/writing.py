@@ -33,7 +33,7 @@ from market.bars.ledger import (
 )
 from market.bars.merging import Merge, merge_bars
 from market.bars.opening import Arrival, Opened, open_all
-from market.bars.readjustment import recognise
+from market.bars.readjustment import Readjustment, recognise
 from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
@@ -197,15 +197,17 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
     if not series["bars"] and not len(arrival.columns["times"]):
         return Written(), [], arrival.columns["times"]
     merge = merge_bars(stored, arrival.columns)
-    found = recognise(
-        stored,
-        arrival.columns,
-        merge,
-        splits=series["splits"],
-        given=arrival.splits,
-        first_bar=series["first_bar"],
-        days=_find_days(arrival),
-    )
+    found = Readjustment()
+    if merge.changed.any():
+        found = recognise(
+            stored,
+            arrival.columns,
+            merge,
+            splits=series["splits"],
+            given=arrival.splits,
+            first_bar=series["first_bar"],
+            days=_find_days(arrival),
+        )
     splits, changed_days = merge_splits(series["splits"], {**found.taken_back, **arrival.splits})
     new, changed = int(merge.new.sum()), int(merge.changed.sum())
     buckets: list[BucketDocument] = []
