@@ -1,4 +1,4 @@
-"""The part of `clients/python/tapewatch_client.py` that is written from the OpenAPI document:
+"""The part of `clients/python/tapewatch_client/` that is written from the OpenAPI document:
 a type for each schema, and a method for each operation.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 
-CLIENT = ROOT / "clients" / "python" / "tapewatch_client.py"
+CLIENT = ROOT / "clients" / "python" / "tapewatch_client" / "__init__.py"
 MARK = "# What follows is written from the OpenAPI document:"
 HOW = "# WRITE_CLIENT=1 make test ARGS='-k client_follows'"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -438,6 +438,7 @@ def write_single(
             call.append("headers={'Content-Type': 'application/x-ndjson'}")
         asked = f"self._lines({', '.join([repr(method.upper()), *call])})"
     else:
+        call += ["is_text=True"] * (write_returned(operation, kinds) == "str")
         asked = f"self._ask({', '.join([repr(method.upper()), *call])})"
     if taken.kind == "multipart/form-data":
         fields = taken.collect(taken.fields, without=without)

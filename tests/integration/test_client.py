@@ -1,11 +1,15 @@
 """The Python client against the API as gunicorn serves it, and a real worker."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 from tapewatch_client import (
@@ -41,6 +45,67 @@ def asked(live: Live) -> Iterator[Client]:
         client.train_model(market="US").wait(progress=False)
         client.start_backfill(tickers=TICKERS, max_period="max").wait(progress=False)
         yield client
+
+
+class BadLine(ThreadingHTTPServer):
+    """Between a client and the API: passes requests on, and loses the next answers."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(("127.0.0.1", 0), PassOn)
+        self.api = url
+        self.to_lose = 0
+        self.instead: tuple[int, dict[str, str], bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class PassOn(BaseHTTPRequestHandler):
+    server: BadLine
+
+    def do_GET(self) -> None:
+        self.pass_on()
+
+    def do_POST(self) -> None:
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name != "Host"}
+        answer = httpx.request(
+            self.command, self.server.api + self.path, headers=headers, content=body
+        )
+        self.close_connection = True
+        if self.server.to_lose:
+            self.server.to_lose -= 1
+            return
+        status, said, content = self.server.instead or (
+            answer.status_code,
+            {"Content-Type": answer.headers["Content-Type"]},
+            answer.content,
+        )
+        self.send_response(status)
+        for name, value in said.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def put_between(asked: Client) -> Iterator[tuple[BadLine, Client]]:
+    key = str(asked._http.headers["Authorization"]).removeprefix("Bearer ")
+    with BadLine(asked.url) as line, Client(line.url, key) as client:
+        thread = threading.Thread(target=line.serve_forever)
+        thread.start()
+        try:
+            yield line, client
+        finally:
+            line.shutdown()
+            thread.join()
 
 
 def test_a_run_is_waited_for_with_a_bar(asked: Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -164,16 +229,71 @@ def test_no_answer_and_the_answer_of_another_are_told_apart(asked: Client) -> No
         elsewhere.models().to_list()
 
 
-def test_a_run_that_fails_or_takes_longer_is_said(asked: Client) -> None:
+def test_what_an_answer_was_lost_of_is_asked_again_and_starts_one_run(asked: Client) -> None:
+    before = len(asked.runs(task="train").to_list())
+    with put_between(asked) as (line, client):
+        line.to_lose = 2
+        assert client.liveness() == {"status": "ok"}
+        line.to_lose = 2
+        client.train_model(market="US", promote=False).wait(progress=False)
+        line.to_lose = 1
+        with pytest.raises(ApiUnreachable):  # once more would be another watchlist
+            client.add_watchlist(name="once", tickers=["AAA"])
+    assert len(asked.runs(task="train").to_list()) == before + 1
+    asked.remove_watchlist("once")
+
+
+def test_a_run_is_waited_for_while_the_api_is_started_again(
+    asked: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = asked.start_backfill(ticker="AAA", max_period="max").run_id
+    with put_between(asked) as (line, client):
+        line.to_lose = 7
+        assert client.wait_for(run_id, progress=False)["status"] == "complete"
+        line.instead = (502, {"Content-Type": "text/html"}, b"<html>Bad Gateway</html>")
+        with pytest.raises(RunUnfinished, match=r"not told of yet.*it goes on"):
+            client.wait_for(run_id, progress=False, timeout_seconds=0.2)
+        monkeypatch.setattr("tapewatch_client.LONGEST_SILENCE_SECONDS", 0.2)
+        with pytest.raises(ApiRefused, match="502"):
+            client.wait_for(run_id, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "content"),
+    [
+        (200, {"Content-Type": "text/html"}, b"<html>Log in</html>"),
+        (200, {"Content-Type": "application/json"}, b'{"items": ['),
+        (502, {"Content-Type": "application/json"}, b'{"detail": '),
+        (301, {"Location": "https://tapewatch.example.com/py/models"}, b""),
+    ],
+)
+def test_what_is_no_answer_of_tapewatch_is_called_so(
+    asked: Client, status: int, headers: dict[str, str], content: bytes
+) -> None:
+    with put_between(asked) as (line, client):
+        line.instead = (status, headers, content)
+        with pytest.raises(ApiRefused, match=f"answered {status}.*is it Tapewatch"):
+            client.models().to_list()
+        with pytest.raises(ApiRefused, match=f"answered {status}.*is it Tapewatch"):
+            client.start_backfill(ticker="AAA")
+
+
+def test_a_key_is_sent_as_it_was_made_or_refused_untold(asked: Client) -> None:
+    key = str(asked._http.headers["Authorization"]).removeprefix("Bearer ")
+    with Client(asked.url, f"{key}\n") as client:  # as a file has it
+        assert client.models().to_list()
+    for wrong in ("schlüssel", "two\nlines", "Bearer key"):
+        with pytest.raises(ValueError, match="copied whole") as refused:
+            Client(asked.url, wrong)
+        assert wrong not in str(refused.value)
+
+
+def test_a_run_that_fails_is_said(asked: Client) -> None:
     candle = {"time": "2024-01-04", "open": 10, "high": 11, "low": 9, "close": 10, "volume": 5}
     asked.push_candles(ticker="EEE.BK", candles=[candle]).wait(progress=False)
     with pytest.raises(RunFailed, match="ended failed") as failed:
         asked.train_model(market="TH").wait(progress=False)
     assert failed.value.run["status"] == "failed"
-    started = asked.start_backfill(ticker="AAA", max_period="max")
-    with pytest.raises(RunUnfinished, match="goes on"):
-        started.wait(progress=False, timeout_seconds=-1)
-    assert asked.wait_for(started.run_id, progress=False)["status"] == "complete"
 
 
 def test_files_and_bars_are_taken_in(asked: Client, tmp_path: Path) -> None:

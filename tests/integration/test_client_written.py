@@ -111,7 +111,7 @@ def test_the_package_is_built_and_installed_without_an_index(tmp_path: Path) -> 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     into = ["--find-links", str(tmp_path), "--target", str(tmp_path / "site"), "tapewatch-client"]
     for command in (
-        ["wheel", *alone, "--wheel-dir", str(tmp_path), str(CLIENT.parent)],
+        ["wheel", *alone, "--wheel-dir", str(tmp_path), str(CLIENT.parent.parent)],
         ["install", *alone, *into],
     ):
         subprocess.run([*pip, *command], check=True, env=environment, cwd=tmp_path, timeout=120)
@@ -128,7 +128,9 @@ def test_the_package_is_built_and_installed_without_an_index(tmp_path: Path) -> 
         check=True,
     )
     assert done.stdout.split() == [
-        str(tmp_path / "site" / "tapewatch_client.py"),
+        str(tmp_path / "site" / "tapewatch_client" / "__init__.py"),
         "0.1.0",
         "http://127.0.0.1:5000",
     ]
+    # Without it a type checker takes everything of an installed package for Any.
+    assert (tmp_path / "site" / "tapewatch_client" / "py.typed").is_file()

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 
 TRIES = 5
 LONGEST_PAUSE_SECONDS = 30.0
+SHORTEST_PAUSE_SECONDS = 0.2
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
+LONGEST_SILENCE_SECONDS = 60.0
 BUSY = {429, 503}
+PASSING = {429, 502, 503, 504}
+BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}"
 ENDED = {"complete", "partial", "failed", "cancelled"}
 
@@ -177,13 +181,16 @@ class Connection:
         prefix: str = "/py",
         timeout_seconds: float = 60.0,
     ) -> None:
-        """Keep the address; nothing is asked yet. `prefix` is the server's URL_PREFIX."""
+        """Keep the address; nothing is asked yet. `prefix` is the server's URL_PREFIX.
+
+        Raises ValueError where the key is none that can be sent.
+        """
         self.url = url.rstrip("/").removesuffix(prefix)
         self._prefix = prefix
         self._http = httpx.Client(
             base_url=self.url,
             timeout=timeout_seconds,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=_authorize(key),
         )
 
     def __enter__(self) -> Self:
@@ -207,20 +214,31 @@ class Connection:
         """Return a run's document once it has ended, complete or partial (then `failures` names the
         tickers), and show a bar meanwhile.
 
-        Raises RunFailed, and RunUnfinished after `timeout_seconds`, where they are given.
+        An API that is started again meanwhile is waited for. Raises RunFailed; RunUnfinished after
+        `timeout_seconds`, where they are given; and ApiUnreachable or ApiRefused where the API has
+        not told of the run for a minute.
         """
-        started, pause = time.monotonic(), SHORTEST_POLL_SECONDS
+        started = told = time.monotonic()
+        pause, status = SHORTEST_POLL_SECONDS, "not told of yet"
         with tqdm(total=100, disable=not progress, ncols=80, bar_format=BAR) as bar:
             while True:
-                run = cast("Run", self._ask("GET", f"/detection-runs/{_quote(run_id)}"))
-                bar.set_description_str(f"{run['task']} {run['status']}")
-                bar.update(int(run["progress"]["percent"]) - bar.n)
-                if run["status"] in ENDED:
-                    break
+                try:
+                    run = cast("Run", self._ask("GET", f"/detection-runs/{_quote(run_id)}"))
+                except (ApiUnreachable, ApiRefused) as error:
+                    silent = time.monotonic() - told
+                    if not _is_passing(error) or silent > LONGEST_SILENCE_SECONDS:
+                        raise
+                    bar.set_description_str("no answer, asking again")
+                else:
+                    told, status = time.monotonic(), run["status"]
+                    bar.set_description_str(f"{run['task']} {status}")
+                    bar.update(int(run["progress"]["percent"]) - bar.n)
+                    if status in ENDED:
+                        break
                 waited = time.monotonic() - started
                 if timeout_seconds is not None and waited > timeout_seconds:
                     raise RunUnfinished(
-                        f"run {run_id} is {run['status']} after {waited:.0f} s; it goes on, and"
+                        f"run {run_id} is {status} after {waited:.0f} s; it goes on, and"
                         f" wait_for({run_id!r}) waits again"
                     )
                 time.sleep(pause)
@@ -229,23 +247,25 @@ class Connection:
             raise RunFailed(run)
         return run
 
-    def _ask(self, method: str, path: str, *, root: bool = False, **sent: Any) -> Any:
+    def _ask(
+        self, method: str, path: str, *, root: bool = False, is_text: bool = False, **sent: Any
+    ) -> Any:
         """Return what an operation answers: its JSON, its text, the bytes of a file, or None where
         it has no content.
         """
         response = self._send(method, path, root=root, **sent)
         if response.status_code == httpx.codes.NO_CONTENT:
             return None
-        if "json" in _media_type(response):
-            return response.json()
-        return response.content if "octet-stream" in _media_type(response) else response.text
+        if "octet-stream" in _media_type(response):
+            return response.content
+        return response.text if is_text else _read_json(response)
 
     def _start(self, method: str, path: str, **sent: Any) -> Any:
         """Have work done, once however often the network makes it be asked; return `Started`, or
         what was answered at once.
         """
         response = self._send(method, path, headers={"Idempotency-Key": uuid4().hex}, **sent)
-        document = response.json()
+        document = _read_json(response)
         if response.status_code == httpx.codes.ACCEPTED:
             return Started(document, self)
         return document
@@ -288,12 +308,12 @@ class Connection:
                 response = stack.enter_context(
                     self._http.stream(method, self._prefix + path, timeout=None, **sent)
                 )
-                if response.is_error:
+                if not response.is_success:
                     response.read()
                     raise _explain(response)
                 if response.status_code == httpx.codes.ACCEPTED:
                     response.read()
-                    run_id = response.json()["run_id"]
+                    run_id = _read_json(response)["run_id"]
                     raise RunUnfinished(
                         f"run {run_id} still writes it: after wait_for({run_id!r}) the files are"
                         f" named by export({run_id!r})"
@@ -304,45 +324,74 @@ class Connection:
                         " export_file() brings it"
                     )
                 yield from response.iter_lines()
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise self._describe(error) from error
 
     def _send(self, method: str, path: str, *, root: bool = False, **sent: Any) -> httpx.Response:
-        """Return the answer. What may be asked twice is, where the API says that it is busy.
+        """Return the answer. What may be asked twice is, where the API says that it is busy, and
+        where the connection breaks.
 
         Raises ApiRefused and ApiUnreachable.
         """
         sent["params"] = _clean(sent.get("params") or {})
         if "json" in sent and isinstance(sent["json"], Mapping):
             sent["json"] = _clean(sent["json"])
-        repeatable = method == "GET" or "headers" in sent
+        may_repeat = (method == "GET" or "headers" in sent) and "files" not in sent
         url = path if root else self._prefix + path
-        for left in reversed(range(TRIES)):
+        for attempt in range(1, TRIES + 1):
+            is_last = not may_repeat or attempt == TRIES
             try:
                 response = self._http.request(method, url, **sent)
-            except httpx.TransportError as error:
-                raise self._describe(error) from error
-            pause = _read_pause(response)
-            if pause is None or not repeatable or left == 0 or "files" in sent:
+            except httpx.RequestError as error:
+                if is_last or not isinstance(error, BROKEN):
+                    raise self._describe(error) from error
+                pause: float | None = SHORTEST_PAUSE_SECONDS * 2 ** (attempt - 1)
+            else:
+                pause = _read_pause(response)
+            if is_last or pause is None:
                 break
             time.sleep(pause)
-        if response.is_error:
+        if not response.is_success:
             raise _explain(response)
         return response
 
-    def _describe(self, error: httpx.TransportError) -> ApiUnreachable:
+    def _describe(self, error: httpx.RequestError) -> ApiUnreachable:
         return ApiUnreachable(
             f"Tapewatch at {self.url} does not answer: {error or type(error).__name__}; is it"
             " running, and is that its address?"
         )
 
 
+def _authorize(key: str | None) -> dict[str, str]:
+    """Return the header of a key; blanks around it are what files and shells put there."""
+    key = (key or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("the key has characters that no API key has; was it copied whole, alone?")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _is_passing(error: ApiUnreachable | ApiRefused) -> bool:
+    """Whether it may be otherwise in a moment, as where the API is started again."""
+    return isinstance(error, ApiUnreachable) or error.status in PASSING
+
+
+def _read_json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise _explain(response) from error
+
+
 def _explain(response: httpx.Response) -> ApiRefused:
-    document: Any = None
-    if "json" in _media_type(response):
+    try:
         document = response.json()
+    except ValueError:
+        document = None
     if not isinstance(document, dict):
-        text = f"{response.url} answered {response.status_code}: {response.text[:200]!r}"
+        address = response.url.copy_with(query=None)
+        text = f"{address} answered {response.status_code}: {response.text[:200]!r}"
+        if location := response.headers.get("Location"):
+            text = f"{address} answered {response.status_code} and names {location[:200]!r}"
         document = {"detail": f"{text}; is it Tapewatch that listens there?"}
     return ApiRefused(response.status_code, document)
 
@@ -2913,7 +2962,7 @@ class Client(Connection):
 
     def metrics(self) -> str:
         """Return the figures of all processes of this server, and of the work that waits."""
-        return cast("str", self._ask("GET", "/metrics", root=True))
+        return cast("str", self._ask("GET", "/metrics", root=True, is_text=True))
 
     def access(self) -> Access:
         """Say whose key this is, and what it may do; of open access, everything."""
@@ -5955,6 +6004,7 @@ class Client(Connection):
                 "GET",
                 "/plot",
                 params={"series_id": series_id, "version": version, "format": format},
+                is_text=True,
             ),
         )
 
