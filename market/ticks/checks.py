@@ -28,7 +28,7 @@ _SIDES: dict[Any, Side] = {"buy": "buy", "sell": "sell", "unknown": "unknown", N
 
 REASONS: dict[str, str] = {
     "not_a_record": "it is no object, or has a field that records of this kind have not",
-    "bad_time": "a time is missing, cannot be read, or is before 2 January 1970",
+    "bad_time": "a time is missing, cannot be read, before 2 January 1970, or a number before 1980",
     "in_future": "the time is more than 5 s ahead of ours",
     "not_a_number": "a number is missing, infinite or no number",
     "non_positive_price": "a price is zero or below",

@@ -18,6 +18,8 @@ _SECONDS_WRITTEN = re.compile(r"\d{1,11}\.\d{1,9}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Nobody traded on the first day of 1970: who says so has no time (0), or one since a start.
 _FIRST = 86_400 * MICROSECONDS
+# A number before 1980 is a date or a time of day in digits (20260105, 093000.123, 202601050930).
+_FIRST_COUNTED = 3_652 * _FIRST
 # Text that a spreadsheet would take for a formula, or that looks as if it were guarded already.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
@@ -44,7 +46,7 @@ def normalize_venue(text: str) -> str:
 
 def read_time(value: Any) -> int:
     """Return a time in microseconds since 1970: ISO 8601 (UTC where no zone is said), or seconds,
-    milliseconds, microseconds or nanoseconds since then. Raises Unfit.
+    milliseconds, microseconds or nanoseconds since then, from 1980 on. Raises Unfit.
     """
     if isinstance(value, str):
         if _DIGITS.fullmatch(value):
@@ -63,7 +65,7 @@ def read_time(value: Any) -> int:
         time = round(value * 1_000)
     else:
         time = round(value) if value < _MICROS else int(value) // 1_000
-    if not _FIRST <= time <= _LAST:
+    if not _FIRST_COUNTED <= time <= _LAST:
         raise Unfit("bad_time")
     return time
 

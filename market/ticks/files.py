@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 from core.errors import BadInput
 from core.words import DataKind
 from market.ticks.checks import FIELDS
-from market.ticks.fields import unguard
+from market.ticks.fields import Unfit, read_time, unguard
 
 CANDLE_FIELDS = (
     "time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "closed",
@@ -48,6 +48,7 @@ NEEDED: dict[DataKind, tuple[str, ...]] = {
 OF_RECORDS = {"price", "rate", "close", "bids", "asks"}
 # A book's sides are JSON texts.
 SIDES = ("bids", "asks")
+TIMES = ("time", "next_time")
 MOST_DEPTH = 3
 _CSV_BYTES = 2**20
 csv.field_size_limit(_CSV_BYTES)
@@ -80,7 +81,8 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
         names: dict[str, str | None] = {}
         for number, row in enumerate(rows):
             named = _name_fields(row, names, known)
-            if number == 0 and suffix in WITH_HEAD:
+            is_foreign = bool(names) and set(NEEDED[kind]).isdisjoint(names.values())
+            if number == 0 and (suffix in WITH_HEAD or is_foreign):
                 _check_head(path, kind, names)
             yield named
     except (ValueError, OSError, EOFError, csv.Error) as error:
@@ -95,8 +97,9 @@ def _check_head(path: Path, kind: DataKind, names: Mapping[str, str | None]) -> 
     if lacking:
         found = ", ".join(map(str, names))[:200]
         raise BadInput(
-            f"{path} has no column for {', '.join(lacking)} among {found}: its first row has to"
-            f" name the columns, with commas between, such as {','.join(NEEDED[kind])}"
+            f"{path} has no column for {', '.join(lacking)} among {found}: its rows have to"
+            " name their fields, those of a CSV file in the first row with commas between, such as"
+            f" {','.join(NEEDED[kind])}"
         )
 
 
@@ -168,8 +171,13 @@ def _name_fields(
             named = _name_field(name)
             names[name] = named if named in known else None
         field = names[name]
-        if field is not None and value is not None:
-            record[field] = value.isoformat() if hasattr(value, "isoformat") else value
+        if field is None or value is None:
+            continue
+        said = value.isoformat() if hasattr(value, "isoformat") else value
+        if field in record and not _agree(field, record[field], said):
+            both = " and ".join(repr(other) for other in row if names.get(other) == field)
+            raise ValueError(f"{both} are both taken for {field}, and differ: leave one out")
+        record[field] = said
     ticker, venue, interval = (
         None if (said := record.pop(name, None)) is None else str(said)
         for name in ("ticker", "venue", "interval")
@@ -179,6 +187,14 @@ def _name_fields(
         # Where the buyer was there first, the taker sold.
         record["side"] = "sell" if str(maker).lower() in {"true", "1"} else "buy"
     return FileRecord(ticker, venue, record, interval)
+
+
+def _agree(field: str, one: Any, other: Any) -> bool:
+    """Whether two names of one field say the same, as milliseconds beside ISO 8601 do."""
+    try:
+        return one == other or (field in TIMES and read_time(one) == read_time(other))
+    except Unfit:
+        return False
 
 
 def _name_field(name: str) -> str:

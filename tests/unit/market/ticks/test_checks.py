@@ -38,6 +38,11 @@ def refusal(kind: Any, record: Any) -> str:
         ({"time": "0"}, "bad_time"),
         ({"time": 4_321.5}, "bad_time"),  # of a clock that counts from its start
         ({"time": "1970-01-01T12:00:00Z"}, "bad_time"),
+        ({"time": "20260105"}, "bad_time"),  # not August 1970
+        ({"time": 20_260_105}, "bad_time"),
+        ({"time": "093000.123"}, "bad_time"),
+        ({"time": "093000123"}, "bad_time"),
+        ({"time": "202601050930"}, "bad_time"),  # not June 1976
         ({"time": True}, "bad_time"),
         ({"time": 10**30}, "bad_time"),
         ({"time": NOW + 5_000_001}, "in_future"),

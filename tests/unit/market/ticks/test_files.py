@@ -1,6 +1,7 @@
 """Files of trades and funding, as exchanges give them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,44 @@ def test_records_are_found_in_what_they_are_wrapped_in(tmp_path: Path, document:
         SECONDS * 1_000_000,
         0.0001,
     )
+
+
+def test_records_of_other_names_alone_are_refused_as_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    row = {"a": 26129, "p": "35000.5", "q": "0.25", "T": SECONDS * 1_000, "m": True}
+    path.write_text(json.dumps([row]))
+    with pytest.raises(BadInput, match="no column for time, id, price, amount among a, p, q, T, m"):
+        list(read_file(path, "trades"))
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "both"),
+    [
+        ("time,date,id,price,amount", "09:30:00,2026-01-05,a-1,35000.5,0.25", "'time' and 'date'"),
+        (
+            "time,id,price,amount,quantity",
+            f"{SECONDS},a-1,35000.5,8750.1,0.25",
+            "'amount' and 'quantity'",
+        ),
+        ("time,id,trade_id,price,amount", f"{SECONDS},1,a-1,35000.5,1", "'id' and 'trade_id'"),
+    ],
+)
+def test_two_columns_that_differ_are_not_one_field(
+    tmp_path: Path, names: str, row: str, both: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{names}\n{row}\n")
+    with pytest.raises(BadInput, match=f"{both} are both taken for .*leave one out"):
+        list(read_file(path, "trades"))
+
+
+def test_two_columns_that_say_the_same_are_read(tmp_path: Path) -> None:
+    """As those of ccxt's trades do."""
+    moment = datetime.fromtimestamp(SECONDS, UTC).isoformat()
+    content = f"timestamp,datetime,symbol,id,side,price,amount\n{SECONDS}000,{moment},X,a,buy,1,2\n"
+    ticker, _, trade = read(tmp_path, "x.csv", content)
+    assert isinstance(trade, Trade)
+    assert (ticker, trade.time, trade.price) == ("X", SECONDS * 1_000_000, 1.0)
 
 
 def test_record_with_a_list_of_its_own_is_itself(tmp_path: Path) -> None:
