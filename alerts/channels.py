@@ -2,6 +2,7 @@
 webhooks and more of what apprise knows.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -98,7 +99,8 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
         )
     if _build_sender(channel) is None:
         raise BadInput(
-            f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}"
+            f"this {scheme} address is not whole: a part of it is missing, or can be none of such a"
+            f" channel; write one like {EXAMPLES}"
         )
 
 
@@ -217,6 +219,8 @@ def _take_apart(channel: str) -> Any:
     """Return an address as apprise understands it; None where it does not."""
     import apprise  # noqa: PLC0415 - loads slowly, and few need it
 
+    # What it says of an address is told as our own sentence, of a message with its delivery.
+    logging.getLogger("apprise").propagate = False
     asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
     return apprise.Apprise.instantiate(channel, asset=asset, suppress_exceptions=True)
 

@@ -246,7 +246,9 @@ def _find_cause(
         return "data"
     if recomputed.get("market_fingerprint") != anomaly.get("market_fingerprint"):
         return "market"
-    if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
+    has_moved = abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE
+    # It is derived as what it was found as, wherever a rule of today allows that.
+    if has_moved or recomputed["kind"] != anomaly["kind"]:
         return "code"
     if current is None:
         return "model"

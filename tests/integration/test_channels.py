@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import logging
 import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
 from typing import BinaryIO
@@ -139,6 +141,18 @@ def test_a_name_that_resolves_to_this_host_is_not_connected_to(
 def test_only_known_schemes_with_plain_options_are_taken(channel: str) -> None:
     with pytest.raises(BadInput):
         check_channel(channel, allow_private=True)
+
+
+@pytest.mark.parametrize("channel", ["slack://TOKEN_A/TOKEN_B/TOKEN_C", "json://u:secret@a b/x"])
+def test_an_address_that_lacks_a_part_is_refused_in_one_sentence(
+    channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(logged)])
+    scheme = channel.partition(":")[0]
+    with pytest.raises(BadInput, match=f"this {scheme} address is not whole"):
+        check_channel(channel, allow_private=True)
+    assert logged.getvalue() == ""
 
 
 @pytest.mark.parametrize(

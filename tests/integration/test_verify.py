@@ -249,6 +249,17 @@ def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
     assert document["code_changes"] == []
 
 
+def test_a_fault_that_is_none_by_the_rules_of_today_has_moved_by_the_code(market: Db) -> None:
+    """As a split that an earlier rule told, where today's sees an event."""
+    event = market.anomalies.find_one({"kind": "event"})
+    market.anomalies.update_one(
+        {"_id": event["_id"]}, {"$set": {"kind": "fault", "fault": "split"}}
+    )
+    (document,) = check(market, [market.anomalies.find_one({"_id": event["_id"]})]).values()
+    assert (document["verdict"], document["cause"]) == ("identical", "code")
+    assert not document["verified"]
+
+
 def test_a_library_that_moved_is_named(market: Db) -> None:
     anomaly = market.anomalies.find_one()
     assert anomaly is not None
