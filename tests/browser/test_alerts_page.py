@@ -99,6 +99,41 @@ def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(
     assert "ticker=IBM" in page.url
 
 
+def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    database = demo.database
+    database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
+    page = open_page(f"{demo.url}#/alerts")
+    rows = page.locator(".alerts > li")
+    expect(rows).to_have_count(len(alerts))
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    second = page.locator(f".alerts a[href$='{quote(alerts[1], safe='')}']")
+    expect(second).to_be_focused()
+    database.alerts.update_one({"_id": alerts[0]}, {"$set": {"state": "resolved"}})
+    expect(rows).to_have_count(len(alerts) - 1)
+    expect(second).to_be_focused()
+    # What is written of one that is seen off meanwhile is refused, and stays to be read.
+    page.keyboard.press("r")
+    notes = page.get_by_role("dialog").get_by_label("Notes")
+    notes.fill("of the split")
+    database.alerts.update_one({"_id": alerts[1]}, {"$set": {"state": "resolved"}})
+    page.get_by_role("dialog").get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("is resolved")
+    expect(notes).to_have_value("of the split")
+    page.keyboard.press("Escape")
+    expect(rows).to_have_count(len(alerts) - 2)
+    expect(rows.first.get_by_role("link")).to_be_focused()
+    database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
+    page.goto(f"{demo.url}#/alerts/{quote(alerts[2], safe='')}")
+    page.get_by_role("button", name="Acknowledge").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    expect(page.get_by_role("region", name="State")).to_be_focused()
+    database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
+
+
 def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:

@@ -70,3 +70,54 @@ def test_the_chart_shows_bars_that_came_since_it_was_opened(
     expect(main.get_by_text("on 4 Jan 2024")).to_be_visible()
     expect(page.locator(".legend")).to_contain_text("4 Jan 2024")
     expect(page.get_by_role("img", name=re.compile("^GROWCO, 3 bars"))).to_be_visible()
+
+
+def test_the_focus_stays_on_a_run_while_the_list_is_drawn_anew(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    for address in ("#/runs", "#/overview"):
+        page = open_page(f"{demo.url}{address}")
+        names = page.locator("main a.run-name")
+        first = names.first
+        expect(first).to_be_visible()
+        where = str(first.get_attribute("href"))
+        first.focus()
+        run = demo.api.post("/anomalies/incremental?wait=30", {"ticker": "MSFT"})["_id"]
+        expect(page.locator(f"main a.run-name[href='#/runs/{run}']")).to_be_visible()
+        expect(page.locator(f"main a.run-name[href='{where}']")).to_be_focused()
+
+
+def test_a_run_is_said_to_be_as_old_as_it_is_by_then(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    demo.api.post("/anomalies/incremental?wait=30", {"ticker": "MSFT"})
+    page = open_page(demo.url, quiet=False)
+    page.clock.install()
+    for address in ("#/overview", "#/runs"):
+        page.goto(f"{demo.url}{address}")
+        page.reload()
+        age = page.locator("main time").filter(has_text=re.compile("just now|minute"))
+        expect(age.first).to_be_visible()
+        # Without a connection nothing else draws it anew.
+        page.context.set_offline(True)
+        page.clock.fast_forward(7_200_000)
+        expect(page.locator("main time").filter(has_text="2 hours ago").first).to_be_visible()
+        page.context.set_offline(False)
+
+
+def test_anomalies_are_listed_anew_when_the_connection_is_back(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/anomalies?severity=high", quiet=False)
+    expect(page.locator(".found-table tbody tr").first).to_be_visible()
+    latest = demo.database.anomalies.find_one({"severity": "high"}, sort=[("Datetime", -1)])
+    assert latest is not None
+    page.context.set_offline(True)
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    found = {"_id": latest["_id"]}
+    demo.database.anomalies.update_one(found, {"$set": {"reasons": ["told meanwhile"]}})
+    try:
+        page.context.set_offline(False)
+        expect(page.get_by_text("told meanwhile")).to_be_visible()
+    finally:
+        demo.database.anomalies.update_one(found, {"$set": {"reasons": latest["reasons"]}})

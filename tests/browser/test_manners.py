@@ -161,3 +161,25 @@ def test_the_focus_comes_back_from_what_was_asked_for_to_its_button(
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(button).to_be_focused()
+
+
+def test_back_leaves_a_page_that_was_loaded_anew_over_its_dialog(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    page.get_by_role("link", name="Watchlists", exact=True).click()
+    page.get_by_role("button", name="New watchlist").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Watchlists", level=1)).to_be_visible()
+    page.wait_for_function("history.state === null")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
+
+
+def test_a_choice_that_no_list_has_is_no_filter(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/runs?status=done&task=nothing")
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
+    page.goto(f"{demo.url}#/alerts?state=done")
+    expect(page.get_by_label("State")).to_have_value("")
+    expect(page.get_by_role("alert")).to_have_count(0)

@@ -111,3 +111,34 @@ def test_periodic_scans_are_switched_off_and_on(demo: Demo, open_page: Callable[
     expect(switch).to_have_attribute("aria-checked", "false")
     switch.click()
     expect(page.get_by_role("switch", name="Periodic scans on")).to_be_visible()
+
+
+def test_a_change_over_somebody_elses_is_refused_with_what_to_do_and_nothing_typed_is_lost(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    made = {"name": "shared", "tickers": ["AAPL", "MSFT"]}
+    demo.api.post("/watchlists", made)
+    page = open_page(f"{demo.url}#/watchlists", quiet=False)
+    card = page.get_by_role("article", name="Watchlist shared")
+    card.get_by_role("button", name="Edit").click()
+    tickers = page.get_by_label("Tickers, pasted")
+    tickers.fill("AAPL, MSFT, IBM")
+    changed = {"$inc": {"version": 1}, "$set": {"delay_minutes": 7}}
+    demo.database.watchlists.update_one({"_id": "shared"}, changed)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Copy what you need")
+    expect(tickers).to_have_value("AAPL, MSFT, IBM")
+    page.keyboard.press("Escape")
+    # Drawn anew as it is now, and the keyboard goes on where it was.
+    expect(card).to_contain_text("7 minutes after each closed bar")
+    expect(card.get_by_role("button", name="Edit")).to_be_focused()
+    switch = card.get_by_role("switch")
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(switch).to_have_attribute("aria-checked", "false")
+    expect(switch).to_be_focused()
+    card.get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(card).to_have_count(0)
+    expect(page.get_by_role("main")).to_be_focused()

@@ -9,6 +9,7 @@ import { readRoute } from "./lib/router.js";
 import { markPage, startShell } from "./lib/shell.js";
 import { readChoice, setExchange } from "./lib/zone.js";
 import { load as loadTicker } from "./pages/ticker/load.js";
+import { watchAges } from "./parts/age.js";
 import { listenForHelp } from "./parts/keyboard_help.js";
 import { buildReload, UPGRADED } from "./parts/reload.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
@@ -134,10 +135,13 @@ function readLogin() {
   history.replaceState(null, "", address);
 }
 
+// A page that is loaded anew has no dialog: Back must not stop at the one that was open.
+if (history.state?.dialog) history.back();
 readLogin();
 startShell();
 watchAccess();
 listenForHelp();
+watchAges(new AbortController().signal);
 document.addEventListener("zonechange", show);
 window.addEventListener("hashchange", () => show().then(moveFocus));
 show();

@@ -89,15 +89,11 @@ async function send(
   return reach(method, () => read(response));
 }
 
-async function readJson(response) {
-  const document = await response.json().catch((error) => {
+const readJson = (response) =>
+  response.json().catch((error) => {
     if (error.name !== "SyntaxError") throw error;
     throw new Problem(response.status, "not_ours", NOT_OURS);
   });
-  const tag = response.headers.get("ETag");
-  if (tag && document !== null && typeof document === "object") document.etag = tag;
-  return document;
-}
 
 async function request(method, path, { body = null, headers = {}, signal = null }) {
   const key = readKey();

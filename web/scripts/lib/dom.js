@@ -3,6 +3,9 @@
 // allows.
 
 const SVG = "http://www.w3.org/2000/svg";
+const PARTS = "section, article"; // of a page, each with a name
+const HEADINGS = "h2, h3";
+const NAMES = ["aria-label", "aria-labelledby", "name"];
 
 /**
  * Make an HTML element: el("a.button", { href: "#/" }, "Overview").
@@ -22,10 +25,59 @@ export function svg(tag, ...parts) {
   return build(document.createElementNS(SVG, tag.split(".")[0]), tag, parts);
 }
 
-/** Replace all children of a node. */
+/**
+ * Replace all children of a node. The focus stays where it is, or goes to what stands there
+ * instead: a page that is drawn anew by itself must not throw who uses the keyboard back to its
+ * top.
+ */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat(Infinity).filter(isShown).map(toNode));
+  const wanted = children.flat(Infinity).filter(isShown).map(toNode);
+  const had = [...node.childNodes];
+  if (wanted.length === had.length && wanted.every((child, at) => child === had[at])) return node;
+  const restore = keepFocus(node);
+  node.replaceChildren(...wanted);
+  restore();
   return node;
+}
+
+/** Return what brings the focus back into a node whose children were replaced. */
+function keepFocus(node) {
+  const held = document.activeElement;
+  if (held === node || !node.contains(held)) return () => {};
+  const part = held.closest(PARTS);
+  return () => {
+    // Never another part's: its button of the same name does the same to something else.
+    const now = !part || part.isConnected ? part : findLike(part, node, PARTS);
+    const root = part ? now : node;
+    const kind = `${held.localName}:not(:disabled)`;
+    const next = held.isConnected ? held : root && findLike(held, root, kind);
+    if (next) next.focus({ preventScroll: true });
+    else focusPart(now ?? document.getElementById("main"));
+  };
+}
+
+/** A part of the page is not a stop of the Tab key, but what follows is one in it. */
+function focusPart(part) {
+  part.tabIndex = -1;
+  part.focus({ preventScroll: true });
+}
+
+/** What stands for an element in what was drawn anew; of several of its name none, but a link. */
+function findLike(one, root, kind) {
+  const all = [...root.querySelectorAll(kind)];
+  const alike = all.filter((other) => nameOf(other) === nameOf(one));
+  const same = alike.find(({ href }) => href && href === one.href);
+  return same ?? (alike.length === 1 ? alike[0] : null);
+}
+
+/** What tells an element from others of its kind; of a switch not whether it is on. */
+function nameOf(one) {
+  if (one.getAttribute("role") === "switch") return "switch";
+  const given = NAMES.map((name) => one.getAttribute(name)).find(Boolean);
+  if (given) return given;
+  if (one.matches(PARTS)) return one.querySelector(HEADINGS)?.textContent;
+  const texts = [...one.childNodes].filter((child) => child.ariaHidden !== "true");
+  return texts.map((child) => child.textContent).join("");
 }
 
 function build(node, tag, parts) {

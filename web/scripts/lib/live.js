@@ -1,11 +1,13 @@
 // Things that go on while a page is open.
 
 import { get } from "./api.js";
+import { onConnection } from "./connection.js";
 import { readEvents } from "./events.js";
 
 const OPEN_STATUSES = new Set(["queued", "in_progress"]);
 const POLL_MILLISECONDS = 700;
 const RETRY_MILLISECONDS = 1000;
+const AWAY_MILLISECONDS = 60_000;
 
 export const isOpen = (run) => OPEN_STATUSES.has(run.status);
 
@@ -18,14 +20,39 @@ export function pause(milliseconds, signal) {
 
 /**
  * Call `action` now and every so many milliseconds, or as many as a function says, until
- * `signal` aborts; not while the
- * tab is hidden. Failures are tried again.
+ * `signal` aborts; not while the tab is hidden, but at once when it is seen again. Failures are
+ * tried again.
  */
 export async function repeat(milliseconds, action, signal) {
   while (!signal.aborted) {
-    if (!document.hidden) await action().catch(logUnforeseen);
+    if (document.hidden) await untilSeen(signal);
+    if (signal.aborted) return;
+    await action().catch(logUnforeseen);
     await pause(typeof milliseconds === "function" ? milliseconds() : milliseconds, signal);
   }
+}
+
+function untilSeen(signal) {
+  return new Promise((resolve) => {
+    const look = () => document.hidden || resolve();
+    document.addEventListener("visibilitychange", look, { signal });
+    signal.addEventListener("abort", resolve, { once: true });
+  });
+}
+
+/**
+ * Call `action` when what is shown may have become old, until `signal` aborts: the connection was
+ * lost and is back, or the tab was not seen for a while.
+ */
+export function onReturn(action, signal) {
+  let leftAt = Infinity;
+  onConnection((reached) => reached && action(), signal);
+  const look = () => {
+    const away = Date.now() - leftAt;
+    leftAt = document.hidden ? Date.now() : Infinity;
+    if (!document.hidden && away > AWAY_MILLISECONDS) action();
+  };
+  document.addEventListener("visibilitychange", look, { signal });
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { onConnection } from "../lib/connection.js";
 import { el, fill } from "../lib/dom.js";
-import { pause } from "../lib/live.js";
+import { onReturn, pause } from "../lib/live.js";
 import { linkTo, readRoute } from "../lib/router.js";
 import { buildProse } from "./prose.js";
 
@@ -81,7 +81,8 @@ async function loadOver(node, load, draw, signal) {
 
 /**
  * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without
- * a skeleton, and only where something changed and the focus is elsewhere. `reload()` is for
+ * a skeleton, and only where something changed and the focus is elsewhere; also after a time
+ * without a connection, or unseen. `reload()` is for
  * another choice of what to show: what is shown stays, dimmed, until the other is there. All load
  * what `load` loads then.
  */
@@ -105,6 +106,7 @@ export function buildSection(load, draw, signal, lines) {
     const data = await loadLatest();
     if (!signal.aborted && JSON.stringify(data) !== shown) fill(node, keep(data));
   };
+  onReturn(() => shown !== null && refresh().catch(() => {}), signal);
   const show = () => loadInto(node, loadLatest, keep, signal, lines);
   const reload = async () => {
     if (shown === null) return show();

@@ -2,18 +2,10 @@
 
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
-import {
-  ago,
-  barTime,
-  change,
-  confidence,
-  figure,
-  moment,
-  price,
-  words,
-} from "../../lib/format.js";
+import { barTime, change, confidence, figure, moment, price, words } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { loadInto } from "../../parts/states.js";
@@ -268,7 +260,7 @@ function drawComments(alert, refresh) {
     await refresh();
   };
   const list = alert.comments.map(({ by, at, text: said }) =>
-    el("li", el("strong", by), " ", el("span.muted", ago(at)), el("p", said)),
+    el("li", el("strong", by), " ", el("span.muted", buildAge(at)), el("p", said)),
   );
   return card(
     "Comments",

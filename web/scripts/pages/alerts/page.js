@@ -39,6 +39,7 @@ export function show(main, route, signal) {
 
 async function showInbox(main, route, signal) {
   const wanted = Object.fromEntries(OWN_FILTERS.map((name) => [name, route.query.get(name) ?? ""]));
+  if (!STATES.includes(wanted.state)) wanted.state = "";
   const inbox = {
     items: [],
     more: false,
@@ -58,8 +59,8 @@ async function showInbox(main, route, signal) {
     return getFirst(path, query, inbox.listed, signal);
   };
   const draw = ({ items, next_cursor: more }) => {
-    Object.assign(inbox, { items, more: Boolean(more), shown: JSON.stringify(items) });
-    inbox.at = Math.min(inbox.at, Math.max(0, items.length - 1));
+    const at = findAt(inbox, items);
+    Object.assign(inbox, { items, at, more: Boolean(more), shown: JSON.stringify(items) });
     inbox.picked = new Set(items.map(({ _id }) => _id).filter((id) => inbox.picked.has(id)));
     drawSteps(inbox, refresh);
     return drawList(inbox, refresh);
@@ -67,9 +68,11 @@ async function showInbox(main, route, signal) {
   const refresh = async () => {
     const data = await load();
     if (signal.aborted || JSON.stringify(data.items) === inbox.shown) return;
+    // A dialog is about what it was opened over, and the focus goes back there.
+    if (document.querySelector("dialog[open]")) return;
     const focused = inbox.node.contains(document.activeElement);
     fill(inbox.node, draw(data));
-    if (focused) focusAt(inbox);
+    if (focused && !inbox.node.contains(document.activeElement)) focusAt(inbox);
   };
   const show = () => {
     inbox.listed = PART;
@@ -232,6 +235,15 @@ const chosen = (inbox) =>
   inbox.picked.size
     ? [...inbox.picked]
     : inbox.items.slice(inbox.at, inbox.at + 1).map(({ _id }) => _id);
+
+/** Where the alert in focus is among what is listed now: others may have come before it, or have
+ * been seen off by somebody else. Where it is gone, it is the next one that is still there. */
+function findAt({ items: before, at }, items) {
+  const places = new Map(items.map(({ _id }, place) => [_id, place]));
+  const nearest = [...before.slice(at), ...before.slice(0, at).reverse()];
+  const still = nearest.find(({ _id }) => places.has(_id));
+  return still ? places.get(still._id) : 0;
+}
 
 /** What picks all that are listed, or none of them. */
 function buildPickAll(inbox, refresh) {

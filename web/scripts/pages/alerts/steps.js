@@ -1,6 +1,6 @@
 // What is done with alerts: one step of one or of many, each taken or refused by itself.
 
-import { post } from "../../lib/api.js";
+import { Problem, post } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
 import { el } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
@@ -38,7 +38,7 @@ const CAUSES = [
   ["other", "something else"],
 ];
 
-/** Take a step of alerts, and say what it came to. Resolves to whether any was taken. */
+/** Take a step of alerts, and say of which it could not be. Throws where it was of none. */
 export async function takeStep(ids, action, said = {}) {
   let taken = 0;
   const failed = [];
@@ -48,8 +48,10 @@ export async function takeStep(ids, action, said = {}) {
     taken += answer.success.length;
     failed.push(...answer.failed);
   }
+  // A dialog stays open then, with what was written into it.
+  if (taken === 0) throw new Problem(409, "not_taken", describeRefusals(failed));
   if (failed.length) say(describeRefusals(failed), "bad");
-  return taken > 0;
+  return true;
 }
 
 function describeRefusals(failed) {

@@ -4,6 +4,7 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, change, frequency, grade, plural, price, words } from "../../lib/format.js";
+import { onReturn } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { findCorrection, linkToAnomaly } from "../../parts/anomaly_list.js";
 import { buildFilters, writeDay } from "../../parts/filters.js";
@@ -75,6 +76,7 @@ export function show(main, route, signal) {
     fill(legend, buildSeverityBar(counts, { chosen: severity, link }));
   };
   tell().catch(() => {});
+  onReturn(() => tell().catch(() => {}), signal);
   list.show();
   fill(
     main,
@@ -94,8 +96,8 @@ function drawPage({ items, next_cursor: first }, { state, ask, choose, filters, 
       isFiltered ? "None is like that" : "No anomalies yet",
       isFiltered
         ? "No anomaly passes the filters; clear one to see more."
-        : "Open a ticker and ask for a backfill: its history is scored and the strange bars " +
-            "appear here.",
+        : "A backfill looks at bars that are stored; the Overview offers one for each market.",
+      ...(isFiltered ? [] : [el("a.button", { href: linkTo("overview") }, "Overview")]),
     );
   }
   const body = el("tbody", items.map(buildRow));

@@ -2,7 +2,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { ago } from "../../lib/format.js";
+import { buildAge } from "../../parts/age.js";
 import { buildMore } from "../../parts/more.js";
 import { buildStatus, describeRun } from "../../parts/run_progress.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
@@ -40,7 +40,7 @@ function buildItem(run, signal) {
         "span.row.inline",
         describeRun(run),
         buildStatus(run),
-        el("span.muted", ago(run.requested_at)),
+        el("span.muted", buildAge(run.requested_at)),
       ),
     ),
     body,

@@ -2,7 +2,8 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { ago, count, moment, words } from "../../lib/format.js";
+import { count, words } from "../../lib/format.js";
+import { buildAge } from "../../parts/age.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 
@@ -33,7 +34,7 @@ function buildRow(row) {
     el("td", el("span.badge.warn", words(row.reason))),
     el("td.nowrap", el("code", writeValues(row.values))),
     el("td.muted.wide-only", `${row.source}, row ${count(row.row)}`),
-    el("td.muted.nowrap", { title: moment(row.rejected_at) }, ago(row.rejected_at)),
+    el("td.muted.nowrap", buildAge(row.rejected_at)),
   );
 }
 

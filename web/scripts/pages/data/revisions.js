@@ -3,8 +3,9 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { ago, barTime, count, figure, moment, plural, price, short } from "../../lib/format.js";
+import { barTime, count, figure, plural, price, short } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 
@@ -43,7 +44,7 @@ function buildRow(revision) {
     el("td", el("span.badge", KINDS[kind] ?? kind), " "),
     el("td", describeChange(revision)),
     el("td.muted.wide-only", revision.source),
-    el("td.muted.nowrap", { title: moment(revision.at) }, ago(revision.at)),
+    el("td.muted.nowrap", buildAge(revision.at)),
   );
 }
 

@@ -2,9 +2,10 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { ago, moment } from "../../lib/format.js";
+import { moment } from "../../lib/format.js";
 import { repeat, pause } from "../../lib/live.js";
 import { NAMES } from "../../lib/shell.js";
+import { buildAge } from "../../parts/age.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -72,8 +73,7 @@ function buildRow({ name, state, found, todo, since, is_first_seen: isFirstSeen 
       since &&
         el(
           "div.muted",
-          { title: moment(since) },
-          isFirstSeen ? `first seen so ${ago(since)}` : `since ${moment(since)}`,
+          isFirstSeen ? ["first seen so ", buildAge(since)] : `since ${moment(since)}`,
         ),
     ),
     el("td.found", buildProse(found), todo && el("p.muted", buildProse(`To do: ${todo}.`))),

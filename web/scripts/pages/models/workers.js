@@ -2,8 +2,9 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { ago, count } from "../../lib/format.js";
+import { count } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 
@@ -53,7 +54,7 @@ function drawStats({ workers }) {
         ),
         el("td.number.wide-only", count(process.loads)),
         el("td.number.wide-only", count(process.hits)),
-        el("td.muted.nowrap", ago(process.at)),
+        el("td.muted.nowrap", buildAge(process.at)),
       ),
     ),
   );

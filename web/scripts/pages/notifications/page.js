@@ -2,8 +2,9 @@
 
 import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, moment, plural, words } from "../../lib/format.js";
+import { plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { confirm } from "../../parts/confirmation.js";
 import { buildFacts } from "../../parts/facts.js";
 import { showPagedTable } from "../../parts/paged_table.js";
@@ -169,7 +170,7 @@ function showDeliveries(node, signal) {
     buildRow: (delivery) =>
       el(
         "tr",
-        el("td", { title: moment(delivery.created_at) }, ago(delivery.created_at)),
+        el("td", buildAge(delivery.created_at)),
         el("td", delivery.rule),
         el(
           "td",

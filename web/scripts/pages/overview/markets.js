@@ -1,11 +1,11 @@
 // One card a market: how many tickers, how recent, how many anomalies.
 
 import { get } from "../../lib/api.js";
-import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, barTime, count, day, plural } from "../../lib/format.js";
+import { barTime, count, day, plural } from "../../lib/format.js";
 import { toQuery } from "../../lib/filters.js";
 import { isStored } from "../../lib/markets.js";
+import { buildAge, buildNext } from "../../parts/age.js";
 import { buildFirstLook, buildScan } from "../../parts/first_look.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
@@ -16,23 +16,22 @@ import { buildSeverityBar } from "../../parts/severity.js";
  */
 export function buildMarkets(known, filters, signal) {
   const node = el("section.markets", { "aria-label": "Markets" });
-  const looks = new Map(); // by market, drawn anew only where something has changed
+  const cards = new Map(); // by market
   let counts = null;
   let latest = 0;
   const update = () => {
     const shown = known.markets
       .filter(isStored)
       .filter(({ code }) => !filters.values.market || code === filters.values.market);
-    const at = [...node.querySelectorAll("a")].indexOf(document.activeElement);
+    for (const market of shown) {
+      const { code } = market;
+      if (!cards.has(code)) cards.set(code, buildMarket());
+      cards.get(code).update(market, counts?.[code], known.schedules, filters);
+    }
     fill(
       node,
-      shown
-        .sort(compareMarkets)
-        .map((market) =>
-          drawMarket(market, counts?.[market.code], known.schedules, filters, looks),
-        ),
+      shown.sort(compareMarkets).map(({ code }) => cards.get(code).node),
     );
-    if (at >= 0) node.querySelectorAll("a")[at]?.focus({ preventScroll: true });
   };
   const countAnomalies = async () => {
     const turn = ++latest;
@@ -51,51 +50,42 @@ export function buildMarkets(known, filters, signal) {
 const compareMarkets = (a, b) =>
   a.code === "US" ? -1 : b.code === "US" ? 1 : a.code < b.code ? -1 : 1;
 
-function drawMarket(market, total, schedules, filters, looks) {
-  const anomalies = total && Object.values(total).reduce((a, b) => a + b, 0);
-  const interval = chooseInterval(market.intervals);
-  const link = (severity) => filters.link({ severity });
-  return el(
-    "article.card.market",
-    el(
-      "div.body",
-      el(
-        "h2",
-        market.name || market.code,
-        market.synthetic && el("span.badge.warn", "synthetic bars"),
-      ),
-      el(
-        "dl.figures",
-        buildFigure("Tickers", count(market.tickers)),
-        buildFigure("Bars", count(market.bars)),
-        buildFigure("Anomalies", count(anomalies)),
-        buildFigure("Last bar", barTime(market.last_bar, interval, market.code)),
-        schedules && buildScans(market.code, schedules),
-      ),
-      el(
-        "div",
-        {
-          role: "group",
-          "aria-label":
-            `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"} by severity`,
-        },
-        buildSeverityBar(total ?? null, { chosen: filters.values.severity, link }),
-      ),
-      keepLook(looks, market),
-    ),
-  );
+/** The card of one market: what it is made of stays, and with it the focus; what it says
+ * changes. */
+function buildMarket() {
+  const [title, figures, look] = [el("h2"), el("dl.figures"), el("div")];
+  const counts = el("div", { role: "group" });
+  const node = el("article.card.market", el("div.body", title, figures, counts, look));
+  let seen = null;
+  const update = (market, total, schedules, filters) => {
+    const anomalies = total && Object.values(total).reduce((a, b) => a + b, 0);
+    const interval = chooseInterval(market.intervals);
+    const link = (severity) => filters.link({ severity });
+    const synthetic = market.synthetic && el("span.badge.warn", "synthetic bars");
+    fill(title, market.name || market.code, synthetic);
+    fill(
+      figures,
+      buildFigure("Tickers", count(market.tickers)),
+      buildFigure("Bars", count(market.bars)),
+      buildFigure("Anomalies", count(anomalies)),
+      buildFigure("Last bar", barTime(market.last_bar, interval, market.code)),
+      schedules && buildScans(market.code, schedules),
+    );
+    const counted = `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"}`;
+    counts.setAttribute("aria-label", `${counted} by severity`);
+    fill(counts, buildSeverityBar(total ?? null, { chosen: filters.values.severity, link }));
+    const state = describeLook(market);
+    if (state !== seen) fill(look, drawLook(market));
+    seen = state;
+  };
+  return { node, update };
 }
 
 /** Days where there are any, else the shortest bars. */
 const chooseInterval = (intervals) => (intervals.includes("1d") ? "1d" : intervals[0]);
 
-function keepLook(looks, market) {
-  const { series, looked_at: looked, up_to_date: current, missed, behind, last_bar: last } = market;
-  const state = JSON.stringify([series, looked, current, missed, behind, last]);
-  if (looks.get(market.code)?.state !== state)
-    looks.set(market.code, { state, node: drawLook(market) });
-  return looks.get(market.code).node;
-}
+const describeLook = ({ series, looked_at, up_to_date, missed, behind, last_bar }) =>
+  JSON.stringify([series, looked_at, up_to_date, missed, behind, last_bar]);
 
 /** What is not known yet, or else how the last day was. */
 function drawLook(market) {
@@ -146,13 +136,13 @@ function buildScans(market, { watchlists, enabled }) {
       .map((one) => one[name])
       .filter(Boolean)
       .sort();
+  const last = times("last_scan");
   return [
     buildFigure("Watched", count(new Set(watching.flatMap((one) => one.tickers)).size)),
-    buildFigure("Last scan", times("last_scan").length ? ago(times("last_scan").at(-1)) : "never"),
-    buildFigure("Next scan", enabled ? describeNext(times("next_scan")[0]) : "off"),
+    buildFigure("Last scan", last.length ? buildAge(last.at(-1)) : "never"),
+    buildFigure("Next scan", enabled ? buildFirst(times("next_scan")) : "off"),
   ];
 }
 
-const describeNext = (time) =>
-  !time ? "soon" : Date.parse(time) <= now() ? "now" : ago(time);
+const buildFirst = ([next]) => (next ? buildNext(next) : "soon");
 const buildFigure = (name, value) => el("div", el("dt", name), el("dd.number", value));

@@ -2,9 +2,9 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago } from "../../lib/format.js";
 import { isOpen, pause, pollRun, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { buildProse } from "../../parts/prose.js";
 import {
   buildProgress,
@@ -97,7 +97,12 @@ function draw(runs, signal) {
 function buildItem(run, signal) {
   const item = el("li");
   const progress = isOpen(run) ? buildProgress(describeRun(run)) : null;
+  let shown = null;
   const show = (state) => {
+    if (progress && state.progress) progress.update(state); // a list says nothing of it
+    const now = JSON.stringify([describeRun(state), state.status, state.cancel_requested]);
+    if (now === shown) return; // a link that has the focus stays
+    shown = now;
     fill(
       item,
       el(
@@ -107,9 +112,13 @@ function buildItem(run, signal) {
       ),
       progress
         ? progress.node
-        : el("p.muted.outcome", ago(state.completed_at), ": ", buildProse(describeOutcome(state))),
+        : el(
+            "p.muted.outcome",
+            buildAge(state.completed_at),
+            ": ",
+            buildProse(describeOutcome(state)),
+          ),
     );
-    if (progress && state.progress) progress.update(state); // a list says nothing of it
   };
   show(run);
   if (progress) pollRun(run._id, show, signal);

@@ -2,9 +2,10 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, duration, moment, words } from "../../lib/format.js";
+import { duration, words } from "../../lib/format.js";
 import { isOpen, repeat } from "../../lib/live.js";
 import { addToUrl, go, linkTo } from "../../lib/router.js";
+import { buildAge } from "../../parts/age.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
@@ -42,7 +43,7 @@ export const title = (route) => (route.name ? "Run" : "Runs");
 
 export function show(main, route, signal) {
   if (route.name) return showRun(main, route.name, signal);
-  const own = Object.fromEntries(OWN.map((name) => [name, route.query.get(name)]));
+  const own = Object.fromEntries(OWN.map((name) => [name, readOwn(name, route.query)]));
   const body = el("div");
   let listing = new AbortController();
   const list = () => {
@@ -67,6 +68,12 @@ export function show(main, route, signal) {
     el("div.stack", shared.node, el("section.card", { "aria-label": "Runs" }, body)),
   );
   return list();
+}
+
+/** What is no such value is an address that was cut off or written by hand. */
+function readOwn(name, query) {
+  const value = query.get(name);
+  return name in FILTERS && !FILTERS[name].includes(value) ? null : value;
 }
 
 function buildOwnFilters(own, choose) {
@@ -132,7 +139,10 @@ function drawEmpty(query) {
       )
     : buildEmpty(
         "No runs yet",
-        "Whatever is asked for becomes a run. Open a ticker and ask for a backfill.",
+        "Whatever is asked for becomes a run: bring bars in, then ask for a backfill on the " +
+          "Overview.",
+        el("a.button", { href: linkTo("data") }, "Bring bars in"),
+        el("a.button", { href: linkTo("overview") }, "Overview"),
       );
 }
 
@@ -169,7 +179,7 @@ function buildRow(id) {
       el("td", buildStatus(run)),
       el("td.trigger.muted.nowrap", words(run.trigger)),
       el("td.outcome", isOpen(run) ? progress.node : buildProse(describeOutcome(run))),
-      el("td.muted.nowrap", { title: moment(run.requested_at) }, ago(run.requested_at)),
+      el("td.muted.nowrap", buildAge(run.requested_at)),
       el("td.number.nowrap", duration(run.duration_seconds)),
     );
   return {

@@ -1,9 +1,10 @@
 // What is known of a series, and why it has a result or none.
 
 import { el } from "../../lib/dom.js";
-import { ago, barTime, change, count, plural, price, words } from "../../lib/format.js";
+import { barTime, change, count, plural, price, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { go, linkTo } from "../../lib/router.js";
+import { buildAge, buildNext } from "../../parts/age.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildFirstLook } from "../../parts/first_look.js";
@@ -81,9 +82,10 @@ export function drawStatus(status) {
         el(
           "span",
           el("a.in-text", { href: linkTo("runs", run.run_id) }, words(run.status)),
-          ` ${ago(run.completed_at ?? run.started_at)}`,
+          " ",
+          buildAge(run.completed_at ?? run.started_at),
         ),
-      "Next scan": status.next_scan && ago(status.next_scan),
+      "Next scan": status.next_scan && buildNext(status.next_scan),
     }),
   ];
 }

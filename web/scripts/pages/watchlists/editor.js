@@ -1,6 +1,6 @@
 // The dialog in which a watchlist is made or changed.
 
-import { post, put } from "../../lib/api.js";
+import { Problem, post, put } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
@@ -43,13 +43,18 @@ export function openEditor(watchlist) {
   });
 }
 
-function store(watchlist, { name, ...body }) {
+async function store(watchlist, { name, ...body }) {
   if (watchlist === null) return post("/watchlists", { name, ...body });
-  return put(
-    `/watchlists/${encodeURIComponent(watchlist.name)}`,
-    { ...body, enabled: watchlist.enabled },
-    matchVersion(watchlist),
-  );
+  const path = `/watchlists/${encodeURIComponent(watchlist.name)}`;
+  const changed = { ...body, enabled: watchlist.enabled };
+  try {
+    return await put(path, changed, matchVersion(watchlist));
+  } catch (error) {
+    if (error.status !== 412) throw error;
+    const text = "Somebody else changed it meanwhile, and this would take that back. Copy what " +
+      "you need from here, cancel, and edit it as it is now.";
+    throw new Problem(412, error.reason, text);
+  }
 }
 
 function buildFields(watchlist, isNew) {

@@ -3,10 +3,11 @@
 import { post, put, remove } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, count, moment, plural } from "../../lib/format.js";
+import { count, plural } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { isOpen, pollRun } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
+import { buildAge, buildNext } from "../../parts/age.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_progress.js";
@@ -25,8 +26,11 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   const strip = buildStrip(watchlist, signal);
   const facts = el("div");
   let seen = null;
+  let shown = null;
   const update = (latest) => {
-    fill(facts, drawFacts(latest));
+    const state = JSON.stringify(latest);
+    if (state !== shown) fill(facts, drawFacts(latest));
+    shown = state;
     const isNew =
       latest.last_run_id !== seen && now() - Date.parse(latest.last_scan) < RECENT_MILLISECONDS;
     seen = latest.last_run_id;
@@ -102,10 +106,10 @@ function drawFacts(watchlist) {
       watchlist.min_confidence > 0 && `${Math.round(100 * watchlist.min_confidence)} %`,
     "With each scan": watchlist.with_overview && "what the markets did",
     "Last scan": last
-      ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last))
+      ? el("a", { href: linkTo("runs", run) }, buildAge(last))
       : "never",
     "Next scan": next
-      ? el("span", { title: moment(next) }, describeNext(next))
+      ? buildNext(next)
       : watchlist.enabled
         ? "soon"
         : "none",
@@ -119,8 +123,6 @@ export function describeThreshold(threshold) {
     ? `grade ${threshold}`
     : `${threshold.kind} ${threshold.value}`;
 }
-
-const describeNext = (time) => (Date.parse(time) <= now() ? "now" : ago(time));
 
 function describeSchedule({ schedule, delay_minutes: delay }) {
   if (schedule !== "after_close") return el("code", schedule);

@@ -1,0 +1,33 @@
+// How long ago something was, or how soon it is: true for as long as the page is open.
+
+import { now } from "../lib/clock.js";
+import { el } from "../lib/dom.js";
+import { ago, moment } from "../lib/format.js";
+import { repeat } from "../lib/live.js";
+
+const LOOK_MILLISECONDS = 10_000;
+const WORDS = {
+  since: ago,
+  until: (time) => (Date.parse(time) <= now() ? "now" : ago(time)),
+};
+
+/** "3 minutes ago", and a minute later "4 minutes ago"; the time itself where the pointer is. */
+export const buildAge = (time) => build(time, "since");
+
+/** "in 3 minutes", and "now" where it is due. */
+export const buildNext = (time) => build(time, "until");
+
+const build = (time, age) =>
+  time
+    ? el("time", { datetime: time, title: moment(time), data: { age } }, WORDS[age](time))
+    : ago(time);
+
+/** Keep all ages of the page true. */
+export const watchAges = (signal) => repeat(LOOK_MILLISECONDS, update, signal);
+
+async function update() {
+  for (const node of document.querySelectorAll("time[data-age]")) {
+    const text = WORDS[node.dataset.age](node.dateTime);
+    if (node.textContent !== text) node.textContent = text;
+  }
+}
