@@ -12,7 +12,7 @@ from records.database import Db
 from records.findings import watermarks
 from records.market.documents import SeriesDocument
 from records.market.markets import ask_market
-from records.market.series import find_one_series
+from records.market.series import describe_choices, find_one_series
 from records.market.session_days import ask_made_at, find_sessions
 from records.models import champions
 from records.questions import Question, ask
@@ -120,7 +120,16 @@ def find_reason(
         "last_run": last_run.answer,
     }
     idle = series.get("coverage", {}).get("no_trade", 0) if series else 0
-    reason, message = _find_obstacle(known, idle) or _describe_state(known)
+    if not known["bars"]:
+        reason, message = (
+            "no_bars",
+            (
+                f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`;"
+                f" {describe_choices(database, ticker)}"
+            ),
+        )
+    else:
+        reason, message = _find_obstacle(known, idle) or _describe_state(known)
     return {**known, "reason": reason, "message": message}
 
 
@@ -129,11 +138,6 @@ def _find_obstacle(known: SeriesState, idle: int) -> tuple[str, str] | None:
     in the order in which to mend them. In `idle` of its bars nothing traded.
     """
     ticker, interval, market = known["ticker"], known["interval"], known["market"]
-    if not known["bars"]:
-        return (
-            "no_bars",
-            f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`",
-        )
     if known["model_version"] is None:
         train = f"`flask models train --market {market} --interval {interval}`"
         return (

@@ -119,6 +119,12 @@ def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict
 
 def _describe(found: ErrorDetails) -> str:
     value, said = found["input"], found["msg"].removeprefix("Value error, ")
+    if found["type"] == "too_long" and isinstance(value, list):
+        most = found["ctx"]["max_length"]
+        return (
+            f"{len(value):,} were given, and at most {most:,} are taken: leave out"
+            f" {len(value) - most:,}, or send them in parts"
+        )
     if (
         found["type"] == "missing"
         or not isinstance(value, str | int | float | bool)
@@ -160,9 +166,7 @@ def _answer_apiflask(error: HTTPError) -> Response:
     found = error.__cause__
     if isinstance(found, ValidationError):
         count = found.error_count()
-        wrong = describe_errors(
-            found.errors(include_url=False, include_context=False), next(iter(error.detail))
-        )
+        wrong = describe_errors(found.errors(include_url=False), next(iter(error.detail)))
         summary = "; ".join(map(_sum_up, wrong[:3]))
         more = f" (and {count - 3:,} more)" if count > 3 else ""
         return build_problem(

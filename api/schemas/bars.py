@@ -322,6 +322,25 @@ class SeriesPage(Page[Series]):
     """Stored series, by ticker."""
 
 
+class SeriesTotal(BaseModel):
+    """What several series have in all, and lack."""
+
+    series: int
+    bars: int
+    missing: int = Field(description="sessions of their exchanges without a bar")
+    with_gaps: int = Field(description="how many of the series lack any bar")
+    no_trade: int = Field(description="bars in which nothing traded")
+
+
+class SeriesTotalQuery(Query):
+    """Of which series."""
+
+    contains: str | None = Field(
+        None, max_length=20, description="in the names of their tickers", examples=["GOO"]
+    )
+    market: Market | None = None
+
+
 class SeriesQuery(PageQuery):
     """Which series."""
 

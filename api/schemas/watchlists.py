@@ -151,7 +151,9 @@ class WatchlistScans(Record):
     schedule: str
     last_scan: datetime | None = None
     last_run_id: str | None = Field(None, description="the run of the last scan")
+    fetch_run_id: str | None = Field(None, description="the run that fetched bars last")
     next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
+    version: int = Field(description="of the watchlist: another one where somebody changed it")
 
 
 class Scheduler(BaseModel):

@@ -26,6 +26,8 @@ from api.schemas.bars import (
     SeriesPage,
     SeriesQuery,
     SeriesStatus,
+    SeriesTotal,
+    SeriesTotalQuery,
 )
 from api.schemas.common import IntervalQuery
 from api.schemas.ticks import CcxtCandles
@@ -46,7 +48,8 @@ from records.database import Document
 from records.findings.anomaly_queries import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
-from records.market.series import get_series, list_series
+from records.market.documents import SeriesTotal as Total
+from records.market.series import get_series, list_series, sum_up_series
 from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
 from records.work.requests import Once
@@ -283,6 +286,16 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
         for series in found
     ]
     return page.build(known)
+
+
+@bars.get("/tickers/summary")
+@bars.input(SeriesTotalQuery, location="query")
+@bars.output(SeriesTotal)
+def sum_up_tickers(query_data: SeriesTotalQuery) -> Total:
+    """Sum up the series that have stored bars: how many, and what they lack."""
+    return sum_up_series(
+        get_database(), contains=query_data.contains, market=check_market(query_data.market)
+    )
 
 
 @bars.delete("/tickers/<ticker>")

@@ -174,6 +174,22 @@ class SeriesSummary(_SeriesFields):
     coverage: NotRequired[CoverageFields]
 
 
+class SeriesTotal(TypedDict):
+    """What several series have in all, and lack.
+
+    Attributes:
+        missing: sessions of their exchanges without a bar.
+        with_gaps: how many of the series lack any bar.
+        no_trade: bars in which nothing traded.
+    """
+
+    series: int
+    bars: int
+    missing: int
+    with_gaps: int
+    no_trade: int
+
+
 class QualitySeries(TypedDict):
     """What of a series its quality is told by."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
@@ -27,6 +27,7 @@ from records.market.documents import (
     SeriesSize,
     SeriesState,
     SeriesSummary,
+    SeriesTotal,
     series_in,
 )
 
@@ -172,16 +173,7 @@ def list_series(
 
     `contains` is in the names of their tickers, which begin with `prefix`.
     """
-    query: dict[str, object] = {
-        name: value
-        for name, value in (("market", market), ("interval", interval))
-        if value is not None
-    }
-    named: dict[str, object] = {} if tickers is None else {"$in": list(tickers)}
-    if contains is not None:
-        named["$regex"] = re.escape(contains)
-    if named:
-        query["ticker"] = named
+    query = _build_listing(tickers, contains, market, interval)
     if prefix:
         # An `_id` begins with the ticker.
         query["_id"] = {"$gte": prefix, "$lt": prefix + LAST_CHARACTER}
@@ -212,12 +204,30 @@ def find_one_series(
     return series_in(database).find_one({"_id": build_series_id(ticker, interval)}, session=session)
 
 
+def sum_up_series(database: Db, *, contains: str | None, market: str | None) -> SeriesTotal:
+    """Return how many series of these names there are, and what they have and lack in all."""
+    counted = {
+        "series": {"$sum": 1},
+        "bars": {"$sum": "$bars"},
+        "missing": {"$sum": "$coverage.missing"},
+        "with_gaps": {"$sum": {"$cond": [{"$gt": ["$coverage.gap_count", 0]}, 1, 0]}},
+        "no_trade": {"$sum": "$coverage.no_trade"},
+    }
+    steps: list[dict[str, Any]] = [
+        {"$match": _build_listing(None, contains, market, None)},
+        {"$group": {"_id": None} | counted},
+        {"$unset": "_id"},
+    ]
+    totals: list[Any] = [*series_in(database).aggregate(steps)]
+    return cast("SeriesTotal", totals[0] if totals else dict.fromkeys(counted, 0))
+
+
 def get_series(database: Db, ticker: str, interval: str) -> SeriesDocument:
     """Return one series' document. Raises NotFound, naming what is stored that looks alike."""
     series = find_one_series(database, ticker, interval)
     if series is None:
         raise NotFound(
-            f"no {interval} bars of {ticker} are stored; {_describe_choices(database, ticker)}",
+            f"no {interval} bars of {ticker} are stored; {describe_choices(database, ticker)}",
             reason="no_bars",
         )
     return series
@@ -303,6 +313,20 @@ def replace_all_series(
     note_changes(database, [one["interval"] for one in series], session)
 
 
+def _build_listing(
+    tickers: Sequence[str] | None, contains: str | None, market: str | None, interval: str | None
+) -> dict[str, object]:
+    query: dict[str, object] = {
+        name: value
+        for name, value in (("market", market), ("interval", interval))
+        if value is not None
+    }
+    named: dict[str, object] = {} if tickers is None else {"$in": list(tickers)}
+    if contains is not None:
+        named["$regex"] = re.escape(contains)
+    return query | ({"ticker": named} if named else {})
+
+
 def _build_query(
     tickers: Sequence[str] | None, market: str | None, interval: str | None
 ) -> dict[str, object]:
@@ -318,7 +342,7 @@ def _build_query(
     return query
 
 
-def _describe_choices(database: Db, ticker: str) -> str:
+def describe_choices(database: Db, ticker: str) -> str:
     """Say what else there is, so that a typing error is seen as one."""
     intervals = [
         document["interval"]

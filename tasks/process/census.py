@@ -52,10 +52,12 @@ class WorkerCensus:
 
 
 def _ask(celery: Celery) -> list[WorkerAnswer]:
-    inspect = celery.control.inspect(timeout=ANSWER_SECONDS)
+    inspect = celery.control.inspect
     try:
-        stats: dict[str, Any] = dict(inspect.stats() or {})
-        queues: dict[str, Any] = dict(inspect.active_queues() or {}) if stats else {}
+        stats: dict[str, Any] = dict(inspect(timeout=ANSWER_SECONDS).stats() or {})
+        # Who answers is known by now: nobody waits for another, once all of them have.
+        known = inspect([*stats], timeout=ANSWER_SECONDS, limit=len(stats))
+        queues: dict[str, Any] = dict(known.active_queues() or {}) if stats else {}
         return [_read(name, answer, queues.get(name, ())) for name, answer in sorted(stats.items())]
     except (OperationalError, RedisError, OSError):
         return []

@@ -142,3 +142,26 @@ def test_a_change_over_somebody_elses_is_refused_with_what_to_do_and_nothing_typ
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(card).to_have_count(0)
     expect(page.get_by_role("main")).to_be_focused()
+
+
+def test_a_page_that_is_open_asks_for_tickers_where_a_watchlist_was_changed(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    demo.api.post("/watchlists", {"name": "quiet", "tickers": ["AAPL", "MSFT"]})
+    for address in ("#/watchlists", "#/overview"):
+        page = open_page(f"{demo.url}{address}")
+        for _ in range(2):  # what a page asks for first is asked for by then
+            with page.expect_request("**/py/scheduler"):
+                pass
+        asked: list[str] = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        for _ in range(2):
+            with page.expect_request("**/py/scheduler"):
+                pass
+        assert not [url for url in asked if "/py/watchlists" in url]
+        # Whoever changes one is seen, by what it watches then.
+        changed = {"$inc": {"version": 1}, "$push": {"tickers": "IBM"}}
+        with page.expect_request("**/py/watchlists?*"):
+            demo.database.watchlists.update_one({"_id": "quiet"}, changed)
+        page.close()
+    demo.database.watchlists.delete_one({"_id": "quiet"})

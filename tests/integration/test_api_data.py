@@ -173,6 +173,39 @@ def test_why_there_is_no_result_is_said_in_a_word_and_in_full(
     assert "flask" in told["message"]
 
 
+def test_a_ticker_with_a_typing_error_is_told_what_looks_like_it(
+    client: FlaskClient, database: Db
+) -> None:
+    add_series(database, "AAPL", "MSFT")
+    assert "did you mean AAPL?" in client.get("/py/tickers/APPL/status").json["message"]
+
+
+def test_series_are_summed_up_by_name_and_market(client: FlaskClient, database: Db) -> None:
+    path = "/py/tickers/summary"
+    nothing = dict.fromkeys(("series", "bars", "missing", "with_gaps", "no_trade"), 0)
+    assert client.get(path).json == nothing
+    add_series(database, "MSFT", "AAPL", "7203.T", bars=900)
+    coverage = {"coverage.missing": 3, "coverage.gap_count": 2, "coverage.no_trade": 5}
+    database.series.update_one({"ticker": "AAPL"}, {"$set": coverage})
+    lacking = {"missing": 3, "with_gaps": 1, "no_trade": 5}
+    assert client.get(path).json == {"series": 3, "bars": 2700, **lacking}
+    assert client.get(f"{path}?contains=AP").json == {"series": 1, "bars": 900, **lacking}
+    tokyo = client.get(f"{path}?market=JP").json
+    assert tokyo == nothing | {"series": 1, "bars": 900}
+
+
+def test_a_list_that_is_too_long_is_refused_with_its_length_the_limit_and_what_to_do(
+    client: FlaskClient,
+) -> None:
+    body = {"name": "all", "tickers": [f"T{n}" for n in range(10_001)]}
+    refused = client.post("/py/watchlists", json=body)
+    assert refused.status_code == 422
+    assert refused.json["detail"] == (
+        "tickers: 10,001 were given, and at most 10,000 are taken: leave out 1, or send them in"
+        " parts"
+    )
+
+
 def test_candles_of_a_ticker_that_is_nowhere_are_404_with_what_looks_like_it(
     client: FlaskClient, database: Db
 ) -> None:

@@ -2420,6 +2420,16 @@ class SeriesStatus(TypedDict):
     message: str
 
 
+class SeriesTotal(TypedDict):
+    """What several series have in all, and lack."""
+
+    series: int
+    bars: int
+    missing: int
+    with_gaps: int
+    no_trade: int
+
+
 class SeriesVersion(TypedDict):
     """A version as lists show it."""
 
@@ -2935,7 +2945,9 @@ class WatchlistScans(TypedDict):
     schedule: str
     last_scan: NotRequired[str | None]
     last_run_id: NotRequired[str | None]
+    fetch_run_id: NotRequired[str | None]
     next_scan: NotRequired[str | None]
+    version: int
 
 
 class Widespread(TypedDict):
@@ -6168,6 +6180,19 @@ class Client(Connection):
                 "updated_at",
                 "watermark",
             ),
+        )
+
+    def sum_up_tickers(
+        self, *, contains: str | None = None, market: str | None = None
+    ) -> SeriesTotal:
+        """Sum up the series that have stored bars: how many, and what they lack.
+
+        Args:
+            contains: in the names of their tickers
+        """
+        return cast(
+            "SeriesTotal",
+            self._ask("GET", "/tickers/summary", params={"contains": contains, "market": market}),
         )
 
     def delete_ticker(

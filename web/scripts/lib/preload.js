@@ -3,6 +3,7 @@
 {
   const scripts = {
     overview: [
+      "lib/schedules.js",
       "pages/overview/anomalies.js",
       "pages/overview/lanes.js",
       "pages/overview/markets.js",

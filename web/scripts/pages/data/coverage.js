@@ -4,7 +4,6 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural, words } from "../../lib/format.js";
-import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -33,11 +32,10 @@ function draw({ items: series, next_cursor: next }, query, signal) {
     return query.contains || query.market
       ? buildEmpty("No such series", "Of what was asked about no bars are stored.")
       : buildEmpty("No bars yet", "Drop a file above.");
-  const summary = el("p.summary.muted", next ? "\u00a0" : summarize(series));
-  if (next)
-    getAll("/tickers", query, signal)
-      .then((all) => fill(summary, summarize(all)))
-      .catch(() => {}); // what is listed stands without it
+  const summary = el("p.summary.muted", "\u00a0");
+  get("/tickers/summary", query, signal)
+    .then((total) => fill(summary, summarize(total)))
+    .catch(() => {}); // what is listed stands without it
   const start = Math.min(...series.map((one) => Date.parse(one.first_bar)));
   const end = Math.max(...series.map((one) => Date.parse(one.last_bar)));
   const share = (time) =>
@@ -54,16 +52,12 @@ function draw({ items: series, next_cursor: next }, query, signal) {
   ];
 }
 
-function summarize(series) {
-  const bars = series.reduce((sum, one) => sum + one.bars, 0);
-  const missing = series.reduce((sum, one) => sum + (one.coverage?.missing ?? 0), 0);
-  const lacking = series.filter((one) => one.coverage?.gap_count > 0).length;
+function summarize({ series, bars, missing, with_gaps: lacking, no_trade: idle }) {
   const gaps = lacking
     ? `${plural(missing, "session")} missing, gaps in ${plural(lacking, "series", "series")}`
     : "no gap";
-  const idle = series.reduce((sum, one) => sum + (one.coverage?.no_trade ?? 0), 0);
   const still = idle ? `, nothing traded in ${plural(idle, "bar")}` : "";
-  return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}${still}, ${gaps}.`;
+  return `${plural(series, "series", "series")}, ${plural(bars, "bar")}${still}, ${gaps}.`;
 }
 
 /** How long ago the last bar came, where sessions have ended since. */

@@ -7,6 +7,7 @@ import { pause, repeat } from "../../lib/live.js";
 import { isStored, loadMarkets } from "../../lib/markets.js";
 import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
+import { describeChanges } from "../../lib/schedules.js";
 import { buildAnomalyCard } from "./anomalies.js";
 import { buildLanesCard, loadStrangest } from "./lanes.js";
 import { buildMarkets } from "./markets.js";
@@ -33,12 +34,16 @@ async function load(route, signal) {
   return { runs, strangest, markets: await loadMarkets(signal), schedules: null };
 }
 
-async function loadSchedules(signal) {
-  const [watchlists, { enabled }] = await Promise.all([
-    getAll("/watchlists", {}, signal),
-    get("/scheduler", {}, signal),
-  ]);
-  return { watchlists, enabled };
+/** When watchlists are scanned. What they watch is asked for where one was changed since `known`,
+ * as they may have thousands of tickers. */
+async function loadSchedules(known, signal) {
+  const { enabled, watchlists: scans } = await get("/scheduler", {}, signal);
+  const versions = describeChanges({ enabled, watchlists: scans });
+  const watched =
+    known?.versions === versions ? known.watched : await getAll("/watchlists", {}, signal);
+  const now = new Map(scans.map((one) => [one.name, one]));
+  const watchlists = watched.map((one) => ({ ...one, ...now.get(one.name) }));
+  return { enabled, versions, watched, watchlists };
 }
 
 function draw(known, route, signal) {
@@ -59,7 +64,7 @@ function draw(known, route, signal) {
     await Promise.all([markets.count(), lanes.refresh(), anomalies.refresh(), tickers.refresh()]);
   };
   const tellSchedules = async () => {
-    known.schedules = await loadSchedules(signal);
+    known.schedules = await loadSchedules(known.schedules, signal);
     markets.update();
   };
   // Counting all takes longer than finding the strangest: these are drawn first.

@@ -7,6 +7,7 @@ import { moment } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
+import { describeChanges } from "../../lib/schedules.js";
 import { attempt } from "../../parts/toasts.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 import { openEditor } from "./editor.js";
@@ -21,38 +22,31 @@ export function show(main, route, signal) {
 }
 
 async function load(signal) {
-  const [items, scheduler] = await Promise.all([
-    getAll("/watchlists", {}, signal),
-    get("/scheduler", {}, signal),
-  ]);
-  const known = new Map(scheduler.watchlists.map((one) => [one.name, one]));
-  const watchlists = items.map((one) => ({
-    ...one,
-    next_scan: known.get(one.name)?.next_scan ?? null,
-  }));
-  return { watchlists, scheduler };
+  // The scheduler first: what changes in between is a change to it, and loaded again.
+  const scheduler = await get("/scheduler", {}, signal);
+  return { scheduler, watchlists: await getAll("/watchlists", {}, signal) };
 }
 
-/** What was changed by hand; what the scheduler notes meanwhile is shown without drawing all
- * anew. */
-const describeChanges = ({ watchlists, scheduler }) =>
-  JSON.stringify([scheduler.enabled, watchlists.map(({ name, version }) => [name, version])]);
-
-/** Show what the scheduler does, for as long as the page does. */
-function keepUpToDate(cards, shown, refresh, signal) {
+/** Show what the scheduler does, for as long as the page does. It names no ticker, of which a
+ * watchlist may have thousands. */
+function keepUpToDate(cards, { watchlists, scheduler }, refresh, signal) {
+  const shown = describeChanges(scheduler);
   const look = async () => {
-    const now = await load(signal);
-    if (describeChanges(now) !== describeChanges(shown)) {
+    const now = await get("/scheduler", {}, signal);
+    if (describeChanges(now) !== shown) {
       if (!document.querySelector("dialog[open]")) refresh();
       return;
     }
-    now.watchlists.forEach((watchlist, n) => cards[n].update(watchlist));
+    const scans = new Map(now.watchlists.map((one) => [one.name, one]));
+    watchlists.forEach((one, n) => cards[n].update({ ...one, ...scans.get(one.name) }));
   };
   repeat(LOOK_MILLISECONDS, look, signal);
 }
 
 function draw(data, refresh, signal) {
-  const { watchlists, scheduler } = data;
+  const { scheduler } = data;
+  const scans = new Map(scheduler.watchlists.map((one) => [one.name, one]));
+  const watchlists = data.watchlists.map((one) => ({ ...one, ...scans.get(one.name) }));
   const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
   const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }));
   keepUpToDate(cards, data, refresh, signal);
