@@ -72,6 +72,7 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("get_chart", "GET", "/chart?ticker=AAPL&period=6mo&indicators=sma,rsi")
     ask("compare", "GET", "/chart/comparison?ticker=AAPL&other=IBM&start=2013-02-25")
     ask("list_tickers", "GET", "/tickers")
+    ask("sum_up_tickers", "GET", "/tickers/summary")
     ask("get_ticker_status", "GET", "/tickers/AAPL/status")
     ask("get_coverage", "GET", "/tickers/AAPL/coverage")
     ask("get_candles", "GET", "/data/candles?ticker=AAPL&limit=2")
