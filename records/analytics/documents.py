@@ -172,13 +172,6 @@ class VersionDocument(TypedDict):
     version: int
 
 
-class SlotDocument(TypedDict):
-    """The last slot in which what has new bars was asked for, by its start in UTC seconds."""
-
-    _id: str
-    slot: int
-
-
 def snapshots_in(database: Db) -> Collection[SnapshotDocument]:
     """Return the collection of snapshots."""
     return database.analytics
@@ -207,10 +200,3 @@ def failures_in(database: Db) -> Collection[FailureDocument]:
 def versions_in(database: Db) -> Collection[VersionDocument]:
     """Return the collection of the overview's versions."""
     return database.analytics_versions
-
-
-def slots_in(database: Db) -> Collection[SlotDocument]:
-    """Return the collection that holds the slot,
-    that of settings which are not in the environment.
-    """
-    return database.settings

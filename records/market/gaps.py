@@ -97,16 +97,6 @@ def find_empty_days(
     return list(gaps_in(database).find(query, {"ticker": 1, "empty": 1}))
 
 
-def take_slot(database: Db, slot: int) -> bool:
-    """Whether a slot in which gaps are looked after has begun that nobody has taken yet;
-    then it is taken.
-    """
-    taken = database.settings.update_one(
-        {"_id": "gap_fills"}, {"$max": {"slot": slot}}, upsert=True
-    )
-    return taken.upserted_id is not None or taken.modified_count == 1
-
-
 def find_due(
     database: Db, tickers: Sequence[str], interval: str, market: str, now: datetime, limit: int
 ) -> list[GapDocument]:

@@ -71,13 +71,3 @@ def find_latest_drifts(database: Db, now: datetime) -> Sequence[DriftDocument]:
         {"$sort": {"_id": 1}},
     ]
     return list(database.drifts.aggregate(stages))
-
-
-def take_slot(database: Db, slot: int) -> bool:
-    """Whether a slot in which champions are watched has begun that nobody has taken yet;
-    then it is taken.
-    """
-    taken = database.settings.update_one(
-        {"_id": "model_watch"}, {"$max": {"slot": slot}}, upsert=True
-    )
-    return taken.upserted_id is not None or taken.modified_count == 1

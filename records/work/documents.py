@@ -476,6 +476,13 @@ class ShownWatchlist(WatchlistDocument):
     without_bars: list[str]
 
 
+class SlotDocument(TypedDict):
+    """The last slot of a work that was looked after, counted as that work counts its slots."""
+
+    _id: str
+    slot: int
+
+
 class ScanSwitch(TypedDict):
     """Whether periodic scans run, and since when; None where nobody has switched yet."""
 
@@ -511,3 +518,10 @@ def heartbeats_in(database: Db) -> Collection[HeartbeatDocument]:
 def watchlists_in(database: Db) -> Collection[WatchlistDocument]:
     """Return the collection of watchlists."""
     return database.watchlists
+
+
+def slots_in(database: Db) -> Collection[SlotDocument]:
+    """Return the collection that holds the slots,
+    that of settings which are not in the environment.
+    """
+    return database.settings

@@ -2,7 +2,7 @@
 
 from pymongo import WriteConcern
 
-from records.database import Db, Query
+from records.database import Db, Query, older_than
 from records.work.documents import Heartbeat, heartbeats_in
 
 SWEEPER = "sweeper"
@@ -22,10 +22,11 @@ def beat(database: Db, name: str, **facts: object) -> None:
 
 def take_turn(database: Db, name: str, seconds: float) -> bool:
     """Whether `name` was not at work for so long; if so it counts as at work now,
-    so that of many one is told yes.
+    so that of many one is told yes. A time that is yet to come was noted before the clock was set
+    back, and keeps nobody.
     """
     # null, as of one never heard of, sorts before any date
-    is_due = {"$lt": ["$at", {"$subtract": ["$$NOW", int(seconds * 1_000)]}]}
+    is_due = {"$or": [older_than("at", seconds), {"$gt": ["$at", "$$NOW"]}]}
     turn = [{"$set": {"at": {"$cond": [is_due, "$$NOW", "$at"]}}}]
     taken = heartbeats_in(database).update_one({"_id": name}, turn, upsert=True)
     return taken.modified_count == 1 or taken.upserted_id is not None

@@ -8,7 +8,7 @@ anew.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
@@ -32,6 +32,8 @@ from records.work.documents import (
 )
 
 LISTED_TICKERS = 20_000
+# A last slot that lies further ahead was noted while the clock was wrong.
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 def add_watchlist(
@@ -161,8 +163,17 @@ def remove_watchlist(
 
 
 def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
-    """Return the watchlists whose next scan has come, or is not known, by the time it came."""
-    is_due = {"enabled": True, "$or": [{"next_scan": None}, {"next_scan": {"$lte": now}}]}
+    """Return the watchlists whose next scan has come, or is not known, by the time it came; those
+    too that were scanned for a slot that is yet to come.
+    """
+    is_due = {
+        "enabled": True,
+        "$or": [
+            {"next_scan": None},
+            {"next_scan": {"$lte": now}},
+            {"last_slot": {"$gt": now + CLOCKS_DIFFER}},
+        ],
+    }
     return list(watchlists_in(database).find(is_due).sort([("next_scan", 1), ("_id", 1)]))
 
 

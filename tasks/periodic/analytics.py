@@ -11,11 +11,13 @@ import structlog
 
 from analytics.metric import SET
 from records.analytics import overview
-from records.analytics.slots import get_last_slot, note_slot
 from records.work import runs
+from records.work.slots import is_taken, take_slot
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
 from tasks.requests.analytics import request_due_analytics
+
+WORK = "analytics"
 
 log = structlog.get_logger()
 
@@ -28,7 +30,7 @@ def accept_due(worker: Worker, now: datetime) -> list[str]:
     """
     database, period = worker.database, worker.settings.analytics_seconds
     slot = int(now.timestamp()) // period * period
-    if slot <= get_last_slot(database):
+    if is_taken(database, WORK, slot, step=period):
         return []
     begun = f"{datetime.fromtimestamp(slot, UTC):%Y-%m-%dT%H:%M:%SZ}"
     accepted = []
@@ -48,7 +50,7 @@ def accept_due(worker: Worker, now: datetime) -> list[str]:
             )
             accepted.append(run["_id"])
     overview.refresh_grades(database, shown)
-    note_slot(database, slot)
+    take_slot(database, WORK, slot, step=period)
     if accepted:
         log.info("analytics_accepted", slot=begun, runs=len(accepted))
     return accepted

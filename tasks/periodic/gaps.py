@@ -17,6 +17,7 @@ from records.work import runs
 from records.work.documents import WatchlistDocument
 from records.work.requests import Once
 from records.work.scan_switch import get_switch
+from records.work.slots import take_slot
 from records.work.watchlists import find_fetching
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
@@ -34,7 +35,7 @@ def fill_due(worker: Worker, now: datetime) -> list[str]:
     Nothing happens where the present ten minutes were looked after.
     """
     database = worker.database
-    if not gaps.take_slot(database, int(now.timestamp()) // SLOT_SECONDS):
+    if not take_slot(database, "gap_fills", int(now.timestamp()) // SLOT_SECONDS):
         return []
     release_gaps(database, now)
     if not get_switch(database)["enabled"]:

@@ -24,6 +24,7 @@ from records.models.evaluations import get_evaluation
 from records.models.models import find_model, find_trained, get_model_record
 from records.work import outbox, runs
 from records.work.documents import ModelNews
+from records.work.slots import take_slot
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
 from tasks.requests.model_watch import (
@@ -47,7 +48,7 @@ def watch_models(worker: Worker, now: datetime) -> list[str]:
     database = worker.database
     if worker.settings.retrain == "off":
         return []
-    if not drifts.take_slot(database, int(now.timestamp()) // SLOT_SECONDS):
+    if not take_slot(database, "model_watch", int(now.timestamp()) // SLOT_SECONDS):
         return []
     accepted: list[str | None] = []
     for challenger in challengers.find_open_challengers(database):

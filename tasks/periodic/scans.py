@@ -60,10 +60,12 @@ def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDoc
     database, name = worker.database, watchlist["_id"]
     slots = find_slots(database, watchlist, now)
     following = min((slot for _, slot in slots.values() if slot is not None), default=None)
+    # The clock has been set back: what was scanned by the wrong one keeps no slot from its scan.
+    is_ahead = watchlist["last_slot"] > now + watchlists.CLOCKS_DIFFER
     latest = {
         market: slot
         for market, (slot, _) in slots.items()
-        if slot is not None and slot > watchlist["last_slot"]
+        if slot is not None and (slot > watchlist["last_slot"] or is_ahead)
     }
     if not latest:
         watchlists.note_scan(database, watchlist, {"next_scan": following})

@@ -23,6 +23,17 @@ class Scheduler(PersistentScheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return the seconds until something is again."""
+        self._leave_the_future()
         seconds: float = super().tick(*args, **kwargs)
         Path(f"{self.schedule_filename}.alive").touch()  # type: ignore[attr-defined]  # celery-types does not know it
         return seconds
+
+    def _leave_the_future(self) -> None:
+        """Count what was sent at a time that is yet to come as sent just now: the clock was set
+        back, and until it is there again nothing would be due, after a restart neither.
+        """
+        now = self.app.now()
+        for entry in self.schedule.values():
+            if entry.last_run_at is not None and entry.last_run_at > now:
+                entry.last_run_at = now
+                self._heap = None  # made anew by the next tick: its times are those of before

@@ -47,6 +47,7 @@ CACHE_GIGABYTES = 0.25
 STOP_SECONDS = 45
 # Room for a ticker that is too long for its worker beside others.
 BATCH_BARS = 10_000_000
+ANALYTICS_SECONDS = 86_400
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Stack:
             sweep_seconds=SWEEP_SECONDS,
             tick_seconds=TICK_SECONDS,
             batch_bars=BATCH_BARS,
+            analytics_seconds=ANALYTICS_SECONDS,
         )
         given = {
             name.upper(): str(getattr(self.settings, name))

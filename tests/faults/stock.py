@@ -1,18 +1,20 @@
 """The bars and the model that every fault test works with."""
 
+import time
+
 import pandas as pd
 
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from market.imports.importing import import_frame
-from records.analytics.slots import note_slot
 from records.database import Db
 from records.indexes import ensure_indexes
+from records.work.slots import take_slot
+from tests.faults.stack import ANALYTICS_SECONDS
 from tests.faults.trial import TICKERS
 from tests.integration.detecting import NOW, make_bars
 
 BARS = 2_500
-NEVER = 2**40
 
 
 def stock(database: Db) -> None:
@@ -27,5 +29,6 @@ def stock(database: Db) -> None:
     )
     assert not any(series.rejected for series in report.series)
     train_model(database, TrainingPlan("US"), now=NOW)
-    # Metrics are computed where a test asks for them: no slot ever comes.
-    note_slot(database, NEVER)
+    # Metrics are computed where a test asks for them: the slots of today and tomorrow are taken.
+    tomorrow = (int(time.time()) // ANALYTICS_SECONDS + 1) * ANALYTICS_SECONDS
+    take_slot(database, "analytics", tomorrow, step=ANALYTICS_SECONDS)

@@ -104,6 +104,20 @@ def test_slots_missed_while_nobody_ticked_are_one_scan(worker: Worker) -> None:
 
 
 @pytest.mark.usefixtures("tech")
+def test_a_clock_that_was_ahead_for_a_year_keeps_no_later_slot_from_its_scan(
+    worker: Worker,
+) -> None:
+    scan_due(worker, BEFORE)
+    (ahead,) = scan_due(worker, CLOSE + timedelta(days=365))
+    end(worker.database, ahead)
+    (run_id,) = scan_due(worker, CLOSE)
+    end(worker.database, run_id)
+    assert scan_due(worker, CLOSE + timedelta(hours=1)) == []
+    assert get_list(worker.database)["next_scan"] == CLOSE + timedelta(days=1)
+    assert len(scan_due(worker, CLOSE + timedelta(days=1))) == 1
+
+
+@pytest.mark.usefixtures("tech")
 def test_while_a_scan_is_open_no_other_is_added_and_none_is_forgotten(worker: Worker) -> None:
     (first,) = scan_due(worker, CLOSE)
     later = CLOSE + timedelta(days=2)
