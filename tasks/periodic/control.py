@@ -5,10 +5,10 @@ from functools import partial
 
 from celery import shared_task
 
-from records.database import get_server_time
+from records.database import Db, get_server_time
 from records.tenancy import each_tenant
 from records.work import batches
-from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn
+from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, find_heartbeats, give_turn
 from tasks import names
 from tasks.engine import sweeper
 from tasks.engine.telling import ask_notifier
@@ -22,13 +22,26 @@ from tasks.process.worker import get_worker
 # What comes every few seconds sends no events: in Flower nine rows in ten were such, and a run's
 # were hard to find. That both go on is told by their heartbeats.
 _quiet_task = partial(shared_task, send_events=False)
+# What is done again within this share of its period was sent long before.
+BACKLOG_SHARE = 5
+
+
+def _was_just_done(database: Db, name: str, period_seconds: int) -> bool:
+    """Whether this message is one of a backlog: a thousand wait after an hour without a control
+    worker, and what people are told waits behind them.
+    """
+    last = find_heartbeats(database, [name]).get(name)
+    return last is not None and 0 <= last["age_seconds"] < period_seconds / BACKLOG_SHARE
 
 
 @_quiet_task(name=names.SWEEP)
 def sweep() -> dict[str, int]:
     """Bring back what got lost: see tasks/engine/sweeper.py."""
-    done = sweeper.sweep(get_worker())
-    beat(get_worker().database, SWEEPER)
+    worker = get_worker()
+    if _was_just_done(worker.database, SWEEPER, worker.settings.sweep_seconds):
+        return {}
+    done = sweeper.sweep(worker)
+    beat(worker.database, SWEEPER)
     return done
 
 
@@ -40,6 +53,8 @@ def tick() -> list[str]:
     A batch whose lease has run out need not wait for the next sweep.
     """
     worker = get_worker()
+    if _was_just_done(worker.database, SCHEDULER, worker.settings.tick_seconds):
+        return []
     if batches.has_expired(worker.database):
         sweeper.sweep(worker)
     from tasks.periodic.scans import (  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them

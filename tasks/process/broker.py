@@ -36,10 +36,12 @@ def build_celery(settings: Settings) -> Celery:
 
 
 def _build_entry(task: str, period_seconds: int) -> dict[str, Any]:
-    """Return the beat entry of a control task; it is followed by the next,
-    so that a backlog of it helps nobody.
+    """Return the beat entry of a control task.
+
+    Its messages have no expiry, which would be held against the clock of another host: a control
+    worker whose own is a few seconds ahead would take each for expired.
     """
-    options = {"queue": names.CONTROL_QUEUE, "expires": max(1, period_seconds - 1)}
+    options = {"queue": names.CONTROL_QUEUE}
     return {"task": task, "schedule": period_seconds, "options": options}
 
 

@@ -6,7 +6,6 @@ before Celery sees it.
 """
 
 from base64 import b64decode
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from kombu.utils.json import loads
@@ -30,13 +29,13 @@ class _Part(BaseModel):
 class _Headers(_Part):
     task: Word
     id: Word
-    # Nobody here sends a task for later, or with groups or chords of its own. A worker sends the
-    # limits of celeryconfig.py along, hard and soft; the API sends none.
+    # Nobody here sends a task for later, or until then, or with groups or chords of its own. A
+    # worker sends the limits of celeryconfig.py along, hard and soft; the API sends none.
     eta: None = None
     timelimit: Annotated[list[Seconds | None], Field(min_length=2, max_length=2)] | None = None
     group: None = None
     group_index: None = None
-    expires: Word | None = None
+    expires: None = None
     retries: Literal[0] = 0
     argsrepr: Text | None = None
     kwargsrepr: Text | None = None
@@ -86,11 +85,6 @@ def find_fault(content: bytes) -> str | None:
         return f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"
     try:
         envelope = _Envelope.model_validate(loads(content.decode()))
-        if (
-            envelope.headers.expires is not None
-            and datetime.fromisoformat(envelope.headers.expires).tzinfo is None
-        ):
-            return "headers.expires has no time zone"
         body = loads(b64decode(envelope.body, validate=True).decode())
         _BODY.validate_python(tuple(body) if isinstance(body, list) else body, strict=True)
     except ValidationError as error:

@@ -1,16 +1,21 @@
 """What is done once in a while goes on, however the clock is set."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import libfaketime
 import pytest
 
 from core.settings import Settings
 from records.database import Db
-from records.work.heartbeats import CLEANER, take_turn
+from records.work.heartbeats import CLEANER, SCHEDULER, SWEEPER, find_heartbeats, take_turn
 from records.work.slots import is_taken, take_slot
+from runner.programs import worker_command
+from tasks import names
 from tasks.process.beat import Scheduler
 from tasks.process.broker import build_celery
+from tests.processes import PATIENCE_SECONDS, ROOT, wait_until
 
 NOON = 1_700_000_000
 STEP = 600
@@ -57,3 +62,28 @@ def test_beat_goes_on_after_its_clock_was_set_back(settings: Settings, tmp_path:
         for name, entry in scheduler.schedule.items():
             assert entry.last_run_at <= celery.now(), name
         scheduler.close()
+
+
+def test_a_control_worker_whose_clock_is_ahead_sweeps_and_a_backlog_is_swept_once(
+    environment: dict[str, str], settings: Settings, database: Db, tmp_path: Path
+) -> None:
+    """Beat's messages are of another host, whose clock is two hours behind; an hour's wait here."""
+    ahead = {**environment, **libfaketime.get_reload_information()[1], "FAKETIME": "+2h"}
+    with build_celery(settings) as celery, (tmp_path / "log").open("wb") as log:
+        entry = celery.conf.beat_schedule["sweep"]
+        for _ in range(240):
+            celery.send_task(entry["task"], **entry["options"])
+        celery.send_task(names.TICK, **celery.conf.beat_schedule["tick"]["options"])
+        command = worker_command("control", names.CONTROL_QUEUE, 1)
+        worker = subprocess.Popen(command, cwd=ROOT, env=ahead, stdout=log, stderr=log)
+        try:
+            done = wait_until(
+                lambda: (
+                    len(found := find_heartbeats(database, [SWEEPER, SCHEDULER])) == 2 and found
+                ),
+                "it has swept and ticked",
+            )
+            assert done[SWEEPER]["age_seconds"] < settings.sweep_seconds
+        finally:
+            worker.terminate()
+            worker.wait(timeout=PATIENCE_SECONDS)
