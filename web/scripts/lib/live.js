@@ -34,7 +34,11 @@ export async function repeat(milliseconds, action, signal) {
 
 function untilSeen(signal) {
   return new Promise((resolve) => {
-    const look = () => document.hidden || resolve();
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
     document.addEventListener("visibilitychange", look, { signal });
     signal.addEventListener("abort", resolve, { once: true });
   });
