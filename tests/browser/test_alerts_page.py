@@ -103,6 +103,7 @@ def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     database = demo.database
+    states = {one["_id"]: one["state"] for one in database.alerts.find({}, {"state": 1})}
     database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
     page = open_page(f"{demo.url}#/alerts")
     rows = page.locator(".alerts > li")
@@ -131,7 +132,8 @@ def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
     expect(page.get_by_role("region", name="State")).to_be_focused()
-    database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
+    for alert_id, state in states.items():
+        database.alerts.update_one({"_id": alert_id}, {"$set": {"state": state}})
 
 
 def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
