@@ -29,8 +29,8 @@ MOST_BARS_AT_ONCE = 100_000
 FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 # Series that are written in one transaction: what each costs by itself is small then, and whoever
 # waits hears of it about once a second.
-MOST_TOGETHER = 500
-# Of which so many bars are read and written whole, some 24 MB, which a small cache holds.
+MOST_TOGETHER = 200
+# Of them so many bars are read and written whole, some 24 MB, which a small cache holds.
 MOST_BARS_TOGETHER = 500_000
 
 

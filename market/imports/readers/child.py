@@ -71,8 +71,10 @@ def _answer(request: dict[str, Any], requests: IO[bytes], idle: int) -> Iterator
             if "size" in request
             else _read_file(Path(request["path"]))
         )
+        # To look into an archive takes as long as it has files: once, not for each of them.
+        is_member = is_archive(content, filename)
         for name, read in list_members(content, filename):
-            yield _read_member(name, read, request, is_member=is_archive(content, filename))
+            yield _read_member(name, read, request, is_member=is_member)
     except BaseException as error:  # noqa: BLE001 - any bytes end in a table or in one clear error
         yield _explain(filename, error), b""
 

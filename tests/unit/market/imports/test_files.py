@@ -219,6 +219,33 @@ def test_archive_gives_its_files_each_by_itself() -> None:
     assert "save it as .xlsx" in str(parts["us.zip/MSFT.xls"].error)
 
 
+def test_an_archive_is_listed_no_oftener_the_more_files_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = 0
+    get_contents = zipfile.ZipFile._RealGetContents  # type: ignore[attr-defined]
+
+    def count(archive: zipfile.ZipFile) -> None:
+        nonlocal listed
+        listed += 1
+        get_contents(archive)
+
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", count)
+    monkeypatch.setattr(child, "_limit", lambda *_: None)  # of its own process
+    times = []
+    for files in (2, 30):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for number in range(files):
+                archive.writestr(f"T{number}.csv", CSV)
+        content, listed = packed.getvalue(), 0
+        request = {"filename": "x.zip", "size": len(content), "options": {}}
+        answers = list(child._answer(request, io.BytesIO(content), 0))
+        assert [head.get("error") for head, _ in answers] == [None] * files
+        times.append(listed)
+    assert times[0] == times[1]
+
+
 def test_reader_goes_on_after_a_file_that_it_refused() -> None:
     with open_reader() as reader:
         errors = [
