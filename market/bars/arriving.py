@@ -32,6 +32,8 @@ FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 MOST_TOGETHER = 200
 # Of them so many bars are read and written whole, some 24 MB, which a small cache holds.
 MOST_BARS_TOGETHER = 500_000
+# A row that is kept aside is a document of its own: 100,000 of them fill a cache of 256 MB.
+BARS_OF_REJECTED = 10
 
 
 def write_arrivals(
@@ -45,11 +47,13 @@ def write_arrivals(
     part: dict[str, Arrival] = {}
     bars = 0
     for arrival in arrivals:
-        bars += len(arrival.columns["times"])
+        # Of a table with a row a day for each ticker, most of a young one's are kept aside.
+        own = len(arrival.columns["times"]) + BARS_OF_REJECTED * len(arrival.rejected)
+        bars += own
         is_full = bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER
         if part and (is_full or arrival.series_id in part):
             yield from _write_together(database, [*part.values()], dry_run=dry_run)
-            part, bars = {}, len(arrival.columns["times"])
+            part, bars = {}, own
         part[arrival.series_id] = arrival
     if part:
         yield from _write_together(database, [*part.values()], dry_run=dry_run)

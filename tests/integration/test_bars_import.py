@@ -480,6 +480,27 @@ def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
     assert stored(database) == wanted
 
 
+def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table of all days for all tickers those of young ones have no prices on most."""
+    monkeypatch.setattr(arriving, "MOST_BARS_AT_ONCE", 85)
+    written: list[int] = []
+    write_all = arriving.write_all
+    monkeypatch.setattr(
+        arriving,
+        "write_all",
+        lambda *given, **said: written.append(len(given[1])) or write_all(*given, **said),
+    )
+    empty_days = [(f"2013-03-{day:02d}", *[None] * 5) for day in (7, 8, 11, 12)]
+    names = ("AAPL", "IBM", "MSFT", "ZION")
+    rows = [(name, *row) for name in names for row in (GOOD[0], *empty_days)]
+    report = import_table(database, rows)
+    assert (report.total("new"), report.total("rejected_rows")) == (4, 16)
+    assert database.rejected_bars.count_documents({}) == 16
+    assert written == [2, 2]
+
+
 def test_two_spellings_in_one_table_are_said(database: Db) -> None:
     report = import_table(database, [("BRK-B", *GOOD[0]), ("BRK.B", *GOOD[0])])
     notes = {series.ticker: series.notes for series in report.series}
