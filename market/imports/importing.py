@@ -1,7 +1,7 @@
 """Importing bars: check, merge, store, and report ticker by ticker."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -135,15 +135,14 @@ class _Table:
 
 
 class Importer:
-    """Imports tables one after another, by the markets and their sessions as they are at its start;
-    small ones are stored together, as most of a folder of thousands of files are.
+    """Imports tables one after another; small ones are stored together, as most of a folder of
+    thousands of files are, by the markets and their sessions as they are at the first of them.
     """
 
     def __init__(self, database: Db) -> None:
         self._database = database
-        self._markets = load_markets(database)
-        # Asked for once a market, not once a ticker.
-        self._sessions_of = cache(partial(find_sessions, database))
+        self._markets: Markets
+        self._sessions_of: Callable[[Market], Sessions]
         self._noted: set[str] = set()
         self._waiting: list[_Table] = []
         self.taken = 0
@@ -154,7 +153,16 @@ class Importer:
 
         Raises BadInput where the table as a whole cannot be used; then nothing of it is written.
         """
+        if not self._waiting:
+            self._markets = load_markets(self._database)
+            # Asked for once a market, not once a ticker.
+            self._sessions_of = cache(partial(find_sessions, self._database))
         tickers = _read_tickers(settled, request, self._markets, self._sessions_of)
+        told = {} if request.dry_run else _find_told(tickers, self._markets)
+        if told:
+            # The next table is not told, and may come before this one is stored.
+            set_ticker_markets(self._database, told, request.now)
+            self._markets = load_markets(self._database)
         self.taken += len(tickers)
         self._waiting.append(_Table(tickers, request, reports))
         request.tell()
@@ -203,11 +211,9 @@ class Importer:
             add_counts(self._database, {IMPORTED: counts, REJECTED: rejected})
 
     def _note(self, table: _Table) -> None:
-        """Keep what a table tells of markets, and the sessions of those that it is of."""
-        of_all = [rows for _, rows in table.tickers]
-        _note_told(self._database, of_all, self._markets, table.request.now)
-        for market in dict.fromkeys(rows.market for rows in of_all if rows.market is not None):
-            if market.code not in self._noted:
+        """Keep the sessions of the markets that a table is of."""
+        for market in dict.fromkeys(rows.market for _, rows in table.tickers):
+            if market is not None and market.code not in self._noted:
                 self._noted.add(market.code)
                 known = self._sessions_of(market)
                 note_sessions(self._database, market, known, table.request.now)
@@ -282,15 +288,12 @@ def _report(
     return report
 
 
-def _note_told(database: Db, tickers: list[TickerRows], markets: Markets, now: datetime) -> None:
-    """Keep the markets that were told of tickers whose looks would not tell them:
-    the next import is not told.
-    """
-    told = {
+def _find_told(tickers: Sequence[tuple[str, TickerRows]], markets: Markets) -> dict[str, str]:
+    """Return the markets that were told of tickers whose looks would not tell them."""
+    return {
         rows.ticker: rows.market.code
-        for rows in tickers
+        for _, rows in tickers
         if rows.error is None
         and rows.market is not None
         and markets.find_of(rows.ticker) != rows.market
     }
-    set_ticker_markets(database, told, now)

@@ -18,6 +18,7 @@ from market.imports.readers.process import open_reader
 from market.imports.report import ImportReport
 from market.imports.sources.demo import read_demo
 from market.imports.sources.yahoo import Yahoo
+from market.market_rows import add_market
 from market.markets import SHIPPED
 from records.consistency import find_disagreements
 from records.database import Db
@@ -499,6 +500,25 @@ def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
     assert (report.total("new"), report.total("rejected_rows")) == (4, 16)
     assert database.rejected_bars.count_documents({}) == 16
     assert written == [2, 2]
+
+
+def test_what_one_file_says_of_a_tickers_market_holds_for_the_next(
+    database: Db, tmp_path: Path
+) -> None:
+    row = {"calendar": "XNYS", "timezone": "America/New_York", "currency": "USD", "name": "OTC"}
+    none = {"suffixes": [""], "aliases": [], "indices": [], "tick_delay_seconds": 0}
+    add_market(database, {"code": "OTC"} | row | none, NOW)
+    told = pd.DataFrame([("OTC", *GOOD[0])], columns=["exchange", *HEADER])
+    for folder, frame in (("1", told), ("2", pd.DataFrame(GOOD, columns=HEADER))):
+        (tmp_path / folder).mkdir()
+        frame.to_csv(tmp_path / folder / "ABCDE.csv", index=False)
+    with open_reader() as reader:
+        report = import_files(database, [tmp_path], Request("1d", "folder", NOW), reader)
+    assert [(one.ticker, one.new, one.error) for one in report.series] == [
+        ("ABCDE", 1, None),
+        ("ABCDE", 2, None),
+    ]
+    assert database.series.distinct("market") == ["OTC"]
 
 
 def test_two_spellings_in_one_table_are_said(database: Db) -> None:
