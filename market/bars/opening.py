@@ -100,7 +100,12 @@ def open_all(
         )
     }
     opened = [_open(arrival, stored.get(arrival.series_id)) for arrival in arrivals]
-    new = [one for one in opened if isinstance(one, Opened) and not one.series["bars"]]
+    # Of what has no bars nothing comes to be.
+    new = [
+        one
+        for one in opened
+        if isinstance(one, Opened) and not one.series["bars"] and _count(one.arrival)
+    ]
     for interval in {one.arrival.interval for one in new}:
         _number_on(database, [one for one in new if one.arrival.interval == interval], session)
         _tell_alike(database, [one for one in new if one.arrival.interval == interval])

@@ -526,6 +526,11 @@ def test_two_spellings_in_one_table_are_said(database: Db) -> None:
     notes = {series.ticker: series.notes for series in report.series}
     assert [len(own) for own in notes.values()] == [0, 1]
     assert "is stored too, and spelled alike" in max(notes.values())[0]
+    holiday = ("2013-05-27", *GOOD[0][1:])
+    report = import_table(database, [("BF-B", *holiday), ("BF.B", *GOOD[0])])
+    told = {series.ticker: (series.new, len(series.notes)) for series in report.series}
+    # Of the one nothing is stored.
+    assert told == {"BF-B": (0, 0), "BF.B": (1, 0)}
 
 
 def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
