@@ -4,6 +4,7 @@ commands.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import uuid4
 
 import numpy as np
@@ -313,7 +314,7 @@ def _measure(
     if one.last_bar is None or one.came[0] <= one.last_bar.timestamp() or "coverage" not in series:
         if len(times) < series["bars"]:
             times = read_times(database, series, session)
-        key = (*place, times.tobytes())
+        key = (*place, _digest(times))
         if key not in measured.held:
             held = measure_held(times, interval, arrival.known, first=first, last=last)
             measured.held[key] = held
@@ -322,12 +323,17 @@ def _measure(
     times = times[np.searchsorted(times, one.since) :]
     since = int(one.last_bar.timestamp())
     # Where the session of the last bar began does not matter what is further back.
-    key = (*place[:2], since, max(first, one.since), times.tobytes())
+    key = (*place[:2], since, max(first, one.since), _digest(times))
     if key not in measured.later:
         measured.later[key] = measure_later(
             times, interval, arrival.known, first=first, last=last, since=since
         )
     one.later = measured.later[key]
+
+
+def _digest(times: Int64) -> bytes:
+    """Return what tells times from others, which of hundreds of long series fill the memory."""
+    return sha256(np.ascontiguousarray(times).data).digest()
 
 
 def _write_series(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from market.bars import writing
 from market.bars.buckets import Columns
 from market.bars.coverage import measure_held
 from market.bars.ledger import read_times
@@ -174,6 +175,32 @@ def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: 
     assert found == wanted
     missing = {one["ticker"]: one["coverage"]["bars_expected"] for one in found["series"]}
     assert missing["OLD-USD"] > missing["NEW-USD"] == 60
+
+
+def test_what_comes_late_of_long_series_keeps_none_of_their_times(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year of minutes is 4 MB of them, and five hundred series are written at once."""
+    rng = np.random.default_rng(9)
+    slots = np.array(list_slots("CRYPTO", "1m"))
+    kept: list[Any] = []
+    measured = writing._Measured
+    monkeypatch.setattr(writing, "_Measured", lambda: kept.append(measured()) or kept[-1])
+
+    def write(columns: dict[str, Any]) -> None:
+        arrivals = [
+            build_arrival(rng, name, "CRYPTO", "1m", times, 0) for name, times in columns.items()
+        ]
+        in_transaction(database, lambda session: write_at_once(database, arrivals, session))
+
+    names = [f"C{number}-USD" for number in range(4)]
+    write({name: np.delete(slots, [50, 60 + place]) for place, name in enumerate(names)})
+    kept.clear()
+    write(dict.fromkeys(names, slots[50:51]))
+    assert {one["bars"] for one in database.series.find()} == {len(slots) - 1}
+    keys = [key for one in kept for key in (*one.held, *one.later)]
+    assert len(keys) == 4
+    assert sum(len(part) for key in keys for part in key if isinstance(part, bytes)) < 1_000
 
 
 def test_buckets_that_are_large_are_written_a_few_at_a_time(
