@@ -121,3 +121,26 @@ def test_anomalies_are_listed_anew_when_the_connection_is_back(
         expect(page.get_by_text("told meanwhile")).to_be_visible()
     finally:
         demo.database.anomalies.update_one(found, {"$set": {"reasons": latest["reasons"]}})
+
+
+def test_what_repeats_for_weeks_leaves_nothing_with_the_signal_of_its_end(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    left = page.evaluate(
+        """async () => {
+            const live = await import("/scripts/lib/live.js");
+            const end = new AbortController();
+            const left = [];
+            const add = end.signal.addEventListener.bind(end.signal);
+            end.signal.addEventListener = (name, listener, options) => {
+                left.push(options.signal);
+                add(name, listener, options);
+            };
+            let turns = 0;
+            const turn = async () => ++turns < 4 || end.abort();
+            await live.repeat(1, turn, end.signal);
+            return [turns, left.length, left.filter((over) => !over?.aborted).length];
+        }"""
+    )
+    assert left == [4, 4, 0]

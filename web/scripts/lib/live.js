@@ -11,11 +11,14 @@ const AWAY_MILLISECONDS = 60_000;
 
 export const isOpen = (run) => OPEN_STATUSES.has(run.status);
 
+/** Wait so long, or until `signal` aborts; nothing of it is left, as a page is open for weeks. */
 export function pause(milliseconds, signal) {
+  const over = new AbortController();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
+    const stop = () => (clearTimeout(timer), resolve());
+    signal.addEventListener("abort", stop, { signal: over.signal });
+  }).finally(() => over.abort());
 }
 
 /**
@@ -33,15 +36,12 @@ export async function repeat(milliseconds, action, signal) {
 }
 
 function untilSeen(signal) {
+  const over = new AbortController();
   return new Promise((resolve) => {
-    const look = () => {
-      if (document.hidden) return;
-      document.removeEventListener("visibilitychange", look);
-      resolve();
-    };
-    document.addEventListener("visibilitychange", look, { signal });
-    signal.addEventListener("abort", resolve, { once: true });
-  });
+    const look = () => document.hidden || resolve();
+    document.addEventListener("visibilitychange", look, { signal: over.signal });
+    signal.addEventListener("abort", resolve, { signal: over.signal });
+  }).finally(() => over.abort());
 }
 
 /**
