@@ -2,7 +2,7 @@
 commands.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import uuid4
@@ -12,7 +12,7 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from core.errors import TapewatchError, TooMuchAtOnce
+from core.errors import SeriesError, TapewatchError, TooMuchAtOnce
 from market.bars import changes
 from market.bars.buckets import (
     Columns,
@@ -166,10 +166,8 @@ def _write_bars(
     writes: list[ReplaceOne[BucketDocument]] = []
     came: list[tuple[Opened, Int64]] = []
     for one in part:
-        ticker, interval = one.arrival.ticker, one.arrival.interval
-        held = join_buckets(stored[build_bucket_id(ticker, interval, span)] for span in one.spans)
         try:
-            outcomes[one.series["_id"]], buckets, times = _merge(one, held)
+            outcomes[one.series["_id"]], buckets, times = _merge(one, _join(one, stored))
         except TapewatchError as error:
             outcomes[one.series["_id"]] = error
             continue
@@ -183,6 +181,19 @@ def _write_bars(
     for one, times in came:
         _measure(database, one, times, measured, session)
     return outcomes
+
+
+def _join(one: Opened, stored: Mapping[str, BucketDocument]) -> Columns:
+    """Return the stored bars of the spans that are needed. Raises SeriesError."""
+    ticker, interval = one.arrival.ticker, one.arrival.interval
+    found = {span: stored.get(build_bucket_id(ticker, interval, span)) for span in one.spans}
+    if gone := [span for span, bucket in found.items() if bucket is None]:
+        raise SeriesError(
+            f"its stored {interval} bars of {gone[0]} are gone from the database, and nothing is"
+            " stored beside them: `flask db check` says what else is; delete the series"
+            f" (`flask bars delete {ticker}`) and import it again"
+        )
+    return join_buckets(bucket for bucket in found.values() if bucket is not None)
 
 
 def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument], Int64]:

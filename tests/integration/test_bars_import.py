@@ -467,6 +467,15 @@ def test_series_that_cannot_come_in_leave_those_stored_with_them_alone(database:
     assert list(find_disagreements(database, NOW)) == []
 
 
+def test_a_series_whose_stored_bars_are_gone_leaves_the_others_alone(database: Db) -> None:
+    import_table(database, [(name, *row) for name in ("AAPL", "IBM") for row in GOOD[:2]])
+    database.bars.delete_many({"ticker": "AAPL"})
+    report = import_table(database, [(name, *row) for name in ("AAPL", "IBM") for row in GOOD])
+    assert [(series.ticker, series.new) for series in report.series] == [("AAPL", 0), ("IBM", 1)]
+    assert "1d bars of 2013 are gone" in str(report.series[0].error)
+    assert database.bars.count_documents({"ticker": "AAPL"}) == 0
+
+
 def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
