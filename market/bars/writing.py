@@ -62,7 +62,7 @@ from records.market.documents import (
 from records.market.gaps import GapWrite, find_reaching, write_gaps
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
-from records.market.series import replace_all_series
+from records.market.series import build_series_id, replace_all_series
 
 # Buckets are read and written whole: of 48 bytes a bar, some 50 MB of all together.
 MOST_BARS_AT_ONCE = 1_000_000
@@ -399,7 +399,7 @@ def _find_gaps(
         if since:
             gaps += find_reaching(database, [*since], interval, min(since.values()), session)
         for gap in gaps:
-            found.setdefault(f"{gap['ticker']}::{interval}", []).append(gap)
+            found.setdefault(build_series_id(gap["ticker"], interval), []).append(gap)
     return found
 
 
