@@ -34,11 +34,11 @@ from core.errors import (
     ServerProblem,
     ServerUnreachable,
 )
+from core.memory import GIBIBYTE, NEEDED_BYTES, find_memory
 from core.settings import STATE_DIR, Settings, get_settings
 from market.markets import SHIPPED
 from records.database import (
     FEW_BYTES,
-    GIBIBYTE,
     LEAST_BYTES,
     Db,
     explain_unreachable,
@@ -169,13 +169,25 @@ def check_processor(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding("processor", "ok", f"{machine} with AVX2")
 
 
+def check_memory(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    """Look at the memory there is, where all processes and servers are to be here."""
+    if not is_served_here(settings):
+        return
+    memory = find_memory()
+    found = f"{memory / GIBIBYTE:,.1f} GiB"
+    if memory < NEEDED_BYTES:
+        todo = f"give it {NEEDED_BYTES / GIBIBYTE:.1f} GiB, or processes are killed again and again"
+        yield Finding("memory", "failed", found, todo)
+    else:
+        yield Finding("memory", "ok", found)
+
+
 def check_disk(settings: Settings, _now: datetime) -> Iterator[Finding]:
     """Look at the room there is for the data of embedded servers, where there are any, with their
     logs, and for compiled kernels.
     """
     folders = {"disk": STATE_DIR, "kernels": Path(os.environ.get("NUMBA_CACHE_DIR", STATE_DIR))}
-    serves = (STATE_DIR / "servers.env").exists()
-    if is_given(settings, "redis_url") and is_given(settings, "mongo_url") and not serves:
+    if not is_served_here(settings):
         del folders["disk"]  # a container's own file system may be read-only
     if "NUMBA_CACHE_DIR" not in os.environ:
         del folders["kernels"]
@@ -396,6 +408,12 @@ def find_embedded(name: str, find: Callable[[], Path]) -> Finding:
         return Finding(name, "failed", error.message, "see there")
 
 
+def is_served_here(settings: Settings) -> bool:
+    """Whether a server is one of this machine's, that `make up` starts or has started."""
+    is_elsewhere = is_given(settings, "redis_url") and is_given(settings, "mongo_url")
+    return not is_elsewhere or (STATE_DIR / "servers.env").exists()
+
+
 def is_given(settings: Settings, name: str) -> bool:
     """Whether the environment, or a service that runs here, says where a server is."""
     return name in settings.model_fields_set
@@ -405,6 +423,7 @@ CHECKS: tuple[Callable[[Settings, datetime], Iterator[Finding]], ...] = (
     check_python,
     check_packages,
     check_processor,
+    check_memory,
     check_disk,
     check_ports,
     check_redis,

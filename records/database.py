@@ -12,6 +12,7 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 
 from core.errors import ServerUnreachable
+from core.memory import GIBIBYTE
 from core.settings import Settings
 
 Document = dict[str, Any]
@@ -20,7 +21,6 @@ Query = Mapping[str, Any]
 """What is asked for, as MongoDB takes it."""
 Db = Database[Any]
 
-GIBIBYTE = 2**30
 # With less free on MongoDB's disk it soon ends; with few, somebody should look.
 LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 

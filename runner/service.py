@@ -41,7 +41,7 @@ from runner.servers import (
     wait_for_primary,
     wait_for_redis,
 )
-from runner.supervision import Say, Supervision
+from runner.supervision import Say, Supervision, describe_little_memory
 
 API_SECONDS = 120.0
 SHOWN_SECONDS = 15.0
@@ -64,6 +64,8 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
     with own_state() as state_dir:
         _check_open_files()
         _check_ports(wanted)
+        if little := describe_little_memory():
+            say(f"{little}.")
         mongo_port = None if os.environ.get("MONGO_URL") else free_port()
         redis_port = None if os.environ.get("REDIS_URL") else free_port()
         passwords = read_passwords(state_dir)

@@ -17,6 +17,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from core.errors import ServerProblem
+from core.memory import GIBIBYTE, NEEDED_BYTES, find_memory
 from runner.programs import SERVICE, SOCKET, Program, write_supervisor_config
 from runner.servers import POLL_SECONDS, die_with_parent
 
@@ -30,6 +31,7 @@ EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*); (?:not )?expected\)")
 REFUSED = re.compile(r"\w*Error: (?P<why>.*)")
 # MongoDB and Redis want more for what they write within a minute.
 LEAST_BYTES = 64 * 2**20
+KILLED = "SIGKILL"
 GAVE_UP = re.compile(r"gave up: (?P<name>\S+) entered FATAL state")
 
 Say = Callable[[str], None]
@@ -161,6 +163,8 @@ class Supervision:
             self._refused = refused["why"]
         elif died := EXITED.search(line):
             lack = describe_lack(self._state_dir)
+            if KILLED in died["how"] and not lack and (little := describe_little_memory()):
+                lack = f". {little}"
             self._say(f"{died['name']} died ({died['how']}); starting it again{lack}")
         elif failing := GAVE_UP.search(line):
             name = failing["name"]
@@ -185,4 +189,15 @@ def describe_lack(folder: Path) -> str:
         return ""
     return (
         f". {free / 2**20:,.0f} MiB are free in {folder}: make room there, and it goes on by itself"
+    )
+
+
+def describe_little_memory(found: int | None = None) -> str:
+    """Return what to do where there is so little memory that processes are killed, or nothing."""
+    found = find_memory() if found is None else found
+    if found >= NEEDED_BYTES:
+        return ""
+    return (
+        f"{found / GIBIBYTE:.1f} GiB of memory are all that there is here, and all processes"
+        f" together take up to {NEEDED_BYTES / GIBIBYTE:.1f}: give the machine more"
     )

@@ -13,10 +13,11 @@ from api.http.deadlines import ANSWER_SECONDS
 from api.http.state import get_database, get_markets, get_now, get_settings, get_state
 from api.operations.health import ask_mongodb, ask_redis, judge_beat
 from api.schemas.health import Part, Parts, PartState, ServerHealth
+from core.memory import GIBIBYTE
 from records.alerts.alerts import ACTIVE_STATES, build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
 from records.alerts.notification_rules import find_rules
-from records.database import FEW_BYTES, GIBIBYTE, LEAST_BYTES, Db, find_free_bytes
+from records.database import FEW_BYTES, LEAST_BYTES, Db, find_free_bytes
 from records.market.gaps import count_lacking
 from records.market.markets import count_series
 from records.market.session_days import find_session_days

@@ -26,7 +26,7 @@ from runner.servers import (
     wait_for_primary,
     wait_for_redis,
 )
-from runner.supervision import Supervision
+from runner.supervision import Supervision, describe_little_memory
 from tests.processes import find_processes, wait_until
 
 
@@ -175,3 +175,11 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(
     log = tmp_path / "state" / "logs" / "failing.log"
     assert f"failing does not stay up, see {log}; trying on" in said
     assert [command for pid, command in find_processes(tmp_path) if pid != os.getpid()] == []
+
+
+def test_a_machine_with_too_little_memory_is_told_how_much_it_takes() -> None:
+    assert describe_little_memory(900 * 2**20) == (
+        "0.9 GiB of memory are all that there is here, and all processes together take up to 1.3:"
+        " give the machine more"
+    )
+    assert describe_little_memory(2 * 2**30) == ""
