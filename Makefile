@@ -14,6 +14,8 @@ TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig T
 
 # What Python compiles is kept: each of some hundred processes of the tests would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Nor is the proxy to elsewhere asked for what is on this machine.
+export no_proxy := $(or $(no_proxy),$(NO_PROXY)),127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
 .PHONY: help demo feed-demo up key test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock

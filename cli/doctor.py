@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import click
 from packaging.requirements import Requirement
@@ -34,6 +33,7 @@ from core.errors import (
     ServerProblem,
     ServerUnreachable,
 )
+from core.loopback import open_directly
 from core.memory import GIBIBYTE, NEEDED_BYTES, find_memory
 from core.settings import STATE_DIR, Settings, get_settings
 from market.markets import SHIPPED
@@ -240,7 +240,7 @@ def check_ports(settings: Settings, _now: datetime) -> Iterator[Finding]:
 def answers(url: str, words: bytes) -> bool:
     """Whether a server answers with these words."""
     try:
-        with urlopen(url, timeout=3) as answer:  # noqa: S310 -- our own address
+        with open_directly(url, timeout=3) as answer:
             return words in answer.read(1000)
     except (HTTPError, OSError, ValueError):
         return False

@@ -28,6 +28,8 @@ KEY = "TAPEWATCH_KEY"
 MOST_CHARACTERS = 60_000
 MOST_DESCRIPTION = 600
 TIMEOUT_SECONDS = 60.0
+# Which no proxy of the environment is asked for.
+THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 INSTRUCTIONS = """\
 Tapewatch watches bars of markets and flags those that do not look like the rest of their market.
 To say what was strange on a day, and why: list_anomalies with start and end on that day (UTC),
@@ -66,6 +68,7 @@ def mcp(*, url: str | None) -> None:
         base_url=(url or f"http://127.0.0.1:{settings.port}").rstrip("/"),
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=TIMEOUT_SECONDS,
+        mounts=dict.fromkeys(THIS_MACHINE),
     )
     anyio.run(_serve, client, settings)
 

@@ -6,10 +6,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import Request
 from uuid import uuid4
 
 from core.errors import ServerUnreachable, TapewatchError
+from core.loopback import open_directly
 from core.settings import Settings
 from runner.service import api_url
 
@@ -55,7 +56,7 @@ class Api:
         deadline = time.monotonic() + self._try_seconds
         while True:
             try:
-                with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 -- our own address
+                with open_directly(request, timeout=TIMEOUT_SECONDS) as answer:
                     document: Json = json.load(answer)
                     return document
             except HTTPError as error:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import NoReturn
-from urllib.request import urlopen
 from xmlrpc.client import Fault
 
 import redis
@@ -26,6 +25,7 @@ from core.errors import (
     ServerUnreachable,
     explain_forbidden,
 )
+from core.loopback import open_directly
 from core.settings import STATE_DIR, Settings, read_settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
@@ -118,7 +118,7 @@ def wait_for_api(settings: Settings) -> None:
     deadline = time.monotonic() + API_SECONDS
     while True:
         try:
-            with urlopen(f"{api_url(settings)}/healthz", timeout=5):  # noqa: S310 -- our own address
+            with open_directly(f"{api_url(settings)}/healthz", timeout=5):
                 return
         except OSError as error:
             if time.monotonic() > deadline:

@@ -27,6 +27,10 @@ T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "runner")
 
 
+# A proxy that is named for elsewhere, and that nothing on this machine is to be asked through.
+BEHIND_PROXY = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
     """A `python -m runner` in a folder of its own."""

@@ -30,6 +30,7 @@ from tasks.requests.selection import Selection
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.serving import serve_api
+from tests.processes import BEHIND_PROXY
 
 SHOCKS = (400, 520, 640)
 TICKERS = ("AAA", "BBB", "CCC")
@@ -227,6 +228,15 @@ def test_no_answer_and_the_answer_of_another_are_told_apart(asked: Client) -> No
         nowhere.health()
     with pytest.raises(ApiRefused), Client(asked.url, prefix="/elsewhere") as elsewhere:
         elsewhere.models().to_list()
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_machine(
+    asked: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in BEHIND_PROXY.items():
+        monkeypatch.setenv(name, value)
+    with Client(asked.url) as direct:
+        assert direct.health()["status"] in {"ok", "degraded"}
 
 
 def test_what_an_answer_was_lost_of_is_asked_again_and_starts_one_run(asked: Client) -> None:

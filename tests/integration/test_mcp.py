@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.serving import serve_api
+from tests.processes import BEHIND_PROXY
 
 SHOCKS = (400, 520, 640)
 COMMAND = ["-m", "flask", "--app", "wsgi", "mcp"]
@@ -50,7 +51,7 @@ def start_assistant(url: str, key: str) -> Iterator[Assistant]:
     server = StdioServerParameters(
         command=sys.executable,
         args=[*COMMAND, "--url", url],
-        env={**os.environ, "TAPEWATCH_KEY": key},
+        env={**os.environ, **BEHIND_PROXY, "TAPEWATCH_KEY": key},
         cwd=ROOT,
     )
     with (
