@@ -28,8 +28,7 @@ KEY = "TAPEWATCH_KEY"
 MOST_CHARACTERS = 60_000
 MOST_DESCRIPTION = 600
 TIMEOUT_SECONDS = 60.0
-# Which no proxy of the environment is asked for.
-THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 INSTRUCTIONS = """\
 Tapewatch watches bars of markets and flags those that do not look like the rest of their market.
 To say what was strange on a day, and why: list_anomalies with start and end on that day (UTC),
@@ -64,11 +63,13 @@ def mcp(*, url: str | None) -> None:
     configure_logs("warning")  # a line for each question is none for whoever started this
     settings = get_settings()
     key = os.environ.get(KEY)
+    asked = httpx.URL((url or f"http://127.0.0.1:{settings.port}").rstrip("/"))
     client = httpx.AsyncClient(
-        base_url=(url or f"http://127.0.0.1:{settings.port}").rstrip("/"),
+        base_url=asked,
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=TIMEOUT_SECONDS,
-        mounts=dict.fromkeys(THIS_MACHINE),
+        # Which no proxy of the environment is asked for.
+        trust_env=asked.host not in THIS_MACHINE,
     )
     anyio.run(_serve, client, settings)
 

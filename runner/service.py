@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import resource
 import shutil
 import signal
@@ -47,6 +48,8 @@ API_SECONDS = 120.0
 SHOWN_SECONDS = 15.0
 # supervisor's own least
 OPEN_FILES = 1_024
+# Options that gunicorn and Celery would take from whoever has them set for another project.
+NOT_OURS = re.compile(r"CELERY_|GUNICORN_|(BROKER_URL|RESULT_BACKEND|LOADER|CONFIG_MODULE)$")
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 
@@ -172,8 +175,9 @@ def stay(console: Console) -> NoReturn:
 
 def build_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of every process of the service."""
+    own = {name: value for name, value in os.environ.items() if not NOT_OURS.match(name)}
     return {
-        **os.environ,
+        **own,
         "MONGO_URL": settings.mongo_url,
         "REDIS_URL": settings.redis_url,
         "FLOWER_URL": settings.flower_url or flower_url(settings),

@@ -28,7 +28,21 @@ COMMAND = (sys.executable, "-m", "runner")
 
 
 # A proxy that is named for elsewhere, and that nothing on this machine is to be asked through.
-BEHIND_PROXY = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+BEHIND_PROXY = {
+    "http_proxy": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks://127.0.0.1:9",
+    "no_proxy": "",
+    "NO_PROXY": "",
+}
+# What somebody has set for another project.
+OF_ANOTHER = {
+    "BROKER_URL": "redis://127.0.0.1:9/0",
+    "CELERY_BROKER_URL": "amqp://guest@127.0.0.1:9//",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:9/1",
+    "CELERY_WORKER_POOL": "gevent",
+    "GUNICORN_CMD_ARGS": "--worker-class=uvicorn.workers.UvicornWorker --bind=127.0.0.1:9",
+    "LOADER": "theirs",
+}
 
 
 @dataclass(frozen=True, slots=True)

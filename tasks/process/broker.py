@@ -1,6 +1,7 @@
 """The Celery application as its clients need it: addresses and settings, no task bodies."""
 
 import json
+import os
 from base64 import b64decode
 from typing import Any
 
@@ -17,6 +18,13 @@ from tasks.process.memory import Task
 
 TASK_MODULES = ("tasks.engine.celery_tasks", "tasks.periodic.control")
 WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
+# Celery prefers these to its settings: whoever has them means another project's broker.
+NOT_OURS = (
+    "CELERY_BROKER_URL",
+    "CELERY_BROKER_READ_URL",
+    "CELERY_BROKER_WRITE_URL",
+    "CELERY_RESULT_BACKEND",
+)
 # What a broker that is down, frozen or full makes a client raise.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
 
@@ -24,7 +32,9 @@ BROKER_ERRORS = (OperationalError, RedisError, OSError)
 def build_celery(settings: Settings) -> Celery:
     """Return an application that sends to, and works from, the broker of these settings."""
     transport.install()
-    celery: Celery = Celery("tapewatch", include=TASK_MODULES, task_cls=Task)
+    for name in NOT_OURS:
+        os.environ.pop(name, None)
+    celery: Celery = Celery("tapewatch", include=TASK_MODULES, task_cls=Task, loader="app")
     celery.config_from_object("celeryconfig")
     beat_schedule = {
         "sweep": _build_entry(names.SWEEP, settings.sweep_seconds),

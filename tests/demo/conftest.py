@@ -9,6 +9,7 @@ import pytest
 
 from tests.processes import (
     BEHIND_PROXY,
+    OF_ANOTHER,
     PATIENCE_SECONDS,
     Runner,
     run_runner,
@@ -26,8 +27,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def first(folder: Path) -> subprocess.CompletedProcess[str]:
-    """From an empty folder to the table, where a proxy is named for requests to elsewhere."""
-    return run_runner(folder, "demo", "--once", **BEHIND_PROXY)
+    """From an empty folder to the table, where a proxy is named for requests to elsewhere, and much
+    for another project.
+    """
+    return run_runner(folder, "demo", "--once", **BEHIND_PROXY, **OF_ANOTHER)
 
 
 @pytest.fixture(scope="package")

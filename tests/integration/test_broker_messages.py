@@ -29,7 +29,7 @@ from tasks.process.broker import build_celery
 from tasks.process.census import WorkerCensus
 from tasks.process.messages import find_fault
 from tasks.process.transport import MOST_SET_ASIDE, SET_ASIDE
-from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until
+from tests.processes import OF_ANOTHER, PATIENCE_SECONDS, ROOT, count_consumers, wait_until
 
 QUEUE = names.CONTROL_QUEUE
 JSON = st.recursive(
@@ -325,3 +325,14 @@ def start_process(
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
+
+
+def test_the_broker_of_another_project_is_not_ours(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OF_ANOTHER.items():
+        monkeypatch.setenv(name, value)
+    celery = build_celery(settings)
+    assert celery.connection_for_write().as_uri(include_password=True) == settings.redis_url
+    assert celery.connection_for_read().as_uri(include_password=True) == settings.redis_url
+    assert celery.conf.result_backend is None

@@ -40,8 +40,7 @@ BUSY = {429, 503}
 PASSING = {429, 502, 503, 504}
 BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}"
-# Which no proxy of the environment is asked for.
-THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 ENDED = {"complete", "partial", "failed", "cancelled"}
 
 Item = TypeVar("Item")
@@ -193,7 +192,8 @@ class Connection:
             base_url=self.url,
             timeout=timeout_seconds,
             headers=_authorize(key),
-            mounts=dict.fromkeys(THIS_MACHINE),
+            # Which no proxy of the environment is asked for.
+            trust_env=httpx.URL(self.url).host not in THIS_MACHINE,
         )
 
     def __enter__(self) -> Self:
