@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Exactly the locks, from wheels: pip resolves nothing and builds nothing, so no later release changes what is installed.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes --only-binary :all:
 WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.txt || { cat $(VENV)/check.txt; \
   echo "$(VENV) does not hold what the locks name: rm -r $(VENV), then try again."; exit 1; }
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -14,6 +14,8 @@ TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig T
 
 # What Python compiles is kept: each of some hundred processes of the tests would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Where somebody else's packages go, and what these may be, is nothing to ours.
+unexport PIP_TARGET PIP_PREFIX PIP_CONSTRAINT
 # Nor is the proxy to elsewhere asked for what is on this machine.
 export no_proxy := $(or $(no_proxy),$(NO_PROXY)),127.0.0.1,localhost
 
