@@ -5,6 +5,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from market.spellings import CURRENCIES, HUNDREDTHS
 
@@ -16,7 +17,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
         "localcode", "ric", "secid", "tscode", "tckrsymb", "orderbookid", "windcode", "stockcode",
         "instrument", "security", "asset", "pair", "productid",
-        "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
+        "kürzel", "simbolo", "symbole", "symbool", "sembol", "тикер",
+        "銘柄コード", "コード", "证券代码",
         "股票代码", "代码", "代號", "종목코드", "종목",
     ),
     "time": (
@@ -34,6 +36,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "datahora", "дата",
         "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
         "일시", "วันที่", "tarih", "dátum", "tanggal", "datadate", "start",
+        "day", "tag", "handelstag",
+        "jour", "día", "giorno", "dag",
     ),
     "open": (
         "open", "o", "opening", "openprice", "priceopen", "openingprice", "pxopen", "opn", "prcod",
@@ -67,7 +71,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "clot", "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste",
         "clspric",
         "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
-        "ปิด", "ราคาปิด", "kapanış", "şimdi", "price",
+        "ปิด", "ราคาปิด", "kapanış", "şimdi", "price", "px",
+        # What futures are settled at, where no last trade stands beside it.
+        "settle", "settlement", "settleprice", "settlementprice", "pxsettle",
         # What Yahoo's page says when a mouse rests on the name is copied with it.
         "closeclosepriceadjustedforsplits",
     ),
@@ -78,7 +84,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         # Before the German words for volume: beside pieces these are what they were sold for.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
-        "cshtrd", "objem", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+        "cshtrd", "objem", "volym", "volum", "volumi", "shares", "qty", "quantity", "quantità",
+        "quantidade", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
@@ -180,10 +187,15 @@ _RANK = {
 
 def find_field(name: object) -> str | None:
     """Return which field a column of this name is, or None."""
+    return _find_field(str(name)[:200])
+
+
+@lru_cache(maxsize=4_096)
+def _find_field(name: str) -> str | None:
     key = build_key(name)
-    field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key)) or _find_qualified(str(name)[:200])
+    field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key)) or _find_qualified(name)
     # "Volume ($)" and "Umsatz (€)" are of money, not of shares.
-    return None if field == "volume" and _MONEY.search(str(name)) else field
+    return None if field == "volume" and _MONEY.search(name) else field
 
 
 def rank_name(name: str) -> int:

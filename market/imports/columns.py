@@ -19,6 +19,8 @@ REQUIRED = ("time", "open", "high", "low", "close")
 LISTED = 20
 # What stands above an index that has no name, as pandas and R write it.
 NO_NAMES = ("", "unnamed0", "index", "indexlevel0")
+# What dates are parted among; `day` alone is one.
+DATE_PARTS = {"year", "month", "day"}
 # Old shares for each new one, where all other names of `split` say new ones for each old one.
 INVERSE_SPLITS = ("adjustmentfactor", "adjfactor")
 
@@ -54,10 +56,13 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
     taken = set(positions.values())
     candidates: dict[str, list[int]] = {}
     letter = _find_letter(names)
+    has_parts = _has_date_parts(names)
     for position, name in enumerate(names):
         field = find_field(name)
         if letter is not None and name in {"T", letter}:
             field = "ticker" if name == letter else None
+        if has_parts and build_key(name) in DATE_PARTS:
+            field = None
         if field is not None and position not in taken:
             candidates.setdefault(field, []).append(position)
     for field, found in candidates.items():
@@ -102,6 +107,10 @@ def _find_letter(names: Sequence[str]) -> str | None:
     return next((letter for letter in letters if letter in names), None)
 
 
+def _has_date_parts(names: Sequence[str]) -> bool:
+    return {build_key(name) for name in names} >= DATE_PARTS
+
+
 def find_missing(chosen: Chosen) -> list[str]:
     """Return the fields that bars cannot do without and a table lacks."""
     return [field for field in REQUIRED if field not in chosen.positions]
@@ -115,7 +124,7 @@ def list_names(names: Sequence[str]) -> str:
 
 def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
     """Return the error of a table that lacks columns."""
-    if "time" in missing and {"year", "month", "day"} <= {build_key(name) for name in names}:
+    if "time" in missing and _has_date_parts(names):
         return BadInput(
             f"its dates are parted among columns; found: {list_names(names)}. Write year, month and"
             " day into one, as 2024-01-02, and a time of day behind it, as 2024-01-02 09:30"

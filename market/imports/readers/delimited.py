@@ -1,8 +1,9 @@
-"""Delimited text: commas, semicolons, tabs or bars between the fields of a line."""
+"""Delimited text: commas, semicolons, tabs, bars or the like between the fields of a line."""
 
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -13,18 +14,22 @@ import pyarrow.csv
 from core.errors import BadInput
 from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
-from market.imports.readers.headers import Header, looks_like_data
+from market.imports.readers.headers import NUMBER, Header, Row
 from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
 from market.imports.readers.texts import decode
 
-SEPARATORS = ",;\t|"
+# Blanks are none: a cell that is empty would move those behind it to the left.
+SEPARATORS = ",;\t|:~^"
+# So many names of fields in a line are no accident.
+LEAST_NAMES = 4
+PRICES = ("open", "high", "low", "close")
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
 
 # Texts as Excel keeps them from becoming numbers: ="0700".
-_GUARDED = re.compile(rb'(?m)(^|[,;\t|])="([^"\n]*)"(?=[,;\t|]|$)')
+_GUARDED = re.compile(rb'(?m)(^|[,;\t|:~^])="([^"\n]*)"(?=[,;\t|:~^]|$)')
 
 csv.field_size_limit(MOST_CELL_BYTES)
 
@@ -55,16 +60,13 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
         text = _GUARDED.sub(rb'\1"\2"', text)
     start, told = _skip_preamble(text)
     head = text[start : start + HEAD_BYTES].decode(errors="replace")
-    separator = told or _find_separator(head, options)
+    ratings = {one: _rate_separator(head, one, options) for one in told or SEPARATORS}
+    separator = max(ratings, key=ratings.__getitem__)
     rows = list(islice(_parse(head, separator), HEAD_ROWS))
     if not rows:
         raise BadInput("the file is empty")
-    words = rows[0][0].split()
-    if max(map(len, rows)) == 1 and sum(find_field(word) is not None for word in words) >= 4:
-        raise BadInput(
-            f"its fields are parted by blanks ({rows[0][0].strip()[:80]!r}): write them with commas"
-            " or tabs between"
-        )
+    if not ratings[separator][0]:
+        _refuse_blanks(head)
     if max(map(len, rows)) > MOST_COLUMNS:
         raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
     is_quoted = b'"' in text
@@ -96,35 +98,42 @@ def _skip_preamble(text: bytes) -> tuple[int, str | None]:
 def _names(line: bytes) -> bool:
     """Whether a line that begins with # names columns all the same."""
     text = line.lstrip(b"# ").decode(errors="replace")
-    return any(sum(find_field(cell) is not None for cell in text.split(s)) >= 4 for s in SEPARATORS)
+    return any(_count_names(text.split(separator)) >= LEAST_NAMES for separator in SEPARATORS)
 
 
-def _find_separator(head: str, options: ReadingOptions) -> str:
-    """Return the separator by which the columns have names that are known;
-    else that of most fields a line.
+def _count_names(row: Row) -> int:
+    return sum(find_field(cell) is not None for cell in row)
+
+
+def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple[bool, int, int]:
+    """Return what is greatest for the separator of a table: whether its columns have names that are
+    known, how many rows have prices below these, and how many are as long. Where they have none:
+    how many names some row has, and how many rows are of one length.
+
+    Titles and numbers may have any of the separators in them.
     """
-    lines = [line for line in head.split("\n")[:HEAD_ROWS] if line.strip()]
-    order = sorted(SEPARATORS, key=partial(_rate_separator, lines))
-    for separator in order:
-        try:
-            resolve_header(list(islice(_parse(head, separator), HEAD_ROWS)), options)
-        except (BadInput, csv.Error):
-            continue
-        return separator
-    if lines and not looks_like_data(next(_parse(lines[0], order[0]), [])):
-        return max(SEPARATORS, key=lines[0].count)
-    return order[0]
+    rows: list[list[str]] = []
+    try:
+        rows += islice(_parse(head, separator), HEAD_ROWS)
+        header = resolve_header(rows, options)
+    except (BadInput, csv.Error):
+        lengths = Counter(len(row) for row in rows if len(row) > 1)
+        return False, max(map(_count_names, rows), default=0), max(lengths.values(), default=0)
+    whole = [row for row in rows[header.first :] if len(row) == len(header.names)]
+    prices = [header.groups[0][1][name] for name in PRICES]
+    priced = [row for row in whole if all(NUMBER.fullmatch(row[at].strip()) for at in prices)]
+    return True, len(priced), len(whole)
 
 
-def _rate_separator(lines: Sequence[str], separator: str) -> tuple[bool, float, int]:
-    """Return what sorts separators, the likeliest first:
-    as often in the first line as in most, and in many lines.
-    """
-    counts = [line.count(separator) for line in lines]
-    usual = max(set(counts), key=counts.count, default=0)
-    if not usual:
-        return True, 0.0, -max(counts, default=0)
-    return counts[0] != usual, -counts.count(usual) / len(counts), -usual
+def _refuse_blanks(head: str) -> None:
+    """Raise BadInput where blanks alone part the names of the columns."""
+    for line in islice(head.split("\n"), HEAD_ROWS):
+        is_parted = any(separator in line for separator in SEPARATORS)
+        if not is_parted and _count_names(line.replace('"', " ").split()) >= LEAST_NAMES:
+            raise BadInput(
+                f"its fields are parted by blanks ({line.strip()[:80]!r}): write them with commas"
+                " or tabs between"
+            )
 
 
 def _parse(text: str, separator: str) -> Iterator[list[str]]:
@@ -158,7 +167,7 @@ def _read_fast(
     Raises ArrowInvalid.
     """
     names = [str(position) for position in range(len(header.names))]
-    start = _skip_lines(text, header.first)
+    start = _skip_lines(text, header.first, separator.encode())
     if is_quoted and (
         f'{separator} "'.encode() in text or b'"' in text[:start] or b"\n" not in text
     ):
@@ -178,13 +187,16 @@ def _read_fast(
     return {position: table.column(names[position]) for position in positions}
 
 
-def _skip_lines(text: bytes, count: int) -> int:
-    """Return where the line after `count` lines that are not blank begins."""
+def _skip_lines(text: bytes, count: int, separator: bytes) -> int:
+    """Return where the line after `count` lines that are not blank begins: one of tabs alone, where
+    these part the fields, is a row of empty ones.
+    """
     position = 0
     while count and position < len(text):
         end = text.find(b"\n", position)
         end = len(text) if end < 0 else end
-        count -= bool(text[position:end].strip())
+        line = text[position:end]
+        count -= separator in line or bool(line.decode().strip())
         position = end + 1
     return position
 

@@ -16,10 +16,22 @@ _MARKS = (
 )
 # Tried in this order on what is not UTF-8; the first in which the columns have names that are known
 # is taken.
-_OTHERS = ("cp932", "gb18030", "big5", "cp949", "cp874", "cp1251", "cp1252", "latin-1")
+_OTHERS = (
+    "cp932",
+    "gb18030",
+    "big5",
+    "cp949",
+    "cp874",
+    "cp1251",
+    "cp1252",
+    "cp1250",
+    "cp1254",
+    "latin-1",
+)
 _LOOKED_AT_BYTES = 64 * 1024
 # Letters with accents stand alone, or in twos, among those of ASCII; other scripts make words.
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_FIRST_LETTER = b"\xc0"
 _ACCENTED = re.compile(rb"[\xc0-\xff]{1,2}")
 
 
@@ -63,9 +75,15 @@ def _try_others(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_western(content: bytes) -> bool:
-    """Whether most of what is beyond ASCII near the start are letters with accents."""
-    found = _BEYOND_ASCII.findall(content[:_LOOKED_AT_BYTES])
-    return 2 * sum(_ACCENTED.fullmatch(part) is not None for part in found) > len(found)
+    """Whether most of what is beyond ASCII near the start are letters with accents, signs that
+    stand alone aside: a blank that does not break, a quote, a currency.
+    """
+    found = [
+        part
+        for part in _BEYOND_ASCII.findall(content[:_LOOKED_AT_BYTES])
+        if len(part) > 1 or part >= _FIRST_LETTER
+    ]
+    return 2 * sum(_ACCENTED.fullmatch(part) is not None for part in found) >= len(found)
 
 
 def _recode(content: bytes, encoding: str) -> bytes:

@@ -1,0 +1,163 @@
+"""One table as people write it: parted, titled and encoded in many ways."""
+
+import csv
+import io
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from core.errors import BadInput
+from tests.unit.market.imports.reading import read_numbers, settle
+
+FIELDS = ("ticker", "time", "open", "high", "low", "close", "volume")
+# Of two months, so that some day settles which number is the month.
+DAYS = [date(2024, 1, 2) + timedelta(7 * week) for week in range(8)]
+VOLUMES = random.Random(1)
+BARS = [
+    (1_187.15 + day, 1_288.44 + day, 1_083.89 + day, 1_185.64 + day, VOLUMES.randrange(10**8))
+    for day in range(len(DAYS))
+]
+NAMES = (
+    "Symbol Date Open High Low Close Volume",
+    "Sym Day O H L Last Shares",
+    "Code Date Open High Low Settle Qty",
+    "Ticker Day PX_OPEN PX_HIGH PX_LOW Px Vol",
+    "Kürzel Datum Eröffnung Hoch Tief Schluss Stücke",
+    "Symbol Data Otwarcie Najwyższy Najniższy Zamknięcie Wolumen",
+    "Symbool Dag Open Hoog Laag Slot Volume",
+    "Symbol Datum Öppen Högst Lägst Senaste Volym",
+    "Sembol Tarih Açılış Yüksek Düşük Kapanış Hacim",  # noqa: RUF001 - Turkish
+    "Тикер Дата Открытие Максимум Минимум Закрытие Объем",
+    "コード 日付 始値 高値 安値 終値 出来高",
+)
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1250", "cp1251", "cp1252", "cp1254", "cp932")
+TITLES = (
+    "",
+    "Quotes of the desk",
+    "Prices, daily, of the desk",
+    "Prices; daily; of the desk",
+    "Desk | quotes | daily",
+    "Open, high, low, close: of the desk",
+    "# exported, v1.2",
+    "as of 2024-03-01 10:00:00",
+)
+FOOTERS = ("", "Source: the desk", "Total", "\n\n")
+
+
+@settings(max_examples=60, derandomize=True)
+@given(
+    separator=st.sampled_from([",", ";", "\t", "|", ":", "~", "^", "; "]),
+    decimal=st.sampled_from([".", ","]),
+    thousands=st.sampled_from(["", ".", ",", "'", " ", "\u00a0", "\u202f"]),
+    written=st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y%m%d", "%d-%b-%Y"]),
+    names=st.sampled_from(NAMES),
+    encoding=st.sampled_from(ENCODINGS),
+    title=st.sampled_from(TITLES),
+    footer=st.sampled_from(FOOTERS),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    ends=st.sampled_from(["\n", "\r\n", "\r"]),
+    order=st.permutations(range(len(FIELDS))),
+)
+def test_a_table_is_read_to_the_last_digit_however_it_is_written(  # noqa: PLR0917 - by hypothesis
+    separator: str,
+    decimal: str,
+    thousands: str,
+    written: str,
+    names: str,
+    encoding: str,
+    title: str,
+    footer: str,
+    quoting: int,
+    ends: str,
+    order: list[int],
+) -> None:
+    assume(decimal != thousands)
+    marks = str.maketrans({",": thousands, ".": decimal})
+    rows = [names.split()]
+    for day, bar in zip(DAYS, BARS, strict=True):
+        numbers = [f"{value:,.2f}" for value in bar[:4]] + [f"{bar[4]:,}"]
+        rows.append(["KO", f"{day:{written}}", *(text.translate(marks) for text in numbers)])
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=separator[0], quoting=quoting, lineterminator="\n")  # type: ignore[arg-type]
+    writer.writerows([row[place] for place in order] for row in rows)
+    body = out.getvalue()
+    if separator == "; " and quoting == csv.QUOTE_ALL:
+        body = body.replace('";"', '"; "')
+    text = (f"{title}\n" if title else "") + body + footer
+    try:
+        content = text.replace("\n", ends).encode(encoding)
+    except UnicodeEncodeError:
+        assume(False)  # noqa: FBT003 - hypothesis' own
+    table = settle(content)
+    good = ~table.times.bad
+    assert table.times.seconds[good].tolist() == [
+        int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in DAYS
+    ]
+    read = zip(*(table.numbers[name][good].tolist() for name in FIELDS[2:]), strict=True)
+    assert list(read) == [(*(round(value, 2) for value in bar[:4]), float(bar[4])) for bar in BARS]
+    assert set(table.written["ticker"].filter(good).to_pylist()) == {"KO"}
+
+
+def test_titles_and_numbers_do_not_hide_what_parts_the_fields() -> None:
+    """It was parted at its decimal commas, and had no usable column."""
+    text = (
+        "Quotes of the desk\nSymbol|Day|O|H|L|Last|Shares\n"
+        "KO|03/04/2024|60,10|60,9|59,8|60,5|1.200.000\nKO|13/04/2023|61,10|62|61|61,5|900.000\n"
+    )
+    assert read_numbers(text) == {
+        "open": [60.1, 61.1],
+        "high": [60.9, 62],
+        "low": [59.8, 61],
+        "close": [60.5, 61.5],
+        "volume": [1_200_000, 900_000],
+    }
+
+
+def test_a_title_that_has_all_the_names_is_no_table() -> None:
+    text = "Date, open, high, low, close\nDatum;Open;High;Low;Close\n"
+    rows = "".join(f"2024-01-0{day};1,5;3,5;1,5;2,5\n" for day in (2, 3, 4))
+    assert read_numbers(text + rows)["close"] == [2.5] * 3
+
+
+@pytest.mark.parametrize("title", ["Quotes of the desk\n", "Prices, daily; of the desk\n", "#\n\n"])
+def test_names_that_nobody_knows_are_told_as_they_stand_in_the_file(title: str) -> None:
+    text = f"{title}Tick~Moment~Open~High~Low~Ende\nKO~2024-01-02~1,5~3,5~1,5~2,5\n"
+    with pytest.raises(BadInput, match="found: Tick, Moment, Open, High, Low, Ende"):
+        settle(text)
+    with pytest.raises(BadInput, match=r"parted by blanks \('Tick  Date  Open"):
+        settle(text.replace("~", "  ").replace("Moment", "Date").replace("Ende", "Close"))
+
+
+def test_a_row_of_tabs_alone_above_the_names_costs_no_bar() -> None:
+    """As spreadsheets write an empty one: the first bar was skipped for it without a word."""
+    names = "Date\tOpen\tHigh\tLow\tClose\n"
+    bars = "2024-01-02\t1\t3\t1\t2\n2024-01-03\t2\t4\t2\t3\n"
+    for above in (
+        "Quotes\n\t\t\t\t\n",
+        "Quotes\t\t\t\t\n \t\t\n",
+        "Quotes\n\u00a0\n",
+        "Quotes\n \n",
+    ):
+        assert read_numbers(above + names + bars)["close"] == [2, 3], above
+
+
+@pytest.mark.parametrize("sign", ["\u00a0", "\u2019", "€"])
+def test_signs_beyond_ascii_do_not_hide_what_letters_are_encoded_in(sign: str) -> None:
+    """Names with umlauts were taken for Russian ones, and the volume was left aside."""
+    written = f"1{sign}187,15" if sign != "€" else "1187,15 €"
+    text = (
+        "Datum;Erster;Hoch;Tief;Schlusskurs;Stücke\n"
+        + f"2024-01-02;{written};{written};{written};{written};5\n" * 3
+    )
+    assert read_numbers(text.encode("cp1252"))["volume"] == [5] * 3
+    plain = text.replace("Stücke", "Volumen")
+    assert read_numbers(plain.encode("cp1252"))["close"] == [1187.15] * 3
+
+
+def test_the_last_price_goes_before_the_one_that_futures_are_settled_at() -> None:
+    text = "Date,Open,High,Low,Last,Settle,Volume\n2024-01-02,1,3,1,2,2.5,9\n"
+    assert read_numbers(text)["close"] == [2]
+    assert read_numbers(text.replace("Last,", "").replace(",2,", ","))["close"] == [2.5]
