@@ -14,7 +14,7 @@ import pyarrow.csv
 from core.errors import BadInput
 from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
-from market.imports.readers.headers import NUMBER, Header, Row
+from market.imports.readers.headers import NUMBER, Header, Row, count_values
 from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
@@ -22,8 +22,8 @@ from market.imports.readers.texts import decode
 
 # Blanks are none: a cell that is empty would move those behind it to the left.
 SEPARATORS = ",;\t|:~^"
-# So many names of fields in a line are no accident.
-LEAST_NAMES = 4
+# So many names of fields in a line, or values in a field, are no accident.
+LEAST_NAMES = LEAST_VALUES = 4
 PRICES = ("open", "high", "low", "close")
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
@@ -116,7 +116,7 @@ def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple
     try:
         rows += islice(_parse(head, separator), HEAD_ROWS)
         header = resolve_header(rows, options)
-    except (BadInput, csv.Error):
+    except BadInput:
         lengths = Counter(len(row) for row in rows if len(row) > 1)
         return False, max(map(_count_names, rows), default=0), max(lengths.values(), default=0)
     whole = [row for row in rows[header.first :] if len(row) == len(header.names)]
@@ -137,9 +137,16 @@ def _refuse_blanks(head: str) -> None:
 
 
 def _parse(text: str, separator: str) -> Iterator[list[str]]:
-    for row in csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True):
-        if row and (len(row) > 1 or row[0].strip()):
-            yield row
+    """Yield the rows that are not blank. Raises BadInput."""
+    try:
+        for row in csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True):
+            if row and (len(row) > 1 or row[0].strip()):
+                yield row
+    except csv.Error as error:
+        raise BadInput(
+            f"it has a field of more than {MOST_CELL_BYTES // 1024} KiB: a quote is opened that"
+            " nothing closes, or it is no table of bars"
+        ) from error
 
 
 def _read(
@@ -184,6 +191,8 @@ def _read_fast(
             strings_can_be_null=False,
         ),
     )
+    if is_quoted and table.num_rows <= text[start:].strip().count(b"\n"):
+        raise pa.ArrowInvalid("a field that goes on for several lines")
     return {position: table.column(names[position]) for position in positions}
 
 
@@ -213,12 +222,27 @@ def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequenc
             raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise _build_surplus(number, row, width, separator)
+        if any("\n" in cell for cell in row):
+            _refuse_swallowed(number, row, separator)
         for column, position in zip(cells, positions, strict=True):
             column.append(row[position] if position < len(row) else "")
     return {
         p: pa.chunked_array([pa.array(column, pa.string())])
         for p, column in zip(positions, cells, strict=True)
     }
+
+
+def _refuse_swallowed(number: int, row: Row, separator: str) -> None:
+    """Raise BadInput where a field has other rows in it, as behind a quote that nothing closes."""
+    for cell in row:
+        lines = cell.split("\n")
+        values = sum(count_values(line.split(separator)) for line in lines)
+        if len(lines) > 1 and values >= LEAST_VALUES:
+            raise BadInput(
+                f"row {number} has a field of {len(lines)} lines, with other rows in it:"
+                f" {cell[:60]!r}. A quote is opened there that nothing closes: close it, or take it"
+                " out"
+            )
 
 
 def _build_surplus(number: int, row: Sequence[str], width: int, separator: str) -> BadInput:

@@ -43,6 +43,11 @@ class Header:
 
 def looks_like_data(row: Row) -> bool:
     """Whether a row has numbers and times where names would be."""
-    cells = [cell.strip() for cell in row if cell.strip()]
-    values = sum(bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in cells)
-    return len(cells) >= 4 and values >= len(cells) - 1
+    filled = sum(bool(cell.strip()) for cell in row)
+    return filled >= 4 and count_values(row) >= filled - 1
+
+
+def count_values(row: Row) -> int:
+    """Return how many cells of a row are numbers or times."""
+    cells = (cell.strip() for cell in row)
+    return sum(bool(NUMBER.fullmatch(cell) or TIME.fullmatch(cell)) for cell in cells)

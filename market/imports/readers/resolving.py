@@ -56,14 +56,15 @@ def resolve_header(
 
 def _find_owner(above: Sequence[Row]) -> str | None:
     """Return whose bars follow, where one row above their names says so and nothing else:
-    Security, AAPL US Equity. A company's name and a word such as Stock say nothing.
+    Security, AAPL US Equity, or Symbol: AAPL in one cell. A company's name and a word such as Stock
+    say nothing.
     """
     filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
-    pairs = [cells for cells in filled if len(cells) == 2]
+    pairs = [cells[0].split(":", 1) if len(cells) == 1 else cells for cells in filled]
     owners = {
-        said
-        for name, said in pairs
-        if find_field(name.rstrip(":")) == "ticker" and is_spelled_as_ticker(said)
+        said.strip()
+        for name, said in (pair for pair in pairs if len(pair) == 2)
+        if find_field(name.rstrip(":")) == "ticker" and is_spelled_as_ticker(said.strip())
     }
     return owners.pop() if len(owners) == 1 else None
 

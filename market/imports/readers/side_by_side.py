@@ -79,6 +79,8 @@ def match_levels(rows: Sequence[Row], position: int) -> Header | None:
         labels = [
             row for row in (times, levels[fields_at], tickers if named else None) if row is not None
         ]
+        if any(all(row is not one for one in block[: len(labels)]) for row in labels):
+            continue  # an empty row behind the first bars is none of names
         return _build_levels(position, len(labels), labels, levels[fields_at], columns, named)
     return None
 

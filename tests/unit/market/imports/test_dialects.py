@@ -161,3 +161,53 @@ def test_the_last_price_goes_before_the_one_that_futures_are_settled_at() -> Non
     text = "Date,Open,High,Low,Last,Settle,Volume\n2024-01-02,1,3,1,2,2.5,9\n"
     assert read_numbers(text)["close"] == [2]
     assert read_numbers(text.replace("Last,", "").replace(",2,", ","))["close"] == [2.5]
+
+
+@pytest.mark.parametrize("quoted", [(4,), (4, 6), (4, 5, 6)])
+@pytest.mark.parametrize("column", range(4))
+def test_a_quote_that_nothing_closes_costs_no_bar_in_silence(
+    column: int, quoted: tuple[int, ...]
+) -> None:
+    """All rows up to the next quote were one field, which nobody told of."""
+    rows = [["KO", "Coca Cola", f"2024-01-{d:02}", "2.5", "4", "1", f"{d}"] for d in range(2, 13)]
+    for row in quoted:
+        rows[row][column] = f'"{rows[row][column]}'
+    text = "".join(f"{','.join(row)}\n" for row in rows)
+    with pytest.raises(BadInput, match=r"row 5 has a field of \d+ lines|row 5 has \d+ fields"):
+        settle(f"Symbol,Name,Date,Open,High,Low,Close\n{text}")
+
+
+def test_a_quote_that_is_never_closed_in_a_long_file_is_said() -> None:
+    rows = [f"2024-01-02 {n // 60:02}:{n % 60:02},2.5,4,1,3\n" for n in range(1_400)]
+    rows[20] = f'"{rows[20]}'
+    with pytest.raises(BadInput, match="a quote is opened that nothing closes"):
+        settle("Date,Open,High,Low,Close\n" + "".join(rows))
+
+
+def test_notes_of_several_lines_are_no_rows() -> None:
+    notes = ["beat, and raised;\nby 2 of 3, too", "x", '"so"\n\nthey, 1,000, said']
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["Date", "Open", "High", "Low", "Close", "Note"])
+    writer.writerows([f"2024-01-0{d}", 1, 3, 1, 2, note] for d, note in enumerate(notes, start=2))
+    assert read_numbers(out.getvalue())["close"] == [2] * 3
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_an_empty_row_behind_the_first_bars_costs_none_of_them(place: int) -> None:
+    """It was taken for one of names, and so were the bars above it."""
+    rows = [f"2024-01-0{day};1,5;3,5;1,5;2,5\n" for day in (2, 3, 4)]
+    rows.insert(place, ";;;;\n")
+    table = settle("Date;Open;High;Low;Close\n" + "".join(rows))
+    assert len(table.times.seconds[~table.times.bad]) == 3
+
+
+def test_a_title_that_says_whose_bars_they_are_is_heard() -> None:
+    bars = "Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n"
+    for title, ticker in {
+        "Symbol: KO": "KO",
+        "Ticker:BRK.B\nas of: today": "BRK.B",
+        "Security: Coca-Cola Inc.": None,
+        "Time: 10:30": None,
+    }.items():
+        assert settle(f"{title}\n{bars}").ticker == ticker, title
