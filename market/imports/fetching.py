@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic, sleep, time
 
 from core.errors import BadInput
-from market.imports.bulk import import_files, import_yahoo
-from market.imports.importing import OnSeries, Request
+from market.imports.bulk import import_parts, import_yahoo
+from market.imports.importing import Importer, OnSeries, Request, new_import_id
 from market.imports.readers.process import open_reader
 from market.imports.report import FileReport, ImportReport
 from market.imports.sources.files import Found, find_files, show_path
@@ -110,7 +110,8 @@ def fetch_from_folder(
     again: bool = False,
 ) -> ImportReport:
     """Import the files of a folder that came or changed since they were looked at last;
-    `again`: all of them.
+    `again`: all of them. Small ones are stored together; each counts as looked at once its bars are
+    stored, and one that cannot be used leaves the others alone.
 
     Raises BadInput where there is no such folder; one without files brings nothing.
     """
@@ -119,39 +120,31 @@ def fetch_from_folder(
     files = {show_path(file.path): file for file in _list(folder)}
     seen = find_seen(database, list(files))
     report = ImportReport(show_path(folder), interval)
+    importer, taken = Importer(database), dict[str, str]()
     patience = MOST_WRITE_SECONDS
-    for name, file in files.items():
-        state = file.error or _describe(file.path)
-        if state is None or (seen.get(name) == state and not again):
-            continue
-        if file.error is not None:
-            report.files.append(FileReport(name, error=file.error))
-        else:
-            began = monotonic()
-            state = _await_writer(file.path, state, patience, on_wait)
-            patience -= monotonic() - began
-            request = Request(interval, name, now, on_series=on_series)
-            _add_file(database, file.path, request, report, on_wait)
-        # One that cannot be used is named once, and looked at again when it changes.
-        note_seen(database, name, state, now)
+    with open_reader(on_wait=on_wait) as reader:
+        for name, file in files.items():
+            state = file.error or _describe(file.path)
+            if state is None or (seen.get(name) == state and not again):
+                continue
+            if file.error is not None:
+                report.files.append(FileReport(name, error=file.error))
+            else:
+                began = monotonic()
+                state = _await_writer(file.path, state, patience, on_wait)
+                patience -= monotonic() - began
+                own = new_import_id()  # each file can be taken back by itself
+                request = Request(interval, name, now, import_id=own, on_series=on_series)
+                parts = reader.read_file(file.path)
+                import_parts(importer, parts, request, report, folder=file.path.parent)
+            # One that cannot be used is named once, and looked at again when it changes.
+            taken[name] = state
+            if not importer.has_waiting:
+                note_seen(database, taken, now)
+                taken.clear()
+    importer.store()
+    note_seen(database, taken, now)
     return report
-
-
-def _add_file(
-    database: Db,
-    file: Path,
-    request: Request,
-    report: ImportReport,
-    on_wait: Callable[[], None] | None,
-) -> None:
-    try:
-        with open_reader(on_wait=on_wait) as reader:
-            part = import_files(database, [file], request, reader)
-    except BadInput as error:
-        report.files.append(FileReport(request.source, error=error.message))
-    else:
-        report.series += part.series
-        report.files += part.files
 
 
 def list_came(report: ImportReport, tickers: Sequence[str]) -> dict[str, list[str]]:

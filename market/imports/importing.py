@@ -148,6 +148,11 @@ class Importer:
         self.taken = 0
         """How many tickers the tables had that were taken, whether they are stored or wait."""
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether some table that was taken is not stored yet."""
+        return bool(self._waiting)
+
     def take(self, settled: Settled, request: Request, reports: list[SeriesReport]) -> None:
         """Take a table; once it is stored, what became of each ticker is added to the reports.
 

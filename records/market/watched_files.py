@@ -1,7 +1,9 @@
 """Files of watched folders: how each looked when its bars were taken in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+
+from pymongo import ReplaceOne
 
 from records.database import Db
 
@@ -14,8 +16,14 @@ def find_seen(database: Db, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def note_seen(database: Db, name: str, state: str, now: datetime) -> None:
-    """Note how a file looked when its bars were taken in."""
-    database.watched_files.replace_one(
-        {"_id": name}, {"_id": name, "state": state, "seen_at": now}, upsert=True
-    )
+def note_seen(database: Db, states: Mapping[str, str], now: datetime) -> None:
+    """Note how files looked, by name, when their bars were taken in."""
+    if states:
+        database.watched_files.bulk_write(
+            [
+                ReplaceOne(
+                    {"_id": name}, {"_id": name, "state": state, "seen_at": now}, upsert=True
+                )
+                for name, state in states.items()
+            ]
+        )

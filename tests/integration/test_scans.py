@@ -15,10 +15,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from core.errors import LeaseLost
 from core.settings import Settings
 from market.imports import fetching
 from market.imports.fetching import fetch_from_folder
 from market.imports.importing import import_frame
+from market.imports.report import SeriesReport
 from records.database import Db, Document
 from records.work import endings, runs, scan_switch, watchlists
 from runner.programs import beat_command, worker_command
@@ -351,6 +353,44 @@ def test_files_that_are_written_on_for_good_are_waited_for_together_once(
         database, tmp_path, interval="1d", now=CLOSE, on_series=lambda *_: None
     )
     assert (report.total("new"), len(waits)) == (9, 3)
+
+
+def test_small_files_of_a_watched_folder_are_stored_together_and_answered_for_one_by_one(
+    database: Db, tmp_path: Path
+) -> None:
+    """Each was a transaction of its own."""
+    for number in range(120):
+        write_bars(tmp_path, f"T{number:03}", make_bars(3))
+    (tmp_path / "BAD.csv").write_text("date,price\n2024-01-02,1\n")
+    for file in tmp_path.iterdir():
+        os.utime(file, (0, 0))
+    fetch = partial(fetch_from_folder, database, tmp_path, interval="1d", now=CLOSE)
+    stored: list[SeriesReport] = []
+
+    def stop(series: SeriesReport, _tickers: int) -> None:
+        stored.append(series)
+        if len(stored) == 110:
+            raise LeaseLost("another does it")
+
+    before = count_commits(database)
+    with pytest.raises(LeaseLost):
+        fetch(on_series=stop)
+    # What was not told of yet is read again, and nothing else.
+    assert database.watched_files.count_documents({}) == 101
+    report = fetch(on_series=lambda *_: None)
+    assert [(one.ticker, one.unchanged, one.error) for one in report.series] == [
+        (f"T{number:03}", 3, None) for number in range(100, 120)
+    ]
+    assert count_commits(database) - before < 20
+    assert database.series.count_documents({"bars": 3}) == 120
+    sources = database.bar_imports.distinct("source")
+    assert len(database.bar_imports.distinct("import_id")) == len(sources) == 120
+    bad = fetch(on_series=lambda *_: None, again=True)
+    assert (bad.total("unchanged"), list(bad.failures)) == (360, [str(tmp_path / "BAD.csv")])
+
+
+def count_commits(database: Db) -> int:
+    return int(database.client.admin.command("serverStatus")["transactions"]["totalCommitted"])
 
 
 def test_a_scan_goes_on_where_nothing_can_be_fetched(

@@ -60,7 +60,8 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
         text = _GUARDED.sub(rb'\1"\2"', text)
     start, told = _skip_preamble(text)
     head = text[start : start + HEAD_BYTES].decode(errors="replace")
-    ratings = {one: _rate_separator(head, one, options) for one in told or SEPARATORS}
+    tried = told or [one for one in SEPARATORS if one in head] or SEPARATORS[0]
+    ratings = {one: _rate_separator(head, one, options) for one in tried}
     separator = max(ratings, key=ratings.__getitem__)
     rows = list(islice(_parse(head, separator), HEAD_ROWS))
     if not rows:
