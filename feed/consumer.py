@@ -25,14 +25,13 @@ from feed.messages import MOST_BYTES, read_head
 from feed.storing import (
     GATHER_SECONDS,
     Store,
-    is_too_much,
     is_transient,
     reject_part,
     take_out,
 )
 from market.ticks.arrivals import Retention
 from market.ticks.fields import Unfit
-from records.database import Db
+from records.database import Db, is_too_much
 from records.ticks.positions import (
     START,
     Held,

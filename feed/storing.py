@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
-from core.errors import TapewatchError, TooMuchAtOnce
+from core.errors import TapewatchError
 from feed.loads import Load
 from feed.messages import Part
 from market.markets import Markets, load_markets
 from market.ticks.arrivals import Retention, Ticks
-from records.database import Db, in_transaction, is_too_large, try_transaction
+from records.database import Db, in_transaction, is_too_much, try_transaction
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import WaitingFields, commit_position
 from records.ticks.rejected import add_rejected_records, build_rejected_record
@@ -219,16 +219,6 @@ def is_transient(error: Exception) -> bool:
             isinstance(error, PyMongoError)
             and (error.timeout or any(map(error.has_error_label, labels)))
         )
-    )
-
-
-def is_too_much(error: Exception) -> bool:
-    """Whether fewer records at once may be stored where these could not."""
-    return (
-        isinstance(error, TooMuchAtOnce)
-        or (isinstance(error, OperationFailure) and is_too_large(error))
-        # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
-        or (isinstance(error, PyMongoError) and "Cache full" in str(error))
     )
 
 

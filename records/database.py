@@ -9,9 +9,15 @@ from pymongo import MongoClient, ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
 
-from core.errors import ServerUnreachable
+from core.errors import ServerUnreachable, TooMuchAtOnce
 from core.memory import GIBIBYTE
 from core.settings import Settings
 
@@ -24,8 +30,8 @@ Db = Database[Any]
 # With less free on MongoDB's disk it soon ends; with few, somebody should look.
 LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 
-# TransactionTooLargeForCache
-_TOO_LARGE = 388
+# TransactionTooLargeForCache, NoSuchTransaction
+_TOO_LARGE, _ENDED = 388, 251
 FULL = "No space left on device"
 
 Written = TypeVar("Written")
@@ -155,6 +161,23 @@ def is_too_large(error: OperationFailure) -> bool:
     }
     # A read within such a transaction has no code of its own.
     return _TOO_LARGE in codes or "-31800" in str(error)
+
+
+def is_too_much(error: Exception) -> bool:
+    """Whether fewer writes at once may be stored where these could not."""
+    return (
+        isinstance(error, TooMuchAtOnce)
+        or (isinstance(error, OperationFailure) and is_too_large(error))
+        # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
+        or (isinstance(error, PyMongoError) and "Cache full" in str(error))
+    )
+
+
+def has_taken_too_long(error: Exception) -> bool:
+    """Whether MongoDB ended a transaction each time that the driver tried it, for two minutes: one
+    may take a minute, or 20 s where the service brings MongoDB.
+    """
+    return isinstance(error.__cause__, OperationFailure) and error.__cause__.code == _ENDED
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import pairwise
 from time import sleep
 
 import numpy as np
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from core.arrays import Int64
 from core.errors import BadInput, SeriesError, TapewatchError, TooMuchAtOnce
@@ -20,7 +20,14 @@ from market.bars.writing import Written, write_all, write_in
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
 from records.analytics.markets import forget_beyond
-from records.database import Db, in_transaction, is_too_large, try_transaction
+from records.database import (
+    Db,
+    has_taken_too_long,
+    in_transaction,
+    is_too_large,
+    is_too_much,
+    try_transaction,
+)
 from records.market.series import find_one_series, get_series
 
 LEAST_FACTOR = 1e-4
@@ -74,8 +81,8 @@ def _write_together(
             database,
             lambda session: write_all(database, arrivals, session, most_bars=MOST_BARS_TOGETHER),
         )
-    except (TooMuchAtOnce, OperationFailure) as error:
-        if isinstance(error, OperationFailure) and not is_too_large(error):
+    except (TooMuchAtOnce, PyMongoError) as error:
+        if not is_too_much(error) and not has_taken_too_long(error):
             raise
         half = len(arrivals) // 2
         return [

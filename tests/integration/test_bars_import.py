@@ -1,5 +1,7 @@
 """Importing bars into a real MongoDB: real dirt, planted dirt, and doing it twice."""
 
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from core.errors import BadInput
 from market.bars import arriving
 from market.bars.buckets import read_columns
+from market.bars.opening import Arrival
 from market.bars.reading import Bar, read_bars
 from market.imports.bulk import import_content, import_files, import_yahoo
 from market.imports.importing import Request, import_frame
@@ -488,6 +491,33 @@ def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
     monkeypatch.setattr(arriving, "MOST_BARS_TOGETHER", 1)
     assert import_table(database, rows).total("unchanged") == 12
     assert stored(database) == wanted
+
+
+def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB ended it again and again, until the import was given up."""
+    admin, limit = database.client.admin, "transactionLifetimeLimitSeconds"
+    usual = admin.command("getParameter", 1, **{limit: 1})[limit]
+    write_all, tried = arriving.write_all, list[int]()
+
+    def write_slowly(database: Db, arrivals: Sequence[Arrival], *given: Any, **said: Any) -> Any:
+        outcomes = write_all(database, arrivals, *given, **said)
+        tried.append(len(arrivals))
+        if len(arrivals) > 1:  # as a disk does that others keep busy
+            time.sleep(3)
+        return outcomes
+
+    monkeypatch.setattr(arriving, "write_all", write_slowly)
+    monkeypatch.setattr("pymongo.client_session_shared._WITH_TRANSACTION_RETRY_TIME_LIMIT", 0)
+    admin.command("setParameter", 1, **{limit: 1})
+    try:
+        rows = [(name, *row) for name in ("AAPL", "IBM") for row in GOOD]
+        report = import_table(database, rows)
+    finally:
+        admin.command("setParameter", 1, **{limit: usual})
+    assert (report.total("new"), tried) == (6, [2])
+    assert database.bars.count_documents({}) == 2
 
 
 def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
