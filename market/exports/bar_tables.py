@@ -28,14 +28,17 @@ def open_bars(database: Db, asked: Asked) -> Table:
 
 
 def bar_columns(*, adjusted: bool) -> tuple[Column, ...]:
-    """Return the columns of bars; as they were quoted they have their splits beside them."""
-    columns = name_columns(ticker="text", interval="text", time="time")
+    """Return the columns of bars; as they were quoted they have their splits beside them.
+
+    Of some tickers nothing else tells an import of what market they are.
+    """
+    columns = name_columns(ticker="text", interval="text", market="text", time="time")
     columns += tuple(Column(name, "number") for name in PRICES)
     return columns if adjusted else columns + name_columns(split="number")
 
 
 def _list_bars(database: Db, asked: Asked, series: SeriesDocument) -> Iterator[Row]:
-    head = (series["ticker"], series["interval"])
+    head = (series["ticker"], series["interval"], series["market"])
     bars = iterate_bars(database, series, start=asked.start, end=asked.end, adjusted=asked.adjusted)
     if asked.adjusted:
         for bar in bars:

@@ -105,6 +105,7 @@ def _read_series(database: Db, asked: Asked, series: SeriesDocument, schema: pa.
     arrays = [
         pa.repeat(series["ticker"], count),
         pa.repeat(series["interval"], count),
+        pa.repeat(series["market"], count),
         pa.array((times * MICROSECONDS).view("<M8[us]")).cast(KINDS["time"]),
         *(pa.array(columns[name][kept]) for name in VALUES),
         pa.array(factors, mask=np.isnan(factors)),

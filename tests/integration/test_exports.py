@@ -24,8 +24,10 @@ from detection.models.manager import ModelManager
 from market.bars.arriving import write_split
 from market.exports.folders import verify_folder, write_folder
 from market.exports.opening import open_table
-from market.exports.tables import TABLES, Asked, Column, Table
+from market.exports.tables import PRICES, TABLES, Asked, Column, Table
 from market.exports.writing import write_text
+from market.imports.importing import import_frame
+from market.markets import load_markets
 from market.ticks.fields import unguard
 from records.database import Db
 from records.leftovers import delete_leftovers
@@ -45,6 +47,11 @@ EXACT = [0.1 + 0.2, 1e-7, 123456789.123456789, 2 / 3]
 def fill(database: Db, flask: Command, folder: Path) -> None:
     """Store bars of two tickers, one with a split, trades and funding."""
     store(database, "-A-USD", make_bars(300, seed=2))
+    # As of a coin of which nothing but a person tells the market.
+    coin = make_bars(1).assign(date="2024-01-06")
+    market = load_markets(database).choose("CRYPTO")
+    words = {"interval": "1d", "source": "test", "ticker": "PEPE", "now": NOW}
+    assert import_frame(database, coin, market=market, **words).total("new") == 1
     quoted = make_bars(300)
     quoted.loc[:99, ["open", "high", "low", "close"]] *= 2
     store(database, "AAPL", quoted)
@@ -93,7 +100,8 @@ def test_metrics_of_several_parts_are_exported_beside_numbers(
 
 
 def fingerprints(database: Db) -> dict[str, Any]:
-    return {one["_id"]: (one["fingerprint"], one["bars"]) for one in database.series.find()}
+    found = database.series.find()
+    return {one["_id"]: (one["fingerprint"], one["bars"], one["market"]) for one in found}
 
 
 def contents(database: Db) -> dict[str, Any]:
@@ -114,9 +122,9 @@ def test_exported_and_imported_into_an_empty_database_all_is_the_same(
         manifest = read_json(
             flask("export", "write", table, tmp_path / table, "--format", form, "--json")
         )
-        assert manifest["rows"] == {"bars": 600, "trades": 4, "funding": 1}[table]
+        assert manifest["rows"] == {"bars": 601, "trades": 4, "funding": 1}[table]
         if table == "bars":
-            assert manifest["fingerprints"] == {k: v for k, (v, _) in before.items()}
+            assert manifest["fingerprints"] == {k: v for k, (v, *_) in before.items()}
     for name in database.list_collection_names():
         database[name].delete_many({})
     done = flask("bars", "import", tmp_path / "bars", "--json")
@@ -209,7 +217,7 @@ def test_bars_written_column_by_column_are_those_written_row_by_row(
 ) -> None:
     fill(database, flask, tmp_path)
     words = ("--start", "2015-03-02", "--end", "2015-11-30")
-    names = ("ticker", "interval", "time", "open", "high", "low", "close", "volume", "split")
+    names = ("ticker", "interval", "market", "time", *PRICES, "split")
     asked = [word for name in names for word in ("--column", name)]
     flask("export", "write", "bars", tmp_path / "columns", *words)
     flask("export", "write", "bars", tmp_path / "rows", *words, *asked)

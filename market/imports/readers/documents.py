@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from core.errors import BadInput
 from market.imports.column_names import find_field
-from market.imports.readers.candles import Candle, write_cell
+from market.imports.readers.candles import Candle, is_candle, write_cell
 from market.imports.readers.gathering import find_candles, find_said
 from market.imports.readers.headers import Header
 from market.imports.readers.limits import HEAD_ROWS, MIB, MOST_KEYS, MOST_ROWS
@@ -23,6 +23,8 @@ def open_json(content: bytes) -> Opened:
     if len(content) > MOST_JSON_BYTES:
         raise BadInput(f"it has more than {MOST_JSON_BYTES // MIB} MiB; write it as CSV or Parquet")
     document = _parse(content)
+    if is_candle(document) and not any(isinstance(v, (list, dict)) for v in document.values()):
+        document = [document]  # lines of them, of which there is one
     candles, ticker = find_candles(document)
     if not candles:
         raise BadInput("it holds no candle")

@@ -147,6 +147,14 @@ def test_json_candles(wrap: Any) -> None:
     assert settled.times.seconds.tolist() == [1000733400]
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+def test_lines_of_json_may_be_one(lines: int) -> None:
+    text = json.dumps({"ticker": "NA", "date": "2001-09-17", **BAR}) + "\n"
+    settled = settle(text * lines, "bars.ndjson")
+    assert settled.written["ticker"].to_pylist() == ["NA"] * lines
+    assert settled.numbers["close"].tolist() == [3] * lines
+
+
 def test_ticker_beside_json_candles_is_theirs() -> None:
     bar = {"t": 1000733400, "o": 1, "h": 1, "l": 1, "c": 1}
     assert settle(json.dumps({"ticker": "AAPL", "bars": [bar, bar]}), "x.json").ticker == "AAPL"
