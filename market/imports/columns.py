@@ -77,7 +77,7 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
             )
         positions[field] = found[0]
     if "time" not in wanted:
-        _part_time(names, positions, has_clock=wanted.get("clock") != "")
+        part_time(names, positions, has_clock=wanted.get("clock") != "")
     is_index = bool(names) and build_key(names[0]) in NO_NAMES and 0 not in positions.values()
     if is_index and {"open", "close"} <= set(positions) and "time" not in wanted:
         # Before bars it is their time.
@@ -164,7 +164,7 @@ def _are_equal(first: str, second: str) -> bool:
     )
 
 
-def _part_time(names: Sequence[str], positions: dict[str, int], *, has_clock: bool) -> None:
+def part_time(names: Sequence[str], positions: dict[str, int], *, has_clock: bool = True) -> None:
     """Make a date's column `time`, and that of the time of day beside it `clock`."""
     keys = [build_key(part_zone(name)[0]) for name in names]
     free = [

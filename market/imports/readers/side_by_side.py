@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import BadInput
 from market.imports.column_names import OTHERS, QUOTED_IN, build_key, find_field
-from market.imports.columns import NO_NAMES, list_names
+from market.imports.columns import NO_NAMES, list_names, part_time
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
@@ -76,6 +76,8 @@ def match_levels(rows: Sequence[Row], position: int) -> Header | None:
         named = _find_tickers(tickers, columns) if tickers is not None else None
         if named is None and (times is None or fields_at):
             continue
+        if named is None:  # an empty name goes on with the one before it for another ticker alone
+            columns = {at: field for at, field in columns.items() if levels[fields_at][at]}
         labels = [
             row for row in (times, levels[fields_at], tickers if named else None) if row is not None
         ]
@@ -99,11 +101,15 @@ def _build_levels(
     )
     if time is None or not groups:
         return None
-    return _build_wide(position + height, list(fields), time, groups)
+    names = [
+        next((name for name in above if column not in columns and find_field(name) == "time"), "")
+        for column, above in enumerate(zip(*labels, strict=True))
+    ]
+    return _build_wide(position + height, list(fields), _find_times(names, time), groups)
 
 
 def _build_wide(
-    first: int, names: list[str], time: int, groups: dict[str, dict[str, int]]
+    first: int, names: list[str], times: dict[str, int], groups: dict[str, dict[str, int]]
 ) -> Header | None:
     for ticker, columns in groups.items():
         lacking = [name for name in ("open", "high", "low", "close") if name not in columns]
@@ -112,21 +118,22 @@ def _build_wide(
                 f"{ticker or 'the table'} has no column for {', '.join(lacking)} among"
                 f" {list_names(names)}"
             )
-    used = {time} | {column for columns in groups.values() for column in columns.values()}
+    used = {*times.values()} | {
+        column for columns in groups.values() for column in columns.values()
+    }
     aside = [
         name
         for column, name in enumerate(names)
         if column not in used and name and build_key(name) not in _LABELS
     ]
     found: list[tuple[str | None, dict[str, int]]] = [
-        (t or None, {"time": time} | c) for t, c in groups.items()
+        (t or None, times | c) for t, c in groups.items()
     ]
     return Header(first, names, found, list(dict.fromkeys(aside)))
 
 
 def _is_time_row(row: Row) -> bool:
-    filled = [cell for cell in row if cell]
-    return not filled or (len(filled) == 1 and find_field(filled[0]) == "time")
+    return all(find_field(cell) == "time" for cell in row if cell)
 
 
 def _find_field_columns(row: Row) -> dict[int, str] | None:
@@ -216,7 +223,15 @@ def match_flattened(names: Row, position: int) -> Header | None:
         {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()
     ):
         return None
-    return _build_wide(position + 1, list(names), time, groups)
+    own = ["" if column in parted else name for column, name in enumerate(names)]
+    return _build_wide(position + 1, list(names), _find_times(own, time), groups)
+
+
+def _find_times(names: Row, time: int) -> dict[str, int]:
+    """Return the column of the times, and that of the time of day beside it, by field."""
+    positions = {"time": time}
+    part_time(names, positions)
+    return positions
 
 
 def _part_name(name: str) -> tuple[str, str] | None:

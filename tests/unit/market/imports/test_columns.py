@@ -177,6 +177,31 @@ def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
     assert settled.numbers["open"].tolist() == [187.15, 373.86]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Date,Time,Close_A,High_A,Low_A,Open_A,Close_B,High_B,Low_B,Open_B",
+        "Time,Date,A Close,A High,A Low,A Open,B Close,B High,B Low,B Open",
+        "Price,,Close,High,Low,Open,Close,High,Low,Open\nTicker,,A,A,A,A,B,B,B,B\nDate,Time,,,,,,,,",
+    ],
+)
+def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: str) -> None:
+    """It was left aside, and all bars of a day were of midnight."""
+    days = ("2024-01-02,09:30", "2024-01-02,09:35")
+    if header.startswith("Time"):
+        days = ("09:30,2024-01-02", "09:35,2024-01-02")
+    settled = settle(f"{header}\n" + "".join(f"{day},2,3,1,2,6,7,5,6\n" for day in days))
+    assert settled.written["ticker"].to_pylist() == ["A", "A", "B", "B"]
+    assert settled.times.seconds.tolist() == [1704187800, 1704188100] * 2
+    assert settled.aside == ()
+
+
+def test_empty_fields_behind_the_names_are_no_more_columns_of_the_last() -> None:
+    """Below an empty row they were taken for volumes of other tickers."""
+    text = ";;;;;\nDate;Open;High;Low;Close;Volume\n2024-01-02;1;3;1;2;5;;\n2024-01-03;1;3;1;2;6\n"
+    assert read_numbers(text)["volume"] == [5, 6]
+
+
 def test_sessions_of_other_tickers_are_no_rows() -> None:
     header = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,\n"
     settled = settle(header + "2024-01-02,1.5,,1.5,,1.5,,1.5,\n2024-01-03,,2,,2,,2,,2\n")
