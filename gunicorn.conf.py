@@ -16,8 +16,9 @@ from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # cele
 from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
-from api.http.auth import check_keys, is_loopback
+from api.http.auth import check_keys
 from core.errors import DatabaseUnfit, ServerUnreachable
+from core.hosts import is_loopback
 from core.logs import configure_logs
 from core.settings import get_settings
 from records.database import explain_unreachable, open_database

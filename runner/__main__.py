@@ -15,6 +15,7 @@ from rich.console import Console
 from core.errors import BadInput, TapewatchError
 from core.logs import strip_controls
 from runner.first_key import make_first_key
+from runner.next_step import describe_next_step
 from runner.service import describe_addresses, serve, stay, wait_for_api
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -79,9 +80,6 @@ def _run(console: Console, arguments: argparse.Namespace) -> None:
 def run_up(console: Console) -> None:
     """Serve the data of the current folder until interrupted."""
     with serve(console.print) as settings:
-        # It loads the API, which takes as long as a worker's start: the service is up before.
-        from runner.next_step import describe_next_step  # noqa: PLC0415
-
         wait_for_api(settings)
         console.print(describe_addresses(settings))
         console.print(describe_next_step(settings))

@@ -15,7 +15,7 @@ from flower.app import Flower
 from tornado.httputil import HTTPServerRequest
 from tornado.web import ErrorHandler
 
-from api.http.auth import is_loopback
+from core.hosts import is_loopback
 from core.settings import STATE_DIR, read_settings
 from records.database import open_database
 from records.keys import has_keys

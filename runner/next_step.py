@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from api.http.auth import is_loopback
 from core.errors import BadInput
+from core.hosts import is_loopback
 from core.settings import Settings
 from detection.models.signing import find_signer, read_keys
 from records.database import Db, open_database

@@ -5,7 +5,6 @@ and open access on loopback while no key has been made.
 from collections.abc import Callable, Collection
 from functools import partial
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from api.http.deadlines import ANSWER_SECONDS
 from api.http.errors import build_problem
 from api.http.state import get_database, get_settings, get_state
 from core.errors import DatabaseUnfit, ScopeMissing
+from core.hosts import is_loopback
 from core.settings import Settings
 from core.words import KeyScope
 from records import keys
@@ -121,16 +121,6 @@ def require_scope(scope: str, deed: str, *, of_tenant: bool = False) -> None:
         raise ScopeMissing(
             f"{deed} needs a key with the scope {scope!r}, which this key does not have"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (without port) means this machine."""
-    if host in {"localhost", ""}:
-        return host == "localhost"
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def is_open(settings: Settings, database: Db) -> bool:

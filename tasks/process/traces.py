@@ -8,16 +8,15 @@ OTEL_EXPORTER_OTLP_HEADERS, ...).
 
 from typing import TYPE_CHECKING
 
-from flask import Flask
-
 from core.errors import BadInput
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from flask import Flask
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 
-def start_traces(settings: Settings, service: str, app: Flask | None = None) -> None:
+def start_traces(settings: Settings, service: str, app: "Flask | None" = None) -> None:
     """Trace this process from now on, if that is asked for; call it once, after the fork,
     before anything connects.
 
@@ -48,7 +47,7 @@ def build_provider(service: str, processor: "SpanProcessor") -> "TracerProvider"
     return provider
 
 
-def instrument(provider: "TracerProvider", app: Flask | None = None) -> None:
+def instrument(provider: "TracerProvider", app: "Flask | None" = None) -> None:
     """Have requests of `app`, messages, tasks and MongoDB commands of this process make spans."""
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 - optional
     from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415 - as above
