@@ -20,6 +20,7 @@ from market.imports.importing import import_frame
 from records.database import Db, Document
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+_MODELS: dict[int, tuple[Db, ModelManager]] = {}
 
 
 def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.DataFrame:
@@ -79,6 +80,17 @@ def run(
     return results
 
 
+def open_models(database: Db) -> ModelManager:
+    """Return what keeps the models of a test from run to run, as a worker does:
+    to open one takes as long as to detect by it.
+    """
+    # Connections are equal that lead to the same server, though one may be closed.
+    if id(database) not in _MODELS:
+        _MODELS.clear()
+        _MODELS[id(database)] = database, ModelManager(database)
+    return _MODELS[id(database)][1]
+
+
 def detect(
     database: Db,
     task: str,
@@ -90,7 +102,7 @@ def detect(
 ) -> tuple[Job, list[Outcome]]:
     now = datetime.now(UTC)
     job = Job(run_id or str(uuid4()), task, task, market, tickers, "1d", period, now, watchlist)
-    with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
+    with pipeline.detect(database, open_models(database), job, lambda _fraction: None) as parts:
         return job, [outcome for part in parts for outcome in part]
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from detection import market_days
 from detection.market_days import read_days, refresh_days
-from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from detection.pipeline.job import Job
@@ -24,7 +23,7 @@ from records.database import Db, Document
 from records.market.market_days import find_changed_days, find_days
 from records.migrations import forget_day_inputs
 from tests.integration.conftest import Once
-from tests.integration.detecting import NOW, detect, make_bars, run, store, train
+from tests.integration.detecting import NOW, detect, make_bars, open_models, run, store, train
 
 TICKERS = tuple(f"T{number:02}" for number in range(12))
 BARS = 200
@@ -264,7 +263,7 @@ def check(database: Db, stored: list[Document]) -> dict[str, Document]:
     tickers = tuple({anomaly["Ticker"] for anomaly in stored})
     job = Job("v", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
     found = verify(
-        database, ModelManager(database), job, stored, {}, lambda _fraction: None
+        database, open_models(database), job, stored, {}, lambda _fraction: None
     ).documents
     return {document["anomaly_id"]: document for document in found}
 

@@ -11,7 +11,6 @@ import pytest
 
 from detection.detectors.isolation_forest import CHECKED_ROWS, FlatForest
 from detection.features import feature_sets
-from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.registry import promote
 from detection.models.training import train_model
@@ -23,7 +22,7 @@ from records.database import Db, Document
 from records.models.champions import Scope
 from records.models.thresholds import set_threshold
 from tests.integration.conftest import Once
-from tests.integration.detecting import NOW, make_bars, run, store, train
+from tests.integration.detecting import NOW, make_bars, open_models, run, store, train
 from tests.integration.stored import add_list
 
 BARS = 700
@@ -54,7 +53,7 @@ def check(
     now = datetime.now(UTC)
     job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, now, watchlist)
     found = verify(
-        database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None
+        database, open_models(database), job, stored, spans or {}, lambda _fraction: None
     )
     return {document["anomaly_id"]: document for document in found.documents}
 
