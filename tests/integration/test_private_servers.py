@@ -1,5 +1,7 @@
 """The embedded servers on a machine that others use too."""
 
+import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -51,9 +53,10 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         late = run_runner(tmp_path, "key", "late")
         assert late.returncode == 2
         assert "flask keys create" in late.stderr
-        runner.process.terminate()
+        os.killpg(runner.process.pid, signal.SIGTERM)  # as an operating system stops all
         assert runner.process.wait(PATIENCE_SECONDS) == 0
         assert runner.pids() == []
+        assert not (state / "servers.env").exists()
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     demo = run_runner(tmp_path, "demo", "--once")  # which has no key
     assert demo.returncode == 1

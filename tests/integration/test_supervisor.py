@@ -57,7 +57,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     folder.mkdir(parents=True)
     with start_service(folder, ARTEFACT_KEYS="") as runner:
         yield runner
-        stop(runner, signal.SIGTERM)
+        stop(runner)
 
 
 def is_ready(runner: Runner) -> bool:
@@ -176,11 +176,11 @@ def test_second_start_in_the_same_folder_is_refused(service: Runner) -> None:
     assert is_ready(service)
 
 
-def stop(runner: Runner, number: signal.Signals) -> None:
-    """Stop a service as Ctrl-C does, or an operating system: nothing of it is left."""
+def stop(runner: Runner) -> None:
+    """Stop a service as Ctrl-C does: nothing of it is left."""
     addresses = runner.folder / ".tapewatch" / "servers.env"
     assert addresses.exists()
-    os.killpg(runner.process.pid, number)
+    os.killpg(runner.process.pid, signal.SIGINT)
     assert runner.process.wait(PATIENCE_SECONDS) == 0, runner.said()
     assert runner.pids() == []
     assert not addresses.exists()
@@ -194,9 +194,9 @@ def kill(runner: Runner) -> None:
 
 
 def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_again(
-    tmp_path: Path, servers: Servers
+    tmp_path: Path, settings: Settings
 ) -> None:
-    with start_service(tmp_path, REDIS_URL=servers.redis_url) as runner:
+    with start_service(tmp_path, REDIS_URL=settings.redis_url) as runner:
         # Only the server without a URL is started.
         assert len(runner.pids("mongod --bind_ip")) == 1
         assert runner.pids("-server") == []
@@ -213,8 +213,16 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         "--old-file",
         str(venv / ".installed"),
     )
-    with start_service(tmp_path, make) as again:
+    urls = {
+        "MONGO_URL": settings.mongo_url,
+        "REDIS_URL": settings.redis_url,
+        "MONGO_DATABASE": settings.mongo_database,
+    }
+    with start_service(tmp_path, make, **urls) as again:
         assert len(again.pids('"-m runner up"')) == 1
+        # Servers of the user are used, and none is started.
+        assert again.pids("mongod --bind_ip") == []
+        assert again.pids("-server") == []
         assert not left & set(temporary.iterdir())
         wait_until_consuming(again)
         kill(again)
@@ -233,19 +241,6 @@ def test_taken_port_is_named_before_anything_starts(tmp_path: Path, name: str) -
         in answer.stderr
     )
     assert not (tmp_path / ".tapewatch" / "supervisor.conf").exists()
-
-
-def test_servers_of_the_user_are_used_and_none_started(tmp_path: Path, settings: Settings) -> None:
-    urls = {
-        "MONGO_URL": settings.mongo_url,
-        "REDIS_URL": settings.redis_url,
-        "MONGO_DATABASE": settings.mongo_database,
-    }
-    with start_service(tmp_path, **urls) as runner:
-        wait_until_consuming(runner)
-        assert runner.pids("mongod --bind_ip") == []
-        assert runner.pids("-server") == []
-        stop(runner, signal.SIGINT)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
