@@ -1,10 +1,14 @@
 """Answers that need not be given again: 304 for who already has the present version."""
 
 from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
 
 from flask import Response, request
 
 from api.http.build import get_build
+
+NOT_MODIFIED: Any = {304: "the ETag of `If-None-Match` is still the present one"}
 
 
 def build_etag(*parts: object) -> str:
@@ -29,3 +33,15 @@ def get_validators(etag: str) -> dict[str, str]:
     without asking it may not use what it has.
     """
     return {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
+
+
+def send_once(response: Response) -> Response:
+    """Give an answer the ETag of its content; who brings that back is told 304, with no content.
+
+    It is for `after_this_request`, where what an answer says has no version of its own: pages that
+    ask every few seconds are sent again only what has changed.
+    """
+    if response.status_code == HTTPStatus.OK:
+        response.headers.update(get_validators(sha256(response.get_data()).hexdigest()[:32]))
+        response.make_conditional(request)
+    return response

@@ -5,13 +5,14 @@ from hashlib import sha256
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, after_this_request
 
 from alerts import lifecycle
 from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
+from api.http.conditional import NOT_MODIFIED, send_once
 from api.http.paging import Listed, answer_stored, ask_page, build_page, name_list
 from api.http.state import check_market, get_database, get_now
 from api.schemas.alerts import (
@@ -77,6 +78,7 @@ EVIDENCE: Any = {
 @alerts.get("/alerts/active")
 @alerts.input(ActiveQuery, location="query")
 @alerts.output(AlertPage)
+@alerts.doc(responses=NOT_MODIFIED)
 def list_active_alerts(query_data: ActiveQuery) -> Response:
     """List the alerts that nobody has seen off: active ones, and acknowledged ones."""
     return _list(query_data, ACTIVE_STATES)
@@ -85,6 +87,7 @@ def list_active_alerts(query_data: ActiveQuery) -> Response:
 @alerts.get("/alerts")
 @alerts.input(AlertQuery, location="query")
 @alerts.output(AlertPage)
+@alerts.doc(responses=NOT_MODIFIED)
 def list_alerts(query_data: AlertQuery) -> Response:
     """List alerts in any state, those resolved long ago are in the history."""
     states = None if query_data.state is None else (query_data.state,)
@@ -93,8 +96,10 @@ def list_alerts(query_data: AlertQuery) -> Response:
 
 @alerts.get("/alerts/<alert_id>")
 @alerts.output(AlertDetail)
+@alerts.doc(responses=NOT_MODIFIED)
 def get_one_alert(alert_id: str) -> Document:
     """Return one alert, also one of the history, with its last steps and first children."""
+    after_this_request(send_once)
     database = get_database()
     alert = get_alert(database, alert_id)
     steps = trail.find_entries(database, alert_id=alert_id, limit=SHOWN + 1)
@@ -294,6 +299,7 @@ def get_ticker_profile(ticker: str, query_data: ProfileQuery) -> Document:
 
 
 def _list(asked: ActiveQuery | AlertQuery, states: tuple[AlertState, ...] | None) -> Response:
+    after_this_request(send_once)
     check_market(asked.market)
     query = build_query(states=states, **asked.build_filter())
     page = ask_page(asked, NEWEST_FIRST)

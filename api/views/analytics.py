@@ -10,7 +10,7 @@ from flask import Response
 from analytics.catalogue import CATEGORIES, METRICS, list_metrics, tabulate
 from analytics.metric import SET, Category, Metric
 from api.http.auth import has_scope
-from api.http.conditional import build_etag, find_unchanged, get_validators
+from api.http.conditional import NOT_MODIFIED, build_etag, find_unchanged, get_validators
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
@@ -38,7 +38,6 @@ from tasks.requests.selection import Selection, select_tickers
 analyses = APIBlueprint("analytics", __name__, tag="analytics")
 
 Answer = tuple[Document | Listed[Document], int, dict[str, str]] | Response
-NOT_MODIFIED: Any = {304: "the ETag of `If-None-Match` is still the present one"}
 UNITS = {metric.name: metric.unit for metric in METRICS}
 HEAD = ("ticker", "interval", "time", "bars_per_year", "set", "bars_used", "completeness")
 LINEAGE = ("computed_at", "fingerprint", "run_id", "synthetic")

@@ -1015,3 +1015,19 @@ def test_evidence_is_whole_and_shows_what_was_changed(
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("bars.csv", bars)
     assert check_evidence(bad) == ["bars.csv is in it 2 times"]
+
+
+def test_who_has_the_present_alerts_already_is_sent_them_again_only_once_one_changed(
+    client: FlaskClient, one: str
+) -> None:
+    for path in ("/py/alerts/active", "/py/alerts", f"/py/alerts/{one}"):
+        first = client.get(path)
+        known = {"If-None-Match": first.headers["ETag"]}
+        again = client.get(path, headers=known)
+        assert (again.status_code, again.data) == (304, b"")
+        # without it a browser would keep nothing to have known
+        assert again.headers["Cache-Control"] == "private, no-cache"
+        client.post(f"/py/alerts/{one}/comments", json={"text": path})
+        changed = client.get(path, headers=known)
+        assert (changed.status_code, changed.json != first.json) == (200, True)
+    assert client.get("/py/alerts/none", headers=known).status_code == 404

@@ -3,7 +3,7 @@
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
 import { barTime, change, confidence, figure, moment, price, words } from "../../lib/format.js";
-import { repeat } from "../../lib/live.js";
+import { pause, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -27,6 +27,10 @@ export async function showAlert(main, id, signal) {
   let shown = "";
   const load = () => get(path, {}, signal);
   const draw = (alert) => {
+    if (shown === "")
+      pause(REFRESH_MILLISECONDS, signal).then(() =>
+        repeat(REFRESH_MILLISECONDS, refresh, signal),
+      );
     shown = JSON.stringify(alert);
     return drawAlert(alert, lists, refresh, signal);
   };
@@ -36,7 +40,7 @@ export async function showAlert(main, id, signal) {
     if (signal.aborted || isWriting || JSON.stringify(alert) === shown) return;
     fill(main, draw(alert));
   };
-  if (await loadInto(main, load, draw, signal, 8)) repeat(REFRESH_MILLISECONDS, refresh, signal);
+  await loadInto(main, load, draw, signal, 8);
 }
 
 function drawAlert(alert, { trail, children }, refresh, signal) {
