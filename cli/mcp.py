@@ -145,7 +145,10 @@ def describe_tool(name: str, operation: Operation) -> "Tool":
         description=f"{operation['summary']}\n\n{about[:MOST_DESCRIPTION]}".strip(),
         input_schema={
             "type": "object",
-            "properties": {each["name"]: each["schema"] for each in parameters},
+            "properties": {
+                each["name"]: {**each["schema"], "description": each["description"]}
+                for each in parameters
+            },
             "required": [each["name"] for each in parameters if each.get("required")],
             "additionalProperties": False,
         },

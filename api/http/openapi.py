@@ -118,6 +118,29 @@ DESCRIPTIONS = {
 }
 
 
+# What paths name, which no schema describes.
+PATH_PARAMETERS = {
+    "alert_id": "the `_id` of an alert",
+    "anomaly_id": "the `_id` of an anomaly: ticker::interval::time",
+    "code": "the code of a market, as `/markets` lists them",
+    "day": "a session's date, such as 2001-09-17",
+    "evaluation_id": "the `_id` of an evaluation, which its run's `options` name",
+    "mute_id": "the `_id` of a mute",
+    "run_id": "the `_id` of a run",
+    "series_id": "the name of a series, as `/series` lists them",
+    "table": "what is exported: bars, anomalies, alerts and others; a wrong one is told all",
+    "ticker": "a ticker as it is stored, in any case",
+    "timestamp": "that of the prediction, as it was sent",
+    "version": "a version, as the model's or the series' list has them",
+}
+# Of several nouns, each below its own path.
+NAMES = {
+    "/watchlists/": "the name of a watchlist, as `/watchlists` lists them",
+    "/notifications/": "the name of a notification rule",
+    "/exports/": "the name of a file, as the export's `files` has it",
+}
+
+
 def describe_json(*names: str) -> dict[str, Any]:
     """Return the content of an answer that is one of these schemas."""
     return {
@@ -163,7 +186,7 @@ def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
     for endpoint, path, method in _list_routes(app):
         operation = document["paths"].get(path, {}).get(method)
         if operation is not None:
-            _complete_operation(app, operation, endpoint, method)
+            _complete_operation(app, operation, endpoint, path, method)
     return document
 
 
@@ -203,7 +226,25 @@ def _list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
     ]
 
 
-def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, method: str) -> None:
+def _describe_part(parameter: Operation, path: str) -> str:
+    """Return what a part of a path names."""
+    if parameter["name"] != "name":
+        return PATH_PARAMETERS[parameter["name"]]
+    return next(text for folder, text in NAMES.items() if folder in path)
+
+
+def _find_description(parameter: Operation, _path: str) -> str:
+    """Return what the schema of a parameter says of it; of one that may be null, its type says it.
+
+    Many clients show what is said beside the schema alone.
+    """
+    schemas = (parameter["schema"], *parameter["schema"].get("anyOf", ()))
+    return next((each["description"] for each in schemas if "description" in each), "")
+
+
+def _complete_operation(
+    app: APIFlask, operation: Operation, endpoint: str, path: str, method: str
+) -> None:
     blueprint, _, name = endpoint.rpartition(".")
     operation["operationId"] = f"root_{name}" if blueprint.startswith("root_") else name
     statuses = {503}
@@ -219,6 +260,9 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
+    for parameter in operation["parameters"]:
+        about = _describe_part if parameter["in"] == "path" else _find_description
+        parameter["description"] = about(parameter, path)
     if operation["parameters"]:
         statuses.add(404)
     for status in sorted(statuses):

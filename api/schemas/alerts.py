@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.anomalies import ANOMALY_ID, ModelInput, RootCause
 from api.schemas.common import (
+    SCOPES,
+    SEVERITIES,
     Body,
     Interval,
     IntervalQuery,
@@ -199,18 +201,27 @@ class AlertDetail(Alert):
     archived: bool = Field(description="whether it is in the history")
 
 
+FEEDBACK = "what people said that it was when they resolved it"
+
+
 class AlertFilter(TimesQuery):
     """Which alerts; `start` and `end` are times of bars."""
 
-    severity: Severity | None = None
-    scope: MoveScope | None = None
+    severity: Severity | None = Field(None, description=SEVERITIES)
+    scope: MoveScope | None = Field(None, description=SCOPES)
     watchlist: WatchlistName | None = None
     market: Market | None = None
     ticker: Ticker | None = None
     interval: Interval | None = None
-    owner: Person | None = None
-    parent_id: str | None = Field(None, max_length=200)
-    entity_type: EntityType | None = None
+    owner: Person | None = Field(None, description="only those that were assigned to this person")
+    parent_id: str | None = Field(
+        None,
+        max_length=200,
+        description="the `_id` of a market-wide alert: only those of its tickers",
+    )
+    entity_type: EntityType | None = Field(
+        None, description="what it is about: a ticker, a whole market, a feed or a single series"
+    )
     muted: bool | None = Field(None, description="those that a mute silenced, or all others")
     text: str | None = Field(
         None,
@@ -232,7 +243,9 @@ class ActiveQuery(AlertFilter, PageQuery):
 class AlertQuery(AlertFilter, PageQuery):
     """Which alerts."""
 
-    state: AlertState | None = None
+    state: AlertState | None = Field(
+        None, description="`active`: nobody has looked at it yet; without it, all of them"
+    )
 
 
 class HistoryQuery(TimesQuery, PageQuery):
@@ -240,7 +253,7 @@ class HistoryQuery(TimesQuery, PageQuery):
 
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = None
-    feedback: Feedback | None = None
+    feedback: Feedback | None = Field(None, description=FEEDBACK)
 
 
 class StepBody(Body):
@@ -360,7 +373,7 @@ class Statistics(BaseModel):
 class TrendQuery(StatisticsQuery):
     """How far back."""
 
-    days: int = Field(30, ge=1, le=MOST_DAYS)
+    days: int = Field(30, ge=1, le=MOST_DAYS, description="how many days back from now")
 
 
 class Trend(BaseModel):
@@ -381,16 +394,16 @@ class Trends(BaseModel):
 class TrailQuery(PageQuery):
     """Which steps."""
 
-    alert_id: str | None = Field(None, max_length=200)
-    by: Person | None = None
-    step: AlertEvent | None = None
+    alert_id: str | None = Field(None, max_length=200, description="the `_id` of an alert")
+    by: Person | None = Field(None, description="only what this person did: the name of a key")
+    step: AlertEvent | None = Field(None, description="only steps of this kind")
 
 
 class LabelQuery(PageQuery):
     """Which labels."""
 
     ticker: Ticker | None = None
-    feedback: Feedback | None = None
+    feedback: Feedback | None = Field(None, description=FEEDBACK)
 
 
 class Label(Record):

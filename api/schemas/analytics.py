@@ -232,8 +232,12 @@ class ComputeBody(Body):
 class OverviewQuery(_SetQuery, PageQuery):
     """Which tickers, in which order."""
 
-    sort_by: SortBy = "ticker"
-    sort_order: Literal["asc", "desc"] = "asc"
+    sort_by: SortBy = Field(
+        "ticker",
+        description="`volume`: by how many times the usual; `trend`: by the change over 10 bars;"
+        " `grade`: by how strange the last bar was",
+    )
+    sort_order: Literal["asc", "desc"] = Field("asc", description="of `sort_by`")
     regime: Regime | None = Field(None, description="only tickers in this regime")
     prefix: Annotated[str, Field(max_length=20)] = Field(
         "", description="only tickers that begin so"

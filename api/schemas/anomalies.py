@@ -8,6 +8,9 @@ from pydantic import BaseModel, Field, RootModel
 
 from api.schemas.analytics import Breadth
 from api.schemas.common import (
+    KINDS,
+    SCOPES,
+    SEVERITIES,
     Interval,
     Market,
     Page,
@@ -276,19 +279,31 @@ class AnomalyFilter(TimesQuery):
     watchlist: WatchlistName | None = Field(None, description="only of its tickers")
     market: Market | None = None
     interval: Interval | None = None
-    min_grade: float | None = Field(None, ge=0, le=100)
-    kind: AnomalyKind | None = None
+    min_grade: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="how rare at the least: 50 is one bar in a hundred, 75 one in a thousand, 100 "
+        "one in ten thousand or rarer",
+    )
+    kind: AnomalyKind | None = Field(None, description=KINDS)
     min_confidence: float | None = Field(
         None,
         ge=0,
         le=1,
         description="above 0, faults and what was found before confidence was kept are left out",
     )
-    severity: Severity | None = None
-    scope: MoveScope | None = None
-    status: AnomalyStatus | None = None
-    run_id: str | None = Field(None, max_length=64)
-    model_version: str | None = Field(None, max_length=64)
+    severity: Severity | None = Field(None, description=SEVERITIES)
+    scope: MoveScope | None = Field(None, description=SCOPES)
+    status: AnomalyStatus | None = Field(
+        None,
+        description="`new`, as without it; `superseded`: a later look found the bar usual; "
+        "`bars_gone`: its bar is not stored any more",
+    )
+    run_id: str | None = Field(None, max_length=64, description="only what this run found first")
+    model_version: str | None = Field(
+        None, max_length=64, description="only of this version, as `/models` lists them"
+    )
 
     def build_filter(self, watched: Collection[str] | None) -> dict[str, Any]:
         """Return the arguments of `records.findings.anomaly_queries.build_query`;

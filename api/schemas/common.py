@@ -29,6 +29,15 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 # may be 2005-02-28 15:30 as well.
 EPOCH_DIGITS = (9, 10, 13)
 
+# What a day alone is, matters where a bar is shorter.
+TIMES = "ISO 8601, in UTC where no zone is named; a day alone is its midnight"
+SEVERITIES = "low, medium from grade 50 on, high from 75 on, critical from 100 on"
+KINDS = "`event`: something happened; `fault`: the bar is wrong, as data"
+SCOPES = (
+    "whose move it was: the whole market's, the sector's, the ticker's own, several of these"
+    " (`mixed`), or none of the close (`quiet`)"
+)
+
 Item = TypeVar("Item", bound=BaseModel)
 
 
@@ -133,12 +142,27 @@ Ticker = Annotated[
     str,
     Field(min_length=1, max_length=20, examples=["AAPL"]),
     checked(normalize_ticker),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9.^=_-]{1,20}$", "examples": ["AAPL"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9.^=_-]{1,20}$",
+            "description": "a ticker as it is stored, in any case, with its market's suffix where"
+            " that has one (`7203.T`, `BTC-USD`)",
+            "examples": ["AAPL"],
+        }
+    ),
 ]
 Interval = Annotated[
     str,
     checked(parse_interval),
-    WithJsonSchema({"type": "string", "enum": list(INTERVALS), "examples": ["1d"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": list(INTERVALS),
+            "description": "how long a bar is: minutes, hours, a day or a week",
+            "examples": ["1d"],
+        }
+    ),
 ]
 ImportInterval = Annotated[
     str,
@@ -154,10 +178,21 @@ Period = Annotated[
 ]
 # Which there are is in the database: views ask `check_market`.
 Market = Annotated[
-    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$", examples=["US"]), AfterValidator(str.upper)
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$",
+        description="the code of a market, as `/markets` lists them",
+        examples=["US"],
+    ),
+    AfterValidator(str.upper),
 ]
 WatchlistName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$",
+        description="the name of a watchlist, as `/watchlists` lists them",
+        examples=["tech"],
+    ),
 ]
 Schedule = Annotated[
     str,
@@ -179,5 +214,5 @@ class IntervalQuery(Query):
 class TimesQuery(Query):
     """From which bar to which."""
 
-    start: Time | None = Field(None, description="first bar time, inclusive")
-    end: Time | None = Field(None, description="last bar time, inclusive")
+    start: Time | None = Field(None, description=f"first bar time, inclusive; {TIMES}")
+    end: Time | None = Field(None, description=f"last bar time, inclusive; {TIMES}")

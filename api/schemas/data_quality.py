@@ -215,4 +215,6 @@ class RejectedQuery(PageQuery):
 
     ticker: Ticker | None = None
     interval: Interval | None = None
-    reason: str | None = Field(None, max_length=40)
+    reason: str | None = Field(
+        None, max_length=40, description="why they were kept aside, as rows say it: high_below_low"
+    )

@@ -28,7 +28,9 @@ PriceField = Literal["open", "high", "low", "close", "volume"]
 class ExportQuery(Query):
     """Of what, and in which form. Parquet, and features, are written by a worker meanwhile."""
 
-    format: Format = "csv"
+    format: Format = Field(
+        "csv", description="`ndjson`: a JSON object a line; `parquet` is no text"
+    )
     tickers: str | None = Field(
         None, max_length=4_000, description="with commas between them", examples=["AAPL,MSFT"]
     )

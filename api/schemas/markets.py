@@ -6,6 +6,9 @@ from pydantic import BaseModel, Field
 
 from api.schemas.anomalies import BarConditions
 from api.schemas.common import (
+    KINDS,
+    SCOPES,
+    SEVERITIES,
     Body,
     IntervalQuery,
     Market,
@@ -110,9 +113,9 @@ class FlaggedDayQuery(IntervalQuery):
     """Of which bars, of which tickers, and which anomalies count."""
 
     watchlist: WatchlistName | None = Field(None, description="only its tickers")
-    severity: Severity | None = None
-    kind: AnomalyKind | None = None
-    scope: MoveScope | None = None
+    severity: Severity | None = Field(None, description=SEVERITIES)
+    kind: AnomalyKind | None = Field(None, description=KINDS)
+    scope: MoveScope | None = Field(None, description=SCOPES)
 
 
 class SectorDay(Record):

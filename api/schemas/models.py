@@ -112,7 +112,9 @@ class ModelQuery(PageQuery):
     limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="how many at the most")
 
     market: Market | None = None
-    state: ModelState | None = None
+    state: ModelState | None = Field(
+        None, description="`champion`: in use; `candidate`: not, or not any more; `retired`"
+    )
 
 
 class Promotion(Body):
@@ -435,7 +437,9 @@ class ScoresQuery(Query):
     """Which scores."""
 
     ticker: Ticker
-    version: str = Field(max_length=64, examples=[VERSION])
+    version: str = Field(
+        max_length=64, description="one of the evaluation's versions", examples=[VERSION]
+    )
     start: Time | None = Field(None, description="first bar time, inclusive")
     limit: int = Field(10_000, ge=1, le=10_000, description="how many bars at the most")
 

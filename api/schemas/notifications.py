@@ -173,5 +173,9 @@ class DeliveryPage(Page[Delivery]):
 class DeliveryQuery(PageQuery):
     """Which deliveries."""
 
-    state: DeliveryState | None = None
-    rule: WatchlistName | None = None
+    state: DeliveryState | None = Field(
+        None,
+        description="`pending`: still tried; `failed`: given up; `not_needed`: nobody had to"
+        " be told any more",
+    )
+    rule: WatchlistName | None = Field(None, description="the name of a notification rule")

@@ -214,9 +214,13 @@ class RunPage(Page[RunSummary]):
 class RunQuery(PageQuery):
     """Which runs."""
 
-    status: Status | None = None
-    trigger: Trigger | None = None
-    task: Task | None = None
+    status: Status | None = Field(
+        None, description="queued and in_progress are open, all others have ended"
+    )
+    trigger: Trigger | None = Field(
+        None, description="what had it done, such as a person (`manual`)"
+    )
+    task: Task | None = Field(None, description="what kind of work it is")
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = Field(None, description="those that were asked for of it")
     market: Market | None = Field(
@@ -263,5 +267,10 @@ class TickerAuditPage(Page[TickerAudit]):
 class TickerAuditQuery(PageQuery):
     """Which tickers."""
 
-    status: Status | None = None
-    reason: str | None = Field(None, max_length=40, examples=["already_detected"])
+    status: Status | None = Field(None, description="only tickers that ended so: complete, failed")
+    reason: str | None = Field(
+        None,
+        max_length=40,
+        description="only tickers with this reason; the run's `reasons` count them",
+        examples=["already_detected"],
+    )

@@ -101,7 +101,12 @@ class SeriesHealth(BaseModel):
 class PlotQuery(Query):
     """Of which series and version, and in which form."""
 
-    series_id: str | None = Field(None, max_length=1000, examples=[SERIES_ID])
+    series_id: str | None = Field(
+        None,
+        max_length=1000,
+        description="the name of a series, as `/series` lists them",
+        examples=[SERIES_ID],
+    )
     version: Version | None = None
     format: str = Field("html", max_length=40, description="html, svg or json")
 
@@ -176,7 +181,9 @@ class StoredPredictionQuery(PageQuery):
     """Which stored predictions."""
 
     version: Version | None = None
-    anomaly: bool | None = None
+    anomaly: bool | None = Field(
+        None, description="only points that were judged strange, or only the others"
+    )
 
 
 class LabelBody(Body):

@@ -273,6 +273,8 @@ class RejectedRecordPage(Page[RejectedRecord]):
 class RejectedRecordQuery(PageQuery):
     """Which of them."""
 
-    kind: RecordKind | None = None
+    kind: RecordKind | None = Field(None, description="records of what; a message is none at all")
     ticker: Ticker | None = None
-    reason: str | None = Field(None, max_length=40)
+    reason: str | None = Field(
+        None, max_length=40, description="why they were kept aside, as records say it"
+    )

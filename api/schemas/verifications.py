@@ -74,4 +74,8 @@ class VerificationPage(Page[Verification]):
 class VerificationQuery(PageQuery):
     """Which verifications of a run."""
 
-    verdict: Verdict | None = None
+    verdict: Verdict | None = Field(
+        None,
+        description="`score_moved`: found again, with another score; `vanished`: not found again;"
+        " `new`: found, and not stored",
+    )

@@ -104,6 +104,13 @@ def test_every_operation_is_summed_up_in_a_sentence(document: dict[str, Any]) ->
     assert [each for each in summaries if not each.endswith(".")] == []
 
 
+def test_every_parameter_says_what_it_means(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for parameter in operation["parameters"]:
+                assert parameter["description"], (path, parameter["name"])
+
+
 def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     lists = 0

@@ -90,6 +90,13 @@ def test_its_tools_are_the_routes_that_only_read(assistant: Assistant, live: Liv
     assert tools.keys() <= reading
     assert all(tool.annotations.read_only_hint for tool in tools.values())
     assert tools["get_one_anomaly"].input_schema["required"] == ["anomaly_id"]
+    properties = tools["list_anomalies"].input_schema["properties"]
+    assert "in UTC where no zone is named" in properties["start"]["description"]
+    assert "one bar in a hundred" in properties["min_grade"]["description"]
+    assert "/markets" in properties["market"]["description"]
+    for name, tool in tools.items():
+        for parameter, schema in tool.input_schema["properties"].items():
+            assert schema["description"], (name, parameter)
     assert "what was strange" in assistant.instructions.replace("\n", " ")
 
 

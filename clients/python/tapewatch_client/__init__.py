@@ -3006,11 +3006,21 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
+            owner: only those that were assigned to this person
+            parent_id: the `_id` of a market-wide alert: only those of its tickers
+            entity_type: what it is about: a ticker, a whole market, a feed or a single
+                series
             muted: those that a mute silenced, or all others
             text: words, each somewhere in its ticker, watchlist, owner, reasons, root
                 causes, notes or comments
+            state: `active`: nobody has looked at it yet; without it, all of them
         """
         return self._pages(
             "/alerts",
@@ -3066,8 +3076,17 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
+            owner: only those that were assigned to this person
+            parent_id: the `_id` of a market-wide alert: only those of its tickers
+            entity_type: what it is about: a ticker, a whole market, a feed or a single
+                series
             muted: those that a mute silenced, or all others
             text: words, each somewhere in its ticker, watchlist, owner, reasons, root
                 causes, notes or comments
@@ -3156,8 +3175,11 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            feedback: what people said that it was when they resolved it
         """
         return self._pages(
             "/alerts/history",
@@ -3190,7 +3212,11 @@ class Client(Connection):
         )
 
     def alert_trends(self, *, watchlist: str | None = None, days: int | None = None) -> Trends:
-        """Count the alerts that were raised on each day."""
+        """Count the alerts that were raised on each day.
+
+        Args:
+            days: how many days back from now
+        """
         return cast(
             "Trends",
             self._ask("GET", "/alerts/trends", params={"watchlist": watchlist, "days": days}),
@@ -3299,6 +3325,7 @@ class Client(Connection):
 
         Args:
             market: all its series of the interval
+            interval: how long a bar is: minutes, hours, a day or a week
             bars: of so many of each series' last bars
         """
         return cast(
@@ -3323,6 +3350,7 @@ class Client(Connection):
         """Return how tickers move together, and each with its market.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
             tickers: with commas between them
             as_of: no bar after this time
             limit: of a market or watchlist, so many that are traded most
@@ -3354,6 +3382,9 @@ class Client(Connection):
         """Return deviation as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3380,6 +3411,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3429,7 +3463,11 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
             tickers: with commas between them
+            sort_by: `volume`: by how many times the usual; `trend`: by the change over 10
+                bars; `grade`: by how strange the last bar was
+            sort_order: of `sort_by`
             regime: only tickers in this regime
             prefix: only tickers that begin so
             history: so many bars of the market, the newest first
@@ -3463,6 +3501,9 @@ class Client(Connection):
         """Return regime as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3489,6 +3530,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3518,6 +3562,9 @@ class Client(Connection):
         """Return seasonality as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3544,6 +3591,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3573,6 +3623,9 @@ class Client(Connection):
         """Return spread as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3599,6 +3652,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3628,6 +3684,9 @@ class Client(Connection):
         """Return trend as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3654,6 +3713,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3683,6 +3745,9 @@ class Client(Connection):
         """Return volatility as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3709,6 +3774,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3738,6 +3806,9 @@ class Client(Connection):
         """Return volume as of a series' last bar, or of several.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
         """
@@ -3764,6 +3835,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             window: only the metrics of so many bars; others are refused
             as_of: the last bar at or before this time
             start: no bar before this time; asks for a list
@@ -3810,11 +3884,23 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
             watchlist: only of its tickers
+            min_grade: how rare at the least: 50 is one bar in a hundred, 75 one in a
+                thousand, 100 one in ten thousand or rarer
+            kind: `event`: something happened; `fault`: the bar is wrong, as data
             min_confidence: above 0, faults and what was found before confidence was kept
                 are left out
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
+            status: `new`, as without it; `superseded`: a later look found the bar usual;
+                `bars_gone`: its bar is not stored any more
+            run_id: only what this run found first
+            model_version: only of this version, as `/models` lists them
             sort: the latest first, or with `-` left out the oldest; `anomaly_score`: the
                 strangest, whose scores are comparable within a kind; `-grade`: the rarest
             fields: what to return of each, with commas between; everything if it is not
@@ -3875,6 +3961,7 @@ class Client(Connection):
 
         Args:
             market: all its series of the interval
+            interval: how long a bar is: minutes, hours, a day or a week
             max_period: how far back from the last stored bar; `max` for everything
             force: cancel a backfill of these series that is in the way
             raise_alerts: have what is found new become alerts, as a scan's does
@@ -3909,7 +3996,11 @@ class Client(Connection):
         *,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
     ) -> TickerAudit:
-        """How the latest backfill of a ticker went, or how it is going."""
+        """How the latest backfill of a ticker went, or how it is going.
+
+        Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+        """
         return cast(
             "TickerAudit",
             self._ask(
@@ -3947,6 +4038,7 @@ class Client(Connection):
 
         Args:
             market: all its series of the interval
+            interval: how long a bar is: minutes, hours, a day or a week
             detector: by the market's latest model of it, with store false; null: by the
                 champions
             max_period: look at so much of each history; null: at what came since the last
@@ -3998,8 +4090,18 @@ class Client(Connection):
             start: where the first span begins
             end: last bar time, inclusive
             watchlist: only of its tickers
+            min_grade: how rare at the least: 50 is one bar in a hundred, 75 one in a
+                thousand, 100 one in ten thousand or rarer
+            kind: `event`: something happened; `fault`: the bar is wrong, as data
             min_confidence: above 0, faults and what was found before confidence was kept
                 are left out
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
+            status: `new`, as without it; `superseded`: a later look found the bar usual;
+                `bars_gone`: its bar is not stored any more
+            run_id: only what this run found first
+            model_version: only of this version, as `/models` lists them
             bins: how many spans at the most
         """
         return cast(
@@ -4040,6 +4142,7 @@ class Client(Connection):
 
         Args:
             market: all its series of the interval
+            interval: how long a bar is: minutes, hours, a day or a week
         """
         return cast(
             "Started",
@@ -4077,11 +4180,23 @@ class Client(Connection):
         """Count anomalies by kind, severity, market and ticker.
 
         Args:
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
             watchlist: only of its tickers
+            min_grade: how rare at the least: 50 is one bar in a hundred, 75 one in a
+                thousand, 100 one in ten thousand or rarer
+            kind: `event`: something happened; `fault`: the bar is wrong, as data
             min_confidence: above 0, faults and what was found before confidence was kept
                 are left out
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
+            status: `new`, as without it; `superseded`: a later look found the bar usual;
+                `bars_gone`: its bar is not stored any more
+            run_id: only what this run found first
+            model_version: only of this version, as `/models` lists them
         """
         return cast(
             "AnomalySummary",
@@ -4180,6 +4295,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            alert_id: the `_id` of an alert
+            by: only what this person did: the name of a key
+            step: only steps of this kind
         """
         return self._pages(
             "/audit", {"alert_id": alert_id, "by": by, "step": step}, limit, most=500, times=("at",)
@@ -4240,6 +4358,9 @@ class Client(Connection):
         key may, and named.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             period: counted back from the last stored bar
             indicators: of sma, bollinger, ema, macd, rsi, atr, return_1, return_3,
                 return_6, zscore_20, ATR_14, bb_width, RSI, MACD, MACD_hist, VWAP, body,
@@ -4275,8 +4396,13 @@ class Client(Connection):
         alphabet.
 
         Args:
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
+            interval: how long a bar is: minutes, hours, a day or a week
             other: with this ticker
             against: or with the index of its market, or with its sector; with neither, the
                 closes of the ticker alone are given, and what it can be compared with
@@ -4310,8 +4436,13 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
         """
         return self._pages(
             "/data/candles",
@@ -4338,8 +4469,13 @@ class Client(Connection):
         Args:
             limit: how many at the most
             cursor: `next_cursor` of the page before
-            start: first bar time, inclusive
-            end: last bar time, inclusive
+            start: first bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            end: last bar time, inclusive; ISO 8601, in UTC where no zone is named; a day
+                alone is its midnight
+            interval: how long a bar is: minutes, hours, a day or a week
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
                 ascending
         """
@@ -4431,6 +4567,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4474,6 +4612,8 @@ class Client(Connection):
         In ccxt's shape it is the one book at `at`, by default the latest.
 
         Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4505,7 +4645,12 @@ class Client(Connection):
         )
 
     def push_depth(self, *, ticker: str, venue: str, depth: Sequence[SentDepth]) -> TicksReport:
-        """Store snapshots of an order book: of each second the last one, with 50 levels a side."""
+        """Store snapshots of an order book: of each second the last one, with 50 levels a side.
+
+        Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
+        """
         return cast(
             "TicksReport",
             self._ask(
@@ -4527,6 +4672,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4564,6 +4711,8 @@ class Client(Connection):
         """Return funding rates.
 
         Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4593,7 +4742,12 @@ class Client(Connection):
     def push_funding(
         self, *, ticker: str, venue: str, funding: Sequence[SentFunding]
     ) -> TicksReport:
-        """Store funding rates, each once."""
+        """Store funding rates, each once.
+
+        Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
+        """
         return cast(
             "TicksReport",
             self._ask(
@@ -4660,6 +4814,7 @@ class Client(Connection):
 
         Args:
             market: all gaps of this market
+            interval: how long a bar is: minutes, hours, a day or a week
             source: null: that of the watchlists which hold the tickers
             folder: with `folder`: its name below the watched one
         """
@@ -4816,6 +4971,7 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            reason: why they were kept aside, as rows say it: high_below_low
         """
         return self._pages(
             "/data/rejected",
@@ -4837,6 +4993,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            kind: records of what; a message is none at all
+            reason: why they were kept aside, as records say it
         """
         return self._pages(
             "/data/rejected/records",
@@ -4886,6 +5044,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4921,6 +5081,8 @@ class Client(Connection):
         """Return trades, or candles that they are added up to.
 
         Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
             venue: may be left out where there is one only
             start: first time, inclusive
             end: last time, inclusive
@@ -4955,6 +5117,10 @@ class Client(Connection):
 
         What cannot be right is kept aside with its reason, and costs no other. Who pushes
         faster than it can be stored is told to wait (429).
+
+        Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
         """
         return cast(
             "TicksReport",
@@ -4997,6 +5163,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            status: queued and in_progress are open, all others have ended
+            trigger: what had it done, such as a person (`manual`)
+            task: what kind of work it is
             watchlist: those that were asked for of it
             market: those about it or tickers of it; those of all markets, too
             start: those that were asked for then or later
@@ -5060,6 +5229,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            status: only tickers that ended so: complete, failed
+            reason: only tickers with this reason; the run's `reasons` count them
         """
         return self._pages(
             f"/detection-runs/{_quote(run_id)}/tickers",
@@ -5083,6 +5254,8 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            verdict: `score_moved`: found again, with another score; `vanished`: not found
+                again; `new`: found, and not stored
         """
         return self._pages(
             f"/detection-runs/{_quote(run_id)}/verifications",
@@ -5140,6 +5313,9 @@ class Client(Connection):
         """Return the score of every bar of a ticker, where they were asked for.
 
         Args:
+            ticker: a ticker as it is stored, in any case, with its market's suffix where
+                that has one (`7203.T`, `BTC-USD`)
+            version: one of the evaluation's versions
             start: first bar time, inclusive
             limit: how many bars at the most
         """
@@ -5180,7 +5356,9 @@ class Client(Connection):
         text that a spreadsheet would take for a formula has an apostrophe before it.
 
         Args:
+            format: `ndjson`: a JSON object a line; `parquet` is no text
             tickers: with commas between them
+            interval: how long a bar is: minutes, hours, a day or a week
             start: first time, inclusive
             end: last time, inclusive
             columns: only these, with commas between them
@@ -5250,6 +5428,7 @@ class Client(Connection):
         `GET /exports/RUN` has the manifest and the address of each file.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
             start: first time, inclusive
             end: last time, inclusive
             columns: only these; none: all
@@ -5379,6 +5558,7 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            feedback: what people said that it was when they resolved it
         """
         return self._pages(
             "/labels",
@@ -5431,6 +5611,7 @@ class Client(Connection):
             currency: of its prices
             index_ticker: the index that stands for it
             tick_delay_seconds: how long a bar may take to come in
+            code: the code of a market, as `/markets` lists them
         """
         return cast(
             "ShownMarket",
@@ -5524,7 +5705,12 @@ class Client(Connection):
         A day is a date as bars are labelled, in UTC: that of the session where bars are daily.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
             watchlist: only its tickers
+            severity: low, medium from grade 50 on, high from 75 on, critical from 100 on
+            kind: `event`: something happened; `fault`: the bar is wrong, as data
+            scope: whose move it was: the whole market's, the sector's, the ticker's own,
+                several of these (`mixed`), or none of the close (`quiet`)
         """
         return cast(
             "FlaggedDay",
@@ -5604,6 +5790,7 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            state: `champion`: in use; `candidate`: not, or not any more; `retired`
         """
         return self._pages(
             "/models",
@@ -5668,6 +5855,9 @@ class Client(Connection):
 
         Retired versions are passed over; a ticker or watchlist that had none before goes back
         to its market's champion.
+
+        Args:
+            interval: how long a bar is: minutes, hours, a day or a week
         """
         return cast(
             "Pointer",
@@ -5718,6 +5908,7 @@ class Client(Connection):
             weights: whose votes count how much: seed, equal, measured (by labels), or
                 member=weight, with commas between
             market: `ALL`: all markets, for each that has none of its own
+            interval: how long a bar is: minutes, hours, a day or a week
             tickers: none: all of the market
             contamination: share of bars that are to be anomalies
             window_start: first bar to learn from
@@ -5848,6 +6039,9 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            state: `pending`: still tried; `failed`: given up; `not_needed`: nobody had to
+                be told any more
+            rule: the name of a notification rule
         """
         return self._pages(
             "/notifications/deliveries",
@@ -6011,6 +6205,7 @@ class Client(Connection):
         """Draw a version of a series; nothing in the page comes from elsewhere.
 
         Args:
+            series_id: the name of a series, as `/series` lists them
             format: html, svg or json
         """
         return cast(
@@ -6116,6 +6311,7 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            anomaly: only points that were judged strange, or only the others
         """
         return self._pages(
             f"/series/{_quote(series_id)}/predictions",
@@ -6219,7 +6415,11 @@ class Client(Connection):
         *,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
     ) -> SeriesCoverage:
-        """Say which sessions, from its first bar to its last, a series has no bar of."""
+        """Say which sessions, from its first bar to its last, a series has no bar of.
+
+        Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+        """
         return cast(
             "SeriesCoverage",
             self._ask("GET", f"/tickers/{_quote(ticker)}/coverage", params={"interval": interval}),
@@ -6233,6 +6433,9 @@ class Client(Connection):
     ) -> Profile:
         """Say what is known of a ticker's strange bars: how many, what they were, what
         followed.
+
+        Args:
+            interval: how long a bar is: minutes, hours, a day or a week
         """
         return cast(
             "Profile",
@@ -6252,6 +6455,7 @@ class Client(Connection):
         Args:
             session: on which the new shares traded first
             factor: new shares for each old one; 1 takes a split back
+            interval: how long a bar is: minutes, hours, a day or a week
         """
         return cast(
             "Started",
@@ -6268,7 +6472,11 @@ class Client(Connection):
         *,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
     ) -> SeriesStatus:
-        """Say why a series has results up to where it has, or none."""
+        """Say why a series has results up to where it has, or none.
+
+        Args:
+            interval: how long a bar is: minutes, hours, a day or a week
+        """
         return cast(
             "SeriesStatus",
             self._ask("GET", f"/tickers/{_quote(ticker)}/status", params={"interval": interval}),
@@ -6330,6 +6538,7 @@ class Client(Connection):
         """Make a watchlist. One with a threshold or a champion of its own is an admin's.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
             schedule: `after_close`: after each closed bar of their market; or cron, in the
                 first market's time
             delay_minutes: after a bar has closed: how long it may take to be stored here
@@ -6342,6 +6551,7 @@ class Client(Connection):
             folder: its name, where that is the source
             with_overview: whether a scan's `result` has what each of its markets did
                 (`overview`)
+            name: the name of a watchlist, as `/watchlists` lists them
         """
         return cast(
             "Watchlist",
@@ -6389,6 +6599,7 @@ class Client(Connection):
         admin's to change.
 
         Args:
+            interval: how long a bar is: minutes, hours, a day or a week
             schedule: `after_close`: after each closed bar of their market; or cron, in the
                 first market's time
             delay_minutes: after a bar has closed: how long it may take to be stored here
