@@ -365,6 +365,7 @@ def write_list(
         and '"array"' not in json.dumps(inner)
     )
     options = [f"most={taken.query['limit']['schema']['maximum']}"]
+    options.append(f"item={find_references(item)[0]}")
     if times:
         options.append(f"times=({', '.join(map(repr, times))},)")
     if operation["operationId"] in BACKWARDS:

@@ -55,6 +55,8 @@ class BadLine(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), PassOn)
         self.api = url
         self.to_lose = 0
+        self.is_silent = False
+        self.over = threading.Event()
         self.instead: tuple[int, dict[str, str], bytes] | None = None
 
     @property
@@ -90,6 +92,11 @@ class PassOn(BaseHTTPRequestHandler):
         for name, value in said.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.server.is_silent:
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            self.server.over.wait(10)
+            return
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
@@ -146,6 +153,14 @@ def test_frames_have_columns_for_what_lies_in_objects(asked: Client) -> None:
     assert frame["features.return_1"].abs().max() > 0.05
     assert frame["Datetime"].dt.tz is not None
     assert asked.anomalies(ticker="AAA", min_grade=100, status="superseded").to_frame().empty
+
+
+def test_the_frame_of_nothing_has_the_columns_of_something(asked: Client) -> None:
+    nothing = asked.anomalies(model_version="none").to_frame()
+    assert (len(nothing), nothing[nothing["grade"] > 50].empty) == (0, True)
+    assert str(nothing["Datetime"].dt.tz) == "UTC"
+    narrow = asked.anomalies(model_version="none", fields=["Ticker", "features.return_1"])
+    assert [*narrow.to_frame().columns] == ["Ticker", "features.return_1"]
 
 
 def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
@@ -251,6 +266,21 @@ def test_what_an_answer_was_lost_of_is_asked_again_and_starts_one_run(asked: Cli
             client.add_watchlist(name="once", tickers=["AAA"])
     assert len(asked.runs(task="train").to_list()) == before + 1
     asked.remove_watchlist("once")
+
+
+def test_an_export_that_stops_half_way_is_not_waited_for_without_end(
+    asked: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapewatch_client.LONGEST_SILENCE_SECONDS", 0.5)
+    with put_between(asked) as (line, client):
+        client._timeout_seconds = 0.5
+        assert len([*client.export_table("bars", tickers=["AAA"])]) > 800
+        line.is_silent = True
+        try:
+            with pytest.raises(ApiUnreachable, match="timed out"):
+                list(client.export_table("bars", tickers=["AAA"]))
+        finally:
+            line.over.set()
 
 
 def test_a_run_is_waited_for_while_the_api_is_started_again(

@@ -108,6 +108,7 @@ class Pages(Generic[Item]):
     _most: int
     _times: tuple[str, ...] = ()
     _backwards: bool = False
+    _columns: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items, in the order of the list; bars in the order of time."""
@@ -134,7 +135,8 @@ class Pages(Generic[Item]):
 
     def to_frame(self) -> pd.DataFrame:
         """Return all items as a data frame: times are times in UTC, and what lies in an object has
-        a column with its path, as `features.return_1`.
+        a column with its path, as `features.return_1`. Of no items it has the columns all the
+        same, but none of a path.
 
         Raises ImportError where pandas is not installed.
         """
@@ -145,7 +147,7 @@ class Pages(Generic[Item]):
                 "to_frame() needs pandas: pip install 'tapewatch-client[frames]'"
             ) from error
         items = cast("list[Json]", list(self))
-        frame = pd.json_normalize(items)
+        frame = pd.json_normalize(items) if items else pd.DataFrame(columns=[*self._columns])
         for name in self._times:
             if name in frame:
                 frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
@@ -188,6 +190,7 @@ class Connection:
         """
         self.url = url.rstrip("/").removesuffix(prefix)
         self._prefix = prefix
+        self._timeout_seconds = timeout_seconds
         self._http = httpx.Client(
             base_url=self.url,
             timeout=timeout_seconds,
@@ -294,6 +297,7 @@ class Connection:
         limit: int | None,
         *,
         most: int,
+        item: type,
         times: tuple[str, ...] = (),
         backwards: bool = False,
     ) -> Pages[Any]:
@@ -301,15 +305,22 @@ class Connection:
             answer: Json = self._ask("GET", path, params={**params, **page})
             return answer
 
-        return Pages(ask, limit, most, times, backwards)
+        named = params.get("fields")
+        columns = tuple(named.split(",") if named else item.__annotations__)
+        return Pages(ask, limit, most, times, backwards, columns)
 
     def _lines(self, method: str, path: str, **sent: Any) -> Iterator[str]:
-        """Yield the lines of an answer as they come."""
+        """Yield the lines of an answer as they come.
+
+        It may go on for hours, but is never silent for long.
+        """
         sent["params"] = _clean(sent.get("params") or {})
+        silence = max(self._timeout_seconds, LONGEST_SILENCE_SECONDS)
+        timeout = httpx.Timeout(self._timeout_seconds, read=silence)
         with ExitStack() as stack:
             try:
                 response = stack.enter_context(
-                    self._http.stream(method, self._prefix + path, timeout=None, **sent)
+                    self._http.stream(method, self._prefix + path, timeout=timeout, **sent)
                 )
                 if not response.is_success:
                     response.read()
@@ -3042,6 +3053,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=ListedAlert,
             times=(
                 "acknowledged_at",
                 "bar_time",
@@ -3110,6 +3122,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=ListedAlert,
             times=(
                 "acknowledged_at",
                 "bar_time",
@@ -3192,6 +3205,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=EndedAlert,
             times=(
                 "acknowledged_at",
                 "archived_at",
@@ -3429,6 +3443,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3487,6 +3502,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=OverviewItem,
             times=("as_of",),
         )
 
@@ -3548,6 +3564,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3609,6 +3626,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3670,6 +3688,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3731,6 +3750,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3792,6 +3812,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3853,6 +3874,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Analysis,
             times=("as_of",),
         )
 
@@ -3928,6 +3950,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Anomaly,
             times=(
                 "Datetime",
                 "bars_gone_at",
@@ -4300,7 +4323,12 @@ class Client(Connection):
             step: only steps of this kind
         """
         return self._pages(
-            "/audit", {"alert_id": alert_id, "by": by, "step": step}, limit, most=500, times=("at",)
+            "/audit",
+            {"alert_id": alert_id, "by": by, "step": step},
+            limit,
+            most=500,
+            item=TrailEntry,
+            times=("at",),
         )
 
     def begin_line_login(self, *, rule: str) -> LineLogin:
@@ -4335,6 +4363,7 @@ class Client(Connection):
             {"market": market},
             limit,
             most=500,
+            item=Challenger,
             times=(
                 "created_at",
                 "held_out_from",
@@ -4449,6 +4478,7 @@ class Client(Connection):
             {"start": start, "end": end, "interval": interval, "ticker": ticker},
             limit,
             most=10000,
+            item=ShownCandle,
             times=("time",),
             backwards=True,
         )
@@ -4589,6 +4619,7 @@ class Client(Connection):
             },
             limit,
             most=10000,
+            item=ShownDepth,
             times=("time",),
         )
 
@@ -4690,6 +4721,7 @@ class Client(Connection):
             },
             limit,
             most=10000,
+            item=ShownFunding,
             times=(
                 "next_time",
                 "time",
@@ -4775,6 +4807,7 @@ class Client(Connection):
             {"ticker": ticker, "market": market, "interval": interval, "state": state},
             limit,
             most=500,
+            item=Gap,
             times=(
                 "filled_at",
                 "first",
@@ -4954,6 +4987,7 @@ class Client(Connection):
             {"ticker": ticker, "market": market, "interval": interval},
             limit,
             most=500,
+            item=SeriesQuality,
             times=("last_bar",),
         )
 
@@ -4978,6 +5012,7 @@ class Client(Connection):
             {"ticker": ticker, "interval": interval, "reason": reason},
             limit,
             most=500,
+            item=RejectedRow,
             times=("rejected_at",),
         )
 
@@ -5001,6 +5036,7 @@ class Client(Connection):
             {"kind": kind, "ticker": ticker, "reason": reason},
             limit,
             most=500,
+            item=RejectedRecord,
             times=("rejected_at",),
         )
 
@@ -5021,6 +5057,7 @@ class Client(Connection):
             {"ticker": ticker, "interval": interval},
             limit,
             most=500,
+            item=BarRevision,
             times=(
                 "at",
                 "first",
@@ -5062,6 +5099,7 @@ class Client(Connection):
             },
             limit,
             most=10000,
+            item=ShownTrade,
             times=("time",),
         )
 
@@ -5185,6 +5223,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=RunSummary,
             times=(
                 "completed_at",
                 "requested_at",
@@ -5237,6 +5276,7 @@ class Client(Connection):
             {"status": status, "reason": reason},
             limit,
             most=500,
+            item=TickerAudit,
             times=(
                 "completed_at",
                 "started_at",
@@ -5262,6 +5302,7 @@ class Client(Connection):
             {"verdict": verdict},
             limit,
             most=500,
+            item=Verification,
             times=(
                 "datetime",
                 "verified_at",
@@ -5290,6 +5331,7 @@ class Client(Connection):
             {"market": market, "interval": interval},
             limit,
             most=500,
+            item=SessionDrift,
             times=(
                 "at",
                 "end",
@@ -5524,7 +5566,7 @@ class Client(Connection):
         Args:
             limit: how many at the most in all; None: every one
         """
-        return self._pages("/groups", {}, limit, most=500)
+        return self._pages("/groups", {}, limit, most=500, item=Group)
 
     def replace_groups(self, *, groups: Sequence[GroupBody]) -> GroupsAnswer:
         """Put these groups in the place of all; say what is wrong with them."""
@@ -5565,6 +5607,7 @@ class Client(Connection):
             {"ticker": ticker, "feedback": feedback},
             limit,
             most=500,
+            item=Label,
             times=("labelled_at",),
         )
 
@@ -5579,6 +5622,7 @@ class Client(Connection):
             {},
             limit,
             most=500,
+            item=ShownMarket,
             times=(
                 "first_bar",
                 "last_bar",
@@ -5797,6 +5841,7 @@ class Client(Connection):
             {"market": market, "state": state},
             limit,
             most=500,
+            item=ModelSummary,
             times=(
                 "created_at",
                 "promoted_at",
@@ -5977,6 +6022,7 @@ class Client(Connection):
             {"active": active, "ticker": ticker},
             limit,
             most=500,
+            item=Mute,
             times=(
                 "created_at",
                 "ended_at",
@@ -6048,6 +6094,7 @@ class Client(Connection):
             {"state": state, "rule": rule},
             limit,
             most=500,
+            item=Delivery,
             times=(
                 "created_at",
                 "due_at",
@@ -6061,7 +6108,9 @@ class Client(Connection):
         Args:
             limit: how many at the most in all; None: every one
         """
-        return self._pages("/notifications/rules", {}, limit, most=500, times=("updated_at",))
+        return self._pages(
+            "/notifications/rules", {}, limit, most=500, item=Rule, times=("updated_at",)
+        )
 
     def set_rule(
         self,
@@ -6285,6 +6334,7 @@ class Client(Connection):
             {},
             limit,
             most=500,
+            item=SingleSeries,
             times=(
                 "created_at",
                 "updated_at",
@@ -6318,6 +6368,7 @@ class Client(Connection):
             {"version": version, "anomaly": anomaly},
             limit,
             most=500,
+            item=StoredPrediction,
             times=("created_at",),
         )
 
@@ -6373,6 +6424,7 @@ class Client(Connection):
             },
             limit,
             most=500,
+            item=Series,
             times=(
                 "first_bar",
                 "last_bar",
@@ -6512,6 +6564,7 @@ class Client(Connection):
             {},
             limit,
             most=500,
+            item=Watchlist,
             times=(
                 "created_at",
                 "last_scan",
