@@ -117,3 +117,17 @@ def test_what_was_not_looked_at_is_told_of_its_interval_and_offered_for_it(
     with page.expect_request("**/models/train") as asked:
         page.get_by_role("button", name="Train a model").click()
     assert asked.value.post_data == '{"market":"SG","interval":"1w"}'
+
+
+@pytest.mark.parametrize("where", ["market", "day/2005-02-28"])
+def test_a_market_is_known_in_any_case_and_one_without_bars_is_said_to_be_that(
+    demo: Demo, open_page: Callable[..., Page], where: str
+) -> None:
+    page = open_page(f"{demo.url}#/{where}?market=us")
+    expect(page.get_by_role("group", name="Filters")).to_be_visible()
+    expect(page.get_by_text("No bars")).to_have_count(0)
+    page.goto(f"{demo.url}#/{where}?market=JP")
+    expect(page.get_by_text("No bars of JP")).to_be_visible()
+    page.get_by_role("main").get_by_role("link", name="US", exact=True).click()
+    expect(page.get_by_text("No bars of JP")).to_have_count(0)
+    expect(page.get_by_role("group", name="Filters")).to_be_visible()

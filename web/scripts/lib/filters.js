@@ -48,7 +48,8 @@ export function readFilters({ page, query }) {
 export const isReversed = ({ start, end }) => Boolean(start && end) && end < start;
 
 function readOne(query, name) {
-  const value = query.get(name);
+  const given = query.get(name);
+  const value = name === "market" ? given?.toUpperCase() : given; // an address may have any case
   return !value || WRONG[name]?.(value) ? null : value;
 }
 

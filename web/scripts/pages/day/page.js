@@ -2,6 +2,7 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
+import { readFilters } from "../../lib/filters.js";
 import { change, day as writeDate, figure, isDay, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { getMarkets, isStored } from "../../lib/markets.js";
@@ -10,6 +11,7 @@ import { LISTED_FIELDS, buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildMore } from "../../parts/more.js";
+import { buildNoBars } from "../../parts/no_bars.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
 
@@ -37,10 +39,12 @@ export function show(main, route, signal) {
 
 function draw(markets, route, signal) {
   const date = route.name;
-  if (markets.length === 0)
+  const asked = readFilters(route).market;
+  const codes = markets.map(({ code }) => code);
+  if (codes.length === 0 || (asked && !codes.includes(asked)))
     return [
       el("div.head", el("h1", writeDate(date))),
-      el("div.card", buildEmpty("No bars yet", "Once a market has bars, its days are here.")),
+      el("div.card", buildNoBars(asked, codes, "Once a market has bars, its days are here.")),
     ];
   let interval = route.query.get("interval") ?? "1d";
   const market = () =>

@@ -13,8 +13,9 @@ import { buildChoice } from "../../parts/choice.js";
 import { buildCompute } from "../../parts/compute.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildFirstLook } from "../../parts/first_look.js";
+import { buildNoBars } from "../../parts/no_bars.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
-import { buildEmpty, buildRefresh, buildSection } from "../../parts/states.js";
+import { buildRefresh, buildEmpty, buildSection } from "../../parts/states.js";
 import { buildCorrelations } from "./correlations.js";
 import { buildTickers } from "./tickers.js";
 
@@ -22,7 +23,8 @@ const LOOK_MILLISECONDS = 15_000;
 const HISTORY_BARS = 250;
 const MOST_COMPUTED = 20_000; // bars whose metrics a click asks for
 
-export const title = (route) => `Market ${route.query.get("market") ?? route.name ?? "US"}`;
+export const title = (route) =>
+  `Market ${(route.query.get("market") ?? route.name ?? "US").toUpperCase()}`;
 
 export function show(main, route, signal) {
   // An address may name the market in its path.
@@ -44,15 +46,8 @@ function draw(markets, route, again, signal) {
   const intervals = INTERVALS.filter((interval) => held?.intervals.includes(interval));
   if (intervals.length === 0) {
     return [
-      el("div.head", el("h1", "Market")),
-      el(
-        "div.card",
-        buildEmpty(
-          "No bars yet",
-          "Once a market has bars, it is here.",
-          el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
-        ),
-      ),
+      el("div.head", el("h1", market ? `Market ${market}` : "Market")),
+      el("div.card", buildNoBars(market, codes, "Once a market has bars, it is here.")),
     ];
   }
   const asked = route.query.get("interval");
