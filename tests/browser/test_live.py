@@ -123,6 +123,48 @@ def test_anomalies_are_listed_anew_when_the_connection_is_back(
         demo.database.anomalies.update_one(found, {"$set": {"reasons": latest["reasons"]}})
 
 
+def test_pages_and_their_tables_are_drawn_anew_when_the_connection_is_back(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    models, series = demo.database.models, demo.database.series
+    version = models.find_one()["version"]
+    # Where each is shown, what of it changes meanwhile, and what is said then.
+    changed = (
+        ("models", models, {"version": version}, {"rows": 987_654}, "987,654"),
+        (f"models/{version}", models, {"version": version}, {"rows": 987_654}, "987,654"),
+        ("data", series, {"_id": "IBM::1d"}, {"bars": 987_654}, "987,654"),
+        ("data?view=quality", series, {"_id": "IBM::1d"}, {"coverage.bars_held": 0}, "100 % bars"),
+    )
+    page = open_page(demo.url, quiet=False)
+    for address, collection, found, change, said in changed:
+        page.goto(f"{demo.url}#/{address}")
+        expect(page.locator("main table, main dl").first).to_be_visible()
+        expect(page.locator(".skeleton")).to_have_count(0)
+        page.context.set_offline(True)
+        expect(page.get_by_text("What you see may be old")).to_be_visible()
+        before = collection.find_one_and_update(found, {"$set": change})
+        try:
+            page.context.set_offline(False)
+            expect(page.get_by_role("main").get_by_text(said).first).to_be_visible()
+        finally:
+            collection.replace_one(found, before)
+
+
+def test_the_parts_of_a_markets_page_are_asked_for_again_when_the_connection_is_back(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/market?market=US", quiet=False)
+    expect(page.get_by_role("region", name="Tickers of the market")).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    page.context.set_offline(True)
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    with (
+        page.expect_request(re.compile(r"market-overview\?.*history=0&")),
+        page.expect_request(re.compile(r"/correlation\?")),
+    ):
+        page.context.set_offline(False)
+
+
 def test_what_repeats_for_weeks_leaves_nothing_with_the_signal_of_its_end(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

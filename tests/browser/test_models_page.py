@@ -312,3 +312,32 @@ def test_parameters_of_a_detector_stand_in_one_line_on_a_phone(
     inputs = [page.get_by_role("spinbutton", name=name) for name in ("trees how", "sample rows")]
     boxes = [one.bounding_box() for one in inputs]
     assert len({box["y"] for box in boxes if box}) == 1
+
+
+def test_the_focus_goes_to_no_other_button_where_its_own_is_gone(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """Enter would put another version in use than the one that was meant."""
+    run = demo.api.post(
+        "/models/train?wait=30", {"market": "US", "trees": 20, "seed": 9, "promote": False}
+    )
+    version = demo.database.detection_runs.find_one({"_id": run["_id"]})["model_version"]
+    page = open_page(f"{demo.url}#/models/{version}", quiet=False)
+    page.get_by_role("button", name="Promote").focus()
+    page.context.set_offline(True)
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    demo.api.post(f"/models/{version}/promote", {})
+    try:
+        page.context.set_offline(False)
+        expect(page.get_by_role("button", name="Promote")).to_have_count(0)
+        assert page.evaluate("document.activeElement.localName") == "main"
+        page.goto(f"{demo.url}#/models")
+        back = page.get_by_role("button", name="Roll back 1d")
+        back.focus()
+        page.context.set_offline(True)
+        expect(page.get_by_text("What you see may be old")).to_be_visible()
+    finally:
+        demo.api.post("/models/rollback", {"market": "US", "interval": "1d"})
+    page.context.set_offline(False)
+    expect(page.get_by_text(f"champion: {version}")).to_have_count(0)
+    expect(back).to_be_focused()

@@ -4,6 +4,35 @@ import { el, fill } from "../lib/dom.js";
 import { attempt } from "./toasts.js";
 
 /**
+ * Return what loads a list as far as it is shown: the first page, and as many as were asked for
+ * after it, as one page; and the button that asks for the next.
+ * @param {(cursor: string|null) => Promise<{items: object[], next_cursor: string|null}>} ask
+ */
+export function buildPaging(ask, signal) {
+  let pages = 1;
+  const load = async () => {
+    const items = [];
+    let cursor = null;
+    let page;
+    for (let n = 0; n < pages && (n === 0 || cursor); n += 1) {
+      page = await ask(cursor);
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    }
+    return { ...page, items };
+  };
+  const offer = (next, add) => {
+    const grow = (items) => {
+      pages += 1;
+      add(items);
+    };
+    return buildMore(next, ask, grow, signal);
+  };
+  const restart = () => (pages = 1);
+  return { load, offer, restart };
+}
+
+/**
  * @param {string|null} first the cursor of the second page; null where there is none
  * @param {(cursor: string) => Promise<{items: object[], next_cursor: string|null}>} load
  * @param {(items: object[]) => void} add puts the items of a page behind those that are there

@@ -151,6 +151,27 @@ export function buildRefresh(node, load, draw, signal) {
   return refresh;
 }
 
+/**
+ * The same for a page that nothing else keeps up to date: also after a time without a connection,
+ * or unseen, where something changed.
+ */
+export function buildCurrent(node, load, draw, signal) {
+  let shown = null;
+  const keep = (data, ...rest) => {
+    shown = JSON.stringify(data);
+    return draw(data, ...rest);
+  };
+  const refresh = buildRefresh(node, load, keep, signal);
+  const look = async () => {
+    // A dialog is about what it was opened over, and what it does draws the page anew.
+    if (shown === null || document.querySelector("dialog[open]")) return;
+    const data = await load(signal);
+    if (!signal.aborted && JSON.stringify(data) !== shown) await refresh();
+  };
+  onReturn(() => look().catch(() => {}), signal);
+  return refresh;
+}
+
 function showFailure(node, error, again, signal) {
   if (error.name !== "Problem") console.error(error);
   const once = new AbortController();

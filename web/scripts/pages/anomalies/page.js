@@ -8,7 +8,7 @@ import { onReturn } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { findCorrection, linkToAnomaly } from "../../parts/anomaly_list.js";
 import { buildFilters, writeDay } from "../../parts/filters.js";
-import { buildMore } from "../../parts/more.js";
+import { buildPaging } from "../../parts/more.js";
 import { buildSeverity, buildSeverityBar } from "../../parts/severity.js";
 import { buildSortHeads, markSorted } from "../../parts/sorting.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
@@ -41,7 +41,7 @@ export function show(main, route, signal) {
   const state = { order: ORDERS.includes(asked) ? asked : "-Datetime" };
   const changed = () => {
     exporting.update();
-    list.reload();
+    reload();
     tell().catch(() => {}); // the list says what failed
   };
   const filters = buildFilters(route, changed, signal);
@@ -55,10 +55,15 @@ export function show(main, route, signal) {
   const choose = (order) => {
     state.order = order;
     keepInUrl({ sort: order === "-Datetime" ? null : order });
-    list.reload();
+    reload();
   };
-  const draw = (page) => drawPage(page, { state, ask, choose, filters, signal });
-  const list = buildSection(() => ask(null), draw, signal, 12);
+  const paging = buildPaging(ask, signal);
+  const draw = (page) => drawPage(page, { state, paging, choose, filters });
+  const list = buildSection(paging.load, draw, signal, 12);
+  const reload = () => {
+    paging.restart();
+    return list.reload();
+  };
   const counted = el("p.lead", "Every bar that was found strange, or wrong.");
   const legend = el("div.body");
   let turn = 0;
@@ -89,7 +94,7 @@ export function show(main, route, signal) {
   );
 }
 
-function drawPage({ items, next_cursor: first }, { state, ask, choose, filters, signal }) {
+function drawPage({ items, next_cursor: next }, { state, paging, choose, filters }) {
   if (items.length === 0) {
     const isFiltered = Object.values(filters.values).some(Boolean);
     return buildEmpty(
@@ -106,7 +111,7 @@ function drawPage({ items, next_cursor: first }, { state, ask, choose, filters, 
   const columns = COLUMNS.map(({ kind = "" }, n) => [heads[n], kind]);
   const table = buildTable("List of anomalies", columns, body, ".found-table");
   markSorted(table, COLUMNS, state.order);
-  return [table, buildMore(first, ask, add, signal)];
+  return [table, paging.offer(next, add)];
 }
 
 function buildRow(anomaly) {

@@ -5,7 +5,7 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { buildGapSteps, nameStretch } from "./gaps.js";
 
@@ -24,7 +24,9 @@ const COLUMNS = [
 export function showCoverage(node, { ticker, market }, signal) {
   const query = { contains: ticker, market };
   const load = () => get("/tickers", { ...query, limit: LISTED }, signal);
-  return loadInto(node, load, (page) => draw(page, query, signal), signal);
+  const section = buildSection(load, (page) => draw(page, query, signal), signal);
+  fill(node, section.node);
+  return section.show();
 }
 
 function draw({ items: series, next_cursor: next }, query, signal) {

@@ -1,11 +1,11 @@
 // The last imports, each with its report on demand.
 
 import { get } from "../../lib/api.js";
-import { el } from "../../lib/dom.js";
+import { el, fill } from "../../lib/dom.js";
 import { buildAge } from "../../parts/age.js";
-import { buildMore } from "../../parts/more.js";
+import { buildPaging } from "../../parts/more.js";
 import { buildStatus, describeRun } from "../../parts/run_progress.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
 import { buildReport } from "./report.js";
 
 const PART = 20;
@@ -13,14 +13,17 @@ const PART = 20;
 export function showImports(node, asked, signal) {
   const ask = (cursor) =>
     get("/detection-runs", { ...asked, task: "import", limit: PART, cursor }, signal);
-  const draw = ({ items, next_cursor: first }) => {
+  const paging = buildPaging(ask, signal);
+  const draw = ({ items, next_cursor: next }) => {
     if (items.length === 0) return drawEmpty();
     const list = el("div.imports.stack");
     const add = (runs) => list.append(...runs.map((run) => buildItem(run, signal)));
     add(items);
-    return [list, buildMore(first, ask, add, signal)];
+    return [list, paging.offer(next, add)];
   };
-  return loadInto(node, () => ask(null), draw, signal);
+  const section = buildSection(paging.load, draw, signal);
+  fill(node, section.node);
+  return section.show();
 }
 
 const drawEmpty = () =>

@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, figure, plural } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
@@ -33,15 +33,17 @@ const GOOD = 90;
 const FAIR = 70;
 
 export function showQuality(node, asked, signal) {
-  const [table, formula] = [el("div"), el("div")];
-  fill(node, table, formula);
-  return showPagedTable(table, buildList(asked, formula, signal), signal);
+  const formula = el("div");
+  const table = buildPagedTable(buildList(asked, formula, signal), signal);
+  fill(node, table.node, formula);
+  return table.show();
 }
 
 function buildList(asked, formula, signal) {
   const load = async (cursor) => {
     const page = await get("/data/quality", { ...asked, limit: PART, cursor }, signal);
-    fill(formula, page.items.length > 0 && buildFormula(page.formula));
+    const known = formula.firstChild ?? buildFormula(page.formula); // that is open stays open
+    fill(formula, page.items.length > 0 && known);
     return page;
   };
   return {

@@ -1,10 +1,10 @@
 // Rows that imports kept aside, each with its reason and as its source wrote it.
 
 import { get } from "../../lib/api.js";
-import { el } from "../../lib/dom.js";
+import { el, fill } from "../../lib/dom.js";
 import { count, words } from "../../lib/format.js";
 import { buildAge } from "../../parts/age.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
@@ -23,7 +23,9 @@ export function showRejected(node, { ticker }, signal) {
           "exchange was closed, are kept aside and listed here.",
       ),
   };
-  return showPagedTable(node, list, signal);
+  const table = buildPagedTable(list, signal);
+  fill(node, table.node);
+  return table.show();
 }
 
 function buildRow(row) {

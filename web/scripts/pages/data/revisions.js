@@ -2,11 +2,11 @@
 // way.
 
 import { get } from "../../lib/api.js";
-import { el } from "../../lib/dom.js";
+import { el, fill } from "../../lib/dom.js";
 import { barTime, count, figure, plural, price, short } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
@@ -27,7 +27,9 @@ export function showRevisions(node, { ticker }, signal) {
           "now and listed here; what rests on it is detected again.",
       ),
   };
-  return showPagedTable(node, list, signal);
+  const table = buildPagedTable(list, signal);
+  fill(node, table.node);
+  return table.show();
 }
 
 function buildRow(revision) {

@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
 import { barTime, plural } from "../../lib/format.js";
 import { pollRun } from "../../lib/live.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 
 const MOST = 40;
 const TRIES = 3;
@@ -12,7 +12,6 @@ const NAME = 64;
 const [SMALLEST, LARGEST, SIDE] = [18, 40, 620];
 
 export function buildCorrelations(market, interval, signal) {
-  const node = el("div");
   const load = async () => {
     const asked = () => get("/analysis/correlation", { market, interval, limit: MOST }, signal);
     let found = await asked();
@@ -23,12 +22,13 @@ export function buildCorrelations(market, interval, signal) {
     }
     return found;
   };
-  loadInto(node, load, (data) => drawCorrelations(data, interval), signal, 6);
+  const section = buildSection(load, (data) => drawCorrelations(data, interval), signal, 6);
+  section.show();
   return el(
     "section.card",
     { "aria-label": "Correlations" },
     el("header", el("h2", "What moves together")),
-    node,
+    section.node,
   );
 }
 

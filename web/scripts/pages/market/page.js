@@ -15,7 +15,7 @@ import { buildFilters } from "../../parts/filters.js";
 import { buildFirstLook } from "../../parts/first_look.js";
 import { buildNoBars } from "../../parts/no_bars.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
-import { buildRefresh, buildEmpty, buildSection } from "../../parts/states.js";
+import { buildCurrent, buildEmpty, buildSection } from "../../parts/states.js";
 import { buildCorrelations } from "./correlations.js";
 import { buildTickers } from "./tickers.js";
 
@@ -34,7 +34,7 @@ export function show(main, route, signal) {
   }
   const load = async (both) => (await loadMarkets(both)).filter(isStored);
   const drawPage = (markets, again, both) => draw(markets, readRoute(), again, both);
-  return buildRefresh(main, load, drawPage, signal)();
+  return buildCurrent(main, load, drawPage, signal)();
 }
 
 function draw(markets, route, again, signal) {

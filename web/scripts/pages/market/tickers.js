@@ -5,11 +5,11 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, change, figure, grade, price, words } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
-import { buildMore } from "../../parts/more.js";
+import { buildPaging } from "../../parts/more.js";
 import { NAMES, buildRegime } from "../../parts/regimes.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildSortHeads, markSorted } from "../../parts/sorting.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 
 const PAGE = 50;
@@ -27,7 +27,6 @@ const COLUMNS = [
 ];
 
 export function buildTickers(market, interval, route, signal) {
-  const node = el("div");
   const state = {
     sort_by: route.query.get("sort") ?? "ticker",
     sort_order: route.query.get("order") ?? "asc",
@@ -40,28 +39,18 @@ export function buildTickers(market, interval, route, signal) {
       { market, interval, history: 0, limit: PAGE, cursor, ...state },
       signal,
     );
-  let turn = 0;
+  const paging = buildPaging(ask, signal);
+  const draw = (page) => drawPage(page, { state, interval, paging, show });
+  const section = buildSection(paging.load, draw, signal, 6);
   const show = () => {
-    const mine = ++turn;
     keepInUrl({
       sort: state.sort_by,
       order: state.sort_order,
       regime: state.regime,
       prefix: state.prefix,
     });
-    const load = async () => {
-      const page = await ask(null);
-      if (mine !== turn)
-        throw new DOMException("another order was asked for meanwhile", "AbortError");
-      return page;
-    };
-    return loadInto(
-      node,
-      load,
-      (page) => drawPage(page, { state, interval, ask, show, signal }),
-      signal,
-      6,
-    );
+    paging.restart();
+    return section.show();
   };
   const input = el("input", {
     type: "search",
@@ -89,11 +78,11 @@ export function buildTickers(market, interval, route, signal) {
       el("h2", "Tickers"),
       el("div.row", buildSelect("Regime", choices, state.regime, choose), el("label.field", input)),
     ),
-    node,
+    section.node,
   );
 }
 
-function drawPage({ items, next_cursor: first }, { state, interval, ask, show, signal }) {
+function drawPage({ items, next_cursor: next }, { state, interval, paging, show }) {
   if (items.length === 0) {
     const filtered = state.regime || state.prefix;
     return buildEmpty(
@@ -114,7 +103,7 @@ function drawPage({ items, next_cursor: first }, { state, interval, ask, show, s
   const columns = COLUMNS.map(({ kind = "" }, n) => [heads[n], kind]);
   const table = buildTable("List of the market's tickers", columns, body);
   markSorted(table, COLUMNS, order);
-  return [table, buildMore(first, ask, add, signal)];
+  return [table, paging.offer(next, add)];
 }
 
 function buildRow(item, interval) {

@@ -41,7 +41,7 @@ export function buildRollback(market, interval, models, refresh) {
   );
   if (used.length < 2 || !used.some((model) => isChampionOf(market, model))) return null;
   return buildAction(
-    "Roll back",
+    `Roll back ${interval}`,
     `Roll back the champion of ${market} for ${interval} bars?`,
     "The version that was in use before becomes the champion again: the next batch of every " +
       "worker takes it.",

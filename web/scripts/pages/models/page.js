@@ -6,7 +6,7 @@ import { barTime, count, hash, moment, plural, words } from "../../lib/format.js
 import { INTERVALS } from "../../lib/intervals.js";
 import { PAGE, getAll } from "../../lib/pages.js";
 import { go, linkTo } from "../../lib/router.js";
-import { buildEmpty, buildRefresh } from "../../parts/states.js";
+import { buildCurrent, buildEmpty } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { buildRollback, isChampionOf } from "./actions.js";
 import { drawModel } from "./model.js";
@@ -29,9 +29,9 @@ const COLUMNS = [
 export const title = (route) => route.name ?? "Models";
 
 export function show(main, route, signal) {
-  if (!route.name) return buildRefresh(main, loadModels, draw, signal)();
+  if (!route.name) return buildCurrent(main, loadModels, draw, signal)();
   const load = (both) => get(`/models/${encodeURIComponent(route.name)}`, {}, both);
-  return buildRefresh(main, load, drawModel, signal)();
+  return buildCurrent(main, load, drawModel, signal)();
 }
 
 async function loadModels(signal) {
@@ -72,9 +72,7 @@ function draw({ models, drifts, challengers }, refresh, signal) {
         )
       : el(
           "div.stack",
-          markets.map((market) =>
-            drawMarket(market, models, refresh),
-          ),
+          markets.map((market) => drawMarket(market, models, refresh)),
           buildWatch(drifts, challengers),
           buildWorkers(signal),
         ),

@@ -5,7 +5,7 @@ import { el } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 
 const COLUMNS = [
@@ -18,13 +18,13 @@ const COLUMNS = [
 ];
 
 export function buildWorkers(signal) {
-  const body = el("div");
-  loadInto(body, () => get("/model-stats", {}, signal), drawStats, signal, 2);
+  const section = buildSection(() => get("/model-stats", {}, signal), drawStats, signal, 2);
+  section.show();
   return el(
     "section.card",
     { "aria-labelledby": "workers-title" },
     el("header", el("h2", { id: "workers-title" }, "Loaded by workers")),
-    body,
+    section.node,
   );
 }
 

@@ -7,8 +7,8 @@ import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
 import { confirm } from "../../parts/confirmation.js";
 import { buildFacts } from "../../parts/facts.js";
-import { showPagedTable } from "../../parts/paged_table.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { openRuleEditor } from "./editor.js";
 import { finishLogin, goToLine } from "./line.js";
@@ -20,19 +20,15 @@ export const title = () => "Notifications";
 const KINDS = { sent: "ok", pending: "busy", failed: "bad" };
 
 export function show(main, route, signal) {
-  const rules = el("div");
-  const deliveries = el("div");
+  const drawKnown = (data) => {
+    known = data.items;
+    return drawRules(known, refresh);
+  };
+  const rules = buildSection(() => get("/notifications/rules", {}, signal), drawKnown, signal);
+  const deliveries = buildDeliveries(signal);
   const refresh = () => {
-    loadInto(
-      rules,
-      () => get("/notifications/rules", {}, signal),
-      (data) => {
-        known = data.items;
-        return drawRules(known, refresh);
-      },
-      signal,
-    );
-    return showDeliveries(deliveries, signal);
+    rules.show();
+    return deliveries.show();
   };
   const make = el(
     "button.button.primary",
@@ -63,12 +59,12 @@ export function show(main, route, signal) {
     ),
     el(
       "div.stack",
-      rules,
+      rules.node,
       el(
         "section.card",
         { "aria-label": "Messages" },
         el("header", el("h2", "Messages")),
-        deliveries,
+        deliveries.node,
       ),
     ),
   );
@@ -162,7 +158,7 @@ function buildState(state) {
   return el(kind ? `span.badge.${kind}` : "span.badge", {}, words(state));
 }
 
-function showDeliveries(node, signal) {
+function buildDeliveries(signal) {
   const list = {
     name: "Messages",
     columns: ["When", "Rule", "Message", "State"],
@@ -187,5 +183,5 @@ function showDeliveries(node, signal) {
     buildEmpty: () =>
       buildEmpty("Nothing was sent yet", "Messages are listed here with what became of them."),
   };
-  return showPagedTable(node, list, signal);
+  return buildPagedTable(list, signal);
 }

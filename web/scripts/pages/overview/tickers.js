@@ -6,7 +6,7 @@ import { barTime, count, plural } from "../../lib/format.js";
 import { isStored } from "../../lib/markets.js";
 import { pause } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
-import { buildMore } from "../../parts/more.js";
+import { buildPaging } from "../../parts/more.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -57,9 +57,14 @@ export function buildTickersCard(known, route, filters, signal) {
         "No ticker is like that",
         wanted() ? `None has "${wanted()}" in its name.` : "Clear a filter to see others.",
       );
-    return drawPage(page, ask, signal);
+    return drawPage(page, paging);
   };
-  const section = buildSection(() => ask(null), draw, signal, 8);
+  const paging = buildPaging(ask, signal);
+  const section = buildSection(paging.load, draw, signal, 8);
+  const reload = () => {
+    paging.restart();
+    return section.reload();
+  };
   let typing = new AbortController();
   input.addEventListener("input", async () => {
     keepInUrl({ filter: input.value.trim() });
@@ -67,7 +72,7 @@ export function buildTickersCard(known, route, filters, signal) {
     typing = new AbortController();
     const turn = typing.signal;
     await pause(TYPING_MILLISECONDS, AbortSignal.any([signal, turn]));
-    if (!turn.aborted && !signal.aborted) section.reload();
+    if (!turn.aborted && !signal.aborted) reload();
   });
   section.show();
   const node = el(
@@ -76,7 +81,7 @@ export function buildTickersCard(known, route, filters, signal) {
     el("header", el("div.row", el("h2", { id: "tickers-title" }, "Tickers"), counted), field),
     section.node,
   );
-  return { node, refresh: section.refresh, reload: section.reload };
+  return { node, refresh: section.refresh, reload };
 }
 
 /** How many there are; of those that pass a filter, how many where all are listed. */
@@ -86,10 +91,10 @@ function describeCount({ items, next_cursor: next }, total, isNarrowed) {
   return next ? `some of ${all}` : `${count(items.length)} of ${all}`;
 }
 
-function drawPage({ items, next_cursor: first }, ask, signal) {
+function drawPage({ items, next_cursor: next }, paging) {
   const body = el("tbody", items.map(buildRow));
   const add = (found) => body.append(...found.map(buildRow));
-  return [buildTable("List of tickers", COLUMNS, body), buildMore(first, ask, add, signal)];
+  return [buildTable("List of tickers", COLUMNS, body), paging.offer(next, add)];
 }
 
 function buildRow(one) {

@@ -6,7 +6,7 @@ import { el } from "../../lib/dom.js";
 import { barTime, change, count, figure, plural } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFileButton } from "../../parts/file.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 import { buildVerdict } from "../../parts/verdicts.js";
 import { buildReport } from "../data/report.js";
@@ -75,10 +75,8 @@ function buildOverview(markets, interval) {
 }
 
 function buildVerdicts(run, signal) {
-  const body = el("div");
   const counts = Object.entries(run.result.verdicts);
-  showPagedTable(
-    body,
+  const list = buildPagedTable(
     {
       name: "Verdicts",
       columns: COLUMNS,
@@ -95,6 +93,7 @@ function buildVerdicts(run, signal) {
     },
     signal,
   );
+  list.show();
   return el(
     "section.card",
     el(
@@ -111,7 +110,7 @@ function buildVerdicts(run, signal) {
         `Not derived again: ${plural(number, "anomaly", "anomalies")} of ${version}.`,
       ),
     ),
-    body,
+    list.node,
   );
 }
 

@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { count, duration, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
@@ -24,25 +24,20 @@ const COLUMNS = [
 ];
 
 export function buildTickers(run, signal) {
-  const body = el("div");
   const wanted = { status: "", reason: "" };
-  const show = () => {
-    const query = { ...wanted };
-    const load = (cursor) =>
-      get(`/detection-runs/${run._id}/tickers`, { ...query, limit: PART, cursor }, signal);
-    return showPagedTable(
-      body,
-      { name: "Tickers of the run", columns: COLUMNS, load, buildRow, buildEmpty: drawEmpty },
-      signal,
-    );
-  };
+  const load = (cursor) =>
+    get(`/detection-runs/${run._id}/tickers`, { ...wanted, limit: PART, cursor }, signal);
+  const list = buildPagedTable(
+    { name: "Tickers of the run", columns: COLUMNS, load, buildRow, buildEmpty: drawEmpty },
+    signal,
+  );
   const buildFilter = (label, name, options) =>
     buildSelect(label, [["", "all"], ...options], "", (value) => {
       wanted[name] = value;
-      show();
+      list.show();
     });
   const reasons = Object.entries(run.reasons).sort((a, b) => b[1] - a[1]);
-  show();
+  list.show();
   return el(
     "section.card",
     { "aria-label": "Tickers" },
@@ -64,7 +59,7 @@ export function buildTickers(run, signal) {
           ),
       ),
     ),
-    body,
+    list.node,
   );
 }
 

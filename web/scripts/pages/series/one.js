@@ -9,7 +9,7 @@ import { repeat } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { confirm } from "../../parts/confirmation.js";
 import { buildSelect } from "../../parts/select.js";
-import { buildRefresh } from "../../parts/states.js";
+import { buildCurrent } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { buildFit } from "./fit.js";
@@ -28,7 +28,7 @@ const COLUMNS = [
 export function showSeries(main, route, signal) {
   const path = `/series/${encodeURIComponent(route.name)}`;
   const load = (both) => get(path, {}, both);
-  return buildRefresh(
+  return buildCurrent(
     main,
     load,
     (series, refresh, both) => draw(series, route, refresh, both),

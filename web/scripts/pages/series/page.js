@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { count, moment } from "../../lib/format.js";
 import { go, linkTo } from "../../lib/router.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 import { buildFit } from "./fit.js";
 import { showSeries } from "./one.js";
@@ -21,20 +21,16 @@ export const title = (route) => route.name ?? "Series";
 
 export function show(main, route, signal) {
   if (route.name) return showSeries(main, route, signal);
-  const list = el("div");
-  const draw = () =>
-    showPagedTable(
-      list,
-      {
-        name: "Series",
-        columns: COLUMNS,
-        load: (cursor) => get("/series", { cursor }, signal),
-        buildRow,
-        buildEmpty: () =>
-          buildEmpty("No series yet", "Drop a CSV above."),
-      },
-      signal,
-    );
+  const list = buildPagedTable(
+    {
+      name: "Series",
+      columns: COLUMNS,
+      load: (cursor) => get("/series", { cursor }, signal),
+      buildRow,
+      buildEmpty: () => buildEmpty("No series yet", "Drop a CSV above."),
+    },
+    signal,
+  );
   main.replaceChildren(
     el(
       "div.head",
@@ -54,11 +50,11 @@ export function show(main, route, signal) {
         "section.card",
         { "aria-label": "Series with models" },
         el("header", el("h2", "Series with models")),
-        list,
+        list.node,
       ),
     ),
   );
-  return draw();
+  return list.show();
 }
 
 function buildRow(series) {

@@ -4,7 +4,7 @@
 import { get, post, put } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { figure } from "../../lib/format.js";
-import { showPagedTable } from "../../parts/paged_table.js";
+import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty, buildFailure } from "../../parts/states.js";
 import { attempt } from "../../parts/toasts.js";
 
@@ -108,28 +108,29 @@ function describeRange({ lower, upper }) {
 /** Return {node, show}: a card with the stored predictions of the version that `show` is called
  * with. */
 export function buildStored(series, signal) {
-  const list = el("div");
   const path = `/series/${encodeURIComponent(series)}/predictions`;
-  const show = (version) => {
-    if (list.contains(document.activeElement)) return; // somebody is choosing a label
-    showPagedTable(
-      list,
-      {
-        name: "Predictions, judged",
-        columns: COLUMNS,
-        load: (cursor) => get(path, { version, cursor, limit: 20 }, signal),
-        buildRow: (prediction) => buildRow(prediction, path),
-        buildEmpty: () =>
-          buildEmpty("Nothing is kept yet", "Only points that are judged with “keep it” are."),
-      },
-      signal,
-    );
+  let version = null;
+  const list = buildPagedTable(
+    {
+      name: "Predictions, judged",
+      columns: COLUMNS,
+      load: (cursor) => get(path, { version, cursor, limit: 20 }, signal),
+      buildRow: (prediction) => buildRow(prediction, path),
+      buildEmpty: () =>
+        buildEmpty("Nothing is kept yet", "Only points that are judged with “keep it” are."),
+    },
+    signal,
+  );
+  const show = (chosen) => {
+    if (list.node.contains(document.activeElement)) return; // somebody is choosing a label
+    version = chosen;
+    list.show();
   };
   const node = el(
     "section.card",
     { "aria-label": "Stored predictions" },
     el("header", el("h2", "Stored predictions")),
-    list,
+    list.node,
   );
   return { node, show };
 }
