@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
+from market.bars.oddities import sum_up_stored
 from records.consistency import find_disagreements
 from records.market.series import find_uncovered
 from records.migrations import MIGRATIONS, find_version, upgrade
@@ -26,6 +27,8 @@ def upgrade_database() -> None:
 
         if packed := repack_buckets(database):
             echo(f"{packed:,} buckets of bars were packed")
+        if summed := sum_up_stored(database):
+            echo(f"what looks odd in the bars of {summed:,} series was summed up")
         uncovered = find_uncovered(database)
         if uncovered:
             from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack

@@ -195,6 +195,12 @@ def forget_listed_gaps(database: Db) -> None:
     database.series.update_many({"coverage.gaps": {"$exists": True}}, {"$unset": {"coverage": ""}})
 
 
+def await_sums(_database: Db) -> None:
+    """Write nothing: `flask db upgrade` goes on to sum up what looks odd in bars, and until then
+    nobody is told how good they are.
+    """
+
+
 def tell_kinds(database: Db) -> None:
     """Say of what was found before there were faults that it is an event."""
     untold = {"kind": {"$exists": False}}
@@ -238,6 +244,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(16, "leave anomalies whose bars are gone out of lists and counts", tell_bars_gone),
     Migration(17, "compute the days of markets without prices that are off", forget_day_inputs),
     Migration(18, "let what imports brought be forgotten after a time", let_imports_expire),
+    Migration(19, "sum up what looks odd in the bars of each series", await_sums),
 )
 
 

@@ -15,6 +15,7 @@ from core.arrays import Int64
 from market.bars.buckets import read_column, read_columns
 from market.bars.coverage import Held, measure_held, split_stretches
 from market.bars.figures import measure_figures
+from market.bars.oddities import sum_up
 from market.bars.packing import BUCKET_FIELDS
 from market.bars.spans import build_bucket_id
 from market.intervals import DAY_SECONDS
@@ -180,7 +181,7 @@ def _measure_one(database: Db, found: SeriesDocument, known: Sessions, now: date
             series["figures"] = figures
             times = read_times(database, series, session)
             coverage = measure_anew(database, series, known, times, now, session)
-            set_coverage(database, series, coverage, figures, session)
+            set_coverage(database, series, coverage, figures, sum_up(figures), session)
 
     in_transaction(database, write)
 

@@ -3,14 +3,12 @@
 The score is 100 less a deduction for each figure. Plain Python, for the web process asks it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from core.words import QualityFigure
-from market.bars.splits import is_jump
 from market.intervals import DAY_SECONDS
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
@@ -138,8 +136,8 @@ def _measure(
     bars, lacking = series["bars"], counts.lacking.get(series["_id"], {})
     rejected = counts.rejected.get(series["_id"], 0)
     market = markets.get(series["market"])
-    buckets: Sequence[Mapping[str, Any]] = [*series.get("figures", {}).values()]
-    silent = sum(bucket["no_volume"] for bucket in buckets)
+    odd = series.get("oddities")
+    silent = odd["no_volume"] if odd else None
     return {
         "lacking_share": _find_lacking_share(series, lacking.get("expected", 0)),
         "sessions_behind": count_sessions_behind(
@@ -148,9 +146,9 @@ def _measure(
         "rejected_share": rejected / (bars + rejected) if bars + rejected else None,
         "revisions": counts.revisions.get(series["_id"], 0),
         "open_gaps": lacking.get("open", 0),
-        "stale_runs": sum(bucket["stale_runs"] for bucket in buckets) if buckets else None,
+        "stale_runs": odd["stale_runs"] if odd else None,
         # Of what has no volume at all, as currencies, nothing is amiss.
-        "no_volume_share": silent / bars if buckets and bars and silent < bars else None,
+        "no_volume_share": silent / bars if silent is not None and silent < bars else None,
     }
 
 
@@ -166,12 +164,6 @@ def _find_lacking_share(series: QualitySeries, expected: int) -> float | None:
 def _find_jumps(series: QualitySeries) -> list[int]:
     """Return the days of jumps that no known split explains, ascending."""
     known = {int(split["session"].timestamp()) // DAY_SECONDS for split in series["splits"]}
-    buckets = [figures for _, figures in sorted(series.get("figures", {}).items())]
-    found = {day for bucket in buckets for day in bucket["jumps"]}
-    found |= {
-        later["first_day"]
-        for earlier, later in pairwise(buckets)
-        if is_jump(earlier["last_close"], later["first_open"], later["first_close"])
-    }
+    found = series["oddities"]["jumps"] if "oddities" in series else []
     # The split of an intraday bar is on a session that may begin on the day before, in UTC.
-    return sorted(day for day in found if not known & {day - 1, day, day + 1})
+    return [day for day in found if not known & {day - 1, day, day + 1}]

@@ -26,6 +26,7 @@ from market.bars.deleting import build_removal, drop_series
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import measure_anew
+from market.bars.oddities import sum_up
 from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
@@ -250,13 +251,13 @@ def _write(
         bars_in(database).bulk_write(writes, ordered=False, session=session)
     market = load_markets(database).choose(series["market"])
     digests = {span: bucket["sha256"] for span, bucket in left.items()}
+    figures = {span: measure_figures(values) for span, values in split_spans(columns, interval)}
     changed: SeriesDocument = {
         **series,
         "counts": {span: bucket["count"] for span, bucket in left.items()},
         "digests": digests,
-        "figures": {
-            span: measure_figures(values) for span, values in split_spans(columns, interval)
-        },
+        "figures": figures,
+        "oddities": sum_up(figures),
         "bars": len(columns["times"]),
         "first_bar": moment(columns["times"][0]),
         "last_bar": moment(columns["times"][-1]),

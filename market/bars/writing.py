@@ -33,6 +33,7 @@ from market.bars.ledger import (
     read_times,
 )
 from market.bars.merging import Merge, merge_bars
+from market.bars.oddities import sum_up
 from market.bars.opening import Arrival, Opened, open_all
 from market.bars.readjustment import Readjustment, recognise
 from market.bars.spans import build_bucket_id
@@ -291,6 +292,7 @@ def _close(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) 
     """Bring the document of a series in step with its buckets and splits."""
     series["counts"] = dict(sorted(series["counts"].items()))
     series["bars"] = sum(series["counts"].values())
+    series["oddities"] = sum_up(series.get("figures", {}))
     series["splits"] = splits
     series["fingerprint"] = fingerprint_series(series["digests"], splits)
     series["source"] = arrival.source

@@ -155,16 +155,30 @@ class FigureFields(TypedDict):
     last_close: float
 
 
+class OddityFields(TypedDict):
+    """What looks odd in all bars of a series.
+
+    Attributes:
+        no_volume, stale_runs: those of its buckets, summed up.
+        jumps: those within its buckets and between them, ascending.
+    """
+
+    no_volume: int
+    stale_runs: int
+    jumps: list[int]
+
+
 class SeriesDocument(_SeriesFields):
     """A stored series.
 
     By the span of each bucket, `counts` are how many bars it has, `digests` the hashes of its
-    columns, `figures` what looks odd in it.
+    columns, `figures` what looks odd in it; `oddities` is what these come to.
     """
 
     counts: dict[str, int]
     digests: dict[str, str]
     figures: NotRequired[dict[str, FigureFields]]
+    oddities: NotRequired[OddityFields]
     coverage: NotRequired[CoverageFields]
 
 
@@ -202,7 +216,7 @@ class QualitySeries(TypedDict):
     last_bar: datetime
     splits: list[SplitFields]
     coverage: NotRequired[CoverageFields]
-    figures: NotRequired[dict[str, FigureFields]]
+    oddities: NotRequired[OddityFields]
 
 
 class SeriesSize(TypedDict):

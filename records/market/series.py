@@ -20,6 +20,7 @@ from records.market.documents import (
     CoverageFields,
     FigureFields,
     MarketExtent,
+    OddityFields,
     PanelSeries,
     QualitySeries,
     SeriesDocument,
@@ -32,7 +33,7 @@ from records.market.documents import (
 )
 
 LAST_CHARACTER = "\U0010ffff"
-_LISTS = {"counts": 0, "digests": 0, "figures": 0}
+_LISTS = {"counts": 0, "digests": 0, "figures": 0, "oddities": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
@@ -277,10 +278,13 @@ def set_coverage(
     series: SeriesDocument,
     coverage: CoverageFields,
     figures: dict[str, FigureFields],
+    oddities: OddityFields,
     session: ClientSession,
 ) -> None:
-    """Note a series' coverage and figures inside the transaction that wrote its gaps."""
-    changes = {"$set": {"coverage": coverage, "figures": figures}}
+    """Note a series' coverage, and what looks odd in its bars, inside the transaction that wrote
+    its gaps.
+    """
+    changes = {"$set": {"coverage": coverage, "figures": figures, "oddities": oddities}}
     series_in(database).update_one({"_id": series["_id"]}, changes, session=session)
 
 

@@ -124,6 +124,7 @@ def test_the_same_comes_of_steps_as_of_one_transaction(
             "fingerprint",
             "coverage",
             "figures",
+            "oddities",
         )
         told.append(
             (

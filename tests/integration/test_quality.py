@@ -126,9 +126,10 @@ def test_series_that_were_stored_before_are_measured_by_an_upgrade(
     before = ask(client, "POOR")
     database.gaps.delete_many({})
     old = {"coverage": {"sessions": 200, "missing": 40, "gap_count": 1, "gaps": [{}]}}
-    database.series.update_one({}, {"$set": old, "$unset": {"figures": ""}})
+    database.series.update_one({}, {"$set": old, "$unset": {"oddities": ""}})
     database.settings.delete_many({})
     answer = flask("db", "upgrade")
+    assert "what looks odd in the bars of 1 series was summed up" in answer.output
     assert "what 1 series lack was counted" in answer.output
     assert ask(client, "POOR") == before
     assert upgrade(database, NOW) == []

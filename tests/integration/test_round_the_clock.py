@@ -75,7 +75,7 @@ def test_a_leap_year_of_minutes_is_stored_read_detected_and_taken_back(
     assert (report.new, report.rejected, report.error) == (count, [], None)
     append(database, "ETH-USD", year)
     imported, appended = database.series.find().sort("_id", 1)
-    for name in ("bars", "counts", "digests", "figures", "fingerprint", "coverage"):
+    for name in ("bars", "counts", "digests", "figures", "oddities", "fingerprint", "coverage"):
         assert imported[name] == appended[name], name
     assert imported["coverage"]["gap_count"] == 0
     assert list(find_disagreements(database, NOW)) == []

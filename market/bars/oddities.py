@@ -1,0 +1,45 @@
+"""What looks odd in all bars of a series, summed up over its buckets as they are written: who asks
+how good thousands of series are reads no figures of each bucket. Plain Python.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from pymongo import UpdateOne
+
+from market.bars.splits import is_jump
+from records.database import Db
+from records.market.documents import FigureFields, OddityFields, series_in
+
+
+def sum_up(figures: Mapping[str, FigureFields]) -> OddityFields:
+    """Return what the figures of a series' buckets, by their spans, come to."""
+    buckets = [bucket for _, bucket in sorted(figures.items())]
+    jumps = {day for bucket in buckets for day in bucket["jumps"]}
+    jumps |= {
+        later["first_day"]
+        for earlier, later in pairwise(buckets)
+        if is_jump(earlier["last_close"], later["first_open"], later["first_close"])
+    }
+    return {
+        "no_volume": sum(bucket["no_volume"] for bucket in buckets),
+        "stale_runs": sum(bucket["stale_runs"] for bucket in buckets),
+        "jumps": sorted(jumps),
+    }
+
+
+def sum_up_stored(database: Db) -> int:
+    """Sum up the figures of series where that was not done; return of how many.
+
+    One that is written meanwhile has its sums from there.
+    """
+    unsummed = {"figures": {"$exists": True}, "oddities": {"$exists": False}}
+    writes = [
+        UpdateOne(
+            {"_id": series["_id"], **unsummed}, {"$set": {"oddities": sum_up(series["figures"])}}
+        )
+        for series in series_in(database).find(unsummed, {"figures": 1})
+    ]
+    if writes:
+        series_in(database).bulk_write(writes, ordered=False)
+    return len(writes)
