@@ -331,3 +331,28 @@ def test_the_pages_are_whole_and_accessible(
     expect(page.get_by_role("region", name="What followed")).to_be_visible()
     look.take(f"alert-{width}")
     assert look.wrong == []
+
+
+def test_a_step_is_taken_of_the_alert_that_is_named_and_lit_also_where_its_box_has_the_focus(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    demo.database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
+    page = open_page(f"{demo.url}#/alerts")
+    rows, lit = page.locator(".alerts > li"), page.locator(".alerts > li[aria-current]")
+    steps = page.get_by_role("toolbar", name="Steps")
+    expect(rows).to_have_count(len(alerts))
+    # Nothing has the focus yet, and a button would act.
+    expect(lit).to_have_count(1)
+    for place in (0, len(alerts) - 1):
+        box = rows.nth(place).get_by_role("checkbox")
+        if place:
+            box.focus()
+        expect(lit.get_by_role("link")).to_have_attribute("data-at", str(place))
+        name = box.get_attribute("aria-label") or ""
+        expect(steps).to_contain_text(f"of {name.removeprefix('Pick ')}")
+    page.keyboard.press("e")
+    expect(rows.last).to_contain_text("acknowledged")
+    assert [read_state(demo, one) for one in (alerts[0], alerts[-1])] == ["active", "acknowledged"]
+    rows.first.get_by_role("checkbox").check()
+    expect(lit).to_have_count(0)
+    expect(steps).to_contain_text("1 picked")

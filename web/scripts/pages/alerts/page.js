@@ -49,6 +49,7 @@ async function showInbox(main, route, signal) {
     shown: "",
     node: el("div"),
     mutes: el("div"),
+    told: el("span.muted"),
     signal,
     bar: el("div.row", { role: "toolbar", "aria-label": "Steps" }),
   };
@@ -192,7 +193,7 @@ function drawMore(inbox, refresh) {
 }
 
 function buildRow(alert, position, inbox, refresh) {
-  const name = `${nameSubject(alert)}, ${writeTime(alert)}`;
+  const name = nameAlert(alert);
   const pick = el("input", { type: "checkbox", "aria-label": `Pick ${name}` });
   pick.checked = inbox.picked.has(alert._id);
   pick.addEventListener("change", () => {
@@ -206,9 +207,9 @@ function buildRow(alert, position, inbox, refresh) {
     el("span.ticker-name", nameSubject(alert)),
     el("span.when.number", writeTime(alert)),
   );
-  link.addEventListener("focus", () => (inbox.at = position));
-  return el(
+  const row = el(
     "li",
+    { "aria-current": isMeant(inbox, position) && "true" },
     pick,
     el("span.what", link),
     el(
@@ -222,6 +223,28 @@ function buildRow(alert, position, inbox, refresh) {
     el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}; `) || "", alert.reasons[0]),
     el("span.muted.of", [countFlagged(alert), alert.watchlist].filter(Boolean).join(" · ")),
   );
+  // Of its box too: what is lit is what a key acts on.
+  row.addEventListener("focusin", () => {
+    inbox.at = position;
+    tellMeant(inbox);
+  });
+  return row;
+}
+
+const nameAlert = (alert) => `${nameSubject(alert)}, ${writeTime(alert)}`;
+
+/** Whether a step is taken of the alert that is listed there, where none is picked. */
+const isMeant = ({ picked, at }, position) => picked.size === 0 && at === position;
+
+/** Say what a step is taken of, and light it: a page that was just opened has nothing in focus. */
+function tellMeant(inbox) {
+  const { items, picked, at, told, node } = inbox;
+  const one = items[at] && `of ${nameAlert(items[at])}`;
+  fill(told, picked.size ? `${count(picked.size)} picked` : one);
+  for (const [position, row] of node.querySelectorAll(".alerts > li").entries()) {
+    if (isMeant(inbox, position)) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
 }
 
 const writeTime = ({ last_bar: time, interval, market }) => barTime(time, interval, market);
@@ -260,7 +283,6 @@ function buildPickAll(inbox, refresh) {
 }
 
 function drawSteps(inbox, refresh) {
-  const of = inbox.picked.size ? `${count(inbox.picked.size)} picked` : "the one in focus";
   const button = (label, action) => {
     const disabled = inbox.items.length === 0;
     const node = el(
@@ -282,8 +304,9 @@ function drawSteps(inbox, refresh) {
     button("Snooze", askToSnooze),
     button("Mute", (ids) => askToMute(inbox, ids)),
     button("Assign", askToAssign),
-    el("span.muted", of),
+    inbox.told,
   );
+  tellMeant(inbox);
 }
 
 function listenToKeys(inbox, refresh, signal) {
