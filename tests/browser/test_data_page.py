@@ -363,3 +363,23 @@ def test_a_file_that_cannot_be_used_is_refused_in_words(
     page.evaluate(DROP, ["nothing", "notes.csv"])
     form = page.get_by_role("form", name="Preview of notes.csv")
     expect(form.get_by_role("alert")).to_contain_text("no usable column")
+
+
+def test_a_file_that_was_refused_for_one_choice_is_not_to_be_found_again(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/data", quiet=False)
+    expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
+    page.evaluate(DROP, [CSV.replace("NEWCO", "ZONECO"), "zoneco.csv"])
+    form = page.get_by_role("form", name="Preview of zoneco.csv")
+    zone = form.get_by_label("Zone of times without one")
+    zone.fill("Nowhere")
+    zone.press("Enter")
+    expect(page.get_by_text("is no time zone that is known")).to_be_visible()
+    # Of the fields that are left none stands for the one that is gone.
+    assert page.evaluate("document.activeElement.localName") == "section"
+    page.get_by_role("button", name="Try again").click()
+    expect(form).to_be_visible()
+    expect(zone).to_have_value("")
+    form.get_by_role("button", name="Leave it out").click()
+    expect(form).to_have_count(0)

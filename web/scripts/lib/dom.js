@@ -75,6 +75,8 @@ function nameOf(one) {
   if (one.getAttribute("role") === "switch") return "switch";
   const given = NAMES.map((name) => one.getAttribute(name)).find(Boolean);
   if (given) return given;
+  // Without it all fields would be of one name, which is none.
+  if (one.localName === "input") return one.labels?.[0]?.textContent ?? "";
   if (one.matches(PARTS)) return one.querySelector(HEADINGS)?.textContent;
   const texts = [...one.childNodes].filter((child) => child.ariaHidden !== "true");
   return texts.map((child) => child.textContent).join("");

@@ -55,9 +55,12 @@ function draw({ items: series, next_cursor: next }, query, signal) {
 }
 
 function summarize({ series, bars, missing, with_gaps: lacking, no_trade: idle }) {
-  const gaps = lacking
-    ? `${plural(missing, "session")} missing, gaps in ${plural(lacking, "series", "series")}`
-    : "no gap";
+  const where = plural(lacking, "series", "series");
+  const gaps = !lacking
+    ? "no gap"
+    : missing
+      ? `${plural(missing, "session")} missing, gaps in ${where}`
+      : `bars missing in ${where}, of no session all`;
   const still = idle ? `, nothing traded in ${plural(idle, "bar")}` : "";
   return `${plural(series, "series", "series")}, ${plural(bars, "bar")}${still}, ${gaps}.`;
 }

@@ -28,9 +28,8 @@ export function buildUpload(refresh, signal) {
       ),
     )
     .catch(() => {}); // what is sent then says that it cannot be told
-  const send = async (file) => {
-    const node = el("div.stack.tight");
-    outcome.append(node);
+  const send = async (file, node = el("div.stack.tight")) => {
+    if (!node.isConnected) outcome.append(node);
     const choices = await askAbout(file, node);
     if (signal.aborted) return;
     if (choices === null) {
@@ -46,12 +45,13 @@ export function buildUpload(refresh, signal) {
       if (run) fill(node, buildReport(run, signal), run.result && linkOn(run));
       await refresh();
     } catch (error) {
-      fill(node, buildFailure(error));
+      // What was refused may be but one choice: the file need not be looked for again.
+      fill(node, buildFailure(error, () => send(file, node)));
     }
   };
   const sendAll = async (files) => {
     fill(outcome, files.length > 1 && buildSubmitAll(outcome));
-    await Promise.all(files.map(send));
+    await Promise.all(files.map((file) => send(file)));
   };
   return el(
     "section.card",
