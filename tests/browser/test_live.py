@@ -138,6 +138,7 @@ def test_pages_and_their_tables_are_drawn_anew_when_the_connection_is_back(
     page = open_page(demo.url, quiet=False)
     for address, collection, found, change, said in changed:
         page.goto(f"{demo.url}#/{address}")
+        page.reload()  # or what is seen may still be the page before
         expect(page.locator("main table, main dl").first).to_be_visible()
         expect(page.locator(".skeleton")).to_have_count(0)
         page.context.set_offline(True)
