@@ -5,11 +5,10 @@ how good thousands of series are reads no figures of each bucket. Plain Python.
 from collections.abc import Mapping
 from itertools import pairwise
 
-from pymongo import UpdateOne
-
 from market.bars.splits import is_jump
 from records.database import Db
-from records.market.documents import FigureFields, OddityFields, series_in
+from records.market.documents import FigureFields, OddityFields
+from records.market.series import add_oddities, find_unsummed
 
 
 def sum_up(figures: Mapping[str, FigureFields]) -> OddityFields:
@@ -29,17 +28,7 @@ def sum_up(figures: Mapping[str, FigureFields]) -> OddityFields:
 
 
 def sum_up_stored(database: Db) -> int:
-    """Sum up the figures of series where that was not done; return of how many.
-
-    One that is written meanwhile has its sums from there.
-    """
-    unsummed = {"figures": {"$exists": True}, "oddities": {"$exists": False}}
-    writes = [
-        UpdateOne(
-            {"_id": series["_id"], **unsummed}, {"$set": {"oddities": sum_up(series["figures"])}}
-        )
-        for series in series_in(database).find(unsummed, {"figures": 1})
-    ]
-    if writes:
-        series_in(database).bulk_write(writes, ordered=False)
-    return len(writes)
+    """Sum up the figures of series where that was not done; return of how many."""
+    summed = {series["_id"]: sum_up(series["figures"]) for series in find_unsummed(database)}
+    add_oddities(database, summed)
+    return len(summed)

@@ -2,13 +2,13 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from operator import itemgetter
 from typing import Any, cast
 
-from pymongo import ReplaceOne
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
@@ -34,6 +34,7 @@ from records.market.documents import (
 
 LAST_CHARACTER = "\U0010ffff"
 _LISTS = {"counts": 0, "digests": 0, "figures": 0, "oddities": 0}
+_UNSUMMED = {"figures": {"$exists": True}, "oddities": {"$exists": False}}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
@@ -286,6 +287,23 @@ def set_coverage(
     """
     changes = {"$set": {"coverage": coverage, "figures": figures, "oddities": oddities}}
     series_in(database).update_one({"_id": series["_id"]}, changes, session=session)
+
+
+def find_unsummed(database: Db) -> Iterator[SeriesDocument]:
+    """Yield the series of which it is known by bucket what looks odd, and not in all, with these
+    figures alone.
+    """
+    yield from series_in(database).find(_UNSUMMED, {"figures": 1})
+
+
+def add_oddities(database: Db, summed: Mapping[str, OddityFields]) -> None:
+    """Note what the figures of some series come to; one that was written meanwhile has its own."""
+    writes = [
+        UpdateOne({"_id": series_id, **_UNSUMMED}, {"$set": {"oddities": oddities}})
+        for series_id, oddities in summed.items()
+    ]
+    if writes:
+        series_in(database).bulk_write(writes, ordered=False)
 
 
 def delete_series(database: Db, series: SeriesDocument, session: ClientSession) -> int:
