@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 SERVERS = "servers"
 SERVICE = "service"
 SOCKET = "supervisor.sock"
+PID_FILE = "supervisor.pid"
 LOG_BYTES = "10MB"
 # the 20 s that a worker may take to finish what runs, and as long again to hand the rest back
 WORKER_SECONDS = 45
@@ -182,7 +183,7 @@ def write_supervisor_config(
     config["supervisord"] = {
         "nodaemon": "true",
         "logfile": "logs/supervisor.log",
-        "pidfile": "supervisor.pid",
+        "pidfile": PID_FILE,
         "childlogdir": "logs",
     }
     config["unix_http_server"] = {
@@ -208,7 +209,9 @@ def write_supervisor_config(
 
 def _program_section(program: Program, state_dir: Path) -> dict[str, str]:
     section = {
-        "command": shlex.join(die_with_parent(program.command)),
+        "command": shlex.join(
+            die_with_parent(program.command, f"$(cat {state_dir.name}/{PID_FILE} 2>/dev/null)")
+        ),
         "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
         "directory": str(state_dir.parent),
         "autorestart": "true",

@@ -3,6 +3,7 @@
 mongod runs as a replica set of one, so that transactions and change streams work.
 """
 
+import os
 import shutil
 import socket
 import subprocess
@@ -73,12 +74,19 @@ def try_address(host: str, port: int) -> None:
         probe.bind((host, port))
 
 
-def die_with_parent(command: list[str]) -> list[str]:
+def die_with_parent(command: list[str], parent: str = "") -> list[str]:
     """Return `command` so that the kernel kills it when its parent dies (Linux;
     elsewhere unchanged).
+
+    `parent` are the words by which a shell finds the parent's id, where that is not this process;
+    it is not asked for where they say nothing.
     """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
+    if not setpriv:
+        return command
+    # One that died before the kernel was told is seen by who the parent is now.
+    check = f'parent={parent or os.getpid()}; [ "${{parent:-$PPID}}" = "$PPID" ] && exec "$@"'
+    return [setpriv, "--pdeathsig", "KILL", "--", "sh", "-c", check, "sh", *command]
 
 
 def redis_command(

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from runner import programs
 from runner.programs import SERVERS, SERVICE, Program
 from runner.servers import (
     LOOPBACK,
+    die_with_parent,
     free_port,
     is_port_free,
     mongo_url,
@@ -183,3 +185,24 @@ def test_a_machine_with_too_little_memory_is_told_how_much_it_takes() -> None:
         " give the machine more"
     )
     assert describe_little_memory(2 * 2**30) == ""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="the kernel is told by setpriv")
+def test_a_program_whose_parent_is_gone_before_the_kernel_is_told_does_not_start(
+    tmp_path: Path,
+) -> None:
+    command = ["sh", "-c", "echo started"]
+    of_others = f"{os.getpid() + 1}"
+    for parent, said in (
+        ("", "started\n"),
+        (of_others, ""),
+        ("$(cat none 2>/dev/null)", "started\n"),
+    ):
+        done = subprocess.run(
+            die_with_parent(command, parent),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == (said, "")
