@@ -134,7 +134,8 @@ def fetch_from_folder(
                 state = _await_writer(file.path, state, patience, on_wait)
                 patience -= monotonic() - began
                 own = new_import_id()  # each file can be taken back by itself
-                request = Request(interval, name, now, import_id=own, on_series=on_series)
+                source = show_path(Path(file.path.name))
+                request = Request(interval, source, now, import_id=own, on_series=on_series)
                 parts = reader.read_file(file.path)
                 import_parts(importer, parts, request, report, folder=file.path.parent)
             # One that cannot be used is named once, and looked at again when it changes.
