@@ -113,24 +113,18 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # The time of day, where it has a column of its own beside the date's.
 DATES = (
-    "date",
-    "dates",
-    "tradedate",
-    "tradingdate",
-    "dtyyyymmdd",
-    "day",
-    "datum",
-    "fecha",
-    "data",
-    "日付",
-    "日期",
-    "날짜",
-    "дата",
-)
+    "date", "dates", "tradedate", "tradingdate", "tradingday", "exchangedate", "pricedate",
+    "quotedate", "asofdate", "businessdate", "dtyyyymmdd", "dateymd", "traddt", "day", "datum",
+    "tag", "handelstag", "fecha", "data", "jour", "día", "dia", "giorno", "dag", "tarih", "dátum",
+    "tanggal", "日付", "日付け", "年月日", "日期", "交易日期", "날짜", "일자", "วันที่", "дата",
+)  # fmt: skip
 # Those whose digits alone are hours.
 HOURS = ("hour", "hora", "heure", "ora", "시간")
 MINUTES = ("minute", "minutes", "minuto", "minuten")
-CLOCKS = (*HOURS, "time", "clock", "uhrzeit", "zeit", "時刻", "时间", "время")
+CLOCKS = (
+    *HOURS, "time", "clock", "uhrzeit", "zeit", "tijd", "tid", "czas", "godzina", "čas", "idő",
+    "saat", "jam", "時刻", "時間", "时间", "시각", "เวลา", "время",
+)  # fmt: skip
 # What other columns of bars may be called; together with the aliases they tell rows of names from
 # rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")

@@ -170,7 +170,8 @@ def part_time(names: Sequence[str], positions: dict[str, int], *, has_clock: boo
     free = [
         p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")
     ]
-    dates = [p for p in free if keys[p] in DATES]
+    # The day of the week may stand before the date.
+    dates = sorted((p for p in free if keys[p] in DATES), key=lambda p: rank_name(names[p]))
     clocks = [p for p in free if keys[p] in CLOCKS and p not in dates]
     if dates and clocks and positions.get("time") in {dates[0], clocks[0]}:
         positions["time"] = dates[0]

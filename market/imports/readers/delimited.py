@@ -177,7 +177,7 @@ def _read_fast(
     names = [str(position) for position in range(len(header.names))]
     start = _skip_lines(text, header.first, separator.encode())
     if is_quoted and (
-        f'{separator} "'.encode() in text or b'"' in text[:start] or b"\n" not in text
+        f'{separator} "'.encode() in text or b'\n "' in text or _has_lines(text[:start], separator)
     ):
         raise pa.ArrowInvalid("quotes that only Python's reader takes")
     if not text[start:].strip():
@@ -195,6 +195,11 @@ def _read_fast(
     if is_quoted and table.num_rows <= text[start:].strip().count(b"\n"):
         raise pa.ArrowInvalid("a field that goes on for several lines")
     return {position: table.column(names[position]) for position in positions}
+
+
+def _has_lines(above: bytes, separator: str) -> bool:
+    """Whether some field above the data goes on for several lines, or is not closed there."""
+    return any("\n" in "".join(row) for row in _parse(above.decode(), separator))
 
 
 def _skip_lines(text: bytes, count: int, separator: bytes) -> int:
@@ -223,7 +228,7 @@ def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequenc
             raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
         if len(row) > width and any(cell.strip() for cell in row[width:]):
             raise _build_surplus(number, row, width, separator)
-        if any("\n" in cell for cell in row):
+        if "\n" in "".join(row):
             _refuse_swallowed(number, row, separator)
         for column, position in zip(cells, positions, strict=True):
             column.append(row[position] if position < len(row) else "")

@@ -66,24 +66,24 @@ def match_levels(rows: Sequence[Row], position: int) -> Header | None:
     block = [[cell.strip() for cell in row] for row in rows[position : position + 3]]
     width = max(map(len, block))
     block = [[*row, *[""] * (width - len(row))] for row in block]
-    times = next((row for row in block if _is_time_row(row)), None)
-    levels = [row for row in block if row is not times]
+    columns_of = [_find_field_columns(row) for row in block]
+    left = min((min(columns) for columns in columns_of if columns), default=0)
+    times = next((row for row in block if _is_time_row(row, left)), None)
+    levels = [level for level in zip(block, columns_of, strict=True) if level[0] is not times]
     for fields_at in range(min(2, len(levels))):
-        columns = _find_field_columns(levels[fields_at])
+        fields, columns = levels[fields_at]
         if columns is None:
             continue
-        tickers = levels[1 - fields_at] if len(levels) > 1 else None
+        tickers = levels[1 - fields_at][0] if len(levels) > 1 else None
         named = _find_tickers(tickers, columns) if tickers is not None else None
         if named is None and (times is None or fields_at):
             continue
         if named is None:  # an empty name goes on with the one before it for another ticker alone
-            columns = {at: field for at, field in columns.items() if levels[fields_at][at]}
-        labels = [
-            row for row in (times, levels[fields_at], tickers if named else None) if row is not None
-        ]
+            columns = {at: field for at, field in columns.items() if fields[at]}
+        labels = [row for row in (times, fields, tickers if named else None) if row is not None]
         if any(all(row is not one for one in block[: len(labels)]) for row in labels):
             continue  # an empty row behind the first bars is none of names
-        return _build_levels(position, len(labels), labels, levels[fields_at], columns, named)
+        return _build_levels(position, len(labels), labels, fields, columns, named)
     return None
 
 
@@ -132,8 +132,11 @@ def _build_wide(
     return Header(first, names, found, list(dict.fromkeys(aside)))
 
 
-def _is_time_row(row: Row) -> bool:
-    return all(find_field(cell) == "time" for cell in row if cell)
+def _is_time_row(row: Row, left: int) -> bool:
+    """Whether a row names nothing but times, `left` of the fields: T and DAY above or below these
+    are tickers.
+    """
+    return all(at < left and find_field(cell) == "time" for at, cell in enumerate(row) if cell)
 
 
 def _find_field_columns(row: Row) -> dict[int, str] | None:

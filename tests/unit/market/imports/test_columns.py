@@ -196,6 +196,46 @@ def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: s
     assert settled.aside == ()
 
 
+@pytest.mark.parametrize("ticker", ["T", "DAY"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        ",Close,High,Low,Open\n,{0},{0},{0},{0}\nDate,,,,",
+        ",{0},{0},{0},{0}\n,Close,High,Low,Open\nDate,,,,",
+        "Date,,,,\n,{0},{0},{0},{0}\n,Close,High,Low,Open",
+        "Date,Close,High,Low,Open\n,{0},{0},{0},{0}",
+        ",{0},,,\nDate,Close,High,Low,Open",
+    ],
+)
+def test_a_ticker_that_is_written_as_a_time_is_called_is_no_row_of_times(
+    header: str, ticker: str
+) -> None:
+    """Its bars were those of the ticker that the file was named after."""
+    settled = settle(f"{header.format(ticker)}\n2024-01-02,2,3,1,2\n")
+    assert settled.written["ticker"].to_pylist() == [ticker]
+    assert settled.numbers["high"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Jour Heure", "Tag Uhrzeit", "Día Hora", "Dia Hora", "Giorno Ora", "Dag Tijd", "Datum Tid",
+        "Handelstag Zeit", "Data Godzina", "Dátum Idő", "Tarih Saat", "日付 時間",
+        "Price_Date Time",
+    ],
+)  # fmt: skip
+def test_a_time_of_day_beside_a_date_of_any_name_is_read(names: str) -> None:
+    """It was left aside, and all bars of a day were of midnight."""
+    header = names.replace(" ", ";")
+    settled = settle(f"{header};Open;High;Low;Close\n2024-01-02;09:30;1;3;1;2\n")
+    assert settled.times.seconds.tolist() == [1704187800]
+
+
+def test_a_day_of_the_week_before_the_date_is_none() -> None:
+    settled = settle("Day,Date,Time,Open,High,Low,Close\nTue,2024-01-02,09:30,1,3,1,2\n")
+    assert settled.times.seconds.tolist() == [1704187800]
+
+
 def test_empty_fields_behind_the_names_are_no_more_columns_of_the_last() -> None:
     """Below an empty row they were taken for volumes of other tickers."""
     text = ";;;;;\nDate;Open;High;Low;Close;Volume\n2024-01-02;1;3;1;2;5;;\n2024-01-03;1;3;1;2;6\n"
