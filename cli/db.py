@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import click
 
 from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
-from market.bars.oddities import sum_up_stored
+from market.bars.upgrading import complete_series
 from records.consistency import find_disagreements
-from records.market.series import find_uncovered
 from records.migrations import MIGRATIONS, find_version, upgrade
 
 group = CommandGroup(
@@ -27,14 +26,8 @@ def upgrade_database() -> None:
 
         if packed := repack_buckets(database):
             echo(f"{packed:,} buckets of bars were packed")
-        if summed := sum_up_stored(database):
-            echo(f"what looks odd in the bars of {summed:,} series was summed up")
-        uncovered = find_uncovered(database)
-        if uncovered:
-            from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack
-
-            measure_series(database, uncovered, datetime.now(UTC))
-            echo(f"what {len(uncovered):,} series lack was counted")
+        for done in complete_series(database, datetime.now(UTC)):
+            echo(done)
         version, known = find_version(database), MIGRATIONS[-1].number
         echo(f"the database is at version {version}")
         if version > known:
@@ -57,12 +50,14 @@ def check_database(*, as_json: bool) -> None:
         from market.bars.checking import (  # noqa: PLC0415 - loads numpy
             find_changed_bars,
             find_damaged_buckets,
+            find_wrong_sums,
         )
 
         found = [
             *find_disagreements(database, datetime.now(UTC)),
             *find_damaged_buckets(database),
             *find_changed_bars(database),
+            *find_wrong_sums(database),
         ]
     if as_json:
         print_json([asdict(each) for each in found])

@@ -196,8 +196,8 @@ def forget_listed_gaps(database: Db) -> None:
 
 
 def await_sums(_database: Db) -> None:
-    """Write nothing: `flask db upgrade` goes on to sum up what looks odd in bars, and until then
-    nobody is told how good they are.
+    """Write nothing: who upgrades goes on to sum up what looks odd in bars, of which nobody is told
+    until then.
     """
 
 

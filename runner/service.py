@@ -28,6 +28,7 @@ from core.errors import (
 )
 from core.loopback import open_directly
 from core.settings import STATE_DIR, Settings, read_settings
+from market.bars.upgrading import complete_series
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
 from runner.passwords import protect_mongod, read_passwords
@@ -270,6 +271,8 @@ def _prepare_database(settings: Settings, say: Say) -> None:
         with database.client:
             # Whoever starts everything at once has nobody else to do it.
             upgrade(database, datetime.now(UTC))
+            for done in complete_series(database, datetime.now(UTC)):
+                say(f"{done[0].upper()}{done[1:]}.")
             if settings.host != LOOPBACK:
                 from api.http.auth import (  # noqa: PLC0415 -- slow to load, and seldom needed
                     check_keys,

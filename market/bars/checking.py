@@ -4,15 +4,16 @@ from collections.abc import Iterator
 
 from market.bars.buckets import hash_columns, read_columns
 from market.bars.fingerprint import PanelFingerprints
+from market.bars.oddities import sum_up
 from market.bars.packing import BUCKET_FIELDS
 from market.bars.sound import read_sound_bars
 from records.analytics.documents import OverviewDocument
 from records.analytics.overview import find_all
 from records.analytics.snapshots import find_lineage
-from records.consistency import Disagreement
+from records.consistency import MEASURE_AGAIN, Disagreement
 from records.database import Db
 from records.market.documents import bars_in
-from records.market.series import find_panel_series
+from records.market.series import find_figured, find_panel_series
 
 
 def find_damaged_buckets(database: Db) -> Iterator[Disagreement]:
@@ -27,6 +28,17 @@ def find_damaged_buckets(database: Db) -> Iterator[Disagreement]:
             found = str(error)
         if found is not None:
             yield Disagreement(f"bars {bucket['_id']}", found, advice)
+
+
+def find_wrong_sums(database: Db) -> Iterator[Disagreement]:
+    """Yield each series of which other odd bars are told than those of its buckets."""
+    for series in find_figured(database):
+        if series.get("oddities") != sum_up(series["figures"], series["fingerprint"]):
+            yield Disagreement(
+                f"quality of {series['_id'].replace('::', ' ')}",
+                "what looks odd in its bars was not summed up as they are",
+                MEASURE_AGAIN,
+            )
 
 
 def find_changed_bars(database: Db) -> Iterator[Disagreement]:

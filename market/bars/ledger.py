@@ -181,7 +181,8 @@ def _measure_one(database: Db, found: SeriesDocument, known: Sessions, now: date
             series["figures"] = figures
             times = read_times(database, series, session)
             coverage = measure_anew(database, series, known, times, now, session)
-            set_coverage(database, series, coverage, figures, sum_up(figures), session)
+            oddities = sum_up(figures, series["fingerprint"])
+            set_coverage(database, series, coverage, figures, oddities, session)
 
     in_transaction(database, write)
 

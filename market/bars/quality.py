@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from core.words import QualityFigure
+from market.bars.oddities import find_oddities
 from market.intervals import DAY_SECONDS
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
@@ -136,7 +137,7 @@ def _measure(
     bars, lacking = series["bars"], counts.lacking.get(series["_id"], {})
     rejected = counts.rejected.get(series["_id"], 0)
     market = markets.get(series["market"])
-    odd = series.get("oddities")
+    odd = find_oddities(series)
     silent = odd["no_volume"] if odd else None
     return {
         "lacking_share": _find_lacking_share(series, lacking.get("expected", 0)),
@@ -164,6 +165,6 @@ def _find_lacking_share(series: QualitySeries, expected: int) -> float | None:
 def _find_jumps(series: QualitySeries) -> list[int]:
     """Return the days of jumps that no known split explains, ascending."""
     known = {int(split["session"].timestamp()) // DAY_SECONDS for split in series["splits"]}
-    found = series["oddities"]["jumps"] if "oddities" in series else []
+    odd = find_oddities(series)
     # The split of an intraday bar is on a session that may begin on the day before, in UTC.
-    return [day for day in found if not known & {day - 1, day, day + 1}]
+    return [day for day in odd["jumps"] if not known & {day - 1, day, day + 1}] if odd else []

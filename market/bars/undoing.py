@@ -251,18 +251,19 @@ def _write(
         bars_in(database).bulk_write(writes, ordered=False, session=session)
     market = load_markets(database).choose(series["market"])
     digests = {span: bucket["sha256"] for span, bucket in left.items()}
+    fingerprint = fingerprint_series(digests, splits)
     figures = {span: measure_figures(values) for span, values in split_spans(columns, interval)}
     changed: SeriesDocument = {
         **series,
         "counts": {span: bucket["count"] for span, bucket in left.items()},
         "digests": digests,
         "figures": figures,
-        "oddities": sum_up(figures),
+        "oddities": sum_up(figures, fingerprint),
         "bars": len(columns["times"]),
         "first_bar": moment(columns["times"][0]),
         "last_bar": moment(columns["times"][-1]),
         "splits": splits,
-        "fingerprint": fingerprint_series(digests, splits),
+        "fingerprint": fingerprint,
         "revision": removal["revision"],
         "updated_at": now,
     }

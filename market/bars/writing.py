@@ -292,9 +292,9 @@ def _close(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) 
     """Bring the document of a series in step with its buckets and splits."""
     series["counts"] = dict(sorted(series["counts"].items()))
     series["bars"] = sum(series["counts"].values())
-    series["oddities"] = sum_up(series.get("figures", {}))
     series["splits"] = splits
     series["fingerprint"] = fingerprint_series(series["digests"], splits)
+    series["oddities"] = sum_up(series.get("figures", {}), series["fingerprint"])
     series["source"] = arrival.source
     series["updated_at"] = arrival.now
 

@@ -159,10 +159,12 @@ class OddityFields(TypedDict):
     """What looks odd in all bars of a series.
 
     Attributes:
+        fingerprint: of the bars and splits that they were summed up of.
         no_volume, stale_runs: those of its buckets, summed up.
         jumps: those within its buckets and between them, ascending.
     """
 
+    fingerprint: str
     no_volume: int
     stale_runs: int
     jumps: list[int]
@@ -215,6 +217,7 @@ class QualitySeries(TypedDict):
     first_bar: datetime
     last_bar: datetime
     splits: list[SplitFields]
+    fingerprint: str
     coverage: NotRequired[CoverageFields]
     oddities: NotRequired[OddityFields]
 

@@ -34,7 +34,8 @@ from records.market.documents import (
 
 LAST_CHARACTER = "\U0010ffff"
 _LISTS = {"counts": 0, "digests": 0, "figures": 0, "oddities": 0}
-_UNSUMMED = {"figures": {"$exists": True}, "oddities": {"$exists": False}}
+_FIGURED = {"figures": {"$exists": True}}
+_FIGURES = {"figures": 1, "oddities": 1, "fingerprint": 1}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
@@ -289,21 +290,33 @@ def set_coverage(
     series_in(database).update_one({"_id": series["_id"]}, changes, session=session)
 
 
-def find_unsummed(database: Db) -> Iterator[SeriesDocument]:
-    """Yield the series of which it is known by bucket what looks odd, and not in all, with these
-    figures alone.
+def find_figured(database: Db) -> Iterator[SeriesDocument]:
+    """Yield the series of which it is known by bucket what looks odd: that, what it comes to, and
+    the fingerprint alone.
     """
-    yield from series_in(database).find(_UNSUMMED, {"figures": 1})
+    yield from series_in(database).find(_FIGURED, _FIGURES)
 
 
-def add_oddities(database: Db, summed: Mapping[str, OddityFields]) -> None:
-    """Note what the figures of some series come to; one that was written meanwhile has its own."""
+def find_unsummed(database: Db) -> Iterator[SeriesDocument]:
+    """Yield the same of those alone of which it was not summed up, or of other bars."""
+    other = {"$expr": {"$ne": ["$oddities.fingerprint", "$fingerprint"]}}
+    yield from series_in(database).find({**_FIGURED, **other}, _FIGURES)
+
+
+def add_oddities(database: Db, summed: Mapping[str, OddityFields]) -> int:
+    """Note what the figures of some series come to, and return of how many; one that was written
+    meanwhile has its own.
+    """
     writes = [
-        UpdateOne({"_id": series_id, **_UNSUMMED}, {"$set": {"oddities": oddities}})
+        UpdateOne(
+            {"_id": series_id, "fingerprint": oddities["fingerprint"]},
+            {"$set": {"oddities": oddities}},
+        )
         for series_id, oddities in summed.items()
     ]
-    if writes:
-        series_in(database).bulk_write(writes, ordered=False)
+    if not writes:
+        return 0
+    return series_in(database).bulk_write(writes, ordered=False).modified_count
 
 
 def delete_series(database: Db, series: SeriesDocument, session: ClientSession) -> int:

@@ -133,3 +133,28 @@ def test_series_that_were_stored_before_are_measured_by_an_upgrade(
     assert "what 1 series lack was counted" in answer.output
     assert ask(client, "POOR") == before
     assert upgrade(database, NOW) == []
+
+
+def test_sums_of_bars_that_the_version_before_wrote_are_told_only_once_they_are_right(
+    client: FlaskClient, database: Db, flask: Command
+) -> None:
+    """It keeps the sums that it finds, beside an upgrade or after one that was taken back."""
+    silent = build()
+    silent.loc[:9, "volume"] = 0
+    bring(database, "BACK", build().head(100))
+    kept = database.series.find_one({}, {"oddities": 1})["oddities"]
+    bring(database, "BACK", silent)
+    right = ask(client, "BACK")
+    assert right["figures"]["no_volume_share"] == 0.05
+    database.series.update_one({}, {"$set": {"oddities": kept}})
+    assert ask(client, "BACK")["figures"]["no_volume_share"] is None
+    told = flask("db", "check")
+    assert told.exit_code == 1
+    assert "quality of BACK 1d: what looks odd in its bars was not summed up" in told.output
+    assert "of 1 series was summed up" in flask("db", "upgrade").output
+    assert ask(client, "BACK") == right
+    assert flask("db", "check").exit_code == 0
+    database.series.update_one({}, {"$set": {"oddities.no_volume": 0}})
+    assert flask("db", "check").exit_code == 1
+    assert flask("gaps", "measure").exit_code == 0
+    assert ask(client, "BACK") == right

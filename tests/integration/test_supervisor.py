@@ -23,10 +23,12 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from core.settings import Settings
+from records.database import Db
 from runner.passwords import read_passwords
 from runner.servers import LOOPBACK, Servers, free_port
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
+from tests.integration.detecting import make_bars, store
 from tests.processes import PATIENCE_SECONDS, ROOT, Runner, run_runner, start_service, wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -194,7 +196,7 @@ def kill(runner: Runner) -> None:
 
 
 def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_again(
-    tmp_path: Path, settings: Settings
+    tmp_path: Path, settings: Settings, database: Db
 ) -> None:
     with start_service(tmp_path, REDIS_URL=settings.redis_url) as runner:
         # Only the server without a URL is started.
@@ -218,6 +220,10 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         "REDIS_URL": settings.redis_url,
         "MONGO_DATABASE": settings.mongo_database,
     }
+    store(database, "OLD", make_bars(30))
+    whole = database.series.find_one()
+    assert whole is not None
+    database.series.update_one({}, {"$unset": {"oddities": "", "coverage": ""}})
     with start_service(tmp_path, make, **urls) as again:
         assert len(again.pids('"-m runner up"')) == 1
         # Servers of the user are used, and none is started.
@@ -225,6 +231,11 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         assert again.pids("-server") == []
         assert not left & set(temporary.iterdir())
         wait_until_consuming(again)
+        # What an upgrade leaves to do is done at the start.
+        started = database.series.find_one()
+        assert started is not None
+        assert started["oddities"] == whole["oddities"]
+        assert started["coverage"].keys() == whole["coverage"].keys()
         kill(again)
 
 

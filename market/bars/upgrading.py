@@ -1,0 +1,22 @@
+"""What an upgrade of the database leaves to do in series: what was not known of them before."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from market.bars.oddities import sum_up_stored
+from records.database import Db
+from records.market.series import find_uncovered
+
+
+def complete_series(database: Db, now: datetime) -> Iterator[str]:
+    """Sum up and count what no series' document says yet, and yield what was done.
+
+    It may run beside whatever stores bars, and be killed and run again at any time.
+    """
+    if summed := sum_up_stored(database):
+        yield f"what looks odd in the bars of {summed:,} series was summed up"
+    if uncovered := find_uncovered(database):
+        from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack
+
+        measure_series(database, uncovered, now)
+        yield f"what {len(uncovered):,} series lack was counted"
