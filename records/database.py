@@ -30,8 +30,8 @@ Db = Database[Any]
 # With less free on MongoDB's disk it soon ends; with few, somebody should look.
 LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 
-# TransactionTooLargeForCache, NoSuchTransaction
-_TOO_LARGE, _ENDED = 388, 251
+# TransactionTooLargeForCache, TransactionExceededLifetimeLimitSeconds, NoSuchTransaction
+_TOO_LARGE, _TOO_LONG, _ENDED = 388, 290, 251
 FULL = "No space left on device"
 
 Written = TypeVar("Written")
@@ -156,11 +156,14 @@ def try_transaction(database: Db, write: Callable[[ClientSession], Written]) -> 
 
 def is_too_large(error: OperationFailure) -> bool:
     """Whether a transaction failed since MongoDB's cache cannot hold what it writes."""
-    codes = {error.code} | {
+    # A read within such a transaction has no code of its own.
+    return _TOO_LARGE in _find_codes(error) or "-31800" in str(error)
+
+
+def _find_codes(error: OperationFailure) -> set[int | None]:
+    return {error.code} | {
         each.get("code") for each in (error.details or {}).get("writeErrors", ())
     }
-    # A read within such a transaction has no code of its own.
-    return _TOO_LARGE in codes or "-31800" in str(error)
 
 
 def is_too_much(error: Exception) -> bool:
@@ -168,6 +171,8 @@ def is_too_much(error: Exception) -> bool:
     return (
         isinstance(error, TooMuchAtOnce)
         or (isinstance(error, OperationFailure) and is_too_large(error))
+        # It ended the transaction amid a command, which the driver does not try again.
+        or (isinstance(error, OperationFailure) and _TOO_LONG in _find_codes(error))
         # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
         or (isinstance(error, PyMongoError) and "Cache full" in str(error))
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from market.bars import arriving
@@ -493,18 +494,23 @@ def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
     assert stored(database) == wanted
 
 
+@pytest.mark.parametrize("is_amid", [False, True])
 def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
-    database: Db, monkeypatch: pytest.MonkeyPatch
+    database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool
 ) -> None:
-    """MongoDB ended it again and again, until the import was given up."""
+    """MongoDB ended it again and again, until the import was given up; amid a command at once."""
     admin, limit = database.client.admin, "transactionLifetimeLimitSeconds"
     usual = admin.command("getParameter", 1, **{limit: 1})[limit]
     write_all, tried = arriving.write_all, list[int]()
 
-    def write_slowly(database: Db, arrivals: Sequence[Arrival], *given: Any, **said: Any) -> Any:
-        outcomes = write_all(database, arrivals, *given, **said)
+    def write_slowly(
+        database: Db, arrivals: Sequence[Arrival], session: ClientSession, **said: Any
+    ) -> Any:
+        outcomes = write_all(database, arrivals, session, **said)
         tried.append(len(arrivals))
-        if len(arrivals) > 1:  # as a disk does that others keep busy
+        if len(arrivals) > 1 and is_amid:  # as a disk does that others keep busy
+            list(database.series.find({"$where": "sleep(3000) || true"}, session=session))
+        elif len(arrivals) > 1:
             time.sleep(3)
         return outcomes
 
