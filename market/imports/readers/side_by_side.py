@@ -152,7 +152,8 @@ def _find_field_columns(row: Row) -> dict[int, str] | None:
         if is_field and not (position == 0 and key == "price"):
             last = name
         elif cell or not columns:
-            if position > 1 or (cell and build_key(cell) not in _LABELS):
+            is_label = build_key(cell) in _LABELS or find_field(cell) == "time"
+            if position > 1 or not is_label:
                 return None
             continue
         columns[position] = "" if build_key(last) in OTHERS else str(find_field(last))

@@ -183,6 +183,8 @@ def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
         "Date,Time,Close_A,High_A,Low_A,Open_A,Close_B,High_B,Low_B,Open_B",
         "Time,Date,A Close,A High,A Low,A Open,B Close,B High,B Low,B Open",
         "Price,,Close,High,Low,Open,Close,High,Low,Open\nTicker,,A,A,A,A,B,B,B,B\nDate,Time,,,,,,,,",
+        "Date,Time,Close,High,Low,Open,Close,High,Low,Open\n,,A,A,A,A,B,B,B,B",
+        ",,A,,,,B,,,\nDate,Time,Close,High,Low,Open,Close,High,Low,Open",
     ],
 )
 def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: str) -> None:
@@ -205,6 +207,7 @@ def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: s
         "Date,,,,\n,{0},{0},{0},{0}\n,Close,High,Low,Open",
         "Date,Close,High,Low,Open\n,{0},{0},{0},{0}",
         ",{0},,,\nDate,Close,High,Low,Open",
+        "Time,Close,High,Low,Open\n,{0},{0},{0},{0}",
     ],
 )
 def test_a_ticker_that_is_written_as_a_time_is_called_is_no_row_of_times(
