@@ -57,7 +57,8 @@ def read_time(value: Any) -> int:
             return _read_iso(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit("bad_time")
-    if isinstance(value, float) and not math.isfinite(value):
+    # One far below 0 has no microseconds that a float could hold.
+    if value < 0 or (isinstance(value, float) and not math.isfinite(value)):
         raise Unfit("bad_time")
     if value < _SECONDS:
         time = round(value * MICROSECONDS)

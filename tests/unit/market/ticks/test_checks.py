@@ -34,6 +34,7 @@ def refusal(kind: Any, record: Any) -> str:
         ({"time": None}, "bad_time"),
         ({"time": "yesterday"}, "bad_time"),
         ({"time": -1}, "bad_time"),
+        ({"time": -1e302}, "bad_time"),  # more microseconds than a float holds
         ({"time": 0}, "bad_time"),
         ({"time": "0"}, "bad_time"),
         ({"time": 4_321.5}, "bad_time"),  # of a clock that counts from its start
