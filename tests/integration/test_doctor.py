@@ -191,8 +191,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyP
     assert "/proc" in findings["kernels"].found
 
 
-def test_a_folder_that_no_embedded_server_uses_need_not_be_writable() -> None:
+def test_a_folder_that_no_embedded_server_uses_need_not_be_writable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """As in a container, whose own file system is read-only."""
+    monkeypatch.chdir(tmp_path)  # where nothing serves, whatever does in the folder of the code
     given = Settings(_env_file=None, redis_url="redis://redis/0", mongo_url="mongodb://mongo/")
     assert "disk" not in {finding.check for finding in doctor.check_disk(given, NOW)}
 
