@@ -38,7 +38,9 @@ def _check_body() -> None:
     """Set the bound and refuse other types:
     a form of another site could post those without the browser asking us.
     """
-    view = current_app.view_functions.get(request.endpoint or "")
+    if request.endpoint is None:
+        return  # what is not there takes no body of any type: 404, or 405
+    view = current_app.view_functions.get(request.endpoint)
     request.max_content_length, mimetype = getattr(view, "body", (JSON_BYTES, "application/json"))
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if has_body and request.mimetype != mimetype:

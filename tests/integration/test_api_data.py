@@ -86,6 +86,12 @@ def test_json_belongs_to_candles_and_forms_to_import(client: FlaskClient) -> Non
     assert client.post("/py/data/candles", data={"x": "y"}).status_code == 415
 
 
+def test_what_is_not_there_is_said_so_whatever_is_sent_to_it(client: FlaskClient) -> None:
+    form = {"data": {"x": "y"}, "content_type": "multipart/form-data"}
+    assert client.post("/py/data/imports", **form).status_code == 404
+    assert client.put("/py/alerts", **form).status_code == 405
+
+
 def test_candles_may_be_of_several_tickers(client: FlaskClient, database: Db) -> None:
     candles = [CANDLE | {"ticker": "aapl"}, CANDLE | {"ticker": "MSFT"}]
     assert client.post("/py/data/candles", json={"candles": candles}).status_code == 202
