@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from records.database import Document
 from tests.browser.conftest import Demo
@@ -162,6 +162,37 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     expect(rows.first).to_contain_text("resolved")
 
 
+def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts")
+    rows = page.locator(".alerts > li")
+    expect(rows).to_have_count(len(alerts))
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/py/alerts/active?*", hold)
+    demo.api.post("/alerts/bulk", {"ids": alerts[:1], "action": "resolve"})
+    with page.expect_request("**/py/alerts/active?*"):
+        pass
+    page.get_by_label("State").select_option("snoozed")
+    expect(page.get_by_text("Nothing to look at")).to_be_visible()
+    page.evaluate(
+        """() => {
+            window.most = 0;
+            const count = () => document.querySelectorAll(".alerts > li").length;
+            const note = () => (window.most = Math.max(window.most, count()));
+            new MutationObserver(note).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    # The look that comes after the late one.
+    with page.expect_response(re.compile(r"/py/alerts\?.*state=snoozed")):
+        late[0].continue_()
+    assert page.evaluate("window.most") == 0
+
+
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
 def test_a_snooze_is_as_long_as_it_says_whatever_the_computers_clock(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], ahead: timedelta
@@ -235,8 +266,11 @@ def test_one_alert_is_shown_commented_and_reopened(
     page.get_by_label("What you know").fill("results after the close")
     page.get_by_role("button", name="Comment").click()
     expect(page.get_by_role("region", name="Comments")).to_contain_text("results after the close")
+    # What is written and not sent yet stays, whatever is done or comes meanwhile.
+    page.get_by_label("What you know").fill("not the whole st")
     page.get_by_role("button", name="Reopen").click()
     expect(page.get_by_role("region", name="Trail")).to_contain_text("reopened by")
+    expect(page.get_by_label("What you know")).to_have_value("not the whole st")
     expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
 
 

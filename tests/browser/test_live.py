@@ -187,3 +187,81 @@ def test_what_repeats_for_weeks_leaves_nothing_with_the_signal_of_its_end(
         }"""
     )
     assert left == [4, 4, 0]
+
+
+def test_a_page_that_is_told_to_wait_asks_no_sooner(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url, quiet=False)
+    too_many = {"status": 429, "headers": {"Retry-After": "1"}, "json": {"detail": "too many"}}
+    page.route("**/py/mutes*", lambda route: route.fulfill(**too_many))
+    waited = page.evaluate(
+        """async () => {
+            const { get } = await import("/scripts/lib/api.js");
+            const { repeat } = await import("/scripts/lib/live.js");
+            const times = [];
+            const end = new AbortController();
+            const ask = async () => {
+                if (times.push(performance.now()) === 2) end.abort();
+                await get("/mutes");
+            };
+            await repeat(1, ask, end.signal);
+            return times[1] - times[0];
+        }"""
+    )
+    assert waited > 990
+
+
+def test_what_is_shown_is_replaced_where_it_failed_and_not_under_whoever_came_to_it_meanwhile(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url, quiet=False)
+    shown = page.evaluate(
+        """async () => {
+            const { buildSection } = await import("/scripts/parts/states.js");
+            const asked = [];
+            const load = () => new Promise((...both) => asked.push(both));
+            const draw = (text) => Object.assign(document.createElement("button"),
+                                                 { textContent: text });
+            const section = buildSection(load, draw, new AbortController().signal);
+            document.body.append(section.node);
+            const shown = [];
+            const note = () => shown.push(section.node.querySelector("p, button").textContent);
+            const showing = section.show();
+            asked[0][0]("one");
+            await showing;
+            note();
+            const again = section.show();
+            asked[1][1](new Error("no"));
+            await again;
+            note();
+            const after = section.refresh();
+            asked[2][0]("one");
+            await after;
+            note();
+            const last = section.refresh();
+            section.node.querySelector("button").focus();
+            asked[3][0]("two");
+            await last;
+            note();
+            return shown;
+        }"""
+    )
+    assert shown == ["one", "This did not work", "one", "one"]
+
+
+def test_who_leaves_a_page_is_not_told_that_its_answer_did_not_come(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    said = page.evaluate(
+        """async () => {
+            const { get } = await import("/scripts/lib/api.js");
+            const { attempt } = await import("/scripts/parts/toasts.js");
+            const left = new AbortController();
+            const asked = attempt({}, () => get("/mutes", {}, left.signal));
+            left.abort();
+            return [await asked, document.querySelectorAll(".toast").length];
+        }"""
+    )
+    assert said == [None, 0]

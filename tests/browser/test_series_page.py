@@ -44,6 +44,27 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     assert demo.database.single_series.count_documents({}) == 0
 
 
+def test_what_is_written_of_a_series_stays_when_it_changed_while_nobody_could_see_it(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    times = list(range(1000, 2000, 10))
+    demo.api.post("/fit/kettle?wait=30", {"timestamps": times, "values": [n % 7 for n in times]})
+    page = open_page(f"{demo.url}#/series/kettle", quiet=False)
+    value = page.get_by_label("Value", exact=True)
+    value.fill("61")
+    page.get_by_label("keep it").focus()
+    page.context.set_offline(True)
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    demo.api.post("/predict/kettle?store=true", {"timestamp": "2500", "value": 70})
+    with page.expect_event("requestfinished", lambda asked: asked.url.endswith("/series/kettle")):
+        page.context.set_offline(False)
+    expect(page.get_by_text("What you see may be old")).to_be_hidden()
+    expect(page.get_by_label("What 2500 was")).to_be_visible()
+    expect(value).to_have_value("61")
+    for name in ("single_series", "series_predictions"):
+        demo.database[name].delete_many({})
+
+
 def test_a_file_of_iso_times_and_own_names_is_fitted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ export class Problem extends Error {
     this.status = status;
     this.reason = reason;
     this.document = document;
+    this.waitMilliseconds = 0; // how long the API asks to be left alone
   }
 }
 
@@ -121,7 +122,9 @@ async function reach(method, act) {
 async function readProblem(response) {
   const document = await response.json().catch(() => ({}));
   const detail = document.detail ?? `The API answered ${response.status} ${response.statusText}`;
-  return new Problem(response.status, document.reason ?? "unknown", detail, document);
+  const problem = new Problem(response.status, document.reason ?? "unknown", detail, document);
+  problem.waitMilliseconds = 1000 * (Number(response.headers.get("Retry-After")) || 0);
+  return problem;
 }
 
 function withQuery(path, query) {

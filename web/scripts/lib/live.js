@@ -24,14 +24,19 @@ export function pause(milliseconds, signal) {
 /**
  * Call `action` now and every so many milliseconds, or as many as a function says, until
  * `signal` aborts; not while the tab is hidden, but at once when it is seen again. Failures are
- * tried again.
+ * tried again, not before the API says that they may be.
  */
 export async function repeat(milliseconds, action, signal) {
   while (!signal.aborted) {
     if (document.hidden) await untilSeen(signal);
     if (signal.aborted) return;
-    await action().catch(logUnforeseen);
-    await pause(typeof milliseconds === "function" ? milliseconds() : milliseconds, signal);
+    const failed = await action().then(
+      () => null,
+      (error) => error,
+    );
+    if (failed) logUnforeseen(failed);
+    const usual = typeof milliseconds === "function" ? milliseconds() : milliseconds;
+    await pause(Math.max(usual, failed?.waitMilliseconds ?? 0), signal);
   }
 }
 
@@ -70,6 +75,7 @@ export function onReturn(action, signal) {
 export async function followRun(id, show, signal) {
   let seen = null;
   while (!signal.aborted) {
+    let wait = RETRY_MILLISECONDS;
     try {
       for await (const event of readEvents(`/detection-runs/${id}/events`, seen, signal)) {
         const run = JSON.parse(event.data);
@@ -80,8 +86,9 @@ export async function followRun(id, show, signal) {
     } catch (error) {
       if (error.status === 404) throw error;
       logUnforeseen(error);
+      wait = Math.max(wait, error.waitMilliseconds ?? 0);
     }
-    await pause(RETRY_MILLISECONDS, signal);
+    await pause(wait, signal);
   }
   return null;
 }

@@ -104,10 +104,15 @@ export function buildSection(load, draw, signal, lines) {
   const refresh = async () => {
     if (node.hasAttribute("aria-busy") || node.contains(document.activeElement)) return;
     const data = await loadLatest();
-    if (!signal.aborted && JSON.stringify(data) !== shown) fill(node, keep(data));
+    // Somebody may have come to it meanwhile, and asked for more, say.
+    if (signal.aborted || node.contains(document.activeElement)) return;
+    if (JSON.stringify(data) !== shown) fill(node, keep(data));
   };
   onReturn(() => shown !== null && refresh().catch(() => {}), signal);
-  const show = () => loadInto(node, loadLatest, keep, signal, lines);
+  const show = () => {
+    shown = null;
+    return loadInto(node, loadLatest, keep, signal, lines);
+  };
   const reload = async () => {
     if (shown === null) return show();
     node.setAttribute("aria-busy", "true");
@@ -163,14 +168,19 @@ export function buildCurrent(node, load, draw, signal) {
   };
   const refresh = buildRefresh(node, load, keep, signal);
   const look = async () => {
-    // A dialog is about what it was opened over, and what it does draws the page anew.
-    if (shown === null || document.querySelector("dialog[open]")) return;
+    if (shown === null) return;
     const data = await load(signal);
-    if (!signal.aborted && JSON.stringify(data) !== shown) await refresh();
+    // A dialog is about what it was opened over, and what it does draws the page anew.
+    const isInUse = isWritten(node) || document.querySelector("dialog[open]");
+    if (!signal.aborted && !isInUse && JSON.stringify(data) !== shown) await refresh();
   };
   onReturn(() => look().catch(() => {}), signal);
   return refresh;
 }
+
+/** Whether there is a field in it that somebody has written in. */
+const isWritten = (node) =>
+  [...node.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
 
 function showFailure(node, error, again, signal) {
   if (error.name !== "Problem") console.error(error);
@@ -182,7 +192,9 @@ function showFailure(node, error, again, signal) {
   const both = AbortSignal.any([signal, once.signal]);
   if (error.status === 0) onConnection((reached) => reached && retry(), both);
   if (PASSING.has(error.status))
-    pause(RETRY_MILLISECONDS, both).then(() => both.aborted || retry());
+    pause(Math.max(RETRY_MILLISECONDS, error.waitMilliseconds ?? 0), both).then(
+      () => both.aborted || retry(),
+    );
   // A page that failed as a whole has no other heading.
   const isWhole = node.id === "main";
   const heading = isWhole && el("h1.hidden-text", document.title.split(" · ")[0]);

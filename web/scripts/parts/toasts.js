@@ -19,6 +19,7 @@ export async function attempt(button, action) {
   try {
     return await action();
   } catch (error) {
+    if (error.name === "AbortError") return null; // it was left, and nobody waits for it
     if (error.name !== "Problem") console.error(error);
     say(error.message, "bad");
     return null;

@@ -24,6 +24,8 @@ const OPEN = ["active", "acknowledged", "snoozed"];
 export async function showAlert(main, id, signal) {
   const path = `/alerts/${encodeURIComponent(id)}`;
   const lists = keepLists(id, signal);
+  // Kept while all around it is drawn anew: what was written in it is not sent yet.
+  const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
   let shown = "";
   const load = () => get(path, {}, signal);
   const draw = (alert) => {
@@ -32,7 +34,7 @@ export async function showAlert(main, id, signal) {
         repeat(REFRESH_MILLISECONDS, refresh, signal),
       );
     shown = JSON.stringify(alert);
-    return drawAlert(alert, lists, refresh, signal);
+    return drawAlert(alert, lists, text, refresh, signal);
   };
   const refresh = async () => {
     const alert = await load();
@@ -43,7 +45,7 @@ export async function showAlert(main, id, signal) {
   await loadInto(main, load, draw, signal, 8);
 }
 
-function drawAlert(alert, { trail, children }, refresh, signal) {
+function drawAlert(alert, { trail, children }, text, refresh, signal) {
   const isTicker = alert.entity_type === "ticker";
   const name = nameSubject(alert);
   return [
@@ -74,7 +76,7 @@ function drawAlert(alert, { trail, children }, refresh, signal) {
       el(
         "div.stack",
         drawSteps(alert, refresh),
-        drawComments(alert, refresh),
+        drawComments(alert, text, refresh),
         card("Trail", drawTrail(trail, alert)),
       ),
     ),
@@ -252,8 +254,7 @@ function drawInputs(inputs) {
   return buildTable("What the model read", columns, el("tbody", rows));
 }
 
-function drawComments(alert, refresh) {
-  const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
+function drawComments(alert, text, refresh) {
   const send = el("button.button.small", { type: "submit", data: { needs: "respond" } }, "Comment");
   const submit = async (event) => {
     event.preventDefault();

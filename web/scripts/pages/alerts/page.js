@@ -53,11 +53,16 @@ async function showInbox(main, route, signal) {
     signal,
     bar: el("div.row", { role: "toolbar", "aria-label": "Steps" }),
   };
-  const load = () => {
+  let choice = 0;
+  const load = async () => {
+    const asked = choice;
     const { state, ...rest } = wanted;
     const path = state ? "/alerts" : "/alerts/active";
     const query = { ...shared.query(), ...rest, ...(state && { state }) };
-    return getFirst(path, query, inbox.listed, signal);
+    const page = await getFirst(path, query, inbox.listed, signal);
+    // Answers may overtake each other: a step would be taken of what another choice had listed.
+    if (asked !== choice) throw new DOMException("others were asked for meanwhile", "AbortError");
+    return page;
   };
   const draw = ({ items, next_cursor: more }) => {
     const at = findAt(inbox, items);
@@ -76,7 +81,8 @@ async function showInbox(main, route, signal) {
     if (focused && !inbox.node.contains(document.activeElement)) focusAt(inbox);
   };
   const show = () => {
-    inbox.listed = PART;
+    choice += 1;
+    Object.assign(inbox, { listed: PART, shown: "" });
     return loadInto(inbox.node, load, draw, signal);
   };
   const shared = buildFilters(route, show, signal);
