@@ -381,5 +381,11 @@ def test_a_file_that_was_refused_for_one_choice_is_not_to_be_found_again(
     page.get_by_role("button", name="Try again").click()
     expect(form).to_be_visible()
     expect(zone).to_have_value("")
+    # Nor is one whose look is refused, before it is sent.
+    zone.fill("Nowhere")
+    zone.blur()
+    expect(page.get_by_text("is no time zone that is known")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(zone).to_have_value("")
     form.get_by_role("button", name="Leave it out").click()
     expect(form).to_have_count(0)

@@ -39,6 +39,7 @@ const LABELS = [
   ["start", "its start, even if it looks otherwise"],
 ];
 export const AS_SPACED = "auto";
+const UNCHOSEN = { decimal: "", day_first: "", timezone: "", labels: "", ticker: "" };
 const USUAL_INTERVAL = "1d";
 const MOST_PREVIEWED = 32 * 2 ** 20;
 
@@ -62,7 +63,7 @@ export function fillForm(form, file, choices) {
  * @param {HTMLElement} node where it is shown
  */
 export function askAbout(file, node) {
-  const choices = { columns: {}, decimal: "", day_first: "", timezone: "", labels: "", ticker: "" };
+  const choices = { ...UNCHOSEN, columns: {} };
   return new Promise((resolve) => {
     const end = (answer) => () => resolve(answer);
     let asked = 0;
@@ -86,7 +87,11 @@ export function askAbout(file, node) {
         fill(
           node,
           el("p", el("strong", file.name)),
-          buildFailure(error),
+          // It may be refused for one choice, which is not shown any more.
+          buildFailure(error, () => {
+            Object.assign(choices, UNCHOSEN, { columns: {} });
+            show();
+          }),
           buildButton("Leave it out", end(null)),
         );
       } finally {
