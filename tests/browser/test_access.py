@@ -56,7 +56,7 @@ def test_buttons_of_what_all_tenants_share_are_dead_for_one_of_them(
     page.keyboard.press("Space")
     expect(put_in_use).not_to_be_checked()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     for place, name in (("notifications", "New rule"), ("watchlists", "New watchlist")):
         page.goto(f"{demo.url}#/{place}")
         button = page.get_by_role("button", name=name).first
@@ -102,7 +102,7 @@ def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
             lambda response: "detection-runs" in response.url and response.status == 401
         ):
             pass
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     look.take("key not given")
     assert look.wrong == []
     page.get_by_role("button", name="Enter a key").click()
@@ -170,7 +170,7 @@ def test_a_key_that_may_not_read_is_said_so_and_another_can_be_entered_at_any_ti
     another = page.get_by_role("contentinfo").get_by_role("button", name="API key")
     another.click()
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     expect(train).to_have_attribute("data-why", re.compile("scope enqueue"))
     another.click()
     page.get_by_label("API key").fill(key)

@@ -27,7 +27,7 @@ def test_back_closes_a_dialog_and_the_page_stays(
     make.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     expect(page).to_have_url(re.compile("#/watchlists$"))
     make.click()
     page.get_by_role("button", name="Cancel").click()
@@ -54,7 +54,7 @@ def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_leaves_buttons_dead(
     other = page.context.new_page()
     other.goto(f"{demo.url}#/runs")
     expect(other.get_by_role("link", name="Training of market US").first).to_be_visible()
-    expect(other.get_by_role("dialog")).to_have_count(0)
+    expect(other.locator("dialog")).to_have_count(0)
     other.goto(f"{demo.url}#/anomalies")
     other.get_by_text("Export", exact=True).click()
     files = other.get_by_role("button", name=re.compile("^Parquet of"))
@@ -160,7 +160,7 @@ def test_the_focus_comes_back_from_what_was_asked_for_to_its_button(
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     expect(button).to_be_focused()
 
 

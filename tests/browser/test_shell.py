@@ -69,7 +69,7 @@ def test_a_dialog_goes_with_the_page_that_opened_it(
     expect(page.get_by_role("dialog")).to_be_visible()
     page.goto(f"{demo.url}#/")
     expect(page.locator(".anomaly").first).to_be_visible()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     page.get_by_role("link", name=link, exact=True).click()
     page.get_by_role("heading", level=1, name=link, exact=True).wait_for()
     page.get_by_role("button", name=button).first.click()

@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_watchlist_is_said_in_the_dialog(
     page.get_by_role("button", name="Make it").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("7203")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
 
 
 def test_periodic_scans_are_switched_off_and_on(demo: Demo, open_page: Callable[..., Page]) -> None:
