@@ -15,6 +15,7 @@ import click
 
 from cli.common import OneValueCommand, exits_on_error
 from core.errors import BadInput, ServerUnreachable
+from core.hosts import is_loopback
 from core.logs import configure_logs
 from core.settings import Settings, get_settings
 
@@ -28,7 +29,6 @@ KEY = "TAPEWATCH_KEY"
 MOST_CHARACTERS = 60_000
 MOST_DESCRIPTION = 600
 TIMEOUT_SECONDS = 60.0
-THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 INSTRUCTIONS = """\
 Tapewatch watches bars of markets and flags those that do not look like the rest of their market.
 To say what was strange on a day, and why: list_anomalies with start and end on that day (UTC),
@@ -69,7 +69,7 @@ def mcp(*, url: str | None) -> None:
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=TIMEOUT_SECONDS,
         # Which no proxy of the environment is asked for.
-        trust_env=asked.host not in THIS_MACHINE,
+        trust_env=not is_loopback(asked.host),
     )
     anyio.run(_serve, client, settings)
 

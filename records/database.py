@@ -170,9 +170,11 @@ def is_too_much(error: Exception) -> bool:
     """Whether fewer writes at once may be stored where these could not."""
     return (
         isinstance(error, TooMuchAtOnce)
-        or (isinstance(error, OperationFailure) and is_too_large(error))
-        # It ended the transaction amid a command, which the driver does not try again.
-        or (isinstance(error, OperationFailure) and _TOO_LONG in _find_codes(error))
+        # What took too long it ended amid a command, which the driver does not try again.
+        or (
+            isinstance(error, OperationFailure)
+            and (is_too_large(error) or _TOO_LONG in _find_codes(error))
+        )
         # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
         or (isinstance(error, PyMongoError) and "Cache full" in str(error))
     )
