@@ -17,6 +17,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from pymongo.errors import ConnectionFailure
+from pymongo.read_concern import ReadConcern
 
 from records.database import Db, Document
 from records.work.heartbeats import SCHEDULER, find_heartbeats
@@ -174,9 +175,12 @@ class Trial:
             os.kill(held.pid, signal.SIGCONT)
 
     def is_held(self, held: Held) -> bool:
-        """Whether the batch is still as its holder claimed it."""
+        """Whether the batch is still as its holder claimed it, by all that was written until now:
+        what a majority has is older where members lag.
+        """
         claimed = {"_id": held.batch_id, "state": "leased", "fence": held.fence}
-        return self.database.batches.count_documents(claimed) == 1
+        latest = self.database.batches.with_options(read_concern=ReadConcern("linearizable"))
+        return latest.find_one(claimed) is not None
 
     def check(self, *, lost: Collection[str] = (), **statuses: str) -> None:
         """Assert all that is promised.
