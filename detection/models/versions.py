@@ -8,7 +8,7 @@ from core.errors import BadInput
 
 Change = Literal["major", "minor", "patch"]
 _PATTERN = re.compile(
-    r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d{1,6})\.(?P<minor>\d{1,6})\.(?P<patch>\d{1,6})"
+    r"(?P<market>[A-Z][A-Z0-9]{1,7})_model-(?P<major>\d{1,6})\.(?P<minor>\d{1,6})\.(?P<patch>\d{1,6})"
 )
 
 

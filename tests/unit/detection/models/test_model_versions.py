@@ -4,7 +4,7 @@ from core.errors import BadInput
 from detection.models.plan import TrainingPlan
 from detection.models.training import propose_version
 from detection.models.versions import ModelVersion
-from market.markets import SHIPPED
+from market.markets import SHIPPED, is_market_code
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ def test_versions_are_ordered_by_number_not_by_letter() -> None:
 def test_what_is_no_version_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadInput, match=r"US_model-0\.1\.0"):
         ModelVersion.parse(text)
+
+
+@pytest.mark.parametrize("code", ["US", "CRYPTO", "A50", "STOXX600"])
+def test_the_version_of_every_market_that_can_be_added_is_read(code: str) -> None:
+    assert is_market_code(code)
+    version = ModelVersion.first(code)
+    assert ModelVersion.parse(str(version)) == version
 
 
 def record(
