@@ -194,7 +194,7 @@ class Anomaly(Record):
     detection_timestamp: datetime
     model_version: str = Field(examples=["US_model-0.1.0"])
     model_hash: str = Field(examples=["sha256:9f86d081884c7d65"])
-    feature_set: str = Field(examples=["events/5"])
+    feature_set: str = Field(examples=["events/6"])
     bars_fingerprint: str = Field(description="of exactly the bars it was computed from")
     market_fingerprint: str | None = Field(
         None, description="of what its market did that day; null: the model does not look at it"

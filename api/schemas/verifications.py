@@ -60,7 +60,7 @@ class Verification(Record):
     data_changes: list[dict[str, Any]] = Field(
         default_factory=list, description="the bars that changed since"
     )
-    feature_set: str = Field(description="what the model was shown", examples=["events/5"])
+    feature_set: str = Field(description="what the model was shown", examples=["events/6"])
     code_changes: list[LibraryChange] = Field(
         default_factory=list,
         description="cause `code`: libraries of other versions than the model was trained under",

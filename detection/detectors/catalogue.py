@@ -23,8 +23,8 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="isolation_forest",
             summary="what few random splits cut off from the other bars",
-            feature_set="events/5",
-            intraday_feature_set="time_of_day/4",
+            feature_set="events/6",
+            intraday_feature_set="time_of_day/5",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),
                 # A perfect tree over 16,384 rows has 14 levels; deeper ones would not fit a cache.
@@ -39,8 +39,8 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="half_space_trees",
             summary="a bar unlike the series' own bars of the last year, by random half-spaces",
-            feature_set="events/5",
-            intraday_feature_set="time_of_day/4",
+            feature_set="events/6",
+            intraday_feature_set="time_of_day/5",
             parameters={},
             most_product=1,
             warm_up_bars=250,
@@ -53,8 +53,8 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="pca_window",
             summary="a bar that the shape of its last 20 bars does not lead to expect",
-            feature_set="events/5",
-            intraday_feature_set="time_of_day/4",
+            feature_set="events/6",
+            intraday_feature_set="time_of_day/5",
             parameters={},
             most_product=1,
             warm_up_bars=19,
@@ -65,8 +65,8 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="lstm",
             summary="a bar larger than a network of normal windows of 20 bars tells it",
-            feature_set="two_yardsticks/4",
-            intraday_feature_set="time_of_day/4",
+            feature_set="two_yardsticks/5",
+            intraday_feature_set="time_of_day/5",
             parameters={
                 "windows": Parameter(20_000, 100, 200_000, "windows that it learns from"),
                 "epochs": Parameter(10, 1, 500, "how often it goes over them at the most"),
@@ -109,8 +109,8 @@ def _find_members(parameters: Mapping[str, Any]) -> list[DetectorKind]:
 DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
-    feature_set="family/6",
-    intraday_feature_set="family_by_time/4",
+    feature_set="family/7",
+    intraday_feature_set="family_by_time/5",
     parameters={
         "weights": WeightsParameter(
             DEFAULT_WEIGHTS,

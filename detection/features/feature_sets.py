@@ -87,7 +87,7 @@ MARKET14 = FeatureSet(
 # stands still is for the rules of faults.
 TWO_YARDSTICKS = FeatureSet(
     name="two_yardsticks",
-    version=4,
+    version=5,
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
     warm_up_bars=61,
     sets_still_aside=True,
@@ -98,7 +98,7 @@ TWO_YARDSTICKS = FeatureSet(
 # would tell them apart by it. An open's range holds it already.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
-    version=4,
+    version=5,
     columns=("clock_return_fast", "clock_return_slow", "clock_span_fast", "clock_span_slow"),
     warm_up_bars=61,
     sessions=20,
@@ -115,7 +115,7 @@ EVENT_COLUMN = "event_steady"
 DISTANCES = (*TWO_YARDSTICKS.columns, *TIME_OF_DAY.columns, EVENT_COLUMN)
 EVENTS = FeatureSet(
     name="events",
-    version=5,
+    version=6,
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", EVENT_COLUMN),
     warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
     sets_still_aside=True,
@@ -131,14 +131,14 @@ RETURNS = FeatureSet(
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=6,
+    version=7,
     columns=(*RETURNS.columns, *EVENTS.columns),
     warm_up_bars=EVENTS.warm_up_bars,
     sets_still_aside=True,
 )
 FAMILY_BY_TIME = FeatureSet(
     name="family_by_time",
-    version=4,
+    version=5,
     columns=(*RETURNS.columns, *TIME_OF_DAY.columns),
     warm_up_bars=TIME_OF_DAY.warm_up_bars,
     sessions=TIME_OF_DAY.sessions,

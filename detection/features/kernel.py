@@ -79,6 +79,9 @@ VOLUME_TENS = 6
 SMALLEST_SHARE = 1e-4
 # What a bar's range may be in the fast yardstick of the bars before it.
 LARGEST_RANGE = 3.0
+# And what share of the close before it in the slower ones: of a price a billion times off even the
+# fourth root is some hundred times the usual one, and would make the mean of a year of them.
+LARGEST_SHARE = 1.0
 # What makes a wick or volume as rare as a range of so many yardsticks, on daily bars of
 # stocks and indices.
 WICK_WEIGHT = 2.0
@@ -330,15 +333,15 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
 def _prepare(bars: Bars, out: Float64) -> None:
     """Fill the rows of `out` for a series: what does not depend on where a block begins.
 
-    0 fourth root of the relative true range, 1 and 2 sums over ten bars of it and of volume.
+    0 fourth root of the relative true range, of the whole price at most, 1 and 2 sums over ten bars
+    of it and of volume.
     """
     _, high, low, close, volume = bars
     roots = out[0]
     h, low_, before = high[1:], low[1:], close[: close.size - 1]
     for i in range(before.size):
-        roots[i + 1] = np.sqrt(
-            np.sqrt((max(h[i], before[i]) - min(low_[i], before[i])) / before[i])
-        )
+        moved = (max(h[i], before[i]) - min(low_[i], before[i])) / before[i]
+        roots[i + 1] = np.sqrt(np.sqrt(min(moved, LARGEST_SHARE)))
     _sum_tens(roots[: close.size], out[1])
     _sum_tens(volume, out[2])
 
@@ -516,7 +519,8 @@ def _recall(
         # A bar is known from the one before it on.
         positions[clock, at] = indices[t - 1]
         values[clock, at, 0], values[clock, at, 1] = moved, abs(close[t] - c1) / c1
-        values[clock, at, 2], values[clock, at, 3] = volume[t], np.sqrt(np.sqrt(moved))
+        values[clock, at, 2] = volume[t]
+        values[clock, at, 3] = np.sqrt(np.sqrt(min(moved, LARGEST_SHARE)))
         pushed[clock] += 1
 
 

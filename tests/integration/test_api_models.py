@@ -197,7 +197,7 @@ def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> No
         "isolation_forest"
     ]
     forest = by_name["isolation_forest"]
-    assert forest["feature_set"] == "events/5"
+    assert forest["feature_set"] == "events/6"
     assert [p["name"] for p in forest["parameters"]] == ["trees", "sample"]
     assert forest["parameters"][0]["default"] == 100
     assert (by_name["mad"]["warm_up_bars"], by_name["mad"]["history_bars"]) == (60, 240)

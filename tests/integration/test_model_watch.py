@@ -259,7 +259,7 @@ def test_a_champion_of_columns_that_its_detector_had_before_is_challenged(
         ["evaluate"],
     ]
     trained = database.models.find_one({"_id": {"$ne": champion["version"]}})
-    assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/4", "events/5")
+    assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/5", "events/6")
 
 
 def test_nobody_watches_where_it_is_off(worker: Worker, settings: Settings, database: Db) -> None:

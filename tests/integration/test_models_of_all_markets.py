@@ -59,7 +59,7 @@ def test_it_learns_from_days_on_which_the_market_is_not_known_as_well(both: Db) 
     for seed in range(12):
         store(both, f"T{seed}", make_bars(300, seed))
     record = train_model(both, read_plan("ALL"), now=NOW)
-    assert (record["feature_set"], record["left_out"]) == ("events/5", [])
+    assert (record["feature_set"], record["left_out"]) == ("events/6", [])
     assert record["rows"] == 15 * (300 - 61)
 
 

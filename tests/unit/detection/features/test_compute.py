@@ -151,6 +151,39 @@ def test_a_price_that_is_off_leaves_the_yardstick_of_the_bars_after_it(
     assert (shares <= 1.0 + 1e-9).all()
 
 
+@pytest.mark.parametrize("ratio", [1e9, 1e4])
+def test_an_impossible_price_leaves_the_slower_yardsticks_of_the_year_after_it(
+    ratio: float,
+) -> None:
+    """The fourth root of its range alone was hundreds of times that of a usual one."""
+    bars = draw_bars(8, 600)
+    off = bars.copy()
+    off.loc[300, PRICES] *= ratio
+    found, expected = (
+        compute_features(build_panel(each), np.zeros(1, np.int64), EVENTS) for each in (bars, off)
+    )
+    after = found.rows > 302
+    for name in ("return_slow", "event_steady"):
+        column = EVENTS.columns.index(name)
+        large = after & (found.inputs[:, column] > 1.0)
+        assert (expected.inputs[large, column] > 0.75 * found.inputs[large, column]).all()
+
+
+def test_an_impossible_price_leaves_the_yardstick_of_its_time_of_day() -> None:
+    """Else what follows that time looks strange in each of the twenty sessions after it."""
+    bars = draw_sessions(4, 100, 26)
+    off = bars.copy()
+    off.loc[1_500, PRICES] *= 1e9
+    found, expected = (
+        compute_features(build_panel(each, interval="15m"), np.zeros(1, np.int64), TIME_OF_DAY)
+        for each in (bars, off)
+    )
+    after = found.rows > 1_500 + 26
+    column = TIME_OF_DAY.columns.index("clock_span_fast")
+    shares = expected.inputs[after, column] / found.inputs[after, column]
+    assert (shares < 1.1).all()
+
+
 def test_a_split_that_is_not_adjusted_leaves_the_yardstick_of_the_bars_after_it() -> None:
     bars = draw_bars(8, 400)
     split = bars.copy()
@@ -335,8 +368,8 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
             assert not (is_alarm & (sizes < 1).all(axis=1)).any()
         is_open = panel.clocks[features.rows] == 100
         shares[feature_set.label] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
-    assert shares["two_yardsticks/4"] > 10
-    assert shares["time_of_day/4"] < 2
+    assert shares["two_yardsticks/5"] > 10
+    assert shares["time_of_day/5"] < 2
 
 
 def test_the_plain_return_is_in_percent() -> None:

@@ -66,11 +66,13 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
         lately.append(lately[-1] * 13 / 14 + min(share, 3 * max(lately[-1], 1e-4)) / 14)
     fast = np.maximum(pd.Series(lately).shift(1), 1e-4)
     shares = volume.to_numpy()
+    # Of the slower ones a bar's range is the whole price at most.
+    whole = relative.clip(max=1.0)
     slow, steady, usual_volume = np.full((3, len(bars)), np.nan)
     for t in range(11, len(bars)):
         tens = (t - 1) // 10
-        slow[t] = max(np.mean(relative[t - 1 - 10 * min(tens, 25) : t - 1] ** 0.25) ** 4, 1e-4)
-        quarter = np.mean(relative[t - 1 - 10 * min(tens, 6) : t - 1] ** 0.25) ** 4
+        slow[t] = max(np.mean(whole[t - 1 - 10 * min(tens, 25) : t - 1] ** 0.25) ** 4, 1e-4)
+        quarter = np.mean(whole[t - 1 - 10 * min(tens, 6) : t - 1] ** 0.25) ** 4
         steady[t] = np.sqrt(slow[t] * max(quarter, 1e-4))
         usual_volume[t] = shares[t - 10 * min(tens, 6) : t].mean()
     wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low) / before
@@ -111,9 +113,9 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
         earlier = earlier[(earlier > max(t // 128 * 128 - window_bars, 0))][-20:]
         if len(earlier) >= 10:
             second = [values.iloc[earlier].nlargest(2).iloc[-1] / 2 for values in parts]
-            usual[t] = *second, (true_range.iloc[earlier] ** 0.25).mean()
+            usual[t] = *second, (true_range.iloc[earlier].clip(upper=1.0) ** 0.25).mean()
     known = ~np.isnan(usual[:, 0])
-    roots = (true_range**0.25).to_numpy()
+    roots = (true_range.clip(upper=1.0) ** 0.25).to_numpy()
     unrest = np.ones(len(bars))
     for t in range(20, len(bars)):
         lately = [j for j in range(t - 20, t) if known[j]]
