@@ -24,7 +24,7 @@ from detection.scoring.confidence import compute_completeness, compute_stability
 from detection.scoring.faults import THRESHOLD as FAULT_THRESHOLD
 from detection.scoring.faults import Fault
 from detection.scoring.phrases import build_reasons
-from detection.scoring.suspected_split import find_suspected_split, is_no_split
+from detection.scoring.suspected_split import find_suspected_split, is_few_ticks, is_no_split
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.panel import BarPanel
 from records.findings.anomalies import parse_anomaly_id, write_anomaly_id
@@ -161,6 +161,8 @@ class Describer:
         # Most opens are so near the last close that no ratio needs to be looked for.
         jumped = (rows > panel.offsets[series]) & ~is_no_split(before, opened)
         for at in np.flatnonzero(jumped).tolist():
+            if is_few_ticks(panel, int(panel.offsets[series[at]]), int(rows[at])):
+                continue
             splits[at] = find_suspected_split(float(before[at]), float(opened[at]))
         return splits
 

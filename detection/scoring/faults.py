@@ -25,8 +25,8 @@ from detection.features.kernel import MEASURES, VOLUME_WEIGHT, WICK_WEIGHT
 from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.scoring.phrases import NOTHING
 from detection.scoring.split_volume import SeemingSplit, find_explained_volume
-from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
-from market.bars.no_trade import mark_still
+from detection.scoring.suspected_split import TOLERANCE, find_suspected_split, is_few_ticks
+from market.bars.no_trade import mark_no_trade, mark_still
 from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
 from market.intervals import DAY_SECONDS, INTERVALS
@@ -148,7 +148,9 @@ def find_faults(
     # What lies before a pause of more than a year may be another company's.
     offsets, _ = find_segments(panel.times, panel.offsets)
     segments = Segments(offsets, np.repeat(np.arange(offsets.size - 1), np.diff(offsets)))
-    idle = mark_still((panel.open, panel.high, panel.low, panel.close), panel.volume, offsets[:-1])
+    prices = panel.open, panel.high, panel.low, panel.close
+    idle = mark_still(prices, panel.volume, offsets[:-1])
+    no_trade = mark_no_trade(prices, panel.volume, offsets[:-1])
     found: dict[int, Fault] = {}
     returned: set[int] = set()
     splits: dict[int, SeemingSplit] = {}
@@ -159,7 +161,8 @@ def find_faults(
     for fault in (
         *_find_by_measures(panel, features, market, explained),
         *_find_without_volume(panel, segments, idle, features),
-        *_find_stale(panel, segments, idle),
+        *_find_stale(panel, segments, idle, idle & ~no_trade),
+        *_find_stale(panel, segments, no_trade, None),
         *_find_before_trading(segments, idle),
         *levels,
         *_find_prices(panel),
@@ -212,6 +215,8 @@ def _find_by_measures(
         words = f"volume {times:.0f} times its usual on a bar that hardly moved"
         yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
     quiet = np.flatnonzero((moved >= MOVE) & (np.maximum(volume, loud_at_its_time) <= QUIET))
+    # A bar without a volume, as all are of an index or a currency, says nothing of it.
+    quiet = quiet[panel.volume[rows[quiet]] > 0.0]
     if market is not None:
         # Where the whole market moves, a ticker needs no news of its own.
         quiet = quiet[np.square(market.look_up(panel.times[rows[quiet]])) < MARKET_MOVE]
@@ -265,9 +270,14 @@ def _find_without_volume(
             yield Fault(row, "no_volume", 1.0, f"no volume on a bar that moved {moved * 100:.1f} %")
 
 
-def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fault]:
-    """Yield one bar of each run of bars that stand still, where the ticker usually moves:
+def _find_stale(
+    panel: BarPanel, segments: Segments, idle: Bools, traded: Bools | None
+) -> Iterator[Fault]:
+    """Yield one bar of each run of `idle` bars, which stand still, where the ticker usually moves:
     the first by which the run is too unlikely.
+
+    Of bars that were `traded`, each with a volume of its own, only tickers that never stood still
+    before are told: a feed that stands still has no volume, and a price of few ticks often stays.
     """
     rows = np.flatnonzero(idle)
     if not rows.size:
@@ -286,6 +296,8 @@ def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fa
     needed = np.ceil(log(UNLIKELY) / np.log(share))
     needed = np.where(copied, 1.0, np.maximum(needed, 2.0))
     told = (known >= FEWEST_STILL) & (length == needed) & (needed <= LONGEST_OFF)
+    if traded is not None:
+        told &= traded[rows] & (still == 0)
     for at in np.flatnonzero(told).tolist():
         bars, times = int(length[at]), int(still[at])
         count = "a bar" if bars == 1 else f"{bars} bars"
@@ -343,11 +355,13 @@ def _find_levels(
         before = close[max(begin, row - LEVEL_BARS) : row].tolist()
         level = median(before)
         is_off = len(before) >= FEWEST_BARS and _is_off(float(close[row]) / level, LEVEL_RATIO)
-        ratio = _find_ratio(panel, row, is_loose=row - begin >= WARM_UP_BARS)
+        ratio = split = None
+        if not is_few_ticks(panel, begin, row):
+            ratio = _find_ratio(panel, row, is_loose=row - begin >= WARM_UP_BARS)
+            has = place < features.rows.size and features.rows[place] == row
+            split = _find_split(panel, row, features.measures[place] if has else None)
         if ratio is not None:
             splits[row] = SeemingSplit(ratio)
-        has = place < features.rows.size and features.rows[place] == row
-        split = _find_split(panel, row, features.measures[place] if has else None)
         if split is not None:
             yield split
         elif is_off:

@@ -1,6 +1,9 @@
 """The size of a jump tells an unadjusted split from a real shock."""
 
+import numpy as np
+
 from core.arrays import Bools, Float64
+from market.bars.panel import BarPanel
 
 # Splits in use: 2:1 to 10:1 and the larger round ones, the halves, and all of them in reverse.
 RATIOS = (
@@ -26,12 +29,34 @@ RATIOS = (
 )
 # A split day moves like any other: the open is off the exact ratio by at most so much.
 TOLERANCE = 0.04
+# A price of one or two ticks is a split's ratio away from the next one. A tick is the last decimal
+# that prices of so many bars need.
+FEW_TICKS = 2
+TICK_BARS = 20
+MOST_DECIMALS = 8
 
 
 def is_no_split(previous_close: Float64, open_: Float64) -> Bools:
     """Return of which opens it is plain that no split explains them: they are too near."""
     nearest = RATIOS[0] * (1.0 - TOLERANCE)
     return (previous_close < open_ * nearest) & (open_ < previous_close * nearest)
+
+
+def is_few_ticks(panel: BarPanel, begin: int, row: int) -> bool:
+    """Whether the open of a row of a panel is at most two ticks from the close before, `begin`
+    being the first row of its series: that is no split.
+    """
+    own = slice(max(begin, row - TICK_BARS), row + 1)
+    prices = np.concatenate((panel.open[own], panel.high[own], panel.low[own], panel.close[own]))
+    jump = abs(float(panel.open[row]) - float(panel.close[row - 1]))
+    for decimals in range(MOST_DECIMALS + 1):
+        if jump * 10**decimals > FEW_TICKS + 0.5:
+            break
+        with np.errstate(invalid="ignore"):
+            off = np.abs(prices * 10**decimals - np.rint(prices * 10**decimals))
+        if (off < 1e-3).all():
+            return True
+    return False
 
 
 def find_suspected_split(

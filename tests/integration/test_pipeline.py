@@ -218,6 +218,21 @@ def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
         assert latest["anomaly_score"] == anomaly["anomaly_score"]
 
 
+def test_a_penny_share_that_rises_by_a_tick_is_not_named_a_split(market: Db) -> None:
+    bars = make_bars(BARS, 4)
+    prices = ["open", "high", "low", "close"]
+    bars[prices] = 0.002
+    bars.loc[::5, "high"] = 0.003
+    bars.loc[700, prices] = 0.003
+    bars.loc[700, "volume"] = 50 * bars["volume"].max()
+    store(market, "PENNY", bars)
+    run(market, "backfill", "PENNY")
+    day = bars["date"][700].to_pydatetime().replace(tzinfo=UTC)
+    found = market.anomalies.find_one({"Ticker": "PENNY", "Datetime": day})
+    assert found is not None
+    assert (found["kind"], found["suspected_split"]) == ("event", None)
+
+
 def test_a_split_that_gets_known_takes_its_anomaly_back(market: Db) -> None:
     """Prices that halve overnight are an anomaly, named as a likely split,
     until the split is known.

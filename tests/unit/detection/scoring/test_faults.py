@@ -244,6 +244,49 @@ def test_a_ticker_that_seldom_trades_is_not_told_for_it(lone_trades: bool) -> No
     assert "stale" not in {fault.name for fault in find(bars).values()}
 
 
+def test_a_price_of_few_ticks_that_often_stays_is_no_feed_that_stands_still() -> None:
+    """Each bar has a volume of its own; a feed that stands still has none, and is told soon."""
+    bars = draw()
+    bars[PRICES] = (bars[PRICES] / 300).round(3)
+    bars.loc[BAR : BAR + 5, PRICES] = bars["close"][BAR - 1]
+    flat = (bars["high"] == bars["low"]) & (bars["close"] == bars["close"].shift())
+    assert 0.01 < flat[:BAR].mean() < 0.5
+    assert find(bars) == {}
+    bars.loc[BAR : BAR + 5, "volume"] = 0.0
+    ((row, fault),) = find(bars).items()
+    assert (row, fault.name) == (BAR + 1, "stale")
+
+
+@pytest.mark.parametrize("tick", [1.0, 0.001])
+def test_a_tick_of_a_price_of_few_is_no_split(tick: float) -> None:
+    bars = draw()
+    bars[PRICES] = (2.5 * bars[PRICES] / bars["close"].mean()).round() * tick
+    jumps = (bars["open"] / bars["close"].shift()).round(3)
+    assert {0.667, 1.5} <= set(jumps)
+    assert "split" not in {fault.name for fault in find(bars).values()}
+
+
+def test_a_split_at_round_prices_is_one() -> None:
+    bars = draw()
+    bars.loc[BAR - 1, ["high", "close"]] = bars.loc[BAR - 1, PRICES].max().round() + 1
+    bars.loc[BAR:, PRICES] /= 2
+    bars.loc[BAR, "open"] = bars["close"][BAR - 1] / 2
+    bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max()
+    bars.loc[BAR, "low"] = bars.loc[BAR, PRICES].min()
+    assert find(bars)[BAR].name == "split"
+
+
+@pytest.mark.parametrize("volume", [0.0, None])
+def test_of_a_ticker_without_volumes_no_move_is_called_quiet(volume: float | None) -> None:
+    bars = draw()
+    bars.loc[BAR:, PRICES] *= 1.08
+    bars.loc[BAR, "open"] /= 1.08
+    bars.loc[BAR, "low"] /= 1.08
+    if volume is not None:
+        bars["volume"] = volume
+    assert [fault.name for fault in find(bars).values()] == ["move"] * (volume is None)
+
+
 def test_a_move_without_a_volume_is_told() -> None:
     bars = draw()
     bars.loc[BAR, "volume"] = 0.0
