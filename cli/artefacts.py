@@ -74,8 +74,8 @@ def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
         echo(f"{signed} artefacts signed with the present key")
         for version in unsigned:
             echo(
-                f"{version}: not signed by any known key, or damaged; it is refused (`flask models"
-                " migrate`)"
+                f"{version}: not signed by any known key, or damaged; it is refused. Restore the"
+                " keys, or train another with `flask models train --promote`"
             )
     if unsigned:
         raise click.exceptions.Exit(1)

@@ -51,14 +51,15 @@ def read_champion(database: Db, champion: Champion) -> tuple[ModelDocument, byte
         raise NoModel(
             f"model {champion.version} looks at the columns of {record['feature_set']}, which are"
             f" no more; train another: `flask models train --market {record['market']}"
-            f" --interval {record['interval']} --detector {record['parameters']['detector']}`",
+            f" --interval {record['interval']} --detector {record['parameters']['detector']}"
+            " --promote`",
             reason="unknown_feature_set",
         )
     if record["parameters"]["detector"] not in DETECTORS:
         raise NoModel(
             f"model {champion.version} is of the detector {record['parameters']['detector']}, which"
             f" is no more; train another: `flask models train --market {record['market']}"
-            f" --interval {record['interval']}`",
+            f" --interval {record['interval']} --promote`",
             reason="unknown_detector",
         )
     return record, read_sealed(database, champion.version, get_artefact_hash(record))
@@ -74,12 +75,14 @@ def read_sealed(database: Db, version: str, sha256: str) -> bytes:
     """
     content, signature = read_unopened(database, version, sha256)
     if find_signer(get_settings(), version, sha256, signature) is None:
+        market = _read_market(version)
         raise ModelIntegrity(
             f"the artefact of model {version} was not opened: it is not signed by any key of this"
             " service. Where another service on this MongoDB made it, give both the same"
             " ARTEFACT_KEYS; where the keys were lost, restore them; where it was made by a version"
             " that did not sign, and nobody else could write to the database, `flask models migrate"
-            f" {version} --trust`; else train a new version"
+            f" {version} --trust`; else train a new one with `flask models train --market {market}"
+            " --promote`"
         )
     try:
         with ZipFile(BytesIO(content)) as stored:
@@ -109,9 +112,13 @@ def read_unopened(database: Db, version: str, sha256: str) -> tuple[bytes, Signa
 
 def explain(version: str, expected: str, found: str) -> ModelIntegrity:
     """Return the error for bytes that are not as recorded, with what to do."""
-    market = version.partition("_model-")[0]
+    market = _read_market(version)
     return ModelIntegrity(
         f"the artefact of model {version} was not opened: its record says {expected}, found was"
         f" {found}. Restore it from a backup, promote another version (`flask models list --market"
         f" {market}`), or train a new one with `flask models train --market {market} --promote`"
     )
+
+
+def _read_market(version: str) -> str:
+    return version.partition("_model-")[0]

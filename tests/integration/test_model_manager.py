@@ -61,7 +61,8 @@ def test_a_version_of_columns_that_are_no_more_says_what_to_train(database: Db) 
     version = add_model(database)
     database.models.update_one({"_id": version}, {"$set": {"feature_set": "family/2"}})
     manager = ModelManager(database)
-    with pytest.raises(NoModel, match=r"family/2, which are no more; train another: `flask models"):
+    said = r"family/2, which are no more; train another: `flask models train .* --promote`"
+    with pytest.raises(NoModel, match=said):
         manager.get_model("US", "1d")
     assert not manager.may_see_market("US", "1d")
 
