@@ -1,16 +1,15 @@
 """What whoever has started the service may do next, by what is stored."""
 
-from datetime import UTC, datetime
-
 from core.errors import BadInput
 from core.hosts import is_loopback
 from core.settings import Settings
 from detection.models.signing import find_signer, read_keys
 from records.database import Db, open_database
-from records.findings.watermarks import find_detected_since
+from records.findings.watermarks import has_watermarks
 from records.keys import has_keys
-from records.market.series import find_series
+from records.market.series import list_markets
 from records.models.artefacts import find_signature
+from records.models.champions import ALL_MARKETS
 from records.models.models import find_artefact_hashes, find_models
 from records.work.watchlists import find_watchlists
 from runner.service import api_url
@@ -58,27 +57,25 @@ def _find_models_key(settings: Settings, database: Db) -> str | None:
                 " here fails of it: stop this, and bring the keys of whoever trained it, the file"
                 " .tapewatch/artefact.keys or ARTEFACT_KEYS (services on one MongoDB need the"
                 f" same); where they are lost, `.venv/bin/flask models train --market"
-                f" {model['market']} --interval {model['interval']}` makes a new one."
+                f" {model['market']} --interval {model['interval']} --promote` puts a new one in"
+                " its place."
             )
     return None
 
 
 def _find_step(database: Db) -> str | None:
-    series = find_series(database)
-    if not series:
+    markets = list_markets(database)
+    if not markets:
         return (
             "`.venv/bin/flask bars import FOLDER` takes in your bars; `.venv/bin/flask bars demo`"
             " real ones to try it with."
         )
     champions = {model["market"] for model in find_models(database, state="champion")}
-    missing = sorted({each["market"] for each in series} - champions)
+    missing = [] if ALL_MARKETS in champions else sorted({*markets} - champions)
     if missing:
         return f"`.venv/bin/flask models train --market {missing[0]}` makes the model of your bars."
-    series_ids = [each["_id"] for each in series]
-    if not find_detected_since(database, series_ids, datetime.min.replace(tzinfo=UTC)):
-        return (
-            f"`.venv/bin/flask backfill run --market {series[0]['market']}` finds what was strange."
-        )
+    if not has_watermarks(database):
+        return f"`.venv/bin/flask backfill run --market {markets[0]}` finds what was strange."
     if not find_watchlists(database, after=None, limit=1):
         return "a watchlist, made in the dashboard, is scanned whenever its market closes a bar."
     return None

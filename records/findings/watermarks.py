@@ -74,6 +74,11 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
     return {ids[document["_id"]] for document in found.to_list()}
 
 
+def has_watermarks(database: Db) -> bool:
+    """Whether a run has looked at any series."""
+    return watermarks_in(database).find_one({}, {"_id": 1}) is not None
+
+
 def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
     """Forget how far a series was detected: its bars are gone."""
     watermarks_in(database).delete_one(

@@ -88,6 +88,11 @@ def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[Serie
     return [*cast("Cursor[SeriesEnds]", found)]
 
 
+def list_markets(database: Db) -> list[str]:
+    """Return the markets of which bars are stored, in order."""
+    return sorted(series_in(database).distinct("market"))
+
+
 def find_markets(database: Db, series: Iterable[tuple[str, str]]) -> list[str]:
     """Return the markets of those of these tickers and intervals that are stored, in order."""
     wanted = [build_series_id(ticker, interval) for ticker, interval in series]

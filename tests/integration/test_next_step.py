@@ -1,8 +1,13 @@
 """What `make up` says is to be done next: the first thing that is missing."""
 
+from core.settings import Settings
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from records.database import Db
+from records.models.champions import ALL_MARKETS
 from runner.next_step import describe_next_step
 from tests.integration.conftest import Live
-from tests.integration.detecting import make_bars, store, train
+from tests.integration.detecting import NOW, make_bars, store, train
 
 
 def test_each_step_leads_to_the_next(live: Live) -> None:
@@ -17,7 +22,9 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     assert "flask models train --market US" in say()
     train(live.database)
     other = live.settings.model_copy(update={"artefact_keys": "of-another-service-" + "0" * 32})
-    assert "US_model-0.1.0 is signed by no key of this service" in describe_next_step(other)
+    lost = describe_next_step(other)
+    assert "US_model-0.1.0 is signed by no key of this service" in lost
+    assert "`.venv/bin/flask models train --market US --interval 1d --promote` puts" in lost
     short = live.settings.model_copy(update={"artefact_keys": "short"})
     assert "what detects here fails: ARTEFACT_KEYS" in describe_next_step(short)
     assert "flask backfill run --market US" in say()
@@ -26,3 +33,22 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     made = live.client.post("/py/watchlists", json={"name": "mine", "tickers": ["AAA"]})
     assert made.status_code == 201
     assert say() == f"See http://127.0.0.1:{live.settings.port}/"
+
+
+def test_a_model_of_all_markets_is_the_model_of_each(database: Db, settings: Settings) -> None:
+    store(database, "AAA", make_bars(800))
+    assert "flask models train --market US" in describe_next_step(settings)
+    train_model(database, TrainingPlan(ALL_MARKETS), now=NOW)
+    assert "flask backfill run --market US" in describe_next_step(settings)
+
+
+def test_no_series_is_read_to_say_what_is_next(database: Db, settings: Settings) -> None:
+    store(database, "AAA", make_bars(30))
+    database.command("profile", 2)
+    try:
+        assert "flask models train --market US" in describe_next_step(settings)
+    finally:
+        database.command("profile", 0)
+    asked = list(database["system.profile"].find({"ns": f"{database.name}.series"}))
+    database.drop_collection("system.profile")
+    assert [each["docsExamined"] for each in asked] == [0]
