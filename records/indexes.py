@@ -42,6 +42,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("entity_id", "-bar_time"),
         _index("watchlist", "-bar_time"),
         _index("anomaly_ids"),
+        _index("-created_at"),
+        # What is told of all of them is told without reading one.
+        _index(
+            "watchlist",
+            "entity_type",
+            "cause",
+            "state",
+            "resolved_by",
+            "resolved_at",
+            "created_at",
+            name="history_statistics",
+        ),
     ],
     "alert_trail": [_index("alert_id", "at"), _index("-at", "_id"), _index("by", "-at")],
     "alerts": [
@@ -179,7 +191,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "mutes": [_index("ended_at", "until"), _index("-created_at", "_id"), _index("ticker")],
     "groups": [_index("order")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
-    "models": [_index("market", "-created_at")],
+    "models": [_index("market", "-created_at"), _index("-created_at", "-_id")],
     "notification_rules": [_index("enabled")],
     "deliveries": [
         _index("state", "due_at"),
@@ -236,6 +248,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "watchlists": [_index("enabled", "next_scan"), _index("tickers", "interval", "next_scan")],
     "verifications": [
         _index("verification_run_id", "verdict"),
+        _index("anomaly_id"),
         _index("verified_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
 }

@@ -1,16 +1,34 @@
 """How many alerts there are, how long they take, and what they turn out to be."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import TypedDict, TypeVar, cast
+
+from bson import MinKey
 
 from core.words import EntityType, Severity
 from records.alerts.documents import alerts_in, history_in
-from records.database import Db, Query, match
+from records.database import Db, Document, Query, match
 from records.findings.labels import compute_precision
 from records.work.documents import runs_in
 
 UNRESOLVED = ("active", "acknowledged", "snoozed", "expired")
 SYSTEM = "system"
+
+Word = TypeVar("Word", bound=str)
+
+
+class _Kind(TypedDict):
+    """Alerts of one type and cause: how many there are, how many of them people resolved, and in
+    how many minutes all of those.
+    """
+
+    entity_type: EntityType
+    cause: str | None
+    alerts: int
+    by_people: int
+    minutes: float
 
 
 class AlertStatistics(TypedDict):
@@ -51,18 +69,25 @@ def compute_statistics(database: Db, now: datetime, *, watchlist: str | None) ->
     """Count alerts, of one watchlist or of all."""
     query: Query = {} if watchlist is None else {"watchlist": watchlist}
     unresolved = {**query, "state": {"$in": list(UNRESOLVED)}}
-    total = alerts_in(database).count_documents(query) + history_in(database).count_documents(query)
-    severities = _count(database, "alerts", unresolved, "$severity")
-    types = _count_both(database, query, "$entity_type")
-    causes = _count_both(database, {**query, "cause": {"$ne": None}}, "$cause")
+    severities = _count_severities(database, unresolved)
+    kinds = _sum_up(database, watchlist)
+    types: Counter[EntityType] = Counter()
+    causes: Counter[str] = Counter()
+    for kind in kinds:
+        types[kind["entity_type"]] += kind["alerts"]
+        if kind["cause"] is not None:
+            causes[kind["cause"]] += kind["alerts"]
+    by_people = sum(kind["by_people"] for kind in kinds)
     return {
-        "total_alerts": total,
+        "total_alerts": types.total(),
         "unresolved_count": sum(severities.values()),
         "critical_count": severities.get("critical", 0),
         "high_count": severities.get("high", 0),
         "medium_count": severities.get("medium", 0),
         "low_count": severities.get("low", 0),
-        "avg_resolution_time_minutes": _average_minutes(database, query),
+        "avg_resolution_time_minutes": (
+            sum(kind["minutes"] for kind in kinds) / by_people if by_people else None
+        ),
         "most_common_entity_type": _most_common(types),
         "most_common_root_cause": _most_common(causes),
         "detection_rate_last_24h": _compute_rate(database, query, now - timedelta(hours=24)),
@@ -98,32 +123,53 @@ def compute_trends(database: Db, since: datetime, *, watchlist: str | None) -> l
     return list(days.values())
 
 
-def _count(database: Db, collection: str, query: Query, by: str) -> dict[str, int]:
-    stages: list[Query] = [{"$match": query}, {"$group": {"_id": by, "count": {"$sum": 1}}}]
-    return {group["_id"]: group["count"] for group in database[collection].aggregate(stages)}
+def _count_severities(database: Db, query: Query) -> dict[Severity, int]:
+    stages: list[Query] = [
+        {"$match": query},
+        {"$group": {"_id": "$severity", "count": {"$sum": 1}}},
+    ]
+    return {group["_id"]: group["count"] for group in database.alerts.aggregate(stages)}
 
 
-def _count_both(database: Db, query: Query, by: str) -> dict[str, int]:
-    counts = _count(database, "alerts", query, by)
-    for word, count in _count(database, "alert_history", query, by).items():
-        counts[word] = counts.get(word, 0) + count
-    return counts
+def _sum_up(database: Db, watchlist: str | None) -> list[_Kind]:
+    """Return the kinds of alerts, those of the history after the others.
+
+    The history is kept for good: it is gone over once, and in an index that has all of this. That
+    is found by a condition on what it begins with, which all fulfil where any watchlist counts.
+    """
+    wanted: Query = {"watchlist": {"$gte": MinKey()} if watchlist is None else watchlist}
+    by_people = {
+        "$and": [
+            {"$eq": ["$state", "resolved"]},
+            {"$ne": ["$resolved_by", SYSTEM]},
+            {"$gt": ["$resolved_at", None]},
+        ]
+    }
+    minutes = {"$divide": [{"$subtract": ["$resolved_at", "$created_at"]}, 60_000]}
+    group = {
+        "_id": {"entity_type": "$entity_type", "cause": "$cause"},
+        "alerts": {"$sum": 1},
+        "by_people": {"$sum": {"$cond": [by_people, 1, 0]}},
+        "minutes": {"$sum": {"$cond": [by_people, minutes, 0]}},
+    }
+    return [
+        {
+            "entity_type": found["_id"]["entity_type"],
+            "cause": found["_id"].get("cause"),
+            "alerts": found["alerts"],
+            "by_people": found["by_people"],
+            "minutes": found["minutes"],
+        }
+        for collection in (alerts_in(database), history_in(database))
+        for found in cast(
+            "Iterable[Document]", collection.aggregate([{"$match": wanted}, {"$group": group}])
+        )
+    ]
 
 
-def _most_common(counts: dict[str, int]) -> Any:
+def _most_common(counts: Counter[Word]) -> Word | None:
     """Return the word counted most, the first by name of several; None where there is none."""
     return min(counts, key=lambda word: (-counts[word], word), default=None)
-
-
-def _average_minutes(database: Db, query: Query) -> float | None:
-    minutes = {"$divide": [{"$subtract": ["$resolved_at", "$created_at"]}, 60_000]}
-    people = {**query, "state": "resolved", "resolved_by": {"$ne": SYSTEM}}
-    stages: list[Query] = [
-        {"$match": people},
-        {"$unionWith": {"coll": history_in(database).name, "pipeline": [{"$match": people}]}},
-        {"$group": {"_id": None, "minutes": {"$avg": minutes}}},
-    ]
-    return next((group["minutes"] for group in database.alerts.aggregate(stages)), None)
 
 
 def _compute_rate(database: Db, query: Query, since: datetime) -> float | None:

@@ -199,15 +199,28 @@ def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
     that match `build_query(...)`.
     """
     words = {name: f"${name}" for name in ("market", "kind", "severity")}
+    # All of them are gone over once, and only what is left is counted in two ways.
+    alike = {
+        "_id": {**words, "ticker": "$Ticker"},
+        "count": {"$sum": 1},
+        "latest": {"$max": "$Datetime"},
+    }
+    of_words = {name: f"$_id.{name}" for name in words}
+    of_ticker = {
+        "_id": "$_id.ticker",
+        "count": {"$sum": "$count"},
+        "latest": {"$max": "$latest"},
+    }
     facets = {
-        "by_words": [{"$group": {"_id": words, "count": {"$sum": 1}}}],
+        "by_words": [{"$group": {"_id": of_words, "count": {"$sum": "$count"}}}],
         "by_ticker": [
-            {"$group": {"_id": "$Ticker", "count": {"$sum": 1}, "latest": {"$max": "$Datetime"}}},
+            {"$group": of_ticker},
             {"$sort": {"count": -1, "_id": 1}},
             {"$limit": 1_000},
         ],
     }
-    found = next(iter(database.anomalies.aggregate([{"$match": query}, {"$facet": facets}])))
+    stages: list[Query] = [{"$match": query}, {"$group": alike}, {"$facet": facets}]
+    found = next(iter(database.anomalies.aggregate(stages)))
     by_kind: Counter[AnomalyKind] = Counter()
     by_severity: Counter[Severity] = Counter()
     by_market: dict[str, Counter[Severity]] = {}

@@ -41,7 +41,6 @@ class FitSummary(TypedDict):
         synthetic: whether any of them were made up.
         parameters: of its algorithm, with the algorithm's name.
         threshold: bars with a lower score are anomalies.
-        score_quantiles: how rare a score is, as a grade table writes itself down.
     """
 
     market: str
@@ -58,7 +57,6 @@ class FitSummary(TypedDict):
     seed: int
     parameters: dict[str, Any]
     threshold: float
-    score_quantiles: dict[str, Any]
 
 
 class AskedFields(TypedDict):
@@ -83,6 +81,7 @@ class FitFields(FitSummary):
     """What a fit determines, with the tickers, of which a market has thousands.
 
     Attributes:
+        score_quantiles: how rare a score is, as a grade table writes itself down.
         by_market: of a model of all markets threshold and grades of each with bars enough; of the
             others those of all hold.
         column_tails: the largest values of its columns, as grade tables write themselves down.
@@ -90,6 +89,7 @@ class FitFields(FitSummary):
             lack them.
     """
 
+    score_quantiles: dict[str, Any]
     tickers: list[TrainedTicker]
     left_out: list[LeftOutTicker]
     asked: NotRequired[AskedFields]

@@ -26,9 +26,16 @@ from records.models.documents import (
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
-# A model of a whole market names thousands of tickers, and one of all markets has grades for each:
-# only the version's own page shows them.
-_LONG_FIELDS = ("tickers", "left_out", "by_market")
+# A model of a whole market names thousands of tickers, one of all markets has grades for each, and
+# what grades are read from has 30 kB: only the version's own page shows them.
+_LONG_FIELDS = (
+    "tickers",
+    "left_out",
+    "by_market",
+    "score_quantiles",
+    "column_tails",
+    "input_shares",
+)
 
 
 def insert_model(database: Db, record: ModelDocument, session: ClientSession) -> None:
@@ -49,6 +56,8 @@ def find_models(
     Each has its `state` and, in `champion_of`, who uses it. All of them where `limit` is 0.
     """
     query = {**({"market": market} if market else {}), **NEWEST_FIRST.build_query(after)}
+    if state == "champion":  # a few of thousands, whose pointers are looked up first
+        query["_id"] = {"$in": database.champions.distinct("version")}
     return list(_find(database, query, state=state, limit=limit, hide=_LONG_FIELDS))
 
 

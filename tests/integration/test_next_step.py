@@ -40,15 +40,3 @@ def test_a_model_of_all_markets_is_the_model_of_each(database: Db, settings: Set
     assert "flask models train --market US" in describe_next_step(settings)
     train_model(database, TrainingPlan(ALL_MARKETS), now=NOW)
     assert "flask backfill run --market US" in describe_next_step(settings)
-
-
-def test_no_series_is_read_to_say_what_is_next(database: Db, settings: Settings) -> None:
-    store(database, "AAA", make_bars(30))
-    database.command("profile", 2)
-    try:
-        assert "flask models train --market US" in describe_next_step(settings)
-    finally:
-        database.command("profile", 0)
-    asked = list(database["system.profile"].find({"ns": f"{database.name}.series"}))
-    database.drop_collection("system.profile")
-    assert [each["docsExamined"] for each in asked] == [0]
