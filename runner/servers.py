@@ -27,6 +27,7 @@ REPLICA_SET = "tapewatch"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
+AUTHENTICATION_FAILED = 18
 EVICTION = "eviction_dirty_target=20,eviction_dirty_trigger=40"
 # The user of an embedded MongoDB that asks for a password.
 ADMIN = "tapewatch"
@@ -218,7 +219,7 @@ def wait_for_primary(
     and return once it has a primary.
 
     A set whose data were made on another port is told its new address. Raises ServerProblem when it
-    is not ready after `timeout_seconds`.
+    is not ready after `timeout_seconds`, and at once when its data have another password.
     """
     deadline = time.monotonic() + timeout_seconds
     shown: dict[str, Any] = (
@@ -239,6 +240,15 @@ def wait_for_primary(
                 if any(member["stateStr"] == "PRIMARY" for member in _members(client)):
                     return
                 problem = "no primary"
+            except OperationFailure as error:
+                if error.code == AUTHENTICATION_FAILED:
+                    raise ServerProblem(
+                        "MongoDB's data, .tapewatch/mongod, know another password than"
+                        " .tapewatch/secrets/mongod: the two are not of the same backup. Remove"
+                        " .tapewatch/secrets/mongod.protected and start again: the data are then"
+                        " given this password"
+                    ) from error
+                problem = str(error)
             except PyMongoError as error:
                 problem = str(error)
             if time.monotonic() > deadline:

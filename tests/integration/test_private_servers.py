@@ -58,6 +58,13 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         assert runner.pids() == []
         assert not (state / "servers.env").exists()
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    # As after a restore of the data alone, or of the passwords alone.
+    (state / "secrets" / "mongod").write_text("another")
+    refused = run_runner(tmp_path, "key", "late")
+    assert refused.returncode == 1
+    assert "know another password than .tapewatch/secrets/mongod" in refused.stderr
+    (state / "secrets" / "mongod.protected").unlink()  # what it says
+    assert run_runner(tmp_path, "key", "late").returncode == 0
     demo = run_runner(tmp_path, "demo", "--once")  # which has no key
     assert demo.returncode == 1
     assert "this folder has API keys" in demo.stderr
