@@ -16,6 +16,7 @@ from typing import NoReturn
 from xmlrpc.client import Fault
 
 import redis
+from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from core.binaries import find_mongod
@@ -24,6 +25,7 @@ from core.errors import (
     DatabaseUnfit,
     ServerProblem,
     ServerUnreachable,
+    TapewatchError,
     explain_forbidden,
 )
 from core.loopback import open_directly
@@ -108,7 +110,7 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
                 _check_redis(settings)
             _write_addresses(settings, state_dir)
             supervision.start("worker")
-            others = (supervision, settings, shown)
+            others = (supervision, settings, shown, say)
             Thread(target=_start_others, args=others, daemon=True).start()
             yield settings
         finally:
@@ -133,9 +135,11 @@ def wait_for_api(settings: Settings) -> None:
             time.sleep(0.1)
 
 
-def _start_others(supervision: Supervision, settings: Settings, shown: Event | None) -> None:
+def _start_others(
+    supervision: Supervision, settings: Settings, shown: Event | None, say: Say
+) -> None:
     """Start what nobody waits for once the API answers and what somebody waits for is shown:
-    until then it would only take processor time from API and worker.
+    until then it would only take processor time from API and worker. Then finish an upgrade.
     """
     with suppress(ServerProblem):
         wait_for_api(settings)
@@ -145,6 +149,20 @@ def _start_others(supervision: Supervision, settings: Settings, shown: Event | N
     # Where all is being stopped by now, supervisor starts nothing more.
     with suppress(ServerProblem, Fault):
         supervision.start_service()
+    _finish_upgrade(settings, say)
+
+
+def _finish_upgrade(settings: Settings, say: Say) -> None:
+    """Do what an upgrade of the database leaves to do in series, of which there may be thousands:
+    all are looked at, and each that lacks something is measured.
+    """
+    # Where all is being stopped, or the database is away, the next start goes on with it.
+    with suppress(PyMongoError), open_database(settings).client as client:
+        try:
+            for done in complete_series(client[settings.mongo_database], datetime.now(UTC)):
+                say(f"{done[0].upper()}{done[1:]}.")
+        except TapewatchError as error:
+            say(f"What an upgrade leaves to do was not finished: {error.message}")
 
 
 def api_url(settings: Settings) -> str:
@@ -271,8 +289,6 @@ def _prepare_database(settings: Settings, say: Say) -> None:
         with database.client:
             # Whoever starts everything at once has nobody else to do it.
             upgrade(database, datetime.now(UTC))
-            for done in complete_series(database, datetime.now(UTC)):
-                say(f"{done[0].upper()}{done[1:]}.")
             if settings.host != LOOPBACK:
                 from api.http.auth import (  # noqa: PLC0415 -- slow to load, and seldom needed
                     check_keys,

@@ -31,6 +31,7 @@ from records.market.documents import (
     GapDocument,
     GapFields,
     SeriesDocument,
+    SeriesState,
     bars_in,
 )
 from records.market.gaps import (
@@ -134,7 +135,9 @@ def refresh_market(database: Db, market: Market) -> None:
     _refresh(database, market, find_series(database, market=market.code))
 
 
-def measure_series(database: Db, found: Iterable[SeriesDocument], now: datetime) -> None:
+def measure_series(
+    database: Db, found: Iterable[SeriesDocument | SeriesState], now: datetime
+) -> None:
     """Measure series anew, each in a transaction of its own."""
     markets = load_markets(database)
     sessions_of = cache(lambda code: find_sessions(database, markets.choose(code)))
@@ -173,7 +176,9 @@ def _refresh(
         _measure_one(database, series, known, now)
 
 
-def _measure_one(database: Db, found: SeriesDocument, known: Sessions, now: datetime) -> None:
+def _measure_one(
+    database: Db, found: SeriesDocument | SeriesState, known: Sessions, now: datetime
+) -> None:
     def write(session: ClientSession) -> None:
         series = find_one_series(database, found["ticker"], found["interval"], session)
         if series is not None:

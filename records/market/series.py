@@ -274,10 +274,13 @@ def count_reaching(
     return {bar: bisect_right(firsts, bar) - bisect_left(lasts, bar) for bar in bars}
 
 
-def find_uncovered(database: Db) -> list[SeriesDocument]:
-    """Return the series whose coverage, or what looks odd in their bars, is not known."""
+def find_uncovered(database: Db) -> list[SeriesState]:
+    """Return the series whose coverage, or what looks odd in their bars, is not known, market by
+    market.
+    """
     unknown = [{"coverage": {"$exists": False}}, {"figures": {"$exists": False}}]
-    return list(series_in(database).find({"$or": unknown}).sort([("market", 1), ("_id", 1)]))
+    found = series_in(database).find({"$or": unknown}, _STATE, batch_size=10_000)
+    return sorted(cast("Cursor[SeriesState]", found), key=itemgetter("market", "_id"))
 
 
 def set_coverage(

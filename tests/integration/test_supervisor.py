@@ -231,7 +231,8 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         assert again.pids("-server") == []
         assert not left & set(temporary.iterdir())
         wait_until_consuming(again)
-        # What an upgrade leaves to do is done at the start.
+        # What an upgrade leaves to do is done once all is started.
+        wait_until(lambda: "what 1 series lack was counted" in again.said().lower(), "counted")
         started = database.series.find_one()
         assert started is not None
         assert started["oddities"] == whole["oddities"]
