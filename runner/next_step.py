@@ -1,8 +1,9 @@
 """What whoever has started the service may do next, by what is stored."""
 
-from core.errors import BadInput
+from core.errors import BadInput, NoModel
 from core.hosts import is_loopback
 from core.settings import Settings
+from detection.models.sealed import check_known
 from detection.models.signing import find_signer, read_keys
 from records.database import Db, open_database
 from records.findings.watermarks import has_watermarks
@@ -23,7 +24,7 @@ def describe_next_step(settings: Settings) -> str:
     with database.client:
         step = (
             _find_first_key(settings, database)
-            or _find_models_key(settings, database)
+            or _find_refused_model(settings, database)
             or _find_step(database)
         )
     return f"Next, in another terminal: {step}" if step else f"See {api_url(settings)}/"
@@ -39,9 +40,10 @@ def _find_first_key(settings: Settings, database: Db) -> str | None:
     )
 
 
-def _find_models_key(settings: Settings, database: Db) -> str | None:
+def _find_refused_model(settings: Settings, database: Db) -> str | None:
     """Return what to do where a model in use is refused here: it is of another service on the same
-    MongoDB, each of which has a file of its own, or of a backup without the file.
+    MongoDB, each of which has a file of its own, or of a backup without the file; or of a version
+    of the code whose columns are no more.
     """
     try:
         read_keys(settings)
@@ -50,6 +52,10 @@ def _find_models_key(settings: Settings, database: Db) -> str | None:
     hashes = dict(find_artefact_hashes(database))
     for model in find_models(database, state="champion"):
         version = model["_id"]
+        try:
+            check_known(model)
+        except NoModel as error:
+            return f"what detects here fails: {error.message}"
         signature = find_signature(database, version)
         if find_signer(settings, version, hashes[version], signature) is None:
             return (

@@ -20,7 +20,7 @@ from records.database import Db
 from records.models import artefacts
 from records.models.artefacts import Signature
 from records.models.champions import Champion
-from records.models.documents import ModelDocument
+from records.models.documents import ModelDocument, ModelSummary
 from records.models.models import get_artefact_hash, get_model_record
 
 HEADER = "header"
@@ -47,9 +47,15 @@ def read_champion(database: Db, champion: Champion) -> tuple[ModelDocument, byte
             f" now says {record['sha256']}; it was not opened. Restore the record from a backup, or"
             " promote another version"
         )
+    check_known(record)
+    return record, read_sealed(database, champion.version, get_artefact_hash(record))
+
+
+def check_known(record: ModelSummary | ModelDocument) -> None:
+    """Raise NoModel where a version's columns or detector are no more, as after an upgrade."""
     if record["feature_set"] not in {known.label for known in FEATURE_SETS}:
         raise NoModel(
-            f"model {champion.version} looks at the columns of {record['feature_set']}, which are"
+            f"model {record['_id']} looks at the columns of {record['feature_set']}, which are"
             f" no more; train another: `flask models train --market {record['market']}"
             f" --interval {record['interval']} --detector {record['parameters']['detector']}"
             " --promote`",
@@ -57,12 +63,11 @@ def read_champion(database: Db, champion: Champion) -> tuple[ModelDocument, byte
         )
     if record["parameters"]["detector"] not in DETECTORS:
         raise NoModel(
-            f"model {champion.version} is of the detector {record['parameters']['detector']}, which"
+            f"model {record['_id']} is of the detector {record['parameters']['detector']}, which"
             f" is no more; train another: `flask models train --market {record['market']}"
             f" --interval {record['interval']} --promote`",
             reason="unknown_detector",
         )
-    return record, read_sealed(database, champion.version, get_artefact_hash(record))
 
 
 def read_sealed(database: Db, version: str, sha256: str) -> bytes:

@@ -8,6 +8,7 @@ from records.models.champions import ALL_MARKETS
 from runner.next_step import describe_next_step
 from tests.integration.conftest import Live
 from tests.integration.detecting import NOW, make_bars, store, train
+from tests.integration.modelling import add_model
 
 
 def test_each_step_leads_to_the_next(live: Live) -> None:
@@ -33,6 +34,16 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     made = live.client.post("/py/watchlists", json={"name": "mine", "tickers": ["AAA"]})
     assert made.status_code == 201
     assert say() == f"See http://127.0.0.1:{live.settings.port}/"
+
+
+def test_a_model_in_use_of_columns_that_are_no_more_is_named(
+    database: Db, settings: Settings
+) -> None:
+    version = add_model(database)
+    database.models.update_one({"_id": version}, {"$set": {"feature_set": "family/2"}})
+    said = describe_next_step(settings)
+    assert f"fails: model {version} looks at the columns of family/2, which are no more" in said
+    assert "--promote" in said
 
 
 def test_a_model_of_all_markets_is_the_model_of_each(database: Db, settings: Settings) -> None:
