@@ -37,6 +37,8 @@ Command = TypeVar("Command", bound=Callable[..., object])
 # A command takes a second to start, and is to say within five that there is no database.
 LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
+# Tickers of the US end in nothing.
+MAY_BE_EMPTY = {"suffixes"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 interval_option = click.option(
@@ -62,14 +64,17 @@ def takes_options(*options: Callable[[Command], Command]) -> Callable[[Command],
 
 class OneValueCommand(click.Command):
     """A command refuses an option that is given again and takes one value: the first would be
-    lost without a word.
+    lost without a word. And a value that is empty, as that of a shell's variable is that is not
+    set: it would ask for everything, or name the current folder.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse arguments as click does, once each option is known to be given once."""
+        """Parse arguments as click does, once each option is known to be given once and nothing to
+        be empty; what a value's own reader refuses is refused as by the command.
+        """
         # The ids of alerts of what is on no watchlist begin so, and no option does.
         ctx.ignore_unknown_options |= any(arg.startswith("-::") for arg in args)
-        _values, _rest, order = self.make_parser(ctx).parse_args([*args])
+        values, _rest, order = self.make_parser(ctx).parse_args([*args])
         given = Counter(
             one
             for one in order
@@ -79,7 +84,22 @@ class OneValueCommand(click.Command):
             if times > 1:
                 name = max(option.opts, key=len)
                 raise click.UsageError(f"{name} is given {times} times, and takes one value", ctx)
-        return super().parse_args(ctx, args)
+        for param in order:
+            if _has_empty(values.get(param.name or "")) and param.name not in MAY_BE_EMPTY:
+                name = max(param.opts, key=len) if isinstance(param, click.Option) else ""
+                raise click.UsageError(
+                    f"{name or param.human_readable_name} is empty: give it a value, or leave it"
+                    " out",
+                    ctx,
+                )
+        try:
+            return super().parse_args(ctx, args)
+        except TapewatchError as error:
+            fail(error)
+
+
+def _has_empty(value: object) -> bool:
+    return "" in value if isinstance(value, list | tuple) else value == ""
 
 
 # As much of a path as a message quotes.

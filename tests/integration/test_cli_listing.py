@@ -93,3 +93,28 @@ def test_an_option_that_takes_one_value_is_not_given_two(app: Flask) -> None:
 def test_every_command_refuses_what_is_given_again() -> None:
     free = [name for name, command in COMMANDS.items() if type(command) is not OneValueCommand]
     assert free == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bars", "import", ""], "PATHS is empty"),
+        (["bars", "delete", ""], "TICKER is empty"),
+        (["scan", "run", "AAPL", "--market", ""], "--market is empty"),
+        (["runs", "list", "--ticker="], "--ticker is empty"),
+    ],
+)
+def test_a_value_that_is_empty_is_refused(app: Flask, words: list[str], said: str) -> None:
+    refused = app.test_cli_runner().invoke(args=words)
+    assert refused.exit_code == 2
+    assert f"{said}: give it a value, or leave it out" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["alerts", "mute"], ["notify", "set", "ops", "json://host"], ["notify", "change", "a"]],
+)
+def test_what_the_reader_of_a_value_refuses_is_said_in_a_line(app: Flask, words: list[str]) -> None:
+    refused = app.test_cli_runner().invoke(args=[*words, "--ticker", "no ticker"])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("Error: 'no ticker' is no ticker")
