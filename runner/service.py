@@ -1,5 +1,6 @@
 """The whole service on one machine: its servers, its processes, and what they are told."""
 
+import errno
 import fcntl
 import os
 import re
@@ -216,6 +217,7 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
         state_dir.mkdir(mode=0o700, exist_ok=True)
         # One that an earlier version made may be open to others.
         state_dir.chmod(0o700)
+        _check_own(state_dir)
         lock = (state_dir / "runner.lock").open("a+")
     except OSError as error:
         raise BadInput(explain_forbidden(error)) from error
@@ -232,6 +234,17 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield state_dir
+
+
+def _check_own(folder: Path) -> None:
+    """Raise PermissionError where another user's start left something that this one cannot use:
+    each program would fail of it in its own way, some of them after a minute.
+    """
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # of whoever runs here, which is said next
+            is_anothers = path.lstat().st_uid != os.geteuid()
+            if is_anothers and not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _make_temporary(state_dir: Path) -> Path:

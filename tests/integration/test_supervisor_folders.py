@@ -1,5 +1,6 @@
 """Within which limits the runner is started."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -7,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from runner.supervision import describe_lack
-from tests.processes import COMMAND, build_environment, run_runner, wait_until
+from tests.processes import (
+    COMMAND,
+    PATIENCE_SECONDS,
+    build_environment,
+    run_runner,
+    start_runner,
+    wait_until,
+)
 
 
 def test_too_few_open_files_are_said_at_once(tmp_path: Path) -> None:
@@ -70,3 +78,19 @@ def test_a_process_that_dies_on_a_full_disk_is_told_with_what_to_do(tmp_path: Pa
         f". 8 MiB are free in {folder}: make room there, and it goes on by itself"
     )
     assert describe_lack(tmp_path) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("name", ["secrets/redis", "logs/api.log", "mongod/storage.bson"])
+def test_what_another_user_left_is_named_before_anything_starts(tmp_path: Path, name: str) -> None:
+    foreign = tmp_path / ".tapewatch" / name
+    foreign.parent.mkdir(parents=True)
+    foreign.touch(mode=0o600)
+    os.chown(foreign, 65_534, 65_534)
+    # Root is here somebody who may do no more than others.
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *COMMAND]
+    with start_runner(tmp_path, "up", command=command) as runner:
+        assert runner.process.wait(PATIENCE_SECONDS) == 2
+        said = runner.said()
+    assert said.startswith(f"{foreign}: Permission denied. ")
+    assert "chown" in said
