@@ -3,8 +3,8 @@ what parts decimals is settled for a column from all of it.
 
 Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have
 decimal points, and a thousand and four where points part thousands: where no number of the table
-settles which, it is refused. So are volumes of `61,912` beside prices with a decimal comma: many
-programs part thousands by commas whatever the prices have.
+settles which, nor prices are bars by one reading alone, it is refused. So are volumes of `61,912`
+beside prices with a decimal comma: many programs part thousands by commas whatever the prices have.
 """
 
 import re
@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
+from market.imports.checks import ACCEPTED, check_values
 from market.imports.column_names import QUOTED_IN
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table
+from market.imports.settled import find_series
 
 PRICES = ("open", "high", "low", "close")
 # Cells that hold nothing.
@@ -31,6 +33,11 @@ NOTHING = pa.array(
 LONGEST_NUMBER = 40
 # Of a column that programs wrote, so many rows almost always settle what parts decimals.
 GLANCE_ROWS = 1_000
+# Prices that are read wrongly among others are a thousand times what these are; a bar or a split
+# hardly ever makes so many times of a price.
+FAR = 100
+# Where one reading has so many times the faults of the other, it is the wrong one.
+FAR_MORE = 10
 
 _CURRENCY = (
     r"(?i:\b(?:R|HK|NT|US|C|A|S)\$|[$€£¥￥₹฿₩₿₽₺₪円元원]|zł|\bRs\.?(?:\s|\b)"
@@ -103,7 +110,7 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
         groups[name == "volume"].append(_prepare(name, column, is_plain=values is not None))
     if options.thousands is None:
         _refuse_fractions([table.columns[name] for name in PRICES if name not in numbers.columns])
-    decimals = _settle(groups, table, options)
+    decimals = _settle(groups, table, options, numbers.notes)
     for group, decimal in zip(groups, decimals, strict=True):
         for column in group:
             # What a workbook holds as numbers is read already, whatever is written beside it.
@@ -185,13 +192,19 @@ def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
 
 
 def _settle(
-    groups: Sequence[Sequence[_Column]], table: Table, options: ReadingOptions
+    groups: Sequence[Sequence[_Column]],
+    table: Table,
+    options: ReadingOptions,
+    notes: list[str],
 ) -> list[str]:
     """Return what parts decimals in the prices and in the volumes. Raises BadInput."""
     given = options.decimal or {",": ".", ".": ","}.get(options.thousands or "")
     if given is not None:
         return [given] * len(groups)
     settled = [_find_evidence(group) for group in groups]
+    decimal, open_cell = settled[0]
+    if open_cell is not None and {decimal, settled[1][0], table.decimal} == {None}:
+        settled[0] = _settle_by_bars(groups[0], table, open_cell, notes), open_cell
     evidence: list[str | None] = [decimal for decimal, _ in settled]
     known = next((decimal for decimal in evidence if decimal), None)
     decimals = []
@@ -252,6 +265,41 @@ def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
     return ("." if points else "," if commas else None), (both[0] if both else None)
 
 
+def _settle_by_bars(
+    prices: Sequence[_Column], table: Table, cell: str, notes: list[str]
+) -> str | None:
+    """Return what parts decimals where prices are bars by one reading alone, as 998 beside 1.004
+    is: by the other a high is below its low, or a close a thousand times the one before.
+    """
+    if len(prices) < len(PRICES) or any(column.is_typed for column in prices):
+        return None
+    faults = {decimal: _count_faults(prices, table, decimal) for decimal in ".,"}
+    right, wrong = sorted(faults, key=faults.__getitem__)
+    if not faults[wrong] or faults[wrong] < FAR_MORE * faults[right]:
+        return None
+    text = cell.split(" ")[1]
+    meant, other = (_convert_text(text, decimal) for decimal in (right, wrong))
+    notes.append(
+        f"prices such as {text} are read as {meant}: as {other} they are no bars beside the others"
+    )
+    return right
+
+
+def _count_faults(prices: Sequence[_Column], table: Table, decimal: str) -> int:
+    """Return how many rows are no bars by a reading, and how many lie far from the one before."""
+    values = {column.name: _convert(column, decimal) for column in prices}
+    rows = np.flatnonzero(np.isfinite(list(values.values())).all(axis=0))
+    series = find_series(table.columns)
+    if series is not None:
+        rows = rows[np.argsort(series[rows], kind="stable")]
+    bars = {name: own[rows] for name, own in values.items()} | {"volume": np.zeros(len(rows))}
+    before, after = bars["close"][:-1], bars["close"][1:]
+    is_far = np.maximum(before, after) > FAR * np.minimum(before, after)
+    if series is not None:
+        is_far &= np.diff(series[rows]) == 0
+    return int((check_values(bars) != ACCEPTED).sum() + is_far.sum())
+
+
 def _find_point(name: str, text: pa.ChunkedArray) -> str | None:
     mask = pc.and_not(
         pc.match_substring_regex(text, _POINT), pc.match_substring_regex(text, _COMMA)
@@ -281,7 +329,8 @@ def _build_ambiguous(
 ) -> BadInput:
     text = cell.split(" ")[1]
     mark = "." if "." in text else ","
-    whole, fraction = text.replace(mark, ""), text.replace(mark, ".")
+    other = "," if mark == "." else "."
+    whole, fraction = _convert_text(text, other), _convert_text(text, mark)
     names = ("comma", "point") if mark == "." else ("point", "comma")
     return BadInput(
         f"numbers such as {cell} can be read two ways{where}: as {whole} (decimal {names[0]})"
@@ -298,6 +347,11 @@ def _convert(column: _Column, decimal: str) -> Float64:
         return np.array(text.cast(pa.float64()).to_numpy(), np.float64)
     except pa.ArrowInvalid:  # beyond what a float can be
         return np.array([_to_float(cell) for cell in text.to_pylist()], np.float64)
+
+
+def _convert_text(text: str, decimal: str) -> str:
+    """Return a number as it is read with this decimal."""
+    return text.replace("." if decimal == "," else ",", "").replace(decimal, ".")
 
 
 def _to_float(text: str | None) -> float:

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from core.errors import BadInput
-from tests.unit.market.imports.reading import read_numbers
+from tests.unit.market.imports.reading import read_numbers, settle
 
 HEAD = "Date;Open;High;Low;Close;Volume\n"
 
@@ -106,9 +106,47 @@ def test_points_are_decimals_where_bare_commas_part_the_fields() -> None:
     head = "Date,Open,High,Low,Close\n"
     assert read_numbers(head + "2024-01-02,151.234,151.300,151.100,151.200\n")["close"] == [151.2]
     with pytest.raises(BadInput, match="two ways"):
-        read_numbers(head + "2024-01-02,998,1.004,997,1.002\n")
-    with pytest.raises(BadInput, match="two ways"):
         read_numbers(head + '2024-01-02,"1.002","1.004","1.001","1.002"\n')
+
+
+@pytest.mark.parametrize(
+    ("rows", "close"),
+    [
+        # A high below its low.
+        (["998;1.004;997;1.002;7"], [1002]),
+        (["998;1,004;997;1,002;7"], [1002]),
+        (["151;151.234;150.875;151.125;7"], [151.125]),
+        (["151;151,234;150,875;151,125;7"], [151.125]),
+        # A close a thousand times the one before.
+        (["997;998;996;997;7", "1.001;1.004;1.000;1.002;7"], [997, 1002]),
+        (["151;151;151;151;7", "151,234;151,250;150,875;151,125;7"], [151, 151.125]),
+    ],
+)
+def test_that_prices_are_bars_by_one_reading_alone_settles_it(
+    rows: list[str], close: list[float]
+) -> None:
+    assert read_close(*rows) == close
+
+
+def test_prices_of_two_tickers_settle_nothing_and_bars_of_one_do() -> None:
+    head = "Ticker;Date;Open;High;Low;Close\n"
+    one, other = "A;2024-01-02;998;999;997;998\n", "B;2024-01-02;1.001;1.004;1.000;1.002\n"
+    with pytest.raises(BadInput, match="two ways"):
+        read_numbers(head + one + other)
+    crossing = "A;2024-01-03;998;1.004;997;1.002\n"
+    assert read_numbers(head + one + other + crossing)["close"] == [998, 1002, 1002]
+
+
+def test_the_report_says_how_prices_that_bars_settled_were_read() -> None:
+    settled = settle(HEAD + "2024-01-02;998;1.004;997;1.002;7\n")
+    assert "prices such as 1.004 are read as 1004: as 1.004 they are no bars beside" in str(
+        settled.notes
+    )
+
+
+def test_prices_that_are_no_bars_either_way_settle_nothing() -> None:
+    with pytest.raises(BadInput, match="two ways"):
+        read_close("12;1.004;11;1.002;7", "1.004;12;1.004;1.002;7")
 
 
 def test_both_kinds_in_one_column_are_refused_unless_one_is_chosen() -> None:
