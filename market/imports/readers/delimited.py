@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -14,6 +15,7 @@ import pyarrow.csv
 from core.errors import BadInput
 from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
+from market.imports.readers.bare_commas import join_decimals
 from market.imports.readers.headers import NUMBER, Header, Row, count_values
 from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.resolving import resolve_header
@@ -71,11 +73,12 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
     if max(map(len, rows)) > MOST_COLUMNS:
         raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
     is_quoted = b'"' in text
+    notes = [] if encoding == "utf-8" else [f"its encoding is taken for {encoding}"]
     return Opened(
         rows,
-        partial(_read, text[start:] if start else text, separator, is_quoted),
+        partial(_read, text[start:] if start else text, separator, is_quoted, notes),
         splits_fields=None if is_quoted else separator,
-        notes=[] if encoding == "utf-8" else [f"its encoding is taken for {encoding}"],
+        notes=notes,
     )
 
 
@@ -154,14 +157,18 @@ def _read(
     text: bytes,
     separator: str,
     is_quoted: bool,  # noqa: FBT001
+    notes: list[str],
     header: Header,
     positions: Sequence[int],
 ) -> Columns:
     try:
         columns = _read_fast(text, separator, header, positions, is_quoted=is_quoted)
     except pa.ArrowInvalid:
+        joined = None
+        if separator == "," and not is_quoted:
+            joined = _read_bare_commas(text, header, positions, notes)
         # Rows of several lengths, or quotes that only Python's reader takes.
-        columns = _read_slowly(text, separator, header, positions)
+        columns = joined or _read_slowly(text, separator, header, positions)
     if len(columns[positions[0]]) > MOST_ROWS:
         raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
     return columns
@@ -195,6 +202,33 @@ def _read_fast(
     if is_quoted and table.num_rows <= text[start:].strip().count(b"\n"):
         raise pa.ArrowInvalid("a field that goes on for several lines")
     return {position: table.column(names[position]) for position in positions}
+
+
+def _read_bare_commas(
+    text: bytes, header: Header, positions: Sequence[int], notes: list[str]
+) -> Columns | None:
+    """Read a table whose prices are in two fields each, parted by their decimal commas, and note
+    how; None where it is no such table for certain.
+    """
+    line = text[_skip_lines(text, header.first, b",") :].lstrip().partition(b"\n")[0]
+    width = line.count(b",") + 1
+    if width <= len(header.names):
+        return None
+    wide = replace(header, names=[*map(str, range(width))])
+    try:
+        fields = _read_fast(text, ",", wide, range(width), is_quoted=False)
+    except pa.ArrowInvalid:
+        return None
+    columns = join_decimals([fields[at] for at in range(width)], header)
+    if columns is None:
+        return None
+    at = header.groups[0][1]["close"]
+    shown = columns[at][0].as_py()
+    notes.append(
+        f"fields and decimals are both parted by commas: closes such as {shown.replace('.', ',')}"
+        f" are read as {shown}, the only way in which all rows are bars"
+    )
+    return {position: columns[position] for position in positions}
 
 
 def _has_lines(above: bytes, separator: str) -> bool:
@@ -253,7 +287,10 @@ def _refuse_swallowed(number: int, row: Row, separator: str) -> None:
 
 def _build_surplus(number: int, row: Sequence[str], width: int, separator: str) -> BadInput:
     advice = (
-        " (is the comma also in the numbers? then they must be quoted)" if separator == "," else ""
+        " (is the comma also in the numbers? it can be read in several ways: quote them, or have"
+        " semicolons between the fields)"
+        if separator == ","
+        else ""
     )
     return BadInput(
         f"row {number} has {len(row)} fields where {width} columns are named:"

@@ -232,3 +232,49 @@ def test_a_title_that_says_whose_bars_they_are_is_heard() -> None:
         "Time: 10:30": None,
     }.items():
         assert settle(f"{title}\n{bars}").ticker == ticker, title
+
+
+BARE = "2024-01-02,101,5,102,0,100,9,101,2"
+
+
+@pytest.mark.parametrize(
+    ("names", "behind", "volume"),
+    [
+        ("Volume", ",1000", 1000),
+        ("Volume", ",1000,5", 1000.5),
+        ("Adj Close,Volume", ",99,5,1000", 1000),
+    ],
+)
+def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
+    names: str, behind: str, volume: float
+) -> None:
+    settled = settle(f"Date,Open,High,Low,Close,{names}\n{BARE}{behind}\n")
+    assert {name: values.tolist() for name, values in settled.numbers.items()} == {
+        "open": [101.5],
+        "high": [102],
+        "low": [100.9],
+        "close": [101.2],
+        "volume": [volume],
+    }
+    assert any("closes such as 101,2 are read as 101.2" in note for note in settled.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        # Either of the two may have the decimals.
+        ("Volume,Trades", [f"{BARE},1000,7,5"]),
+        # A comma that parts thousands.
+        ("Volume", [f"{BARE},1,000"]),
+        ("Volume", ["2024-01-02,1,234,1,250,1,220,1,240,1000"]),
+        # Columns that nobody named.
+        ("Volume", ["2024-01-02,101,102,100,101,1000,1,2,3,4"]),
+        # A row that leaves its decimals away.
+        ("Volume", [f"{BARE},1000", "2024-01-03,101,102,0,100,9,101,2,1000"]),
+        # No bar: the high is below the low.
+        ("Volume", ["2024-01-02,101,5,102,0,103,9,101,2,1000"]),
+    ],
+)
+def test_commas_that_can_be_read_in_several_ways_are_refused(names: str, rows: list[str]) -> None:
+    with pytest.raises(BadInput, match=r"has \d+ fields where .* semicolons between the fields"):
+        settle("\n".join([f"Date,Open,High,Low,Close,{names}", *rows]))

@@ -1,0 +1,95 @@
+"""Rows whose numbers have decimal commas, with commas between the fields too, and no quotes."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from market.bars.buckets import PRICES
+from market.imports.checks import ACCEPTED, check_values
+from market.imports.column_names import build_key
+from market.imports.readers.headers import Header
+
+# What is a price beside those of bars: a program writes it as it writes them.
+PRICED = ("adjclose", "adjustedclose", "vwap")
+# In so many ways rows may be put together, at most.
+MOST_WAYS = 50
+_WHOLE = r"^[+-]?(?:0|[1-9]\d*)$"
+_FRACTION = r"^\d+$"
+_THREE = r"\.\d{3}$"
+
+Fields = Sequence[pa.ChunkedArray]
+
+
+def join_decimals(fields: Fields, header: Header) -> list[pa.ChunkedArray] | None:
+    """Return the columns of a table of which each price is in two fields, its whole part and its
+    decimals, with a decimal point; None where that is not certain.
+
+    Each column has decimals in all rows or in none, as programs write numbers, and all prices are
+    alike. It is certain where all rows are bars in one way alone, and are none where the fields are
+    taken as they come; and where the commas do not part thousands.
+    """
+    if len(header.groups) > 1 or _are_bars(fields[: len(header.names)], header):
+        return None
+    ways = list(islice(_list_ways(header, len(fields)), MOST_WAYS + 1))
+    if len(ways) > MOST_WAYS:
+        return None
+    joined = (_join(fields, parted, len(header.names)) for parted in ways)
+    found = [columns for columns in joined if columns is not None and _are_bars(columns, header)]
+    return found[0] if len(found) == 1 and not _may_be_thousands(found[0], header) else None
+
+
+def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
+    """Yield which columns may have decimals, that fill as many fields."""
+    _, own = header.groups[0]
+    prices = {own[name] for name in PRICES}
+    prices |= {at for at, name in enumerate(header.names) if build_key(name) in PRICED}
+    texts = {at for name, at in own.items() if name not in {*PRICES, "volume", "split"}}
+    others = [at for at in range(len(header.names)) if at not in prices | texts]
+    lacking = width - len(header.names) - len(prices)
+    if 0 <= lacking <= len(others):
+        for chosen in combinations(others, lacking):
+            yield prices | set(chosen)
+
+
+def _join(fields: Fields, parted: set[int], width: int) -> list[pa.ChunkedArray] | None:
+    """Return the columns, or None where some field is no part of a number."""
+    columns, left = [], iter(fields)
+    for at in range(width):
+        column = next(left)
+        if at in parted:
+            fraction = pc.utf8_trim_whitespace(next(left))
+            column = pc.utf8_trim_whitespace(column)
+            for part, pattern in ((column, _WHOLE), (fraction, _FRACTION)):
+                if not pc.all(pc.match_substring_regex(part, pattern)).as_py():
+                    return None
+            column = pc.binary_join_element_wise(column, fraction, ".")
+        columns.append(column)
+    return columns
+
+
+def _may_be_thousands(columns: Fields, header: Header) -> bool:
+    """Whether all prices, or all volumes, have three decimals."""
+    _, own = header.groups[0]
+    groups = ([own[name] for name in PRICES], [own[name] for name in ("volume",) if name in own])
+    return any(
+        at and all(pc.all(pc.match_substring_regex(columns[one], _THREE)).as_py() for one in at)
+        for at in groups
+    )
+
+
+def _are_bars(columns: Fields, header: Header) -> bool:
+    """Whether the prices and the volumes of all rows can be those of bars."""
+    _, own = header.groups[0]
+    names = [name for name in (*PRICES, "volume") if name in own]
+    try:
+        values = {
+            name: np.array(pc.utf8_trim_whitespace(columns[own[name]]).cast(pa.float64()))
+            for name in names
+        }
+    except pa.ArrowInvalid:
+        return False
+    values.setdefault("volume", np.zeros(len(columns[0])))
+    return bool((check_values(values) == ACCEPTED).all())
