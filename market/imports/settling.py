@@ -28,7 +28,7 @@ from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table
 from market.imports.settled import SHOWN, Settled, encode_texts, find_series, quote_cell
-from market.imports.times.clocks import join_clock
+from market.imports.times.clocks import ABBREVIATIONS, ZONES, add_zone, join_clock
 from market.imports.times.read import read_times
 from market.intervals import read_interval
 
@@ -59,8 +59,6 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     _check_fixed_point(table, numbers.columns)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
-    if options.timezone is None:
-        options = replace(options, timezone=_find_zone(table.names))
     if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
         table = _leave_aside(table, "interval")
     if "finished" in table.columns and (word := find_unknown(table.columns["finished"])):
@@ -74,7 +72,8 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
             " is left out as not finished"
         )
         table = _leave_aside(replace(table, notes=[*table.notes, note]), "finished")
-    times = read_times(_take_times(table), options, find_series(table.columns))
+    moments, options = _apply_zone(table, _take_times(table), options)
+    times = read_times(moments, options, find_series(table.columns))
     if times.bad.all():
         first = quote_cell(table.columns["time"][0].as_py())
         raise BadInput(
@@ -158,22 +157,30 @@ def _apply_lots(table: Table, numbers: Numbers) -> None:
         numbers.notes.append(f"volumes of China's are read as {LOT} each, as Tushare counts lots")
 
 
-def _find_zone(names: Mapping[str, str]) -> str | None:
-    """Return the zone that the names of the times say; None where they say none.
+def _apply_zone(
+    table: Table, times: "pd.Series[Any]", options: ReadingOptions
+) -> tuple["pd.Series[Any]", ReadingOptions]:
+    """Return times and options with the zone that the names of the times say, unless a person says
+    one: an abbreviation as if it stood behind each time.
 
     Raises BadInput where it is not clear which one it is.
     """
-    said = {part_zone(names[name])[1] for name in ("time", "clock") if name in names} - {""}
-    zone = min(said, default=None)
-    if zone is None:
-        return None
-    if len(said) > 1 or ("/" not in zone and zone != "UTC"):
-        raise BadInput(
-            f"its times are named as of {' and '.join(sorted(said))[:SHOWN]}, which is no zone by"
-            " its whole name: say which zone they are of, such as America/New_York or UTC"
-        )
-    check_timezone(zone)
-    return zone
+    named = [table.names[name] for name in ("time", "clock") if name in table.names]
+    said = {part_zone(name)[1] for name in named} - {""}
+    if options.timezone is not None or not said:
+        return times, options
+    zone = ZONES.get(min(said), min(said))
+    if len(said) == 1 and zone in ABBREVIATIONS and zone != "UTC":
+        written = add_zone(times, zone)
+        if written is not None:
+            return written, options
+    elif len(said) == 1 and ("/" in zone or zone == "UTC"):
+        check_timezone(zone)
+        return times, replace(options, timezone=zone)
+    raise BadInput(
+        f"its times are named as of {' and '.join(sorted(said))[:SHOWN]}, which is no zone by its"
+        " whole name: say which zone they are of, such as America/New_York or UTC"
+    )
 
 
 def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.errors import BadInput
-from market.imports.column_names import build_key, find_field
+from market.imports.column_names import DATES, build_key, find_field, part_zone
 from market.imports.columns import (
     REQUIRED,
     Chosen,
@@ -23,7 +23,7 @@ from market.imports.readers.layouts import find_layout, find_nameless
 from market.imports.readers.side_by_side import match_flattened, match_levels
 
 SEARCHED_ROWS = 30
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?")
 _VOLUME_OF = re.compile(r"volume[ _]*[ _(](?P<coin>[a-z0-9]{2,10})\)?", re.IGNORECASE)
 _PAIR_PARTED = re.compile("[/_-]")
 
@@ -100,6 +100,7 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
     wanted = {
         "time": _find_clock(names, chosen.positions["time"], data),
         "volume": _find_base_volume(names, chosen, data),
+        "clock": _find_time_of_day(names, chosen, data),
     }
     told = {name: column for name, column in wanted.items() if column is not None}
     if told:
@@ -131,6 +132,18 @@ def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | Non
     if build_key(names[at]) != "timestamp" or is_number:
         return None
     return next((name for name in names if build_key(name) == "datetime"), None)
+
+
+def _find_time_of_day(names: Sequence[str], chosen: Chosen, rows: Sequence[Row]) -> str | None:
+    """Return the name of the one column of a time that holds times of day alone, where a date is
+    beside it: Local Time, Datum/Zeit.
+    """
+    if "clock" in chosen.positions or not rows or len(rows[0]) < len(names):
+        return None
+    times = [at for at, name in enumerate(names) if find_field(name) == "time"]
+    clocks = [at for at in times if _CLOCK.fullmatch(rows[0][at].strip())]
+    has_date = any(build_key(part_zone(names[at])[0]) in DATES for at in times if at not in clocks)
+    return names[clocks[0]] if has_date and len(clocks) == 1 else None
 
 
 def _find_base_volume(names: Sequence[str], chosen: Chosen, rows: Sequence[Row]) -> str | None:

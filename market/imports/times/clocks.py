@@ -1,6 +1,7 @@
 """Times of day as texts, and the zones that they name."""
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -24,11 +25,14 @@ PLACES = {
     "CET": "Europe/Berlin", "CEST": "Europe/Berlin", "EET": "Europe/Athens",
     "EEST": "Europe/Athens", "AEDT": "Australia/Sydney",
 }  # fmt: skip
+# What the name of a column may only mean, and is no offset: its clock goes with the seasons.
+ZONES = {"ET": "America/New_York"}
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
+_ENDS_WITH_CLOCK = r"|.*\d:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 _HOUR = r"[01]?\d|2[0-3]"
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
@@ -60,6 +64,18 @@ def join_clock(
         return clocks
     dates = dates.astype(str).str.strip().str.replace(r"\s+0{1,2}:00(:00)?$", "", regex=True)
     return (dates + " " + clocks).str.strip()
+
+
+def add_zone(times: "pd.Series[Any]", zone: str) -> "pd.Series[Any] | None":
+    """Return times with the abbreviation of a zone behind each; None where some is no text that
+    ends with a time of day.
+    """
+    if not pd.api.types.is_string_dtype(times):
+        return None
+    written = times.astype(str).str.strip()
+    if not written.str.fullmatch(_ENDS_WITH_CLOCK).all():
+        return None
+    return written.where(written == "", written + f" {zone}")
 
 
 def read_clock(text: str) -> tuple[str | None, str]:

@@ -467,10 +467,52 @@ def test_zone_in_the_name_of_a_date_or_a_clock_is_theirs(names: tuple[str, str])
 
 
 def test_zone_by_letters_is_asked_about() -> None:
-    text = "Date (EST),Time (EST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n"
-    with pytest.raises(BadInput, match=r"named as of EST, .* such as America/New_York"):
+    text = "Date (CST),Time (CST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n"
+    with pytest.raises(BadInput, match=r"named as of CST, .* such as America/New_York"):
         settle(text)
     assert settle(text, timezone="America/New_York").times.seconds.tolist() == [1704205800]
+
+
+@pytest.mark.parametrize("name", ["Time (EST)", "Time (ET)", "Local Time (EST)"])
+@pytest.mark.parametrize("clock", ["09:30", "09:30:00", "9:30 AM"])
+def test_zone_by_letters_that_can_only_mean_one_in_winter_is_read(name: str, clock: str) -> None:
+    settled = settle(f"Date,{name},o,h,l,c\n2024-01-02,{clock},1,2,1,2\n")
+    assert settled.times.seconds.tolist() == [1704205800]
+    assert settled.times.zoned.all()
+
+
+def test_zone_by_letters_of_the_other_season_is_asked_about() -> None:
+    text = "Date,Time (EST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n2024-07-02,09:30,1,2,1,2\n"
+    with pytest.raises(BadInput, match=r"2024-07-02 09:30 EST can be read two ways"):
+        settle(text)
+    summer = settle(text.replace("EST", "ET")).times.seconds.tolist()
+    assert summer == [1704205800, 1719927000]
+    assert settle(text, timezone="America/New_York").times.seconds.tolist() == summer
+
+
+@pytest.mark.parametrize(
+    ("date", "clock"),
+    [
+        ("Date", "Local Time"),
+        ("Datum", "Datum/Zeit"),
+        ("Trade Date", "Trade Time"),
+        ("Date", "Timestamp"),
+    ],
+)
+def test_time_of_day_beside_a_date_is_known_by_what_it_holds(date: str, clock: str) -> None:
+    text = f"{date},{clock},Open,High,Low,Close\n2024-01-02,09:30,1,2,1,2\n"
+    settled = settle(text, timezone="America/New_York")
+    assert settled.times.seconds.tolist() == [1704205800]
+    # Of a whole moment beside its date nothing is joined.
+    whole = settle(text.replace(",09:30", ",2024-01-02 09:30"), timezone="America/New_York")
+    assert "clock" not in whole.names
+
+
+def test_one_of_two_times_of_day_is_not_guessed() -> None:
+    head = "Date,Start Time,Bar Time,Open,High,Low,Close\n"
+    settled = settle(f"{head}2024-01-02,09:30,09:35,1,2,1,2\n")
+    assert settled.names["time"] == "Date"
+    assert settled.aside == ("Start Time", "Bar Time")
 
 
 @pytest.mark.parametrize("name", ["GMT+2 Time", "Time (UTC+02:00)", "time utc-5"])
