@@ -15,7 +15,10 @@ MOST_CELL_BYTES = 32 * 1024
 MOST_MEMBERS = 20_000
 # Names that JSON objects of one list may have between them.
 MOST_KEYS = 1_000
-HEAD_ROWS = 40
+# Rows among which the names of the columns are looked for, and rows that are looked at: licences
+# and notes above them may be long.
+SEARCHED_ROWS = 300
+HEAD_ROWS = SEARCHED_ROWS + 10
 # The memory that reading may take on top of what an idle reader has: for any file, for each of its
 # bytes, at most.
 LEAST_MEMORY = 768 * MIB

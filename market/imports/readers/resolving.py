@@ -20,9 +20,10 @@ from market.imports.names import is_spelled_as_ticker, is_titled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import NUMBER, TIME, Header, Row, looks_like_data
 from market.imports.readers.layouts import find_layout, find_nameless
+from market.imports.readers.limits import SEARCHED_ROWS
 from market.imports.readers.side_by_side import match_flattened, match_levels
 
-SEARCHED_ROWS = 30
+SHOWN = 60
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?")
 _VOLUME_OF = re.compile(r"volume[ _]*[ _(](?P<coin>[a-z0-9]{2,10})\)?", re.IGNORECASE)
 _PAIR_PARTED = re.compile("[/_-]")
@@ -42,6 +43,7 @@ def resolve_header(
         found = _resolve_at(rows, position, options)
         if found is not None:
             if position:
+                _refuse_bars_above(searched[:position], found)
                 preamble = (
                     f"{position} row{'s' * (position > 1)} above the column names are no bars"
                 )
@@ -52,6 +54,25 @@ def resolve_header(
                 found = replace(found, notes=notes, ticker=ticker, title=title)
             return found
     return _resolve_nameless(searched, options)
+
+
+def _refuse_bars_above(above: Sequence[Row], header: Header) -> None:
+    """Raise BadInput where a row above the names is a bar by them, as where a file was sorted with
+    its names.
+    """
+    _, own = header.groups[0]
+    numbers = [own[name] for name in ("open", "high", "low", "close")]
+    for number, row in enumerate(above, start=1):
+        cells = [cell.strip() for cell in row]
+        if (
+            len(cells) == len(header.names)
+            and (TIME.match(cells[own["time"]]) or NUMBER.fullmatch(cells[own["time"]]))
+            and all(NUMBER.fullmatch(cells[at]) for at in numbers)
+        ):
+            raise BadInput(
+                f"row {len(above) + 1:,} names the columns, and row {number:,} above it is a bar:"
+                f" {', '.join(cells)[:SHOWN]!r}: put the names above all bars"
+            )
 
 
 def _find_owner(above: Sequence[Row]) -> str | None:

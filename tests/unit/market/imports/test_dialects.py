@@ -278,3 +278,22 @@ def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
 def test_commas_that_can_be_read_in_several_ways_are_refused(names: str, rows: list[str]) -> None:
     with pytest.raises(BadInput, match=r"has \d+ fields where .* semicolons between the fields"):
         settle("\n".join([f"Date,Open,High,Low,Close,{names}", *rows]))
+
+
+@pytest.mark.parametrize("length", [60, 250])
+def test_names_below_long_notes_are_found(length: int) -> None:
+    notes = "".join(
+        f"{n}. It's the licensee's duty, \"as is\", to see page {n}; not ours\n\n"
+        for n in range(length)
+    )
+    text = f"{notes}Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n2024-01-03,1,3,1,2\n"
+    settled = settle(text)
+    assert settled.numbers["close"].tolist() == [2, 2]
+    assert f"{length} rows above the column names are no bars" in settled.notes
+
+
+@pytest.mark.parametrize("above", ["2024-01-01,1,3,1,2\n", "20240101,1,3,1,2\n" * 40])
+def test_bars_above_the_names_are_not_taken_for_notes(above: str) -> None:
+    """As of a file that was sorted with its names: they were left out, with a note."""
+    with pytest.raises(BadInput, match=r"names the columns, and row 1 above it is a bar: '2024"):
+        settle(f"{above}Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n")
