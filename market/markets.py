@@ -174,6 +174,10 @@ class Markets(Mapping[str, Market]):
             )
         return market
 
+    def find(self, code: str) -> Market | None:
+        """Return the market of a code, or None."""
+        return self._markets.get(code)
+
     def find_of(self, ticker: str) -> Market | None:
         """Return the market of a ticker, None where its looks do not tell."""
         if ticker in self._set_by_hand:

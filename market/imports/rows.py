@@ -10,7 +10,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.bars.buckets import PRICES, Columns, empty_columns
+from market.bars.buckets import PRICES, VALUES, Columns, empty_columns
 from market.bars.readjustment import is_adjusted
 from market.bars.splits import session_of
 from market.imports.checks import (
@@ -56,6 +56,8 @@ from market.ticks.fields import unguard
 SHOWN_SPELLINGS = 5
 # What an error quotes of a text that is no ticker.
 MOST_TICKER = 40
+# Columns of an export besides the market.
+EXPORTED = ("ticker", "interval", "time", *VALUES)
 # Of one ticker and source; there is something wrong with all of it long before.
 MOST_REJECTIONS_KEPT = 10_000
 
@@ -176,6 +178,7 @@ def _name_tickers(
 
     Raises BadInput where the only ticker is none, or its market cannot be told.
     """
+    is_exported = _is_exported(settled)
 
     def name(text: str, venue: str = "") -> _Named:
         if not text.strip():
@@ -191,6 +194,8 @@ def _name_tickers(
         known = markets.spell(text)
         if markets.tells_market(known):
             return _Named(known, markets.get_of(known), spellings=spellings)
+        if is_exported and (told := markets.find(venue)):
+            return _Named(known, told, spellings=spellings)
         if found := markets.find_at(known, venue):
             return _Named(*found, spellings=spellings)
         return _Named(
@@ -217,6 +222,14 @@ def _name_tickers(
     positions = {known: position for position, known in enumerate(named)}
     lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
     return lookup[row_texts], list(named.values())
+
+
+def _is_exported(settled: Settled) -> bool:
+    """Whether a table is an export of stored bars: its tickers are written as they are stored, and
+    one without its market's suffix was told to be of it.
+    """
+    names = {"venue": "market"} | {name: name for name in EXPORTED}
+    return names.items() <= settled.names.items() and bool(settled.times.zoned.all())
 
 
 def _choose_only(named: Mapping[str, _Named], wanted: str, written: str) -> dict[str, _Named]:

@@ -117,12 +117,16 @@ def test_exported_and_imported_into_an_empty_database_all_is_the_same(
     flask: Command, database: Db, tmp_path: Path, form: str
 ) -> None:
     fill(database, flask, tmp_path)
+    # As somebody said, and without the suffix of its market.
+    assert flask("markets", "assign", "SAP", "DE").exit_code == 0
+    store(database, "SAP", make_bars(1))
     before, kept = fingerprints(database), contents(database)
+    assert before["SAP::1d"][2] == "DE"
     for table in ("bars", "trades", "funding"):
         manifest = read_json(
             flask("export", "write", table, tmp_path / table, "--format", form, "--json")
         )
-        assert manifest["rows"] == {"bars": 601, "trades": 4, "funding": 1}[table]
+        assert manifest["rows"] == {"bars": 602, "trades": 4, "funding": 1}[table]
         if table == "bars":
             assert manifest["fingerprints"] == {k: v for k, (v, *_) in before.items()}
     for name in database.list_collection_names():
