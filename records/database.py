@@ -181,10 +181,12 @@ def is_too_much(error: Exception) -> bool:
 
 
 def has_taken_too_long(error: Exception) -> bool:
-    """Whether MongoDB ended a transaction each time that the driver tried it, for two minutes: one
-    may take a minute, or 20 s where the service brings MongoDB.
+    """Whether MongoDB ended a transaction amid a command, or each time that the driver tried it,
+    for two minutes: one may take a minute, or 20 s where the service brings MongoDB.
     """
-    return isinstance(error.__cause__, OperationFailure) and error.__cause__.code == _ENDED
+    is_amid = isinstance(error, OperationFailure) and _TOO_LONG in _find_codes(error)
+    cause = error.__cause__
+    return is_amid or (isinstance(cause, OperationFailure) and cause.code == _ENDED)
 
 
 @contextmanager

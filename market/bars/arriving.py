@@ -9,7 +9,7 @@ from itertools import pairwise
 from time import sleep
 
 import numpy as np
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from core.arrays import Int64
 from core.errors import BadInput, SeriesError, TapewatchError, TooMuchAtOnce
@@ -24,7 +24,6 @@ from records.database import (
     Db,
     has_taken_too_long,
     in_transaction,
-    is_too_large,
     is_too_much,
     try_transaction,
 )
@@ -185,8 +184,10 @@ def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
     while True:
         try:
             return transact(database, lambda session: write_in(database, arrival, session))
-        except OperationFailure as error:
-            if not is_too_large(error):
+        except PyMongoError as error:
+            if has_taken_too_long(error):
+                raise _build_too_long(arrival) from error
+            if not is_too_much(error):
                 raise
             pause_seconds = next(pauses, None)
             if pause_seconds is None:
@@ -196,10 +197,25 @@ def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
 
 def _build_too_large(arrival: Arrival) -> SeriesError:
     return SeriesError(
-        f"its {len(arrival.columns['times']):,} {arrival.interval} bars change more than MongoDB's"
-        " cache can hold in one transaction: import them in files of fewer bars, or give MongoDB a"
-        " larger cache (--wiredTigerCacheSizeGB)"
+        f"its {_count(arrival)} change more than MongoDB's cache can hold in one transaction:"
+        " import them in files of fewer bars, or give MongoDB a larger cache"
+        " (--wiredTigerCacheSizeGB)"
     )
+
+
+def _build_too_long(arrival: Arrival) -> SeriesError:
+    return SeriesError(
+        f"its {_count(arrival)} took longer to store than MongoDB lets a transaction take, and none"
+        " of these is stored: import the file again, which stores what is missing, once its disk is"
+        " less busy, or in files of fewer bars, or let a transaction take longer"
+        " (transactionLifetimeLimitSeconds)"
+    )
+
+
+def _count(arrival: Arrival) -> str:
+    rejected = len(arrival.rejected)
+    aside = f" and {rejected:,} rows that are kept aside" if rejected else ""
+    return f"{len(arrival.columns['times']):,} {arrival.interval} bars{aside}"
 
 
 def write_split(

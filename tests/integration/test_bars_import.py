@@ -526,6 +526,40 @@ def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
     assert database.bars.count_documents({}) == 2
 
 
+@pytest.mark.parametrize("is_amid", [False, True])
+def test_one_ticker_that_takes_longer_than_a_transaction_may_is_told_what_to_do(
+    database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool
+) -> None:
+    """It said "Transaction ... has been aborted", and the tickers behind it were lost."""
+    admin, limit = database.client.admin, "transactionLifetimeLimitSeconds"
+    usual = admin.command("getParameter", 1, **{limit: 1})[limit]
+    write_in = arriving.write_in
+
+    def write_slowly(database: Db, arrival: Arrival, session: ClientSession) -> Any:
+        written = write_in(database, arrival, session)
+        if arrival.ticker == "AAPL" and is_amid:
+            list(database.series.find({"$where": "sleep(3000) || true"}, session=session))
+        elif arrival.ticker == "AAPL":
+            time.sleep(3)
+        return written
+
+    monkeypatch.setattr(arriving, "write_in", write_slowly)
+    monkeypatch.setattr(arriving, "MOST_TOGETHER", 1)
+    monkeypatch.setattr("pymongo.client_session_shared._WITH_TRANSACTION_RETRY_TIME_LIMIT", 0)
+    admin.command("setParameter", 1, **{limit: 1})
+    try:
+        rows = [(name, *row) for name in ("AAPL", "IBM") for row in GOOD]
+        slow, other = import_table(database, rows).series
+    finally:
+        admin.command("setParameter", 1, **{limit: usual})
+    assert str(slow.error).startswith(
+        "its 3 1d bars took longer to store than MongoDB lets a transaction take, and none of these"
+        " is stored: import the file again"
+    )
+    assert (other.new, other.error) == (3, None)
+    assert database.bars.count_documents({}) == 1
+
+
 def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
