@@ -25,6 +25,7 @@ from cli.common import (
 from core.errors import BadInput
 from core.moments import as_utc
 from core.words import (
+    AlertOrder,
     AlertStep,
     Direction,
     Feedback,
@@ -54,6 +55,7 @@ NOT_TOLD = {"anomaly_ids", "comments", "explanation", "inputs", "root_cause", "t
 @click.option("--watchlist")
 @click.option("--ticker")
 @click.option("--owner")
+@click.option("--strangest", is_flag=True, help="The greatest severity first, not the latest.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
 @exits_on_error
@@ -65,6 +67,7 @@ def list_alerts(
     watchlist: str | None,
     ticker: str | None,
     owner: str | None,
+    strangest: bool,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -79,7 +82,8 @@ def list_alerts(
         owner=owner,
     )
     with use_database() as database:
-        found = keep_listed(alerts.find_alerts(database, query, limit=limit + 1), limit)
+        sort: AlertOrder = "-grade" if strangest else "-created_at"
+        found = keep_listed(alerts.find_alerts(database, query, sort=sort, limit=limit + 1), limit)
     if as_json:
         print_json(found)
         return

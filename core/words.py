@@ -58,6 +58,7 @@ Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
 FeedbackCause = Literal[
     "earnings", "corporate_action", "news", "data_error", "market_wide", "other"
 ]
+AlertOrder = Literal["-created_at", "-grade"]
 AlertState = Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
 AlertStep = Literal["acknowledge", "resolve", "snooze", "assign", "comment", "reopen"]
 """What a person does with an alert."""

@@ -77,6 +77,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             "_id",
             partialFilterExpression={"muted_by": {"$exists": True}},
         ),
+        # The strangest first, whatever they are filtered by.
+        _index("state", "-grade", "-created_at", "_id"),
+        _index("-grade", "-created_at", "_id"),
         _index("-last_bar"),
         _index("-created_at", "_id"),
         # What raising looks for.

@@ -24,6 +24,7 @@ from api.schemas.common import (
 )
 from core.words import (
     AlertEvent,
+    AlertOrder,
     AlertState,
     AlertStep,
     Direction,
@@ -137,7 +138,7 @@ class Alert(ListedAlert):
 
 
 class AlertPage(Page[ListedAlert]):
-    """Alerts, the one raised last first."""
+    """Alerts in the order that was asked for."""
 
 
 class MarketConditions(Record):
@@ -237,11 +238,17 @@ class AlertFilter(TimesQuery):
 
 
 class ActiveQuery(AlertFilter, PageQuery):
-    """Which of the alerts that somebody must look at."""
+    """Which of the alerts that somebody must look at, in which order."""
+
+    sort: AlertOrder = Field(
+        "-created_at",
+        description="the one raised last first, or with `-grade` the strangest, of the greatest"
+        " severity",
+    )
 
 
-class AlertQuery(AlertFilter, PageQuery):
-    """Which alerts."""
+class AlertQuery(ActiveQuery):
+    """Which alerts, in which order."""
 
     state: AlertState | None = Field(
         None, description="`active`: nobody has looked at it yet; without it, all of them"

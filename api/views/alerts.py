@@ -50,6 +50,7 @@ from records.alerts import history, statistics, trail
 from records.alerts.alerts import (
     ACTIVE_STATES,
     NEWEST_FIRST,
+    ORDERS,
     build_query,
     find_alerts,
     get_alert,
@@ -298,12 +299,12 @@ def get_ticker_profile(ticker: str, query_data: ProfileQuery) -> Document:
     return dict(build_profile(get_database(), normalize_ticker(ticker), query_data.interval))
 
 
-def _list(asked: ActiveQuery | AlertQuery, states: tuple[AlertState, ...] | None) -> Response:
+def _list(asked: ActiveQuery, states: tuple[AlertState, ...] | None) -> Response:
     after_this_request(send_once)
     check_market(asked.market)
     query = build_query(states=states, **asked.build_filter())
-    page = ask_page(asked, NEWEST_FIRST)
-    found = find_alerts(get_database(), query, after=page.after, limit=page.limit)
+    page = ask_page(asked, ORDERS[asked.sort])
+    found = find_alerts(get_database(), query, sort=asked.sort, after=page.after, limit=page.limit)
     return answer_stored(page.build(found), ListedAlert)
 
 

@@ -10,7 +10,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from core.words import AlertState, MoveScope, Severity
+from core.words import AlertOrder, AlertState, MoveScope, Severity
 from records.alerts.documents import (
     AlertDocument,
     CommentFields,
@@ -30,6 +30,10 @@ from records.keyset import Key, Keyset, Position, find_page
 from records.questions import Question
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
+ORDERS: dict[AlertOrder, Keyset] = {
+    "-created_at": NEWEST_FIRST,
+    "-grade": Keyset((Key("grade", float, DESCENDING), *NEWEST_FIRST.keys)),
+}
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
 # Of these nobody has seen them off, nor put them away.
 ACTIVE_STATES: tuple[AlertState, ...] = ("active", "acknowledged")
@@ -224,13 +228,18 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
 
 
 def find_alerts(
-    database: Db, query: Query, *, after: Position | None = None, limit: int
+    database: Db,
+    query: Query,
+    *,
+    sort: AlertOrder = "-created_at",
+    after: Position | None = None,
+    limit: int,
 ) -> list[ListedAlert]:
-    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST, without what the
-    model read.
+    """Return alerts that match `build_query(...)`, the one raised last first, or the strangest;
+    without what the model read.
     """
     found = find_page(
-        alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=_UNLISTED
+        alerts_in(database), query, ORDERS[sort], after=after, limit=limit, fields=_UNLISTED
     )
     return [*found]
 

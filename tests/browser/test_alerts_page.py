@@ -162,6 +162,68 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     expect(rows.first).to_contain_text("resolved")
 
 
+def test_the_strangest_are_on_top_where_somebody_wants_it_and_an_address_says_so(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    order = [("grade", -1), ("created_at", -1), ("_id", 1)]
+    strangest = [alert["_id"] for alert in demo.database.alerts.find().sort(order)]
+    assert strangest != alerts
+    page = open_page(f"{demo.url}#/alerts")
+    links = page.locator(".alerts a")
+    expect(links).to_have_count(len(alerts))
+    page.get_by_label("Order").select_option("strangest first")
+    expect(links.first).to_have_attribute("href", re.compile(quote(strangest[0], safe="")))
+    found = [link.get_attribute("href") or "" for link in links.all()]
+    listed = [unquote(address.partition("?")[0]).removeprefix("#/alerts/") for address in found]
+    assert listed == strangest
+    assert page.url.endswith("#/alerts?sort=-grade")
+    other = open_page(page.url)
+    expect(other.get_by_label("Order")).to_have_value("-grade")
+    expect(other.locator(".alerts a").first).to_have_attribute(
+        "href", re.compile(quote(strangest[0], safe=""))
+    )
+
+
+def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    """It led to the first of them, and All alerts to those of another choice."""
+    page = open_page(f"{demo.url}#/alerts?state=active&sort=-grade")
+    rows = page.locator(".alerts > li")
+    expect(rows).to_have_count(len(alerts))
+    for _ in range(3):
+        page.keyboard.press("j")
+    at = rows.nth(2)
+    expect(at.locator("a")).to_be_focused()
+    following = rows.nth(3).locator("a").get_attribute("href")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("acknowledged", exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="All alerts")).to_have_attribute(
+        "href", "#/alerts?state=active&sort=-grade"
+    )
+    page.go_back()
+    # The one that was acknowledged is active no more, and the next one has its place.
+    expect(rows).to_have_count(len(alerts) - 1)
+    expect(at.locator("a")).to_be_focused()
+    expect(at.locator("a")).to_have_attribute("href", following or "")
+    expect(at).to_have_attribute("aria-current", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="All alerts")).to_be_visible()
+    page.go_back()
+    expect(at.locator("a")).to_be_focused()
+
+
+def test_an_inbox_that_filters_leave_empty_says_so(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    """It said that there was nothing to look at."""
+    page = open_page(f"{demo.url}#/alerts?text=nothing%20like%20it&start=1990-01-01")
+    expect(page.get_by_text("No alert passes the filters.")).to_be_visible()
+    page.get_by_role("link", name="Show all").click()
+    expect(page.locator(".alerts > li")).to_have_count(len(alerts))
+
+
 def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -178,7 +240,7 @@ def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(
     with page.expect_request("**/py/alerts/active?*"):
         pass
     page.get_by_label("State").select_option("snoozed")
-    expect(page.get_by_text("Nothing to look at")).to_be_visible()
+    expect(page.get_by_text("No alert passes the filters.")).to_be_visible()
     page.evaluate(
         """() => {
             window.most = 0;
@@ -308,7 +370,8 @@ def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
     expect(rows).to_have_count(len(alerts) - 1)
     mute = demo.database.mutes.find_one({"ended_at": None})
     assert mute is not None
-    held = demo.database.alerts.find_one({"_id": unquote(focused.rpartition("/")[2])})
+    alert_id = unquote(focused.partition("?")[0].rpartition("/")[2])
+    held = demo.database.alerts.find_one({"_id": alert_id})
     alike = ("watchlist", "market", "interval", "direction", "scope")
     assert held is not None
     assert (mute["ticker"], *(mute[name] for name in alike)) == (

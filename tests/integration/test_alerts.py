@@ -24,7 +24,9 @@ from detection.market_days import read_days
 from market.bars.store import ALL_BARS, load_panel
 from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
+from records.alerts.alerts import ACTIVE_STATES, ORDERS, build_query
 from records.database import Db
+from records.indexes import ensure_indexes
 from records.keys import add_key
 from records.work.documents import RunDocument
 from tasks.periodic import root_causes
@@ -32,7 +34,7 @@ from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
-from tests.commands import Command
+from tests.commands import Command, read_json
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list
@@ -696,6 +698,45 @@ def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: W
         assert counts["detection_rate_last_24h"] == share, asked
     (day,) = client.get("/py/alerts/trends").json["days"]
     assert (day["total"], day["by_severity"]["medium"]) == (4, 2)
+
+
+def test_the_strangest_come_first_where_they_are_asked_for_and_the_newest_of_equals(
+    client: FlaskClient, worker: Worker, flask: Command
+) -> None:
+    """There was no order but the newest first: what is critical lay below what came later."""
+    database = worker.database
+    grades = {"AAPL": 80.0, "IBM": 110.0, "MSFT": 55.0, "KO": 80.0, "ZION": 60.0}
+    end_run(database, *((t, SESSIONS[0], {"grade": g}) for t, g in grades.items()))
+    notify(worker)
+    for place, ticker in enumerate(grades):
+        raised = {"$set": {"created_at": NOW + timedelta(minutes=place)}}
+        database.alerts.update_one({"entity_id": ticker}, raised)
+    newest, strangest = [*reversed(grades)], ["IBM", "KO", "AAPL", "ZION", "MSFT"]
+    for path in ("/py/alerts", "/py/alerts/active"):
+        for sort, order in ((None, newest), ("-grade", strangest)):
+            query: dict[str, Any] = {"limit": 2} | ({"sort": sort} if sort else {})
+            found: list[str] = []
+            while query.get("cursor", "") is not None:
+                page = client.get(path, query_string=query).json
+                found += [alert["entity_id"] for alert in page["items"]]
+                query["cursor"] = page["next_cursor"]
+            assert found == order
+    cursor = client.get("/py/alerts?limit=2").json["next_cursor"]
+    other = client.get(f"/py/alerts?limit=2&sort=-grade&cursor={cursor}")
+    assert (other.status_code, "another order" in other.json["detail"]) == (422, True)
+    assert client.get("/py/alerts?sort=severity").status_code == 422
+    high = listed(client, sort="-grade", severity="high")
+    assert [alert["entity_id"] for alert in high] == ["KO", "AAPL"]
+    told = read_json(flask("alerts", "list", "--strangest", "--json"))
+    assert [alert["entity_id"] for alert in told] == strangest
+
+
+def test_no_order_of_alerts_is_made_by_reading_all_of_them(database: Db) -> None:
+    ensure_indexes(database)
+    for states in (None, ACTIVE_STATES):
+        for order in ORDERS.values():
+            found = database.alerts.find(build_query(states=states)).sort(order.sort).limit(10)
+            assert "'stage': 'SORT'" not in str(found.explain()["queryPlanner"]["winningPlan"])
 
 
 @pytest.mark.parametrize(

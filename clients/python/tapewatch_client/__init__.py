@@ -595,7 +595,7 @@ class AlertDetail(TypedDict):
 
 
 class AlertPage(TypedDict):
-    """Alerts, the one raised last first."""
+    """Alerts in the order that was asked for."""
 
     items: list[ListedAlert]
     next_cursor: str | None
@@ -3010,6 +3010,7 @@ class Client(Connection):
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
         muted: bool | None = None,
         text: str | None = None,
+        sort: Literal["-created_at", "-grade"] | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
     ) -> Pages[ListedAlert]:
@@ -3031,6 +3032,8 @@ class Client(Connection):
             muted: those that a mute silenced, or all others
             text: words, each somewhere in its ticker, watchlist, owner, reasons, root
                 causes, notes or comments
+            sort: the one raised last first, or with `-grade` the strangest, of the greatest
+                severity
             state: `active`: nobody has looked at it yet; without it, all of them
         """
         return self._pages(
@@ -3049,6 +3052,7 @@ class Client(Connection):
                 "entity_type": entity_type,
                 "muted": muted,
                 "text": text,
+                "sort": sort,
                 "state": state,
             },
             limit,
@@ -3082,6 +3086,7 @@ class Client(Connection):
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
         muted: bool | None = None,
         text: str | None = None,
+        sort: Literal["-created_at", "-grade"] | None = None,
         limit: int | None = None,
     ) -> Pages[ListedAlert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
@@ -3102,6 +3107,8 @@ class Client(Connection):
             muted: those that a mute silenced, or all others
             text: words, each somewhere in its ticker, watchlist, owner, reasons, root
                 causes, notes or comments
+            sort: the one raised last first, or with `-grade` the strangest, of the greatest
+                severity
         """
         return self._pages(
             "/alerts/active",
@@ -3119,6 +3126,7 @@ class Client(Connection):
                 "entity_type": entity_type,
                 "muted": muted,
                 "text": text,
+                "sort": sort,
             },
             limit,
             most=500,

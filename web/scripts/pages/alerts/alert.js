@@ -2,7 +2,17 @@
 
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
-import { barTime, change, confidence, figure, moment, price, words } from "../../lib/format.js";
+import {
+  barTime,
+  change,
+  confidence,
+  figure,
+  frequency,
+  grade,
+  moment,
+  price,
+  words,
+} from "../../lib/format.js";
 import { pause, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
@@ -12,6 +22,7 @@ import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { drawFollowed } from "./followed.js";
+import { linkToInbox } from "./inbox_place.js";
 import { drawChildren, drawTrail, keepLists } from "./lists.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
 import { countBars, countFlagged, nameSubject } from "./subject.js";
@@ -62,7 +73,7 @@ function drawAlert(alert, { trail, children }, text, refresh, signal) {
           alert.scope && el("span.badge", `${alert.scope} move`),
         ),
       ),
-      el("div.row", buildEvidence(alert), el("a.button", { href: linkTo("alerts") }, "All alerts")),
+      el("div.row", buildEvidence(alert), el("a.button", { href: linkToInbox() }, "All alerts")),
     ),
     el(
       "div.columns",
@@ -120,6 +131,7 @@ function drawSteps(alert, refresh) {
     buildFacts({
       Watchlist: alert.watchlist ?? "none",
       Owner: alert.owner ?? "nobody",
+      Grade: nameGrade(alert),
       "First bar": barTime(alert.bar_time, alert.interval, alert.market),
       [alert.entity_type === "feed" ? "Lacking" : "Bars"]: countBars(alert),
       "Snoozed until": alert.snoozed_until && moment(alert.snoozed_until),
@@ -205,6 +217,10 @@ function drawWhy(alert) {
     alert.inputs.length > 0 && drawInputs(alert.inputs),
   );
 }
+
+/** How rare its bar is; that of a feed says only how much of it has stopped. */
+const nameGrade = ({ entity_type: type, grade: value }) =>
+  type === "feed" ? grade(value) : `${grade(value)}, ${frequency(value)}`;
 
 const nameFinder = ({ detector_type: detector, confidence: sure }) =>
   `Found by ${words(detector)}${sure === null ? "" : `, confidence ${confidence(sure)}`}`;

@@ -1,6 +1,7 @@
 // Alerts as an inbox: what somebody must look at, by keyboard or click, one or many at once.
 
 import { el, fill } from "../../lib/dom.js";
+import { APPLIED } from "../../lib/filters.js";
 import { barTime, count } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { PAGE, getFirst } from "../../lib/pages.js";
@@ -12,6 +13,7 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
+import { INBOX_CHOICES, findPlace, leaveFrom } from "./inbox_place.js";
 import { showMutes } from "./mutes.js";
 import {
   askToAssign,
@@ -29,7 +31,13 @@ export const title = (route) => (route.name ? "Alert" : "Alerts");
 const REFRESH_MILLISECONDS = 4000;
 const PART = 100;
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
-const OWN_FILTERS = ["state", "owner", "ticker", "text"];
+const ORDERS = [
+  ["", "newest first"],
+  ["-grade", "strangest first"],
+];
+const NONE = Object.fromEntries(
+  [...APPLIED.alerts, ...INBOX_CHOICES].map((name) => [name, null]),
+);
 const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
 
 export function show(main, route, signal) {
@@ -38,14 +46,19 @@ export function show(main, route, signal) {
 }
 
 async function showInbox(main, route, signal) {
-  const wanted = Object.fromEntries(OWN_FILTERS.map((name) => [name, route.query.get(name) ?? ""]));
+  const wanted = Object.fromEntries(
+    INBOX_CHOICES.map((name) => [name, route.query.get(name) ?? ""]),
+  );
   if (!STATES.includes(wanted.state)) wanted.state = "";
+  if (!ORDERS.some(([order]) => order === wanted.sort)) wanted.sort = "";
+  const place = findPlace();
   const inbox = {
     items: [],
     more: false,
-    listed: PART,
+    listed: place?.listed ?? PART,
     picked: new Set(),
     at: 0,
+    wanted,
     shown: "",
     node: el("div"),
     mutes: el("div"),
@@ -86,6 +99,9 @@ async function showInbox(main, route, signal) {
     return loadInto(inbox.node, load, draw, signal);
   };
   const shared = buildFilters(route, show, signal);
+  inbox.isFiltered = () =>
+    Object.values(shared.values).some(Boolean) ||
+    INBOX_CHOICES.some((name) => name !== "sort" && wanted[name]);
   const choose = (name, value) => {
     wanted[name] = value;
     keepInUrl({ [name]: value });
@@ -144,6 +160,13 @@ async function showInbox(main, route, signal) {
   drawSteps(inbox, refresh);
   listenToKeys(inbox, refresh, signal);
   await loadInto(inbox.node, load, draw, signal, 8);
+  if (place && !signal.aborted) {
+    const still = inbox.items.findIndex(({ _id }) => _id === place.id);
+    // Where it is seen off, the next one has its position.
+    inbox.at = Math.max(0, still < 0 ? Math.min(place.at, inbox.items.length - 1) : still);
+    tellMeant(inbox);
+    focusAt(inbox);
+  }
   // Each refresh asks for all that is listed.
   repeat(() => REFRESH_MILLISECONDS * Math.ceil(inbox.listed / PAGE), refresh, signal);
 }
@@ -167,10 +190,17 @@ function buildOwnFilters(wanted, choose) {
     buildSelect("State", states, wanted.state, (value) => choose("state", value)),
     input("owner", "Owner", { maxlength: 100 }),
     input("text", "Text", { maxlength: 100 }),
+    buildSelect("Order", ORDERS, wanted.sort, (order) => choose("sort", order)),
   ];
 }
 
 function drawList(inbox, refresh) {
+  if (inbox.items.length === 0 && inbox.isFiltered())
+    return buildEmpty(
+      "No such alerts",
+      "No alert passes the filters.",
+      el("a.button", { href: linkTo("alerts", null, NONE) }, "Show all"),
+    );
   if (inbox.items.length === 0)
     return buildEmpty(
       "Nothing to look at",
@@ -209,7 +239,11 @@ function buildRow(alert, position, inbox, refresh) {
   });
   const link = el(
     "a",
-    { href: linkTo("alerts", alert._id), data: { at: position } },
+    {
+      href: linkTo("alerts", alert._id, inbox.wanted),
+      data: { at: position },
+      on: { click: () => leaveFrom({ id: alert._id, at: position, listed: inbox.listed }) },
+    },
     el("span.ticker-name", nameSubject(alert)),
     el("span.when.number", writeTime(alert)),
   );
