@@ -130,6 +130,42 @@ def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant, url
     assert said.startswith("401")
 
 
+@pytest.mark.parametrize("name", [None, "", " ", ".", "..", []])
+def test_a_name_that_is_none_is_asked_for(assistant: Assistant, name: object) -> None:
+    """It led to another route: there was no such page, or it took only DELETE."""
+    said, is_error = assistant.ask("get_ticker_status", ticker=name)
+    assert (said, is_error) == ("get_ticker_status needs 'ticker'", True)
+    assert assistant.read("get_ticker_status", ticker=["AAA"])["ticker"] == "AAA"
+
+
+def test_what_a_tool_does_not_take_is_said_with_what_it_takes(assistant: Assistant) -> None:
+    said, is_error = assistant.ask("list_anomalies", filters={"ticker": "AAA"})
+    assert is_error
+    assert said.startswith("list_anomalies takes no 'filters'; it takes limit, cursor, start, end")
+
+
+def test_a_list_that_nobody_bounds_is_as_long_as_is_passed_on(
+    assistant: Assistant, live: Live
+) -> None:
+    """The first question of an assistant was told to ask for less: a hundred are too many."""
+    kept = live.database.anomalies.find_one()
+    assert kept is not None
+    day = datetime(1990, 1, 1, tzinfo=UTC)
+    copies = [
+        {**kept, "_id": f"COPY{n}", "Ticker": "COPY", "Datetime": day + timedelta(days=n)}
+        for n in range(100)
+    ]
+    live.database.anomalies.insert_many(copies)
+    try:
+        page = assistant.read("list_anomalies", ticker="COPY")
+    finally:
+        live.database.anomalies.delete_many({"Ticker": "COPY"})
+    assert len(page["items"]) == 10
+    assert page["next_cursor"] is not None
+    schema = assistant.list_tools()["list_anomalies"].input_schema
+    assert schema["properties"]["limit"]["default"] == 10
+
+
 def test_an_answer_that_is_too_long_says_how_to_ask_for_less(assistant: Assistant) -> None:
     said, is_error = assistant.ask("get_candles", ticker="AAA", limit=500)
     assert is_error
