@@ -163,6 +163,21 @@ def test_the_frame_of_nothing_has_the_columns_of_something(asked: Client) -> Non
     assert [*narrow.to_frame().columns] == ["Ticker", "features.return_1"]
 
 
+def test_columns_of_numbers_are_numbers_where_all_of_them_lack(asked: Client) -> None:
+    """They were of objects then, which nothing compares with a number."""
+    faults = asked.anomalies(kind="fault").to_frame()
+    assert len(faults)
+    assert faults["confidence"].isna().all()
+    assert not (faults["confidence"] > 0.5).any()
+    whole, nothing = asked.anomalies().to_frame(), asked.anomalies(ticker="NONE").to_frame()
+    for frame in (faults, whole, nothing):
+        kinds = {name: str(frame[name].dtype) for name in ("grade", "confidence", "Close")}
+        assert set(kinds.values()) == {"float64"}, kinds
+        assert frame["in_training_window"].dtype == bool
+    assert str(nothing["Datetime"].dt.tz) == "UTC"
+    assert str(asked.tickers(market="JP").to_frame()["bars"].dtype) == "int64"
+
+
 def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
     with pytest.raises(ApiRefused, match="ZZZ"):
         asked.correlation(tickers=["AAA", "ZZZ"])

@@ -11,10 +11,11 @@ bar. What the API refuses is raised as `ApiRefused`, which says why.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
@@ -45,6 +46,7 @@ ENDED = {"complete", "partial", "failed", "cancelled"}
 
 Item = TypeVar("Item")
 Json = dict[str, Any]
+Kind = Literal["float64", "int64", "bool"]
 
 
 class Kept(Enum):
@@ -55,6 +57,9 @@ class Kept(Enum):
 
 KEPT = Kept.KEPT
 _NULL = object()
+# What a field holds that is no list and no choice: float, NotRequired[int | None], RootCause.
+_PLAIN = re.compile(r"(?:NotRequired\[)?(?P<type>\w+)(?P<none> \| None)?\]?")
+_KINDS: dict[str, Kind] = {"float": "float64", "int": "int64", "bool": "bool"}
 Time = str | datetime | date
 
 
@@ -109,6 +114,7 @@ class Pages(Generic[Item]):
     _times: tuple[str, ...] = ()
     _backwards: bool = False
     _columns: tuple[str, ...] = ()
+    _kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items, in the order of the list; bars in the order of time."""
@@ -134,9 +140,9 @@ class Pages(Generic[Item]):
         return list(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return all items as a data frame: times are times in UTC, and what lies in an object has
-        a column with its path, as `features.return_1`. Of no items it has the columns all the
-        same, but none of a path.
+        """Return all items as a data frame: times are times in UTC, numbers are numbers, NaN where
+        there is none, and what lies in an object has a column with its path, as
+        `features.return_1`. Of no items it has the columns all the same, but none of a path.
 
         Raises ImportError where pandas is not installed.
         """
@@ -151,6 +157,10 @@ class Pages(Generic[Item]):
         for name in self._times:
             if name in frame:
                 frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        for name, kind in self._kinds.items():
+            # Of None alone, or of nothing, a column would be one of objects.
+            if name in frame and (kind == "float64" or frame.empty):
+                frame[name] = frame[name].astype(kind)
         return frame
 
 
@@ -307,7 +317,7 @@ class Connection:
 
         named = params.get("fields")
         columns = tuple(named.split(",") if named else item.__annotations__)
-        return Pages(ask, limit, most, times, backwards, columns)
+        return Pages(ask, limit, most, times, backwards, columns, _find_kinds(item))
 
     def _lines(self, method: str, path: str, **sent: Any) -> Iterator[str]:
         """Yield the lines of an answer as they come.
@@ -443,6 +453,24 @@ def _write_null(value: Any) -> Any:
 def _join(values: str | Sequence[str] | None) -> str | None:
     """Return a list of values as a query has them: with commas between."""
     return values if values is None or isinstance(values, str) else ",".join(values)
+
+
+def _find_kinds(item: type, path: str = "") -> dict[str, Kind]:
+    """Return the kinds of a frame's columns that hold numbers, or whether something is so."""
+    kinds: dict[str, Kind] = {}
+    for name, annotation in item.__annotations__.items():
+        match = _PLAIN.fullmatch(getattr(annotation, "__forward_arg__", ""))
+        if match is None:
+            continue
+        column, inner = f"{path}{name}", globals().get(match["type"])
+        if match["type"] in _KINDS:
+            # Where an object may lack, so may what lies in it.
+            may_lack = bool(path or match["none"])
+            if not may_lack or match["type"] != "bool":
+                kinds[column] = "float64" if may_lack else _KINDS[match["type"]]
+        elif inner is not None and hasattr(inner, "__required_keys__"):
+            kinds |= _find_kinds(inner, f"{column}.")
+    return kinds
 
 
 def _quote(part: str) -> str:
