@@ -51,7 +51,6 @@ SIDES = ("bids", "asks")
 TIMES = ("time", "next_time")
 MOST_DEPTH = 3
 _CSV_BYTES = 2**20
-csv.field_size_limit(_CSV_BYTES)
 
 
 class FileRecord(NamedTuple):
@@ -110,6 +109,7 @@ def _read_text(path: Path, suffix: str) -> Iterator[Any]:
 
 
 def _read_csv(file: IO[str]) -> Iterator[Any]:
+    csv.field_size_limit(_CSV_BYTES)  # of the process: files of bars have shorter ones
     reader = csv.DictReader(file, strict=True)
     for row in reader:
         if None in row:

@@ -36,7 +36,7 @@ def join_decimals(fields: Fields, header: Header) -> list[pa.ChunkedArray] | Non
     ways = list(islice(_list_ways(header, len(fields)), MOST_WAYS + 1))
     if len(ways) > MOST_WAYS:
         return None
-    joined = (_join(fields, parted, len(header.names)) for parted in ways)
+    joined = (_join(fields, parted, header) for parted in ways)
     found = [columns for columns in joined if columns is not None and _are_bars(columns, header)]
     return found[0] if len(found) == 1 and not _may_be_thousands(found[0], header) else None
 
@@ -54,10 +54,13 @@ def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
             yield prices | set(chosen)
 
 
-def _join(fields: Fields, parted: set[int], width: int) -> list[pa.ChunkedArray] | None:
-    """Return the columns, or None where some field is no part of a number."""
+def _join(fields: Fields, parted: set[int], header: Header) -> list[pa.ChunkedArray] | None:
+    """Return the columns, or None where some field is no part of a number, or the volume has a
+    point, which parts thousands then.
+    """
     columns, left = [], iter(fields)
-    for at in range(width):
+    volume = header.groups[0][1].get("volume")
+    for at in range(len(header.names)):
         column = next(left)
         if at in parted:
             fraction = pc.utf8_trim_whitespace(next(left))
@@ -66,6 +69,8 @@ def _join(fields: Fields, parted: set[int], width: int) -> list[pa.ChunkedArray]
                 if not pc.all(pc.match_substring_regex(part, pattern)).as_py():
                     return None
             column = pc.binary_join_element_wise(column, fraction, ".")
+        elif at == volume and pc.any(pc.match_substring(column, ".")).as_py():
+            return None
         columns.append(column)
     return columns
 

@@ -33,8 +33,6 @@ BLOCK_BYTES = 4 * 2**20
 # Texts as Excel keeps them from becoming numbers: ="0700".
 _GUARDED = re.compile(rb'(?m)(^|[,;\t|:~^])="([^"\n]*)"(?=[,;\t|:~^]|$)')
 
-csv.field_size_limit(MOST_CELL_BYTES)
-
 
 def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
     """Find encoding and separator, by which the columns have names that are known.
@@ -75,7 +73,7 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
     is_quoted = b'"' in text
     notes = [] if encoding == "utf-8" else [f"its encoding is taken for {encoding}"]
     return Opened(
-        rows,
+        rows if is_quoted or separator != "," else _join_head(rows, options),
         partial(_read, text[start:] if start else text, separator, is_quoted, notes),
         splits_fields=None if is_quoted else separator,
         notes=notes,
@@ -142,6 +140,7 @@ def _refuse_blanks(head: str) -> None:
 
 def _parse(text: str, separator: str) -> Iterator[list[str]]:
     """Yield the rows that are not blank. Raises BadInput."""
+    csv.field_size_limit(MOST_CELL_BYTES)  # of the process: files of ticks have longer ones
     try:
         for row in csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True):
             if row and (len(row) > 1 or row[0].strip()):
@@ -229,6 +228,24 @@ def _read_bare_commas(
         f" are read as {shown}, the only way in which all rows are bars"
     )
     return {position: columns[position] for position in positions}
+
+
+def _join_head(rows: list[list[str]], options: ReadingOptions) -> list[list[str]]:
+    """Return the first rows of a table, prices that are in two fields each put together."""
+    try:
+        header = resolve_header(rows, options)
+    except BadInput:
+        return rows
+    data = rows[header.first :]
+    widths = {len(row) for row in data}
+    if len(widths) != 1 or max(widths) <= len(header.names):
+        return rows
+    fields = [pa.chunked_array([list(cells)], pa.string()) for cells in zip(*data, strict=True)]
+    joined = join_decimals(fields, header)
+    if joined is None:
+        return rows
+    columns = [column.to_pylist() for column in joined]
+    return [*rows[: header.first], *map(list, zip(*columns, strict=True))]
 
 
 def _has_lines(above: bytes, separator: str) -> bool:

@@ -10,7 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadInput
+from market.imports.options import build_options
 from market.imports.readers import delimited
+from market.imports.readers.preview import build_preview
 from tests.unit.market.imports.reading import read_numbers, settle
 
 FIELDS = ("ticker", "time", "open", "high", "low", "close", "volume")
@@ -259,6 +261,13 @@ def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
     assert any("closes such as 101,2 are read as 101.2" in note for note in settled.notes)
 
 
+def test_the_preview_of_decimal_commas_among_commas_has_each_number_in_its_column() -> None:
+    text = f"Date,Open,High,Low,Close,Volume\n{BARE},1000\n"
+    preview = build_preview(text.encode(), "KO.csv", build_options())
+    assert preview["rows"] == [["2024-01-02", "101.5", "102.0", "100.9", "101.2", "1000"]]
+    assert preview["problem"] is None
+
+
 @pytest.mark.parametrize(
     ("names", "rows"),
     [
@@ -266,6 +275,7 @@ def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
         ("Volume,Trades", [f"{BARE},1000,7,5"]),
         # A comma that parts thousands.
         ("Volume", [f"{BARE},1,000"]),
+        ("Volume", [f"{BARE},1.000", f"{BARE},932"]),
         ("Volume", ["2024-01-02,1,234,1,250,1,220,1,240,1000"]),
         # Columns that nobody named.
         ("Volume", ["2024-01-02,101,102,100,101,1000,1,2,3,4"]),
