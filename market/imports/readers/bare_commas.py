@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from market.bars.buckets import PRICES
 from market.imports.checks import ACCEPTED, check_values
 from market.imports.column_names import build_key
+from market.imports.options import ReadingOptions
 from market.imports.readers.headers import Header
 
 # What is a price beside those of bars: a program writes it as it writes them.
@@ -18,27 +19,35 @@ PRICED = ("adjclose", "adjustedclose", "vwap")
 MOST_WAYS = 50
 _WHOLE = r"^[+-]?(?:0|[1-9]\d*)$"
 _FRACTION = r"^\d+$"
-_THREE = r"\.\d{3}$"
+_THREE = r"[.,]\d{3}$"
 
 Fields = Sequence[pa.ChunkedArray]
 
 
-def join_decimals(fields: Fields, header: Header) -> list[pa.ChunkedArray] | None:
+def join_decimals(
+    fields: Fields, header: Header, options: ReadingOptions
+) -> list[pa.ChunkedArray] | None:
     """Return the columns of a table of which each price is in two fields, its whole part and its
-    decimals, with a decimal point; None where that is not certain.
+    decimals, with a decimal point, or with a comma where a person says so; None where that is not
+    certain.
 
     Each column has decimals in all rows or in none, as programs write numbers, and all prices are
     alike. It is certain where all rows are bars in one way alone, and are none where the fields are
     taken as they come; and where the commas do not part thousands.
     """
+    if options.decimal == "." or options.thousands == ",":
+        return None
+    is_told = options.decimal == "," or options.thousands == "."
     if len(header.groups) > 1 or _are_bars(fields[: len(header.names)], header):
         return None
     ways = list(islice(_list_ways(header, len(fields)), MOST_WAYS + 1))
     if len(ways) > MOST_WAYS:
         return None
-    joined = (_join(fields, parted, header) for parted in ways)
+    mark = "," if is_told else "."
+    joined = (_join(fields, parted, header, mark) for parted in ways)
     found = [columns for columns in joined if columns is not None and _are_bars(columns, header)]
-    return found[0] if len(found) == 1 and not _may_be_thousands(found[0], header) else None
+    is_certain = len(found) == 1 and (is_told or not _may_be_thousands(found[0], header))
+    return found[0] if is_certain else None
 
 
 def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
@@ -54,7 +63,9 @@ def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
             yield prices | set(chosen)
 
 
-def _join(fields: Fields, parted: set[int], header: Header) -> list[pa.ChunkedArray] | None:
+def _join(
+    fields: Fields, parted: set[int], header: Header, mark: str
+) -> list[pa.ChunkedArray] | None:
     """Return the columns, or None where some field is no part of a number, or the volume has a
     point, which parts thousands then.
     """
@@ -68,7 +79,7 @@ def _join(fields: Fields, parted: set[int], header: Header) -> list[pa.ChunkedAr
             for part, pattern in ((column, _WHOLE), (fraction, _FRACTION)):
                 if not pc.all(pc.match_substring_regex(part, pattern)).as_py():
                     return None
-            column = pc.binary_join_element_wise(column, fraction, ".")
+            column = pc.binary_join_element_wise(column, fraction, mark)
         elif at == volume and pc.any(pc.match_substring(column, ".")).as_py():
             return None
         columns.append(column)
@@ -91,7 +102,7 @@ def _are_bars(columns: Fields, header: Header) -> bool:
     names = [name for name in (*PRICES, "volume") if name in own]
     try:
         values = {
-            name: np.array(pc.utf8_trim_whitespace(columns[own[name]]).cast(pa.float64()))
+            name: np.array(pc.replace_substring(columns[own[name]], ",", ".").cast(pa.float64()))
             for name in names
         }
     except pa.ArrowInvalid:

@@ -74,7 +74,14 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
     notes = [] if encoding == "utf-8" else [f"its encoding is taken for {encoding}"]
     return Opened(
         rows if is_quoted or separator != "," else _join_head(rows, options),
-        partial(_read, text[start:] if start else text, separator, is_quoted, notes),
+        partial(
+            _read,
+            text[start:] if start else text,
+            separator,
+            is_quoted=is_quoted,
+            notes=notes,
+            options=options,
+        ),
         splits_fields=None if is_quoted else separator,
         notes=notes,
     )
@@ -155,17 +162,19 @@ def _parse(text: str, separator: str) -> Iterator[list[str]]:
 def _read(
     text: bytes,
     separator: str,
-    is_quoted: bool,  # noqa: FBT001
-    notes: list[str],
     header: Header,
     positions: Sequence[int],
+    *,
+    is_quoted: bool,
+    notes: list[str],
+    options: ReadingOptions,
 ) -> Columns:
     try:
         columns = _read_fast(text, separator, header, positions, is_quoted=is_quoted)
     except pa.ArrowInvalid:
         joined = None
         if separator == "," and not is_quoted:
-            joined = _read_bare_commas(text, header, positions, notes)
+            joined = _read_bare_commas(text, header, positions, notes, options)
         # Rows of several lengths, or quotes that only Python's reader takes.
         columns = joined or _read_slowly(text, separator, header, positions)
     if len(columns[positions[0]]) > MOST_ROWS:
@@ -204,7 +213,11 @@ def _read_fast(
 
 
 def _read_bare_commas(
-    text: bytes, header: Header, positions: Sequence[int], notes: list[str]
+    text: bytes,
+    header: Header,
+    positions: Sequence[int],
+    notes: list[str],
+    options: ReadingOptions,
 ) -> Columns | None:
     """Read a table whose prices are in two fields each, parted by their decimal commas, and note
     how; None where it is no such table for certain.
@@ -218,11 +231,11 @@ def _read_bare_commas(
         fields = _read_fast(text, ",", wide, range(width), is_quoted=False)
     except pa.ArrowInvalid:
         return None
-    columns = join_decimals([fields[at] for at in range(width)], header)
+    columns = join_decimals([fields[at] for at in range(width)], header, options)
     if columns is None:
         return None
     at = header.groups[0][1]["close"]
-    shown = columns[at][0].as_py()
+    shown = columns[at][0].as_py().replace(",", ".")
     notes.append(
         f"fields and decimals are both parted by commas: closes such as {shown.replace('.', ',')}"
         f" are read as {shown}, the only way in which all rows are bars"
@@ -241,7 +254,7 @@ def _join_head(rows: list[list[str]], options: ReadingOptions) -> list[list[str]
     if len(widths) != 1 or max(widths) <= len(header.names):
         return rows
     fields = [pa.chunked_array([list(cells)], pa.string()) for cells in zip(*data, strict=True)]
-    joined = join_decimals(fields, header)
+    joined = join_decimals(fields, header, options)
     if joined is None:
         return rows
     columns = [column.to_pylist() for column in joined]

@@ -261,6 +261,17 @@ def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
     assert any("closes such as 101,2 are read as 101.2" in note for note in settled.notes)
 
 
+def test_what_a_person_says_of_decimals_holds_for_commas_among_commas_too() -> None:
+    thousandths = "2024-01-02,101,512,102,123,100,912,101,200,1000"
+    for row, close in ((f"{BARE},1000", 101.2), (thousandths, 101.2)):
+        text = f"Date,Open,High,Low,Close,Volume\n{row}\n"
+        for said in ({"decimal": "comma"}, {"thousands": "point"}):
+            assert read_numbers(text, **said)["close"] == [close]
+        for said in ({"decimal": "point"}, {"thousands": "comma"}):
+            with pytest.raises(BadInput, match="semicolons between the fields"):
+                settle(text, **said)
+
+
 def test_the_preview_of_decimal_commas_among_commas_has_each_number_in_its_column() -> None:
     text = f"Date,Open,High,Low,Close,Volume\n{BARE},1000\n"
     preview = build_preview(text.encode(), "KO.csv", build_options())
