@@ -241,7 +241,9 @@ class Parameters:
         self.keeps: set[str] = set()
         if operation["operationId"] in TAKING_BACK:
             self.keeps = TAKING_BACK[operation["operationId"]] or nullable
-        self.is_whole_body = bool(self.kind) and not self.fields
+        # One that has no fields, and takes none, is nothing to be asked for.
+        has_none = body.get("additionalProperties") is False
+        self.is_whole_body = bool(self.kind) and not self.fields and not has_none
         self.body = body
         assert not {*self.path, *self.query} & {*self.fields}, operation["operationId"]
 

@@ -178,6 +178,12 @@ def test_columns_of_numbers_are_numbers_where_all_of_them_lack(asked: Client) ->
     assert str(asked.tickers(market="JP").to_frame()["bars"].dtype) == "int64"
 
 
+def test_a_step_that_needs_no_more_is_taken_with_nothing_more(asked: Client) -> None:
+    """It was called with an empty body, or not at all."""
+    with pytest.raises(ApiRefused, match="there is no alert 'nope'"):
+        asked.acknowledge_alert("nope")
+
+
 def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
     with pytest.raises(ApiRefused, match="ZZZ"):
         asked.correlation(tickers=["AAA", "ZZZ"])

@@ -3276,11 +3276,9 @@ class Client(Connection):
         """Return one alert, also one of the history, with its last steps and first children."""
         return cast("AlertDetail", self._ask("GET", f"/alerts/{_quote(alert_id)}"))
 
-    def acknowledge_alert(self, alert_id: str, body: Mapping[str, Any]) -> Alert:
+    def acknowledge_alert(self, alert_id: str) -> Alert:
         """Say that somebody looks at an alert; of a market-wide one, at its tickers' too."""
-        return cast(
-            "Alert", self._ask("PATCH", f"/alerts/{_quote(alert_id)}/acknowledge", json=body)
-        )
+        return cast("Alert", self._ask("PATCH", f"/alerts/{_quote(alert_id)}/acknowledge", json={}))
 
     def assign_alert(self, alert_id: str, *, owner: str | None) -> Alert:
         """Make an alert somebody's, or nobody's.
