@@ -18,14 +18,16 @@ from market.imports.readers.tables import Columns, Opened
 BATCH_ROWS = 65_536
 # How pandas names an index that has no name.
 UNNAMED_INDEX = "__index_level_0__"
+# What is looked at, and shown, before the whole is read.
+SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_TEXT = 10, 60, 200
 
 
 def open_parquet(content: bytes) -> Opened:
     """Read the names of the columns. Raises BadInput."""
     file = pa.parquet.ParquetFile(pa.BufferReader(content))
-    rows, width = file.metadata.num_rows, len(file.schema_arrow.names)
-    if not 0 <= rows <= MOST_ROWS:
-        raise BadInput(f"it has {rows:,} rows; at most {MOST_ROWS:,} are taken at once")
+    length, width = file.metadata.num_rows, len(file.schema_arrow.names)
+    if not 0 <= length <= MOST_ROWS:
+        raise BadInput(f"it has {length:,} rows; at most {MOST_ROWS:,} are taken at once")
     if width > MOST_COLUMNS or file.metadata.num_columns > MOST_COLUMNS:
         raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
     names = [str(name)[:200] for name in file.schema_arrow.names]
@@ -33,11 +35,39 @@ def open_parquet(content: bytes) -> Opened:
         # pandas' metadata may say anything: what counts is that there is such a column.
         names = ["time" if name == UNNAMED_INDEX else name for name in names]
     # An index of pandas comes last; where names are flattened, the time is looked for before them.
-    return Opened([names], partial(_read, content), has_names=True, decimal=".")
+    rows = [names, *_list_first(content, file.schema_arrow)]
+    return Opened(rows, partial(_read, content), has_names=True, decimal=".")
+
+
+def _list_first(content: bytes, schema: pa.Schema) -> list[list[str]]:
+    """Return the first rows as text: what columns of times hold tells which is which. Columns of
+    lists and structures are empty, as are those beyond the most that are shown.
+    """
+    names = schema.names
+    flat = [
+        at
+        for at, name in enumerate(names[:SHOWN_COLUMNS])
+        if not pa.types.is_nested(schema.types[at]) and names.count(name) == 1
+    ]
+    file = _open(content, schema, [names[at] for at in flat])
+    batches = file.iter_batches(batch_size=SHOWN_ROWS, columns=[names[at] for at in flat])
+    first = next(batches, None)
+    if first is None or not flat:
+        return []
+    rows = [[""] * len(names) for _ in range(first.num_rows)]
+    for at in flat:
+        for row, cell in zip(rows, first.column(names[at]).to_pylist(), strict=True):
+            row[at] = "" if cell is None else str(cell)[:SHOWN_TEXT]
+    return rows
+
+
+def _open(content: bytes, schema: pa.Schema, names: Sequence[str]) -> pa.parquet.ParquetFile:
+    """Return a file whose texts are read as dictionaries, however often a long one is in it."""
+    texts = [name for name in names if _is_text(schema.field(name).type)]
+    return pa.parquet.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
 
 
 def _read(content: bytes, _: Header, positions: Sequence[int]) -> Columns:
-    source = pa.BufferReader(content)
     schema = pa.parquet.read_schema(pa.BufferReader(content))
     names = [schema.names[position] for position in positions]
     if len(set(names)) < len(names):
@@ -45,8 +75,7 @@ def _read(content: bytes, _: Header, positions: Sequence[int]) -> Columns:
     for name in names:
         if pa.types.is_nested(schema.field(name).type):
             raise BadInput(f"column {name[:40]!r} holds lists or structures, not values")
-    texts = [name for name in names if _is_text(schema.field(name).type)]
-    file = pa.parquet.ParquetFile(source, read_dictionary=texts)
+    file = _open(content, schema, names)
     batches, size = [], 0
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names):
         size += batch.nbytes

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import zipfile
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from core.errors import BadInput
@@ -964,3 +965,24 @@ def test_prices_below_another_name_are_not_those_of_a_ticker_of_that_name(
     candle = {"time": "2024-01-03", **dict.fromkeys(names, quote)}
     with pytest.raises(BadInput, match="expected a list of candles"):
         settle(json.dumps([candle]), "x.json")
+
+
+@pytest.mark.parametrize("is_text", [True, False])
+def test_the_first_rows_of_parquet_tell_a_time_of_day_and_are_shown(*, is_text: bool) -> None:
+    """Only names were looked at: the clock was left aside, and all bars of a day were of midnight,
+    and nothing of the file was shown before its import.
+    """
+    clocks = pa.array(["09:30:00", "09:35:00"] if is_text else [time(9, 30), time(9, 35)])
+    columns = {
+        "Date": pa.array([date(2024, 1, 2)] * 2),
+        "Local Time": clocks,
+        **{name: pa.array([2.5, 3.5]) for name in ("open", "high", "low", "close")},
+        "legs": pa.array([[1, 2], []]),
+    }
+    sink = io.BytesIO()
+    pa.parquet.write_table(pa.table(columns), sink)
+    settled = settle(sink.getvalue(), "AAPL.parquet", timezone="America/New_York")
+    assert settled.times.seconds.tolist() == [1704205800, 1704206100]
+    preview = build_preview(sink.getvalue(), "AAPL.parquet", build_options())
+    first = ["2024-01-02", "09:30:00", "2.5", "2.5", "2.5", "2.5", ""]
+    assert (preview["rows"][0], len(preview["rows"])) == (first, 2)
