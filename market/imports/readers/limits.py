@@ -17,7 +17,7 @@ MOST_MEMBERS = 20_000
 MOST_KEYS = 1_000
 # Rows among which the names of the columns are looked for, and rows that are looked at: licences
 # and notes above them may be long.
-SEARCHED_ROWS = 300
+SEARCHED_ROWS, SEARCHED_CELLS = 300, 300_000
 HEAD_ROWS = SEARCHED_ROWS + 10
 # The memory that reading may take on top of what an idle reader has: for any file, for each of its
 # bytes, at most.

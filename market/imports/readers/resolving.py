@@ -5,6 +5,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from core.errors import BadInput
 from market.imports.column_names import DATES, build_key, find_field, part_zone
@@ -20,7 +21,7 @@ from market.imports.names import is_spelled_as_ticker, is_titled_as_ticker
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import NUMBER, TIME, Header, Row, looks_like_data
 from market.imports.readers.layouts import find_layout, find_nameless
-from market.imports.readers.limits import SEARCHED_ROWS
+from market.imports.readers.limits import SEARCHED_CELLS, SEARCHED_ROWS
 from market.imports.readers.side_by_side import match_flattened, match_levels
 
 SHOWN = 60
@@ -38,7 +39,9 @@ def resolve_header(
     """
     if not rows:
         raise BadInput("the file is empty")
-    searched = rows[:1] if has_names else rows[:SEARCHED_ROWS]
+    sizes = accumulate(map(len, rows[:SEARCHED_ROWS]))
+    length = 1 if has_names else max(1, sum(size <= SEARCHED_CELLS for size in sizes))
+    searched = rows[:length]
     for position in range(len(searched)):
         found = _resolve_at(rows, position, options)
         if found is not None:

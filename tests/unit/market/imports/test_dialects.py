@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from core.errors import BadInput
 from market.imports.options import build_options
 from market.imports.readers import delimited
+from market.imports.readers.limits import MOST_COLUMNS
 from market.imports.readers.preview import build_preview
+from market.imports.readers.resolving import resolve_header
 from tests.unit.market.imports.reading import read_numbers, settle
 
 FIELDS = ("ticker", "time", "open", "high", "low", "close", "volume")
@@ -318,3 +320,11 @@ def test_bars_above_the_names_are_not_taken_for_notes(above: str) -> None:
     """As of a file that was sorted with its names: they were left out, with a note."""
     with pytest.raises(BadInput, match=r"names the columns, and row 1 above it is a bar: '2024"):
         settle(f"{above}Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n")
+
+
+def test_names_are_searched_for_among_a_bounded_number_of_cells() -> None:
+    notes = ["x"] * MOST_COLUMNS
+    names, row = ["Date", "Open", "High", "Low", "Close"], ["2024-01-02", "1", "3", "1", "2"]
+    assert resolve_header([*[notes] * 20, names, row], build_options()).first == 21
+    with pytest.raises(BadInput, match="no usable column"):
+        resolve_header([*[notes] * 40, names, row], build_options())
