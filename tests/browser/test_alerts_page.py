@@ -214,6 +214,29 @@ def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
     expect(at.locator("a")).to_be_focused()
 
 
+def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts/{quote(alerts[0], safe='')}")
+    text = page.get_by_label("What you know")
+    text.fill("ere they rose")  # letters of a text are no keys
+    expect(text).to_have_value("ere they rose")
+    text.blur()
+    page.keyboard.press("e")
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    assert read_state(demo, alerts[0]) == "acknowledged"
+    page.keyboard.press("s")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Snooze the alert")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.keyboard.press("r")
+    dialog.get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("button", name="Reopen")).to_be_visible()
+    page.keyboard.press("r")  # there is nothing to resolve any more
+    expect(dialog).to_have_count(0)
+
+
 def test_an_inbox_that_filters_leave_empty_says_so(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:

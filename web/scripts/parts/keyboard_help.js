@@ -16,7 +16,7 @@ const KEYS = [
   ["A ticker", [[["←", "→"], "the anomaly before, and after"]]],
   ["Lists and lanes of anomalies", [[["↑", "↓", "←", "→"], "from one anomaly to the next"]]],
   [
-    "Alerts",
+    "Alerts, and the page of one",
     [
       [["j", "k"], "down, and up"],
       [["x"], "picks one"],
@@ -24,7 +24,7 @@ const KEYS = [
       [["e"], "acknowledges"],
       [["r"], "resolves"],
       [["s"], "snoozes"],
-      [["m"], "mutes alerts like it that are still to come"],
+      [["m"], "mutes alerts like it that are still to come, in the list"],
     ],
   ],
 ];

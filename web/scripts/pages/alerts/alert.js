@@ -13,6 +13,7 @@ import {
   price,
   words,
 } from "../../lib/format.js";
+import { listenToKeys } from "../../lib/keyboard.js";
 import { pause, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
@@ -53,6 +54,9 @@ export async function showAlert(main, id, signal) {
     if (signal.aborted || isWriting || JSON.stringify(alert) === shown) return;
     fill(main, draw(alert));
   };
+  // As in the inbox, each what its button does, where there is one.
+  const press = (key) => main.querySelector(`button[data-key="${key}"]`)?.click();
+  listenToKeys(Object.fromEntries(["e", "r", "s"].map((key) => [key, () => press(key)])), signal);
   await loadInto(main, load, draw, signal, 8);
 }
 
@@ -110,8 +114,9 @@ function buildEvidence(alert) {
 
 function drawSteps(alert, refresh) {
   const ids = [alert._id];
-  const button = (label, action) => {
-    const node = el("button.button.small", { type: "button", data: { needs: "respond" } }, label);
+  const button = (label, action, key = "") => {
+    const data = { needs: "respond", key };
+    const node = el("button.button.small", { type: "button", data }, label);
     node.addEventListener("click", async () => {
       if (await attempt(node, () => action())) await refresh();
     });
@@ -119,9 +124,9 @@ function drawSteps(alert, refresh) {
   };
   const can = (...states) => !alert.archived && states.includes(alert.state);
   const steps = [
-    can("active", "snoozed") && button("Acknowledge", () => takeStep(ids, "acknowledge")),
-    can(...OPEN, "expired") && button("Resolve", () => askToResolve(ids)),
-    can(...OPEN) && button("Snooze", () => askToSnooze(ids)),
+    can("active", "snoozed") && button("Acknowledge", () => takeStep(ids, "acknowledge"), "e"),
+    can(...OPEN, "expired") && button("Resolve", () => askToResolve(ids), "r"),
+    can(...OPEN) && button("Snooze", () => askToSnooze(ids), "s"),
     can(...OPEN) && button("Assign", () => askToAssign(ids)),
     can("resolved") && button("Reopen", () => takeStep(ids, "reopen")),
   ].filter(Boolean);

@@ -3,6 +3,7 @@
 import { el, fill } from "../../lib/dom.js";
 import { APPLIED } from "../../lib/filters.js";
 import { barTime, count } from "../../lib/format.js";
+import { listenToKeys } from "../../lib/keyboard.js";
 import { repeat } from "../../lib/live.js";
 import { PAGE, getFirst } from "../../lib/pages.js";
 import { keepInUrl, linkTo } from "../../lib/router.js";
@@ -158,7 +159,7 @@ async function showInbox(main, route, signal) {
     ),
   );
   drawSteps(inbox, refresh);
-  listenToKeys(inbox, refresh, signal);
+  listenForSteps(inbox, refresh, signal);
   await loadInto(inbox.node, load, draw, signal, 8);
   if (place && !signal.aborted) {
     const still = inbox.items.findIndex(({ _id }) => _id === place.id);
@@ -349,7 +350,7 @@ function drawSteps(inbox, refresh) {
   tellMeant(inbox);
 }
 
-function listenToKeys(inbox, refresh, signal) {
+function listenForSteps(inbox, refresh, signal) {
   const step = async (action) => {
     const ids = chosen(inbox);
     if (ids.length && (await attempt({}, () => action(ids)))) await refresh();
@@ -364,15 +365,7 @@ function listenToKeys(inbox, refresh, signal) {
     x: () => inbox.node.querySelectorAll("input[type=checkbox]")[inbox.at]?.click(),
     "/": () => document.getElementById("alert-search")?.focus(),
   };
-  const listen = (event) => {
-    const isTyping = event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog");
-    const isOther = event.ctrlKey || event.metaKey || event.altKey;
-    if (isTyping || isOther || !Object.hasOwn(keys, event.key)) return;
-    if (document.querySelector("dialog[open]")) return;
-    event.preventDefault();
-    keys[event.key]();
-  };
-  document.addEventListener("keydown", listen, { signal });
+  listenToKeys(keys, signal);
 }
 
 /** Ask until when alerts like some of these are expected; those of a feed, a series or a vendor's
