@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,17 +20,18 @@ from records.models.documents import BarScores
 ANOMALY_COLUMNS: dict[str, Kind] = {
     "id": "text", "ticker": "text", "interval": "text", "time": "time", "market": "text",
     "close": "number", "volume": "number", "score": "number", "grade": "number",
-    "severity": "text", "kind": "text", "fault": "text", "scope": "text", "status": "text",
-    "threshold": "number", "model_version": "text",
-    "model_hash": "text", "feature_set": "text", "run_id": "text", "reasons": "text",
-    "features": "text", "created_at": "time",
+    "confidence": "number", "severity": "text", "kind": "text", "fault": "text",
+    "scope": "text", "status": "text", "threshold": "number", "detector": "text",
+    "model_version": "text", "model_hash": "text", "feature_set": "text", "run_id": "text",
+    "reasons": "text", "features": "text", "created_at": "time",
 }  # fmt: skip
 ALERT_COLUMNS: dict[str, Kind] = {
     "id": "text", "entity_type": "text", "entity_id": "text", "watchlist": "text",
     "market": "text", "interval": "text", "bar_time": "time", "last_bar": "time",
     "count": "count", "direction": "text", "state": "text", "severity": "text",
-    "score": "number", "grade": "number", "threshold": "number", "model_version": "text",
-    "metric_name": "text", "actual_value": "number", "expected_value": "number",
+    "score": "number", "grade": "number", "confidence": "number", "threshold": "number",
+    "detector_type": "text", "model_version": "text", "metric_name": "text",
+    "actual_value": "number", "expected_value": "number",
     "scope": "text", "root_causes": "text", "reasons": "text", "anomaly_ids": "text",
     "parent_id": "text", "run_id": "text", "owner": "text", "acknowledged_by": "text",
     "acknowledged_at": "time", "resolved_by": "text", "resolved_at": "time",
@@ -52,6 +53,7 @@ _ANOMALY_FIELDS = {
 
 def open_anomalies(database: Db, asked: Asked) -> Table:
     """Return the standing anomalies of some series."""
+    names = _name_fields(ANOMALY_COLUMNS, _ANOMALY_FIELDS)
     most, found = iterate_anomalies(
         database,
         tickers=asked.tickers,
@@ -61,22 +63,24 @@ def open_anomalies(database: Db, asked: Asked) -> Table:
         severity=asked.severity,
         kind=asked.kind,
         scope=asked.scope,
+        fields=names,
     )
-    rows = (_pick(document, ANOMALY_COLUMNS, _ANOMALY_FIELDS) for document in found)
+    rows = (_pick(document, names) for document in found)
     return Table(name_columns(**ANOMALY_COLUMNS), rows, most)
 
 
 def open_alerts(database: Db, asked: Asked) -> Table:
     """Return the alerts about some tickers and markets, those of the history too."""
+    names = _name_fields(ALERT_COLUMNS, {"id": "_id", "score": "anomaly_score"})
     most, found = iterate_alerts(
         database,
         entities=asked.tickers,
         interval=asked.interval,
         start=asked.start,
         end=asked.end,
+        fields=names,
     )
-    names = {"id": "_id", "score": "anomaly_score"}
-    rows = (_pick(document, ALERT_COLUMNS, names) for document in found)
+    rows = (_pick(document, names) for document in found)
     return Table(name_columns(**ALERT_COLUMNS), rows, most)
 
 
@@ -91,15 +95,17 @@ def open_labels(database: Db, asked: Asked) -> Table:
                 asked.end is None or time <= asked.end
             ):
                 said = "anomaly" if one["is_true_anomaly"] else "usual"
-                yield _pick({**one, "time": time, "label": said}, LABEL_COLUMNS, {})
+                yield _pick({**one, "time": time, "label": said}, LABEL_COLUMNS)
 
     return Table(name_columns(**LABEL_COLUMNS), list_rows(), most)
 
 
-def _pick(
-    document: Mapping[str, Any], columns: Mapping[str, Kind], fields: Mapping[str, str]
-) -> Row:
-    return tuple(_plain(document.get(fields.get(name, name))) for name in columns)
+def _name_fields(columns: Mapping[str, Kind], fields: Mapping[str, str]) -> list[str]:
+    return [fields.get(name, name) for name in columns]
+
+
+def _pick(document: Mapping[str, Any], names: Iterable[str]) -> Row:
+    return tuple(_plain(document.get(name)) for name in names)
 
 
 def _plain(value: Any) -> Any:

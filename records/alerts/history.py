@@ -1,8 +1,9 @@
 """The history of alerts, and what time does to alerts: they wake, expire and are archived."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
+from typing import Any
 
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
@@ -102,19 +103,21 @@ def iterate_alerts(
     interval: str,
     start: datetime | None,
     end: datetime | None,
-) -> tuple[int, Iterator[AlertDocument]]:
-    """Return how many alerts some tickers and markets have, ended ones too, and what yields them by
-    entity and bar.
+    fields: Sequence[str],
+) -> tuple[int, Iterator[Mapping[str, Any]]]:
+    """Return how many alerts some tickers and markets have, ended ones too, and what yields
+    `fields` of them, `entity_id`, `bar_time` and `_id` among them, by entity and bar.
     """
     query = match(entity_id=among(entities), interval=interval, bar_time=between(start, end))
     order = [("entity_id", 1), ("bar_time", 1), ("_id", 1)]
     kept = (alerts_in(database), history_in(database))
     most = sum(collection.count_documents(query) for collection in kept)
 
-    def locate(alert: AlertDocument) -> tuple[str, datetime, str]:
+    def locate(alert: Mapping[str, Any]) -> tuple[str, datetime, str]:
         return alert["entity_id"], alert["bar_time"], alert["_id"]
 
-    return most, merge(*(collection.find(query).sort(order) for collection in kept), key=locate)
+    found = (collection.find(query, fields).sort(order) for collection in kept)
+    return most, merge(*found, key=locate)
 
 
 def find_alerted(database: Db, interval: str) -> list[str]:

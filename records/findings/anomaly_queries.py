@@ -96,8 +96,11 @@ def iterate_anomalies(
     severity: Severity | None = None,
     kind: AnomalyKind | None = None,
     scope: MoveScope | None = None,
-) -> tuple[int, Iterator[AnomalyDocument]]:
-    """Return how many anomalies some tickers have, and what yields them by ticker and time."""
+    fields: Sequence[str],
+) -> tuple[int, Iterator[Mapping[str, Any]]]:
+    """Return how many anomalies some tickers have, and what yields `fields` of them by ticker and
+    time.
+    """
     query = build_query(
         tickers=tickers,
         interval=interval,
@@ -109,7 +112,7 @@ def iterate_anomalies(
     )
     order = [("Ticker", 1), ("Datetime", 1)]
     return anomalies_in(database).count_documents(query), iter(
-        anomalies_in(database).find(query).sort(order)
+        anomalies_in(database).find(query, fields).sort(order)
     )
 
 

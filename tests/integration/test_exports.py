@@ -272,6 +272,8 @@ def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) 
     for row in found:
         one = stored[row["id"]]
         assert (float(row["score"]), row["model_hash"]) == (one["anomaly_score"], one["model_hash"])
+        sure = float(row["confidence"]) if row["confidence"] else None
+        assert (sure, row["detector"]) == (one.get("confidence"), one["detector"])
     day = bars["date"][300].strftime("%Y-%m-%d")
     told = {row["time"].startswith(day): (row["kind"], row["fault"]) for row in found}
     assert told == {True: ("fault", "level"), False: ("event", "")}
