@@ -30,10 +30,11 @@ RATIOS = (
 # A split day moves like any other: the open is off the exact ratio by at most so much.
 TOLERANCE = 0.04
 # A price of one or two ticks is a split's ratio away from the next one. A tick is the last decimal
-# that prices of so many bars need.
+# that prices of so many bars need, but for the noise of a price of 32 bits.
 FEW_TICKS = 2
 TICK_BARS = 20
 MOST_DECIMALS = 8
+NOISE = 1e-6
 
 
 def is_no_split(previous_close: Float64, open_: Float64) -> Bools:
@@ -52,9 +53,10 @@ def is_few_ticks(panel: BarPanel, begin: int, row: int) -> bool:
     for decimals in range(MOST_DECIMALS + 1):
         if jump * 10**decimals > FEW_TICKS + 0.5:
             break
-        with np.errstate(invalid="ignore"):
-            off = np.abs(prices * 10**decimals - np.rint(prices * 10**decimals))
-        if (off < 1e-3).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            ticks = prices * 10**decimals
+            is_whole = np.abs(ticks - np.rint(ticks)) <= NOISE * ticks
+        if is_whole.all():
             return True
     return False
 

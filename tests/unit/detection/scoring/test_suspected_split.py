@@ -1,9 +1,13 @@
 """Jumps that look like splits, and shocks that do not."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from detection.scoring.suspected_split import find_suspected_split
-from tests.unit.detection.features.twin import read_real_bars
+from detection.scoring.suspected_split import find_suspected_split, is_few_ticks
+from tests.unit.detection.features.twin import PRICES, build_panel, read_real_bars
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,22 @@ def test_other_jumps_are_not(jump: float) -> None:
 @pytest.mark.parametrize(("previous_close", "open_"), [(0.0, 1.0), (1.0, 0.0)])
 def test_prices_that_are_none_give_no_ratio(previous_close: float, open_: float) -> None:
     assert find_suspected_split(previous_close, open_) is None
+
+
+@pytest.mark.parametrize(
+    ("prices", "is_one"),
+    [
+        ([3, 3, 3, 2], True),  # yen
+        ([0.003, 0.003, 0.002], True),
+        (np.float32([1000.23, 0.03, 0.02]), True),  # 32 bits hold no 1000.23
+        ([1e301, 3e-5, 2e-5], True),
+        ([1500, 1500, 750], False),
+        # A coin's price is less than a thousandth of every tick down to the fourth decimal.
+        ([0.00012341, 0.00012337, 0.00006169], False),
+        ([1.2341e-5, 1.2337e-5, 6.169e-6], False),
+        ([1.2341e-9, 1.2337e-9, 6.169e-10], False),
+    ],
+)
+def test_a_jump_of_few_ticks_is_told_from_a_split(prices: Sequence[float], *, is_one: bool) -> None:
+    bars = pd.DataFrame({name: np.asarray(prices, np.float64) for name in [*PRICES, "volume"]})
+    assert is_few_ticks(build_panel(bars), 0, len(prices) - 1) is is_one
