@@ -25,6 +25,9 @@ from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
+# What lies beyond is no price, but garbage in the bits of one, such as 5e-324: ratios of two would
+# be none either.
+LEAST_PRICE, MOST_VALUE = 1e-100, 1e100
 # Vendors quote in at most eight decimals; what a double holds as a whole number, and how many of a
 # column's values are looked at before all of them are.
 SCALES = 10.0 ** np.arange(9)

@@ -10,7 +10,7 @@ import structlog
 from pymongo.client_session import ClientSession
 
 from core.arrays import Bools, Float64, Int64
-from market.bars.buckets import PRICES, VALUES
+from market.bars.buckets import LEAST_PRICE, MOST_VALUE, PRICES, VALUES
 from market.bars.history import history_start
 from market.bars.panel import BarPanel, join_panels, keep_series
 from market.bars.store import Reach, Wanted, read_panel
@@ -69,10 +69,10 @@ def read_sound_bars(
 def find_unusable(panel: BarPanel) -> dict[int, int]:
     """Return the first row of each series that has a price that is none, or a volume below 0."""
     with np.errstate(invalid="ignore"):
-        usable: Bools = np.isfinite(panel.volume) & (panel.volume >= 0.0)
+        usable: Bools = (panel.volume >= 0.0) & (panel.volume < MOST_VALUE)
         for name in PRICES:
             price = getattr(panel, name)
-            usable &= np.isfinite(price) & (price > 0.0)
+            usable &= (price >= LEAST_PRICE) & (price < MOST_VALUE)
     if usable.all():
         return {}
     rows = np.flatnonzero(~usable)

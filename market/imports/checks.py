@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Bools, Int64
-from market.bars.buckets import PRICES, VALUES, Columns
+from market.bars.buckets import LEAST_PRICE, MOST_VALUE, PRICES, VALUES, Columns
 from market.imports.rejection import REASONS
 from market.intervals import DAY_SECONDS
 
@@ -33,8 +33,10 @@ def check_values(columns: Columns) -> Codes:
     with np.errstate(invalid="ignore"):
         slack = ROUNDING * h
         faults = {
-            "not_a_number": ~np.all([np.isfinite(columns[name]) for name in VALUES], axis=0),
-            "non_positive_price": np.minimum.reduce([o, h, l, c]) <= 0,
+            "not_a_number": ~np.all(
+                [np.abs(columns[name]) < MOST_VALUE for name in VALUES], axis=0
+            ),
+            "non_positive_price": np.minimum.reduce([o, h, l, c]) < LEAST_PRICE,
             "negative_volume": columns["volume"] < 0,
             "high_below_low": h < l - slack,
             "outside_range": (np.maximum(o, c) > h + slack) | (np.minimum(o, c) < l - slack),

@@ -8,8 +8,8 @@ REASONS: dict[str, str] = {
         "the time cannot be read, is before 1900, or is one that a change of the clocks skips or"
         " repeats (write it with its offset, or in UTC)"
     ),
-    "not_a_number": "a price or the volume is missing, infinite or no number",
-    "non_positive_price": "a price is zero or below",
+    "not_a_number": "a price or the volume is missing, infinite (1e100 and above) or no number",
+    "non_positive_price": "a price is zero (below 1e-100) or below it",
     "negative_volume": "the volume is below zero",
     "high_below_low": "the high is below the low",
     "outside_range": "the open or the close is above the high or below the low",
