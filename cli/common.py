@@ -37,8 +37,8 @@ Command = TypeVar("Command", bound=Callable[..., object])
 # A command takes a second to start, and is to say within five that there is no database.
 LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
-# Tickers of the US end in nothing.
-MAY_BE_EMPTY = {"suffixes"}
+# Tickers of the US end in nothing, and a market may have no index, and no currency again.
+MAY_BE_EMPTY = {"suffixes", "index_ticker", "currency"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 interval_option = click.option(

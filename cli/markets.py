@@ -40,8 +40,12 @@ takes_row = takes_options(
         "--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."
     ),
     click.option("--alias", "aliases", multiple=True, help="How vendors end them."),
-    click.option("--index", "index_ticker", help="The ticker of the index that stands for it."),
-    click.option("--currency", help="Of its prices: BRL."),
+    click.option(
+        "--index",
+        "index_ticker",
+        help="The ticker of the index that stands for it; '' for none.",
+    ),
+    click.option("--currency", help="Of its prices: BRL; '' for none."),
     click.option(
         "--delay",
         "tick_delay_seconds",

@@ -140,6 +140,10 @@ def test_a_market_of_a_users_own(
     assert [row["time"] for row in report["series"][0]["rejected"]] == ["2024-02-12", "2024-02-13"]
     shown = client.get("/py/markets/BR").json
     assert (shown["calendar"], shown["suffixes"], shown["series"]) == ("BVMF", [".SA"], 1)
+    for index, currency in (("^BVSP", "BRL"), ("", "")):
+        told = flask("markets", "change", "BR", "--index", index, "--currency", currency, "--json")
+        changed = read_json(told)
+        assert (changed["index_ticker"], changed["currency"]) == (index or None, currency)
     assert "is that of market BR" in flask("markets", *[*words[:1], "bb", *words[2:]]).output
 
 
