@@ -298,12 +298,14 @@ def _find_stale(
     told = (known >= FEWEST_STILL) & (length == needed) & (needed <= LONGEST_OFF)
     if traded is not None:
         told &= traded[rows] & (still == 0)
+    # A price of few ticks may have stayed on more of the bars before than lack all that is new.
+    lacked = "new came" if traded is None else "moved"
     for at in np.flatnonzero(told).tolist():
         bars, times = int(length[at]), int(still[at])
         count = "a bar" if bars == 1 else f"{bars} bars"
         words = (
-            f"{count} on which nothing moved, and {times} of the {int(known[at])} before: the feed"
-            " stands still"
+            f"{count} on which nothing {lacked}, and {times} of the {int(known[at])} before: the"
+            " feed stands still"
         )
         # One copy may be likelier than the limit, and is told all the same.
         strength = max(1.0, 1.0 / (float(share[at]) ** bars * 1e4) ** 0.25)
