@@ -240,8 +240,9 @@ def _check_own(folder: Path) -> None:
     """Raise PermissionError where another user's start left something that this one cannot use:
     each program would fail of it in its own way, some of them after a minute.
     """
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # of whoever runs here, which is said next
+    # What is gone while it is looked at is of whoever runs here, which is said next.
+    with suppress(FileNotFoundError):
+        for path in folder.rglob("*"):
             is_anothers = path.lstat().st_uid != os.geteuid()
             if is_anothers and not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))

@@ -1,12 +1,15 @@
 """Within which limits the runner is started."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
+from runner.service import own_state
 from runner.supervision import describe_lack
 from tests.processes import (
     COMMAND,
@@ -94,3 +97,29 @@ def test_what_another_user_left_is_named_before_anything_starts(tmp_path: Path, 
         said = runner.said()
     assert said.startswith(f"{foreign}: Permission denied. ")
     assert "chown" in said
+
+
+def test_what_goes_while_it_is_looked_at_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beside a service that runs, which is what is to be said then."""
+    monkeypatch.chdir(tmp_path)
+    over = Event()
+
+    def make_and_remove() -> None:
+        folders = [tmp_path / ".tapewatch" / "tmp" / f"{number}" for number in range(20)]
+        while not over.is_set():
+            for folder in folders:
+                (folder / "own").mkdir(parents=True)
+            for folder in folders:
+                shutil.rmtree(folder)
+
+    other = Thread(target=make_and_remove)
+    other.start()
+    try:
+        for _ in range(300):
+            with own_state():
+                pass
+    finally:
+        over.set()
+        other.join()
