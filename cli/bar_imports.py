@@ -89,7 +89,7 @@ def import_bars(
         now, source = datetime.now(UTC), ", ".join(map(show_path, paths))
         markets = load_markets(database)
         of_market = markets.choose(market) if market else None
-        wanted = ticker or None
+        wanted = ticker
         if wanted:
             wanted = markets.complete(wanted, of_market) if of_market else markets.spell(wanted)
         request = Request(
