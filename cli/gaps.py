@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cli.common import (
+    CommandFailed,
     CommandGroup,
     echo,
     exits_on_error,
@@ -160,9 +161,11 @@ def measure(*, tickers: tuple[str, ...], market: str | None) -> None:
             market=_choose_market(database, market),
         )
         shown = track(found, "measuring", transient=True, console=Console(stderr=True))
-        measure_series(database, shown, datetime.now(UTC))
+        torn = measure_series(database, shown, datetime.now(UTC))
         forget_strays(database)
-    echo(f"what {len(found):,} series lack was counted anew")
+    echo(f"what {len(found) - len(torn):,} series lack was counted anew")
+    if torn:
+        raise CommandFailed("\n".join(torn))
 
 
 def _choose_market(database: Db, market: str | None) -> str | None:

@@ -137,12 +137,21 @@ def refresh_market(database: Db, market: Market) -> None:
 
 def measure_series(
     database: Db, found: Iterable[SeriesDocument | SeriesState], now: datetime
-) -> None:
-    """Measure series anew, each in a transaction of its own."""
+) -> list[str]:
+    """Measure series anew, each in a transaction of its own, and say which cannot be read."""
     markets = load_markets(database)
     sessions_of = cache(lambda code: find_sessions(database, markets.choose(code)))
+    torn = []
     for series in found:
-        _measure_one(database, series, sessions_of(series["market"]), now)
+        known = sessions_of(series["market"])
+        try:
+            _measure_one(database, series, known, now)
+        except (ValueError, LookupError) as error:
+            torn.append(
+                f"the stored {series['interval']} bars of {series['ticker']} cannot be read"
+                f" ({error}); import them again"
+            )
+    return torn
 
 
 def read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:

@@ -18,5 +18,7 @@ def complete_series(database: Db, now: datetime) -> Iterator[str]:
     if uncovered := find_uncovered(database):
         from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack
 
-        measure_series(database, uncovered, now)
-        yield f"what {len(uncovered):,} series lack was counted"
+        torn = measure_series(database, uncovered, now)
+        yield from torn
+        if counted := len(uncovered) - len(torn):
+            yield f"what {counted:,} series lack was counted"

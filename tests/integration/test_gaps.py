@@ -18,6 +18,7 @@ from core.settings import Settings
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.ledger import measure_series, read_times
 from market.bars.undoing import undo_import
+from market.bars.upgrading import complete_series
 from market.imports.fetching import fill_from_yahoo, reaches
 from market.imports.importing import import_frame
 from market.imports.sources.yahoo import Yahoo
@@ -510,3 +511,20 @@ def test_a_pushed_bar_off_the_grid_is_kept_aside(worker: Worker, database: Db) -
         get_state(app).close()
     assert (rejected["reason"], rejected["row"]) == ("off_grid", 2)
     assert tell(database) == [("2024-01-03", "2024-01-03", 2, 5, "partial")]
+
+
+def test_a_series_that_is_torn_is_named_and_the_others_are_measured(
+    flask: Command, database: Db
+) -> None:
+    for ticker in ("AAA", "BBB"):
+        store(database, ticker, make_bars(30))
+    database.bars.update_one({"ticker": "AAA"}, {"$set": {"columns": b"torn"}})
+    database.series.update_many({}, {"$unset": {"coverage": "", "figures": ""}})
+    torn, counted = complete_series(database, NOW)
+    assert torn.startswith("the stored 1d bars of AAA cannot be read (")
+    assert counted == "what 1 series lack was counted"
+    assert database.series.distinct("ticker", {"coverage": {"$exists": True}}) == ["BBB"]
+    measured = flask("gaps", "measure")
+    assert measured.exit_code == 1
+    assert torn in measured.output.replace("\n", " ")
+    assert "what 1 series lack was counted anew" in measured.output
