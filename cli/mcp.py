@@ -28,7 +28,8 @@ NAME = "tapewatch"
 KEY = "TAPEWATCH_KEY"
 MOST_CHARACTERS = 60_000
 MOST_DESCRIPTION = 600
-# Of a list that comes in pages, where nobody says how many: what the API gives would be too long.
+# Of a list that comes in pages, where nobody says how many and the API gives more, which would be
+# too long.
 LISTED = 10
 TIMEOUT_SECONDS = 60.0
 INSTRUCTIONS = """\
@@ -146,7 +147,7 @@ def describe_tool(name: str, operation: Operation) -> "Tool":
     from mcp_types import Tool, ToolAnnotations  # noqa: PLC0415 - an optional package
 
     parameters = _list_parameters(operation)
-    defaults = {"limit": {"default": LISTED}} if _is_paged(parameters) else {}
+    defaults = {"limit": {"default": LISTED}} if _is_long(parameters) else {}
     about = operation.get("description", "")
     return Tool(
         name=name,
@@ -172,8 +173,12 @@ def _list_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [each for each in operation["parameters"] if each["in"] in {"path", "query"}]
 
 
-def _is_paged(parameters: Sequence[Mapping[str, Any]]) -> bool:
-    return {each["name"] for each in parameters} >= {"limit", "cursor"}
+def _is_long(parameters: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list of more than are LISTED is asked for where no limit is said: where the API's
+    is 1, that is the latest of them, and a list only for whoever asks for one.
+    """
+    defaults = {each["name"]: each["schema"].get("default") for each in parameters}
+    return "cursor" in defaults and (defaults.get("limit") or 0) > LISTED
 
 
 def build_address(
@@ -199,7 +204,7 @@ def build_address(
             if part in _NO_NAMES:
                 raise BadInput(f"{name} needs {parameter['name']!r}")
             path = path.replace(f"{{{parameter['name']}}}", quote(part, safe=""))
-    if _is_paged(parameters):
+    if _is_long(parameters):
         query.setdefault("limit", LISTED)
     return path, query
 
@@ -218,6 +223,8 @@ async def ask(
         return error.message, True
     try:
         response = await client.get(path, params=query)
+    except httpx.InvalidURL:
+        return "the arguments are too long for an address: name less at once", True
     except httpx.HTTPError as error:
         return (
             f"the API at {client.base_url} does not answer: {error or type(error).__name__}",

@@ -166,6 +166,23 @@ def test_a_list_that_nobody_bounds_is_as_long_as_is_passed_on(
     assert schema["properties"]["limit"]["default"] == 10
 
 
+def test_the_latest_metrics_are_no_list_where_nobody_asks_for_one(assistant: Assistant) -> None:
+    """They were: of a series that has none, an empty one in place of the reason."""
+    said, is_error = assistant.ask("get_trend", ticker="AAA")
+    assert (said.startswith("404"), is_error) == (True, True), said
+    assert assistant.read("get_trend", ticker="AAA", limit=2)["items"] == []
+    schema = assistant.list_tools()["get_trend"].input_schema
+    assert schema["properties"]["limit"]["default"] == 1
+
+
+def test_arguments_that_no_address_can_hold_are_refused(assistant: Assistant) -> None:
+    said, is_error = assistant.ask("list_anomalies", ticker=["AAA"] * 20_000)
+    assert (said, is_error) == (
+        "the arguments are too long for an address: name less at once",
+        True,
+    )
+
+
 def test_an_answer_that_is_too_long_says_how_to_ask_for_less(assistant: Assistant) -> None:
     said, is_error = assistant.ask("get_candles", ticker="AAA", limit=500)
     assert is_error
