@@ -177,6 +177,8 @@ def test_the_strangest_are_on_top_where_somebody_wants_it_and_an_address_says_so
     listed = [unquote(address.partition("?")[0]).removeprefix("#/alerts/") for address in found]
     assert listed == strangest
     assert page.url.endswith("#/alerts?sort=-grade")
+    # It is begun at its top: what a key acted on was the newest one still, wherever that is now.
+    expect(page.locator(".alerts > li").first).to_have_attribute("aria-current", "true")
     other = open_page(page.url)
     expect(other.get_by_label("Order")).to_have_value("-grade")
     expect(other.locator(".alerts a").first).to_have_attribute(
@@ -212,6 +214,11 @@ def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
     expect(page.get_by_role("link", name="All alerts")).to_be_visible()
     page.go_back()
     expect(at.locator("a")).to_be_focused()
+    # Of another choice it is no place.
+    page.get_by_label("Order").select_option("newest first")
+    page.reload()
+    expect(rows.first).to_have_attribute("aria-current", "true")
+    expect(page.locator(".alerts a:focus")).to_have_count(0)
 
 
 def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
@@ -237,14 +244,32 @@ def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
     expect(dialog).to_have_count(0)
 
 
+def test_from_an_alert_to_those_beside_it_the_choices_go_along(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    """Whoever had gone on to its market's could not come back to the list of before."""
+    one, parent = alerts[:2]
+    choices = "state=active&sort=-grade"
+    demo.database.alerts.update_one({"_id": one}, {"$set": {"parent_id": parent}})
+    demo.database.alerts.update_one({"_id": parent}, {"$set": {"entity_type": "market"}})
+    page = open_page(f"{demo.url}#/alerts/{quote(one, safe='')}?{choices}")
+    page.get_by_role("link", name="a market-wide bar").click()
+    child = page.get_by_role("region", name="Its tickers").get_by_role("link")
+    expect(child).to_have_attribute("href", f"#/alerts/{quote(one, safe='')}?{choices}")
+    all_of_them = page.get_by_role("link", name="All alerts")
+    expect(all_of_them).to_have_attribute("href", f"#/alerts?{choices}")
+
+
 def test_an_inbox_that_filters_leave_empty_says_so(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     """It said that there was nothing to look at."""
-    page = open_page(f"{demo.url}#/alerts?text=nothing%20like%20it&start=1990-01-01")
+    address = f"{demo.url}#/alerts?text=nothing%20like%20it&start=1990-01-01&sort=-grade"
+    page = open_page(address)
     expect(page.get_by_text("No alert passes the filters.")).to_be_visible()
     page.get_by_role("link", name="Show all").click()
     expect(page.locator(".alerts > li")).to_have_count(len(alerts))
+    expect(page.get_by_label("Order")).to_have_value("-grade")
 
 
 def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(

@@ -23,7 +23,7 @@ import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { drawFollowed } from "./followed.js";
-import { linkToInbox } from "./inbox_place.js";
+import { linkBeside } from "./inbox_place.js";
 import { drawChildren, drawTrail, keepLists } from "./lists.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
 import { countBars, countFlagged, nameSubject } from "./subject.js";
@@ -77,7 +77,7 @@ function drawAlert(alert, { trail, children }, text, refresh, signal) {
           alert.scope && el("span.badge", `${alert.scope} move`),
         ),
       ),
-      el("div.row", buildEvidence(alert), el("a.button", { href: linkToInbox() }, "All alerts")),
+      el("div.row", buildEvidence(alert), el("a.button", { href: linkBeside() }, "All alerts")),
     ),
     el(
       "div.columns",
@@ -146,7 +146,7 @@ function drawSteps(alert, refresh) {
       Notes: alert.resolution_notes,
       "Part of":
         alert.parent_id &&
-        el("a", { href: linkTo("alerts", alert.parent_id) }, "a market-wide bar"),
+        el("a", { href: linkBeside(alert.parent_id) }, "a market-wide bar"),
     }),
   );
 }

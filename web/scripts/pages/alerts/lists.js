@@ -4,8 +4,8 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { moment, words } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { attempt } from "../../parts/toasts.js";
+import { linkBeside } from "./inbox_place.js";
 
 const STEPS = {
   raise: "raised",
@@ -92,4 +92,4 @@ export function drawChildren(kept, alert) {
 }
 
 const buildChild = ({ _id: id, entity_id: ticker, state, severity }) =>
-  el("li", el("a", { href: linkTo("alerts", id) }, ticker), ` ${state}, ${severity}`);
+  el("li", el("a", { href: linkBeside(id) }, ticker), ` ${state}, ${severity}`);

@@ -6,7 +6,7 @@ import { barTime, count } from "../../lib/format.js";
 import { listenToKeys } from "../../lib/keyboard.js";
 import { repeat } from "../../lib/live.js";
 import { PAGE, getFirst } from "../../lib/pages.js";
-import { keepInUrl, linkTo } from "../../lib/router.js";
+import { keepInUrl, linkHere, linkTo } from "../../lib/router.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildSeverity } from "../../parts/severity.js";
@@ -14,7 +14,7 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
-import { INBOX_CHOICES, findPlace, leaveFrom } from "./inbox_place.js";
+import { INBOX_CHOICES, findPlace, keepPlace } from "./inbox_place.js";
 import { showMutes } from "./mutes.js";
 import {
   askToAssign,
@@ -36,9 +36,8 @@ const ORDERS = [
   ["", "newest first"],
   ["-grade", "strangest first"],
 ];
-const NONE = Object.fromEntries(
-  [...APPLIED.alerts, ...INBOX_CHOICES].map((name) => [name, null]),
-);
+const NARROWING = INBOX_CHOICES.filter((name) => name !== "sort");
+const NONE = Object.fromEntries([...APPLIED.alerts, ...NARROWING].map((name) => [name, null]));
 const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
 
 export function show(main, route, signal) {
@@ -52,11 +51,10 @@ async function showInbox(main, route, signal) {
   );
   if (!STATES.includes(wanted.state)) wanted.state = "";
   if (!ORDERS.some(([order]) => order === wanted.sort)) wanted.sort = "";
-  const place = findPlace();
   const inbox = {
     items: [],
     more: false,
-    listed: place?.listed ?? PART,
+    listed: findPlace()?.listed ?? PART,
     picked: new Set(),
     at: 0,
     wanted,
@@ -96,16 +94,17 @@ async function showInbox(main, route, signal) {
   };
   const show = () => {
     choice += 1;
-    Object.assign(inbox, { listed: PART, shown: "" });
+    // What another choice lists is begun at its top, and no step is taken of what is gone.
+    Object.assign(inbox, { items: [], at: 0, listed: PART, shown: "" });
     return loadInto(inbox.node, load, draw, signal);
   };
   const shared = buildFilters(route, show, signal);
   inbox.isFiltered = () =>
-    Object.values(shared.values).some(Boolean) ||
-    INBOX_CHOICES.some((name) => name !== "sort" && wanted[name]);
+    Object.values(shared.values).some(Boolean) || NARROWING.some((name) => wanted[name]);
   const choose = (name, value) => {
     wanted[name] = value;
     keepInUrl({ [name]: value });
+    keepPlace(null);
     show();
   };
   showMutes(inbox.mutes, signal);
@@ -161,6 +160,7 @@ async function showInbox(main, route, signal) {
   drawSteps(inbox, refresh);
   listenForSteps(inbox, refresh, signal);
   await loadInto(inbox.node, load, draw, signal, 8);
+  const place = findPlace();
   if (place && !signal.aborted) {
     const still = inbox.items.findIndex(({ _id }) => _id === place.id);
     // Where it is seen off, the next one has its position.
@@ -200,7 +200,7 @@ function drawList(inbox, refresh) {
     return buildEmpty(
       "No such alerts",
       "No alert passes the filters.",
-      el("a.button", { href: linkTo("alerts", null, NONE) }, "Show all"),
+      el("a.button", { href: linkHere(NONE) }, "Show all"),
     );
   if (inbox.items.length === 0)
     return buildEmpty(
@@ -243,7 +243,7 @@ function buildRow(alert, position, inbox, refresh) {
     {
       href: linkTo("alerts", alert._id, inbox.wanted),
       data: { at: position },
-      on: { click: () => leaveFrom({ id: alert._id, at: position, listed: inbox.listed }) },
+      on: { click: () => keepPlace({ id: alert._id, at: position, listed: inbox.listed }) },
     },
     el("span.ticker-name", nameSubject(alert)),
     el("span.when.number", writeTime(alert)),
