@@ -244,6 +244,24 @@ def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
     expect(dialog).to_have_count(0)
 
 
+def test_a_key_that_is_held_takes_its_step_once(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    """It took the step of each alert that came to the place of the one before."""
+    page = open_page(f"{demo.url}#/alerts?state=active")
+    rows = page.locator(".alerts > li")
+    expect(rows).to_have_count(len(alerts))
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.keyboard.down("e")
+    expect(rows).to_have_count(len(alerts) - 1)
+    page.keyboard.down("e")
+    page.keyboard.up("e")
+    page.keyboard.press("s")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert sent.count("POST") == 1
+
+
 def test_from_an_alert_to_those_beside_it_the_choices_go_along(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
