@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
-from market.imports.checks import ACCEPTED, check_values
 from market.imports.column_names import QUOTED_IN
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table
@@ -33,9 +32,9 @@ NOTHING = pa.array(
 LONGEST_NUMBER = 40
 # Of a column that programs wrote, so many rows almost always settle what parts decimals.
 GLANCE_ROWS = 1_000
-# Prices that are read wrongly among others are a thousand times what these are; a bar or a split
-# hardly ever makes so many times of a price.
-FAR = 100
+# Prices that are read wrongly beside others are a thousand times what these are, or nearly: any
+# other leap is the market's, or a wrong row's, and says nothing of how they are written.
+THOUSANDFOLD = (900, 1_100)
 # Where one reading has so many times the faults of the other, it is the wrong one.
 FAR_MORE = 10
 
@@ -269,7 +268,7 @@ def _settle_by_bars(
     prices: Sequence[_Column], table: Table, cell: str, notes: list[str]
 ) -> str | None:
     """Return what parts decimals where prices are bars by one reading alone, as 998 beside 1.004
-    is: by the other a high is below its low, or a close a thousand times the one before.
+    is: by the other one is a thousand times another of its bar, or a close the one before.
     """
     if len(prices) < len(PRICES) or any(column.is_typed for column in prices):
         return None
@@ -286,18 +285,21 @@ def _settle_by_bars(
 
 
 def _count_faults(prices: Sequence[_Column], table: Table, decimal: str) -> int:
-    """Return how many rows are no bars by a reading, and how many lie far from the one before."""
-    values = {column.name: _convert(column, decimal) for column in prices}
-    rows = np.flatnonzero(np.isfinite(list(values.values())).all(axis=0))
+    """Return how many times a price is a thousand times another of its bar, or a close the one
+    before, by a reading.
+    """
+    values = np.array([_convert(column, decimal) for column in prices])
+    rows = np.flatnonzero((np.isfinite(values) & (values > 0)).all(axis=0))
     series = find_series(table.columns)
     if series is not None:
         rows = rows[np.argsort(series[rows], kind="stable")]
-    bars = {name: own[rows] for name, own in values.items()} | {"volume": np.zeros(len(rows))}
-    before, after = bars["close"][:-1], bars["close"][1:]
-    is_far = np.maximum(before, after) > FAR * np.minimum(before, after)
+    bars = values[:, rows]
+    steps = np.array([bars[-1, :-1], bars[-1, 1:]])
     if series is not None:
-        is_far &= np.diff(series[rows]) == 0
-    return int((check_values(bars) != ACCEPTED).sum() + is_far.sum())
+        steps = steps[:, np.diff(series[rows]) == 0]
+    least, most = THOUSANDFOLD
+    spreads = np.concatenate([own.max(axis=0) / own.min(axis=0) for own in (bars, steps)])
+    return int(((spreads > least) & (spreads < most)).sum())
 
 
 def _find_point(name: str, text: pa.ChunkedArray) -> str | None:

@@ -144,6 +144,15 @@ def test_the_report_says_how_prices_that_bars_settled_were_read() -> None:
     )
 
 
+@pytest.mark.parametrize("separator", ",;")
+@pytest.mark.parametrize("wrong", ["9999;9999;9999;9999;7", "1.234;1.240;500;1.235;7"])
+def test_a_wrong_row_does_not_settle_how_the_others_are_written(separator: str, wrong: str) -> None:
+    """It fits a thousand times their prices a little better, and all were stored as these."""
+    rows = [*["1.234;1.240;1.230;1.235;7"] * 20, wrong]
+    with pytest.raises(BadInput, match="two ways"):
+        read_numbers((HEAD + "\n".join(rows)).replace(";", separator))
+
+
 def test_prices_that_are_no_bars_either_way_settle_nothing() -> None:
     with pytest.raises(BadInput, match="two ways"):
         read_close("12;1.004;11;1.002;7", "1.004;12;1.004;1.002;7")
