@@ -26,6 +26,9 @@ from market.imports.readers.side_by_side import match_flattened, match_levels
 
 SHOWN = 60
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?")
+# What may be a moment, which a column's number is not, and a price with what it is in.
+_MOMENT = re.compile(r"\d\D.*\d|\d{5}")
+_PRICE = re.compile(r"\D{0,6}\d[\d.,'’\s]*\D{0,6}")  # noqa: RUF001 - an apostrophe
 _VOLUME_OF = re.compile(r"volume[ _]*[ _(](?P<coin>[a-z0-9]{2,10})\)?", re.IGNORECASE)
 _PAIR_PARTED = re.compile("[/_-]")
 
@@ -68,9 +71,9 @@ def _refuse_bars_above(above: Sequence[Row], header: Header) -> None:
     for number, row in enumerate(above, start=1):
         cells = [cell.strip() for cell in row]
         if (
-            len(cells) == len(header.names)
-            and (TIME.match(cells[own["time"]]) or NUMBER.fullmatch(cells[own["time"]]))
-            and all(NUMBER.fullmatch(cells[at]) for at in numbers)
+            len(cells) > max(own["time"], *numbers)
+            and _MOMENT.search(cells[own["time"]])
+            and all(_PRICE.fullmatch(cells[at]) for at in numbers)
         ):
             raise BadInput(
                 f"row {len(above) + 1:,} names the columns, and row {number:,} above it is a bar:"

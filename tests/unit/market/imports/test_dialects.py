@@ -322,6 +322,28 @@ def test_bars_above_the_names_are_not_taken_for_notes(above: str) -> None:
         settle(f"{above}Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n")
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Jan 02 2024;1,5;3;1;2,5;7",
+        "02 January 2024;1,5;3;1;2,5;7",
+        "2024-01-02;1,5 €;3,0 €;1,0 €;2,5 €;7",
+        "2024-01-02;zł1,5;zł3,0;zł1,0;zł2,5;7",
+        "2024-01-02;1,5;3;1;2,5",
+        "2024-01-02;1,5;3;1;2,5;7;",
+    ],
+)
+def test_bars_above_the_names_are_known_however_they_are_written(row: str) -> None:
+    with pytest.raises(BadInput, match="row 1 above it is a bar"):
+        settle(f"{row}\nDate;Open;High;Low;Close;Volume\n2024-01-03;1,5;3;1;2,5;7\n")
+
+
+@pytest.mark.parametrize("numbers", ["0,1,2,3,4", "1,2,3,4,5"])
+def test_numbers_of_columns_above_their_names_are_no_bar(numbers: str) -> None:
+    text = f"{numbers}\nDate,Open,High,Low,Close\n2024-01-02,1,3,1,2\n"
+    assert read_numbers(text)["close"] == [2]
+
+
 def test_names_are_searched_for_among_a_bounded_number_of_cells() -> None:
     notes = ["x"] * MOST_COLUMNS
     names, row = ["Date", "Open", "High", "Low", "Close"], ["2024-01-02", "1", "3", "1", "2"]
