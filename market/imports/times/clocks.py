@@ -32,7 +32,7 @@ _CLOCK = re.compile(
     r"(?:(?:UTC|GMT)(?=[+-]))?(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
     r"(?:\s*\([^)]*\))?"
 )
-_ENDS_WITH_CLOCK = r"|.*\d:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
+_ENDS_WITH_CLOCK = r"|.*(?<![+-]\d)\d:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 _HOUR = r"[01]?\d|2[0-3]"
 _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 

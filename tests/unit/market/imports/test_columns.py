@@ -481,6 +481,13 @@ def test_zone_by_letters_that_can_only_mean_one_in_winter_is_read(name: str, clo
     assert settled.times.zoned.all()
 
 
+def test_zone_by_letters_beside_offsets_is_asked_about() -> None:
+    text = "Time (EST),o,h,l,c\n2024-01-02 09:30:00-05:00,1,2,1,2\n"
+    with pytest.raises(BadInput, match="named as of EST"):
+        settle(text)
+    assert settle(text, timezone="America/New_York").times.seconds.tolist() == [1704205800]
+
+
 def test_zone_by_letters_of_the_other_season_is_asked_about() -> None:
     text = "Date,Time (EST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n2024-07-02,09:30,1,2,1,2\n"
     with pytest.raises(BadInput, match=r"2024-07-02 09:30 EST can be read two ways"):
