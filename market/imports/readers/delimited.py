@@ -245,6 +245,8 @@ def _read_bare_commas(
 
 def _join_head(rows: list[list[str]], options: ReadingOptions) -> list[list[str]]:
     """Return the first rows of a table, prices that are in two fields each put together."""
+    if len({len(row) for row in rows}) == 1:  # no row is wider than the names, as in most files
+        return rows
     try:
         header = resolve_header(rows, options)
     except BadInput:

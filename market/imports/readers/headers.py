@@ -8,7 +8,8 @@ from market.imports.readers.layouts import Layout
 
 Row = Sequence[str]
 
-NUMBER = re.compile(r"[+-]?[$€£¥]?[\d.,' ]*\d[\d.,' ]*(?:[eE][+-]?\d+)?[KMB%]?")
+# Digits and their marks are gone over once: a cell may be long, and be none.
+NUMBER = re.compile(r"[+-]?[$€£¥]?(?=[.,' ]*+\d)[\d.,' ]++(?:[eE][+-]?\d+)?[KMB%]?")
 TIME = re.compile(
     r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}.*|\d{8}[ T-].*|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}.*"
 )

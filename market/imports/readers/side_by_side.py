@@ -13,6 +13,8 @@ from market.imports.columns import NO_NAMES, list_names, part_time
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
+# No name is longer, and the patterns try a long one from each of its letters.
+MOST_LETTERS = 200
 _COPY = re.compile(r"\.\d+$")
 # What stands below names and is no ticker: units, and the line that Markdown draws.
 _UNIT = re.compile(rf"{QUOTED_IN}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
@@ -240,6 +242,8 @@ def _find_times(names: Row, time: int) -> dict[str, int]:
 
 def _part_name(name: str) -> tuple[str, str] | None:
     """Return (ticker, field) of a flattened name; the field is "" where it is not read."""
+    if len(name) > MOST_LETTERS:
+        return None
     if match := _TUPLE.fullmatch(name):
         for ticker, part in ((match["b"], match["a"]), (match["a"], match["b"])):
             if ticker and (build_key(part) in OTHERS or find_field(part) in _WIDE_FIELDS):

@@ -141,6 +141,15 @@ def test_small_file_that_would_take_much_is_refused_within_bounds(name: str) -> 
         assert read_in(reader, HEAD + ROW, "next.csv")[0].error is None
 
 
+@pytest.mark.parametrize("cell", ["1 . . . " * 1_900 + "z", "1" * 15_000 + "z"])
+def test_long_notes_that_are_nearly_a_name_or_a_number_are_gone_over_once(cell: str) -> None:
+    """From each of their letters anew they would take the reader until its bound, and its turn."""
+    notes = (",".join([cell, cell, "x", "x", "x", "x"]) + "\n").encode() * 290
+    with open_reader(wait_seconds=60) as reader:
+        (part,) = read_in(reader, notes + HEAD + ROW, "notes.csv")
+    assert str(part.error).startswith("no usable column")
+
+
 def test_metadata_of_pandas_that_lies_is_not_believed() -> None:
     with open_reader() as reader:
         (part,) = read_in(reader, build_lying_parquet(), "x.parquet")
