@@ -18,7 +18,8 @@ NOT_CLOSED_DAYS = 7
 DRIFTS_DAYS = 400
 # Options or keys that differ from those of an index with the same name or keys, and documents that
 # are not unique.
-_CANNOT_BE_MADE = {85, 86, 11000}
+_TWICE = 11000
+_CANNOT_BE_MADE = {85, 86, _TWICE}
 
 
 def _index(*keys: str, **options: object) -> IndexModel:
@@ -279,8 +280,12 @@ def _make_indexes(database: Db, wanted: Mapping[str, list[IndexModel]]) -> None:
             if error.code not in _CANNOT_BE_MADE:
                 raise
             name = database[collection].name
-            raise DatabaseUnfit(
-                f"an index of {name} cannot be made: {error}. Remove what is in its way with"
-                f" mongosh (db.{name}.dropIndex(NAME), or documents that are there twice),"
-                " and run `flask db upgrade`"
-            ) from error
+            mend = (
+                "Remove nothing yet: unless you have put copies there, an earlier version has"
+                " stored it otherwise. Export it with that version, and import it into a new"
+                " database"
+                if error.code == _TWICE
+                else f"Remove the one in its way with mongosh (db.{name}.dropIndex(NAME)), and run"
+                " `flask db upgrade`"
+            )
+            raise DatabaseUnfit(f"an index of {name} cannot be made: {error}. {mend}") from error

@@ -202,6 +202,15 @@ def test_a_migration_that_fails_is_tried_again(fresh: Db) -> None:
     assert find_version(fresh) == LATEST
 
 
+def test_bars_that_are_there_twice_are_not_to_be_removed(fresh: Db) -> None:
+    """As of data in whose time a bucket was known by its year."""
+    years = [{"ticker": "AAPL", "interval": "1d", "year": year} for year in (2023, 2024)]
+    fresh.bars.insert_many(years)
+    with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*Remove nothing yet"):
+        prepare_database(fresh, NOW)
+    assert fresh.bars.count_documents({}) == len(years)
+
+
 def test_an_index_that_differs_is_named_with_what_to_do(fresh: Db) -> None:
     fresh.bars.create_index(["ticker", "interval", "span"])
     with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*db\.bars\.dropIndex"):
