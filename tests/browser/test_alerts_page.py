@@ -236,7 +236,7 @@ def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Snooze the alert")
     page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)
     page.keyboard.press("r")
     dialog.get_by_role("button", name="Resolve").click()
     expect(page.get_by_role("button", name="Reopen")).to_be_visible()

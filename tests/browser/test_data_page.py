@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from market.bars.buckets import read_columns
 from tests.browser.conftest import Demo, run_another_api
@@ -373,9 +373,20 @@ def test_a_file_that_was_refused_for_one_choice_is_not_to_be_found_again(
     page.evaluate(DROP, [CSV.replace("NEWCO", "ZONECO"), "zoneco.csv"])
     form = page.get_by_role("form", name="Preview of zoneco.csv")
     zone = form.get_by_label("Zone of times without one")
+    looks: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if looks:
+            route.continue_()
+        looks.append(route)
+
+    page.route("**/data/preview", hold_first)
     zone.fill("Nowhere")
     zone.press("Enter")
     expect(page.get_by_text("is no time zone that is known")).to_be_visible()
+    # Of a look that was still to come when it was sent nothing is shown: its form would be dead.
+    with page.expect_response("**/data/preview"):
+        looks[0].continue_()
     # Of the fields that are left none stands for the one that is gone.
     assert page.evaluate("document.activeElement.localName") == "section"
     page.get_by_role("button", name="Try again").click()

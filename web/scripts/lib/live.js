@@ -40,6 +40,10 @@ export async function repeat(milliseconds, action, signal) {
   }
 }
 
+/** Do at once what `repeat` does anyway: where that fails, as when its page is left, the next time
+ * will do. */
+export const doNow = (action) => action().catch(logUnforeseen);
+
 function untilSeen(signal) {
   const over = new AbortController();
   return new Promise((resolve) => {

@@ -14,7 +14,7 @@ import {
   words,
 } from "../../lib/format.js";
 import { listenToKeys } from "../../lib/keyboard.js";
-import { pause, repeat } from "../../lib/live.js";
+import { doNow, pause, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -118,7 +118,7 @@ function drawSteps(alert, refresh) {
     const data = { needs: "respond", key };
     const node = el("button.button.small", { type: "button", data }, label);
     node.addEventListener("click", async () => {
-      if (await attempt(node, () => action())) await refresh();
+      if (await attempt(node, () => action())) await doNow(refresh);
     });
     return node;
   };
@@ -283,7 +283,7 @@ function drawComments(alert, text, refresh) {
     if (!(await attempt(send, () => post(path, { text: text.value })))) return;
     text.value = "";
     send.focus();
-    await refresh();
+    await doNow(refresh);
   };
   const list = alert.comments.map(({ by, at, text: said }) =>
     el("li", el("strong", by), " ", el("span.muted", buildAge(at)), el("p", said)),

@@ -4,7 +4,7 @@ import { el, fill } from "../../lib/dom.js";
 import { APPLIED } from "../../lib/filters.js";
 import { barTime, count } from "../../lib/format.js";
 import { listenToKeys } from "../../lib/keyboard.js";
-import { repeat } from "../../lib/live.js";
+import { doNow, repeat } from "../../lib/live.js";
 import { PAGE, getFirst } from "../../lib/pages.js";
 import { keepInUrl, linkHere, linkTo } from "../../lib/router.js";
 import { buildFilters } from "../../parts/filters.js";
@@ -333,7 +333,7 @@ function drawSteps(inbox, refresh) {
     );
     node.addEventListener("click", async () => {
       const ids = chosen(inbox);
-      if (ids.length && (await attempt(node, () => action(ids)))) await refresh();
+      if (ids.length && (await attempt(node, () => action(ids)))) await doNow(refresh);
     });
     return node;
   };
@@ -353,7 +353,7 @@ function drawSteps(inbox, refresh) {
 function listenForSteps(inbox, refresh, signal) {
   const step = async (action) => {
     const ids = chosen(inbox);
-    if (ids.length && (await attempt({}, () => action(ids)))) await refresh();
+    if (ids.length && (await attempt({}, () => action(ids)))) await doNow(refresh);
   };
   const keys = {
     j: () => move(inbox, 1),

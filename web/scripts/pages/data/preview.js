@@ -65,8 +65,11 @@ export function fillForm(form, file, choices) {
 export function askAbout(file, node) {
   const choices = { ...UNCHOSEN, columns: {} };
   return new Promise((resolve) => {
-    const end = (answer) => () => resolve(answer);
     let asked = 0;
+    const end = (answer) => () => {
+      asked += 1; // what comes of a choice that was made just before is not drawn any more
+      resolve(answer);
+    };
     // Of choices that come one upon the other only the last is looked at, and drawn.
     const show = () => {
       const mine = ++asked;
@@ -84,6 +87,7 @@ export function askAbout(file, node) {
         fill(node, buildCard(file, preview, choices, show, end));
         if (at >= 0) listChoices(node)[at]?.focus({ preventScroll: true });
       } catch (error) {
+        if (mine !== asked) return null;
         fill(
           node,
           el("p", el("strong", file.name)),
