@@ -26,7 +26,7 @@ from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.scoring.phrases import NOTHING
 from detection.scoring.split_volume import SeemingSplit, find_explained_volume
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split, is_few_ticks
-from market.bars.no_trade import mark_no_trade, mark_still
+from market.bars.no_trade import mark_no_trade, mark_unmoved
 from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
 from market.intervals import DAY_SECONDS, INTERVALS
@@ -149,8 +149,8 @@ def find_faults(
     offsets, _ = find_segments(panel.times, panel.offsets)
     segments = Segments(offsets, np.repeat(np.arange(offsets.size - 1), np.diff(offsets)))
     prices = panel.open, panel.high, panel.low, panel.close
-    idle = mark_still(prices, panel.volume, offsets[:-1])
     no_trade = mark_no_trade(prices, panel.volume, offsets[:-1])
+    idle = no_trade | mark_unmoved(prices, offsets[:-1])
     found: dict[int, Fault] = {}
     returned: set[int] = set()
     splits: dict[int, SeemingSplit] = {}

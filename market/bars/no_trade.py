@@ -35,12 +35,19 @@ def mark_still(
     """Return which bars stand still, shape (n,): those on which nothing traded, and those flat at
     the close before, as a lone trade in a thin market leaves them. Arguments as of `mark_no_trade`.
     """
+    return mark_no_trade(prices, volume, starts) | mark_unmoved(prices, starts)
+
+
+def mark_unmoved(prices: tuple[Float64, Float64, Float64, Float64], starts: Int64) -> Bools:
+    """Return which bars are flat at the close before, shape (n,), whatever traded in them.
+    Arguments as of `mark_no_trade`.
+    """
     _, high, low, close = prices
-    still = mark_no_trade(prices, volume, starts)
-    unmoved = (high[1:] == low[1:]) & (close[1:] == close[:-1])
-    unmoved[starts[(starts > 0) & (starts < volume.size)] - 1] = False
-    still[1:] |= unmoved
-    return still
+    unmoved: Bools = high == low
+    unmoved[:1] = False
+    unmoved[1:] &= close[1:] == close[:-1]
+    unmoved[starts[starts < close.size]] = False
+    return unmoved
 
 
 def count_no_trade(columns: Mapping[str, Any]) -> int:

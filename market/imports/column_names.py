@@ -130,6 +130,8 @@ CLOCKS = (
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
 # How prices say what they are in; "p" is too little to tell pence by beside a number.
 QUOTED_IN = "|".join((CURRENCIES, *(code for code in HUNDREDTHS if len(code) == 3)))
+# No name is longer, and patterns try a long one from each of its letters.
+MOST_LETTERS = 200
 _MONEY = re.compile("[$€£¥₹]")
 _UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p")
 # What stands behind a name in brackets: a zone, a unit.
@@ -181,7 +183,7 @@ _RANK = {
 
 def find_field(name: object) -> str | None:
     """Return which field a column of this name is, or None."""
-    return _find_field(str(name)[:200])
+    return _find_field(str(name)[:MOST_LETTERS])
 
 
 @lru_cache(maxsize=4_096)

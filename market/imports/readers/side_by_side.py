@@ -8,13 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.errors import BadInput
-from market.imports.column_names import OTHERS, QUOTED_IN, build_key, find_field
+from market.imports.column_names import MOST_LETTERS, OTHERS, QUOTED_IN, build_key, find_field
 from market.imports.columns import NO_NAMES, list_names, part_time
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
-# No name is longer, and the patterns try a long one from each of its letters.
-MOST_LETTERS = 200
 _COPY = re.compile(r"\.\d+$")
 # What stands below names and is no ticker: units, and the line that Markdown draws.
 _UNIT = re.compile(rf"{QUOTED_IN}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
