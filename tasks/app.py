@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 app = build_celery(get_settings())
 configure_logs(get_settings().log_level)
-# Its line about each message that came in does not name the run; ours does.
+# Celery's own line about each received message does not name the run; ours does.
 logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 if get_settings().log_level != "debug":
     quiet_routine()
@@ -57,7 +57,7 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
         for kind in KINDS.values():
             kind.load_handler()
     except Exception as error:
-        # Celery would log it and go on, and each task would fail.
+        # Celery would only log this error and continue, and each task would then fail.
         log.exception("numeric_stack_missing")
         raise SystemExit(1) from error
     spare_collections()
@@ -73,7 +73,7 @@ def start_pool_process(**_: object) -> None:
 
 @worker_shutting_down.connect
 def stop_in_time(how: str, **_: object) -> None:
-    """Wait for what runs, but not for ever."""
+    """End what runs in this process, but wait for it only so long."""
     bound_stop(how)
 
 

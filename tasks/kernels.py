@@ -1,12 +1,14 @@
-"""What is compiled: `python -m tasks.kernels` compiles all of it that no cache on disk has.
+"""The list of compiled modules: `python -m tasks.kernels` compiles all that are not in a cache on
+disk.
 
-A machine does that once, when it is installed, and not whatever needs it first.
+A machine does this once, at installation, so that the first process that needs one does not have
+to.
 """
 
 from importlib import import_module
 from multiprocessing import Pool
 
-# Those that take longest first.
+# Those that take longest come first.
 MODULES = (
     "detection.features.kernel",
     "alerts.root_cause.kernel",

@@ -44,7 +44,7 @@ def accept_run(
     try:
         run = insert_run(database, request, now)
     except (Conflict, DuplicateKeyError):
-        # What is in the way may be this request's own run, written when MongoDB had no majority to
+        # The open backfill may be this request's own run, written when MongoDB had no majority to
         # confirm it.
         confirmed = database.with_options(read_concern=ReadConcern("linearizable"))
         with timeout(INSERT_SECONDS):

@@ -27,8 +27,8 @@ from tasks.process.worker import Worker
 
 log = structlog.get_logger()
 
-# A process that fails at once, for want of disk, must not have every batch before a sound one asks
-# for work. One that wants memory ends.
+# A process that fails immediately, for example because the disk is full, must not take every batch
+# before a healthy process asks for work. A process that is refused memory exits instead.
 PAUSE_SECONDS = 1.0
 
 
@@ -53,7 +53,7 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
         return None
     if endings.finish_run(worker.database, batch.run_id, datetime.now(UTC)) is not None:
         ask_notifier(worker)
-    # Its slot is free: whoever waits for one need not wait for a sweep.
+    # The batch's heavy slot is free: a batch that waits for one need not wait for a sweep.
     if batch.heavy:
         recover_batches(worker, batches.find_waiting_heavy(worker.database))
     elif batch.is_suspect:

@@ -124,7 +124,7 @@ KINDS: dict[str, RunKind] = {
         RunKind(
             task="fetch",
             name="tapewatch.fetch_bars",
-            # Whoever waits at a chart is not kept by a vendor that is slow.
+            # A user who waits at a chart must not be delayed by a slow vendor.
             queue=names.BACKFILL_QUEUE,
             split=splitting.keep_whole,
             handler="tasks.kinds.bar_fetch:fetch_bars",
@@ -133,7 +133,7 @@ KINDS: dict[str, RunKind] = {
         RunKind(
             task="export",
             name="tapewatch.export",
-            # Somebody may wait for one of some thousand rows.
+            # A user may be waiting for an export of only some thousand rows.
             queue=names.INTERACTIVE_QUEUE,
             split=splitting.split_export,
             handler="tasks.kinds.export:export",

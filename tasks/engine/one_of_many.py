@@ -1,4 +1,4 @@
-"""What fails for one of many does not end the work on the others."""
+"""Errors of one item among many are logged and do not stop the work on the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,10 @@ log = structlog.get_logger()
 
 @contextmanager
 def going_on(event: str, subject: str) -> Iterator[None]:
-    """Log what is wrong with one of many as `event`, so that it does not stop the others,
-    each time anew.
+    """Log an error of one item as `event` and go on with the next; used once for each item.
 
-    A database that is gone, a time limit that has passed and memory that is not given are
-    everybody's, and are raised.
+    Errors that affect all items are raised: an unreachable database, a time limit that has passed,
+    and memory that is refused.
     """
     try:
         yield

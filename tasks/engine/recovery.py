@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 
 def recover_batches(worker: Worker, lost: Iterable[BatchDocument]) -> Counter[str]:
-    """Cancel, give up, split or send again these pending batches; return how often which.
+    """Cancel, give up, split or send again these pending batches; return how often each was done.
 
-    Every step is a conditional write, so that two who find the same batch are harmless.
+    Every step is a conditional write, so two sweepers that find the same batch do no harm.
     """
     done: Counter[str] = Counter()
     to_send: dict[Task, dict[str, int]] = defaultdict(dict)
@@ -52,10 +52,10 @@ def recover_batches(worker: Worker, lost: Iterable[BatchDocument]) -> Counter[st
 
 
 def recover_used_up(worker: Worker, batch_id: str) -> None:
-    """Split or give up at once a batch that nobody may claim any more;
-    what may be claimed is left to the sweeper.
+    """Split or give up at once a batch that has no attempts left; a batch that may still be claimed
+    is left to the sweeper.
 
-    A poisonous ticker would otherwise wait for a sweep at each turn.
+    Otherwise a ticker that kills its process would wait for a sweep after each attempt.
     """
     used_up = batches.find_used_up(
         worker.database, batch_id, max_attempts=worker.settings.max_attempts

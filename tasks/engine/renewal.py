@@ -1,4 +1,4 @@
-"""Renewing a lease while the work goes on, whatever that does meanwhile."""
+"""Renewing a batch's lease in a thread while the work goes on, whatever the work does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +22,12 @@ log = structlog.get_logger()
 
 @contextmanager
 def renewing(database: Db, batch: Batch) -> Iterator[None]:
-    """Hold a suspect's short lease, and that of heavy work, by a thread until the end of the
-    context; other batches renew between two steps, which heavy work may take too long for.
+    """Renew, in a thread until the end of the context, the lease of heavy work and the short lease
+    of a batch that has already cost a worker. Other batches renew it between two steps, which for
+    heavy work may be too far apart.
 
-    Where the batch is another's by now the thread ends, and the commit finds it out. A worker that
-    hangs is ended by its time limit.
+    If another worker holds the batch by now, the thread ends, and the commit fails on the fence. A
+    worker that hangs is ended by its time limit.
     """
     if not (batch.is_suspect or batch.heavy):
         yield
@@ -56,9 +57,9 @@ def renewing(database: Db, batch: Batch) -> Iterator[None]:
 
 
 def stop_renewing() -> None:
-    """Renew no more in this context, as a commit is about to close the batch.
+    """Stop renewing in this context, because a commit is about to close the batch.
 
-    Each would have MongoDB repeat the transaction that it falls into.
+    A renewal during the commit's transaction would make MongoDB repeat the transaction.
     """
     closing = _closing.get()
     if closing is not None:
@@ -66,7 +67,7 @@ def stop_renewing() -> None:
 
 
 def go_on_renewing() -> None:
-    """Renew again, as what was to be committed is done anew."""
+    """Start renewing again, because the work has to be done again before it can be committed."""
     closing = _closing.get()
     if closing is not None:
         closing.clear()

@@ -20,24 +20,25 @@ from records.work.documents import BatchDocument, RunDocument
 if TYPE_CHECKING:
     from tasks.process.worker import Worker
 
-# A run of few tickers is still shared by the workers, and its progress still moves.
+# So small that even a run of few tickers is shared by the workers and shows progress.
 LEAST_BATCHES = 4
-# A scan does so little for each ticker that what a batch costs in itself would weigh.
+# A scan does so little work a ticker that the fixed cost of many batches would show.
 SCAN_FACTOR = 4
-# A series that was detected no longer ago than so many bars take is short work: it does not count
-# in a batch's bars.
+# A series that was detected at most this many bars ago is little work: it does not count in a
+# batch's bars.
 RECENT_BARS = 500
-# A market is computed whole where it can be: what is of all of it is read once a batch.
+# A market is computed as a whole where possible, because data about the whole market are read once
+# a batch.
 ANALYTICS_TICKERS = 1_000
 ANALYTICS_BARS = 1_000_000
-# Of some 4 KB each, written in one transaction.
+# Documents of some 4 KB each, written in one transaction.
 ANALYTICS_SNAPSHOTS = 5_000
 SEASON_BARS = 756
-# Of a larger file the import may take long: some 20,000 bars of it are stored in a second.
+# The import of a file larger than this may take long: some 20,000 of its bars are stored a second.
 HEAVY_UPLOAD_BYTES = 8 * 2**20
 HEAVY_EXPORT_ROWS = 1_000_000
-# Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange
-# is open.
+# The 90 days over which the season of shorter bars is computed, and about how long a stock exchange
+# is open a day.
 SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
 
 

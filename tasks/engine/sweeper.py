@@ -22,7 +22,7 @@ from tasks.process.broker import BROKER_ERRORS, find_waiting, take_unreadable
 from tasks.process.holders import free_abandoned
 from tasks.process.worker import Worker
 
-# What is left over does no harm but take room.
+# Leftovers do no harm but use space.
 CLEANING_SECONDS = 3_600
 
 log = structlog.get_logger()

@@ -70,7 +70,8 @@ def load(database: Db, work: Work, tickers: Sequence[str]) -> Load:
             ticker: _explain_absent(ticker, work) for ticker in tickers if ticker not in series
         }
         own = [ticker for ticker in tickers if ticker in series]
-        # The season of intraday bars is counted in days: of many bars the first's is not known.
+        # The season of intraday bars is counted in days. If more than one bar is asked about, it is
+        # not known from which time on the first one's season needs bars.
         is_counted_in_days = is_intraday(work.interval) and work.bars > 1
         mine: dict[str, Wanted] = {
             ticker: (

@@ -67,7 +67,7 @@ def build_snapshots(
         work.sessions, work.interval, panel.times[year], panel.times[rows]
     )
     held = rows - year + 1
-    # A bar on a day of which the calendar knows no session is held all the same.
+    # A bar on a day without a session in the calendar still counts as one bar held.
     completeness = np.where(expected > 0, np.minimum(1.0, held / np.maximum(expected, 1)), 1.0)
     notional = panel.close * panel.volume
     usual = [

@@ -132,7 +132,7 @@ def _fill(
 def _find_empty(
     worker: Worker, run: RunDocument, before: list[GapDocument], report: ImportReport
 ) -> set[str]:
-    """Return the gaps to which a source that answered brought nothing, and their market traded."""
+    """Return the gaps for which a source that answered had no bars although their market traded."""
     if report.failures:
         return set()
     failed = {series.ticker for series in report.failed if not series.is_empty}

@@ -54,8 +54,8 @@ def _import(
     options: Mapping[str, Any],
     request: Request,
 ) -> ImportReport:
-    """Import content; that it takes too much memory is a fault of the file,
-    which no other attempt would mend.
+    """Import content. If it takes too much memory, that is an error of the file, which another
+    attempt would not mend.
     """
     try:
         return read(

@@ -1,4 +1,4 @@
-"""Finding what of the stored trades and order books belongs to bars."""
+"""Finding the stored trades and order books that belong to bars."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,8 +16,8 @@ from records.database import Db
 from records.ticks import depth, trades
 
 MICROSECONDS = 1_000_000
-# Of more trades than that in the bars that are asked about a ticker's are left out: half a day of
-# the busiest pair there is.
+# A ticker with more trades than this in the bars asked about is left out: half a day of the busiest
+# pair there is.
 MOST_TRADES = 2_000_000
 
 log = structlog.get_logger()

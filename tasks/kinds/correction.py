@@ -1,4 +1,4 @@
-"""The batch of a correction sets right what is known of bars: a split, or an exchange's session."""
+"""The batch of a correction applies a split or an exchange's session exception."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ from tasks.process.worker import Worker
 
 
 def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
-    """Record what the run was asked; to do so again changes nothing."""
+    """Apply the correction that the run asks for; doing it again changes nothing."""
     database, options = worker.database, run["options"]
     finish, now = build_finish(database, batch), datetime.now(UTC)
     checkpoint = build_checkpoint(worker, batch)

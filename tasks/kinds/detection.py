@@ -44,9 +44,9 @@ def detect(worker: Worker, run: RunDocument, batch: Batch) -> list[TickerResult]
 
 
 def look(worker: Worker, run: RunDocument, batch: Batch, job: Job) -> list[TickerResult]:
-    """Detect the batch's tickers and store nothing but what was found, in the run's result."""
+    """Detect the batch's tickers and store only the result in the run, no anomalies."""
     database = worker.database
-    # What has come since the last look is not asked for, but the last bars.
+    # The last bars are scored again here, whatever came since the watermark.
     job = replace(job, task="backfill", is_stored=False)
     with pipeline.detect(database, worker.models, job, build_checkpoint(worker, batch)) as parts:
         outcomes = [outcome for part in parts for outcome in part]

@@ -1,4 +1,6 @@
-"""What is noted of a champion once a session, out of its evaluation on the latest bars."""
+"""The drift document of a champion, written once a session from its evaluation on the latest
+bars.
+"""
 
 from datetime import datetime
 
@@ -20,10 +22,7 @@ def build_drift(
     before: DriftDocument | None,
     now: datetime,
 ) -> DriftDocument:
-    """Return what is noted of a champion, `before` being what was noted of it the time before.
-
-    `asked` names session, start and end.
-    """
+    """Return the drift document of a champion; `before` is the previous one."""
     version, interval, session = judged["version"], asked["interval"], asked["session"]
     start, end = asked["start"], asked["end"]
     if start is None or end is None:
@@ -57,7 +56,7 @@ def build_drift(
 
 
 def describe_drift(drift: DriftDocument, retrain: Retrain) -> ModelNews:
-    """Return in words that a champion has drifted, what has moved, and what follows."""
+    """Return a message that a champion has drifted, what has moved, and what happens next."""
     market, interval, version = drift["market"], drift["interval"], drift["version"]
     named = ", ".join(word.replace("_", " ") for word in drift["reasons"])
     moved = [name for name, index in drift["inputs"].items() if index > MOST_INDEX]

@@ -123,8 +123,8 @@ def _watch(
     judgement: VersionJudgement,
     now: datetime,
 ) -> tuple[DriftDocument | None, ModelNews | None]:
-    """Return the drift of a champion that is watched, and what to tell of it where it drifts by
-    what it did not before; None where neither is.
+    """Return the drift document of a watched champion (None if it is not watched), and the message
+    about it (None unless it drifts for a new reason).
     """
     if "session" not in asked:
         return None, None
@@ -136,7 +136,7 @@ def _watch(
         asked["session"],
     )
     drift = build_drift(worker.database, run_id, asked, judgement, before, now)
-    # One that lies near its bound comes and goes: that it went is no news.
+    # A reason near its limit appears and disappears, so its disappearance is no news.
     is_news = set(drift["reasons"]) - set(before["reasons"] if before else [])
     return drift, describe_drift(drift, worker.settings.retrain) if is_news else None
 

@@ -43,7 +43,7 @@ def export(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     with explains_disk(Path(gettempdir())), TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_folder(
-            # Of alerts and labels those of whoever asked.
+            # Alerts and labels are those of the tenant that asked.
             of_owner(database, run),
             read_asked(run),
             options["format"],

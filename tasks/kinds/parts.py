@@ -1,4 +1,6 @@
-"""Handlers share the batch's job, checkpoints within it, and its end in their transaction."""
+"""What the handlers of all kinds share: a batch's job, its checkpoint, and closing it in their
+transaction.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,16 +22,16 @@ from records.work.heartbeats import beat
 from tasks.engine.renewal import go_on_renewing, stop_renewing
 from tasks.process.worker import Worker
 
-# A cancelled run notices within this time, and a batch that takes less is no trouble.
+# Within this time a cancelled run notices; a batch that takes less need not check.
 CHECK_SECONDS = 0.5
 
 log = structlog.get_logger()
 
 
 def report_models(worker: Worker) -> None:
-    """Say what this process' model cache holds, for those who ask the workers, and count its use.
+    """Publish what this process' model cache holds, for the workers' status, and count its use.
 
-    Never raises: a batch that is committed must not look as if it had failed.
+    Never raises: a committed batch must not look as if it had failed.
     """
     try:
         beat(worker.database, worker.name, **worker.models.get_cache_stats())
@@ -64,8 +66,9 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
     may be thousands.
     """
     checked = renewed = monotonic()
-    # Written part by part, a batch has a transaction open that ends with the batch's own document:
-    # a renewal in between means that all is written once more.
+    # The open transaction of a batch that is written part by part ends with the batch's own
+    # document. A renewal meanwhile changes this document, and MongoDB repeats the whole
+    # transaction.
     in_parts = len(batch.tickers) > BACKFILL_TICKERS
     renew_seconds = batch.lease_seconds / 3 if in_parts else CHECK_SECONDS
 

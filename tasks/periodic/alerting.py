@@ -1,8 +1,9 @@
-"""From a run's end to alerts: what it found is raised, what it no longer finds is resolved.
+"""From a run's end to alerts: raises alerts of what it found, resolves those of what it no longer
+finds.
 
-Everything is done in steps that may be done again: each finds of the alerts that are there what it
-has still to do. So whoever does it may be killed at any line; the event that has it done is marked
-in the last of them (tasks/periodic/notifications.py).
+Each step may be repeated: it looks at the stored alerts and does what is still missing. So the
+process may be killed at any line. The event that causes it is marked as done in the last step
+(tasks/periodic/notifications.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,11 +32,12 @@ from tasks.engine.one_of_many import going_on
 from tasks.periodic.fallen_alerts import follow_anomalies, step_all
 from tasks.periodic.one_alert import raise_or_extend
 
-# So many tickers are raised in one transaction.
+# This many tickers are raised in one transaction.
 CHUNK = 500
-# A large backfill is explained so long at a time, that detection has the process in between.
+# A large backfill is explained for at most this long at a time, so that detection gets the process
+# in between.
 EXPLAIN_SECONDS = 10.0
-# So many alerts at most wake, expire or are archived in one round.
+# At most this many alerts wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
 CAME = "the bars of the last session came"
@@ -50,7 +52,7 @@ class MarketBars:
         self.of = cache(self._of)
 
     def _of(self, market: str) -> BarsBetween:
-        # The calendars load slowly, and most rounds of the notifier raise nothing.
+        # Calendars load slowly, and most rounds of the notifier raise no alert.
         from market.sessions.calendar import list_closes  # noqa: PLC0415 - as above
         from market.sessions.overrides import find_sessions  # noqa: PLC0415 - as above
 
@@ -66,8 +68,8 @@ class MarketBars:
 def settle_run(database: Db, run: RunDocument, now: datetime) -> bool:
     """Raise the alerts of a run, and resolve those whose anomalies it superseded.
 
-    Return False where its anomalies are not all explained yet: nothing is raised before, and the
-    next call goes on with them.
+    Return False where some of its anomalies are not explained yet: no alert is raised before all
+    are, and the next call explains the rest.
     """
     if run["task"] not in {"incremental", "backfill"}:
         return True
@@ -75,7 +77,7 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> bool:
         explain_run,
     )
 
-    # What cannot be explained is an alert all the same.
+    # An anomaly that cannot be explained still becomes an alert.
     is_explained = True
     with going_on("explanation_failed", run["_id"]):
         is_explained = explain_run(database, run, EXPLAIN_SECONDS)
@@ -92,14 +94,16 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> bool:
 
 
 def see_run(own: Db, run: RunDocument) -> RunDocument:
-    """Return a run as a tenant may know it: of another's, only what became of the market's bars."""
+    """Return a run as a tenant may see it; of another tenant's run, only its effect on the market's
+    bars.
+    """
     if run.get("tenant") == get_tenant(own):
         return run
     return {**run, "watchlist": None, "error": None, "warnings": [], "result": {}}
 
 
 def has_due(database: Db, now: datetime) -> bool:
-    """Whether time has something to do with an alert."""
+    """Whether an alert is due to wake, expire or move to the history."""
     return bool(
         history.find_awake(database, now, limit=1)
         or history.find_untouched(database, now - EXPIRED_AFTER, limit=1)
@@ -148,7 +152,8 @@ def _raise_chunk(
     def write(session: ClientSession) -> None:
         raised.take_turn(database, session)
         told = raised.find_told(database, [anomaly["_id"] for anomaly in found], session)
-        # One that a watchlist's own threshold or confidence lets not pass is none of its alerts.
+        # An anomaly that does not pass a watchlist's own threshold or confidence does not belong to
+        # its alerts.
         told |= {
             (name, anomaly["_id"])
             for anomaly in found
@@ -215,8 +220,8 @@ def _raise_market_wide(
 
 
 def _is_asked_for(watchlist: WatchlistDocument, anomaly: AnomalyDocument, run: RunDocument) -> bool:
-    """Whether an anomaly passes a watchlist's own threshold and confidence; what its scan found
-    passed its threshold there.
+    """Whether an anomaly passes a watchlist's own threshold and confidence. Anomalies of the
+    watchlist's own scan have already passed its threshold.
     """
     is_its_own = (watchlist["_id"], run["_id"]) == (run["watchlist"], anomaly["detection_run_id"])
     return is_confident(watchlist, anomaly) and (
@@ -255,13 +260,14 @@ def _write_wide(
         raised.write_raised(database, new, list(plan.later.items()), trail, session)
         return children
 
-    # Within the transaction this would take ten times as long; who does it again does the same.
+    # Within the transaction this would take ten times as long. A process that repeats it writes the
+    # same.
     for parent_id, anomaly_ids in in_transaction(database, write).items():
         raised.adopt_children(database, parent_id, anomaly_ids, watchlist)
 
 
 def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
-    """Raise an alert of bars that did not come for a scan, and resolve it when all came."""
+    """Raise an alert if bars did not come for a scan, and resolve it when all have come."""
     known = load_markets(database).find_of(run["tickers"][0])
     stopped = build_stopped(run, run["market"] or (known.code if known else "US"), now)
     came: list[str] = []

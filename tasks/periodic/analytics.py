@@ -1,8 +1,9 @@
-"""Periodic analytics: once a slot, what has new bars is asked for, however many look after it.
+"""Periodic analytics: once a slot, metrics of all series with new bars are requested, however many
+beats tick.
 
-A slot begins every ANALYTICS_SECONDS. A slot's run of a market and interval is accepted under a
-key made of the three, so that two who tick at once accept one run. Slots that pass while nobody
-ticks collapse into the latest: what is due is told by the bars, not by the clock.
+A slot is a period of ANALYTICS_SECONDS. A slot's run of a market and interval is accepted under an
+idempotency key made of the three, so that two that tick at once accept one run. Slots that pass
+while nothing ticks become the latest one: what is due follows from the bars, not from the clock.
 """
 
 from datetime import UTC, datetime
@@ -23,10 +24,10 @@ log = structlog.get_logger()
 
 
 def accept_due(worker: Worker, now: datetime) -> list[str]:
-    """Accept a run of each market and interval that has new bars; return the runs' ids.
+    """Accept a run for each market and interval that has new bars; return the runs' ids.
 
-    Nothing happens where the present slot was looked after. Grades of anomalies that were found
-    since are taken over into the overview.
+    Does nothing if the present slot was already handled. Also copies the grades of anomalies that
+    were found since into the overview.
     """
     database, period = worker.database, worker.settings.analytics_seconds
     slot = int(now.timestamp()) // period * period

@@ -19,16 +19,16 @@ from tasks.periodic.model_watch import watch_models
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
 
-# What comes every few seconds sends no events: in Flower nine rows in ten were such, and a run's
-# were hard to find. That both go on is told by their heartbeats.
+# Tasks that run every few seconds send no events: in Flower they were nine rows in ten and hid the
+# rows of runs. Heartbeats show that they go on.
 _quiet_task = partial(shared_task, send_events=False)
-# What is done again within this share of its period was sent long before.
+# A repetition within this share of its period is a message that was sent long before.
 BACKLOG_SHARE = 5
 
 
 def _was_just_done(database: Db, name: str, period_seconds: int) -> bool:
-    """Whether this message is one of a backlog: a thousand wait after an hour without a control
-    worker, and what people are told waits behind them.
+    """Whether this message is one of a backlog. After an hour without a control worker a thousand
+    wait, and notifications wait behind them.
     """
     last = find_heartbeats(database, [name]).get(name)
     return last is not None and 0 <= last["age_seconds"] < period_seconds / BACKLOG_SHARE
@@ -36,7 +36,7 @@ def _was_just_done(database: Db, name: str, period_seconds: int) -> bool:
 
 @_quiet_task(name=names.SWEEP)
 def sweep() -> dict[str, int]:
-    """Bring back what got lost: see tasks/engine/sweeper.py."""
+    """Recover work that lost its message or its worker: see tasks/engine/sweeper.py."""
     worker = get_worker()
     if _was_just_done(worker.database, SWEEPER, worker.settings.sweep_seconds):
         return {}
@@ -47,10 +47,11 @@ def sweep() -> dict[str, int]:
 
 @_quiet_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans, metrics, fills and looks at models that are due (scans.py, analytics.py,
-    gaps.py, model_watch.py), and have people told what there is to tell.
+    """Accept the scans, metrics, fills and checks of models that are due (scans.py, analytics.py,
+    gaps.py, model_watch.py), and start the notifier if there is something to send.
 
-    A batch whose lease has run out need not wait for the next sweep.
+    A batch whose lease has run out is recovered here too, so that it need not wait for the next
+    sweep.
     """
     worker = get_worker()
     if _was_just_done(worker.database, SCHEDULER, worker.settings.tick_seconds):
@@ -77,7 +78,9 @@ def tick() -> list[str]:
 
 @shared_task(name=names.NOTIFY)
 def notify(_: str) -> dict[str, int]:
-    """Send what happened to people's channels. Slow channels must not keep the sweeper."""
+    """Send notifications. It has a task of its own, so that slow channels do not delay the
+    sweeper.
+    """
     worker = get_worker()
     done = notifications.notify(worker)
     give_turn(worker.database, NOTIFIER)

@@ -1,4 +1,6 @@
-"""Alerts of which nothing is left: a run no longer finds it, or its bar was taken back."""
+"""Alerts that have lost all their anomalies: a later run no longer finds them, or their bars are
+gone.
+"""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,8 +20,8 @@ NONE_LEFT = "none of its tickers' alerts is open"
 
 
 def follow_gone_bars(database: Db, series: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Resolve the open alerts, of all tenants, of nothing but bars of these series (ticker,
-    interval) that were taken back: of a series that is gone no run may ever end.
+    """Resolve the open alerts, of all tenants, that are only about deleted or undone bars of these
+    series (ticker, interval). Done here, because no run of a deleted series may ever end.
     """
     by_interval: dict[str, list[str]] = {}
     for ticker, interval in series:
@@ -38,11 +40,11 @@ def follow_gone_series(database: Db, series_id: str, now: datetime) -> None:
 
 
 def follow_anomalies(database: Db, tickers: Sequence[str], interval: str, now: datetime) -> None:
-    """Resolve open alerts all of whose anomalies are superseded, or of bars that were taken back;
-    open again those so resolved of which one is found again.
+    """Resolve open alerts all of whose anomalies are superseded or have lost their bars; open
+    alerts that were resolved in this way again if one of their anomalies is found again.
     """
     held = raised.find_held(database, tickers, interval, (*OPEN, "resolved"))
-    # What was resolved since somebody expected it stays so.
+    # An alert that was resolved because of a mute stays resolved.
     held = [
         a
         for a in held
@@ -66,7 +68,9 @@ def step_all(
     now: datetime,
     text: str | None = None,
 ) -> None:
-    """Take a step of the service's own of alerts; whoever was faster with another was right."""
+    """Take a step by `system` on alerts; skip an alert on which somebody else was faster with
+    another.
+    """
     for alert_id in alert_ids:
         with suppress(Conflict):
             take_step(database, alert_id, step, Asked(SYSTEM, now, text=text))

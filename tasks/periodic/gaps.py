@@ -1,8 +1,8 @@
-"""Filling gaps by itself: what lacks bars is asked for at the source of its watchlist.
+"""Filling gaps automatically: the missing bars are requested from the source of the watchlist.
 
-A source is asked for at most GAPS_AN_HOUR gaps of a market in an hour, and for one gap ever more
-rarely (`records/market/gaps.py`), until it is given up. A gap that no such watchlist holds waits
-for somebody.
+A source is asked for at most GAPS_AN_HOUR gaps of a market in an hour, and for the same gap less
+and less often (`records/market/gaps.py`), until the gap is given up. A gap that no watchlist with a
+source holds stays open until somebody fills it.
 """
 
 from dataclasses import replace
@@ -30,9 +30,9 @@ log = structlog.get_logger()
 
 
 def fill_due(worker: Worker, now: datetime) -> list[str]:
-    """Accept a run for the gaps of each watchlist and market that are due; return the runs' ids.
+    """Accept a run for the due gaps of each watchlist and market; return the runs' ids.
 
-    Nothing happens where the present ten minutes were looked after.
+    Does nothing if the present ten minutes were already handled.
     """
     database = worker.database
     if not take_slot(database, "gap_fills", int(now.timestamp()) // SLOT_SECONDS):
@@ -52,7 +52,7 @@ def fill_due(worker: Worker, now: datetime) -> list[str]:
 
 
 def release_gaps(database: Db, now: datetime) -> None:
-    """Count runs that ended without a word of their gaps as attempts that brought nothing."""
+    """Count runs that ended without a result for their gaps as failed attempts."""
     for run_id in gaps.list_filling_runs(database):
         run = runs.find_bare_run(database, run_id)
         if run is None or run["status"] not in runs.OPEN_STATUSES:

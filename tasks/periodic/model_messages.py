@@ -1,4 +1,4 @@
-"""Messages of models: that a champion has drifted, and what became of its challenger."""
+"""Messages about models: a champion has drifted, or what became of its challenger."""
 
 from datetime import datetime
 from typing import cast
@@ -12,7 +12,7 @@ from records.work.documents import EventDocument, ModelNews
 
 
 def plan_model_news(database: Db, event: EventDocument, now: datetime) -> list[DeliveryDocument]:
-    """Return a message for each rule that wants to know of failures."""
+    """Return a message for each rule that asks for failures."""
     news = cast("ModelNews", event["payload"])
     return [
         deliveries.build_delivery(

@@ -1,9 +1,8 @@
-"""Champions are watched: once a session and market their drift is measured and, as RETRAIN says, a
-challenger is trained, compared and put in use.
+"""Watching champions: once a session and market their drift is measured and, depending on RETRAIN,
+a challenger is trained, compared and promoted.
 
-All that is done stands in the documents, so that any beat goes on where another stopped: a drift
-and a report are accepted under a key of their own, and a challenger is noted by the run that
-trains it.
+All state is in documents, so that any beat continues where another stopped. A drift and a report
+are accepted under an idempotency key of their own, and the run that trains a challenger records it.
 """
 
 from datetime import datetime, timedelta
@@ -41,9 +40,10 @@ log = structlog.get_logger()
 
 
 def watch_models(worker: Worker, now: datetime) -> list[str]:
-    """Accept what is due of each market's champion, and move challengers on; return the runs' ids.
+    """Accept the runs that are due for each market's champion, and move challengers on; return the
+    runs' ids.
 
-    Nothing happens where the present five minutes were looked after.
+    Does nothing if the present five minutes were already handled.
     """
     database = worker.database
     if worker.settings.retrain == "off":
@@ -84,8 +84,8 @@ def _watch(worker: Worker, extent: MarketExtent, now: datetime) -> str | None:
 
 
 def move_on(worker: Worker, challenger: ChallengerDocument, now: datetime) -> str | None:
-    """Bring a challenger a step further where its run has ended; return the run that was accepted
-    for it, if any.
+    """Take a challenger to its next step if its run has ended; return the run that was accepted for
+    this step, if any.
     """
     database = worker.database
     run_id = challenger["evaluation_run_id"] or challenger["_id"]
@@ -119,7 +119,9 @@ def move_on(worker: Worker, challenger: ChallengerDocument, now: datetime) -> st
 
 
 def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> None:
-    """Note what a challenger had to pass, put it in use where it is to be, and tell of it."""
+    """Record which gates a challenger passed, promote it where RETRAIN says so, and send a
+    message.
+    """
     database, version = worker.database, str(challenger["version"])
     evaluation = get_evaluation(database, str(challenger["evaluation"]))
     gates = judge_challenger(evaluation)
@@ -157,7 +159,7 @@ def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> No
 
 
 def _find_hindrance(database: Db, challenger: ChallengerDocument) -> str | None:
-    """Return why a challenger that passed is not put in use, None where it is."""
+    """Return why a challenger that passed its gates is not promoted, None where it is."""
     scope = Scope("market", challenger["market"])
     champion = find_champion(database, scope, challenger["interval"])
     if champion is not None and champion.version == challenger["champion"]:

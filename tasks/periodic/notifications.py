@@ -49,17 +49,19 @@ from tasks.periodic.model_messages import plan_model_news
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
-# What is not sent within this time is for the next round, so that slow channels do not keep a
-# worker for long.
+# Messages that are not sent within this time wait for the next round, so that slow channels do not
+# occupy a worker for long.
 ROUND_SECONDS = 30.0
-# The same of all tenants: well within the time that a task has.
+# The same for all tenants together: well within the task's time limit.
 ROUNDS_SECONDS = 120.0
 
 log = structlog.get_logger()
 
 
 def has_work(database: Db) -> bool:
-    """Whether anything waits to be told, or time has something to do with an alert."""
+    """Whether an event or a message is waiting, or an alert is due to wake, expire or move to the
+    history.
+    """
     return outbox.find_undelivered(database, limit=1) != [] or any(
         deliveries.has_due(own) or alerting.has_due(own, datetime.now(UTC))
         for own in each_tenant(database)
@@ -67,8 +69,8 @@ def has_work(database: Db) -> bool:
 
 
 def notify(worker: Worker) -> dict[str, int]:
-    """Turn events into alerts and deliveries and send those that are due;
-    return how many were sent and how many not, and how many events are to be gone on with.
+    """Turn events into alerts and deliveries and send those that are due; return how many were
+    sent, how many failed, and how many events need another round.
     """
     tenants = list(each_tenant(worker.database))
     for own in tenants:
@@ -76,12 +78,12 @@ def notify(worker: Worker) -> dict[str, int]:
             alerting.keep_time(own, datetime.now(UTC))
     unfinished = 0
     for event in outbox.find_undelivered(worker.database, limit=1_000):
-        # A second one that took this one for lost would leave no process for detection.
+        # A second notifier that takes this one for lost would leave no process for detection.
         beat(worker.database, NOTIFIER)
         with going_on("event_failed", event["_id"]):
             unfinished += not _dispatch(worker, event, datetime.now(UTC))
     done = {"sent": 0, "not_sent": 0, "unfinished": unfinished}
-    # Who has to wait for the next round is not always the same.
+    # Shuffled, so that not always the same ones have to wait for the next round.
     shuffle(tenants)
     started = monotonic()
     for own in tenants:
@@ -92,7 +94,9 @@ def notify(worker: Worker) -> dict[str, int]:
 
 
 def _send_due(worker: Worker, database: Db, done: dict[str, int]) -> None:
-    """Send what is due of a tenant, for half a minute at the most: slow channels are its own."""
+    """Send a tenant's due messages for at most half a minute: its slow channels delay only
+    itself.
+    """
     started = monotonic()
     while (
         monotonic() - started < ROUND_SECONDS
@@ -105,10 +109,10 @@ def _send_due(worker: Worker, database: Db, done: dict[str, int]) -> None:
 
 
 def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> bool:
-    """Raise the alerts of an event's run; then write a delivery for each rule that it concerns,
-    and that the event is done with, in one transaction.
+    """Raise the alerts of an event's run. Then, in one transaction, write a delivery for each rule
+    that it concerns and mark the event as done.
 
-    Return False where it is to be gone on with: its run is not explained yet.
+    Return False if the event needs another round because its run is not explained yet.
     """
     database = worker.database
     planned = _raise_and_plan(database, event, worker.settings.public_url, now)
@@ -127,8 +131,8 @@ def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> bool:
 def _raise_and_plan(
     database: Db, event: EventDocument, public_url: str, now: datetime
 ) -> list[tuple[Db, list[DeliveryDocument]]] | None:
-    """Raise what an event comes to; return the messages of each tenant that has any, None where
-    there is still something to be done before.
+    """Raise the alerts of an event; return the messages of each tenant that has any, or None if
+    something must still be done first.
     """
     if event["event"] == "series_anomalies":
         own = of_owner(database, event)
@@ -177,8 +181,8 @@ def _plan(
 
 
 class _News(NamedTuple):
-    """What a message tells of a run: anomalies, market-wide alerts and stopped feeds, and the
-    alerts of single tickers, of which the anomalies are.
+    """The contents of a message about a run: anomalies, market-wide alerts, stopped feeds, and the
+    alerts of single tickers to which the anomalies belong.
     """
 
     anomalies: list[AnomalyDocument]
@@ -215,8 +219,9 @@ def _choose(
     alerts: Sequence[AlertDocument] | None,
     before: Before,
 ) -> tuple[_News, _News]:
-    """Return of the anomalies that a rule asks for, and of the run's alerts, what is news, and what
-    has become critical. A run that raises no alerts is told of by its anomalies.
+    """Return, from the anomalies that a rule asks for and the run's alerts, those that are new to
+    the channel and those that have become critical. For a run that raises no alerts, return its
+    anomalies.
     """
     if alerts is None:
         return _News(found, [], []), NOTHING
@@ -227,8 +232,8 @@ def _choose(
 
 
 def _narrow(found: Sequence[AnomalyDocument], told: Told) -> _News:
-    """Return alerts with their anomalies among those that were found; an alert of which there is
-    none is not what the rule asks for.
+    """Return alerts with those of their anomalies that were found; leave out alerts without any,
+    which the rule does not ask for.
     """
     held = {each for alert in told.single for each in alert["anomaly_ids"]}
     anomalies = [anomaly for anomaly in found if anomaly["_id"] in held]

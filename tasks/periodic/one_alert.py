@@ -1,4 +1,4 @@
-"""Alerts of which at most one is open of a subject: raised, or brought up to date."""
+"""Alerts of which at most one is open for a subject: raised once, then updated."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,9 +22,7 @@ def raise_or_extend(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Have the alerts that are open of its subject hold an alert too; where none is, raise it,
-    once.
-    """
+    """Extend the open alerts of a subject by an alert; if none is open, raise it once."""
     text = fresh["reasons"][0]
     if held:
         later = [(alert["_id"], extend(alert, fresh)) for alert in held]

@@ -1,5 +1,5 @@
-"""What the model read of each strange bar of a run, and whose move it was: written into its
-anomalies before alerts are raised.
+"""Explaining the anomalies of a run: the inputs of the model and whose move it was are written into
+each anomaly before alerts are raised.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,22 +26,24 @@ from records.findings.documents import AnomalyDocument, ExplainedFields
 from records.market.series import count_reaching, find_tickers
 from records.work.documents import RunDocument
 
-# Of a market so many tickers at most are looked at where an index of theirs is to be explained.
+# At most this many tickers of a market are loaded to explain one of its indices.
 MOST_MEMBERS = 2_000
-# So many say what a market's median did, and are clustered where nobody grouped them.
+# This many tickers make the market's median, and are clustered where nobody grouped them.
 MOST_TICKERS = 500
-# And so many beside those with anomalies and their siblings, where neither is needed.
+# This many are loaded beside those with anomalies and their siblings if neither of the two is
+# needed.
 SOME_TICKERS = 60
-# So many tickers with anomalies are looked at together: all bars of ten thousand are a gigabyte,
-# and their anomalies half of one.
+# This many tickers with anomalies are explained together: all bars of ten thousand tickers would be
+# a gigabyte, and their anomalies half of one.
 MOST_NAMED = 1_000
-# So many bars of a market are looked at together, of its thousands of tickers; the latest first.
+# At most this many bars of a market with thousands of tickers are explained together, the latest
+# first.
 WINDOW_BARS = 2_500
 WRITTEN_AT_ONCE = 500
-# A return over more bars than these, and more than a week, is none of the bar.
+# A return over more bars than this, and over more than a week, is not the move of one bar.
 LONGEST_PAUSE_BARS = 7
 LONGEST_PAUSE_SECONDS = 7 * DAY_SECONDS
-# Looked at, and nobody can say.
+# The anomaly was looked at and cannot be explained.
 UNKNOWN: ExplainedFields = {"root_cause": None}
 
 
@@ -55,8 +57,9 @@ class _Wanted:
 
 
 def explain_run(database: Db, run: RunDocument, seconds: float) -> bool:
-    """Explain the anomalies that a run found first, as far as nobody did, for about so many
-    seconds; return whether that was all. What nobody can explain is noted as looked at, too.
+    """Explain, for about so many seconds, the anomalies that this run found first and that are not
+    explained yet; return whether all are done. An anomaly that cannot be explained is marked as
+    looked at.
     """
     until = monotonic() + seconds
     graph = load_graph(database)
@@ -117,7 +120,7 @@ def _explain_moves(
 def explain_documents(
     database: Db, interval: str, found: Sequence[AnomalyDocument]
 ) -> dict[str, ExplainedFields]:
-    """Explain anomalies that are stored nowhere; return what is said of each, by its id."""
+    """Explain anomalies that are not stored; return the explanation of each, by its id."""
     explained = {
         anomaly_id: _describe(cause)
         for causes in _find_root_causes(database, load_graph(database), interval, found)
@@ -170,8 +173,8 @@ def _split(graph: Graph, found: Sequence[AnomalyDocument]) -> Iterator[list[Anom
 
 
 def _portion(graph: Graph, tickers: Iterable[str]) -> Iterator[list[str]]:
-    """Yield `MOST_NAMED` tickers at a time; those of a sector, whose siblings are loaded with them,
-    lie together.
+    """Yield `MOST_NAMED` tickers at a time. Those of a sector come together, because their siblings
+    are loaded with them.
     """
     ordered = sorted(tickers, key=lambda ticker: (graph.find_sector(ticker) or "", ticker))
     for start in range(0, len(ordered), MOST_NAMED):
@@ -233,7 +236,8 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
     column = {ticker: k for k, ticker in enumerate(closes)}
     del closes
     tickers = [ticker for ticker in tickers if ticker in column]
-    # Bar by bar in memory, as each is looked at; and no view, which would keep all of `returns`.
+    # Stored bar by bar, because bars are read one at a time; a copy, because a view would keep all
+    # of `returns`.
     moves = np.take(returns, [column[ticker] for ticker in tickers], axis=1)
     market_moves = returns[:, column[index]].copy() if index in column else None
     sectors, names = _number_sectors(graph, tickers, moves, market_moves)
@@ -253,8 +257,8 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
 def _choose_tickers(
     graph: Graph, named: Sequence[str], stored: Sequence[str], market: Market, beside: int
 ) -> list[str]:
-    """Return the tickers to load: those with anomalies, their siblings, and so many of the others
-    `beside`; where somebody has no sector, as many as are clustered.
+    """Return the tickers to load: those with anomalies, their siblings, and `beside` of the others;
+    where some ticker has no sector, as many as are clustered.
     """
     excluded = {*market.indices, market.index_ticker}
     chosen = [t for t in named if t not in excluded]
@@ -265,7 +269,7 @@ def _choose_tickers(
     others = [t for t in stored if t not in excluded]
     if None in sectors:
         beside = max(beside, MOST_TICKERS)
-    # Spread over all of them: neighbours by name may be of one kind.
+    # Spread over all tickers: neighbours by name may be of one kind.
     chosen += others[:: -(-len(others) // beside) or 1]
     return list(dict.fromkeys(chosen))
 
@@ -273,8 +277,8 @@ def _choose_tickers(
 def _number_sectors(
     graph: Graph, tickers: Sequence[str], moves: Float64, index: Float64 | None
 ) -> tuple[Int64, list[str]]:
-    """Return the number of each ticker's sector and their names; those that nobody grouped get the
-    cluster that their moves beyond the market's make.
+    """Return the number of each ticker's sector and the sectors' names. Tickers without a group get
+    the cluster of their moves beyond the market's.
     """
     names: list[str] = []
     numbers = np.full(len(tickers), NO_SECTOR, np.int64)

@@ -1,10 +1,10 @@
-"""Periodic scans: each watchlist is scanned once a slot,
-however many look after it and however many were missed.
+"""Periodic scans: each watchlist is scanned once a slot, however many beats tick and however many
+slots were missed.
 
 MongoDB has the schedules; beat only ticks. A slot's run is accepted under an idempotency key made
-of watchlist and slot, so that two who tick at once accept one run. While a scan of a watchlist is
-open no other is added: the slots that pass meanwhile, as those missed while nobody ticked, collapse
-into the latest.
+of watchlist and slot, so that two that tick at once accept one run. While a scan of a watchlist is
+open no other is added. Slots that pass meanwhile, or while nothing ticked, become one scan of the
+latest.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,9 @@ from tasks.requests.detections import PeriodicScan, request_detection
 from tasks.requests.imports import request_fetch
 from tasks.requests.selection import Selection
 
-# No exchange stays shut for so long.
+# No exchange stays closed for longer.
 LONGEST_PAUSE = timedelta(days=40)
-# A scan waits no longer for its bars to be fetched.
+# A scan waits no longer than this for the fetch of its bars.
 LONGEST_FETCH = timedelta(minutes=10)
 FETCHED = ("yahoo", "folder")
 
@@ -51,16 +51,16 @@ def scan_due(worker: Worker, now: datetime) -> list[str]:
 
 
 def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDocument | None:
-    """Accept the scan of the latest slot if that was not scanned yet, and note the next;
-    None where there was none.
+    """Accept the scan of the latest slot if it was not scanned yet, and store the next slot; None
+    where there is no slot.
 
-    Of a watchlist of several markets those tickers are scanned whose market has had a slot since
-    the last scan.
+    In a watchlist of several markets, only the tickers of markets that had a slot since the last
+    scan are scanned.
     """
     database, name = worker.database, watchlist["_id"]
     slots = find_slots(database, watchlist, now)
     following = min((slot for _, slot in slots.values() if slot is not None), default=None)
-    # The clock has been set back: what was scanned by the wrong one keeps no slot from its scan.
+    # The clock was set back: slots that were scanned by the wrong clock must not block a scan.
     is_ahead = watchlist["last_slot"] > now + watchlists.CLOCKS_DIFFER
     latest = {
         market: slot
@@ -96,11 +96,11 @@ def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDoc
 def _has_fetched(
     worker: Worker, watchlist: WatchlistDocument, slot: datetime, now: datetime
 ) -> bool:
-    """Whether the bars of a slot have been fetched, or are to be waited for no longer;
-    asks for them where nobody did.
+    """Whether the bars of a slot have been fetched or need not be waited for any longer; starts the
+    fetch where there is none yet.
 
-    The scan goes on when the fetch has ended, however it did: it says of which tickers it has no
-    bar of the session.
+    The scan starts when the fetch has ended, however it ended, and names the tickers without a bar
+    of the session.
     """
     if watchlist.get("source", "none") not in FETCHED:
         return True
@@ -122,9 +122,9 @@ Slots = tuple[datetime | None, datetime | None]
 def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> dict[str, Slots]:
     """Return for each market of a watchlist its latest slot that is not after `now`, and the next.
 
-    Either is None where the market's calendar knows of none. After each closed bar means so many
-    minutes after it as the bar may take to arrive; a cron expression is in the time of the first
-    market, and means all of them.
+    Either is None where the market's calendar has none. A watchlist without a cron expression is
+    due after each closed bar plus the minutes that the bar may take to arrive. A cron expression is
+    in the time zone of the first market and applies to all markets.
     """
     markets = load_markets(database)
     known = [markets.choose(code) for code in watchlist["markets"]]

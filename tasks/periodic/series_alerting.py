@@ -24,7 +24,7 @@ from tasks.periodic.one_alert import raise_or_extend
 def raise_series(database: Db, event: EventDocument, now: datetime) -> list[AlertDocument]:
     """Raise the alerts of predictions that were stored together, and return them as they are now.
 
-    Those of a series that was deleted since are none.
+    A series that was deleted since raises none.
     """
 
     def write(session: ClientSession) -> list[AlertDocument]:

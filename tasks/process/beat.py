@@ -7,16 +7,16 @@ from celery.beat import PersistentScheduler
 
 
 class Scheduler(PersistentScheduler):
-    """Keeps in a file when it last sent what, as Celery's does,
-    and touches `FILE.alive` at each tick.
+    """Celery's scheduler, which stores in a file when it last sent each entry; touches `FILE.alive`
+    at each tick.
 
-    Health checks look at that: when the file of the schedule itself is written depends on the kind
-    of dbm.
+    Health checks look at `FILE.alive`, because when the schedule's own file is written depends on
+    the kind of dbm.
     """
 
     def setup_schedule(self) -> None:
-        """Read the schedule. All that beat sends are ticks and sweeps, and of those Flower is told
-        nothing: neither here nor, by `send_events`, where they are worked on.
+        """Read the schedule. Beat sends only ticks and sweeps, and Flower gets no events about
+        them: neither from here nor, by `send_events`, from the workers.
         """
         self.app.conf.task_send_sent_event = False
         super().setup_schedule()
@@ -29,8 +29,8 @@ class Scheduler(PersistentScheduler):
         return seconds
 
     def _leave_the_future(self) -> None:
-        """Count what was sent at a time that is yet to come as sent just now: the clock was set
-        back, and until it is there again nothing would be due, after a restart neither.
+        """Treat entries that were sent at a future time as sent just now. After the clock was set
+        back, nothing would be due until that time, not even after a restart.
         """
         now = self.app.now()
         for entry in self.schedule.values():

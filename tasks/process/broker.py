@@ -18,14 +18,15 @@ from tasks.process.memory import Task
 
 TASK_MODULES = ("tasks.engine.celery_tasks", "tasks.periodic.control")
 WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
-# Celery prefers these to its settings: whoever has them means another project's broker.
+# Celery prefers these variables to its settings; if they are set, they mean another project's
+# broker.
 NOT_OURS = (
     "CELERY_BROKER_URL",
     "CELERY_BROKER_READ_URL",
     "CELERY_BROKER_WRITE_URL",
     "CELERY_RESULT_BACKEND",
 )
-# What a broker that is down, frozen or full makes a client raise.
+# The errors that a client raises when a broker is down, frozen or full.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
 
 
@@ -48,8 +49,8 @@ def build_celery(settings: Settings) -> Celery:
 def _build_entry(task: str, period_seconds: int) -> dict[str, Any]:
     """Return the beat entry of a control task.
 
-    Its messages have no expiry, which would be held against the clock of another host: a control
-    worker whose own is a few seconds ahead would take each for expired.
+    Its messages have no expiry, because that would be compared with another host's clock: a control
+    worker whose clock is a few seconds ahead would discard each as expired.
     """
     options = {"queue": names.CONTROL_QUEUE}
     return {"task": task, "schedule": period_seconds, "options": options}

@@ -1,4 +1,4 @@
-"""Workers are asked which queues they consume and which processes they have."""
+"""Asking workers which queues they consume and which processes they have."""
 
 from dataclasses import dataclass, field
 from threading import Lock
@@ -32,9 +32,9 @@ class WorkerAnswer:
 
 @dataclass(slots=True)
 class WorkerCensus:
-    """What the workers answered last.
+    """The latest answers of the workers.
 
-    Asking takes a second, so that for some seconds nobody asks again.
+    Asking takes a second, so the answers are reused for some seconds.
     """
 
     celery: Celery
@@ -55,14 +55,14 @@ def _ask(celery: Celery) -> list[WorkerAnswer]:
     inspect = celery.control.inspect
     try:
         stats: dict[str, Any] = dict(inspect(timeout=ANSWER_SECONDS).stats() or {})
-        # Who answers is known by now: nobody waits for another, once all of them have.
+        # The workers are known by now, so waiting ends once all of them have answered.
         known = inspect([*stats], timeout=ANSWER_SECONDS, limit=len(stats))
         queues: dict[str, Any] = dict(known.active_queues() or {}) if stats else {}
         return [_read(name, answer, queues.get(name, ())) for name, answer in sorted(stats.items())]
     except (OperationalError, RedisError, OSError):
         return []
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        # Whoever can write to the broker can answer in a worker's place.
+        # Anybody who can write to the broker can answer in a worker's place.
         log.warning("answers_not_read", error=f"{type(error).__name__}: {str(error)[:200]}")
         return []
 

@@ -1,4 +1,4 @@
-"""A worker's consumer takes messages, and survives those that it cannot read."""
+"""A worker's consumer, which survives messages that it cannot read."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,8 +32,8 @@ class Consumer(consumer.Consumer):
     """
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Return the connection once the broker answers. One that starts just now answers in a
-        moment; Celery would ask again after 2 s at the soonest.
+        """Return the connection once the broker answers. Tries sooner than Celery, which waits at
+        least 2 s, because a broker that is just starting answers in a moment.
         """
         with suppress(*self.connection_errors):  # type: ignore[attr-defined]  # missing in celery-types
             conn.ensure_connection(
@@ -45,7 +45,7 @@ class Consumer(consumer.Consumer):
         return super().ensure_connected(conn)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Give the connection up, and go on with what is being worked on."""
+        """Give the connection up, and continue the tasks that are running."""
         tasks: Any = getattr(self, "task_consumer", None)
         if tasks is not None:
             _silence(tasks.channel)
@@ -74,8 +74,8 @@ class Request(request.Request):
         return describe_task(self.name, self.id, self.args, self.request_dict)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Record an error, or the loss of the pool process,
-        whose batch is free before its message is sent back.
+        """Record an error, or the loss of the pool process, whose batch is freed before its message
+        is sent back.
         """
         with bound_contextvars(**self.describe()):
             if issubclass(exc_info.type, (WorkerLostError, SystemExit)):
@@ -89,29 +89,30 @@ class Request(request.Request):
 
 
 def _free_lost() -> None:
-    """Free what lost pool processes held:
-    the worker that is sent the message next may be on another machine.
+    """Free the batches of lost pool processes: the worker that gets the message next may be on
+    another machine.
     """
     settings = get_settings()
     try:
-        # The main process forks, and so keeps no connection.
+        # The main process forks, so it must keep no connection.
         with open_database(settings).client as client:
             database = client[settings.mongo_database]
             freed = free_abandoned(database)
             log.warning("pool_process_lost", batches_freed=freed)
             add_counts(database, {SWEEPER: {"lease_ended": freed}})
     except Exception as error:  # noqa: BLE001 - a request that is not ended holds its place for good
-        # Where MongoDB is away, or no thread can be started to ask it: then their leases run out.
+        # If MongoDB cannot be reached, or no thread can be started to ask it, the leases run out
+        # instead.
         log.warning("batches_not_freed", error=str(error))
 
 
 def _silence(channel: Any) -> None:
-    """Have a channel whose connection is gone neither acknowledge nor hand back what came
-    in over it.
+    """Prevent a channel whose connection is gone from acknowledging or handing back the messages
+    that came over it.
 
-    It would raise an AttributeError (kombu 5.7), which ends the worker and all that it works on. A
-    message that is not acknowledged comes once more, when its visibility timeout is over, and finds
-    nothing left to claim.
+    It would raise an AttributeError (kombu 5.7), which ends the worker and all its work. A message
+    that is not acknowledged comes again when its visibility timeout is over, and then finds nothing
+    to claim.
     """
     channel.do_restore = False
     channel.basic_ack = channel.basic_reject = _ignore

@@ -1,9 +1,9 @@
-"""Batches whose holder is dead: on the holder's own machine that can be seen,
-with no need to wait for the lease.
+"""Batches whose holder is dead. On the holder's own machine this is visible, without waiting for
+the lease.
 
-Where it cannot be seen (another host, another container), the lease runs out. A holder that is
-wrongly taken for dead does no harm: whoever claims the batch next raises its fence, under which the
-first can no longer commit.
+Where it is not visible (another host, another container), the lease runs out. A holder that is
+wrongly taken for dead does no harm: the next claim of the batch raises its fence, and the first
+holder can no longer commit.
 """
 
 import os
@@ -14,7 +14,7 @@ from records.database import Db
 from records.work import batches
 from tasks.process.worker import Worker
 
-# What /proc tells of a process that has ended and was not waited for yet.
+# The states in /proc of a process that has ended and was not waited for yet.
 ENDED = {"Z", "X"}
 
 
@@ -37,8 +37,8 @@ def free_abandoned(database: Db, batch_id: str | None = None) -> int:
 
 @lru_cache(maxsize=1)
 def _find_machine() -> str | None:
-    """Return what is the same for processes that see each other's ids, and no others;
-    None where that is unknown.
+    """Return an id that is the same for all processes that see each other's process ids, and only
+    for those; None where it is unknown.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

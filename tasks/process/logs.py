@@ -14,14 +14,12 @@ from tasks import names
 REQUEST_ID = "request_id"
 SUBJECT = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(:\S+)?")
 
-# What beat sends every few seconds; these tasks log themselves what they did.
+# Tasks that beat sends every few seconds; they log their results themselves.
 ROUTINE = frozenset({names.SWEEP, names.TICK})
 
 
 def quiet_routine() -> None:
-    """Leave out Celery's lines that say no more than that a sweep
-    or a tick was sent, or went well.
-    """
+    """Leave out Celery's lines that only say that a sweep or a tick was sent or succeeded."""
     for name in ("celery.beat", "celery.app.trace"):
         logging.getLogger(name).addFilter(_is_news)
 

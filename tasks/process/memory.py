@@ -1,5 +1,5 @@
-"""A process that does one batch after the other keeps the memory it has freed,
-and ends where it is given no more.
+"""Memory of pool processes: freed memory is kept for the next batch, and a process that is refused
+memory exits.
 """
 
 import ctypes
@@ -16,19 +16,19 @@ MIB = 1 << 20
 KEPT_BYTES = 64 * MIB
 # glibc allows no more.
 LARGEST_KEPT_BYTES = 32 * MIB
-# More than a batch of a backfill finds at once: what is found is kept until it is written, so that
-# looking through it for garbage finds none, and took 4 % of a backfill's time.
+# More objects than a batch of a backfill finds at once. They are kept until they are written, so
+# looking through them for garbage finds none, and took 4 % of a backfill's time.
 YOUNG_OBJECTS = 50_000
-# What CPython says where the system gives no stack.
+# The message of CPython where the system gives no stack.
 NO_THREAD = "can't start new thread"
 
 log = structlog.get_logger()
 
 
 class Task(celery.Task[Any, Any]):
-    """A task whose process ends once it was refused memory, and sends the message back.
+    """A task whose process exits after it was refused memory; its message is sent back.
 
-    Such a process fails at once whatever it takes, is free again before all others, and would use
+    Such a process would fail immediately at every batch, be free again before all others, and use
     up the attempts of all batches. The error itself would end the whole worker (celery 5.7).
     """
 
@@ -44,9 +44,10 @@ class Task(celery.Task[Any, Any]):
 
 
 def is_refused(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came of, is of memory or a thread that was not given."""
+    """Whether an error, or one of its causes, is that memory or a thread was refused."""
     seen = set()
-    # An error may have come of itself, as where the first one is raised after a second try.
+    # An error can be its own cause, for example where the first one is raised again after a second
+    # try.
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if (
@@ -60,11 +61,11 @@ def is_refused(error: BaseException | None) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what a batch frees for the next one, up to so many bytes;
-    only glibc can.
+    """Let the C library keep up to so many freed bytes for the next batch; works with glibc only.
 
-    By itself it gives large pieces back at once, and gets them again page by page: some 5 % of a
-    backfill's time. Call it before threads are started: they are to share what is kept.
+    Without this, it returns large pieces to the system at once and gets them back page by page,
+    which is some 5 % of a backfill's time. Call it before threads are started, since they share the
+    kept memory.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:
@@ -74,8 +75,8 @@ def keep_freed_memory() -> None:
 
 
 def spare_collections() -> None:
-    """Have collections not look through what is there now, which stays, and pool processes not copy
-    it; and seldom through what comes.
+    """Exclude everything that is in memory now from garbage collections: it stays, and pool
+    processes need not copy it. Collect new objects seldom.
     """
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
-"""What a message in our queues may look like: exactly what this service sends, and nothing more.
+"""The only form that a message in our queues may have: what this service itself sends.
 
-Celery believes what a message's headers say; a time limit that is text, for example, ends the
-worker that takes it, and each that takes it after that one. So every message is held against this
-before Celery sees it.
+Celery trusts a message's headers. A time limit that is text, for example, ends the worker that
+takes the message, and then each worker that takes it after that one. So every message is checked
+here before Celery sees it.
 """
 
 from base64 import b64decode
@@ -20,7 +20,7 @@ Seconds = Annotated[int, Field(ge=1, le=300)]
 
 
 class _Part(BaseModel):
-    """A part of a message; what it names besides is a number, a short text, or nothing."""
+    """A part of a message; each of its other fields must be a number, a short text, or nothing."""
 
     model_config = ConfigDict(strict=True, extra="allow")
     __pydantic_extra__: dict[str, Word | int | bool | None] = Field(init=False)
@@ -29,7 +29,7 @@ class _Part(BaseModel):
 class _Headers(_Part):
     task: Word
     id: Word
-    # Nobody here sends a task for later, or until then, or with groups or chords of its own. A
+    # This service never sends a task with an eta, an expiry, or groups or chords of its own. A
     # worker sends the limits of celeryconfig.py along, hard and soft; the API sends none.
     eta: None = None
     timelimit: Annotated[list[Seconds | None], Field(min_length=2, max_length=2)] | None = None
@@ -41,7 +41,7 @@ class _Headers(_Part):
     kwargsrepr: Text | None = None
     stamped_headers: Annotated[list[Any], Field(max_length=0)] | None = None
     stamps: Annotated[dict[str, Any], Field(max_length=0)] | None = None
-    # A small message could unpack to any size.
+    # A small compressed message could unpack to any size.
     compression: None = None
 
 
@@ -67,7 +67,7 @@ class _Envelope(BaseModel):
     properties: _Properties
 
 
-# (args, kwargs, embedded): ids and ISO strings travel, nothing else.
+# (args, kwargs, embedded): only ids and ISO strings are sent.
 _Body = tuple[
     Annotated[list[Word], Field(max_length=4)],
     Annotated[dict[str, Any], Field(max_length=0)],
@@ -79,7 +79,7 @@ _BODY: TypeAdapter[Any] = TypeAdapter(_Body)
 def find_fault(content: bytes) -> str | None:
     """Return what is wrong with a message as it came from a queue; None where nothing is.
 
-    It is parsed as kombu will parse it, so that what was checked is what is used.
+    It is parsed in the same way as by kombu, so that what is checked here is what is used later.
     """
     if len(content) > MOST_BYTES:
         return f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"

@@ -1,7 +1,7 @@
-"""A worker that is asked to end finishes what runs, for so long, and hands the rest back.
+"""Stopping a worker: it finishes running tasks within a time limit, and hands the rest back.
 
-Celery's own soft shutdown sleeps for all of that time as soon as one task runs, and takes no notice
-of its end.
+Celery's own soft shutdown sleeps for the whole limit as soon as one task runs, even if the task
+ends sooner.
 """
 
 import os
@@ -12,7 +12,9 @@ FINISH_SECONDS = 20
 
 
 def bound_stop(how: str) -> None:
-    """Have Celery wait no longer: from then on it ends what runs, and sends its message back."""
+    """End Celery's wait after the time limit: it then ends the running tasks and sends their
+    messages back.
+    """
     if how == "Warm":
         timer = Timer(FINISH_SECONDS, os.kill, (os.getpid(), signal.SIGQUIT))
         timer.daemon = True

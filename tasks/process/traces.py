@@ -1,5 +1,4 @@
-"""Traces: one from a request over its tasks to their commits, by OpenTelemetry,
-for who asks for them.
+"""OpenTelemetry traces, optional: one trace from a request through its tasks to their commits.
 
 Off unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go and `requirements-traces.txt` is
 installed. All other settings are OpenTelemetry's own (OTEL_TRACES_SAMPLER,
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
 
 
 def start_traces(settings: Settings, service: str, app: "Flask | None" = None) -> None:
-    """Trace this process from now on, if that is asked for; call it once, after the fork,
+    """Trace this process from now on, if tracing is configured; call it once, after the fork,
     before anything connects.
-
-    Raises BadInput where it is asked for and the libraries are not there.
     """
     if not settings.otel_exporter_otlp_endpoint:
         return
@@ -58,7 +55,7 @@ def instrument(provider: "TracerProvider", app: "Flask | None" = None) -> None:
     CeleryInstrumentor().instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]
     PymongoInstrumentor().instrument(tracer_provider=provider)
     if app is not None:
-        # What an orchestrator asks every few seconds tells nothing.
+        # Probes that an orchestrator sends every few seconds are not worth a trace.
         FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]  # as above
             app, tracer_provider=provider, excluded_urls="healthz,readyz,metrics"
         )

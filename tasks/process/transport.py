@@ -1,7 +1,7 @@
-"""The connection to the broker: Redis as kombu speaks it, but nothing unreadable gets past it.
+"""The connection to the broker: kombu's Redis transport, which lets no unreadable message through.
 
-A message that is not one of ours (see messages.py) is taken out of its queue for good: its
-beginning is kept in Redis for people to look at, and it is counted. Without that it would end the
+A message that is not one of ours (see messages.py) is taken out of its queue for good, its
+beginning is kept in Redis for people to look at, and it is counted. Otherwise it would end the
 worker that takes it.
 """
 
@@ -27,8 +27,8 @@ MOST_SET_ASIDE = 100
 KEPT_BYTES = 2_000
 
 CHECKED_QUEUES = frozenset({names.CONTROL_QUEUE, names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE})
-# What people, Flower and the API ask workers. All else that a worker could be told over the broker
-# changes or ends it.
+# The inquiries that people, Flower and the API send to workers. Every other remote command changes
+# or ends a worker.
 INQUIRIES = frozenset(
     {
         "ping",
@@ -42,7 +42,7 @@ INQUIRIES = frozenset(
         "conf",
         "clock",
     }
-    # Flower's own: it only has events sent, which they are anyway.
+    # Flower's own command: it only turns on events, which are sent anyway.
     | {"enable_events", "heartbeat"}
 )
 
@@ -50,18 +50,18 @@ log = structlog.get_logger()
 
 
 def install() -> None:
-    """Have all Redis connections of this process checked,
-    and none of its workers told what to do.
+    """Check the messages of all Redis connections of this process, and let its workers obey no
+    remote command.
     """
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-    # A pattern of somebody else's could take for ever.
+    # A pattern from somebody else could take for ever to match.
     with suppress(matcher.MatcherNotInstalled):
         matcher.unregister("pcre")
 
 
 def forbid_commands() -> None:
-    """Take from this process' worker all remote commands that are no inquiries."""
+    """Remove all remote commands that are no inquiries from this process' worker."""
     from celery.worker.control import Panel  # noqa: PLC0415 - only workers need it
 
     for name in set(Panel.data) - INQUIRIES:
@@ -69,7 +69,7 @@ def forbid_commands() -> None:
 
 
 class Message(virtual.Message):
-    """A message that is as large as it looks."""
+    """A message whose size is known: a compressed one is refused."""
 
     def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
         if "compression" in (payload.get("headers") or {}):
@@ -78,7 +78,7 @@ class Message(virtual.Message):
 
 
 class Channel(redis.Channel):
-    """kombu's channel, to which an unreadable message is none."""
+    """kombu's channel, which sets an unreadable message aside instead of delivering it."""
 
     Message = Message
 
@@ -104,13 +104,15 @@ class Channel(redis.Channel):
             def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
                 response = super().parse_response(connection, command_name, **options)
                 if command_name == "BRPOP" and response and not channel.is_readable(*response):
-                    return None  # as where nothing came
+                    return None  # the same as if nothing had come
                 return response
 
         return Client
 
     def _receive_one(self, connection: Any) -> Any:
-        """Take a message to all workers: a question, as a rule. What cannot be read is nobody's."""
+        """Take a message to all workers, which normally is an inquiry. One that cannot be read is
+        dropped.
+        """
         try:
             return super()._receive_one(connection)  # type: ignore[misc]  # missing in kombu's types
         except (*self.connection_errors, Empty):  # type: ignore[attr-defined]  # as above

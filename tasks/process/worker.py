@@ -14,8 +14,8 @@ from records.database import Db, open_database
 if TYPE_CHECKING:
     from detection.models.manager import ModelManager
 
-# An election takes some 12 s. A worker that gave up before could not even hand back what it holds,
-# and the batch would have to wait for its lease.
+# An election takes some 12 s. A worker that gives up sooner could not even hand back its batch,
+# which would have to wait for its lease.
 ELECTION_SECONDS = 20
 
 

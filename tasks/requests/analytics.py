@@ -28,10 +28,7 @@ def request_analytics(
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> list[RunDocument]:
-    """Accept the computing of the last `bars` bars' metrics; return the runs, one a market.
-
-    Raises NotFound where a ticker has no stored bars, BadInput for a number of bars that cannot be.
-    """
+    """Request the metrics of the last `bars` bars; return the accepted runs, one a market."""
     if not 1 <= bars <= MOST_BARS:
         raise BadInput(f"{bars} bars were asked for: ask for 1 to {MOST_BARS} of each series")
     by_market: dict[str, list[str]] = {}
@@ -68,8 +65,8 @@ def request_due_analytics(
     slot: str,
     now: datetime,
 ) -> RunDocument:
-    """Accept the computing of a market's tickers that have new bars;
-    of one slot there is one run.
+    """Request the metrics of a market's tickers that have new bars; the same slot gives the same
+    run.
     """
     request = RunRequest(
         "analytics",
@@ -93,8 +90,8 @@ def request_correlation(
     bars_key: str,
     now: datetime,
 ) -> RunDocument:
-    """Accept the correlations of a set of tickers; of the same bars, by their key,
-    there is one run.
+    """Request the correlations of a set of tickers; the same bars, by their key, give the same
+    run.
     """
     set_id = build_set_id(tickers, interval, as_of)
     request = RunRequest(

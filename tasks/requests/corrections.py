@@ -1,4 +1,4 @@
-"""Requests to set right what is known of bars."""
+"""Requests that correct what is known about bars: splits and session exceptions."""
 
 from datetime import date, datetime
 from typing import Any
@@ -26,10 +26,7 @@ def request_split(
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept that `factor` shares were made of one on a session; 1 takes a split back.
-
-    Raises NotFound where the series is not stored, BadInput where no bar of it could be adjusted.
-    """
+    """Accept a split: each share became `factor` shares on a session; 1 removes a split."""
     series = get_series(database, ticker, interval)
     check_split_session(series, session)
     request = RunRequest(

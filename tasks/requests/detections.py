@@ -47,8 +47,8 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class PeriodicScan:
-    """What a periodic scan is besides: of which markets (None: all of its watchlist),
-    and after which fetch of bars.
+    """The options of a periodic scan: its markets (None: all of its watchlist), and the fetch of
+    bars that came before it.
     """
 
     only_markets: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class PeriodicScan:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a caller who waits for what is found asks besides.
+    """The options of a caller who waits for the result.
 
     Attributes:
         detector: by which; None for the champions.
@@ -82,13 +82,13 @@ def request_look(
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept a detection whose caller wants to see what is found, and return its run.
+    """Accept a detection whose caller wants to see the result, and return its run.
 
-    Stored, it looks at what has come since each series' watermark or, with a period, is a backfill
-    that raises alerts; not stored, it looks at the last five days, or at the period.
+    With `store` it scores the bars since each series' watermark or, with a period, is a backfill
+    that raises alerts. Without it, it scores the last five days, or the period.
 
-    Raises as `request_detection`, and BadInput where another detector than a champion's would
-    decide what is stored.
+    Raises as `request_detection`, and BadInput if anomalies are to be stored and the detector is
+    not the champion's.
     """
     if look.store and look.detector is not None:
         _check_detector(database, selection, interval, look.detector)
@@ -107,7 +107,7 @@ def request_look(
 
 
 def _check_detector(database: Db, selection: Selection, interval: str, detector: str) -> None:
-    """Raise BadInput where the champion of a ticker is of another detector."""
+    """Raise BadInput where a ticker's champion has another detector."""
     tickers, _ = select_tickers(database, selection, interval)
     markets = {series["market"] for series in find_ends(database, tickers, interval)}
     for market in sorted(markets):
@@ -136,11 +136,12 @@ def request_detection(
     look: Look | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept a detection and return its run: a backfill, or of what has come since the last one.
+    """Accept a detection and return its run: a backfill, or an incremental run of the bars since
+    the last one.
 
-    Of a watchlist a periodic `scan` may be of some markets only; those without bars are named in
-    the run's options, and where a scheduled scan finds no bar of the last session, those tickers
-    too. A watchlist may ask for an overview of its markets in the run's result.
+    A periodic `scan` may cover only some markets of its watchlist. The run's options name the
+    tickers without bars and, for a scheduled scan, those without a bar of the last session. A
+    watchlist may ask for an overview of its markets in the run's result.
 
     Raises:
         NotFound: a ticker has no stored bars.
@@ -213,7 +214,7 @@ def _describe_look(look: Look) -> dict[str, Any]:
 def _find_stale(
     database: Db, tickers: Sequence[str], interval: str, now: datetime
 ) -> dict[str, Any] | None:
-    """Return of how many tickers, some of them by name, there is no bar of the last session."""
+    """Return how many tickers, with some of their names, have no bar of the last session."""
     noted = find_session_days(database)
     behind = {
         end["ticker"]: count_sessions_behind(end, noted.get(end["market"]), now, market=None)
@@ -226,8 +227,8 @@ def _find_stale(
 def _find_left_out(
     database: Db, tickers: Sequence[str], interval: str, period: str | None
 ) -> dict[str, Any] | None:
-    """Return of how many tickers, from which day on,
-    a period leaves bars out; None where of none.
+    """Return how many tickers have bars before a period, and between which days; None where none
+    has.
     """
     if period is None:
         return None

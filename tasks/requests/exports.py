@@ -17,7 +17,7 @@ from records.work.requests import NOT_ONCE, Once, RunRequest
 from tasks.engine.accept import accept_run
 
 MOST_ROWS = 100_000_000
-# What of an export its run's document has anyway; the rest of it are the run's options.
+# Fields of an export that are in the run's document anyway; the rest are the run's options.
 OF_RUN = {"tickers", "interval"}
 MOST_FEATURES = max(len(feature_set.columns) for feature_set in FEATURE_SETS)
 

@@ -1,5 +1,5 @@
-"""What follows a champion is asked for here: its drift once a session, a challenger, and the report
-that compares the two.
+"""Requests for a champion's drift once a session, for a challenger, and for the report that
+compares the two.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ from records.work.requests import Once
 from tasks.requests.evaluations import MOST_LABELS, accept_evaluation
 from tasks.requests.trainings import request_training
 
-# A champion is watched by its latest bars: so many, or of so many days at least, a year at most.
+# A champion is watched on this many of its latest bars, of so many days at least and a year at
+# most.
 WATCHED_BARS = 2_000
 LEAST_DAYS, MOST_DAYS = 30, 365
 
@@ -40,7 +41,7 @@ def find_session(extent: MarketExtent) -> str:
 
 
 def choose_watched(extent: MarketExtent) -> datetime:
-    """Return the first time of a bar by which a market's champion is watched."""
+    """Return the time of the first of the bars on which a market's champion is watched."""
     days = max(1.0, (extent["last_bar"] - extent["first_bar"]) / timedelta(days=1))
     wanted = WATCHED_BARS / (extent["bars"] / days)
     return extent["last_bar"] - timedelta(days=min(max(wanted, LEAST_DAYS), MOST_DAYS))
@@ -49,8 +50,8 @@ def choose_watched(extent: MarketExtent) -> datetime:
 def request_drift(
     database: Db, celery: Celery, extent: MarketExtent, version: str, now: datetime
 ) -> RunDocument | None:
-    """Have the drift of a market's champion measured and noted; return the run, None where that of
-    this session was asked for before.
+    """Request the drift of a market's champion; return the run, None where the drift of this
+    session was requested before.
     """
     market, interval, session = extent["market"], extent["interval"], find_session(extent)
     key = f"drift of {market} {interval} on {session}"
@@ -79,9 +80,8 @@ def request_challenger(
     last_bar: datetime,
     now: datetime,
 ) -> RunDocument:
-    """Have a challenger trained, on the champion's plan with its window moved; return the run.
-
-    Raises BadInput where there is nothing to learn from.
+    """Request the training of a challenger, by the champion's plan with a later window; return the
+    run.
     """
     end = choose_held_out(champion["window_end"], last_bar)
     market, interval = champion["market"], champion["interval"]
@@ -112,8 +112,8 @@ def request_challenger(
 
 
 def _find_asked(champion: ModelDocument) -> AskedFields:
-    """Return what a champion's training was asked to learn from; where its record does not say so,
-    it was all of the market.
+    """Return which bars a champion's training was asked to learn from; if its record does not say
+    so, all of the market.
     """
     return champion.get("asked") or {"tickers": [], "window_start": None}
 
@@ -133,7 +133,7 @@ def _describe_plan(
         "window_end": end.isoformat(),
         "promote": False,
     }
-    # A detector that can be shown its own sets only may have got another since.
+    # A detector that accepts only its own feature sets may have got another one since.
     if not get_detector(known["detector"]).only_its_sets:
         options["feature_set"] = champion["feature_set"]
     if window_start is not None:
@@ -150,12 +150,12 @@ def request_report(
     version: str,
     now: datetime,
 ) -> RunDocument:
-    """Have a challenger compared with the champion on the bars that neither learned from; return
-    the run.
+    """Request the comparison of a challenger with the champion on bars that neither learned from;
+    return the run.
     """
     market, interval = challenger["market"], challenger["interval"]
     end = challenger["last_bar"]
-    # Where there is nothing that neither has seen, the gates say so of the last bar.
+    # If there are no bars that neither has seen, the gates say so for the last bar.
     start = max(champion["window_end"], challenger["held_out_from"]) + timedelta(seconds=1)
     start = min(start, end)
     tickers = _find_asked(champion)["tickers"]
@@ -177,7 +177,7 @@ def request_report(
 def _find_labels(
     database: Db, interval: str, start: datetime, tickers: Sequence[str]
 ) -> list[LabelFields]:
-    """Return what people of all tenants said of bars; nothing where they are of one class only."""
+    """Return the labels of all tenants; nothing where all are of one class."""
     said: list[LabelFields] = [
         {"ticker": ticker, "time": time, "is_anomaly": is_anomaly}
         for own in each_tenant(database)

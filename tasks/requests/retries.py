@@ -1,4 +1,4 @@
-"""Requests to do what a run left undone."""
+"""Requests to do the work that a run left undone."""
 
 from datetime import datetime
 
@@ -17,8 +17,8 @@ from tasks.engine.accept import accept_run
 def request_retry(
     database: Db, celery: Celery, run_id: str, *, now: datetime, once: Once = NOT_ONCE
 ) -> RunDocument:
-    """Accept a run of what another left undone: its failed tickers or,
-    where it is about none, the whole of it.
+    """Accept a run of the work that another run left undone: its failed tickers or, where it is not
+    about tickers, all of it.
 
     Raises:
         NotFound: there is no such run.

@@ -11,7 +11,7 @@ from records.market.series import find_sizes, find_tickers
 from records.work.watchlists import get_watchlist
 
 NAMED_MISSING = 10
-# Each is compared with all tickers there are.
+# Each is compared with all stored tickers.
 GUESSED = 3
 
 
@@ -39,12 +39,12 @@ class Selection:
 def select_tickers(
     database: Db, selection: Selection, interval: str, only_markets: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the tickers of a selection that have stored bars of the interval, each once;
-    and those that have none.
+    """Return the tickers of a selection that have stored bars of the interval, each once, and those
+    that have none.
 
-    Only a watchlist may have some without: these are left out, and named. With `only_markets`, only
-    its tickers of these. One query, whatever the number of tickers. Raises NotFound, which says
-    what is missing and what looks like it.
+    Only a watchlist may contain tickers without bars; they are left out and named. With
+    `only_markets`, a watchlist's tickers of these markets only. It is one query, whatever the
+    number of tickers. Raises NotFound, which names what is missing and similar names.
     """
     if selection.watchlist:
         return _select_of_watchlist(database, selection.watchlist, interval, only_markets)

@@ -1,4 +1,4 @@
-"""Requests to detect anomalies anew, and say whether they are found again."""
+"""Requests to detect anomalies again and say whether they are found again."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Why a run waits: in words, for whoever looks at it."""
+"""Explaining to people, in words, why a run waits."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -10,7 +10,7 @@ from records.work.waiting import count_at_work, count_batches, count_before
 from tasks.engine.kind import KINDS
 from tasks.process.census import WorkerCensus
 
-# Until then there is nothing to explain; the workers are not asked for what is gone in a moment.
+# A shorter wait needs no explanation; asking the workers would take longer than the wait.
 PATIENCE_SECONDS = 3.0
 
 
@@ -24,8 +24,8 @@ class Wait(TypedDict):
 def explain_wait(
     database: Db, run: RunDocument, census: WorkerCensus, settings: Settings, now: datetime
 ) -> Wait | None:
-    """Return why nobody works on a run; None where somebody does, or it has ended,
-    or it came just now.
+    """Return why nobody works on a run; None where somebody does, the run has ended, or it is
+    new.
     """
     waited = (now - run["requested_at"]).total_seconds()
     if run["completed_at"] is not None or waited < PATIENCE_SECONDS:
