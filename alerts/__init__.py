@@ -1,1 +1,1 @@
-"""What a person must see."""
+"""Alerts: what a person must look at, and how they are told."""

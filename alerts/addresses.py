@@ -1,9 +1,9 @@
-"""Which addresses of the network a message may go to:
-by default none of this host's own or of its private networks.
+"""Which network addresses a message may be sent to: by default none of this host or of its private
+networks.
 
-Otherwise whoever may set a channel could have this host talk to what only it can reach: its
-servers, its cloud's metadata. The check is where a name is resolved, so that what was checked is
-what is connected to.
+Otherwise anybody who may set a channel could make this host connect to what only it can reach: its
+servers, its cloud's metadata. The check is made when a name is resolved, so that the address that
+was checked is the one that is connected to.
 """
 
 import socket
@@ -14,15 +14,13 @@ from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-# How IPv6 writes an address of IPv4 that is to be translated (RFC 6052).
+# The IPv6 prefix for translated IPv4 addresses (RFC 6052).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 _public_only: ContextVar[bool] = ContextVar("public_only", default=False)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet,
-    and neither this host's nor a private network's.
-    """
+    """Whether an IP address is public: neither this host's nor a private network's."""
     found = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         embedded = (
@@ -37,8 +35,8 @@ def is_public(address: str) -> bool:
 
 @contextmanager
 def public_addresses_only() -> Iterator[None]:
-    """Have this thread connect to nothing private for the length of a `with`;
-    it raises OSError, as for no route.
+    """Let this thread connect only to public addresses within a `with`; anything else raises
+    OSError, like a missing route.
     """
     _guard_resolving()
     token = _public_only.set(True)
@@ -50,8 +48,8 @@ def public_addresses_only() -> Iterator[None]:
 
 @cache
 def _guard_resolving() -> None:
-    """Have the resolver, which all libraries connect by,
-    refuse what is private where that is asked for.
+    """Make the resolver, which all libraries use to connect, refuse private addresses where that is
+    asked for.
     """
     resolve = socket.getaddrinfo
 

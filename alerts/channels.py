@@ -1,5 +1,5 @@
-"""Channels that a message can be sent to: mail, Slack, LINE,
-webhooks and more of what apprise knows.
+"""Channels that a message can be sent to: mail, Slack, LINE, webhooks and others that apprise
+knows.
 """
 
 import logging
@@ -21,7 +21,7 @@ EXAMPLES = (
     " json://host/path"
 )
 
-# apprise keeps at debug, beside payloads, why a channel was not reached and what it answered.
+# At level debug apprise logs, beside payloads, why a channel was not reached and what it answered.
 LINE_START = "\x1e"
 LOG_FORMAT = LINE_START + "%(levelname)s %(message)s"
 CAUSE = re.compile(r"(?:[\w ]{0,60}Exception|Response Details)\s*:?\s*(?P<said>.*)", re.DOTALL)
@@ -29,12 +29,12 @@ LONGEST_CAUSE = 300
 LONGEST_LOG = 100_000
 LONGEST_ADDRESS = 1_000
 LEAST_SECRET, LONGEST_SECRET = 16, 200
-# A claimed delivery is nobody else's for a minute.
+# A delivery is claimed for a minute, so sending must end sooner.
 MESSAGE_SECONDS = 20.0
 WORD = re.compile(r"\w{3,}")
 
-# Options that only say to whom, how or in which words; none opens a file, goes elsewhere or trusts
-# anybody.
+# Options that only choose receivers, format or wording; none opens a file, redirects or grants
+# trust.
 PLAIN = frozenset(
     {
         "to",
@@ -70,12 +70,12 @@ SCHEMES: dict[str, frozenset[str]] = {
     **dict.fromkeys(WEBHOOKS, PLAIN),
     **dict.fromkeys(CHAT, PLAIN),
 }
-# A header of a webhook is written +Name, in which a query's + is a space.
+# A webhook's header is written +Name, and a + in a query string means a space.
 HEADER = re.compile(r"[+ ][A-Za-z0-9-]{1,60}")
 
 
 def check_channel(channel: str, *, allow_private: bool) -> None:
-    """Raise BadInput where no message can be sent to this address, or may be."""
+    """Raise BadInput where an address cannot be used as a channel, or must not be."""
     scheme = _read_scheme(channel)
     allowed = SCHEMES.get(scheme)
     if allowed is None:
@@ -105,14 +105,12 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
 
 
 def build_rule(said: Mapping[str, Any], *, allow_private: bool) -> RuleFields:
-    """Return what somebody says of a rule as it is stored, with what may be shown of its channels.
-
-    Raises BadInput where a channel cannot be used, and where a secret would sign nothing, is too
-    short or too long, or quiet hours have no length.
+    """Return a notification rule as it is stored, with the part of its channels that may be
+    shown.
     """
     channels = [said["channel"], *([said["next_channel"]] if said.get("next_channel") else [])]
     for channel in channels:
-        # Not where one is sent to: rules that were stored with a longer one go on.
+        # Not checked when a message is sent: rules that were stored with a longer one keep working.
         if len(channel) > LONGEST_ADDRESS:
             raise BadInput(f"a channel's address has at most {LONGEST_ADDRESS:,} characters")
         check_channel(channel, allow_private=allow_private)
@@ -136,14 +134,14 @@ def build_rule(said: Mapping[str, Any], *, allow_private: bool) -> RuleFields:
 
 
 def name_channel(channel: str) -> str:
-    """Return what people are shown of a channel's address,
-    most of which may be secret: what it is.
+    """Return what people are shown of a channel's address: only its kind, since most of the address
+    may be secret.
     """
     return _read_scheme(channel)
 
 
 def try_rule(rule: RuleDocument, *, allow_private: bool) -> None:
-    """Send a line to the channel of a notification rule. Raises as `send_message`."""
+    """Send a test line to the channel of a notification rule. Raises as `send_message`."""
     text = f"This is what the rule {rule['name']} sends its messages to."
     data = {"type": "test", "rule": rule["name"], "alerts": []}
     send_message(
@@ -170,11 +168,10 @@ def send_message(
     data: Mapping[str, Any] | None = None,
     secret: str | None = None,
 ) -> None:
-    """Send plain text to a channel; to a webhook, as JSON with the `data`, signed with the
-    `secret`.
+    """Send plain text to a channel; to a webhook, JSON with the `data`, signed with the `secret`.
 
-    Raises Transient with what went wrong, where it did not take it; no word of the address is in
-    it.
+    Raises Transient with the reason if the channel did not accept it; the reason contains no word
+    of the address.
     """
     import apprise  # noqa: PLC0415 - as above
 
@@ -216,10 +213,10 @@ def _post(channel: str, message: Mapping[str, Any], secret: str | None) -> None:
 
 
 def _take_apart(channel: str) -> Any:
-    """Return an address as apprise understands it; None where it does not."""
+    """Return an address as apprise parses it; None where it cannot."""
     import apprise  # noqa: PLC0415 - loads slowly, and few need it
 
-    # What it says of an address is told as our own sentence, of a message with its delivery.
+    # apprise's own log line about the address is left out: ours reports it, with the delivery.
     logging.getLogger("apprise").propagate = False
     asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
     return apprise.Apprise.instantiate(channel, asset=asset, suppress_exceptions=True)
@@ -233,7 +230,8 @@ def _build_sender(channel: str) -> Any:
     if service is None:
         return None
     sender = apprise.Apprise(asset=service.asset)
-    # Not by its text, which would be taken apart into several at each comma.
+    # Built from the parsed parts, because apprise would split the text into several addresses at
+    # each comma.
     sender.add(service)
     return sender
 
@@ -247,13 +245,13 @@ def _is_private(host: str) -> bool:
         return True
     try:
         return not is_public(host)
-    except ValueError:  # a name: it is looked at when it is resolved
+    except ValueError:  # a name, which is checked when it is resolved
         return False
 
 
 def _find_problem(log: str) -> str:
-    """Return what apprise warned of, followed by the cause: what the network,
-    or the channel itself, said.
+    """Return what apprise warned about, followed by the cause: what the network, or the channel
+    itself, said.
     """
     found = []
     for line in log.split(LINE_START):
@@ -267,8 +265,8 @@ def _find_problem(log: str) -> str:
 
 
 def _hide_words(text: str, channel: str) -> str:
-    """Return a text without the words of a channel's address
-    that its shown form does not have: its secrets.
+    """Return a text without the secret words of a channel's address: those that are not in its
+    shown form.
     """
     secrets = set(WORD.findall(unquote(channel))) - {name_channel(channel)}
     if not secrets:

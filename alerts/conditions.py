@@ -1,4 +1,4 @@
-"""What markets did: at an anomaly's bar, and lately."""
+"""Market conditions: what markets did at an anomaly's bar, and lately."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +15,11 @@ from records.database import Db
 def find_conditions(
     database: Db, market: str, ticker: str, interval: str, time: datetime
 ) -> dict[str, Any] | None:
-    """Return the conditions at a bar with where they come from;
-    None where the market was not computed at that very bar.
+    """Return the conditions at a bar with their source; None if the market was not computed at that
+    very bar.
 
     They are not stored with the anomaly, which is never rewritten and must be derived again to the
-    last bit: a market's snapshots may be computed anew, and those of shorter bars expire.
+    last bit: a market's snapshots may be computed again, and those of shorter bars expire.
     """
     bars = find_market_snapshots(database, market, interval, as_of=time, limit=WEEK_BARS)
     if not bars or bars[0]["time"] != time:
@@ -35,8 +35,8 @@ def find_conditions(
 def find_market_conditions(
     database: Db, market: str, interval: str, time: datetime
 ) -> dict[str, Any] | None:
-    """Return the conditions of a market at a bar, whoever's;
-    None where the market was not computed at that very bar.
+    """Return the conditions of a market at a bar, not of one ticker; None if the market was not
+    computed at that very bar.
     """
     bars = find_market_snapshots(database, market, interval, as_of=time, limit=WEEK_BARS)
     if not bars or bars[0]["time"] != time:
@@ -47,8 +47,8 @@ def find_market_conditions(
 
 
 def find_overview(database: Db, markets: Sequence[str], interval: str) -> list[dict[str, Any]]:
-    """Return what each market did at the latest bar that was computed of it,
-    in their order; markets of which nothing was computed are left out.
+    """Return what each market did at its latest computed bar, in the order of the markets; markets
+    without any are left out.
     """
     found = []
     for market in markets:
@@ -64,8 +64,8 @@ def find_overview(database: Db, markets: Sequence[str], interval: str) -> list[d
 def _keep_near(
     bars: Sequence[MarketSnapshotDocument], interval: str
 ) -> list[MarketSnapshotDocument]:
-    """Keep the bars that are of the week of the first: with a weekend,
-    five lie within twice their length. Of a week with holes nothing is said.
+    """Keep the bars of the same week as the first: with a weekend, five bars lie within twice their
+    length. Return nothing for a week with missing bars.
     """
     since = bars[0]["time"] - timedelta(seconds=2 * WEEK_BARS * INTERVALS[interval])
     return [bar for bar in bars if bar["time"] > since]

@@ -35,8 +35,8 @@ class Counterpart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counterparts:
-    """What there is for a ticker: the index of its market where bars of it are stored, the sector
-    that it was said to be of, and the other tickers of that.
+    """The possible counterparts of a ticker: the index of its market if its bars are stored, the
+    sector that groups give it, and the sector's other tickers.
     """
 
     ticker: str
@@ -47,7 +47,9 @@ class Counterparts:
     members: Sequence[str]
 
     def choose(self, other: str | None, against: Literal["index", "sector"] | None) -> Counterpart:
-        """Return another ticker, or the one that is named. Raises NotFound where there is none."""
+        """Return another ticker, or the counterpart that is named. Raises NotFound where there is
+        none.
+        """
         if other is not None:
             return Counterpart("ticker", other, (other,), 0)
         if against is None:
@@ -69,7 +71,7 @@ class Counterparts:
 
 
 def find_counterparts(database: Db, markets: Markets, series: SeriesDocument) -> Counterparts:
-    """Return what a series can be compared with."""
+    """Return the possible counterparts of a series."""
     ticker, interval = series["ticker"], series["interval"]
     graph = load_graph(database)
     sector = graph.find_sector(ticker)

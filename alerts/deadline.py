@@ -1,9 +1,8 @@
-"""A bound on how long sending a message takes in all, and on how much a channel may answer.
+"""A limit on the total time of sending a message, and on the size of a channel's answer.
 
-Libraries bound each wait for a byte. A channel that says one header a second, each in time, would
-so keep its sender for hours, and with it all messages behind. And they read whatever is answered:
-a body without end, or one that unpacks to gigabytes, would end the process, and with it the
-sweeper.
+Libraries limit each wait for a byte only. A channel that sends one header a second would keep its
+sender, and all messages behind it, for hours. They also read answers of any size: a body without
+end, or one that unpacks to gigabytes, would end the process, and with it the sweeper.
 """
 
 import socket
@@ -16,12 +15,12 @@ from typing import Any
 
 from core.errors import Transient
 
-# Far more than says what went wrong. Of HTTP, bytes count as they come and as they are unpacked.
+# Far more than an error message needs. Over HTTP, bytes count as received and as unpacked.
 MOST_BYTES = 4 * 2**20
 
 
 class _Bound:
-    """The connections that are made until the time is over, and what came by them."""
+    """The connections that are opened before the deadline, and the bytes that came over them."""
 
     def __init__(self) -> None:
         self.is_over = self.is_flooded = False
@@ -30,22 +29,24 @@ class _Bound:
         self._lock = Lock()
 
     def hold(self, connection: socket.socket) -> None:
-        """Have a connection end with the time; raise TimeoutError where that is over."""
+        """Register a connection that must end at the deadline; raise TimeoutError if it has
+        passed.
+        """
         with self._lock:
             if self.is_over:
                 raise TimeoutError("the time for this message is over")
-            # One of our own: TLS takes the other's descriptor away.
+            # A duplicate of the descriptor, because TLS takes over the original.
             self._held.append(connection.dup())
 
     def count(self, received: int) -> None:
-        """Note that so much more came; raise OSError where that is too much."""
+        """Count received bytes; raise OSError if they are too many."""
         self._received += received
         if self._received > MOST_BYTES:
             self.is_flooded = True
             raise OSError("the channel answers without end")
 
     def end(self) -> None:
-        """Whoever reads from a connection now finds its end."""
+        """Shut the connections down, so that whoever reads from one gets its end."""
         with self._lock:
             self.is_over = True
             for connection in self._held:
@@ -62,8 +63,8 @@ _bound: ContextVar[_Bound | None] = ContextVar("bound", default=None)
 
 @contextmanager
 def sent_within(seconds: float) -> Iterator[None]:
-    """Break off what this thread connects to in a `with` after so long, or so much of an answer,
-    and raise Transient.
+    """Within a `with`, break off this thread's connections after the time limit or too large an
+    answer, and raise Transient.
     """
     _watch_connecting()
     _watch_reading()
@@ -75,7 +76,7 @@ def sent_within(seconds: float) -> Iterator[None]:
     try:
         yield
     except Transient:
-        # What broke it off is said below.
+        # The reason for the interruption is raised below.
         if not bound.is_over and not bound.is_flooded:
             raise
     finally:
@@ -91,7 +92,9 @@ def sent_within(seconds: float) -> Iterator[None]:
 
 @cache
 def _watch_connecting() -> None:
-    """Have sockets, which all libraries connect by, be held where that is asked for."""
+    """Make sockets, which all libraries use to connect, register their connections where that is
+    asked for.
+    """
     connect = socket.socket.connect
 
     def connect_held(self: socket.socket, address: Any) -> None:
@@ -105,8 +108,8 @@ def _watch_connecting() -> None:
 
 @cache
 def _watch_reading() -> None:
-    """Have what comes be counted where that is asked for: as it comes, which all libraries read by
-    the same files, and of answers over HTTP as it is unpacked.
+    """Make reads count their bytes where that is asked for: as received, through the files that all
+    libraries read from, and over HTTP also as unpacked.
     """
     import requests  # noqa: PLC0415 - loads slowly, and few need it
 

@@ -1,8 +1,8 @@
-"""Evidence: what an alert rests on, in one file that can be checked without the service.
+"""Evidence: all that an alert is based on, in one file that can be checked without the service.
 
-It is a zip of `alert.json`, `bars.csv`, `anomalies.json` (features, scores and what the model
-read), `models.json`, `verifications.json`, `trail.json`, `chart.svg` and `manifest.json`, which has
-the SHA-256 of each of the others. Single series have neither bars nor a chart.
+It is a zip of `alert.json`, `bars.csv`, `anomalies.json` (features, scores and the model's inputs),
+`models.json`, `verifications.json`, `trail.json`, `chart.svg` and `manifest.json`, which has the
+SHA-256 of each of the others. A single series has neither bars nor a chart.
 """
 
 import csv
@@ -31,13 +31,13 @@ from records.models.models import find_model
 
 FORMAT: Final = "evidence/1"
 MANIFEST: Final = "manifest.json"
-# A year's yardstick, and what the features need before it.
+# Bars for the yardstick of a year, and those that features need before them.
 BARS = 600
 DRAWN_BARS = 120
 MOST_BYTES = 50_000_000
 MOST_FILES = 100
 WIDTH, HEIGHT, EDGE = 720, 240, 12
-# A zip's times begin here; the manifest says when it was made.
+# The earliest time that a zip can hold; the manifest has the time at which the file was made.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -65,8 +65,7 @@ def build_evidence(database: Db, alert_id: str, now: datetime) -> bytes:
 
 
 def check_evidence(path: Path) -> list[str]:
-    """Return what is wrong with a file of evidence;
-    nothing where each hash is that of its manifest.
+    """Return what is wrong with a file of evidence; nothing if each hash agrees with its manifest.
 
     Raises BadInput where it is no such file.
     """
@@ -85,7 +84,7 @@ def check_evidence(path: Path) -> list[str]:
             raise BadInput(f"{path.name} is {manifest['format']!r}, not {FORMAT}")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} has no {MANIFEST} of {FORMAT}") from error
-    # Of two with one name, what is looked at may not be what was hashed.
+    # Of two entries with one name, the one that people look at may not be the one that was hashed.
     counts = Counter(info.filename for info in listed)
     problems = [f"{name} is in it {count} times" for name, count in counts.items() if count > 1]
     problems += [f"{name} is missing" for name in sorted(named.keys() - held.keys())]
@@ -135,7 +134,7 @@ def _read_bars(database: Db, alert: AlertDocument | EndedAlert) -> list[Bar]:
     try:
         return read_bars(database, ticker, interval, start=None, end=last, limit=BARS)
     except NotFound:
-        return []  # they are gone since
+        return []  # their bars are gone since
 
 
 def _to_csv(bars: Sequence[Bar]) -> bytes:

@@ -25,7 +25,7 @@ HORIZONS = (1, 5, 20)
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 PROFILED_ANOMALIES = 500
 PROFILED_BARS = 20_000
-# Within so many intervals and days lie the bars that are needed, whatever weekend or holiday.
+# The bars that are needed lie within so many intervals and days, whatever weekend or holiday.
 REACH_INTERVALS = 40
 REACH_DAYS = 21
 
@@ -61,7 +61,7 @@ def find_followed(database: Db, ticker: str, interval: str, bar_time: datetime) 
 def build_ended(
     alert: AlertDocument, followed: Followed, conditions: MarketConditions, now: datetime
 ) -> EndedAlert:
-    """Return a resolved alert as the history keeps it."""
+    """Return a resolved alert as it is stored in the history."""
     resolved_at = alert.get("resolved_at") or now
     return {
         **alert,
@@ -124,7 +124,7 @@ def build_profile(database: Db, ticker: str, interval: str) -> Profile:
 
 
 class Likeness(TypedDict):
-    """What anomalies like one are: all with these in common, of the market's tickers."""
+    """What makes anomalies alike: these fields are the same, whichever ticker of the market."""
 
     market: str
     interval: str
@@ -136,7 +136,9 @@ class Likeness(TypedDict):
 
 
 class FollowedAlike(TypedDict):
-    """What followed anomalies like an alert's, by horizon; the alert's own do not count."""
+    """Returns after anomalies like an alert's, by horizon; the alert's own anomalies do not
+    count.
+    """
 
     like: Likeness
     followed: dict[str, Quartiles]
@@ -179,7 +181,9 @@ def follow_alike(database: Db, alert: AlertDocument) -> FollowedAlike:
 def _read_after(
     database: Db, ticker: str, interval: str, times: Sequence[datetime]
 ) -> Sequence[Bar]:
-    """Return the bars from the first of these times to those that are needed after the last."""
+    """Return the bars from the first of these times to the last that is needed after the last
+    time.
+    """
     reach = timedelta(seconds=INTERVALS[interval] * REACH_INTERVALS, days=REACH_DAYS)
     with suppress(NotFound):
         return read_bars(

@@ -1,4 +1,4 @@
-"""Groups as people bring them: files of symbols with sector, industry and market, and edges."""
+"""Reading groups from files: of symbols with sector, industry and market, or of edges."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,9 +30,9 @@ class Imported(NamedTuple):
 def read_groups(text: str, markets: Markets, source: str) -> Imported:
     """Return the groups of a CSV with a symbol and any of sector, industry and market.
 
-    A market that is not said is that of the ticker's looks. Lines without a symbol, and tickers
-    whose market cannot be told, are left out and said. Raises BadInput where there is no symbol
-    column, or nothing to go by.
+    A missing market is that of the ticker's style. Lines without a symbol, and tickers whose market
+    cannot be told, are left out and reported. Raises BadInput where there is no symbol column, or
+    none of the others.
     """
     reader = csv.DictReader(StringIO(text.removeprefix("\ufeff")))
     columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
@@ -60,13 +60,13 @@ def read_groups(text: str, markets: Markets, source: str) -> Imported:
 
 
 def load_graph(database: Db) -> Graph:
-    """Return the graph of the groups that are stored; of those of the demo where there are none."""
+    """Return the graph of the stored groups, or of the demo's groups where there are none."""
     return Graph.build(to_edges(find_groups(database)))
 
 
 def check_groups(groups: Sequence[GroupDocument]) -> list[str]:
-    """Return what is wrong with groups: circles, parents that lead nowhere,
-    tickers in two sectors. They are stored and walked all the same.
+    """Return what is wrong with groups: circles, parents that lead nowhere, tickers in two sectors.
+    They are stored and used all the same.
     """
     return find_problems(to_edges(groups))
 

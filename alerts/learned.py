@@ -1,5 +1,5 @@
-"""What labels teach: a watchlist's threshold, which a person applies; and whether there are enough
-of them to measure the weights of an ensemble.
+"""What labels suggest: a watchlist's threshold, which a person applies; and whether they are enough
+to measure the weights of an ensemble.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from records.models.documents import PolicyFields
 from records.models.thresholds import compare_thresholds, set_threshold
 from records.work.watchlists import get_watchlist
 
-# Fewer say too little; and of one kind alone nothing can be told apart.
+# Fewer labels are too few to suggest a threshold, and labels of one kind cannot separate the two.
 LEAST_LABELS, LEAST_OF_EACH = 10, 3
-# Of either kind, for the weights of an ensemble.
+# Of each kind, to measure the weights of an ensemble.
 LEAST_VOTES = 20
 DAYS = 90
 LISTED = 20
@@ -75,7 +75,7 @@ Judged = Sequence[tuple[float, bool]]
 
 
 def measure(judged: Judged, threshold: float) -> Quality:
-    """Return precision, recall and F1 of taking for true what has at least this grade."""
+    """Return precision, recall and F1 if everything of at least this grade counts as true."""
     kept = [is_true for grade, is_true in judged if grade >= threshold]
     true = sum(is_true for _, is_true in judged)
     found = sum(kept)
@@ -86,8 +86,8 @@ def measure(judged: Judged, threshold: float) -> Quality:
 
 
 def choose_grade(judged: Judged) -> float | None:
-    """Return the grade of the greatest F1 of the labelled anomalies, the lowest of several, down
-    to the next tenth; None where there are too few labels of either kind.
+    """Return the grade with the greatest F1 on the labelled anomalies, the lowest if several have
+    it, rounded down to a tenth; None where there are too few labels of either kind.
     """
     true = sum(is_true for _, is_true in judged)
     if len(judged) < LEAST_LABELS or min(true, len(judged) - true) < LEAST_OF_EACH:
@@ -98,7 +98,7 @@ def choose_grade(judged: Judged) -> float | None:
 
 
 def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
-    """Return what labels say of a watchlist's threshold. Raises NotFound."""
+    """Return the threshold that labels suggest for a watchlist. Raises NotFound."""
     watchlist = get_watchlist(database, name)
     tickers, interval = watchlist["tickers"], watchlist["interval"]
     judged = find_judged(database, tickers, interval)
@@ -142,7 +142,9 @@ def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
 
 
 def _find_grade(current: PolicyFields | None, judged: Sequence[JudgedLabel]) -> float:
-    """Return the least grade that passes a watchlist's policy, as far as labels tell."""
+    """Return the least grade that passes a watchlist's policy, as far as labelled anomalies show
+    it.
+    """
     if current is None:
         return min((each.grade for each in judged), default=0.0)
     if current["kind"] == "grade":
@@ -166,9 +168,8 @@ def apply_threshold(database: Db, name: str, grade: float, *, by: str, now: date
 
 
 def find_enough_votes(database: Db, market: str, interval: str) -> Votes:
-    """Return the grades that members gave to labelled anomalies, and which of these were true.
-
-    Raises NotFound where fewer than 20 were true, or fewer than 20 false.
+    """Return the grades that members gave to labelled anomalies, and which of these anomalies were
+    true.
     """
     votes = find_votes(database, None if market == ALL_MARKETS else market, interval)
     true = sum(is_true for _, is_true in votes)

@@ -1,6 +1,7 @@
-"""The life of an alert, as one table: which step leads from where to where, and what it writes.
+"""The states of an alert as one table: which step leads from which state to which, and what it
+writes.
 
-A step that is not in the table for the state that an alert is in is refused, and the state named.
+A step that the table does not have for the alert's state is refused, with the state named.
 """
 
 from collections.abc import Callable, Sequence
@@ -155,7 +156,7 @@ TABLE: dict[AlertEvent, Step] = {
     "assign": Step(OPEN, None, _assign),
     "comment": Step(STATES, None, _comment),
     "reopen": Step(("resolved",), "active", _reopen, takes_children=True),
-    # What nobody does but the service.
+    # The steps that only the service itself takes.
     "supersede": Step(OPEN, "resolved", _supersede),
     "return": Step(("resolved",), "active", _return),
     "wake": Step(("snoozed",), "active", _wake),
@@ -193,10 +194,10 @@ _TOLD = {"owner", "feedback", "cause", "snoozed_until"}
 
 
 def take_step(database: Db, alert_id: str, name: AlertEvent, asked: Asked) -> AlertDocument:
-    """Take a step and return the alert as it is then, all in one transaction.
+    """Take a step and return the alert as it is afterwards, all in one transaction.
 
-    A step of a market-wide alert is taken of its tickers' alerts too, where they can. Raises
-    NotFound, Conflict with the state where the step cannot be taken, BadInput.
+    A step on a market-wide alert is also taken on those of its tickers' alerts that allow it.
+    Raises NotFound, Conflict with the state where the step cannot be taken, BadInput.
     """
 
     def plan(alert: AlertDocument) -> tuple[alerts.Change, TrailDocument]:
@@ -227,7 +228,7 @@ def take_step(database: Db, alert_id: str, name: AlertEvent, asked: Asked) -> Al
 
 
 def _describe_alike(alert: AlertDocument) -> MuteScope:
-    """Return what a mute is of that silences alerts like this one."""
+    """Return the fields of a mute that silences alerts like this one."""
     if alert["entity_type"] not in {"ticker", "market"}:
         raise BadInput(
             f"alerts of a {alert['entity_type']} are not muted: snooze this one, or end its cause"
@@ -250,10 +251,10 @@ def _describe_alike(alert: AlertDocument) -> MuteScope:
 def take_steps(
     database: Db, alert_ids: Sequence[str], name: AlertEvent, asked: Asked
 ) -> tuple[list[str], list[tuple[str, TapewatchError]]]:
-    """Take a step of many alerts, each by itself; return of which it was taken, and why not of
-    the others.
+    """Take a step on many alerts, each by itself; return the alerts on which it was taken, and the
+    reason for each of the others.
     """
-    # A step of a market-wide alert is one of its tickers' too, so these come first.
+    # Market-wide alerts come first, because their step is also taken on their tickers' alerts.
     market_wide = alerts.find_market_wide(database, alert_ids)
     taken, refused = [], []
     for alert_id in sorted(dict.fromkeys(alert_ids), key=market_wide.__contains__):

@@ -1,8 +1,9 @@
-"""LINE Login: a person says who they are on LINE, so that a rule's messages reach them there.
+"""LINE Login: a person identifies themselves at LINE, so that a rule's messages reach them there.
 
 It is the authorization code flow of OAuth 2.0 (RFC 6749) with PKCE (RFC 7636), and the ID token of
-OpenID Connect, which LINE signs with the channel's secret. Nothing is kept between the two
-requests: what began a login is signed into its `state`, from which nonce and code verifier follow.
+OpenID Connect, which LINE signs with the channel's secret. Nothing is stored between the two
+requests: the login's data are signed into its `state`, from which nonce and code verifier are
+derived.
 """
 
 import hmac
@@ -152,8 +153,8 @@ def _find_friend(settings: Settings, session: Any) -> bool | None:
 
 
 def _read(token: str, secret: str, seconds: int, wanted: dict[str, str]) -> dict[str, Any]:
-    """Return the claims of a token that was signed with this secret, has not expired, and says what
-    is wanted. Raises BadInput.
+    """Return the claims of a token that was signed with this secret, has not expired, and has the
+    wanted values. Raises BadInput.
     """
     from joserfc import jwt  # noqa: PLC0415 - as above
     from joserfc.errors import JoseError  # noqa: PLC0415 - as above
@@ -177,6 +178,6 @@ def _build_key(secret: str) -> Any:
 
 
 def _derive(settings: Settings, what: str) -> str:
-    """Return a secret of one use, which who does not know the channel's cannot guess."""
+    """Return a secret for one use, which nobody can guess without the channel's secret."""
     secret = settings.line_login_channel_secret.encode()
     return hmac.new(secret, f"tapewatch {what}".encode(), sha256).hexdigest()

@@ -21,7 +21,7 @@ from core.words import FaultName
 from records.alerts.documents import AlertDocument
 from records.findings.documents import AnomalyDocument
 
-# A market-wide bar is strange for so many of so many tickers at the least.
+# A bar is market-wide if at least this share of at least this many tickers is strange on it.
 LEAST_TICKERS = 10
 LEAST_SHARE = 0.3
 
@@ -77,7 +77,7 @@ def plan_market_wide(
             raised.new[fresh["_id"]] = fresh
             raised.trail.append(note_step(fresh, "raise", now, f"{len(anomalies)} of {tickers}"))
         elif bar not in joined["bars"] or fresh["grade"] > joined["grade"]:
-            if bar in joined["bars"]:  # others of its tickers were looked at later
+            if bar in joined["bars"]:  # others of its tickers were detected later
                 fresh["bars"], fresh["count"] = [], 0
             extend(raised, joined, fresh)
             raised.trail.append(note_step(joined, "extend", now, f"{len(anomalies)} of {tickers}"))
@@ -129,12 +129,17 @@ def _build_wide(
 
 
 def find_common_fault(anomalies: Sequence[AnomalyDocument]) -> tuple[FaultName | None, int]:
-    """Return the fault that most of a bar's anomalies are, and how many; None and 0 for none."""
+    """Return the most frequent fault of a bar's anomalies, and how many have it; None and 0 if none
+    has.
+    """
     faults = Counter(each["fault"] for each in anomalies if each.get("fault"))
-    # Of two that are as frequent the first by name, whichever order they came in.
+    # Of two equally frequent faults the first by name, so that the order of arrival does not
+    # matter.
     return max(sorted(faults.items(), key=str), key=lambda each: each[1], default=(None, 0))
 
 
 def is_vendors(alert: AlertDocument) -> bool:
-    """Whether an alert is of one fault in many tickers of a market, which moved nobody."""
+    """Whether an alert is about the same fault in many tickers of a market, which is no move of a
+    market.
+    """
     return alert["entity_type"] == "market" and alert["scope"] is None

@@ -1,4 +1,6 @@
-"""The weights of an ensemble as labels measure them; taken only where they are a gain."""
+"""The weights of an ensemble measured from labels; used only if they improve on the default
+ones.
+"""
 
 from dataclasses import dataclass
 
@@ -10,13 +12,13 @@ from detection.detectors.weights import DEFAULT_WEIGHTS, MEMBERS, NAMED_WEIGHTS
 from detection.scoring.vote_weights import LearnedWeights, learn_weights
 from records.database import Db
 
-# A member that voted on fewer of the labelled anomalies cannot be weighed by them.
+# A member that voted on a smaller share of the labelled anomalies gets no weight.
 LEAST_VOTED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWeights:
-    """What labels come to: the weights as a training takes them, and how they were judged."""
+    """Weights measured from labels, as a training takes them, and how they were evaluated."""
 
     weights: str
     labels: int
@@ -24,10 +26,7 @@ class MeasuredWeights:
 
 
 def measure_weights(database: Db, market: str, interval: str) -> MeasuredWeights:
-    """Return the weights that labels of a market's anomalies come to.
-
-    Raises NotFound where too few anomalies of an ensemble are labelled.
-    """
+    """Return the weights that the labels of a market's anomalies suggest."""
     votes = find_enough_votes(database, market, interval)
     members = [
         member

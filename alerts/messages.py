@@ -1,4 +1,4 @@
-"""A message tells a person of a run, however many anomalies it found."""
+"""The text of a message about a run, however many anomalies it found."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -16,7 +16,7 @@ from records.work.documents import RunDocument
 LISTED_ANOMALIES = 10
 DIGEST_AT = "08:00"
 ESCALATED_AFTER_MINUTES = 15
-# From this grade on an alert is critical.
+# An alert with this grade or more is critical.
 CRITICAL_GRADE = 100.0
 
 
@@ -42,17 +42,17 @@ def parse_zone(text: str) -> str:
 
 
 def is_concerned(rule: RuleDocument, run: RunDocument) -> bool:
-    """Whether a rule has anything to do with runs of this kind."""
+    """Whether a rule applies to runs of this kind at all."""
     return run["trigger"] != "verification" and (rule["backfills"] or run["task"] != "backfill")
 
 
 def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
-    """Whether a rule wants to know how this run ended for its own sake."""
+    """Whether a rule asks for a message about how this run ended, as for a failure."""
     return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
 class Told(NamedTuple):
-    """What a message tells of: market-wide alerts and stopped feeds, and the alerts of single
+    """The alerts in a message: market-wide alerts and stopped feeds, and the alerts of single
     tickers.
     """
 
@@ -65,16 +65,18 @@ Before = Mapping[str, Sequence[AskedFields]]
 
 
 def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
-    """Return what of the alerts that a run raised, or added to, a rule's channel was not told yet.
+    """Return those of the alerts that a run raised or extended that a rule's channel has not been
+    told of.
 
-    A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
+    An alert that has an earlier bar of which the channel was told is not new, nor is a ticker's
+    alert within a market-wide bar.
     """
     return _choose(rule, alerts, before, rule["min_grade"])
 
 
 def choose_critical(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
-    """Return what of these alerts that a rule asks for has become critical with the run, whether or
-    not its channel was told of it before.
+    """Return those of a rule's alerts that have become critical with this run, whether or not its
+    channel was told of them before.
     """
     return _choose(rule, alerts, before, max(CRITICAL_GRADE, rule["min_grade"]))
 
@@ -89,8 +91,8 @@ def _choose(
 
 
 def reaches(rule: RuleDocument, alert: AlertDocument, before: Before, grade: float) -> bool:
-    """Whether a rule asks for an alert, and held of it nothing of this grade before its last run:
-    of a ticker no anomaly that the rule asks for.
+    """Whether a rule asks for an alert and the alert had nothing of this grade before its last run;
+    for a ticker's alert, no such anomaly that the rule asks for.
     """
     kind = "fault" if is_vendors(alert) else "event"
     is_asked_for = (
@@ -98,7 +100,7 @@ def reaches(rule: RuleDocument, alert: AlertDocument, before: Before, grade: flo
         and rule.get("scope") in {None, alert["scope"]}
         and rule.get("ticker") in {None, alert["entity_id"]}
         and (alert["entity_type"] != "market" or rule.get("kind") in {None, kind})
-        # What is muted, or of which nothing is left by now, is nothing to look at.
+        # Nobody need look at an alert that is muted or that has lost all its anomalies.
         and alert["state"] != "resolved"
     )
     if not (is_asked_for and grade <= alert["grade"]):
@@ -146,10 +148,8 @@ def build_body(
     wide: Sequence[AlertDocument] = (),
     link: str | None = None,
 ) -> str:
-    """Return the rest: market-wide bars, the strangest of the others with their reasons, what the
-    markets did besides where the watchlist asks for it, what went wrong, and the run.
-
-    `anomalies` are the strangest first.
+    """Return the message's text: market-wide bars, the strangest other anomalies with their
+    reasons, what the markets did where the watchlist asks for it, what went wrong, and the run.
     """
     lines = [_describe_wide(alert) for alert in wide[:LISTED_ANOMALIES]]
     lines += [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
@@ -168,8 +168,8 @@ def build_body(
 
 
 def build_link(public_url: str, alerts: Sequence[AlertDocument]) -> str | None:
-    """Return the address of the one alert that a message tells of, or of the inbox of several;
-    None where there is none, or nobody said where the dashboard is.
+    """Return the address of the alert in a message, or of the inbox if there are several; None
+    without an alert or without PUBLIC_URL.
     """
     if not public_url or not alerts:
         return None
@@ -178,7 +178,7 @@ def build_link(public_url: str, alerts: Sequence[AlertDocument]) -> str | None:
 
 
 def tell_alert(alert: AlertDocument, public_url: str) -> ToldAlert:
-    """Return what a message tells of an alert, as JSON has it."""
+    """Return the JSON fields of an alert in a message."""
     return {
         "id": alert["_id"],
         "watchlist": alert["watchlist"],
@@ -224,7 +224,7 @@ def build_digest_title(rule: RuleDocument, total: int) -> str:
 
 
 def build_digest_line(alert: AlertDocument, public_url: str) -> str:
-    """Return the one line that a digest has of an alert."""
+    """Return the line about an alert in a digest."""
     link = build_link(public_url, [alert])
     subject = alert["entity_id"] if alert["entity_type"] != "feed" else "feed"
     return (
@@ -235,7 +235,7 @@ def build_digest_line(alert: AlertDocument, public_url: str) -> str:
 
 
 def find_due(rule: RuleDocument, now: datetime) -> datetime:
-    """Return when a message may go out: now or, within the quiet hours, at their end."""
+    """Return when a message may be sent: now or, within the quiet hours, at their end."""
     if rule["quiet_from"] is None or rule["quiet_until"] is None:
         return now
     start, end = time.fromisoformat(rule["quiet_from"]), time.fromisoformat(rule["quiet_until"])
@@ -261,7 +261,9 @@ def _describe(anomaly: AnomalyDocument) -> str:
 
 
 def _tell_scope(found: AnomalyDocument | AlertDocument) -> str:
-    """Return whose move it was, and how many others were flagged with it, where that is known."""
+    """Return whose move it was, and how many others were flagged on the same bar, where that is
+    known.
+    """
     scope, cause = found.get("scope"), found.get("root_cause")
     words: list[str] = [scope] if scope else []
     if cause is not None and "flagged" in cause:
@@ -271,8 +273,8 @@ def _tell_scope(found: AnomalyDocument | AlertDocument) -> str:
 
 
 def _find_breadth(alert: AlertDocument) -> BreadthFields | None:
-    """Return how many of its market's tickers were flagged on the same bar, of how many; of a
-    market-wide alert, of the watchlist's. None where that is not known.
+    """Return how many tickers were flagged on the same bar, and out of how many: of the market or,
+    for a market-wide alert, of the watchlist. None where that is not known.
     """
     cause = alert["root_cause"]
     if cause is not None and "flagged" in cause:

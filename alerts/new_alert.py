@@ -1,4 +1,4 @@
-"""What every new alert begins with, whatever it is of."""
+"""The fields that every new alert begins with, whatever it is about."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -25,7 +25,9 @@ class Weightiest(TypedDict):
 
 
 class Unexplained(Weightiest):
-    """What an alert says of the strangest of its bars, where it rests on no single one."""
+    """The fields of an alert about its strangest bar, for alerts that are not about a single
+    bar.
+    """
 
     confidence: float | None
     detector_type: str | None
@@ -36,7 +38,7 @@ class Unexplained(Weightiest):
 
 
 def leave_unexplained() -> Unexplained:
-    """Return that no model read anything, and that nobody's move it was."""
+    """Return the fields of an alert without a model's inputs and without a move."""
     return {
         "confidence": None,
         "detector_type": None,
@@ -52,7 +54,7 @@ def leave_unexplained() -> Unexplained:
 
 
 class Beginning(StepFields):
-    """What every new alert has alike."""
+    """The fields that are the same in every new alert."""
 
     parent_id: None
     run_id: str
@@ -64,7 +66,7 @@ class Beginning(StepFields):
 
 
 def build_beginning(run_id: str, now: datetime) -> Beginning:
-    """Return what every new alert begins with."""
+    """Return the fields that every new alert begins with."""
     return {
         "parent_id": None,
         "run_id": run_id,

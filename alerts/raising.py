@@ -1,4 +1,4 @@
-"""Raising: strange bars become alerts, at most one that is open for a series and direction within
+"""Raising alerts: anomalies become alerts, at most one open alert for a series and direction within
 three bars.
 
 It is pure: documents in, documents out.
@@ -19,7 +19,7 @@ from records.findings.documents import AnomalyDocument
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument, WatchlistDocument
 
-# Bars so far apart are one event.
+# Strange bars at most this far apart are one event.
 JOINED_WITHIN_BARS = 3
 SYSTEM = "system"
 
@@ -29,7 +29,7 @@ BarsBetween = Callable[[datetime, datetime], int]
 
 @dataclass(slots=True)
 class Raised:
-    """What is to be written: new alerts, what later bars change, and the trail."""
+    """What must be written: new alerts, changes by later bars, and the trail."""
 
     new: dict[str, AlertDocument] = field(default_factory=dict)
     later: dict[str, LaterFields] = field(default_factory=dict)
@@ -37,8 +37,8 @@ class Raised:
 
 
 def raises(run: RunDocument) -> bool:
-    """Whether a run's anomalies become alerts: those of scans do,
-    those of a backfill where it was asked to.
+    """Whether a run's anomalies become alerts: those of a scan do, those of a backfill if it asks
+    for it.
     """
     if run["trigger"] == "verification":
         return False
@@ -48,7 +48,7 @@ def raises(run: RunDocument) -> bool:
 
 
 def tell_direction(anomaly: AnomalyDocument) -> Direction:
-    """Return where the bar's close went; one that did not move counts as up."""
+    """Return the direction of the bar's close; one that did not move counts as up."""
     return "down" if anomaly["features"].get("return_1", 0.0) < 0 else "up"
 
 
@@ -63,7 +63,9 @@ def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
 
 
 def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool:
-    """Whether an anomaly is as confident as a watchlist asks for; a fault is as it is."""
+    """Whether an anomaly has the confidence that a watchlist asks for; a fault, which has none,
+    passes.
+    """
     return anomaly.get("confidence", 1.0) >= watchlist.get("min_confidence", 0.0)
 
 
@@ -77,7 +79,7 @@ def plan_alerts(
     run_id: str,
     now: datetime,
 ) -> Raised:
-    """Return the alerts that anomalies come to.
+    """Return the alerts that anomalies raise or extend.
 
     Args:
         anomalies: of one interval.
@@ -131,9 +133,9 @@ def build_alert(
 
 
 def mute_alerts(raised: Raised, mutes: Sequence[MuteDocument], now: datetime) -> list[str]:
-    """Resolve those new alerts that a mute is of; return the mutes, one for each alert.
+    """Resolve those new alerts that a mute covers; return the mutes, one for each such alert.
 
-    They are there, and listed, and nobody is told of them.
+    The alerts are stored and listed, but no message is sent.
     """
     silenced = []
     for alert in raised.new.values():
@@ -172,7 +174,7 @@ def _name_weightiest(anomaly: AnomalyDocument) -> Weightiest:
 
 
 def describe_strangest(anomaly: AnomalyDocument) -> StrangestFields:
-    """Return what an alert says of the strangest of its bars."""
+    """Return the fields of an alert that describe the strangest of its bars."""
     return {
         "anomaly_score": anomaly["anomaly_score"],
         "threshold": anomaly["threshold"],
@@ -196,8 +198,8 @@ _ADDED = ("anomaly_ids", "bars")
 
 
 def extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
-    """Have an alert hold another bar: in memory, for the bars that follow,
-    and in what is to be written.
+    """Add another bar to an alert: in memory, for the bars that follow, and in what must be
+    written.
     """
     if alert["run_id"] != later["run_id"]:
         alert["grade_before"] = alert["grade"]
@@ -222,7 +224,7 @@ def _key(alert: AlertDocument) -> tuple[object, ...]:
 
 
 def is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> bool:
-    """Whether a bar is of the same event as an alert's."""
+    """Whether a bar belongs to the same event as an alert."""
     first, last = alert["bar_time"], alert["last_bar"]
     if first <= bar <= last:
         return True
@@ -231,7 +233,7 @@ def is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> b
 
 
 def note_step(alert: AlertDocument, step: str, now: datetime, found: str) -> TrailDocument:
-    """Return the trail's entry of an alert that was raised or holds more now."""
+    """Return the trail's entry for an alert that was raised or extended."""
     before = None if step == "raise" else alert["state"]
     return build_entry(
         alert["_id"],

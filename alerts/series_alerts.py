@@ -1,5 +1,5 @@
-"""Stored predictions of a single series that are anomalies become an alert: one that is open for a
-series and direction, which later ones extend.
+"""Alerts of single series: stored predictions that are anomalies become one open alert for a series
+and direction, which later ones extend.
 
 It is pure: documents in, documents out.
 """
@@ -17,8 +17,8 @@ from records.findings.documents import StoredPrediction
 
 
 def compute_grade(score: float) -> float:
-    """Return the grade of a score in deviations, from 0 to 100: that of its two-sided share in a
-    normal distribution, so that 50 is one point in 100 and 75 one in 1,000.
+    """Return the grade, 0 to 100, of a score in deviations: that of its two-sided tail probability
+    in a normal distribution, so that 50 is one point in 100 and 75 one in 1,000.
     """
     return grade_share(erfc(abs(score) / sqrt(2.0)))
 
@@ -35,7 +35,7 @@ def build_series_alert(
     first = predictions[0]
     strangest = max(predictions, key=lambda each: abs(each["score"]))
     grade = compute_grade(strangest["score"])
-    # A series that was deleted may come again, with the same times.
+    # A deleted series may be created again, with the same times.
     subject = f"series::{first['_id']}::{first['created_at'].astimezone(UTC):%Y%m%dT%H%M%S%f}"
     alert: AlertDocument = {
         "_id": build_alert_id(None, subject),

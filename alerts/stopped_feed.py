@@ -1,5 +1,5 @@
-"""A feed that stopped: a scan found tickers of its watchlist without a bar of the session that
-ended last.
+"""Alerts of stopped feeds: a scan found tickers of its watchlist without a bar of the last ended
+session.
 
 It is pure: documents in, documents out.
 """
@@ -12,19 +12,19 @@ from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
 from records.work.documents import RunDocument
 
-# No ticker is called so: theirs are capitals.
+# No ticker has this name, because tickers are upper case.
 FEED = "feed"
 # One ticker of many without a bar is high; all of them are critical.
 LEAST_GRADE = 75.0
 
 
 def names_stopped(run: RunDocument) -> bool:
-    """Whether a run can say that the feed of a watchlist stopped, or came back."""
+    """Whether a run can show that the feed of a watchlist stopped, or came back."""
     return run["task"] == "incremental" and run["watchlist"] is not None
 
 
 def build_stopped(run: RunDocument, market: str, now: datetime) -> AlertDocument | None:
-    """Return the alert of the bars that did not come for a scan, None where all did.
+    """Return the alert about the bars that did not come for a scan, None if all came.
 
     `market` is that of the tickers, or of the first of them.
     """
@@ -62,7 +62,7 @@ def build_stopped(run: RunDocument, market: str, now: datetime) -> AlertDocument
 
 
 def extend_stopped(alert: AlertDocument, later: AlertDocument) -> LaterFields:
-    """Return what a later scan changes of the alert of a feed that has not come back."""
+    """Return what a later scan changes in the alert of a feed that has not come back."""
     fields = {name: later[name] for name in LaterFields.__annotations__ if name in later}  # type: ignore[literal-required]  # its own
     fields |= {"bar_time": alert["bar_time"], "grade_before": alert["grade"]}
     return fields  # type: ignore[return-value]  # made of its names

@@ -1,8 +1,8 @@
-"""Webhooks are sent a documented JSON document, signed with the rule's secret.
+"""Webhooks: a documented JSON message, signed with the rule's secret.
 
 The signature is an HMAC with SHA-256 (RFC 2104) over the time of sending, a full stop and the body
-as it was sent; the time is in the header too, so that a message which somebody recorded is refused
-when it is sent again later.
+as sent. The header has the time too, so that the receiver can refuse a recorded message that
+somebody sends again later.
 """
 
 import hmac

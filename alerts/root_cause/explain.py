@@ -1,4 +1,4 @@
-"""One bar explained: whose move that of each ticker was, in words and with its numbers."""
+"""Explaining one bar: whose move it was for each ticker, in words and with the numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Universe:
 
     @cached_property
     def medians(self) -> Medians:
-        """What days that look back at the same bars find once."""
+        """The medians, which days that look back on the same bars share."""
         return Medians(self.returns, self.sectors)
 
 
@@ -91,12 +91,12 @@ def explain_bar(
     wanted = [position[target] for target in targets if target in position]
     parts = take_apart(universe.medians, row, index, wanted)
     scopes = judge(parts)
-    # Who went which way, and of which sector they are, is counted once for all targets.
+    # The strange tickers, by direction and sector, are counted once for all targets.
     ways = {
         way: {ticker for ticker, other in strange.items() if other == way}
         for way in set(strange.values())
     }
-    # One that has no bar there is nobody's sibling on it.
+    # A ticker without a bar there counts as no sibling on it.
     traded = np.isfinite(universe.returns[row])
     traded[[position[ticker] for ticker in strange if ticker in position]] = True
     bar = _Bar(parts, scopes, parts.market_share, parts.sector_share, ways, position, traded)
@@ -110,11 +110,11 @@ def explain_bar(
 
 
 def cluster_residuals(returns: Float64, index: Float64 | None) -> Int64:
-    """Return the number of the cluster of each ticker, or -1: tickers whose moves beyond the
-    market's go together, where nobody said what belongs to what.
+    """Return the number of each ticker's cluster, or -1: tickers whose moves beyond the market's
+    are correlated. Used where nobody grouped them.
 
-    Average linkage of the distance sqrt(2 (1 - rho)) over the last 250 bars (Mantegna 1999), cut
-    at 0.7; of at least three.
+    Average linkage of the distance sqrt(2 (1 - rho)) over the last 250 bars (Mantegna 1999), cut at
+    0.7; a cluster has at least three.
     """
     moves = returns[-ESTIMATION_BARS:]
     n = moves.shape[1]
@@ -164,7 +164,7 @@ def _explain_ticker(
     i, parts = bar.position[ticker], bar.parts
     sector = int(universe.sectors[i])
     alike = bar.ways.get(strange.get(ticker, 1), set()) - {ticker}
-    # Indices are strange, too, and nobody's siblings.
+    # An index may be strange too, but is nobody's sibling.
     strange_others = [bar.position[name] for name in alike if name in bar.position]
     members = int(np.count_nonzero(universe.sectors == sector)) if sector >= 0 else 0
     candidates = []

@@ -25,7 +25,7 @@ from core.words import MoveScope
 
 ESTIMATION_BARS = 250
 OWN_Z = SECTOR_Z = 3.0
-# A sector that moves so far beyond what it ever did tells more than a beta of quiet days.
+# If a sector moves further than it ever did, this bar says more than a beta from quiet days.
 UNHEARD_Z = 6.0
 LEAST_SHARE = 0.25
 LEAST_MEMBERS = 3
@@ -85,14 +85,14 @@ class Parts:
 
 
 class Medians:
-    """What the market may have been on each bar: found when a day first looks back at it, and kept
-    for the other days that do.
+    """The possible market moves of each bar, computed when a day first looks back on the bar, and
+    kept for the other days that do.
     """
 
     def __init__(self, returns: Float64, sectors: Int64) -> None:
         numbers, members = np.unique(sectors, return_counts=True)
         large = numbers[(numbers >= 0) & (members >= LEAST_MEMBERS)]
-        # Members of one sector lie side by side, those of none in front.
+        # Members of one sector are adjacent; tickers without a sector come first.
         known = np.where(np.isin(sectors, large), sectors, NO_SECTOR)
         self.order = np.argsort(known, kind="stable")
         self.starts = np.searchsorted(known[self.order], [*large, known.max(initial=NO_SECTOR) + 1])
@@ -102,7 +102,7 @@ class Medians:
         self._is_found = np.zeros(len(returns), np.bool_)
 
     def find(self, rows: slice) -> Float64:
-        """Return those of some bars, as the kernel wants them."""
+        """Return the medians of some bars, in the kernel's layout."""
         bars = np.arange(len(self.returns))[rows]
         missing = bars[~self._is_found[rows]]
         if missing.size:
@@ -142,15 +142,15 @@ def take_apart(
 def judge(parts: Parts) -> list[MoveScope | None]:
     """Return whose move each was; None where it cannot be told.
 
-    `market`: the market moved by 2.5 deviations, and that is a quarter of the move at least.
-    `sector`: the same of the sector's factor with 3 deviations, where it was not the market.
-    `own`: what is left is 3 deviations. Two of them are `mixed`, as it is where the ticker's own
-    went against such a market; none `quiet`: then it was no move of the close that made the bar
-    strange, but its volume, range or gap.
+    - `market`: the market moved by 2.5 deviations, and its part is at least a quarter of the move.
+    - `sector`: the same for the sector's factor with 3 deviations, if it was not the market.
+    - `own`: what is left is 3 deviations.
+    - `mixed`: two of these, or the ticker's own move went against such a market.
+    - `quiet`: none. Then not the close made the bar strange, but its volume, range or gap.
 
-    The beta of a sector that hardly ever moved is hardly known. So on a sector's bar what is left
-    counts as own only where it does with a beta of one, too; and at 6 deviations the sector's part
-    is taken with a beta of one.
+    The beta of a sector that hardly ever moved is uncertain. So on a sector's bar what is left
+    counts as own only if it also does with a beta of one; and from 6 deviations on, the sector's
+    part is computed with a beta of one.
     """
     with np.errstate(invalid="ignore"):
         has_moved = np.abs(parts.z_market) >= MARKET_Z

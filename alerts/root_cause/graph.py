@@ -1,4 +1,6 @@
-"""What belongs to what: ticker, industry, sector, market; walked whatever is wrong with it."""
+"""The groups as a graph: ticker, industry, sector, market. It can be walked whatever is wrong with
+it.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +31,7 @@ class Ancestor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The parents of each child, in the order in which they were said."""
+    """The parents of each child, in the order in which they were given."""
 
     parents: Mapping[str, Sequence[Edge]]
 
@@ -42,7 +44,7 @@ class Graph:
         return cls(parents)
 
     def find_ancestors(self, ticker: str) -> list[Ancestor]:
-        """Return what a ticker belongs to, breadth first; each once, also where it is a circle."""
+        """Return what a ticker belongs to, breadth first; each once, even in a circle."""
         found: list[Ancestor] = []
         seen = {ticker}
         waiting = deque([(ticker, 0)])
@@ -101,7 +103,7 @@ def _find_circles(graph: Graph) -> list[tuple[str, ...]]:
     for start in graph.parents:
         path: list[str] = []
         name: str | None = start
-        # First parents are followed only: they are those that count.
+        # Only first parents are followed, because only they count.
         while name is not None and name not in done:
             if name in path:
                 circle = path[path.index(name) :]

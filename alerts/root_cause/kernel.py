@@ -1,7 +1,8 @@
-"""The arithmetic of taking moves apart, a ticker at a time: compiled, for 5,000 in some ms.
+"""The compiled arithmetic of taking moves apart, a ticker at a time: 5,000 tickers take some ms.
 
-What is called from outside has a signature: it is compiled when it is loaded, and kept on disk. All
-that is compiled stays in this file, as numba's cache notices a change of no other.
+Functions that are called from outside have a signature, so they are compiled when the module is
+loaded, and cached on disk. All compiled code is in this file, because numba's cache notices changes
+of no other file.
 """
 
 from math import isfinite, nan, sqrt
@@ -14,20 +15,20 @@ from core.arrays import Bools, Float64, Int64
 LEAST_BARS = 60
 YARDSTICK_BARS = 60
 OWN_WEIGHT = 0.67
-# Of a normal distribution, what makes the median of absolute values its deviation.
+# In a normal distribution, the factor from the median of absolute values to the deviation.
 MAD_TO_DEVIATION = 1.4826
 LEAST_Z = 2.0
 MARKET_Z = 2.5
-# An index says what the market did unless the median of so many others at least says that most did
-# not go with it: then it was one of its sectors, or members, that is heavy in it.
+# The index is the market's move unless the median of at least this many other tickers shows that
+# most did not move with it: then one heavy sector or member moved it.
 LEAST_OTHERS = 5
 OTHERS_Z = 2.0
-# One sector that is so much of all tickers is left out of what the market was for its members.
+# A sector that is at least this share of all tickers is left out of its members' market.
 LARGE_SECTOR = 0.2
 LARGEST_Z = 1000.0
-# So many bars before one are looked at for who moved first.
+# To see who moved first, this many bars before are looked at.
 MOST_BEFORE = 3
-# From so many values on the middle one is looked for among those that a sample says are near it.
+# With at least this many values, the median is searched among those that a sample says are near it.
 MANY, SAMPLE = 1_000, 200
 _table = types.Array(float64, 2, "C", readonly=True)
 _row = types.Array(float64, 1, "C", readonly=True)
@@ -38,9 +39,9 @@ _marks = types.Array(boolean, 1, "C", readonly=True)
 
 @njit()
 def find_middle(values: Float64, count: int, middle: Float64) -> None:
-    """Write into `middle` what `leave_out` needs of the first `count` values, all finite, which are
-    put into another order: the three about the middle of all but one of them, and how many there
-    are.
+    """Write into `middle` what `leave_out` needs to know about the first `count` values, all
+    finite: the three around the median of all but one of them, and their number. The values are
+    reordered.
     """
     middle[:] = nan
     middle[3] = count
@@ -64,11 +65,11 @@ def find_middle(values: Float64, count: int, middle: Float64) -> None:
 
 @njit()
 def narrow(values: Float64, count: int, low: int) -> tuple[int, int]:
-    """Keep of many values, in front, those among which the ones of the ranks `low` to `low + 2`
-    are; return how many are below them, and how many are kept.
+    """Move to the front those of many values among which the ranks `low` to `low + 2` lie; return
+    how many values are below them, and how many were moved.
 
-    What is kept lies between two values of a sample (Floyd and Rivest 1975); where the sample
-    misleads, all are kept.
+    They lie between two values of a sample (Floyd and Rivest 1975); where the sample misleads, all
+    are kept.
     """
     step = count // SAMPLE
     sample = np.sort(values[:count:step])
@@ -103,8 +104,8 @@ def leave_out(value: float, middle: Float64) -> float:
 
 @njit()
 def part(values: Float64, count: int, k: int) -> None:
-    """Put the k-th smallest of the first `count` values at its place, none larger before it and
-    none smaller behind (Hoare's quickselect, median of three), without a copy.
+    """Put the k-th smallest of the first `count` values at its place, with none larger before it
+    and none smaller behind (Hoare's quickselect, median of three), without a copy.
     """
     left, right = 0, count - 1
     while right > left + 1:
@@ -147,7 +148,7 @@ def find_others_median(values: Float64) -> Float64:
     found = np.empty((n, t))
     present, middle = np.empty(n), np.empty(4)
     for bar in range(t):
-        # As a plain 0 it would be a type of its own, for which all is compiled once more.
+        # A plain 0 would have a type of its own, and everything would be compiled once more for it.
         count = int(np.int64(0))
         for i in range(n):
             if isfinite(values[i, bar]):
@@ -171,7 +172,7 @@ def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name o
     starts: Int64,
     wanted: Bools,
 ) -> Float64:
-    """Return for each wanted ticker, in their order, what its sector did, shape (wanted, t): the
+    """Return for each wanted ticker, in their order, its sector's move, shape (wanted, t): the
     median of what the market leaves of the moves of the sector's other members, 0 where it has
     none.
     """
@@ -183,7 +184,7 @@ def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name o
     asked = np.zeros(sectors, np.bool_)
     for each in range(sectors):
         asked[each] = wanted[order[starts[each] : starts[each + 1]]].any()
-    # Bar by bar, as moves lie in memory.
+    # Bar by bar, in the memory order of moves.
     for bar in range(t):
         for each in range(sectors):
             if not asked[each]:
@@ -208,13 +209,13 @@ def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name o
 
 @njit()
 def choose_markets(n: int, index: Float64, medians: Float64, order: Int64, starts: Int64) -> Int64:
-    """Return which of the medians, by `find_medians`, the market was for each of n tickers;
-    negative for the index.
+    """Return for each of n tickers which of the medians of `find_medians` is the market; negative
+    for the index.
 
-    It is the index or, where there is none, the median of the other tickers. Of the members of a
-    large sector it is that of those outside, so that a shock of the sector is not the market's. An
-    index that moved while they did not was moved by one sector or member: then it is they that say.
-    There are no medians where there is an index that did not move.
+    The market is the index or, without one, the median of the other tickers. For members of a large
+    sector it is the median of the tickers outside it, so that a shock of the sector is not taken
+    for the market's. If the index moved and these others did not, one sector or member moved it,
+    and the median of the others is used. `medians` is empty for an index that did not move.
     """
     which = np.full(n, -1 if index.size else 0)
     if not len(medians):
@@ -237,7 +238,7 @@ def choose_markets(n: int, index: Float64, medians: Float64, order: Int64, start
 
 @njit()
 def goes_with(index: Float64, medians: Float64, group: int) -> bool:
-    """Whether the median of the others moved on the last bar, too, and the same way."""
+    """Whether the median of the others moved on the last bar too, in the same direction."""
     others = np.full(len(index), nan)
     for bar in range(len(index)):
         middle = medians[bar, group]
@@ -277,13 +278,15 @@ def find_market(
 
 @njit()
 def is_left_out(members: int, n: int) -> bool:
-    """Whether a sector of so many members is left out of the market, of which enough remains."""
+    """Whether a sector of so many members is left out of its members' market, with enough other
+    tickers left.
+    """
     return members >= LARGE_SECTOR * n and n - members >= LEAST_OTHERS
 
 
 @njit(int64(int64, _numbers), cache=True)
 def count_medians(n: int, starts: Int64) -> int:
-    """Return of how many groups of n tickers the median may be what the market was: all, and all
+    """Return of how many groups of n tickers the median may be the market: of all, and of all
     outside each large sector.
     """
     count = 1
@@ -294,8 +297,8 @@ def count_medians(n: int, starts: Int64) -> int:
 
 @njit(types.void(_table, _numbers, _numbers, _numbers, float64[:, :, ::1]), cache=True)
 def find_medians(moves: Float64, bars: Int64, order: Int64, starts: Int64, found: Float64) -> None:
-    """Write for some bars what `leave_out` needs for the medians that the market may be, shape
-    (t, `count_medians`, 4): of all, then of those outside each large sector.
+    """Write for some bars what `leave_out` needs for the medians that may be the market, shape (t,
+    `count_medians`, 4): of all tickers, then of those outside each large sector.
     """
     n = moves.shape[1]
     everybody = np.ones(n, np.bool_)
@@ -379,12 +382,12 @@ def average(values: Float64) -> float:
 
 @njit(float64(_row), cache=True)
 def scale_last(values: Float64) -> float:
-    """Return the last bar in the usual deviations of those before.
+    """Return the last bar's move in usual deviations of the bars before.
 
-    The usual is the smaller of two yardsticks: the deviation of the last 60 bars, which follows
-    calm and turmoil, and that of all of them by their median, which an earlier shock does not
-    widen. The second is looked at where it makes more than 2 of it only. The answer is 1,000 at the
-    most, as it is where nothing ever moved before; NaN with fewer than 60 bars.
+    The usual deviation is the smaller of two: that of the last 60 bars, which follows calm and
+    turmoil, and that of all bars by their median, which an earlier shock does not widen. The second
+    is computed only if the first gives more than 2. The result is at most 1,000, also if nothing
+    ever moved before; NaN with fewer than 60 bars.
     """
     last = abs(values[-1])
     usual = last / (LEAST_Z * MAD_TO_DEVIATION)
@@ -410,14 +413,16 @@ def scale_last(values: Float64) -> float:
             yardstick = min(yardstick, whole) if yardstick > 0.0 else whole
     if last == 0.0 or not isfinite(last):
         return float(values[-1])
-    if yardstick * LARGEST_Z <= last:  # where nothing ever moved, too
+    if yardstick * LARGEST_Z <= last:  # also where nothing ever moved
         return LARGEST_Z if values[-1] > 0.0 else -LARGEST_Z
     return float(values[-1] / yardstick)
 
 
 @njit()
 def count_moving(values: Float64) -> int:
-    """Return on how many bars just before the last the moves were as strange, and the same way."""
+    """Return on how many consecutive bars just before the last the moves were as strange, in the
+    same direction.
+    """
     count = int(np.int64(0))
     while count < MOST_BEFORE:
         z = scale_last(values[: len(values) - 1 - count])
@@ -488,8 +493,8 @@ def measure_without(
     left: Int64,
     together: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
 ) -> Float64:
-    """Return how strange the last bar of a whole is, with all of its members, and then without each
-    of some: alone, or together with those before.
+    """Return how strange the last bar of a whole is: with all of its members, and without each of
+    some, alone or together with those before.
 
     Args:
         moves: shape (t, n), of its members; NaN where there is none.

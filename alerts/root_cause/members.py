@@ -1,4 +1,4 @@
-"""Which members carry the move of an index or a sector: those without which it would be none."""
+"""The members that carry the move of an index or a sector: without them it would be usual."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ from alerts.root_cause.kernel import LEAST_BARS, measure_without
 from core.arrays import Float64
 
 LEAST_MEMBERS = 3
-# More together than these, and so large a part of all, are not who carries a move: all do.
+# More members than this, or a larger share of all, carry no move: then everybody moved.
 MOST_TOGETHER, MOST_PART = 3, 0.25
-# Weights are read off the index's own moves where its members leave no more of them than this.
+# Weights are estimated from the index's own moves only if its members leave no more of them than
+# this unexplained.
 MOST_UNEXPLAINED = 0.1
 
 

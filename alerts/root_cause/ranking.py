@@ -1,4 +1,6 @@
-"""Which of what a ticker belongs to is behind its move, ranked, in sentences with their numbers."""
+"""Ranking the groups and index that may be behind a ticker's move, in sentences with their
+numbers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +43,7 @@ class Candidate:
 
 
 def rank_causes(candidates: Sequence[Candidate]) -> "list[CauseFields]":
-    """Return what explains at least a tenth of a move, the likeliest first."""
+    """Return the candidates that explain at least a tenth of a move, the likeliest first."""
     found = [
         _describe(candidate) for candidate in candidates if candidate.explained >= LEAST_EXPLAINED
     ]
@@ -51,9 +53,10 @@ def rank_causes(candidates: Sequence[Candidate]) -> "list[CauseFields]":
 def tell(
     scope: MoveScope | None, move: float, own: float, causes: "Sequence[CauseFields]"
 ) -> list[str]:
-    """Return the sentences about a move: what is behind it, and what of it is its own.
+    """Return the sentences about a move: its causes, and how much of it is the ticker's own.
 
-    A symptom is never called a cause: what is named stands above the ticker, or is itself.
+    A symptom is never called a cause: every cause is above the ticker in the graph, or the ticker
+    itself.
     """
     sentences = []
     if scope in {"market", "sector", "mixed"}:

@@ -1,4 +1,4 @@
-"""The moves of many tickers on the bars that any of them has."""
+"""The moves of many tickers, aligned on all bars that any of them has."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ def align_returns(
 ) -> tuple[Int64, Float64]:
     """Return all bar times, shape (t,), and the log returns of k series on them, shape (t, k).
 
-    A return is from the series' own bar before, and NaN where it has no bar, or none so many
-    seconds before: what it did over a longer pause is not to be held against one bar of its market.
-    Nor is there one where a close is so many times the one before, or so small a part of it: prices
-    that are a hundred times off on one day would be moves of a sector, and their betas those of
-    nobody for months.
+    A return is from the series' own bar before. It is NaN if the series has no bar, or none within
+    so many seconds before: a move over a longer pause must not be compared with one bar of the
+    market. It is also NaN if a close is so many times the one before, or so small a part of it:
+    prices that are a hundred times off on one day would look like moves of a sector, and spoil
+    betas for months.
     """
     bars = np.unique(np.concatenate([*times, np.zeros(0, np.int64)]))
     returns = np.full((bars.size, len(closes)), np.nan)
