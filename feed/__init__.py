@@ -1,1 +1,3 @@
-"""The feed: streams of market data in, documents and runs out, each effect once."""
+"""The feed: streams of market data come in, documents and runs go out; each message takes effect
+once.
+"""

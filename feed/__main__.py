@@ -1,4 +1,4 @@
-"""`python -m feed`: the process that stores what comes by the feed, until it is told to stop."""
+"""`python -m feed`: the process that stores the feed's messages until it is told to stop."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ ALIVE = Path(os.environ.get("TMPDIR", "/tmp")) / "tapewatch-feed.alive"  # noqa:
 
 
 def main() -> int:
-    """Store until SIGTERM or SIGINT; return 0 for that, 1 for what went wrong."""
+    """Store messages until SIGTERM or SIGINT; return 0 then, 1 after an error."""
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -1,7 +1,7 @@
-"""What others send: Binance's own frames, and the Redis streams of cryptofeed. Pure functions.
+"""Messages of others: Binance's own frames, and the Redis streams of cryptofeed. Pure functions.
 
-Their published formats are turned into records of ours; what is none of the kinds that are kept is
-refused, as any message is.
+Their published formats are converted to our records. A kind that is not stored is refused, like any
+message of an unknown kind.
 """
 
 import json
@@ -16,16 +16,16 @@ from market.intervals import INTERVALS
 from market.ticks.fields import Unfit
 
 BINANCE = "binance"
-# A stream of partial books; one without a number brings changes of a book.
+# A stream of partial books; a stream without a number sends changes of a book.
 _PARTIAL_BOOK = re.compile(r"(?P<symbol>[a-z0-9_]+)@depth(?:5|10|20)(?:@\w+)?")
 MINUTE = 60_000
 _NAME = re.compile(rb'"\s*:')
-# What nobody has said is empty, or this.
+# How an absent value is written.
 _NOTHING = {"", "None", "null"}
 
 
 class Foreign(NamedTuple):
-    """A message of others: a kind of ours, whose it is, and its records."""
+    """A message of others: a kind of ours, its ticker and venue, and its records."""
 
     kind: DataKind
     ticker: str
@@ -35,10 +35,12 @@ class Foreign(NamedTuple):
 
 
 def read_binance(frame: Any, received: int) -> Foreign:
-    """Return the records of a frame of Binance's web socket, alone or as combined streams send it:
-    trades, aggregate trades, klines, partial books, and the mark price with its funding rate.
+    """Return the records of a frame of Binance's web socket, alone or wrapped as in combined
+    streams: trades, aggregate trades, klines, partial books, and the mark price with its funding
+    rate.
 
-    `received` is when, in milliseconds: spot books do not say. Raises Unfit.
+    `received` is the time of arrival in milliseconds, for spot books, which have no time. Raises
+    Unfit.
     """
     if not isinstance(frame, Mapping):
         raise Unfit("not_json")
@@ -58,14 +60,14 @@ def read_binance(frame: Any, received: int) -> Foreign:
             "id": body.get("t" if event == "trade" else "a"),
             "price": body.get("p"),
             "amount": body.get("q"),
-            # Where the buyer was there first, the taker sold.
+            # If the buyer was the maker, the taker sold.
             "side": "sell" if body.get("m") else "buy",
         }
         return Foreign("trades", ticker, "BINANCE", "", [trade])
     if event == "kline" and isinstance(body.get("k"), Mapping):
         return _read_kline(body["k"], ticker)
     if event == "markPriceUpdate":
-        # It comes every few seconds: one a minute is kept.
+        # It comes every few seconds: one a minute is stored.
         rate = {
             "time": _floor(body.get("E")),
             "rate": body.get("r"),
@@ -110,7 +112,7 @@ def _read_kline(kline: Mapping[str, Any], ticker: str) -> Foreign:
 
 
 def is_cryptofeed(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether a message is as cryptofeed writes them: it names no kind of ours."""
+    """Whether a message is one of cryptofeed's: these have no `kind`."""
     return b"kind" not in fields and (b"exchange" in fields or b"data" in fields)
 
 
@@ -154,13 +156,15 @@ def read_cryptofeed(fields: Mapping[bytes, bytes]) -> Foreign:
 
 
 def read_json(text: bytes) -> Any:
-    """Return what JSON says; numbers that are none are left to whoever reads them.
+    """Return the parsed JSON; NaN and infinity are left for the caller to check.
 
-    Raises Unfit, also where an object has a name twice: which value counts nobody could say.
+    Raises Unfit, also if an object has a name twice, because it would be unclear which value
+    counts.
     """
     try:
         told = from_json(text, allow_inf_nan=True)
-        # Text may look like a name: what is more than the names that are left is looked at again.
+        # A text value may look like a name: if there are more matches than names in the parsed
+        # objects, the text is checked for duplicate names.
         if len(_NAME.findall(text)) > _count_names(told):
             json.loads(text, object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError) as error:
@@ -193,7 +197,7 @@ def _cells(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """Return seconds as a number where they are written as one."""
+    """Return seconds as a number if they are written as one."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,7 +1,7 @@
-"""The bus: what carries messages from producers to the consumer. Redis Streams, by default.
+"""The bus, which carries messages from producers to the consumer. Redis Streams by default.
 
-It may lose everything: MongoDB says how far each stream was stored, and producers send the rest
-again.
+The bus may lose everything: MongoDB has the stored position of each stream, and producers send the
+rest again.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ SHARDS = 4
 PREFIX = "tw:feed:"
 STREAMS = tuple(f"{PREFIX}{number}" for number in range(SHARDS))
 NOTHING = "0-0"
-# So many entries may wait in a stream before its producers do.
+# If this many entries wait in a stream, its producers wait too.
 MOST_WAITING = 1_000
 BUS_ERRORS = (RedisError, OSError, ServerUnreachable)
 
@@ -29,27 +29,27 @@ class Entry(NamedTuple):
 
 
 class Bus(Protocol):
-    """Ordered streams of messages, each with an id that rises."""
+    """Ordered streams of messages; the ids of a stream's messages ascend."""
 
     def read(
         self, after: Mapping[str, str], *, count: int, wait_seconds: float
     ) -> dict[str, list[Entry]]:
-        """Return the first entries behind a position of each stream; wait where there are none."""
+        """Return the first entries after a position of each stream; wait if there are none."""
 
     def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
-        """Put a message behind the last one and return its id. Raises Busy where it is full."""
+        """Append a message to a stream and return its id. Raises Busy where it is full."""
 
     def trim(self, stream: str, upto: str) -> None:
-        """Forget the entries up to a position, which are stored."""
+        """Remove the entries up to a position, which are stored."""
 
     def count(self, stream: str) -> int:
         """Return how many entries wait."""
 
     def last_id(self, stream: str) -> str:
-        """Return the id of the last entry there ever was; `0-0` where there was none."""
+        """Return the id of the last entry that the stream ever had; `0-0` if it had none."""
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
 
 
 def place_of(entry_id: str) -> tuple[int, ...]:
@@ -58,5 +58,5 @@ def place_of(entry_id: str) -> tuple[int, ...]:
 
 
 def choose_stream(ticker: str) -> str:
-    """Return the stream of a ticker: the same always, so that its records stay in order."""
+    """Return the stream of a ticker: always the same, so that its records stay in order."""
     return STREAMS[crc32(ticker.encode()) % SHARDS]

@@ -1,4 +1,5 @@
-"""Candles of the feed become arrivals of bars: read one by one, checked as imports are, together.
+"""Candles of the feed become arriving bars: each is parsed by itself, and they are checked
+together, as imports are.
 
 This loads the numeric stack: the consumer imports it when the first candle comes.
 """
@@ -29,7 +30,7 @@ from records.database import Db
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.rejected import build_rejected_record
 
-# quote_volume and trades are understood and not kept.
+# quote_volume and trades are accepted and not stored.
 FIELDS = frozenset(CANDLE_FIELDS)
 Candle = tuple[int, float, float, float, float, float]
 SessionsOf = Callable[[Market], Sessions]
@@ -38,10 +39,11 @@ SessionsOf = Callable[[Market], Sessions]
 def read_candles(
     database: Db, parts: Sequence[Part], markets: Markets, now: datetime
 ) -> tuple[list[Arrival], list[RejectedRecordDocument]]:
-    """Return what comes in for each series, and the records that are no candles.
+    """Return the arriving bars of each series, and the records that are no candles.
 
-    Of candles of one time the last one stands; one that says that it is not closed is left aside,
-    since it comes again. Rows that are candles but cannot be bars are in the arrivals.
+    Of candles with the same time the last one counts. A candle that says it is not closed is
+    ignored, because it will come again. Rows that are candles but cannot be bars are among the
+    arrivals.
     """
     rejected: list[RejectedRecordDocument] = []
     series: defaultdict[str, dict[str, dict[int, Candle]]] = defaultdict(dict)
@@ -84,7 +86,7 @@ def read_candles(
 
 
 def _read_candle(record: Any) -> Candle | None:
-    """Return a candle by seconds; None where it is not closed yet. Raises Unfit."""
+    """Return a candle with its time in seconds; None if it is not closed yet. Raises Unfit."""
     if not isinstance(record, Mapping) or not record.keys() <= FIELDS:
         raise Unfit("not_a_record")
     if not _read_closed(record.get("closed")):
@@ -95,7 +97,7 @@ def _read_candle(record: Any) -> Candle | None:
 
 
 def _read_closed(value: Any) -> bool:
-    """Return whether a candle is closed, as it is where it does not say. Raises Unfit."""
+    """Return whether a candle is closed; one that does not say is. Raises Unfit."""
     word = value.lower() if isinstance(value, str) else value
     if word is None or word in (True, "true", "1"):
         return True
@@ -127,7 +129,9 @@ def _check(
     now: datetime,
     sessions_of: SessionsOf,
 ) -> list[TickerRows]:
-    """Return the checked rows of each ticker; what is wrong with one as a whole spoils no other."""
+    """Return the checked rows of each ticker; an error of one ticker as a whole does not affect the
+    others.
+    """
     if not tickers:
         return []
     try:

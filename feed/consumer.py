@@ -1,8 +1,8 @@
-"""The consumer: takes what comes by the streams that it holds, and stores it.
+"""The consumer: reads the streams that it holds, and stores their messages.
 
-Effects take place once, since MongoDB has the position: what was read and not committed is read
-again by whoever holds the stream next, and what was committed lies before the position. Nothing is
-forgotten by the bus before it is stored.
+Each message takes effect once, because MongoDB has the position: what was read and not committed is
+read again by the stream's next holder, and what was committed lies before the position. The bus
+removes nothing before it is stored.
 """
 
 import time
@@ -50,26 +50,28 @@ from tasks.engine.accept import publish_run
 log = structlog.get_logger()
 
 MOST_BUFFERED = 20_000
-# What a transaction brings is less where that is too much at once, down to this, and then more
-# again by as much at a time.
+# If a transaction is too large, the next ones take fewer records, down to this, and then more again
+# in steps of this size.
 LEAST_BUFFERED = 500
 LONGEST_BUFFER_SECONDS = 0.1
-# Of one stream at once. What is read before its size is known may be any; behind a message that is
-# larger than those of ours, and at first, it is one: nobody ends of memory at the same place again.
+# Of one stream at once. The size of a message is unknown before it is read. So at first, and after
+# a message larger than ours can be, only one is read: no process runs out of memory at the same
+# place again.
 READ_ENTRIES = 10
 LEASE_SECONDS = 10.0
-# How often free streams, watched tickers and lags are looked for.
+# How often free streams, watched tickers and lags are checked.
 LOOK_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
-# A commit that failed so often is tried record by record.
+# A commit that failed so often is tried again record by record.
 TRIES = 5
-# Whoever takes up a stream for the so-manieth time without a commit goes one entry at a time, and
-# after as many more puts that entry aside unseen: it ends its process.
+# If a stream was taken over this many times without a commit, its next holder reads one entry at a
+# time. After as many more takeovers it puts that entry aside unread, because the entry ends its
+# process.
 TAKEN_UP = 5
 
 
 class Consumer:
-    """One process that stores what comes by the streams that it holds."""
+    """A process that stores the messages of the streams that it holds."""
 
     def __init__(
         self, settings: Settings, database: Db, bus: Bus, celery: Celery, name: str
@@ -81,9 +83,10 @@ class Consumer:
         self._store = Store(database, Retention.read(settings), LEASE_SECONDS)
         self._streams = (*STREAMS, *settings.list_feed_streams())
         self._held: dict[str, Held] = {}
-        # By this process: what fails and goes on is no poison.
+        # Counted by this process only: an entry that fails without ending the process is not
+        # poison.
         self._taken_up: set[str] = set()
-        # What comes is read while what came is stored.
+        # The next entries are read while the previous ones are stored.
         self._reader = ThreadPoolExecutor(1, "feed-reader")
         self._ahead: Future[dict[str, list[Entry]]] | None = None
         self._most_buffered = MOST_BUFFERED
@@ -91,7 +94,7 @@ class Consumer:
         self._renewed = self._looked = 0.0
 
     def run(self, stop: Event, on_look: Callable[[], object] = bool) -> None:
-        """Store until told to stop; a server that does not answer is waited for.
+        """Store until told to stop; if a server does not answer, wait for it.
 
         `on_look` is called about once a second.
         """
@@ -108,7 +111,7 @@ class Consumer:
                 self._forget()
             except (PyMongoError, *BUS_ERRORS) as error:
                 log.warning("feed_waits", error=str(error)[:300])
-                # Whether a commit took place is not known: what is stored is asked for again.
+                # It is unknown whether a commit took place, so the stored position is read again.
                 self._forget()
                 stop.wait(PAUSE_SECONDS)
         self._reader.shutdown(wait=False)
@@ -120,7 +123,7 @@ class Consumer:
         self._held, self._looked, self._ahead = {}, 0.0, None
 
     def step(self) -> int:
-        """Store what came since the last step; return how many entries that were."""
+        """Store the entries that came since the last step; return how many."""
         self._look()
         if not self._held:
             time.sleep(LONGEST_BUFFER_SECONDS)
@@ -134,7 +137,7 @@ class Consumer:
         return sum(map(len, found.values()))
 
     def _look(self) -> None:
-        """Take up free streams, keep those that are held, and see how much waits."""
+        """Claim free streams, renew those that are held, and measure how much waits."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
@@ -156,18 +159,20 @@ class Consumer:
         for held in list(self._held.values()):
             try:
                 self._look_at(held)
-            except BadInput as error:  # it would spoil what is read of the others
+            except BadInput as error:  # it would spoil what is read from the other streams
                 log.warning("stream_unreadable", stream=held.stream, error=error.message)
                 release_stream(self._database, self._held.pop(held.stream))
 
     def _look_at(self, held: Held) -> None:
-        """Note how much of a stream waits; begin anew where it is another than it was."""
+        """Note how much of a stream waits; start from its beginning if the stream was replaced by a
+        new one.
+        """
         if place_of(self._bus.last_id(held.stream)) < place_of(held.last_id):
             log.warning("stream_is_new", stream=held.stream, position=held.last_id)
             start_again(self._database, held)
             self._ahead = None
         if held.last_id != START:
-            # Whoever had the stream before may have ended between its commit and this.
+            # The holder before may have died between its commit and its trim.
             self._bus.trim(held.stream, held.last_id)
         waiting = self._bus.count(held.stream)
         first = self._bus.read({held.stream: held.last_id}, count=1, wait_seconds=0.001)
@@ -178,7 +183,9 @@ class Consumer:
         note_lag(self._database, held, entries=waiting, seconds=seconds, now=now)
 
     def _gather(self, *, is_careful: bool) -> dict[str, list[Entry]]:
-        """Return what follows the positions, and have what follows that read meanwhile."""
+        """Return the entries after the positions, and start reading the next ones in the
+        background.
+        """
         ahead, self._ahead = self._ahead, None
         found = ahead.result() if ahead is not None and not is_careful else {}
         places = {stream: held.last_id for stream, held in self._held.items()}
@@ -189,7 +196,9 @@ class Consumer:
         return found
 
     def _read(self, places: dict[str, str], *, is_careful: bool) -> dict[str, list[Entry]]:
-        """Return what follows places: some thousands of records, or what came in a moment."""
+        """Return the entries after these places: some thousands of records, or what comes within a
+        moment.
+        """
         found: dict[str, list[Entry]] = {}
         deadline, size = time.monotonic() + LONGEST_BUFFER_SECONDS, 0
         while (left := deadline - time.monotonic()) > 0 and size < self._most_buffered:
@@ -204,14 +213,12 @@ class Consumer:
             if not entries or is_careful:
                 break
             self._read_entries = READ_ENTRIES if max(sizes) <= MOST_BYTES else 1
-            # As the records are not read yet, their bytes say how many they are about.
+            # The records are not parsed yet, so their number is estimated from their bytes.
             size += sum(1 + bytes_ // 100 for bytes_ in sizes)
         return found
 
     def _take(self, taken: Mapping[str, Sequence[Entry]]) -> None:
-        """Store entries of streams that are held, in one transaction; where that fails, a stream at
-        a time.
-        """
+        """Store entries of held streams in one transaction; if that fails, one stream at a time."""
         now = datetime.now(UTC)
         loads = [self._take_up(self._held[s], entries, now) for s, entries in taken.items()]
         if len(loads) > 1:
@@ -219,7 +226,7 @@ class Consumer:
                 runs = self._store.commit(loads, now)
             except LeaseLost:
                 raise
-            except Exception as error:  # whatever a record does, the stream goes on
+            except Exception as error:  # whatever a record causes, the stream goes on
                 if is_transient(error):
                     raise
                 _note_failure(error, streams=[*taken])
@@ -231,7 +238,9 @@ class Consumer:
             self._follow_up([load], self._commit(load))
 
     def _take_up(self, held: Held, entries: Sequence[Entry], now: datetime) -> Load:
-        """Return what entries bring; nothing of the first where it ended its process each time."""
+        """Return the load of these entries; without the first one if it ended its process each
+        time.
+        """
         if entries and held.stream not in self._taken_up:
             count_attempt(self._database, held)
             self._taken_up.add(held.stream)
@@ -246,8 +255,8 @@ class Consumer:
         return read_load(held, entries, now)
 
     def _commit(self, load: Load) -> list[RunDocument]:
-        """Store what came by one stream: by halves where it is too much at once; what fails again
-        and again is looked for by halves and put aside.
+        """Store one stream's load: by halves if it is too much at once. If it fails again and
+        again, find the bad records by halves and reject them.
         """
         for tries in range(1, TRIES + 1):
             try:
@@ -262,7 +271,7 @@ class Consumer:
             if is_large and (halves := load.halve()):
                 self._most_buffered = max(LEAST_BUFFERED, self._most_buffered // 2)
                 return [run for half in halves for run in self._commit(half)]
-            if is_large:  # what others wrote is on its way from the cache to the disk
+            if is_large:  # MongoDB is writing from its cache to disk what others stored
                 time.sleep(PAUSE_SECONDS)
         now = datetime.now(UTC)
         unstorable = self._store.find_unstorable(load.parts, now)
@@ -272,7 +281,7 @@ class Consumer:
         return self._store.commit([load], now)
 
     def _follow_up(self, loads: Sequence[Load], runs: Sequence[RunDocument]) -> None:
-        """Publish the runs of a commit, and have the bus forget what it stored."""
+        """Send the messages of a commit's runs, and trim what was stored."""
         for run in runs:
             log.info("run_accepted", run_id=run["_id"], trigger="feed", tickers=len(run["tickers"]))
             publish_run(self._database, self._celery, run)

@@ -1,4 +1,6 @@
-"""A load: what entries of a stream bring, what of it is kept aside, and how far it goes."""
+"""A load: the records of a stream's entries, those of them that are rejected, and the position
+after them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +15,10 @@ from records.ticks.positions import Held, ProducerFields
 from records.ticks.rejected import build_rejected_record
 
 MOST_PRODUCERS = 1_000
-# A producer that passes over more numbers at once has not lost so many messages.
+# A producer that skips more numbers at once cannot have lost that many messages.
 MOST_SKIPPED = 1_000_000
-# A message that says to be sent later than this from now has another unit, or a clock gone wrong:
-# what its producer sends after it would seem to be sent before.
+# If a message's `sent` is further in the future than this, it has another unit or the clock is
+# wrong: the producer's next messages would seem to be sent before it.
 MOST_AHEAD_MILLISECONDS = 5 * 60 * 1_000
 SHOWN_BYTES = 4_000
 
@@ -45,14 +47,16 @@ class Load:
 
     @property
     def records(self) -> int:
-        """How many records there are."""
+        """The number of records."""
         return sum(len(part.records) for part in self.parts)
 
     def halve(self) -> "list[Load]":
-        """Return the same as two loads, of which only the second moves the position: of several
-        parts some each, of one the earlier and the later records; nothing of a single record.
+        """Return the load as two loads, of which only the second moves the position: half of the
+        parts each or, of a single part, the earlier and the later records; nothing for a single
+        record.
 
-        Whoever ends in between takes up all of it again, which changes nothing of what is stored.
+        If the process ends in between, the next holder stores all of it again, which changes
+        nothing that is stored.
         """
         if len(self.parts) > 1:
             half = len(self.parts) // 2
@@ -72,17 +76,17 @@ class Load:
 def _find_time(record: Any) -> int:
     try:
         return read_time(record["time"])
-    except (Unfit, TypeError, KeyError):  # which is said of it elsewhere
+    except (Unfit, TypeError, KeyError):  # which is counted elsewhere
         return 0
 
 
 def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
-    """Return what entries bring: their records, what is kept aside of them, and how far they go.
+    """Return the load of entries: their records, the rejected ones, and the position.
 
-    A message whose number its producer had stored already is a double, and is left out; one that
-    was sent after that one was, under a number that is not higher, means that the producer counts
-    anew, and is kept aside: nobody could tell it from a double. So is one whose number is absurdly
-    higher: what follows it would be a double.
+    A message whose number its producer has already used is a duplicate and is left out. If it was
+    sent later than the message with that number, its producer counts from the beginning again; it
+    is rejected, because it cannot be told from a duplicate. A message with a number that is far too
+    high is rejected too, because the messages after it would count as duplicates.
     """
     load = build_empty(held)
     received = int(now.timestamp() * 1_000)
@@ -103,10 +107,10 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
 
 
 def note_sender(load: Load, head: Head, now: datetime) -> bool:
-    """Note a message's number, and when it was sent; return False where it is a double.
+    """Record a message's number and time of sending; return False for a duplicate.
 
-    Raises Unfit where its producer counts anew, or its number cannot be the next, nor when it was
-    sent be so.
+    Raises Unfit if its producer counts from the beginning again, or if its number or its time of
+    sending cannot be right.
     """
     is_ahead = head.sent > now.timestamp() * 1_000 + MOST_AHEAD_MILLISECONDS
     known = load.producers.get(head.producer) if head.producer else None
@@ -123,7 +127,7 @@ def note_sender(load: Load, head: Head, now: datetime) -> bool:
             if skipped > MOST_SKIPPED:
                 raise Unfit("seq_jumped_ahead")
             load.missing += skipped
-        # Of what is kept aside for its time the number counts: it is not missing.
+        # The number of a message that is rejected for its time still counts: it is not missing.
         sent = head.sent if not is_ahead else known["sent"] if known else 0
         load.producers[head.producer] = {"seq": head.seq, "sent": sent}
     if is_ahead:
@@ -134,12 +138,12 @@ def note_sender(load: Load, head: Head, now: datetime) -> bool:
 
 
 def build_empty(held: Held) -> Load:
-    """Return a load that brings nothing yet."""
+    """Return a load without records."""
     return Load(held, held.last_id, dict(held.producers))
 
 
 def reject_entry(held: Held, entry: Entry, reason: str, now: datetime) -> RejectedRecordDocument:
-    """Return the document of a message that is kept aside whole, as it begins."""
+    """Return the document of a message that is rejected as a whole, with its beginning."""
     shown = {
         name.decode("utf-8", "replace")[:40]: value[:SHOWN_BYTES].decode("utf-8", "replace")
         for name, value in list(entry.fields.items())[:10]

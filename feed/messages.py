@@ -46,8 +46,8 @@ class Part(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Who sent a message, its number, and when (0: it does not say); without a producer there is no
-    number.
+    """The sender of a message, its number, and when it was sent (0: unknown); a message without a
+    producer has no number.
     """
 
     producer: str | None
@@ -79,9 +79,9 @@ def check_producer(name: str) -> str:
 
 
 def read_head(entry: Entry) -> Head:
-    """Return who sent a message; `sent` is 0 where it does not say.
+    """Return the sender of a message; `sent` is 0 if the message does not say.
 
-    Raises Unfit: a producer that does not number its messages would be known by none of them.
+    Raises Unfit also for a producer without a number, since duplicates could not be recognised.
     """
     name, seq, sent = (
         entry.fields.get(field, b"").decode("utf-8", "replace")
@@ -97,9 +97,9 @@ def read_head(entry: Entry) -> Head:
 
 
 def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
-    """Return the records of a message by ticker; `received` is when it came, in milliseconds.
+    """Return the records of a message by ticker; `received` is the time of arrival in milliseconds.
 
-    Raises Unfit with the reason against all of it.
+    Raises Unfit with the reason if the message is rejected as a whole.
     """
     fields = entry.fields
     if sum(map(len, fields.values())) > MOST_BYTES:

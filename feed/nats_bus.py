@@ -1,8 +1,8 @@
 """The bus over NATS JetStream, an extra: `pip install 'nats-py>=2.16,<3'`.
 
-A stream of ours is a stream of JetStream in a file; ids are when it was made, in milliseconds, and
-its sequence numbers, so that those of a stream that was lost lie before those of the next. The
-fields of a message are its headers, `data` is its body.
+Each of our streams is a JetStream stream on disk. An id is the stream's time of creation in
+milliseconds with a sequence number, so ids of a lost stream are lower than those of its successor.
+The fields of a message are its headers, `data` is its body.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ except ImportError as error:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-# A stream that holds so much takes no more until some of it is stored. JetStream sets as much aside
-# on its disk for each of them, and refuses a stream for which there is no room.
+# A stream of this size accepts no more until some of it is stored. JetStream reserves as much of
+# its disk for each stream, and refuses a stream for which there is no room.
 MOST_BYTES = 256 * 2**20
-# What a full stream says; its owner may have set it other limits than ours.
+# The error of a full stream; its owner may have set other limits than ours.
 FULL = re.compile("maximum (bytes|messages|messages per subject) exceeded")
-# What to do about what JetStream refuses, by its number for it; None where it is not there at all.
+# What to do about JetStream's refusals, by its error code; None if JetStream is not enabled.
 _NO_JETSTREAM = "switch JetStream on (nats-server -js, or `jetstream` of the account)"
 _NO_ROOM = (
     f"each of the feed's streams sets {MOST_BYTES // 2**20} MiB aside: give JetStream more"
@@ -59,20 +59,20 @@ REMEDIES = {
     10054: "raise the stream's max_msg_size, or send fewer records at once",
     10065: "take the subjects tw.feed.* from the stream that has them",
 }
-# How long one of several streams is waited for before the next is looked at.
+# How long to wait for one of several streams before looking at the next.
 LOOK_SECONDS = 0.02
 IDLE_SECONDS = 60.0
-# How often a stream of which nothing comes is asked whether it has something, and how long what
-# should have come is waited for.
+# How often a silent stream is asked whether it has messages, and how long to wait for those that
+# should have come.
 ASK_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
-# No call asks for more than this one after the other. The client bounds each, and waits for ever
-# all the same where the server goes away in the wrong moment.
+# The limit of any single call. The client limits each call itself, but waits for ever if the server
+# disappears at the wrong moment.
 MOST_REQUESTS = 8
 
 
 class NatsBus:
-    """JetStream; of several threads one at a time is served."""
+    """JetStream as the bus; serves one thread at a time."""
 
     def __init__(self, url: str, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> None:
         self._url, self._timeout, self._most_bytes = url, timeout_seconds, most_bytes
@@ -80,11 +80,12 @@ class NatsBus:
         self._lock = Lock()
         self._client: Any = None
         self._js: Any = None
-        # By stream: what reads it, and the sequence number of what it brings next.
+        # By stream: its reader, and the sequence number that the reader brings next.
         self._readers: dict[str, tuple[Any, int]] = {}
-        # When each stream was made, as it was last seen.
+        # When each stream was created, as last seen.
         self._made: dict[str, int] = {}
-        # Streams of which a reader did not bring what there is, and when each was asked for that.
+        # Streams whose reader did not bring the messages that there are, and when each was asked
+        # for them.
         self._lost: set[str] = set()
         self._asked: dict[str, float] = {}
 
@@ -105,7 +106,7 @@ class NatsBus:
     async def _fetch(self, stream: str, place: tuple[int, ...], count: int) -> list[Entry]:
         if stream not in self._made:
             await self._ensure(stream)
-        # Of another stream than that of the position all is new.
+        # The position is of an earlier stream, so all messages are new.
         position = place[1] if place[0] == self._made[stream] else 0
         reader, following = self._readers.get(stream, (None, -1))
         is_again = stream in self._lost
@@ -118,7 +119,7 @@ class NatsBus:
             messages = await reader.fetch(
                 count, timeout=AGAIN_SECONDS if is_again else LOOK_SECONDS
             )
-        except TimeoutError:  # of NATS, or of its client, which waits no longer
+        except TimeoutError:  # of NATS, or of its client when it stops waiting
             messages = []
         entries = [
             Entry(
@@ -131,7 +132,7 @@ class NatsBus:
             for message in messages
         ]
         self._lost.discard(stream)
-        # What a reader that was opened for it brings is what there is.
+        # A reader that was opened for these messages brings all that there are.
         if not is_again and await self._has_lost(stream, position, entries):
             self._lost.add(stream)
             return []
@@ -142,7 +143,7 @@ class NatsBus:
     async def _has_lost(self, stream: str, position: int, entries: list[Entry]) -> bool:
         """Whether the server has messages that should have come before these, or at all.
 
-        The client may drop one that arrives in the very moment in which it stops waiting for it.
+        The client may drop a message that arrives at the very moment at which it stops waiting.
         """
         if entries:
             last = place_of(entries[-1].id)[1]
@@ -217,7 +218,7 @@ class NatsBus:
             self._loop.close()
 
     async def _ensure(self, stream: str) -> Any:
-        """Return the state of a stream, which is made where it is not there."""
+        """Return the state of a stream; create it if it does not exist."""
         try:
             info = await self._js.stream_info(_name(stream))
         except NotFoundError:
@@ -238,7 +239,7 @@ class NatsBus:
     def _run(self, asked: Coroutine[Any, Any, T]) -> T:
         async def answer() -> T:
             if self._client is None:
-                # Kept before it has connected: a connection that is refused is closed, too.
+                # Stored before it has connected, so that a refused connection is closed too.
                 self._client = Client()
                 connecting = self._client.connect(
                     self._url,
@@ -247,7 +248,7 @@ class NatsBus:
                     allow_reconnect=False,
                     reconnect_time_wait=1,
                 )
-                # By itself it tries one that is not there sixty times.
+                # By default the client tries an absent server sixty times.
                 await asyncio.wait_for(connecting, self._timeout)
                 self._js = self._client.jetstream(timeout=self._timeout)
             return await asked
@@ -268,27 +269,27 @@ class NatsBus:
                 denied = f"lets nobody in: {error}; correct FEED_URL" if is_refused else None
                 raise self._explain(error, denied) from error
             finally:
-                asked.close()  # where there was no connection it has not begun
+                asked.close()  # without a connection it has not begun
 
     def _explain(self, error: Exception, said: str | None = None) -> ServerUnreachable:
-        """Return what is told of an error; the next call connects anew."""
+        """Return the error to raise; the next call connects again."""
         client, self._client, self._readers = self._client, None, {}
         if client is not None:
             with suppress(TimeoutError):
                 self._loop.run_until_complete(asyncio.wait_for(client.close(), self._timeout))
         if client is not None and isinstance(error, TimeoutError):
-            error = client.last_error or error  # why it had to wait
+            error = client.last_error or error  # the reason why it had to wait
         said = said or f"did not answer: {str(error)[:200] or error!r}"
         return ServerUnreachable(f"NATS at {hide_credentials(self._url)} {said}")
 
 
 async def _note(error: Exception) -> None:
-    """Note what the client met, which whoever asked is told too, without its traceback."""
+    """Log an error of the client without its traceback; the caller gets the error too."""
     log.info("nats_error", error=str(error)[:200] or repr(error))
 
 
 def _describe(error: APIError) -> str:
-    """Return what a server that answers says, and what to do about it."""
+    """Return a server's refusal in words, with what to do about it."""
     remedy = REMEDIES.get(error.err_code)
     said = f"refuses it: {(error.description or 'there is no JetStream')[:200]}"
     return f"{said}; {remedy}" if remedy else said

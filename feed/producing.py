@@ -1,5 +1,5 @@
-"""The producer's side: messages with a number each, sent again where it is not sure, and waiting
-while the consumer is behind.
+"""Sending to the feed: messages are numbered, sent again when it is uncertain whether they arrived,
+and held back while the consumer is behind.
 """
 
 import time
@@ -17,18 +17,18 @@ from feed.messages import MOST_RECORDS, Head, build_message, check_producer
 from market.ticks.files import FileRecord
 
 PAUSE_SECONDS = 0.05
-# NATS takes a MiB at once, where it is not told otherwise; a thousand books are more.
+# NATS accepts one MiB a message by default; a thousand books are larger.
 MOST_SENT_BYTES = 2**19
-# How many messages of a stream are sent before it is asked again how many wait.
+# After so many messages to a stream, the number of waiting entries is read again.
 UNASKED = 16
 
 
 class Producer:
-    """Sends messages, under a name with a number each, or without one.
+    """Sends messages, either under a producer's name and numbered, or without.
 
-    `seqs` is the last number that was stored of each stream (`GET /py/feed/positions`); what
-    follows it is sent, or sent again, from there on: nobody else sends under the name, and nothing
-    else of it waits. `on_wait` is called while it waits.
+    `seqs` is the last stored number of each stream (`GET /py/feed/positions`); messages are sent,
+    or sent again, from the next number on. This requires that nobody else sends under the name and
+    that none of its messages wait. `on_wait` is called while it waits.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Producer:
         self._unasked: dict[str, int] = {}
 
     def send(self, kind: DataKind, ticker: str, records: Sequence[Any], **whose: str) -> None:
-        """Send records of one ticker: `venue`, and for candles `interval`, say the rest.
+        """Send records of one ticker; `venue`, and for candles `interval`, complete them.
 
         Returns when the bus has them. Raises `BUS_ERRORS` where it does not answer for long.
         """
@@ -57,7 +57,7 @@ class Producer:
             self._send_part(kind, whose, records[start : start + MOST_RECORDS])
 
     def _send_part(self, kind: DataKind, whose: Mapping[str, str], records: Sequence[Any]) -> None:
-        """Send records as one message; as two where that would be too large."""
+        """Send records as one message, or as two if that would be too large."""
         stream = choose_stream(whose["ticker"])
         seq = self._seqs.get(stream, 0) + 1
         head = Head(self._name, seq, time.time_ns() // 1_000_000)
@@ -79,7 +79,8 @@ class Producer:
             except Busy:
                 self._pause()
             except (RedisConnectionError, RedisTimeoutError, ServerUnreachable):
-                # It may be there: it is sent again under the same number, and stored once.
+                # The message may have arrived: it is sent again with the same number, and stored
+                # once.
                 tries += 1
                 if tries == 5:
                     raise
@@ -102,7 +103,7 @@ class Producer:
 
 
 class Whose(NamedTuple):
-    """Whose rows of a file are, and of which interval, where it says so."""
+    """The ticker, venue and interval of a file's rows, where the file has them."""
 
     ticker: str | None
     venue: str | None
@@ -110,7 +111,7 @@ class Whose(NamedTuple):
 
 
 def group_records(rows: Iterator[FileRecord], *, size: int) -> Iterator[dict[Whose, list[Any]]]:
-    """Yield the rows of a file by whose they are, some thousands at a time."""
+    """Yield the rows of a file grouped by ticker, venue and interval, some thousands at a time."""
     while part := list(islice(rows, size)):
         grouped: dict[Whose, list[Any]] = {}
         for row in part:

@@ -1,4 +1,4 @@
-"""Redis Streams as the bus, by commands that Redis 6.2 and Valkey know."""
+"""The bus over Redis Streams, with commands that Redis 6.2 and Valkey know."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ class RedisBus:
     def read(
         self, after: Mapping[str, str], *, count: int, wait_seconds: float
     ) -> dict[str, list[Entry]]:
-        """Return the first entries behind a position of each stream; wait where there are none."""
+        """Return the first entries after a position of each stream; wait if there are none."""
         found: Any = self._client.xread(
             dict(after), count=count, block=max(1, int(wait_seconds * 1_000))
         )
@@ -41,7 +41,7 @@ class RedisBus:
         }
 
     def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
-        """Put a message behind the last one and return its id. Raises Busy where Redis is full."""
+        """Append a message to a stream and return its id. Raises Busy where Redis is full."""
         try:
             return str(self._client.xadd(stream, dict(fields)).decode())
         except ResponseError as error:
@@ -50,7 +50,7 @@ class RedisBus:
             raise
 
     def trim(self, stream: str, upto: str) -> None:
-        """Forget the entries up to a position, which are stored."""
+        """Remove the entries up to a position, which are stored."""
         time, number = place_of(upto)
         self._client.xtrim(stream, minid=f"{time}-{number + 1}", approximate=False)
 
@@ -59,9 +59,9 @@ class RedisBus:
         return int(self._client.xlen(stream))
 
     def last_id(self, stream: str) -> str:
-        """Return the id of the last entry there ever was; `0-0` where there was none.
+        """Return the id of the last entry that the stream ever had; `0-0` if it had none.
 
-        Raises BadInput where the name is that of something else than a stream.
+        Raises BadInput if the key holds something else than a stream.
         """
         try:
             return str(self._client.xinfo_stream(stream)["last-generated-id"].decode())
@@ -73,5 +73,5 @@ class RedisBus:
             raise
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._client.close()

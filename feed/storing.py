@@ -1,4 +1,4 @@
-"""Storing what came by the streams, and how far it was stored of each, in one transaction."""
+"""Storing the records of streams, and each stream's position, in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,18 @@ from records.ticks.rejected import add_rejected_records, build_rejected_record
 from records.work.documents import RunDocument
 from records.work.requests import Once, RunRequest, insert_run
 
-# Closed candles are gathered for so long, that one run takes many.
+# Closed candles are collected for this long, so that one run takes many of them.
 GATHER_SECONDS = 0.3
-# Buckets of bars are read and written whole: of 48 bytes a bar, some 24 MB in one transaction,
-# which a small cache of MongoDB holds.
+# Buckets of bars are read and written whole: at 48 bytes a bar, this is some 24 MB in one
+# transaction, which fits into a small cache of MongoDB.
 MOST_BARS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where the feed stores, and by which rules; `watched` are tickers and intervals of lists."""
+    """The database and settings of the feed; `watched` are the tickers and intervals on
+    watchlists.
+    """
 
     database: Db
     retention: Retention
@@ -37,8 +39,8 @@ class Store:
     watched: frozenset[tuple[str, str]] = frozenset()
 
     def commit(self, loads: Sequence[Load], now: datetime) -> list[RunDocument]:
-        """Store loads and move the positions of their streams, or nothing; accept the runs that are
-        due, and return them. What the streams' holder knows of them is in step afterwards.
+        """Store loads and move the positions of their streams, or do neither; accept the runs that
+        are due, and return them. Afterwards the holders of the streams know the new positions.
 
         Raises LeaseLost where another holds one of the streams, TooMuchAtOnce where it is more than
         one record and too much for a transaction.
@@ -63,7 +65,7 @@ class Store:
             runs = [self._accept(loads[0], one, now, session) for one in due]
             rest = [one for one in waiting if one not in due]
             for load in loads:
-                # What is of all of them is told of the first.
+                # Values about all streams together are passed with the first one.
                 is_first = load is loads[0]
                 commit_position(
                     self.database,
@@ -72,7 +74,7 @@ class Store:
                     producers=load.producers,
                     waiting=rest if is_first else [],
                     counts={
-                        # A message that is kept aside whole is one.
+                        # A message that is rejected as a whole counts as one.
                         "records": load.records + len(load.rejected),
                         "rejected": rejected[load.held.stream] + len(load.rejected),
                         "doubles": load.doubles,
@@ -95,7 +97,7 @@ class Store:
         return runs
 
     def find_unstorable(self, parts: Sequence[Part], now: datetime) -> list[tuple[Part, str]]:
-        """Return which records cannot be stored, each by itself, with the error: by halves."""
+        """Find, by halves, the records that cannot be stored; return each with its error."""
         error = self._try(parts, now)
         if error is None:
             return []
@@ -111,7 +113,7 @@ class Store:
                 [part._replace(records=part.records[half:])],
             )
         found = [one for side in halves for one in self.find_unstorable(side, now)]
-        # Where each half can be stored and both cannot, none of it can.
+        # If each half can be stored but not both together, no record counts as storable.
         return found or [(part, error) for part in parts]
 
     def _try(self, parts: Sequence[Part], now: datetime) -> str | None:
@@ -134,7 +136,7 @@ class Store:
         session: ClientSession,
         most_bars: int | None = None,
     ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
-        """Write records; return how many of each ticker were kept aside, and the tickers with
+        """Write records; return the number of rejected records of each ticker, and the tickers with
         closed candles by market and interval. Raises TooMuchAtOnce.
         """
         ticks, candles = Ticks(), []
@@ -186,8 +188,8 @@ class Store:
     def _accept(
         self, load: Load, due: WaitingFields, now: datetime, session: ClientSession
     ) -> RunDocument:
-        """Write the run of closed candles; its key is made of stream and position, and of since
-        when they wait.
+        """Write the run of closed candles; its key consists of stream, position, and since when the
+        candles wait.
         """
         held, since = load.held, int(due["since"].timestamp() * 1_000)
         return insert_run(
@@ -209,8 +211,8 @@ class Store:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether an error says nothing of what was to be stored: the server could not be reached, or
-    had to begin anew.
+    """Whether an error is unrelated to the records: the server could not be reached, or had to
+    start again.
     """
     labels = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
     return not is_too_much(error) and (
@@ -223,7 +225,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def reject_part(part: Part, now: datetime, error: str) -> RejectedRecordDocument:
-    """Return the document of records that are kept aside together, as they cannot be stored."""
+    """Return the document of records that are rejected together, because they cannot be stored."""
     return build_rejected_record(
         part.kind,
         part.ticker,
@@ -238,7 +240,7 @@ def reject_part(part: Part, now: datetime, error: str) -> RejectedRecordDocument
 
 
 def take_out(parts: Sequence[Part], unstorable: Sequence[tuple[Part, str]]) -> list[Part]:
-    """Return parts without the records that cannot be stored, which are found by identity."""
+    """Return parts without the records that cannot be stored, which are identified by identity."""
     gone = {id(record) for part, _ in unstorable for record in part.records}
     return [
         part._replace(records=[record for record in part.records if id(record) not in gone])
@@ -249,7 +251,7 @@ def take_out(parts: Sequence[Part], unstorable: Sequence[tuple[Part, str]]) -> l
 def _add_closed(
     waiting: Sequence[WaitingFields], closed: Mapping[tuple[str, str], set[str]], now: datetime
 ) -> list[WaitingFields]:
-    """Return what waits for a run with what closed now, once a market and interval."""
+    """Add newly closed candles to those that wait for a run, once a market and interval."""
     came: list[WaitingFields] = [
         {"market": market, "interval": interval, "tickers": [*tickers], "since": now}
         for (market, interval), tickers in closed.items()
