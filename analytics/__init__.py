@@ -1,1 +1,3 @@
-"""Metrics of every series and its market: pure functions of arrays, a catalogue that names them."""
+"""Metrics of every series and its market: pure functions of arrays, and the catalogue that lists
+them.
+"""

@@ -1,4 +1,4 @@
-"""What a market's calendar says of bars: how many a year has, and how many there should be."""
+"""The calendar's bar counts: how many bars a year has, and how many there should be."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def count_bars_per_year(known: Sessions, interval: str, times: Int64) -> Float64
         days = times // DAY_SECONDS
         first, stop = _place(known.days, days - 364), _place(known.days, days + 1)
         return (stop - first).astype(np.float64)
-    # By the day, so that the bars of a session have one number.
+    # Rounded to the day, so that all bars of a session have the same number.
     ends, at = np.unique(last // DAY_SECONDS * DAY_SECONDS, return_inverse=True)
     closes = list_closes(known, interval, int(ends.min()) - YEAR_SECONDS, int(ends.max()))
     counts = np.searchsorted(closes, ends, "right") - np.searchsorted(
@@ -34,11 +34,11 @@ def count_bars_per_year(known: Sessions, interval: str, times: Int64) -> Float64
 def count_expected_bars(known: Sessions, interval: str, firsts: Int64, lasts: Int64) -> Int64:
     """Return how many bars the sessions from each first to each last bar should have, both (m,).
 
-    Outside the years of which the calendar is known, there is nothing to expect: 0.
+    Outside the years that the calendar covers, the expected number is 0.
     """
     if interval == "1w":
         weeks = np.unique((known.days + 3) // 7)
-        # A week's bar is labelled by any of its days.
+        # A weekly bar is counted by its week, so any day of the week may label it.
         first, last = (firsts // DAY_SECONDS + 3) // 7, (lasts // DAY_SECONDS + 3) // 7
         return _place(weeks, last + 1) - _place(weeks, first)
     if not is_intraday(interval):

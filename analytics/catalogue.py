@@ -1,4 +1,6 @@
-"""Every metric by name: the one list that documents, answers and documentation are made from."""
+"""The catalogue of all metrics: stored documents, answers and documentation are made from this
+list.
+"""
 
 from collections.abc import Sequence
 from typing import get_args

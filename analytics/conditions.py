@@ -1,4 +1,4 @@
-"""What a market was like around a bar, in numbers and in words, for those who explain an alert."""
+"""A market's conditions around a bar, in numbers and in words, to explain an alert."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ TURBULENT = (
 )
 TURBULENT_SHARE = 0.4
 WEEK_BARS = 5
-# When a market was turbulent: at a bar, and at five one after the other.
+# The phrases for a turbulent market: at one bar, and at five in a row.
 WHEN = {
     "1d": ("on a turbulent day", "in a turbulent week"),
     "1w": ("in a turbulent week", "in five turbulent weeks"),
@@ -24,11 +24,11 @@ BROAD = 0.6
 def describe_conditions(
     bars: Sequence[Mapping[str, Any]], regime: Mapping[str, Any] | None, interval: str
 ) -> dict[str, Any]:
-    """Return the conditions of a market at its latest bar, `bars[0]`, as an alert keeps them.
+    """Return the conditions of a market at its latest bar, `bars[0]`, as an alert stores them.
 
-    `bars` are market snapshots, the newest first; of those before the first up to five are looked
-    at. `regime` is the series' own. `words` say in sentences what is out of the ordinary: they are
-    empty on an ordinary day. Without any bar only the series' own regime is known.
+    `bars` are market snapshots, the newest first; up to five before the first are used. `regime` is
+    the series' own. `words` describe in sentences what is unusual, and are empty on an ordinary
+    day. Without any bar only the series' own regime is known.
     """
     if not bars:
         return {"regime": regime, "words": []}

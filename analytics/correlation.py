@@ -31,7 +31,9 @@ def compute_beta(s: Subject) -> Column:
 
 
 def compute_cross_correlation_lag(s: Subject) -> Column:
-    """Compute by how many bars the benchmark leads, where more than chance says that it does."""
+    """Compute by how many bars the benchmark leads, if the correlation is larger than chance
+    explains.
+    """
     own, market, common = s.once(_share_year)
     scale = np.sqrt((own**2).sum(axis=1) * (market**2).sum(axis=1))
     lags = np.arange(-LAGS, LAGS + 1)
@@ -109,7 +111,7 @@ def _share_year(s: Subject) -> tuple[Float64, Float64, Bools]:
     def centre(values: Float64) -> Float64:
         values = np.where(common, values, 0.0)
         off: Float64 = np.where(common, values - values.sum(axis=1, keepdims=True) / counts, 0.0)
-        # What rounding leaves of equal returns is no move.
+        # What rounding leaves of equal returns counts as no move.
         flat = np.abs(off).max(axis=1) <= 1e-12 * np.abs(values).max(axis=1)
         off[flat] = 0.0
         return off
@@ -124,10 +126,10 @@ def _judge(
     least: int,
     reasons: str | list[str] = "flat",
 ) -> Column:
-    """Return a column that says of a missing value whether the benchmark is what lacks.
+    """Return a column whose missing values say whether the benchmark is the cause.
 
-    A benchmark with fewer than `least` returns in the window gives none: it is said how many
-    common bars there are, or that there is no benchmark at all.
+    If the benchmark has fewer than `least` returns in the window, the metric is null: the reason
+    gives the number of common bars, or says that there is no benchmark.
     """
     counts = _count_common(s, window)
     enough = (counts >= least) & ~s.once(_find_sparse)
@@ -144,7 +146,7 @@ def _judge(
 
 
 def _find_sparse(s: Subject) -> Bools:
-    """Return which bars' last 250 go back further than a market is looked at."""
+    """Return the bars whose last 250 bars reach further back than the market is loaded."""
     first = np.maximum(s.rows - YEAR, s.firsts)
     longest = count_market_days(s.panel.interval) * DAY_SECONDS
     sparse: Bools = s.panel.times[s.rows] - s.panel.times[first] > longest

@@ -73,7 +73,7 @@ def compute_kurtosis(s: Subject) -> Column:
 def _measure(s: Subject) -> tuple[Float64, Float64]:
     """Return the mean and population deviation of 20 closes, the latter 0 where all are equal."""
     closes = s.window(s.panel.close, FAST)
-    # From the close, so that equal prices give their own mean, to the last bit.
+    # Measured from the close, so that the mean of equal prices is that price, to the last bit.
     mean = closes[:, -1] + (closes - closes[:, -1:]).mean(axis=1)
     return mean, closes.std(axis=1, mean=mean[:, None])
 

@@ -1,8 +1,8 @@
 """Compiled loops: recursions, rolling sums and ranks, each a function of stored bars alone.
 
-Each value is added up afresh from its own window, in the window's order, or by a recursion that
-starts at an anchor of the stored series. So it is the same whatever was loaded around it.
-All that is compiled stays in this file: numba's cache notices a change of no other.
+Each value is summed afresh over its own window, in the window's order, or computed by a recursion
+that starts at an anchor of the stored series. So it does not depend on what else was loaded. All
+compiled code stays in this file, because numba's cache notices changes of no other file.
 """
 
 from collections.abc import Callable

@@ -79,7 +79,7 @@ def _number_series(panel: BarPanel) -> Int64:
 
 
 def surround(bars: MarketBars, panel: BarPanel, rows: Int64) -> Surroundings:
-    """Return what each of the panel's `rows`, shape (m,), has of its market."""
+    """Return the market's values at each of the panel's `rows`, shape (m,)."""
     times, at = np.unique(panel.times[rows], return_inverse=True)
     tickers, difference, above = measure_breadth(bars, times)
     return Surroundings(align_benchmark(bars, panel), tickers[at], difference[at], above[at])
@@ -192,7 +192,7 @@ def _leave_one_out(returns: Float64) -> Float64:
         return np.take_along_axis(ordered, clipped[:, None], axis=1)
 
     def middle(place: Int64) -> Float64:
-        # Taking one's own value out moves up what stands behind it.
+        # If a ticker's own value is taken out, the values behind it move up.
         return np.where(returns <= take(place), take(place + 1), take(place))
 
     without = (middle((count - 2) // 2) + middle((count - 1) // 2)) / 2.0

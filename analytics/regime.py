@@ -1,4 +1,4 @@
-"""Regime: which of eight states a series is in, by its own ranks of the trailing year."""
+"""Regime: which of eight states a series is in, by ranks within its own trailing year."""
 
 from typing import Any, get_args
 
@@ -73,7 +73,7 @@ def describe(
 
 
 def _freeze(column: Float64) -> Float64:
-    """Return a read-only view, as what is compiled takes columns within a tuple."""
+    """Return a read-only view, the form in which compiled code takes columns within a tuple."""
     view = column.view()
     view.flags.writeable = False
     return view

@@ -1,7 +1,7 @@
-"""Seasonality: what repeats by the clock and the calendar, and which cycles there are.
+"""Seasonality: patterns by clock and calendar, and cycles.
 
-Bars of a day and longer are looked at over 756 returns, shorter ones over 90 days counted back
-from the bar; see `season` for the exact stretch.
+For bars of a day and longer the season is 756 returns, for shorter ones the 90 days before the bar;
+see `season` for the exact stretch.
 """
 
 import math
@@ -32,7 +32,7 @@ HOUR_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """The returns that the patterns of m bars are sought in, laid end to end.
+    """The returns in which the patterns of m bars are looked for, end to end.
 
     Attributes:
         offsets: shape (m + 1,).
@@ -156,7 +156,7 @@ def compute_fisher_p(power: Float64) -> Float64:
         choose *= (k - j + 1.0) / j
         p += sign * choose * np.maximum(1.0 - j * share, 0.0) ** (k - 1)
         sign = -sign
-    # Of shares that noise shows almost always, the sum is one of large terms that cancel.
+    # For shares that noise nearly always shows, the sum consists of large terms that cancel.
     plenty = k * (1.0 - share) ** (k - 1) > 5.0
     return np.where(plenty, 1.0, np.clip(p, 0.0, 1.0))
 
@@ -185,10 +185,7 @@ def _pattern(s: Subject, buckets: Int64, names: tuple[str, ...]) -> Column:
 
 
 def _describe(s: Subject, buckets: Int64, names: tuple[str, ...]) -> list[Any]:
-    """Return for each bar what its season shows in each bucket that occurs.
-
-    A bucket of fewer than five observations is None; `t` is None where all are equal.
-    """
+    """Return for each bar the pattern of its season: the values of each bucket that occurs."""
     found, count = s.once(season), len(names)
     cells = found.owners * count + buckets
     total = s.size * count
@@ -270,7 +267,7 @@ def _group(s: Subject) -> Iterator[tuple[Int64, Float64]]:
 
 
 def _measure_power(values: Float64) -> Float64:
-    """Return the one-sided periodogram of each row, but for a factor."""
+    """Return the one-sided periodogram of each row, up to a factor."""
     spectrum = np.fft.rfft(values, axis=-1)
     power: Float64 = spectrum.real**2 + spectrum.imag**2
     doubled = slice(1, -1) if values.shape[-1] % 2 == 0 else slice(1, None)
@@ -294,7 +291,7 @@ def _detrend(values: Float64) -> Float64:
 
 
 def _taper(n: int) -> Float64:
-    """Return Hann's window of n values, periodic as spectra want it."""
+    """Return Hann's window of n values, periodic as spectra need it."""
     window: Float64 = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
     return window
 
@@ -344,7 +341,7 @@ def _measure_bands(moves: Float64) -> list[list[float]]:
     """
     n = min(SEGMENT, moves.shape[1])
     starts = np.arange(0, moves.shape[1] - n + 1, n - n // 2)
-    # Contiguous, so that each row is added up in the same order however many there are.
+    # Contiguous, so that each row is summed in the same order however many rows there are.
     segments = np.ascontiguousarray(moves[:, starts[:, None] + np.arange(n)])
     power = _measure_power(_centre(segments) * _taper(n)).mean(axis=1)[:, 1:]
     edges = 2.0 ** (np.arange(1, BANDS) * 6.0 / BANDS) / SEGMENT

@@ -1,4 +1,4 @@
-"""What is of a set of tickers: their correlations, clusters, and which pairs move together."""
+"""Metrics of a set of tickers: correlations, clusters, and which pairs move together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,12 +65,12 @@ def compute_cointegration(
 ) -> list[dict[str, Any]]:
     """Compute Engle and Granger's test of each pair's log prices over 250 common bars.
 
-    A pair takes some hundredths of a second; before each `checkpoint` is called with the fraction
-    that is done.
+    A pair takes some hundredths of a second; before each pair `checkpoint` is called with the
+    fraction that is done.
 
-    `hedge_ratio` is the slope of the first's log price on the second's, `half_life` the bars in
-    which half a departure is gone, None where departures do not shrink. Raises ValueError for
-    more than 45 pairs.
+    `hedge_ratio` is the slope of the first's log price on the second's. `half_life` is the number
+    of bars in which half of a departure disappears, None where departures do not shrink. Raises
+    ValueError for more than 45 pairs.
     """
     pairs = list(combinations(range(len(panel.tickers)), 2))
     if len(pairs) > MOST_PAIRS:
@@ -98,7 +98,7 @@ def _test_pair(one: Float64, other: Float64) -> dict[str, Any]:
     slope = float((off * y).sum() / (off**2).sum())
     residual = y - y.mean() - slope * off
     if np.ptp(residual) <= 1e-9 * np.ptp(y):
-        # The same series twice: nothing is left to test.
+        # Both are the same series, so there is nothing to test.
         return nothing | {"hedge_ratio": slope, "missing": {"reason": "flat"}}
     before, change = residual[:-1], np.diff(residual)
     centred = before - before.mean()

@@ -16,7 +16,7 @@ Missing = dict[str, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known of a series at one bar.
+    """All metrics of a series at one bar.
 
     Attributes:
         ticker: whose bar it is.

@@ -98,10 +98,10 @@ def estimate_slippage(depth: Depth, size: float) -> dict[str, float] | None:
 
 
 def estimate_edge(s: Subject) -> Float64:
-    """Return the spread that 60 bars let estimate, as a share of the price, shape (m,).
+    """Return the estimated spread of 60 bars as a share of the price, shape (m,).
 
-    The efficient estimator from open, high, low and close prices of Ardia, Guidotti and
-    Kroencke (2024). NaN where prices hardly move.
+    The efficient estimator from open, high, low and close prices of Ardia, Guidotti and Kroencke
+    (2024). NaN where prices hardly move.
     """
     panel = s.panel
     o, h, low, c = (
@@ -144,7 +144,9 @@ def _sum_near(prices: Float64, amounts: Float64, low: float, high: float) -> dic
 
 
 def _of_depth(s: Subject, compute: Callable[..., Any], *facts: Float64) -> Column:
-    """Return what `compute` makes of each bar's order book and of its own of each of `facts`."""
+    """Return the result of `compute` for each bar's order book and the bar's entry in each of
+    `facts`.
+    """
     books = s.depth if s.depth is not None else [None] * s.size
     values = [
         None if book is None else compute(book, *(float(fact[i]) for fact in facts))

@@ -1,4 +1,4 @@
-"""What metrics are computed of: bars at hand, and which of them are asked about."""
+"""The input of metrics: the loaded bars, and which of them are asked about."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,9 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What takers bought and sold within each bar of a panel, shape (n,), NaN where unknown."""
+    """The volume that takers bought and sold within each bar of a panel, shape (n,), NaN where
+    unknown.
+    """
 
     bought: Float64
     sold: Float64
@@ -44,7 +46,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a bar has of its market.
+    """The market's values at each bar.
 
     Attributes:
         benchmark: shape (n,), the market's log return at each bar of the panel, NaN where none.
@@ -80,7 +82,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Subject:
-    """Bars asked about, within a panel that reaches back as far as their windows do.
+    """The bars asked about, within a panel that reaches back far enough for their windows.
 
     Attributes:
         panel: n bars of k series.
@@ -125,7 +127,7 @@ class Subject:
         return self.rows - index + np.maximum(index // ANCHOR_BARS * ANCHOR_BARS - HISTORY_BARS, 0)
 
     def once(self, compute: Callable[["Subject"], Any]) -> Any:
-        """Return what `compute` makes of this subject, computing it the first time only."""
+        """Return the result of `compute` for this subject; it is computed only once."""
         if compute not in self._kept:
             self._kept[compute] = compute(self)
         return self._kept[compute]
@@ -133,7 +135,7 @@ class Subject:
     def window(self, values: Float64, length: int) -> Float64:
         """Return the last `length` of `values`, shape (n,), at each bar asked about: (m, length).
 
-        NaN stands for what lies before a series' first bar.
+        Places before a series' first bar are NaN.
         """
         places, outside = self._places(length)
         found: Float64 = values[places]
@@ -189,8 +191,8 @@ def build_subject(
 
 
 def find_first_rows(panel: BarPanel, rows: Int64, series: Int64) -> Int64:
-    """Return the first row that each of `rows` is computed from;
-    -1 where it is not in the panel.
+    """Return the first row that the metrics of each of `rows` are computed from; -1 where it is not
+    in the panel.
     """
     firsts, held = panel.offsets[series], panel.first_index[series]
     index = rows - firsts + held
@@ -201,7 +203,7 @@ def find_first_rows(panel: BarPanel, rows: Int64, series: Int64) -> Int64:
             own = panel.series(int(s))
             at = np.flatnonzero(series == s)
             in_season = np.searchsorted(panel.times[own], since[at], side="right")
-            # One more than the first of the season: its return needs the close before it.
+            # One more than the first of the season, because its return needs the close before it.
             back[at] = np.maximum(back[at], rows[at] - own.start - in_season + 1)
         back = np.minimum(back, index)
     found: Int64 = np.where(back > rows - firsts, -1, rows - back)
@@ -209,22 +211,23 @@ def find_first_rows(panel: BarPanel, rows: Int64, series: Int64) -> Int64:
 
 
 def count_bars_back(index: Int64, interval: str) -> Int64:
-    """Return how many bars before the one at each stored position the windows of any metric reach.
+    """Return how many bars before each stored position the windows of all metrics reach.
 
-    Recursions reach to an anchor and its history, further than a year's ranks and a regime's age;
-    the season of bars of a day and longer further still. That of shorter ones is counted in days.
+    Recursions reach to an anchor and its history, which is further than a year's ranks and a
+    regime's age; the season of daily and longer bars reaches further still. The season of shorter
+    bars is counted in days and not included.
     """
     recursion = index % ANCHOR_BARS + HISTORY_BARS
     return recursion if is_intraday(interval) else np.maximum(recursion, SEASON_BARS)
 
 
 def find_reach(index: int, interval: str) -> int:
-    """Return the position of the first bar that the one at `index` is computed from."""
+    """Return the position of the first bar that the metrics of the bar at `index` need."""
     return max(0, index - int(count_bars_back(np.array([index]), interval)[0]))
 
 
 def find_season_start(time: int, interval: str) -> int:
-    """Return the time from which bars are wanted for the season of the bar at `time`."""
+    """Return the time from which on the season of the bar at `time` needs bars."""
     return time - SEASON_DAYS * DAY_SECONDS if is_intraday(interval) else time
 
 
@@ -237,12 +240,12 @@ def compute_returns(panel: BarPanel) -> Float64:
 
 
 def count_market_days(interval: str) -> int:
-    """Return how many days before a bar of an interval its market counts."""
+    """Return how many days before a bar of an interval its market is looked at."""
     return MARKET_DAYS.get(interval, SEASON_DAYS)
 
 
 def is_flat(values: Float64) -> Bools:
-    """Return which rows of a matrix hold equal values, but for what rounding makes of them."""
+    """Return which rows of a matrix hold equal values, apart from rounding."""
     largest, smallest = values.max(axis=-1), values.min(axis=-1)
     flat: Bools = largest - smallest <= 1e-12 * np.maximum(np.abs(largest), np.abs(smallest))
     return flat

@@ -1,4 +1,4 @@
-"""Volume: how much is traded, and by whose wish."""
+"""Volume: how much is traded, and whether buyers or sellers took the offers."""
 
 from typing import Any
 
@@ -66,9 +66,9 @@ def compute_volume_spike_ratio(s: Subject) -> Column:
 def sum_trades(times: Int64, amounts: Float64, takers: Int64, opens: Int64, closes: Int64) -> Taken:
     """Return what takers bought and sold within each bar.
 
-    times: (t,), ascending, in the unit of `opens` and `closes`, (n,) each, which bars are trades
-    from the one up to but not including the other. takers: (t,), 1 buys, -1 sells, 0 unknown.
-    NaN for a bar without a trade whose taker is known.
+    times: (t,), ascending, in the unit of `opens` and `closes`, (n,) each; a bar has the trades
+    from its open up to but not including its close. takers: (t,), 1 buys, -1 sells, 0 unknown. NaN
+    for a bar without a trade whose taker is known.
     """
     first, last = np.searchsorted(times, opens), np.searchsorted(times, closes)
 
