@@ -1,4 +1,4 @@
-"""This builds the Flask application."""
+"""Building the Flask application."""
 
 import logging
 import re
@@ -89,8 +89,8 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
 )
 
 HEADERS = {
-    # Everything comes from our own origin: no inline script or style, no other host, no frame
-    # around us.
+    # Everything comes from our own origin: no inline script or style, no other host, no embedding
+    # in a frame.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src"
         " 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';"
@@ -104,12 +104,12 @@ HEADERS = {
 
 
 class App(APIFlask):
-    """The application makes its routes, and calls its functions, quickly."""
+    """The application class; creates its routes and calls its functions faster than Flask's own."""
 
     url_rule_class = LazyRule
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function as it is: none of ours is a coroutine, which Flask would look for
+        """Return a function unchanged: none of ours is a coroutine, for which Flask would check
         twenty times a request.
         """
         return func
@@ -144,7 +144,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_openapi(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
-    if settings.url_prefix:  # where clients of such services look for it
+    if settings.url_prefix:  # where clients of such services look for these routes
         for blueprint in (single_series, series_predictions):
             app.register_blueprint(blueprint, name=f"root_{blueprint.name}")
     app.register_blueprint(probes)
@@ -155,11 +155,12 @@ def create_app(settings: Settings) -> APIFlask:
 
 
 def _name_request() -> None:
-    """Give the request an id, the caller's own if it looks like one,
-    and every log line about it this id.
+    """Give the request an id (the caller's own if it looks like one), and put it into every log
+    line about the request.
     """
     given = request.headers.get("X-Request-ID", "")
-    # it need not be beyond guessing, and the system's own source takes as long as the answer's JSON
+    # the id need not be unguessable, and the system's random source takes as long as writing the
+    # answer's JSON
     g.request_id = given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
     clear_contextvars()
     run = (
@@ -171,14 +172,14 @@ def _name_request() -> None:
 
 
 def _log_request(response: Response) -> Response:
-    """Log what asks for a change, and what went wrong here; what only reads,
-    which is most, at debug.
+    """Log requests that ask for a change and those that failed here; log reading requests, which
+    are most, at debug.
     """
     scope = get_scope(current_app, request.endpoint or "", request.method)  # type: ignore[arg-type]  # a proxy
     is_told = scope != "read" or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     level = logging.INFO if is_told else logging.DEBUG
     if not logging.getLogger(__name__).isEnabledFor(level):
-        return response  # before it is put together, which most of the time is for nobody
+        return response  # checked first, because the line would mostly be built for nobody
     seconds = round(perf_counter() - g.started, 4)
     fields = {
         "method": request.method,

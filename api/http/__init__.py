@@ -1,1 +1,1 @@
-"""What every route shares: keys, errors, limits, paging, idempotency, the OpenAPI document."""
+"""Shared by all routes: keys, errors, limits, paging, idempotency, the OpenAPI document."""

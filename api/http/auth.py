@@ -42,8 +42,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def register_auth(app: APIFlask, origins: Collection[str]) -> None:
-    """Ask every request for a key, but those to the endpoints in `PUBLIC`;
-    of other sites' pages, hear `origins`.
+    """Require a key for every request except those to the endpoints in `PUBLIC`; accept requests
+    from the other sites in `origins`.
     """
     for scheme in (bearer, api_key):
         scheme.verify_token(_find_key)
@@ -54,11 +54,11 @@ def register_auth(app: APIFlask, origins: Collection[str]) -> None:
 
 
 def needs_scope(scope: str, *, of_tenant: bool | None = None) -> Callable[[View], View]:
-    """Mark a view whose scope is not what its method says (GET `read`, all others `enqueue`).
+    """Mark a view whose scope is not the one of its method (GET `read`, all others `enqueue`).
 
-    What needs `admin` is for keys of the default tenant only, since it is about what all tenants
-    share, unless the view is one `of_tenant`; other views are for those of any, unless they say
-    so.
+    A view that needs `admin` changes what all tenants share, so it accepts only keys of the default
+    tenant, unless it is `of_tenant`. Other views accept keys of any tenant, unless they say
+    otherwise.
     """
 
     def mark(view: View) -> View:
@@ -70,8 +70,8 @@ def needs_scope(scope: str, *, of_tenant: bool | None = None) -> Callable[[View]
 
 
 def get_scope(app: APIFlask, endpoint: str, method: str) -> str:
-    """Return the scope that a request to this endpoint needs; where there is none,
-    that of its method.
+    """Return the scope that a request to this endpoint needs: its own or, if it has none, that of
+    its method.
     """
     default = "read" if method in SAFE_METHODS else "enqueue"
     scope: str = getattr(app.view_functions.get(endpoint), "scope", default)
@@ -79,23 +79,23 @@ def get_scope(app: APIFlask, endpoint: str, method: str) -> str:
 
 
 def get_client() -> str:
-    """Return who asks: the id of the key, or a word for open access."""
+    """Return the client: the id of its key, or a word for open access."""
     return str(g.flask_httpauth_user["_id"] or "open")
 
 
 def get_person() -> str:
-    """Return the name of the key that asks, as trails tell of it."""
+    """Return the name of the request's key, which trails show."""
     return str(g.flask_httpauth_user["name"])
 
 
 def get_key_id() -> str | None:
-    """Return the id of the key that asks; None for open access."""
+    """Return the id of the request's key; None for open access."""
     key_id: str | None = g.flask_httpauth_user["_id"]
     return key_id
 
 
 def get_scopes() -> list[KeyScope]:
-    """Return the scopes of the key that asks."""
+    """Return the scopes of the request's key."""
     scopes: list[KeyScope] = g.flask_httpauth_user["scopes"]
     return scopes
 
@@ -103,8 +103,8 @@ def get_scopes() -> list[KeyScope]:
 def has_scope(scope: str) -> bool:
     """Whether this request may do what needs a scope.
 
-    A GET from another site's page may read at most: it can be a visitor's browser that fetches a
-    picture there, with what this site lets the visitor do.
+    A GET from another site's page may at most read: it may be a visitor's browser that loads a
+    picture there, with the visitor's access to this API.
     """
     is_foreign = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
     if is_foreign and request.method in SAFE_METHODS and scope != "read":
@@ -113,9 +113,8 @@ def has_scope(scope: str) -> bool:
 
 
 def require_scope(scope: str, deed: str, *, of_tenant: bool = False) -> None:
-    """Raise ScopeMissing where the key of this request lacks a scope
-    that only some requests to its route need; `admin` is the default tenant's, unless what is done
-    is `of_tenant`.
+    """Raise ScopeMissing if the request's key lacks a scope that only some requests to its route
+    need. `admin` also requires the default tenant, unless the action is `of_tenant`.
     """
     if not has_scope(scope) or (scope == "admin" and not of_tenant and _is_of_tenant()):
         raise ScopeMissing(
@@ -129,8 +128,8 @@ def is_open(settings: Settings, database: Db) -> bool:
 
 
 def check_keys(settings: Settings, database: Db) -> None:
-    """Raise DatabaseUnfit where the API listens to other machines although no key has been made:
-    nobody gets in.
+    """Raise DatabaseUnfit if the API listens to other machines and no key was ever made, because
+    then nobody can use it.
     """
     if not is_loopback(settings.host) and not keys.has_keys(database):
         raise DatabaseUnfit(
@@ -141,8 +140,8 @@ def check_keys(settings: Settings, database: Db) -> None:
 
 
 def _refuse_foreign_origin(allowed: frozenset[str]) -> Response | None:
-    """Stop another site's page from posting through a visitor's browser;
-    our own page names our own origin.
+    """Refuse a request that another site's page sends through a visitor's browser; our own page
+    sends our own origin.
     """
     origin = request.headers.get("Origin")
     if request.method in SAFE_METHODS or origin is None or origin in allowed:
@@ -172,7 +171,7 @@ def _check_key(endpoint: str) -> Any:
 
 
 def _refuse_tenant(endpoint: str) -> Response | None:
-    """Keep a tenant's keys from what all tenants share."""
+    """Refuse a tenant's key for what all tenants share."""
     is_shared = getattr(current_app.view_functions.get(endpoint), "is_shared", False)
     if not is_shared or not _is_of_tenant():
         return None
@@ -185,10 +184,11 @@ def _is_of_tenant() -> bool:
 
 
 def _admit_openly() -> Response | None:
-    """Let a request in without a key if it comes from this machine and meant this machine.
+    """Accept a request without a key if it comes from this machine and was addressed to this
+    machine.
 
-    A page of another site can have its name resolve to 127.0.0.1 and so reach us from a visitor's
-    browser (DNS rebinding); its requests still carry that name in `Host`.
+    A page of another site can let its name resolve to 127.0.0.1 and so reach us from a visitor's
+    browser (DNS rebinding); its requests still have that name in `Host`.
     """
     host = urlsplit(f"//{request.host}").hostname or ""
     if not is_loopback(host) or not is_loopback(request.remote_addr or ""):

@@ -1,4 +1,4 @@
-"""Bodies of requests are bounded in size, and of the type that the route takes."""
+"""Limits on the size of request bodies, and on their type."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 def takes_body(
     *, most_bytes: int, mimetype: str = "application/json", documented: dict[str, Any] | None = None
 ) -> Callable[[View], View]:
-    """Mark a view that takes a larger body than most, or another than JSON.
+    """Mark a view that accepts larger bodies than most, or another type than JSON.
 
     `documented` is the schema of a body that the view reads by itself.
     """
@@ -29,17 +29,17 @@ def takes_body(
 
 
 def register_bodies(app: Flask) -> None:
-    """Have `app` look at each request's body before its view does."""
+    """Make `app` check each request's body before its view runs."""
     app.config["MAX_CONTENT_LENGTH"] = JSON_BYTES
     app.before_request(_check_body)
 
 
 def _check_body() -> None:
-    """Set the bound and refuse other types:
-    a form of another site could post those without the browser asking us.
+    """Set the size limit and refuse other types: a form of another site could post those without
+    the browser asking us first.
     """
     if request.endpoint is None:
-        return  # what is not there takes no body of any type: 404, or 405
+        return  # an unknown route or method takes no body at all: it answers 404 or 405
     view = current_app.view_functions.get(request.endpoint)
     request.max_content_length, mimetype = getattr(view, "body", (JSON_BYTES, "application/json"))
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
@@ -50,8 +50,7 @@ def _check_body() -> None:
     coding = request.headers.get("Content-Encoding", "identity")
     if has_body and coding.lower() != "identity":
         abort(415, f"the body must come as it is, not packed (Content-Encoding: {coding[:40]})")
-    # Of a body that does not tell its length werkzeug reads what is allowed, and leaves out the
-    # rest.
+    # Of a body without a length, werkzeug reads up to the limit and ignores the rest.
     is_untold = "Transfer-Encoding" in request.headers and mimetype == "application/json"
     if is_untold and len(request.get_data()) >= (request.max_content_length or 0):
         raise RequestEntityTooLarge

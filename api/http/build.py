@@ -1,18 +1,19 @@
-"""Which version of the code answers."""
+"""The build id: which version of the code answers."""
 
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# What answers and pages are made by; with a release's number alone two versions of it were one.
+# The files that answers and pages depend on. The release number alone would be the same for two
+# versions of the code.
 FOLDERS = ("alerts", "analytics", "api", "core", "detection", "market", "records", "web")
 KINDS = frozenset({".py", ".js", ".css", ".html"})
 
 
 @cache
 def get_build() -> str:
-    """Return a word that is another one for other code, and the same on each machine."""
+    """Return a word that differs for different code, and is the same on each machine."""
     digest = sha256()
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*")):

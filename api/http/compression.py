@@ -1,4 +1,6 @@
-"""Answers of JSON and the pages' files are compressed by zstd or gzip for clients that read it."""
+"""Compression: JSON answers and the pages' files are sent as zstd or gzip to clients that accept
+it.
+"""
 
 from http import HTTPStatus
 
@@ -9,7 +11,7 @@ from flask_compress import Compress
 def register_compression(app: Flask) -> None:
     """Compress the answers of `app`.
 
-    Event streams stay as they are: their mimetype is none that is compressed.
+    Event streams are not compressed: their MIME type is not in the list.
     """
     algorithms = ["zstd", "gzip"]
     app.config.update(
@@ -23,13 +25,13 @@ def register_compression(app: Flask) -> None:
     def compress_answer(response: Response) -> Response:
         if (
             response.status_code == HTTPStatus.PARTIAL_CONTENT
-        ):  # a range is one of the file as it is
+        ):  # a range is a part of the uncompressed file
             return response
         etag, content = response.headers.get("ETag"), response.response
         response = compress.after_request(response)
         if etag is not None:
-            # An ETag of ours names a version, which If-Match and If-None-Match bring back, in
-            # whatever encoding.
+            # Our ETag names a version in whatever encoding; If-Match and If-None-Match send it
+            # back.
             response.headers["ETag"] = etag
         if response.response is not content and hasattr(content, "close"):
             response.call_on_close(content.close)

@@ -1,4 +1,4 @@
-"""Answers that need not be given again: 304 for who already has the present version."""
+"""Conditional answers: 304 for a client that already has the present version."""
 
 from hashlib import sha256
 from http import HTTPStatus
@@ -12,15 +12,16 @@ NOT_MODIFIED: Any = {304: "the ETag of `If-None-Match` is still the present one"
 
 
 def build_etag(*parts: object) -> str:
-    """Return the ETag of what these parts name; anything that changes the answer must be one.
+    """Return an ETag made of these parts; everything that changes the answer must be among them.
 
-    The code is one: what was answered by another version may lack what pages read of it now.
+    The code's version is one of them: an older version's answer may lack fields that pages now
+    read.
     """
     return sha256("\n".join(map(str, (get_build(), *parts))).encode()).hexdigest()[:32]
 
 
 def find_unchanged(etag: str) -> Response | None:
-    """Return the 304 of a request that brings this ETag; None where it needs an answer."""
+    """Return a 304 for a request that sends this ETag; None where it needs an answer."""
     if not request.if_none_match.contains_weak(etag):
         return None
     response = Response(status=304)
@@ -29,17 +30,17 @@ def find_unchanged(etag: str) -> Response | None:
 
 
 def get_validators(etag: str) -> dict[str, str]:
-    """Return the headers by which a client asks again;
-    without asking it may not use what it has.
+    """Return the headers by which a client revalidates; it may not use a stored answer without
+    asking.
     """
     return {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
 
 
 def send_once(response: Response) -> Response:
-    """Give an answer the ETag of its content; who brings that back is told 304, with no content.
+    """Give an answer the ETag of its content; a client that sends it back gets 304 without content.
 
-    It is for `after_this_request`, where what an answer says has no version of its own: pages that
-    ask every few seconds are sent again only what has changed.
+    For `after_this_request`, where the answer's content has no version of its own: pages that ask
+    every few seconds then download only what has changed.
     """
     if response.status_code == HTTPStatus.OK:
         response.headers.update(get_validators(sha256(response.get_data()).hexdigest()[:32]))

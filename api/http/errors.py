@@ -1,5 +1,5 @@
-"""Every error leaves as `application/problem+json` (RFC 9457);
-the table here maps our errors to HTTP statuses.
+"""Errors: every error is answered as `application/problem+json` (RFC 9457); the table here maps our
+errors to HTTP statuses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +42,8 @@ STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.TapewatchError: 500,
 }
 RETRY_AFTER_SECONDS = 5
-# An answer is no longer because what was asked is: the first errors of a body, and quotes of what
-# is wrong with it.
+# The size of an error does not depend on the request's: only the first errors of a body, and only
+# short quotes, are returned.
 MOST_ERRORS = 100
 LONGEST_DETAIL = 2_000
 QUOTED = 100
@@ -52,7 +52,7 @@ UNSTORABLE = (UnicodeEncodeError, InvalidStringData, InvalidDocument, OverflowEr
 
 
 def register_errors(app: APIFlask) -> None:
-    """Make every error of `app`, whoever raised it, a problem document."""
+    """Turn every error of `app`, whatever raised it, into a problem document."""
     app.register_error_handler(errors.TapewatchError, _answer_ours)
     app.register_error_handler(PyMongoError, _answer_mongo)
     app.register_error_handler(HTTPError, _answer_apiflask)
@@ -103,8 +103,8 @@ def get_status(error: errors.TapewatchError) -> int:
 
 
 def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict[str, Any]]:
-    """Return pydantic's first findings as `errors[]`;
-    the wrong value itself is named where it is short.
+    """Return pydantic's first findings as `errors[]`; the wrong value itself is included if it is
+    short.
     """
     return [
         {
@@ -155,14 +155,16 @@ def _answer_mongo(error: PyMongoError) -> Response:
 
 
 def _sum_up(entry: Mapping[str, str]) -> str:
-    """Return what is wrong after where it is; of a query as a whole there is no place to name."""
+    """Return the place followed by what is wrong there; for a query as a whole there is no
+    place.
+    """
     whole = "body" if entry["location"] == "json" else ""
     place = entry["pointer"].lstrip("/") or whole
     return f"{place}: {entry['detail']}" if place else entry["detail"]
 
 
 def _answer_apiflask(error: HTTPError) -> Response:
-    """Answer what APIFlask raises: mostly a request that pydantic did not accept."""
+    """Answer an error that APIFlask raises: mostly a request that pydantic did not accept."""
     found = error.__cause__
     if isinstance(found, ValidationError):
         count = found.error_count()
@@ -183,7 +185,7 @@ def _answer_werkzeug(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error.response, Response):
         return error.response
-    if status < HTTPStatus.BAD_REQUEST:  # a redirect is no problem
+    if status < HTTPStatus.BAD_REQUEST:  # a redirect is no error
         return Response(error.get_body(), status, dict(error.get_headers()))
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return build_problem(status, _describe_werkzeug(error), headers=headers)
@@ -202,7 +204,7 @@ def _describe_werkzeug(error: HTTPException) -> str:
         )
     if isinstance(error, BadRequest) and isinstance(
         error.__cause__, BadRequest
-    ):  # Flask keeps to itself what it read
+    ):  # Flask does not pass on what the parser said
         return f"the body cannot be read as JSON: {error.__cause__.description}"
     return (
         error.description or HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR).description
@@ -214,8 +216,8 @@ def _answer_too_deep(_error: RecursionError) -> Response:
 
 
 def _answer_unstorable(error: Exception) -> Response:
-    """Answer where a value came as far as MongoDB, which cannot hold it: half a character,
-    a number of 20 digits.
+    """Answer a request with a value that MongoDB cannot store: half a character, a number of 20
+    digits.
     """
     log.warning(
         "value_not_storable",

@@ -1,4 +1,4 @@
-"""Server-sent events: a run as it changes, until it has ended."""
+"""Server-sent events: the state of a run whenever it changes, until it has ended."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,9 +21,9 @@ from records.work.runs import OPEN_STATUSES, find_run
 
 POLL_SECONDS = 0.5
 COMMENT_SECONDS = 15.0
-# Of this process' 64 threads; each stream holds one, and requests need some too.
+# A process has 64 threads. Each stream holds one, and other requests need some too.
 STREAMS = Shares(24, each=12)
-# A key that was revoked is heard of within this time.
+# A stream whose key was revoked ends within this time.
 KEY_SECONDS = 2.0
 
 EVENT = {
@@ -49,7 +49,7 @@ STREAM: Any = {
 def answer_stream(events: Iterator[str]) -> Response:
     """Return the streaming answer, or a problem where too many streams are open.
 
-    It ends with the key's force.
+    The stream ends when the key is no longer valid.
     """
     place = STREAMS.take()
     if place is None:
@@ -67,8 +67,8 @@ def answer_stream(events: Iterator[str]) -> Response:
 
 
 def _end_with_key(database: Db, key_id: str | None, events: Iterator[str]) -> Iterator[str]:
-    """Yield the events for as long as the key of the request is in force;
-    an empty one only gives occasion to look.
+    """Yield the events as long as the request's key is valid; an empty event only gives an occasion
+    to check.
     """
     looked = monotonic()
     for event in events:
@@ -81,9 +81,9 @@ def _end_with_key(database: Db, key_id: str | None, events: Iterator[str]) -> It
 
 
 def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | None) -> Iterator[str]:
-    """Yield a run as events: whenever its version is not the one seen last.
+    """Yield a run as an event whenever its version differs from the last one.
 
-    A comment is yielded when it is long unchanged, and an empty text whenever it was looked at.
+    Yields a comment if the run is unchanged for long, and an empty text after each check.
     """
     said = monotonic()
     while True:
@@ -92,7 +92,7 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
             return
         version = build_version(run)
         if version != last_seen:
-            # Why it waits is left out: workers are asked for that, and this looks again and again.
+            # The reason why it waits is left out: it would mean asking the workers at each check.
             links = {"tickers_url": tickers_url, "verdicts": read_verdicts(run)}
             shown = Run.model_validate({**run, **links})
             yield f"event: run\nid: {version}\ndata: {shown.model_dump_json(by_alias=True)}\n\n"
@@ -100,8 +100,7 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
         if run["status"] not in OPEN_STATUSES:
             return
         if monotonic() - said >= COMMENT_SECONDS:
-            # Without it, proxies give up on a quiet stream, and we never learn that a client has
-            # gone.
+            # Without it, proxies close a quiet stream, and we never learn that a client has gone.
             yield ": still here\n\n"
             said = monotonic()
         yield ""
@@ -109,8 +108,8 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
 
 
 def build_version(run: ShownRun) -> str:
-    """Return a word that changes when the run does;
-    what only time changes (ETA, rate) is left out.
+    """Return a word that changes when the run does; fields that change with time alone (ETA, rate)
+    do not count.
     """
     progress = {
         name: value

@@ -1,5 +1,5 @@
-"""Answering a POST that enqueues: once an idempotency key; `202` with the run's address or,
-after a wait, `200`.
+"""Answers of POSTs that enqueue: the same run for the same idempotency key, and `202` with the
+run's address or, after a wait, `200`.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,12 @@ from records.work.requests import Once
 from records.work.runs import get_run, has_ended
 from tasks.engine.accept import find_repeated
 
-# The end of a run is asked for at first often, then after an eighth of the time waited so far.
+# Whether the run has ended is checked often at first, then each time after an eighth of the time
+# waited so far.
 SHORTEST_POLL_SECONDS = 0.005
 LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
-# Of this process' 64 threads, each of which holds one for as long as its caller waits.
+# A process has 64 threads. A caller who waits holds one.
 WAITS = Shares(24, each=8)
 Outcome = Callable[[ShownRun], BaseModel | None]
 
@@ -42,9 +43,9 @@ def enqueues(
 ) -> Callable[[Callable[..., RunDocument]], Callable[..., Response]]:
     """Turn a view that returns an accepted run into one that answers with it.
 
-    The view gets `once`, and is not called at all where the same request was accepted before under
-    the same key. Who waits for the outcome gets what `find_outcome(run)` returns, of type `model`;
-    the run itself where that is None.
+    The view gets `once`, and is not called if the same request was accepted before under the same
+    key. A caller who waits for the outcome gets `find_outcome(run)`, of type `model`, or the run
+    itself where that is None.
     """
 
     def decorate(view: Callable[..., RunDocument]) -> Callable[..., Response]:
@@ -58,7 +59,7 @@ def enqueues(
                 run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)
 
-        # what a request is read into are its arguments, not those of the view
+        # the parsed request becomes the arguments of this function, not of the view
         del answer.__wrapped__
         documented = blueprint.doc(responses=document_answers(model))(
             blueprint.output(Accepted, 202)(answer)
@@ -81,7 +82,7 @@ def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome) -> Re
 
 
 def describe_accepted(run: RunDocument) -> Accepted:
-    """Return what the caller is told of a run that was written."""
+    """Return the fields of an accepted run that the caller gets."""
     tickers: list[str] = run["tickers"]
     about = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
     subject = about or run["market"] or run["options"].get("series_id") or "what was sent"
@@ -99,14 +100,14 @@ def describe_accepted(run: RunDocument) -> Accepted:
 
 
 def read_once(headers: OnceHeaders) -> Once:
-    """Return the caller's idempotency key, which is this caller's own,
-    with a hash of what is asked under it.
+    """Return the request's idempotency key, which belongs to this caller only, with a hash of the
+    request.
     """
     if headers.idempotency_key is None:
         return Once()
     asked = sha256(f"{request.method} {request.path}\n".encode())
     asked.update(request.get_data())
-    # A form's boundary is another each time it is sent, so what counts is what is in it.
+    # A form has a new boundary each time it is sent, so the hash is of its contents.
     asked.update(json.dumps(sorted(request.form.items())).encode())
     for name, file in sorted(request.files.items()):
         asked.update(f"{name} {file.filename}\n".encode())
@@ -122,8 +123,8 @@ def answer_accepted(run: RunDocument) -> Response:
 
 
 def wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
-    """Return the run once it has ended; None where it takes longer than the caller waits,
-    or too many wait here.
+    """Return the run once it has ended; None if it takes longer than the caller waits, or if too
+    many callers are waiting in this process.
     """
     place = WAITS.take() if wait_seconds else None
     if place is None:
@@ -151,7 +152,7 @@ def _answer(body: BaseModel, status: int, headers: dict[str, str] | None = None)
 
 
 def document_answers(model: type[BaseModel]) -> Answers:
-    """Return what the OpenAPI document says of the answers to those who wait, and of a conflict."""
+    """Return the parts of the OpenAPI document about answers after a wait, and about a conflict."""
     names = {model.__name__, Run.__name__}
     schema = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in sorted(names)]}
     return {

@@ -1,5 +1,5 @@
-"""Reading JSON strictly, and writing it with pydantic's own encoder:
-bars and anomalies in a tenth of the time.
+"""JSON: read strictly, and written with pydantic's encoder, which takes a tenth of the time for
+bars and anomalies.
 """
 
 from typing import Any
@@ -11,22 +11,21 @@ from api.http.repeated import refuse_repeated_names
 
 
 class JsonProvider(DefaultJSONProvider):
-    """What Flask reads and writes JSON with."""
+    """Flask's JSON reader and writer."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Return an object as JSON; a number that JSON has no word for is null."""
+        """Return an object as JSON; NaN and infinity become null."""
         try:
             return to_json(obj, indent=kwargs.get("indent"), inf_nan_mode="null").decode()
         except (
             PydanticSerializationError
-        ):  # half a character, which somebody sent, is no UTF-8, but can be escaped
+        ):  # half a character that somebody sent cannot be encoded as UTF-8, but can be escaped
             return super().dumps(obj, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return what a JSON text says.
+        """Return the value of a JSON text.
 
-        Raises ValueError where an object has two members of a name, or it is nested deeper than
-        anybody needs.
+        Raises ValueError where an object has a name twice, or is nested deeper than anybody needs.
         """
         try:
             return super().loads(s, **{"object_pairs_hook": refuse_repeated_names} | kwargs)

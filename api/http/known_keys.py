@@ -1,4 +1,4 @@
-"""Keys that were found in force a moment ago, so that not every read looks for its key anew."""
+"""A cache of keys that were valid a moment ago, so that not every read looks its key up."""
 
 from hashlib import sha256
 from time import monotonic
@@ -6,7 +6,7 @@ from time import monotonic
 from records.database import Db
 from records.keys import KnownKey, find_key
 
-# A key that was revoked may read for so long; all else looks for it each time.
+# A revoked key may read for this long; requests that change something look their key up each time.
 KEPT_SECONDS = 1.0
 MOST_KEPT = 1_000
 
@@ -18,8 +18,8 @@ class KnownKeys:
         self._found: dict[bytes, tuple[float, KnownKey]] = {}
 
     def find(self, database: Db, key: str, *, is_read: bool) -> KnownKey | None:
-        """Return the document of a key that is in force, or None; for what is no read,
-        that of now.
+        """Return the document of a valid key, or None; for a request that does not only read, the
+        present one.
         """
         name, now = sha256(key.encode()).digest(), monotonic()
         looked, known = self._found.get(name, (0.0, None))

@@ -1,6 +1,4 @@
-"""Latencies of successful requests, written by a thread of their own so
-that no answer waits for it.
-"""
+"""Latencies of successful requests, written by a separate thread so that no answer waits for it."""
 
 from datetime import UTC, datetime
 from threading import Condition, Thread
@@ -11,7 +9,7 @@ from pymongo.errors import PyMongoError
 from records.database import Db
 from records.work.latencies import LatencyKind, add_latencies
 
-# The one who asks for figures waits so long for those that this process has not written yet.
+# A request for the figures waits this long for latencies that this process has not written yet.
 FLUSH_SECONDS = 1.0
 
 Sample = tuple[datetime, float]
@@ -20,9 +18,7 @@ log = structlog.get_logger()
 
 
 class LatencyWriter:
-    """What came since the last write goes with the next one,
-    so that many requests cost few writes.
-    """
+    """A write contains all latencies since the last one, so that many requests cost few writes."""
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -31,7 +27,7 @@ class LatencyWriter:
         self._thread: Thread | None = None
 
     def add(self, database: Db, kind: LatencyKind, seconds: float) -> None:
-        """Have a latency written soon."""
+        """Queue a latency for the next write."""
         with self._condition:
             self._waiting.setdefault(kind, []).append((datetime.now(UTC), 1_000 * seconds))
             if self._thread is None:
@@ -42,7 +38,7 @@ class LatencyWriter:
             self._condition.notify_all()
 
     def flush(self) -> None:
-        """Wait until all that was added is written, but not for long."""
+        """Wait, but not for long, until all queued latencies are written."""
         with self._condition:
             self._condition.wait_for(
                 lambda: not self._waiting and not self._is_writing, FLUSH_SECONDS

@@ -1,4 +1,4 @@
-"""Rate limits say how often a key may ask; CORS, from which other sites' pages."""
+"""Rate limits: how often a key may ask. CORS: from which other sites' pages."""
 
 from time import time
 from typing import Any
@@ -14,8 +14,8 @@ from api.http.auth import OPEN_ACCESS_KEY, get_client, get_scope
 from api.http.errors import build_problem
 from core.settings import Settings
 
-# What a request may wait for Redis; then this process counts in memory, and looks now and then
-# whether it is back.
+# The longest time that a request waits for Redis; after it the process counts in memory, and checks
+# now and then whether Redis is back.
 REDIS_SECONDS = 0.25
 EXPOSED = ["ETag", "Location", "Retry-After", "X-Request-ID"]
 ALLOWED = [
@@ -29,10 +29,10 @@ ALLOWED = [
 
 
 def register_limits(app: APIFlask, settings: Settings) -> None:
-    """Count each key's requests in Redis, for all API processes together;
-    while it is away, each counts for itself.
+    """Count each key's requests in Redis, for all API processes together; while Redis is away, each
+    process counts for itself.
     """
-    # redis-py's own, which flask-limiter takes for text
+    # redis-py's own options; by flask-limiter's types they are text
     options: Any = {
         "socket_timeout": REDIS_SECONDS,
         "socket_connect_timeout": REDIS_SECONDS,
@@ -46,8 +46,8 @@ def register_limits(app: APIFlask, settings: Settings) -> None:
         storage_uri=settings.redis_url,
         storage_options=options,
         in_memory_fallback_enabled=True,
-        # Of those who wait when Redis goes away the first turns to memory; the others must not be
-        # told an error.
+        # When Redis goes away, the first waiting request switches to counting in memory; the others
+        # would get the error.
         swallow_errors=True,
         on_breach=_refuse,
     )
@@ -56,19 +56,19 @@ def register_limits(app: APIFlask, settings: Settings) -> None:
 
 
 def register_origins(app: APIFlask, settings: Settings) -> None:
-    """Let the pages of the sites in the settings ask."""
+    """Allow requests from pages of the sites in the settings."""
     origins = list_origins(settings)
     if origins:
         CORS(app, origins=origins, allow_headers=ALLOWED, expose_headers=EXPOSED, max_age=600)
 
 
 def list_origins(settings: Settings) -> list[str]:
-    """Return the origins of other sites that may ask."""
+    """Return the allowed origins of other sites."""
     return [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
 
 
 def _refuse(broken: RequestLimit) -> Response:
-    seconds = max(1, int(broken.reset_at - time()))  # it is rounded up
+    seconds = max(1, int(broken.reset_at - time()))  # rounded up
     kind = "reads" if _is_read() else "requests that are no reads"
     detail = (
         f"this key may send {broken.limit.amount} {kind} in {broken.limit.get_expiry()} s; try"
@@ -78,10 +78,10 @@ def _refuse(broken: RequestLimit) -> Response:
 
 
 def _is_read() -> bool:
-    """Whether the request only reads: by its scope, since a POST may."""
+    """Whether the request only reads: decided by its scope, because a POST may only read."""
     return get_scope(current_app, request.endpoint or "", request.method) == "read"  # type: ignore[arg-type]
 
 
 def _is_unlimited() -> bool:
-    """Whether there is no key to count: a public page, or open access on this machine."""
+    """Whether no key is counted: for a public page, or open access on this machine."""
     return g.get("flask_httpauth_user") in (None, OPEN_ACCESS_KEY)

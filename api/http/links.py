@@ -1,4 +1,4 @@
-"""Addresses that documents name."""
+"""Addresses of related resources in documents."""
 
 from flask import url_for
 
@@ -16,7 +16,7 @@ class LinkedRun(ShownRun):
 
 
 def link_run(run: ShownRun) -> LinkedRun:
-    """Return a run with the address of its tickers' audit records, and what it comes to."""
+    """Return a run with the address of its tickers' audit records, and its outcome."""
     state = get_state()
     return {
         **run,
@@ -27,11 +27,11 @@ def link_run(run: ShownRun) -> LinkedRun:
 
 
 def read_verdicts(run: RunDocument) -> dict[str, int]:
-    """Return how many anomalies a verification found to be what; empty for other runs."""
+    """Return how many anomalies a verification gave which verdict; empty for other runs."""
     verdicts: dict[str, int] = (run.get("result") or {}).get("verdicts", {})
     return verdicts
 
 
 def link_tickers(run_id: str) -> str:
-    """Return where the audit records of a run's tickers are."""
+    """Return the address of the audit records of a run's tickers."""
     return url_for("runs.list_run_tickers", run_id=run_id)

@@ -1,6 +1,4 @@
-"""What a person changes is noted in the audit trail beside the change: both are written, or
-neither.
-"""
+"""A change by a person and its entry in the audit trail: either both are written or neither."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -21,6 +19,8 @@ def change_noted(
     subject: str,
     details: Mapping[str, Any] | None = None,
 ) -> Written:
-    """Make a change and its entry of the trail, by whose key asks; return what the change did."""
+    """Make a change and its entry in the trail, in the name of the request's key; return the
+    change's result.
+    """
     entry = build_note(step, subject, by=get_person(), at=get_now(), details=details)
     return write_noted(get_database(), change, [entry])

@@ -1,4 +1,4 @@
-"""What APIFlask does not put into the OpenAPI document by itself: problems, keys and scopes."""
+"""Additions to APIFlask's OpenAPI document: problems, keys and scopes."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from api.schemas.ticks import (
 )
 from api.schemas.verifications import Verification
 
-# Real answers, which a test compares with what the service says; it also writes them anew.
+# Real answers. A test compares them with the service's answers, and can write them again.
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "examples.json").read_text()
 )
@@ -38,7 +38,7 @@ DESCRIPTION = (
 )
 Operation = dict[str, Any]
 Schemas = dict[str, Any]
-# What APIFlask does not see: the answers to those who wait, and those of several shapes.
+# Answers that APIFlask does not know: those after a wait, and those of several shapes.
 OUTCOMES = (
     *(Detected, ImportReport, Verification, Prediction, Predictions, Plot),
     *(
@@ -118,7 +118,7 @@ DESCRIPTIONS = {
 }
 
 
-# What paths name, which no schema describes.
+# Parts of paths, which no schema describes.
 PATH_PARAMETERS = {
     "alert_id": "the `_id` of an alert",
     "anomaly_id": "the `_id` of an anomaly: ticker::interval::time",
@@ -133,7 +133,7 @@ PATH_PARAMETERS = {
     "timestamp": "that of the prediction, as it was sent",
     "version": "a version, as the model's or the series' list has them",
 }
-# Of several nouns, each below its own path.
+# Parts that several nouns have, each below its own path.
 NAMES = {
     "/watchlists/": "the name of a watchlist, as `/watchlists` lists them",
     "/notifications/": "the name of a notification rule",
@@ -173,7 +173,7 @@ def register_openapi(app: APIFlask) -> None:
 
 
 def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
-    document = cast("dict[str, Any]", spec)  # it is a str only where YAML is asked for
+    document = cast("dict[str, Any]", spec)  # it is a str only if YAML is asked for
     schemas = document["components"]["schemas"]
     schemas.pop("HTTPError", None)
     schemas["Problem"] = PROBLEM
@@ -191,8 +191,8 @@ def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
 
 
 def _name_once(schemas: Schemas) -> Schemas:
-    """Return the schemas by their own names:
-    APIFlask repeats each below every schema that refers to it.
+    """Return the schemas by their own names: APIFlask repeats each one below every schema that
+    refers to it.
     """
     named: Schemas = {}
     for name, schema in schemas.items():
@@ -203,7 +203,7 @@ def _name_once(schemas: Schemas) -> Schemas:
 
 
 def _shorten_references(part: Any) -> None:
-    """Have every reference in a part of the document lead to a schema's own name."""
+    """Make every reference in a part of the document point to a schema's own name."""
     if isinstance(part, list):
         for inner in part:
             _shorten_references(inner)
@@ -227,16 +227,17 @@ def _list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
 
 
 def _describe_part(parameter: Operation, path: str) -> str:
-    """Return what a part of a path names."""
+    """Return the description of a part of a path."""
     if parameter["name"] != "name":
         return PATH_PARAMETERS[parameter["name"]]
     return next(text for folder, text in NAMES.items() if folder in path)
 
 
 def _find_description(parameter: Operation, _path: str) -> str:
-    """Return what the schema of a parameter says of it; of one that may be null, its type says it.
+    """Return the description in the schema of a parameter; if the parameter may be null, the
+    description is in its type.
 
-    Many clients show what is said beside the schema alone.
+    It is repeated beside the schema, because many clients show only that.
     """
     schemas = (parameter["schema"], *parameter["schema"].get("anyOf", ()))
     return next((each["description"] for each in schemas if "description" in each), "")

@@ -1,4 +1,4 @@
-"""Pages, and cursors: where a page ended, as an opaque word."""
+"""Pages and cursors: a cursor is the place where a page ended, as an opaque word."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -34,18 +34,19 @@ _READERS: Mapping[type, Callable[[Any], Any]] = {
 }
 
 
-# What says how much is shown of a list: neither which rows it has, nor their order.
+# Arguments about how much of a list is shown. They change neither its rows nor their order, so a
+# cursor does not depend on them.
 _SHOWING = frozenset({"cursor", "limit", "fields", "history"})
 
 
 def name_list(endpoint: str, **arguments: str) -> str:
-    """Return what a cursor calls the list that a route answers with, asked with these arguments."""
+    """Return the name that a cursor has for the list of a route with these arguments."""
     return _digest(endpoint, list(arguments.items()))
 
 
 def encode_cursor(*parts: object, of: str | None = None) -> str:
-    """Return the cursor of these values (datetimes, numbers, strings)
-    in a list; in the one that is asked for where no name says which.
+    """Return the cursor of these values (datetimes, numbers, strings) in a list; without a name, in
+    the list that the request asks for.
     """
     texts = [part.isoformat() if isinstance(part, datetime) else part for part in parts]
     words = json.dumps([of or _name_asked(), *texts])
@@ -53,9 +54,9 @@ def encode_cursor(*parts: object, of: str | None = None) -> str:
 
 
 def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
-    """Return the values of a cursor, each of its type; None where there is no cursor.
+    """Return the values of a cursor, each with its type; None where there is no cursor.
 
-    A place in one list is none in another: rows would be left out, or be the wrong ones. Raises
+    A cursor of another list is refused: it would leave rows out or give wrong ones. Raises
     BadInput.
     """
     if not cursor:
@@ -73,7 +74,7 @@ def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
         position = tuple(
             _READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True)
         )
-        bson.encode({"position": position})  # or MongoDB could not be asked for it
+        bson.encode({"position": position})  # otherwise MongoDB could not query by it
     except (ValueError, TypeError, OverflowError, BSONError, BadInput) as error:
         raise _build_refusal(cursor) from error
     return position
@@ -84,7 +85,7 @@ def _build_refusal(cursor: str) -> BadInput:
 
 
 def _name_asked() -> str:
-    """Return what a cursor calls the list that this request asks for."""
+    """Return the name that a cursor has for the list that this request asks for."""
     given = [one for one in request.args.items(multi=True) if one[0] not in _SHOWING]
     return _digest(str(request.endpoint), [*(request.view_args or {}).items(), *given])
 
@@ -100,10 +101,10 @@ def build_page(
     *,
     of: str | None = None,
 ) -> Listed[Item]:
-    """Return {items, next_cursor} of documents that were asked for with one more than the limit.
+    """Return {items, next_cursor} of documents that were queried with one more than the limit.
 
-    `locate` returns an item's place in their order, `of` the name of their list where it is not the
-    one that is asked for.
+    `locate` returns an item's place in their order. `of` is the name of their list, if it is not
+    the one that the request asks for.
     """
     items = list(documents[:limit])
     more = len(documents) > limit
@@ -127,20 +128,21 @@ class AskedPage:
     limit: int
 
     def build(self, found: Sequence[Stored]) -> Listed[Stored]:
-        """Return the page of what was found."""
+        """Return the page of the documents that were found."""
         return build_page(found, self.limit - 1, self.order.locate)
 
 
 def ask_page(query: PageQuery, order: Keyset) -> AskedPage:
-    """Return which page of a list in this order is asked for. Raises BadInput."""
+    """Return the page of a list in this order that the request asks for. Raises BadInput."""
     return AskedPage(order, decode_cursor(query.cursor, order.types), query.limit + 1)
 
 
 def answer_stored(page: Listed[Any], item: type[BaseModel]) -> Response:
-    """Answer with a page of documents of our own as they are stored, by the fields of an item.
+    """Answer with a page of our own stored documents, with the fields of an item.
 
-    They were checked when they were written: to check, copy and check again each part of them takes
-    longer than all else that a list does. What nobody stored is as the model says.
+    They were validated when they were written: to validate, copy and validate again each part of
+    them would take longer than the rest of the request. Fields that are not stored get the model's
+    default.
     """
     names, defaults = _list_fields(item)
     items = [
@@ -152,7 +154,7 @@ def answer_stored(page: Listed[Any], item: type[BaseModel]) -> Response:
 
 @cache
 def _list_fields(item: type[BaseModel]) -> tuple[Sequence[str], Mapping[str, Any]]:
-    """Return the names of what an item has, and what those are that may be missing."""
+    """Return the names of an item's fields, and the defaults of those that may be missing."""
     fields = {field.alias or name: field for name, field in item.model_fields.items()}
     defaults = {
         name: field.get_default(call_default_factory=True)

@@ -1,5 +1,5 @@
-"""Values that are given more than once, or with commas between where one belongs: they are
-refused, as only the first, or the last, or none of them would be taken.
+"""Refusing values that are given twice, or as a list where one value belongs. Otherwise only the
+first, only the last or neither would be used.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ from werkzeug.datastructures import MultiDict
 from api.http.auth import PUBLIC
 from api.http.errors import build_problem
 
-# What takes several values, with commas between; a series may have any name.
+# Arguments that take several values, with commas between; and a series' id, which may have any
+# name.
 LISTS = frozenset({"columns", "fields", "indicators", "tickers"})
 FREE_TEXT = frozenset({"series_id"})
 
 
 def register_repeated(app: Flask) -> None:
-    """Have `app` refuse a query or a form that gives a value twice, or a list for one value;
-    JSON is read by `JsonProvider`.
+    """Make `app` refuse a query or a form that gives a value twice, or a list for one value;
+    `JsonProvider` does the same for JSON.
     """
     app.before_request(_refuse_repeated)
 

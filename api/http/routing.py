@@ -1,4 +1,6 @@
-"""Routes, of most of which nobody asks for the address."""
+"""Routes whose address builders are compiled only when needed, since most addresses are never
+built.
+"""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -8,10 +10,10 @@ from werkzeug.routing import Rule
 
 
 class LazyRule(Rule):
-    """A route compiles what builds its address when that is first asked for.
+    """A route that compiles the builder of its address when an address is first asked for.
 
-    Werkzeug compiles two functions for each route when it is added, which took most of the time
-    that an application takes to make.
+    Werkzeug compiles two functions for each route when it is added, which took most of the time of
+    creating the application.
     """
 
     def _compile_builder(

@@ -1,10 +1,10 @@
-"""The gunicorn worker: threads are for requests that can be answered, shared fairly,
-and health has threads of its own.
+"""The gunicorn worker: threads are only used for requests that can be answered, are shared fairly,
+and health checks have their own.
 
-gunicorn's own gives a thread to each connection as soon as it is open, and a client that says
-nothing, says it slowly, or does not read the answer, keeps it. Here the main loop, which costs
-nothing, waits until a request's headers are there; bodies and answers have to move at a least pace;
-and no one key or address holds all threads.
+gunicorn's own worker gives a thread to each connection as soon as it is open. A client that sends
+nothing, sends slowly or does not read the answer keeps that thread. Here the main loop, which costs
+nothing, waits until a request's headers have arrived; bodies and answers must move at a minimum
+pace; and no single key or address can hold all threads.
 """
 
 import re
@@ -25,25 +25,26 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 log = structlog.get_logger()
 
-# What a client has to send all headers of a request, and an idle one to send its first byte.
+# How long a client has to send all headers of a request, and an idle client to send its first byte.
 HEADER_SECONDS = 10.0
 LARGEST_HEADERS = 32 * 1024
 HEADERS_END = b"\r\n\r\n"
 STATUS_LINE = b"HTTP/1."
-# Headers that came in part are looked at again so often.
+# How often partly received headers are checked again.
 LOOK_SECONDS = 0.1
-# A body, or an answer, has so long, and as much longer as it takes at the least pace.
+# The time for a body or an answer: this long, plus as long as it takes at the minimum pace.
 PATIENCE_SECONDS = 20.0
 LEAST_BYTES_PER_SECOND = 64 * 1024
-# After its last answer a connection is given so long to be closed by its client.
+# After the last answer a client has this long to close the connection.
 LINGER_SECONDS = 2.0
 UNWANTED_SECONDS = 0.05
 
-# Of 512 connections and 64 threads a process (gunicorn.conf.py): others always find some free.
+# Limits for one client, out of 512 connections and 64 threads a process (gunicorn.conf.py), so that
+# others always find some free.
 MOST_CONNECTIONS_PER_ADDRESS = 384
 MOST_THREADS_PER_ADDRESS = 56
 MOST_THREADS_PER_KEY = 32
-# Whoever sends a body may send it slowly; who only reads is answered meanwhile.
+# Clients may send bodies slowly; the other threads answer reading requests meanwhile.
 MOST_THREADS_WITH_BODY = 40
 PROBES = re.compile(rb"(?:GET|HEAD) /(?:healthz|readyz)[ ?]")
 PROBE_THREADS = 4
@@ -59,10 +60,10 @@ LIMITS = {
 
 
 class PacedSocket(socket.socket):
-    """A socket on which, in a thread, nothing takes for ever.
+    """A socket on which no call in a thread can take for ever.
 
-    The system never lets it wait, so that what can be done at once takes one call; only what cannot
-    is waited for.
+    It is always non-blocking, so that what can be done at once takes one call; it waits only for
+    what cannot.
     """
 
     deadline = 0.0
@@ -70,15 +71,15 @@ class PacedSocket(socket.socket):
     _head = b""
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - as in the socket
-        """Say whether a thread has it, which may wait, or the main loop, which never does."""
+        """Say whether a thread uses it, which may wait, or the main loop, which never does."""
         self._is_in_thread = flag
 
     def start(self) -> None:
-        """Begin a request: from now on its body must come in at the least pace."""
+        """Begin a request: from now on its body must arrive at the minimum pace."""
         self.deadline = monotonic() + PATIENCE_SECONDS
 
     def recv(self, *args: Any) -> bytes:
-        """Return what comes in next.
+        """Return the next bytes.
 
         Raises ConnectionResetError where the body comes too slowly.
         """
@@ -112,9 +113,7 @@ class PacedSocket(socket.socket):
                 super().sendall(rest, *args)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file. Raises ConnectionResetError
-        where the client takes none of it for a while.
-        """
+        """Send a file. Raises ConnectionResetError where the client reads nothing for a while."""
         self.end()
         with self._wait(PATIENCE_SECONDS, "the answer was taken"):
             return super().sendfile(file, offset, count)
@@ -136,13 +135,14 @@ class PacedSocket(socket.socket):
 
 
 class Threads(ThreadPoolExecutor):
-    """Threads that do with those they have where the system grants no more (`ulimit -u`, a limit of
-    a container): the error would end the process, and with it what all others of it answer.
+    """A thread pool that continues with its present threads if the system grants no more
+    (`ulimit -u`, a limit of a container). The error would end the process, and with it all requests
+    that it is answering.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.submit(int)  # there is one at least, or the process does not start
+        self.submit(int)  # there is at least one thread, or the process would not have started
 
     def _adjust_thread_count(self) -> None:
         try:
@@ -165,8 +165,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.is_closed = False
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn calls it so
-        """Close it; where an answer may still be on its way, as soon as the client has,
-        and never by waiting.
+        """Close the connection. If an answer may still be on its way, close it when the client has
+        closed, without waiting.
         """
         if graceful and not self.is_closed:
             self.worker.linger(self)
@@ -178,35 +178,36 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # as above
-    """gunicorn's worker with threads, which it hands out as said above.
+    """gunicorn's threaded worker, which assigns threads as described above.
 
-    All but `handle` runs in the main loop.
+    All methods but `handle` run in the main loop.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._open: Counter[str] = Counter()
         self._busy: Counter[Owner] = Counter()
-        # Those whose headers are there in part, those that wait for their share, and those whose
-        # client has to close.
+        # Connections whose headers have partly arrived, those that wait for their share, and those
+        # whose client has to close.
         self._partial: deque[Connection] = deque()
         self._awaited: deque[tuple[float, Connection]] = deque()
         self._waiting: deque[Connection] = deque()
         self._lingering: deque[tuple[float, Connection]] = deque()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Make the threads of this process, those of the probes too."""
+        """Create the threads of this process, including those for health checks."""
         self._probes = Threads(PROBE_THREADS, thread_name_prefix="probe")
         return Threads(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection, unless its address has too many."""
+        """Accept a new connection, unless its address has too many."""
         if self.cfg.is_ssl:
             raise RuntimeError("this worker speaks no TLS: put a reverse proxy before it")
         try:
             accepted, client = listener.accept()
         except OSError as error:
-            # Mostly there are no more; too many open files pass, and must not end the process.
+            # Mostly there is no further connection. Too many open files are temporary, and must not
+            # end the process.
             self.log.debug("not accepted: %s", error)
             return
         sock = PacedSocket(fileno=accepted.detach())
@@ -220,14 +221,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._await_headers(conn)
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
-        """Go on with a connection that was kept for a further request."""
+        """Continue with a kept connection on which a further request arrives."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._await_headers(conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Go on with a connection of which more was read than its last request:
-        only with whole headers.
+        """Continue with a connection of which more than the last request was read: only if the
+        headers are complete.
         """
         content = conn.parser.unreader.buf.getvalue()
         if HEADERS_END in content:
@@ -236,7 +237,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
             self._drop(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what happens next, and look after those that take too long."""
+        """Wait for the next event, and handle connections that take too long."""
         super().wait_for_and_dispatch_events(
             min(timeout, LOOK_SECONDS) if self._partial else timeout
         )
@@ -247,14 +248,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
             due, conn = self._awaited.popleft()
             if (
                 conn.headers_due == due and not conn.is_closed
-            ):  # else they came, or it is another request by now
+            ):  # otherwise the headers have arrived, or it is another request by now
                 self._unregister(conn)
                 self._drop(conn)
         while self._lingering and self._lingering[0][0] < now:
             self._end(self._lingering.popleft()[1])
 
     def handle(self, conn: Connection) -> Any:
-        """Answer a request, in a thread; whole headers are there."""
+        """Answer a request, in a thread; its headers are complete."""
         conn.data_ready = True
         conn.sock.start()
         try:
@@ -264,7 +265,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
                 conn.sock.end()
 
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
-        """Keep the connection or close it; then it is the turn of who waits for a share."""
+        """Keep the connection or close it; then give the thread to a request that waits for its
+        share.
+        """
         self._busy.subtract(conn.owners)
         conn.owners = ()
         super().finish_request(conn, fs)
@@ -274,9 +277,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
                 break
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
-        """Whether the connection can be kept:
-        not where a body that nobody wanted would have to be waited for.
-        """
+        """Whether the connection can be kept: not if an unread body would have to be waited for."""
         if ("body", "") not in conn.owners:
             return bool(keepalive)
         return bool(keepalive) and bool(
@@ -284,7 +285,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         )
 
     def linger(self, conn: Connection) -> None:
-        """Say that no more is coming, and wait in the main loop until the client has closed."""
+        """Tell the client that nothing more comes, and wait in the main loop until it has
+        closed.
+        """
         try:
             conn.sock.setblocking(flag=False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -295,7 +298,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._lingering.append((monotonic() + LINGER_SECONDS, conn))
 
     def forget(self, conn: Connection) -> None:
-        """Count a connection no longer."""
+        """Remove a connection from the counts."""
         self._open[conn.address] -= 1
         if self._open[conn.address] <= 0:
             del self._open[conn.address]
@@ -307,7 +310,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._look(conn)
 
     def _look(self, conn: Connection) -> None:
-        """Go on with a connection as far as what it sent allows."""
+        """Continue with a connection as far as the received bytes allow."""
         if conn.is_closed:
             return
         try:
@@ -330,8 +333,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._look(conn)
 
     def _dispatch(self, conn: Connection, content: bytes) -> None:
-        """Give a request to a thread as soon as its key
-        and its address hold fewer than they may.
+        """Give a request to a thread as soon as its key and its address hold fewer than they
+        may.
         """
         headers = content.partition(HEADERS_END)[0]
         key = KEY.search(headers)

@@ -1,5 +1,5 @@
-"""Bounds on what holds a thread for long: how many at once in this process,
-and how many of one key or address.
+"""Limits on requests that hold a thread for long: how many at once in this process, and how many of
+one key or address.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ Owners = tuple[str, str]
 
 
 class Shares:
-    """So many places, of which one key, and one address, can have a part."""
+    """A number of places, of which one key and one address can each have only a part."""
 
     def __init__(self, total: int, *, each: int) -> None:
         self.total = total
@@ -24,13 +24,14 @@ class Shares:
     def take(self) -> Owners | None:
         """Take a place for the request that is being answered; None where there is none for it.
 
-        Give it back after.
+        The caller must give it back.
         """
         owners = (f"key {get_client()}", f"address {request.remote_addr}")
         with self._lock:
             if self._taken.total() // len(owners) >= self.total:
                 return None
-            # All of a proxy's clients have its address, which therefore bounds later than a key.
+            # All clients behind a proxy have its address, so the limit for an address is higher
+            # than for a key.
             if (
                 self._taken[owners[0]] >= self.each
                 or self._taken[owners[1]] >= (self.each + self.total) // 2

@@ -1,4 +1,6 @@
-"""The app holds its settings, this process's connection to MongoDB, and the Celery client."""
+"""The application's state: its settings, this process's connection to MongoDB, and the Celery
+client.
+"""
 
 from contextvars import Context
 from datetime import UTC, datetime
@@ -24,7 +26,9 @@ EXTENSION = "tapewatch"
 
 
 class State:
-    """Connections are made on first use: the server that runs the app may fork after making it."""
+    """Connections are made at first use, because the server may fork after creating the
+    application.
+    """
 
     def __init__(self, settings: Settings, celery: Celery) -> None:
         self.settings = settings
@@ -40,8 +44,8 @@ class State:
 
     @property
     def database(self) -> Db:
-        """The service's database as the tenant sees it whose key asks; whole while nobody is known
-        to ask, as for a key that is looked up or for the service's health.
+        """The service's database as the tenant of the request's key sees it; the whole database
+        while no key is known, as for looking up a key or for the service's health.
         """
         user = g.get("flask_httpauth_user") if has_request_context() else None
         whole = self.whole_database
@@ -58,17 +62,17 @@ class State:
         with self._lock:
             if self._database is None:
                 self._database = open_database(self.settings)
-        # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB
-        # is away, one request after the other would wait for it.
+        # An idempotency key depends on its unique index. The check is not under the lock: while
+        # MongoDB is away, one request after the other would wait for it.
         if not self._has_indexes:
-            # Making an index may take longer than a request, whose deadline would end it each time
-            # anew.
+            # Building an index may take longer than a request, whose deadline would interrupt it
+            # each time.
             Context().run(prepare_database, self._database, get_now())
             self._has_indexes = True
         return self._database
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         with self._lock:
             if self._database is not None:
                 self._database.client.close()
@@ -93,12 +97,12 @@ def get_settings() -> Settings:
 
 
 def get_database() -> Db:
-    """Return the database of the app that is answering, as the tenant sees it who asks."""
+    """Return the database of the answering application, as the tenant of the request sees it."""
     return get_state().database
 
 
 def get_markets() -> Markets:
-    """Return the markets as they are, read once a request."""
+    """Return the known markets, read once a request."""
     if "markets" not in g:
         g.markets = load_markets(get_database())
     markets: Markets = g.markets
@@ -106,7 +110,7 @@ def get_markets() -> Markets:
 
 
 def check_market(code: str | None) -> str | None:
-    """Return a market's code as it is stored; None is any.
+    """Return a market's code as it is stored; None means any market.
 
     Raises BadInput on one that is not known.
     """
@@ -119,7 +123,5 @@ def get_now() -> datetime:
 
 
 def count_latency(kind: LatencyKind) -> None:
-    """Count how long the request that is being answered has taken,
-    among the last ones of its kind.
-    """
+    """Record how long the current request has taken, among the last ones of its kind."""
     get_state().latencies.add(get_database(), kind, perf_counter() - g.started)

@@ -1,9 +1,8 @@
-"""Turns: of many requests of one quick kind that come at once,
-a few are at work and the others wait.
+"""Turns: of many simultaneous requests of one quick kind, a few are worked on and the others wait.
 
-Threads of one process that all compute take one another's time slice away, so that each of fifty
-takes fifty times as long. One after the other they end as early together, and most of them much
-earlier.
+If all threads of a process compute at once, they take one another's time slices, so that each of
+fifty takes fifty times as long. One after the other, the last ends at the same time and most of the
+others much earlier.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,15 +10,14 @@ from threading import BoundedSemaphore
 from typing import Any
 
 AT_WORK = 3
-# Where those at work wait for a server that does not answer, the others need not wait for them,
-# too.
+# If the requests at work wait for a server that does not answer, the others need not wait for them.
 LONGEST_WAIT_SECONDS = 1.0
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Turns:
-    """A WSGI application around another: requests whose path contains a word go in by turns."""
+    """A WSGI application around another: requests whose path contains a word take turns."""
 
     def __init__(self, app: WsgiApp, word: str) -> None:
         self._app = app

@@ -1,5 +1,5 @@
-"""Arguments in the query of a route that takes none: they are refused, as all other routes refuse
-those that they do not know; who sent one meant something by it.
+"""Refusing query arguments to a route that takes none, as all other routes refuse arguments that
+they do not know: the sender expected them to have an effect.
 """
 
 from inspect import signature
@@ -11,8 +11,8 @@ from api.http.errors import QUOTED, build_problem
 
 
 def register_unknown(app: Flask) -> None:
-    """Have `app` refuse a query to a route that reads none. What needs no key is left out:
-    whoever probes, or links to a page, adds what they like.
+    """Make `app` refuse a query to a route that reads none. Routes without a key are left out,
+    because probes and links add arguments of their own.
     """
     app.before_request(_refuse_unknown)
 
@@ -21,7 +21,7 @@ def _refuse_unknown() -> Response | None:
     endpoint = request.endpoint
     if not request.args or endpoint is None or endpoint in PUBLIC:
         return None
-    # APIFlask gives what it reads of a query to the parameter of this name
+    # APIFlask passes the parsed query as the parameter of this name
     if "query_data" in signature(current_app.view_functions[endpoint]).parameters:
         return None
     names = [name[:QUOTED] for name in request.args]

@@ -1,1 +1,1 @@
-"""Health, figures and pages."""
+"""Health, metrics and pages."""

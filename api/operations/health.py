@@ -25,7 +25,7 @@ REDIS_TIMEOUT_SECONDS = 1.0
 PROBE = "tapewatch:probe"
 
 health = APIBlueprint("health", __name__, tag="health")
-probes = APIBlueprint("probes", __name__, tag="health")  # where orchestrators look: at the root
+probes = APIBlueprint("probes", __name__, tag="health")  # orchestrators look for these at the root
 
 
 @health.get("/health")
@@ -90,8 +90,8 @@ def ask_mongodb() -> ServerHealth:
 
 
 def ask_redis(settings: Settings) -> ServerHealth:
-    """Return whether Redis answers and takes messages, within a second: one without memory or
-    room on its disk, or a replica, answers all the same.
+    """Return whether Redis accepts messages, within a second: one without memory or disk space, or
+    a replica, still answers.
     """
     timeouts = {
         "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
@@ -116,13 +116,13 @@ def _ask_workers() -> ServerHealth:
 
 
 def judge_beat(last: Heartbeat | None, period_seconds: int) -> ServerHealth:
-    """Judge how long ago something was done that beat has done every so often."""
+    """Judge the time since beat last did something that it does at regular intervals."""
     if last is None:
         return ServerHealth(
             ok=False, detail="it has not run yet; are beat and the control worker running?"
         )
     age = last["age_seconds"]
-    # The control worker may be busy with a sweep of its own for a while.
+    # The control worker may be busy with a sweep for a while.
     is_late = age > max(BEATS_MISSED * period_seconds, LEAST_LATE_SECONDS)
     detail = f"it ran last {age:.0f} s ago; are beat and the control worker running?"
     return ServerHealth(ok=not is_late, detail=detail if is_late else None)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: requests as this service answered them, and work as MongoDB has it."""
+"""Metrics for Prometheus: requests that this server answered, and work as MongoDB has it."""
 
 import os
 from http import HTTPMethod
@@ -49,7 +49,7 @@ def register_metrics(app: APIFlask) -> None:
 @figures.doc(responses=TEXT)
 def get_metrics() -> Response:
     """Return the figures of all processes of this server, and of the work that waits."""
-    # Workers are asked over Redis: where it does not answer, nobody takes messages.
+    # Workers are asked over Redis: if it does not answer, no worker takes messages.
     workers = get_state().workers.ask() if ask_redis(get_settings()).ok else []
     consumed = [queue for worker in workers for queue in worker.queues]
     content = generate_latest(_get_request_figures()) + generate_latest(
@@ -59,7 +59,7 @@ def get_metrics() -> Response:
 
 
 def _get_request_figures() -> CollectorRegistry:
-    """Return the registry of all processes where the server has several, else of this one."""
+    """Return the registry of all processes if the server has several, else that of this one."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
@@ -72,7 +72,7 @@ def _start_clock() -> None:
 
 
 def _stop_clock(response: Response) -> Response:
-    # A name that somebody made up must not become a label.
+    # A path that somebody made up must not become a label.
     method = request.method if request.method in METHODS else "other"
     endpoint = request.endpoint or "none"
     REQUESTS.labels(method, endpoint, response.status_code).observe(perf_counter() - g.started)

@@ -13,7 +13,7 @@ from api.http.build import get_build
 
 WEB = Path(__file__).parents[2] / "web"
 ALL_STYLES = "styles/all.css"
-# In this order: of two rules that are equally strong the later one counts.
+# The order matters: of two equally specific rules the later one applies.
 STYLES = (
     *("tokens", "base", "shell", "components", "forms", "filters", "anomalies", "lanes"),
     *("ticker", "market", "pages", "series", "alerts"),
@@ -31,10 +31,9 @@ DOCS_PAGE = """<!doctype html>
 <script src="docs/start.js"></script>
 </html>
 """
-# Where the page looks for the API, as seen from the page itself; it must not come in a script,
-# which would be inline.
+# The API's address relative to the page. It must not be set by a script, which would be inline.
 API_FOLDER = '<meta name="api" content="{}" />'
-# A tab that was opened before an upgrade learns of it by this.
+# A tab that was opened before an upgrade notices the upgrade by this.
 BUILD = '<meta name="build" content="{}" />'
 DOCS_START = (
     'SwaggerUIBundle({{url: "{url}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl:'
@@ -43,7 +42,9 @@ DOCS_START = (
 
 
 class AssetConverter(PathConverter):
-    """A path that ends like a file of the dashboard; so no other unknown path is taken for one."""
+    """A path that ends like a file of the dashboard, so that no other unknown path counts as
+    one.
+    """
 
     regex = r"(?:[\w-]+/)*[\w.-]+\.(?:html|css|js|mjs|map|json|svg|png|ico|woff2|txt)"
 
@@ -61,7 +62,7 @@ def register_pages(app: Flask, url_prefix: str) -> None:
 
 
 def build_index(url_prefix: str) -> str:
-    """Return the dashboard's page, which says where the API is."""
+    """Return the dashboard's page, which contains the API's address."""
     page = (WEB / "index.html").read_text("utf-8")
     folder = url_prefix.removeprefix("/")
     return (
@@ -77,7 +78,7 @@ def answer_index(index: str) -> Response:
 
 
 def _answer_styles() -> Response:
-    """Return the styles as one file: each that is asked for by itself holds up the first paint by
+    """Answer with all styles as one file, because each separate request delays the first paint by
     some milliseconds.
     """
     files = [WEB / "styles" / f"{name}.css" for name in STYLES]

@@ -1,4 +1,4 @@
-"""The parts of the service, one by one: how each is, since when, and what to do."""
+"""The parts of the service: each one's state, since when, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -39,7 +39,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at one part found; `since` where the part itself says since when."""
+    """The state of one part; `since` where the part itself knows since when."""
 
     name: str
     state: PartState
@@ -68,7 +68,8 @@ def get_parts() -> Parts:
                 *_look_at_data(database),
             ]
             since = _note(database, looks)
-            # Of what is a tenant's own nothing is noted: it says since when itself, or nothing.
+            # For a tenant's own parts nothing is stored: `since` is what the part itself knows, or
+            # nothing.
             looks += [*_look_at_channels(database), *_look_at_stopped(database)]
     else:
         since = {}
@@ -88,8 +89,8 @@ def get_parts() -> Parts:
 
 
 def _note(database: Db, looks: list[Look]) -> dict[str, datetime]:
-    """Return since when each part is as it is; nothing where that cannot be noted, as on a full
-    disk.
+    """Return since when each part is in its state; nothing where that cannot be stored, as on a
+    full disk.
     """
     with suppress(PyMongoError):
         return note_states(database, {look.name: look.state for look in looks})

@@ -1,6 +1,4 @@
-"""What MongoDB has of the work, as figures for Prometheus; only what is small,
-or has an index, is read.
-"""
+"""Metrics about work for Prometheus, from MongoDB; only small collections and indexes are read."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,15 +36,15 @@ NEVER = float("inf")
 
 Count = Literal["records", "rejected", "doubles", "missing", "runs"]
 Counts = Mapping[str, Mapping[str, float]]
-# By the values of the labels, a tuple as long as there are labels.
+# By the values of the labels: a tuple with one entry for each label.
 Samples = Mapping[Any, float]
 
 
 def build_work_figures(database: Db, consumed: Iterable[str]) -> CollectorRegistry:
-    """Return a registry that reads MongoDB when it is asked.
+    """Return a registry that reads MongoDB when it is scraped.
 
-    `consumed` has the queues that each worker takes messages from, those of all one after the
-    other.
+    `consumed` has the queues that each worker takes messages from, those of all workers in one
+    list.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Work(database, consumed))
@@ -54,8 +52,8 @@ def build_work_figures(database: Db, consumed: Iterable[str]) -> CollectorRegist
 
 
 class _Work:
-    """Gauges of what is there now, and totals of what was done,
-    which rise for as long as the database lives.
+    """Gauges of the present state, and counters of work done, which rise for as long as the
+    database exists.
     """
 
     def __init__(self, database: Db, consumed: Iterable[str]) -> None:
@@ -181,7 +179,7 @@ def _describe_drift(database: Db, champions: Iterable[ChampionAge]) -> Iterator[
     found = find_latest_drifts(database, get_server_time(database))
     labels = ("market", "interval", "version")
     named = {(one["market"], one["interval"], one["version"]): one for one in found}
-    # Of one that was not measured yet nothing is known to have drifted.
+    # A champion that was not measured yet does not count as drifted.
     unknown = {(one["market"], one["interval"], one["version"]): 0 for one in champions}
     yield _gauge(
         "model_drifted",
@@ -216,7 +214,7 @@ def _describe_ticks(counts: Counts) -> Iterator[Metric]:
 
 
 def _describe_feed(database: Db) -> Iterator[Metric]:
-    """Describe each stream; of a feed that never ran there is nothing."""
+    """Describe each stream; yields nothing for a feed that never ran."""
     found = find_positions(database)
     now = get_server_time(database) if found else None
     seen = {
@@ -253,8 +251,8 @@ def _build_latency(counts: Mapping[str, float]) -> Metric:
 
 
 def _with_zeros(counts: Counts, group: str, known: Iterable[str]) -> dict[str, float]:
-    """Return a group's counters, those never raised among them:
-    of a total that appears at 1, no rate is seen.
+    """Return a group's counters, with 0 for those never raised: a counter that first appears at 1
+    shows no rate.
     """
     return {**dict.fromkeys(known, 0), **counts.get(group, {})}
 
