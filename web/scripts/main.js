@@ -21,7 +21,7 @@ const PAGES = {
   compare: () => import("./pages/compare/page.js"),
   alerts: () => import("./pages/alerts/page.js"),
   ticker: () => {
-    // The library that draws charts is the heaviest part of the page: it comes beside the rest.
+    // The chart library is the largest part of the page, so it is loaded in parallel with the rest.
     import("./pages/ticker/chart.js").catch(() => {});
     return import("./pages/ticker/page.js");
   },
@@ -35,7 +35,7 @@ const PAGES = {
   notifications: () => import("./pages/notifications/page.js"),
 };
 
-// What is asked for beside the scripts that show it.
+// Data that are requested in parallel with the scripts that show them.
 const DATA = { ticker: loadTicker };
 
 const ASK_MILLISECONDS = 1000;
@@ -66,7 +66,7 @@ async function show() {
   const early = DATA[route.page]?.(route, signal);
   early?.catch(() => {}); // the page says what failed
   const loading = PAGES[route.page]().catch(logBroken);
-  // Whose exchange is where; without it times are in UTC alone.
+  // The zones of the exchanges; without them times are in UTC only.
   if (readChoice() === "exchange") await getMarkets().catch(() => {});
   const page = await loading;
   if (signal.aborted) return;
@@ -79,22 +79,27 @@ async function show() {
   page.show(main, route, signal, early);
 }
 
-/** A dialog belongs to the page that opened it; the one that asks for the key belongs to all. */
+/**
+ * A dialog belongs to the page that opened it; the one that asks for the key belongs to all pages.
+ */
 function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog[open]:not([data-stays])")) dialog.close();
 }
 
 function logBroken(error) {
-  // scripts that could not be had are a TypeError
+  // the browser reports scripts that cannot be loaded as a TypeError
   if (error.name !== "TypeError") console.error(error);
   return null;
 }
 
-/** A page whose scripts could not be had, as they had not been asked for before: the whole is
- * loaded anew then. Where there is a connection, they are none of the version of this tab. */
+/**
+ * Show that a page's scripts cannot be loaded. If the server answers, it has another version than
+ * this tab: offer to reload. Otherwise reload when it answers again.
+ */
 async function showUnloaded(main, signal) {
   const reload = () => location.reload();
-  // What is known may be of a moment ago, and a reload that reaches nobody leaves nothing to see.
+  // The last known state of the connection may be a moment old, and a reload without a server
+  // leaves an empty tab.
   const answers = () =>
     fetch(location.pathname, { method: "HEAD", cache: "no-store" }).then(
       ({ ok }) => ok,
@@ -119,13 +124,13 @@ function moveFocus() {
   document.getElementById("main").focus({ preventScroll: true });
 }
 
-// The address is that of a page: within one there is nothing to go to, only to focus on.
+// The URL's fragment is the page's address, so the skip link cannot use one; it moves the focus.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   moveFocus();
   document.getElementById("main").scrollIntoView();
 });
-/** Back from LINE the browser has a code: it moves to where the page reads it. */
+/** After a LINE login the browser returns with a code: move it to where the page reads it. */
 function readLogin() {
   const given = new URLSearchParams(location.search);
   if (!given.has("state")) return;
@@ -135,7 +140,7 @@ function readLogin() {
   history.replaceState(null, "", address);
 }
 
-// A page that is loaded anew has no dialog: Back must not stop at the one that was open.
+// A reloaded page has no dialog, so Back must not stop at the one that was open.
 if (history.state?.dialog) history.back();
 readLogin();
 startShell();

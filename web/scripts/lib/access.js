@@ -1,6 +1,6 @@
-// What the key in use may do. Where it may not do what a button is for, the button is dead and says
-// why: `data: { needs: "enqueue" }` marks one, and `data: SHARED` one that changes what all tenants
-// share.
+// What the key in use may do. A button that needs a scope the key lacks is disabled and says why:
+// `data: { needs: "enqueue" }` marks such a button, and `data: SHARED` one that changes what all
+// tenants share.
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
@@ -13,9 +13,9 @@ const SCOPES = {
 };
 const GAP = 6;
 export const SHARED = { needs: "admin", shared: "" };
-let access = null; // not known yet: nothing is dead then, and the API refuses by itself
+let access = null; // not known yet: nothing is disabled until it is, and the API itself refuses
 
-/** Keep every marked button of the page as dead or alive as the key in use says. */
+/** Disable or enable every marked button of the page as the key in use allows. */
 export function watchAccess() {
   let isAsked = false;
   const ask = () => {
@@ -58,7 +58,7 @@ function markAll() {
       if (button.localName === "button") button.setAttribute("aria-disabled", "true");
       button.setAttribute("aria-description", why);
     }
-    // No click stands between the reader and what a select chooses.
+    // A select is disabled too, because no click comes between the reader and its choice.
     if (button.localName === "select") button.disabled = why !== null;
   }
 }
@@ -80,7 +80,7 @@ function explain({ needs, shared }) {
   return null;
 }
 
-/** Show beside a dead button why it is dead, for as long as the pointer or the focus is on it. */
+/** Show beside a disabled button why it is disabled, while the pointer or the focus is on it. */
 function watchReasons() {
   const tip = el("div.reason-tip", { role: "tooltip", hidden: true });
   document.body.append(tip);
@@ -102,7 +102,7 @@ function watchReasons() {
     document.addEventListener(event, hide, { capture: true });
 }
 
-/** A form that is sent by the Enter key clicks its button too. */
+/** Sending a form with the Enter key clicks its button too. */
 function stopDead(event) {
   if (!event.target.closest?.("[data-why]")) return;
   event.preventDefault();

@@ -4,8 +4,8 @@ import { setClock } from "./clock.js";
 import { reportReached, reportUnreached } from "./connection.js";
 import { askForKey, readKey } from "./key.js";
 
-// The server says in the page where the API is, as seen from the page, so that both may live below
-// any path.
+// The page contains the API's address, relative to the page, so that both may be served below any
+// path.
 const FOLDER = document.querySelector('meta[name="api"]').content;
 const PREFIX = new URL(FOLDER || ".", document.baseURI).href.replace(/\/$/, "");
 const TIMEOUT_MILLISECONDS = 20_000;
@@ -15,7 +15,7 @@ const NOT_OURS =
   "Reload the page.";
 export const UNREACHED = "The API does not answer. This page tries again by itself.";
 
-/** What went wrong, as the API's problem document says it. */
+/** An error, as in the API's problem document. */
 export class Problem extends Error {
   constructor(status, reason, detail, document = {}) {
     super(detail);
@@ -23,7 +23,7 @@ export class Problem extends Error {
     this.status = status;
     this.reason = reason;
     this.document = document;
-    this.waitMilliseconds = 0; // how long the API asks to be left alone
+    this.waitMilliseconds = 0; // how long the API asks clients to wait
   }
 }
 
@@ -39,7 +39,7 @@ export function getText(path, query = {}, signal = null) {
   return send("GET", withQuery(path, query), { signal, read: (response) => response.text() });
 }
 
-/** Read a file, however long the line takes. */
+/** Read a file, however long the download takes. */
 export function getFile(path) {
   return send("GET", path, { limit: null, read: (response) => response.blob() });
 }
@@ -52,7 +52,7 @@ export function post(path, body = null, { key = null, headers = {} } = {}) {
 export const put = (path, body, headers = {}) => sendBody("PUT", path, body, headers);
 export const patch = (path, body) => sendBody("PATCH", path, body, {});
 export const remove = (path, headers = {}) => send("DELETE", path, { headers });
-/** Send a file, however long the line takes. */
+/** Send a file, however long the upload takes. */
 export const upload = (path, form, headers = {}) =>
   send("POST", path, { body: form, headers, limit: null });
 
@@ -107,7 +107,10 @@ async function request(method, path, { body = null, headers = {}, signal = null 
   return response;
 }
 
-/** Do what takes a connection; one that fails, or breaks off in an answer, is a Problem. */
+/**
+ * Do something over a connection. If the connection fails, or an answer breaks off, throw a
+ * Problem.
+ */
 async function reach(method, act) {
   try {
     return await act();

@@ -1,10 +1,13 @@
-// The time by the API's clock. That of a computer may be wrong by an hour, and "for four hours"
-// would be three or five then, and what has just happened lie in the future.
+// The time by the API's clock. A computer's own clock may be wrong by an hour: "for four hours"
+// would then be three or five, and recent events would lie in the future.
 
-const NOTICED_MILLISECONDS = 5000; // the header has whole seconds, and an answer is under way
+const NOTICED_MILLISECONDS = 5000; // the header has whole seconds, and the answer takes time
 let ahead = 0;
 
-/** Learn how far the API's clock is ahead of this computer's, from when an answer was sent. */
+/**
+ * Compute how far the API's clock is ahead of this computer's, from the time at which an answer was
+ * sent.
+ */
 export function setClock(date) {
   const found = Date.parse(date) - Date.now();
   if (Number.isNaN(found)) return;

@@ -1,8 +1,8 @@
-// Dialogs: the browser's Back closes one, and what it was opened over stays.
+// Dialogs. The browser's Back closes a dialog, and the page below it stays.
 
 /**
- * Open a dialog; resolves when it is closed, by whatever, and gone. By then the history is what it
- * was before, so that the caller may go elsewhere.
+ * Open a dialog. Resolves when it has been closed and removed, however it was closed. By then the
+ * history is as before, so that the caller may go to another page.
  */
 export function openDialog(dialog) {
   return new Promise((resolve) => {

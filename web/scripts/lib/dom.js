@@ -26,9 +26,8 @@ export function svg(tag, ...parts) {
 }
 
 /**
- * Replace all children of a node. The focus stays where it is, or goes to what stands there
- * instead: a page that is drawn anew by itself must not throw who uses the keyboard back to its
- * top.
+ * Replace all children of a node. The focus stays where it is, or goes to the element that replaces
+ * the focused one: a page that redraws itself must not throw a keyboard user back to its top.
  */
 export function fill(node, ...children) {
   const wanted = children.flat(Infinity).filter(isShown).map(toNode);
@@ -40,13 +39,13 @@ export function fill(node, ...children) {
   return node;
 }
 
-/** Return what brings the focus back into a node whose children were replaced. */
+/** Return a function that puts the focus back into a node whose children were replaced. */
 function keepFocus(node) {
   const held = document.activeElement;
   if (held === node || !node.contains(held)) return () => {};
   const part = held.closest(PARTS);
   return () => {
-    // Never another part's: its button of the same name does the same to something else.
+    // Never a button of another part: it may have the same name but acts on something else.
     const now = !part || part.isConnected ? part : findLike(part, node, PARTS);
     const root = part ? now : node;
     const kind = `${held.localName}:not(:disabled)`;
@@ -56,13 +55,16 @@ function keepFocus(node) {
   };
 }
 
-/** A part of the page is not a stop of the Tab key, but what follows is one in it. */
+/** A part of the page is not itself a Tab stop; the Tab key continues with what follows in it. */
 function focusPart(part) {
   part.tabIndex = -1;
   part.focus({ preventScroll: true });
 }
 
-/** What stands for an element in what was drawn anew; of several of its name none, but a link. */
+/**
+ * The element that replaces another one after a redraw: the link to the same address, or the only
+ * element of its name.
+ */
 function findLike(one, root, kind) {
   const all = [...root.querySelectorAll(kind)];
   const alike = all.filter((other) => nameOf(other) === nameOf(one));
@@ -70,12 +72,12 @@ function findLike(one, root, kind) {
   return same ?? (alike.length === 1 ? alike[0] : null);
 }
 
-/** What tells an element from others of its kind; of a switch not whether it is on. */
+/** What identifies an element among others of its kind; whether a switch is on does not count. */
 function nameOf(one) {
   if (one.getAttribute("role") === "switch") return "switch";
   const given = NAMES.map((name) => one.getAttribute(name)).find(Boolean);
   if (given) return given;
-  // Without it all fields would be of one name, which is none.
+  // Without it all fields would have the same, empty name.
   if (one.localName === "input") return one.labels?.[0]?.textContent ?? "";
   if (one.matches(PARTS)) return one.querySelector(HEADINGS)?.textContent;
   const texts = [...one.childNodes].filter((child) => child.ariaHidden !== "true");

@@ -1,10 +1,10 @@
-// The one set of filters that every page reads from its URL, and that goes along from page to page.
+// The filters that every page reads from its URL, and that are kept from page to page.
 
 import { isDay } from "./format.js";
 
 const ALL = ["start", "end", "market", "watchlist", "ticker", "severity", "kind", "scope"];
 
-// What each page can apply; it shows no other.
+// The filters that each page can apply; it shows no others.
 export const APPLIED = {
   overview: ALL,
   anomalies: ALL,
@@ -23,7 +23,7 @@ const isNone =
   (...words) =>
   (text) =>
     !words.includes(text);
-// What is none of these is an address that was cut off or written by hand.
+// Any other value comes from an address that was cut off or written by hand.
 const WRONG = {
   start: (text) => !isDay(text),
   end: (text) => !isDay(text),
@@ -33,18 +33,18 @@ const WRONG = {
   scope: isNone("market", "sector", "own", "mixed", "quiet"),
 };
 
-// Of runs they say when they were asked for, elsewhere of which time bars are.
+// For runs, from and to are the time of the request; elsewhere they are the time of bars.
 const TIMES = ["start", "end"];
 
 let kept = {};
 
-/** Return {name: value} of the filters that a URL has and its page applies; null where not. */
+/** Return {name: value} of the filters that a URL has and its page applies; null for the others. */
 export function readFilters({ page, query }) {
   const values = Object.fromEntries(APPLIED[page].map((name) => [name, readOne(query, name)]));
   return isReversed(values) ? { ...values, end: null } : values;
 }
 
-/** Whether a range of time ends before it starts, which no route takes. */
+/** Whether a range of time ends before it starts, which every route refuses. */
 export const isReversed = ({ start, end }) => Boolean(start && end) && end < start;
 
 function readOne(query, name) {
@@ -54,9 +54,9 @@ function readOne(query, name) {
 }
 
 /**
- * Return the filters that go along from where we are to a page. Those that it cannot apply are kept
- * for the page after it. A single ticker does not go along: it is what was looked at, not by what;
- * nor does a time between runs and bars.
+ * Return the filters to keep when going from the current page to another. Filters that the other
+ * page cannot apply are kept for the page after it. A single ticker is not kept: it is the object
+ * of a page and no filter. Nor is a range of time, between runs and bars.
  */
 export function carryFilters(from, page) {
   if (from.page in APPLIED) {
@@ -69,7 +69,7 @@ export function carryFilters(from, page) {
   return page in APPLIED ? kept : {};
 }
 
-/** Return filters as the API takes them: the last day is meant whole. */
+/** Return filters as the API takes them: the last day is included as a whole. */
 export function toQuery({ end = null, ...filters }) {
   return { ...filters, end: end && `${end}T23:59:59.999Z` };
 }

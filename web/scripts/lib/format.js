@@ -1,5 +1,5 @@
-// Values as people read them. Bars are labelled in UTC, so all times are shown in UTC, and beside
-// it in the zone that the reader chose.
+// Values as people read them. Bars are labelled in UTC, so all times are shown in UTC, with the
+// time in the reader's chosen zone beside it.
 
 import { now } from "./clock.js";
 import { isIntraday } from "./intervals.js";
@@ -9,18 +9,20 @@ const DASH = "–";
 const ISO_DAY = /^(?!0000)\d{4}-\d{2}-\d{2}$/;
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-// Made when first needed: each holds up the first paint by some milliseconds.
+// Created at first use: each delays the first paint by some milliseconds.
 const dayOf = once(() => new Intl.DateTimeFormat("en-GB", DAY));
 const minute = once(() => new Intl.DateTimeFormat("en-GB", MINUTE));
 const whole = once(() => new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 }));
 const compact = once(
   () => new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }),
 );
-const fixed = new Map(); // by how many digits are behind the point
+const fixed = new Map(); // by the number of digits behind the point
 const relative = once(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
 
-/** The start of a bar: a date for daily and longer intervals, else with the minute. A page of
- * several markets says of which one it is. */
+/**
+ * The start of a bar: a date for daily and longer intervals, else with the minute. On a page of
+ * several markets `market` gives the bar's own.
+ */
 export function barTime(time, interval, market = null) {
   if (!time) return DASH;
   return isIntraday(interval) ? moment(time, market) : dayOf().format(new Date(time));
@@ -38,7 +40,10 @@ export const moment = (time, market = null) =>
 export const count = (value) => (isNumber(value) ? whole().format(value) : DASH);
 export const short = (value) => (isNumber(value) ? compact().format(value) : DASH);
 
-/** A price with cents; one of pennies has four digits that tell, one of many millions no cents. */
+/**
+ * A price with cents. A price of pennies gets four significant digits, one of many millions no
+ * cents.
+ */
 export function price(value) {
   if (!isNumber(value)) return DASH;
   return findFixed(priceDigits(value)).format(value).replace("-", "−");
@@ -67,14 +72,18 @@ export function figure(value) {
     .replace("-", "−");
 }
 
-/** A grade as a whole number, rounded down: one of 74.96 is below 75, and must not look like it. */
+/** A grade as a whole number, rounded down: 74.96 is below 75 and must not look like 75. */
 export const grade = (value) => (isNumber(value) ? whole().format(Math.floor(value)) : DASH);
 
-/** A confidence as a percentage, rounded down: one below a bound must not look like it. */
+/**
+ * A confidence as a percentage, rounded down: a value below a limit must not look like the limit.
+ */
 export const confidence = (value) =>
   isNumber(value) ? `${Math.floor(100 * value + 1e-9)} %` : DASH;
 
-/** What a grade means: it is 25 times the powers of ten in "one bar in N". Rounded down too. */
+/**
+ * What a grade means: it is 25 times the powers of ten in "one bar in N". N is rounded down too.
+ */
 export function frequency(value) {
   if (!isNumber(value)) return DASH;
   if (value >= 100) return "at most one bar in 10,000";

@@ -1,12 +1,13 @@
-// The API key of this browser session. Each tab keeps it for as long as it is open; a tab that is
-// opened beside others has it from them, so that it is asked for once. It never goes to the disk.
+// The API key of this browser session. Each tab keeps it while it is open. A tab that is opened
+// beside others gets the key from them, so the reader is asked only once. The key is never written
+// to disk.
 
 import { openDialog } from "./dialog.js";
 import { el } from "./dom.js";
 
 const SLOT = "tapewatch.key";
 const ANSWER_MILLISECONDS = 250;
-// What a prompt is headed, and says.
+// The heading and the text of a prompt.
 const NEEDED = [
   "A key is needed",
   "This service takes requests with an API key only. The tabs of this browser share it until " +
@@ -17,7 +18,7 @@ const REFUSED = [
   "The key in use is not in force any more: it was revoked, or mistyped. Enter another.",
 ];
 const ANOTHER = ["Another key", "This tab, and each that is opened beside it, goes on with it."];
-// Only pages of this origin hear it.
+// Only pages of this origin hear the channel.
 const tabs = new BroadcastChannel("tapewatch.key");
 const changes = new EventTarget();
 let asking = null;
@@ -26,12 +27,12 @@ let dismiss = () => {};
 
 export const readKey = () => sessionStorage.getItem(SLOT);
 
-/** Call `listener` whenever this tab has another key. */
+/** Call `listener` whenever this tab gets another key. */
 export const onKey = (listener) => changes.addEventListener("change", listener);
 
 tabs.addEventListener("message", ({ data }) => {
   if (data.asks && readKey() !== null && readKey() !== data.not) tellTabs();
-  // A tab that has no key takes it; one that was told its own is none in force takes another.
+  // A tab without a key takes it; a tab whose own key is not valid replaces it.
   if (data.key && (readKey() === null || asking !== null) && data.key !== readKey()) {
     keep(data.key);
     dismiss();
@@ -45,23 +46,25 @@ function keep(key) {
   changes.dispatchEvent(new Event("change"));
 }
 
-/** Ask for a key in place of the one in use, which stays where none is given. */
+/** Ask for a key to replace the one in use, which stays if none is entered. */
 export async function changeKey() {
   const before = readKey();
   await openPrompt(ANOTHER);
   if (readKey() !== before) location.reload();
 }
 
-/** Say that the key in use may not read, which all pages take, and offer to enter another. */
+/**
+ * Tell the reader that the key in use may not read, which every page needs, and offer to enter
+ * another.
+ */
 export const offerAnother = () =>
   showOffer("The key in use may not read what pages show: that takes the scope read.", () =>
     changeKey().then(offerAnother),
   );
 
 /**
- * Ask for a key, other tabs first; resolves to whether one was given. Callers at the same time
- * share one question, and what goes on in the background does not ask again where the reader did
- * not answer: a notice offers it.
+ * Ask for a key, other tabs first; resolves to whether there is one. Simultaneous callers share one
+ * question. After the reader declined, background requests do not ask again; a notice offers it.
  */
 export function askForKey() {
   if (declined) return Promise.resolve(false);
@@ -86,7 +89,8 @@ async function openPrompt(words) {
     type: "password",
     name: "key",
     required: true,
-    // What no header may hold, such as a mark that came with a paste, is in no key.
+    // Characters that no header may contain, such as a byte order mark from a paste, are never part
+    // of a key.
     pattern: "\\s*[!-~]+\\s*",
     title: "The key as it was shown: letters, digits and marks, without blanks.",
     autocomplete: "off",

@@ -1,11 +1,10 @@
-// What single keys do on a page.
+// Keyboard shortcuts of a page.
 
-// Of the keys that are held these go on; each other one would be taken of the next alert too.
+// Only these keys repeat while they are held; another key would act on the next alert too.
 const MOVES = new Set(["j", "k"]);
 
 /**
- * Have keys do something for as long as a page is shown: not while somebody types, nor over a
- * dialog.
+ * Bind keys while a page is shown; they do nothing while somebody types, or while a dialog is open.
  * @param {{[key: string]: () => void}} keys
  */
 export function listenToKeys(keys, signal) {

@@ -1,4 +1,4 @@
-// Things that go on while a page is open.
+// Timers and followed runs of an open page.
 
 import { get } from "./api.js";
 import { onConnection } from "./connection.js";
@@ -11,7 +11,10 @@ const AWAY_MILLISECONDS = 60_000;
 
 export const isOpen = (run) => OPEN_STATUSES.has(run.status);
 
-/** Wait so long, or until `signal` aborts; nothing of it is left, as a page is open for weeks. */
+/**
+ * Wait so long, or until `signal` aborts. Leaves no listener behind, because a page may be open for
+ * weeks.
+ */
 export function pause(milliseconds, signal) {
   const over = new AbortController();
   return new Promise((resolve) => {
@@ -22,9 +25,9 @@ export function pause(milliseconds, signal) {
 }
 
 /**
- * Call `action` now and every so many milliseconds, or as many as a function says, until
- * `signal` aborts; not while the tab is hidden, but at once when it is seen again. Failures are
- * tried again, not before the API says that they may be.
+ * Call `action` now and then every so many milliseconds (or as many as a function says), until
+ * `signal` aborts. Not while the tab is hidden, but at once when it is visible again. After a
+ * failure it is called again, but not before the API allows it.
  */
 export async function repeat(milliseconds, action, signal) {
   while (!signal.aborted) {
@@ -40,8 +43,10 @@ export async function repeat(milliseconds, action, signal) {
   }
 }
 
-/** Do at once what `repeat` does anyway: where that fails, as when its page is left, the next time
- * will do. */
+/**
+ * Run now what `repeat` runs regularly; if it fails, for example because the page is left, the next
+ * run repeats it.
+ */
 export const doNow = (action) => action().catch(logUnforeseen);
 
 function untilSeen(signal) {
@@ -54,8 +59,8 @@ function untilSeen(signal) {
 }
 
 /**
- * Call `action` when what is shown may have become old, until `signal` aborts: the connection was
- * lost and is back, or the tab was not seen for a while.
+ * Call `action` when the shown data may be old, until `signal` aborts: after the connection was
+ * lost and is back, or after the tab was hidden for a while.
  */
 export function onReturn(action, signal) {
   let leftAt = Infinity;

@@ -1,4 +1,4 @@
-// The markets there are: asked for once, and again by who shows what is stored of them.
+// The known markets, loaded once; callers that show stored counts load them again.
 
 import { getAll } from "./pages.js";
 import { learnZones } from "./zone.js";

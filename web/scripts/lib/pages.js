@@ -1,8 +1,8 @@
-// Lists that the API gives in pages: all of them, or more than one page.
+// Reading lists that the API answers in pages: all of them, or more than one page.
 
 import { get } from "./api.js";
 
-/** What the API gives at once. */
+/** The largest page that the API answers. */
 export const PAGE = 500;
 
 /** Return all items of a list, page by page. */

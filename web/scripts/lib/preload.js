@@ -1,5 +1,5 @@
-// Asks at once for what the page that the address names is made of, beside what all are, rather
-// than having one found in the other.
+// Loads the scripts of the page in the address at once and in parallel with the shared ones, so
+// that the browser need not discover one through another.
 {
   const scripts = {
     overview: [
@@ -50,7 +50,8 @@
   for (const path of Object.hasOwn(scripts, page) ? scripts[page] : []) {
     const link = document.createElement("link");
     link.rel = "modulepreload";
-    // A ticker's page asks the API meanwhile, whose answers take longer than its scripts.
+    // A ticker's page asks the API at the same time, because the answers take longer than its
+    // scripts.
     link.fetchPriority = page === "ticker" ? "low" : "auto";
     link.href = `scripts/${path}`;
     document.head.append(link);

@@ -1,4 +1,4 @@
-// Where we are: the page and its state live in the URL's fragment, `#/ticker/AAPL?period=5y`, so a
+// The current page and its state are in the URL's fragment, `#/ticker/AAPL?period=5y`, so that a
 // view can be shared.
 
 import { carryFilters } from "./filters.js";
@@ -15,7 +15,7 @@ export function readRoute(fragment = location.hash) {
   };
 }
 
-/** As it stands where it cannot be decoded: an address that was cut off. */
+/** Unchanged if it cannot be decoded, because the address was cut off. */
 function decode(text) {
   try {
     return decodeURIComponent(text);
@@ -24,8 +24,10 @@ function decode(text) {
   }
 }
 
-/** Return the link to a page, which takes the filters along. Query values that are null or "" are
- * left out. */
+/**
+ * Return the link to a page, with the filters that are kept. Query values that are null or "" are
+ * left out.
+ */
 export function linkTo(page, name = null, query = {}) {
   return write(page, name, { ...carryFilters(readRoute(), page), ...query });
 }
@@ -42,13 +44,15 @@ export function go(page, name = null, query = {}) {
   location.hash = linkTo(page, name, query);
 }
 
-/** Write a change of state within the page into the URL, without a new entry in the history and
- * without a new page. */
+/**
+ * Write a change of state within the page into the URL, without a new history entry and without
+ * reloading the page.
+ */
 export function keepInUrl(changes) {
   history.replaceState(history.state, "", linkHere(changes));
 }
 
-/** The same with a new entry in the history, so that Back takes it back. */
+/** The same with a new history entry, so that Back undoes it. */
 export function addToUrl(changes) {
   history.pushState(null, "", linkHere(changes));
 }

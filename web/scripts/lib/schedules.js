@@ -1,5 +1,5 @@
 // The scheduler of periodic scans, as the API describes it.
 
-/** What people change of it: its switch, and which watchlists there are, in which versions. */
+/** What people can change: the switch, and the watchlists with their versions. */
 export const describeChanges = ({ enabled, watchlists }) =>
   JSON.stringify([enabled, watchlists.map(({ name, version }) => [name, version])]);

@@ -95,7 +95,7 @@ export function startShell() {
   repeat(HEALTH_MILLISECONDS, checkHealth, signal);
 }
 
-// Pages that are reached from another one.
+// Pages that are reached through another one.
 const PARENTS = {
   ticker: "overview",
   compare: "overview",
@@ -120,7 +120,7 @@ function showInNavigation(link) {
   nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
 }
 
-/** Have the navigation take the filters along. */
+/** Make the navigation's links keep the filters. */
 function aimLinks() {
   for (const link of document.querySelectorAll(".nav a")) link.href = linkTo(link.dataset.page);
   document.querySelector(".brand").href = linkTo("overview");
@@ -139,7 +139,7 @@ async function checkHealth() {
   }
 }
 
-/** A tab that stays open over an upgrade has scripts of before, and gets answers of after. */
+/** A tab that stays open during an upgrade has the old scripts and gets the new answers. */
 function tellUpgrade(build) {
   const opened = document.querySelector('meta[name="build"]').content;
   if (build === opened || document.getElementById("upgraded")) return;

@@ -1,5 +1,5 @@
-// Which time is shown beside UTC: none, that of this computer, or that of the exchange. The choice
-// is kept in the browser.
+// The time zone shown beside UTC: none, this computer's, or the exchange's. The choice is stored in
+// the browser.
 
 const SLOT = "tapewatch.zone";
 const FORMAT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -19,24 +19,26 @@ export function readChoice() {
   return CHOICES.some(([name]) => name === chosen) ? chosen : "utc";
 }
 
-/** Keep a choice; listeners of `zonechange` show the page anew. */
+/** Store a choice; listeners of `zonechange` redraw the page. */
 export function choose(chosen) {
   localStorage.setItem(SLOT, chosen);
   document.dispatchEvent(new Event("zonechange"));
 }
 
-/** Say in which zone the exchange of this page is; null where the page is about several. */
+/** Set the zone of this page's exchange; null on a page about several. */
 export function setExchange(zone) {
   exchange = zone;
 }
 
-/** Keep the zones of markets, as the API lists them. */
+/** Store the zones of markets, as the API lists them. */
 export function learnZones(markets) {
   for (const { code, timezone } of markets) zones.set(code, timezone);
 }
 
-/** " (16:30 in New York)": what stands behind a time in UTC, of a market or of the page's; ""
- * where nothing is to. */
+/**
+ * " (16:30 in New York)", the suffix of a time in UTC, for a market or for the page's; "" if none
+ * is to be shown.
+ */
 export function writeBeside(date, market = null) {
   const choice = readChoice();
   if (choice === "local") return ` (${write(date, undefined)} local)`;
@@ -45,7 +47,7 @@ export function writeBeside(date, market = null) {
   return ` (${write(date, zone)} in ${zone.split("/").at(-1).replaceAll("_", " ")})`;
 }
 
-/** The time, with the day where that is another one than in UTC. */
+/** The time, with the day if it differs from the day in UTC. */
 function write(date, timeZone) {
   const [time, day] = findFormats(timeZone);
   const [, utc] = findFormats("UTC");

@@ -1,4 +1,4 @@
-// How long ago something was, or how soon it is: true for as long as the page is open.
+// Relative times ("3 minutes ago") that stay correct while the page is open.
 
 import { now } from "../lib/clock.js";
 import { el } from "../lib/dom.js";
@@ -11,7 +11,7 @@ const WORDS = {
   until: (time) => (Date.parse(time) <= now() ? "now" : ago(time)),
 };
 
-/** "3 minutes ago", and a minute later "4 minutes ago"; the time itself where the pointer is. */
+/** "3 minutes ago", and a minute later "4 minutes ago"; the pointer shows the time itself. */
 export const buildAge = (time) => build(time, "since");
 
 /** "in 3 minutes", and "now" where it is due. */
@@ -22,7 +22,7 @@ const build = (time, age) =>
     ? el("time", { datetime: time, title: moment(time), data: { age } }, WORDS[age](time))
     : ago(time);
 
-/** Keep all ages of the page true. */
+/** Update all relative times of the page regularly. */
 export const watchAges = (signal) => repeat(LOOK_MILLISECONDS, update, signal);
 
 async function update() {

@@ -5,19 +5,21 @@ import { barTime, change, frequency, grade, price } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { buildSeverity } from "./severity.js";
 
-const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
+const SHOWN_REASONS = 2; // the reasons with the most weight; all are on the ticker's page
 
-// What a line shows of an anomaly: a long list asks for no more.
+// The fields of an anomaly that a line shows; a long list requests only these.
 export const LISTED_FIELDS =
   "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
   "features.return_1,opinions,model_version,bars_fingerprint";
 
-/** What was found last of a bar that was corrected since its anomaly was written; or null. Of a
- * corrected high or low its close does not tell, but that the same model finds another kind in
- * other bars. */
+/**
+ * The latest result for a bar that was corrected after its anomaly was written; or null. A
+ * corrected high or low does not show in the close; it shows when the same model finds another kind
+ * in other bars.
+ */
 export function findCorrection({ opinions, ...first }) {
   const latest = opinions.at(-1);
-  if (latest?.Close == null) return null; // those of before have no close
+  if (latest?.Close == null) return null; // anomalies of earlier versions have no close
   const differs = (name) => latest[name] !== first[name];
   const isOther = differs("kind") && differs("bars_fingerprint") && !differs("model_version");
   return differs("Close") || isOther ? latest : null;

@@ -1,4 +1,4 @@
-// What every chart of Lightweight Charts looks like, and its credit.
+// The look of every Lightweight Charts chart, and its credit.
 
 import {
   ColorType,

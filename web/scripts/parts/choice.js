@@ -1,4 +1,4 @@
-// A row of buttons of which one is pressed, or none.
+// A row of buttons of which at most one is pressed.
 
 import { el } from "../lib/dom.js";
 

@@ -1,4 +1,4 @@
-// A button that has metrics computed now, with how far that is where it stood.
+// A button that has metrics computed now; its progress appears in its place.
 
 import { post } from "../lib/api.js";
 import { el, fill } from "../lib/dom.js";

@@ -1,4 +1,4 @@
-// Asking before something is done that cannot be taken back, or that changes what everybody sees.
+// A question before an action that cannot be undone, or that changes what everybody sees.
 
 import { openDialog } from "../lib/dialog.js";
 import { el } from "../lib/dom.js";

@@ -8,7 +8,7 @@ import { el } from "../lib/dom.js";
  */
 export function buildDropZone({ id, accept, multiple = false, title, hint, take }) {
   const needs = { needs: "enqueue" };
-  // The Tab key comes to it, not to the zone that is its label.
+  // The Tab key reaches the input, not the zone that is its label.
   const input = el("input.hidden-text", { type: "file", id, accept, multiple, data: needs });
   input.addEventListener("change", () => {
     take([...input.files]);

@@ -1,4 +1,4 @@
-// The bar of filters in the header of a page: the same on every page, with what that page can
+// The bar of filters in the header of a page: the same on every page, with those that the page can
 // apply.
 
 import { now } from "../lib/clock.js";
@@ -117,7 +117,7 @@ export function buildFilters(route, changed, signal, { latest = null, spans = SP
   return { node, values, query: () => toQuery(values), choose, link };
 }
 
-/** What can be chosen that only the API knows. Without it the bar has what the URL says. */
+/** The choices that only the API knows. Without them the bar offers what the URL has. */
 async function learn(names, known) {
   const markets = await getMarkets().catch(() => []);
   const stored = markets.filter((market) => market.series > 0);
@@ -128,7 +128,7 @@ async function learn(names, known) {
   known.watchlist = pair(watchlists.map(({ name }) => name));
 }
 
-/** A choice that hides where there is nothing to choose between. */
+/** A choice that is hidden if there is nothing to choose between. */
 function buildSelect(name, choose) {
   const { label, any } = CHOICES[name];
   const node = el("select", { "aria-label": label, name });
@@ -156,7 +156,7 @@ function buildTime(values, choose, { latest, spans }, signal) {
       if (!input.validity.valid) return;
       const changes = { [name]: input.value || null };
       const other = name === "start" ? "end" : "start";
-      // The day that was chosen last is the one that is meant.
+      // If the two days contradict each other, the one that was chosen last counts.
       choose(isReversed({ ...values, ...changes }) ? { ...changes, [other]: null } : changes);
     });
     return [name, input];

@@ -1,4 +1,4 @@
-// What stands between bars that nobody looked at and a result, as a button: a model, then a
+// A button with the next step between bars that were never detected and a result: a model, then a
 // backfill.
 
 import { get, post } from "../lib/api.js";
@@ -18,17 +18,17 @@ export function buildFirstLook(market, interval, whose = { market }) {
   const node = el("span.first-look", buildBackfill(interval, whose));
   hasModel(market, interval)
     .then((has) => has || fill(node, buildTraining(market, interval)))
-    .catch(() => {}); // what is asked for then is refused in words
+    .catch(() => {}); // a request is then refused with a reason
   return node;
 }
 
-/** Ask for all bars of a market, ticker or watchlist to be looked at, and show the run. */
+/** Request a backfill of all bars of a market, ticker or watchlist, and show the run. */
 export function buildBackfill(interval, whose, kind = "") {
   const body = { ...whose, interval, max_period: "max" };
   return buildRunButton(`button.button${kind}`, "Backfill", "/anomalies/backfill", body);
 }
 
-/** Ask for the bars of a market to be looked at that came since it last was, and show the run. */
+/** Request a scan of the bars of a market that came since the last one, and show the run. */
 export function buildScan(market, interval) {
   const body = { market, interval };
   return buildRunButton("button.button", "Scan now", "/anomalies/incremental", body);

@@ -1,4 +1,4 @@
-// A dialog with a form that is sent to the API; what the API refuses is said in the dialog.
+// A dialog with a form that is sent to the API; errors of the API are shown in the dialog.
 
 import { openDialog } from "../lib/dialog.js";
 import { el, fill } from "../lib/dom.js";
@@ -10,7 +10,7 @@ import { buildProse } from "./prose.js";
  */
 export async function askInDialog({ title, lead, nodes, verb, send }) {
   let answer = null;
-  let isSending = false; // a second click of a double one sends nothing anew
+  let isSending = false; // the second click of a double click sends nothing
   const dialog = el("dialog.wide", { "aria-labelledby": "form-title" });
   const problem = el("div", { role: "alert" });
   const submit = async (event) => {

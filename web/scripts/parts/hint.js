@@ -1,4 +1,4 @@
-// The small card beside a mark that the pointer or the keyboard is on.
+// The small card beside a mark that the pointer or the focus is on.
 
 import { el, fill } from "../lib/dom.js";
 import { barTime, change, frequency, price } from "../lib/format.js";

@@ -1,4 +1,4 @@
-// What the keyboard does, on `?`.
+// The list of keyboard shortcuts, shown by `?`.
 
 import { openDialog } from "../lib/dialog.js";
 import { el } from "../lib/dom.js";
@@ -30,7 +30,7 @@ const KEYS = [
 ];
 
 export function listenForHelp() {
-  // Behind what pages listen for on the document: theirs comes first.
+  // Registered after the pages' own listeners on the document, which come first.
   window.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest?.("input, select, textarea, dialog");
     const isOther = event.ctrlKey || event.metaKey || event.altKey;

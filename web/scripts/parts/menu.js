@@ -6,7 +6,7 @@ import { el } from "../lib/dom.js";
 export function buildMenu(name, content, signal) {
   const label = el("span", name);
   const summary = el("summary.button.small", label);
-  // Of those with one name the browser keeps one open.
+  // The browser keeps only one of the same name open.
   const node = el("details.menu", { name: "menu" }, summary, el("div.sheet", content));
   const close = () => {
     node.open = false;

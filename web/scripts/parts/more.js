@@ -1,4 +1,4 @@
-// What brings the next page of a list, at the click of a button.
+// A button that loads the next page of a list.
 
 import { el, fill } from "../lib/dom.js";
 import { attempt } from "./toasts.js";

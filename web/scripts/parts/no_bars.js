@@ -1,4 +1,4 @@
-// What a page of a market says where no bar of that market is stored.
+// The text of a market's page if no bar of that market is stored.
 
 import { el } from "../lib/dom.js";
 import { linkHere, linkTo } from "../lib/router.js";

@@ -1,5 +1,5 @@
-// Sentences of the API: what stands between back quotes is code. A command of the command line
-// that a page does too is a link to that page.
+// Sentences of the API: text between back quotes is code. If a page does the same as a command of
+// the command line, the command becomes a link to that page.
 
 import { el } from "../lib/dom.js";
 import { linkTo } from "../lib/router.js";
@@ -10,7 +10,7 @@ const ofOne =
   (name) =>
     name && [linkTo(page, name), `the page of ${noun}${name}`];
 const PLACEHOLDERS = new Set(["FILE", "TICKER", "VERSION", "RUN_ID"]);
-// By how commands begin; what comes after may name one thing.
+// By the beginning of a command; the rest may name one thing.
 const PLACES = {
   "bars import": ofPage("data", "the Data page"),
   "bars imports": ofPage("data", "the list of imports", { view: "imports" }),
@@ -40,7 +40,7 @@ const PLACES = {
 export const buildProse = (text) =>
   text.split("`").map((part, n) => (n % 2 ? (buildLink(part) ?? el("code", part)) : part));
 
-/** Null where no page does it. */
+/** Null if no page does it. */
 function buildLink(command) {
   const [program, group, verb, ...rest] = command.trim().split(/\s+/);
   if (program !== "flask") return null;

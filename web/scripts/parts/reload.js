@@ -1,4 +1,4 @@
-// What a tab offers that is of another version than the service.
+// The offer to reload a tab that has another version than the service.
 
 import { el } from "../lib/dom.js";
 

@@ -1,4 +1,4 @@
-// How far a run is, how it ended, and what it was asked.
+// A run's progress, how it ended, and what was requested.
 
 import { el, fill } from "../lib/dom.js";
 import { count, duration, plural, words } from "../lib/format.js";
@@ -34,7 +34,7 @@ const WAITS = {
   not_sent: "its message is sent again",
   workers_busy: "the workers have other work",
 };
-// What a complete run came to, where no number of its own says it.
+// The result of a complete run whose counts do not show it.
 const CAME_TO = {
   analytics: ({ rows_processed: rows }) => `metrics of ${plural(rows ?? 0, "bar")}`,
   correlation: ({ ticker_count: many }) => `correlations of ${plural(many, "ticker")}`,
@@ -68,7 +68,7 @@ export function buildStatus(run) {
  * its table, and an import of its file.
  */
 export function describeRun(run) {
-  // A list names some of the tickers of each run.
+  // A list contains only some of each run's tickers.
   const { tickers = [], ticker_count: many = tickers.length } = run;
   const named =
     tickers.slice(0, 3).join(", ") + (many > 3 ? ` and ${count(many - 3)} more` : "");
@@ -88,10 +88,10 @@ export function describeRun(run) {
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 
-/** What is done of a whole market at once counts as one ticker, which is none. */
+/** Work on a whole market is counted as one ticker, although it is none. */
 export const isOfNoTicker = (run) => ["train", "evaluate"].includes(run.task);
 
-/** An import may go by how its bars are spaced. */
+/** An import may take the interval from the spacing of its bars. */
 export const describeInterval = ({ interval }) => (interval === "auto" ? "as spaced" : interval);
 
 /** A progress bar that `update(run)` moves. */
@@ -114,7 +114,7 @@ export function buildProgress(label) {
   return { node, update };
 }
 
-/** What a run came to, in one line. */
+/** The result of a run, in one line. */
 export function describeOutcome(run) {
   if (run.error) return run.error;
   if (isOpen(run)) {
@@ -134,7 +134,7 @@ export function describeOutcome(run) {
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return (
       `${plural(run.rows_loaded, "row")} read` +
-      // The rest was stored already, or rejected.
+      // The other rows were already stored, or rejected.
       (run.rows_processed < run.rows_loaded
         ? `, ${count(run.rows_processed)} new or changed`
         : "")

@@ -8,7 +8,7 @@ export const SEVERITIES = ["critical", "high", "medium", "low"];
 export const buildSeverity = (severity) => el(`span.badge.severity.${severity}`, severity);
 
 /**
- * A bar of shares with its legend, from {severity: count}; null where they are not known yet.
+ * A bar of shares with its legend, from {severity: count}; null if they are not known yet.
  * @param {{chosen: string|null, link: (severity: string|null) => object}|null} filter makes the
  * legend choose a severity, or none where it is chosen already
  */

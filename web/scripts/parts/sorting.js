@@ -1,4 +1,4 @@
-// Headings of a table that sort it.
+// Table headings that sort the table.
 
 import { el } from "../lib/dom.js";
 
@@ -20,7 +20,7 @@ export function buildSortHeads(columns, order, choose) {
   });
 }
 
-/** Say of a table's headings how they sort. */
+/** Mark a table's headings with the present order. */
 export function markSorted(table, columns, order) {
   const at = columns.findIndex(({ by }) => by && by === order.replace("-", ""));
   const sort = order.startsWith("-") ? "descending" : "ascending";

@@ -23,7 +23,7 @@ export function buildSparkline(anomaly, signal) {
         ),
       ),
     )
-    .catch(() => {}); // a line without its picture still says all
+    .catch(() => {}); // a line without its picture is still complete
   return node;
 }
 

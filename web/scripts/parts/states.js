@@ -1,5 +1,5 @@
-// What a section shows while it has nothing to show: loading, empty, failed. And the loader that
-// moves between them.
+// What a section shows while it has no data: loading, empty, failed. And the loader that switches
+// between them.
 
 import { onConnection } from "../lib/connection.js";
 import { el, fill } from "../lib/dom.js";
@@ -7,9 +7,9 @@ import { onReturn, pause } from "../lib/live.js";
 import { linkTo, readRoute } from "../lib/router.js";
 import { buildProse } from "./prose.js";
 
-const PASSING = new Set([429, 502, 503, 504]); // answers that will be others by themselves
+const PASSING = new Set([429, 502, 503, 504]); // answers that will soon be different
 const RETRY_MILLISECONDS = 5000;
-// Where a page leads whose address names what is not there.
+// The link on a page whose address names something that does not exist.
 const WAYS_ON = {
   ticker: ["data", "Bring bars in"],
   compare: ["data", "Bring bars in"],
@@ -33,7 +33,7 @@ export function buildEmpty(title, text = "", ...actions) {
   );
 }
 
-/** `way` is a link that stands where nothing is gained by trying again. */
+/** `way` is a link that replaces the retry if trying again is pointless. */
 export function buildFailure(problem, retry = null, way = null) {
   const title =
     problem.status === 0
@@ -54,16 +54,18 @@ export function buildFailure(problem, retry = null, way = null) {
 }
 
 /**
- * Load into a node: skeleton, then what `draw(data)` returns, or the failure with a way to try
- * again.
- * Without a connection it tries again as soon as there is one. Resolves to the data, or null.
+ * Load into a node: a skeleton, then what `draw(data)` returns, or the failure with a retry.
+ * Without a connection it retries as soon as there is one. Resolves to the data, or null.
  */
 export function loadInto(node, load, draw, signal, lines = 4) {
   fill(node, buildSkeleton(lines));
   return loadOver(node, load, draw, signal);
 }
 
-/** The same over what is shown, such as the failure before: it stays until there is an answer. */
+/**
+ * The same without a skeleton: what is shown, such as an earlier failure, stays until there is an
+ * answer.
+ */
 async function loadOver(node, load, draw, signal) {
   node.setAttribute("aria-busy", "true");
   try {
@@ -80,11 +82,10 @@ async function loadOver(node, load, draw, signal) {
 }
 
 /**
- * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without
- * a skeleton, and only where something changed and the focus is elsewhere; also after a time
- * without a connection, or unseen. `reload()` is for
- * another choice of what to show: what is shown stays, dimmed, until the other is there. All load
- * what `load` loads then.
+ * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without a
+ * skeleton, and only if something changed and the focus is elsewhere; also after a time without a
+ * connection, or hidden. `reload()` is for another choice of what to show: the present content
+ * stays, dimmed, until the new one is there. Whatever `load` loads is loaded each time.
  */
 export function buildSection(load, draw, signal, lines) {
   const node = el("div");
@@ -104,7 +105,7 @@ export function buildSection(load, draw, signal, lines) {
   const refresh = async () => {
     if (node.hasAttribute("aria-busy") || node.contains(document.activeElement)) return;
     const data = await loadLatest();
-    // Somebody may have come to it meanwhile, and asked for more, say.
+    // The reader may meanwhile have come to the section and, for example, asked for more.
     if (signal.aborted || node.contains(document.activeElement)) return;
     if (JSON.stringify(data) !== shown) fill(node, keep(data));
   };
@@ -131,9 +132,8 @@ export function buildSection(load, draw, signal, lines) {
 }
 
 /**
- * Return what loads a page and shows what `draw(data, refresh, signal)` returns, and does both
- * anew at each call; what
- * is shown stays until then, and its signal aborts.
+ * Return a function that loads a page and shows what `draw(data, refresh, signal)` returns, each
+ * time it is called. The present content stays until then, and its signal aborts.
  */
 export function buildRefresh(node, load, draw, signal) {
   let showing = null;
@@ -157,8 +157,8 @@ export function buildRefresh(node, load, draw, signal) {
 }
 
 /**
- * The same for a page that nothing else keeps up to date: also after a time without a connection,
- * or unseen, where something changed.
+ * The same for a page that nothing else keeps up to date: it is loaded again after a time without a
+ * connection, or hidden, if something changed.
  */
 export function buildCurrent(node, load, draw, signal) {
   let shown = null;
@@ -170,7 +170,8 @@ export function buildCurrent(node, load, draw, signal) {
   const look = async () => {
     if (shown === null) return;
     const data = await load(signal);
-    // A dialog is about what it was opened over, and what it does draws the page anew.
+    // No redraw under a dialog: it is about what it was opened over, and its action redraws the
+    // page.
     const isInUse = isWritten(node) || document.querySelector("dialog[open]");
     if (!signal.aborted && !isInUse && JSON.stringify(data) !== shown) await refresh();
   };
@@ -178,7 +179,7 @@ export function buildCurrent(node, load, draw, signal) {
   return refresh;
 }
 
-/** Whether there is a field in it that somebody has written in. */
+/** Whether it contains a field in which somebody has written. */
 const isWritten = (node) =>
   [...node.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
 

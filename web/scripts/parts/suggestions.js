@@ -1,5 +1,5 @@
-// Tickers that begin as what is typed: offered by every input whose `list` is this one, and asked
-// of the server, which may know more of them than a page could hold.
+// Suggested tickers that begin with the typed text, for every input whose `list` is this one. They
+// come from the server, which may have more tickers than a page could hold.
 
 import { get } from "../lib/api.js";
 import { el, fill } from "../lib/dom.js";
@@ -9,7 +9,7 @@ export const KNOWN_TICKERS = "known-tickers";
 const OFFERED = 20;
 const TYPING_MILLISECONDS = 120;
 
-/** An input that takes a ticker; what else it is say the attributes. */
+/** An input for a ticker; the attributes set the rest. */
 export const buildTickerInput = (attributes) =>
   el("input", {
     list: KNOWN_TICKERS,
@@ -20,7 +20,7 @@ export const buildTickerInput = (attributes) =>
     ...attributes,
   });
 
-/** What stands in such an input, as tickers are written. */
+/** The value of such an input, as tickers are written. */
 export const readTicker = (input) => input.value.trim().toUpperCase();
 
 export function startSuggestions() {

@@ -34,7 +34,7 @@ export function buildSwimLane(shown, signal) {
   let histogram = null;
   let scale = null;
   let extents = null;
-  // Groups of their own: what has the focus beside them stays when they are filled.
+  // Groups of their own, so that the focus on an element beside them stays when they are filled.
   const counts = svg("g");
   const bars = svg("g");
   const drawBarsStored = () => {
@@ -48,7 +48,7 @@ export function buildSwimLane(shown, signal) {
     );
   };
   const draw = () => {
-    // its height alone has changed, by being drawn; or it is not laid out, or not any more
+    // only its height has changed, because it was drawn; or it is not laid out (any more)
     if (node.clientWidth === width || node.clientWidth < NARROWEST) return;
     width = node.clientWidth;
     scale = buildScale(shown.range, width, shown.lanes);
@@ -64,7 +64,7 @@ export function buildSwimLane(shown, signal) {
       histogram = found;
       drawCounts();
     })
-    .catch(() => {}); // the marks stand without it
+    .catch(() => {}); // the marks are shown without it
   shown.extents
     .then((found) => {
       extents = found;
@@ -108,7 +108,7 @@ function drawPicture({ lanes, anomalies }, bars, counts, scale, hint) {
   );
 }
 
-/** One cell of the lane that the pointer is on: a click chooses its ticker and its time. */
+/** The cell of the lane under the pointer: a click chooses its ticker and its time. */
 function drawCells({ lanes, choose }, { start, span_seconds: seconds }, scale) {
   const rows = findRows(lanes);
   const [first, length] = [Date.parse(start), 1000 * seconds];
@@ -141,7 +141,7 @@ function drawCells({ lanes, choose }, { start, span_seconds: seconds }, scale) {
       data: { cells: lane.ticker },
     });
     field.addEventListener("pointermove", (event) => point(event, lane));
-    // The cell lies above the field, and takes the click.
+    // The cell lies above the field, and gets the click.
     field.addEventListener("click", (event) => {
       point(event, lane);
       link.dispatchEvent(new MouseEvent("click", event));
@@ -161,7 +161,7 @@ function drawName(lane, top) {
   );
 }
 
-/** From the first to the last stored bar of each lane, where that is in sight. */
+/** The line from the first to the last stored bar of each lane, where it is visible. */
 function drawExtents(lanes, extents, scale) {
   const rows = findRows(lanes);
   return lanes
@@ -200,7 +200,7 @@ function drawMark(anomaly, top, scale, hint, isFirst) {
   return link;
 }
 
-/** How many anomalies there were, of which severity; the spans are one stop of the Tab key. */
+/** The numbers of anomalies by severity; the spans are one Tab stop. */
 function drawHistogram({ span_seconds: seconds, spans }, scale, choose) {
   const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
   const unit = (STRIP - 12) / Math.max(4, ...spans.map((span) => sum(span.by_severity)));
@@ -235,8 +235,7 @@ function drawBars(x, width, counts, unit) {
 const byTickerAndTime = (rows) => (a, b) =>
   rows.get(a.Ticker) - rows.get(b.Ticker) || (a.Datetime < b.Datetime ? -1 : 1);
 
-/** Arrow keys move along the marks, and along the histogram, so that all of each are one stop for
- * the Tab key. */
+/** Arrow keys move along the marks, and along the histogram, so that each is a single Tab stop. */
 function step(event, node) {
   const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   const kind = document.activeElement.matches("[data-span]") ? "[data-span]" : "[data-mark]";

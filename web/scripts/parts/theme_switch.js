@@ -1,4 +1,4 @@
-// Light or dark: what the system says, until the reader chooses.
+// Light or dark: the system's preference, until the reader chooses.
 
 import { el } from "../lib/dom.js";
 

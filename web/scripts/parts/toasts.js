@@ -1,4 +1,4 @@
-// Short messages on what an action came to; screen readers hear them too.
+// Short messages about the result of an action; screen readers read them too.
 
 import { el } from "../lib/dom.js";
 import { buildProse } from "./prose.js";
@@ -11,15 +11,17 @@ export function say(message, kind = "") {
   setTimeout(() => toast.remove(), SHOWN_MILLISECONDS);
 }
 
-/** Run an action of a button; a failure is said rather than thrown. Resolves to its result, or
- * null. Whoever came by the keyboard goes on from the button. */
+/**
+ * Run the action of a button; a failure is shown rather than thrown. Resolves to its result, or
+ * null. A keyboard user continues on the button.
+ */
 export async function attempt(button, action) {
   const hadFocus = document.activeElement === button;
   button.disabled = true; // which takes the focus away
   try {
     return await action();
   } catch (error) {
-    if (error.name === "AbortError") return null; // it was left, and nobody waits for it
+    if (error.name === "AbortError") return null; // the page was left
     if (error.name !== "Problem") console.error(error);
     say(error.message, "bad");
     return null;

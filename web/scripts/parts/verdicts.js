@@ -1,8 +1,8 @@
-// What became of an anomaly that was derived again, and what moved since.
+// The verdict on a verified anomaly, and what has changed since it was found.
 
 import { el } from "../lib/dom.js";
 
-/** By name: kind of badge, label, and what it means. */
+/** By name: kind of badge, label, and meaning. */
 export const VERDICTS = {
   identical: [
     "ok",

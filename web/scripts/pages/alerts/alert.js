@@ -36,7 +36,7 @@ const OPEN = ["active", "acknowledged", "snoozed"];
 export async function showAlert(main, id, signal) {
   const path = `/alerts/${encodeURIComponent(id)}`;
   const lists = keepLists(id, signal);
-  // Kept while all around it is drawn anew: what was written in it is not sent yet.
+  // Kept when everything around it is redrawn: its text has not been sent yet.
   const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
   let shown = "";
   const load = () => get(path, {}, signal);
@@ -54,7 +54,7 @@ export async function showAlert(main, id, signal) {
     if (signal.aborted || isWriting || JSON.stringify(alert) === shown) return;
     fill(main, draw(alert));
   };
-  // As in the inbox, each what its button does, where there is one.
+  // As in the inbox, each key does what its button does, if the button is there.
   const press = (key) => main.querySelector(`button[data-key="${key}"]`)?.click();
   listenToKeys(Object.fromEntries(["e", "r", "s"].map((key) => [key, () => press(key)])), signal);
   await loadInto(main, load, draw, signal, 8);
@@ -161,7 +161,7 @@ function drawChart(alert, signal) {
   };
   get("/data/candles", query, signal)
     .then(({ items }) => fill(picture, drawLine(items, alert)))
-    .catch(() => {}); // what is said stands without its picture
+    .catch(() => {}); // the text is shown without its picture
   const address = { interval: alert.interval, anomaly: alert.last_bar };
   return card(
     "Closes",
@@ -174,7 +174,7 @@ function drawChart(alert, signal) {
   );
 }
 
-/** The way to what else was strange on its last bar. */
+/** The link to the other anomalies of its last bar. */
 function linkToDay({ last_bar: time, market, interval }) {
   const address = linkTo("day", time.slice(0, 10), { market, interval });
   return el("a", { href: address }, "This day across the market");
@@ -188,7 +188,7 @@ function drawLine(bars, alert) {
   const y = (close) => EDGE + ((high - close) / (high - low || 1)) * (HEIGHT - 2 * EDGE);
   const points = closes.map((close, n) => `${x(n).toFixed(1)},${y(close).toFixed(1)}`).join(" ");
   const last = closes.length - 1;
-  // Its bar may have been deleted, or taken back: the last one is then not what it is about.
+  // If its bar was deleted or undone, the last stored bar is not the one that the alert is about.
   const isThere = Date.parse(bars[last].time) === Date.parse(alert.last_bar);
   const said = `The last ${bars.length} closes, to ${figure(closes[last])}`;
   const picture = svg(
@@ -223,7 +223,7 @@ function drawWhy(alert) {
   );
 }
 
-/** How rare its bar is; that of a feed says only how much of it has stopped. */
+/** How rare its bar is. The grade of a stopped feed only says how much of it has stopped. */
 const nameGrade = ({ entity_type: type, grade: value }) =>
   type === "feed" ? grade(value) : `${grade(value)}, ${frequency(value)}`;
 

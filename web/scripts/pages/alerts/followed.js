@@ -14,7 +14,10 @@ const COLUMNS = [
   ["Quarter above", ".number"],
 ];
 
-/** Return a card that fills when the answer is there, and stays hidden where there is none. */
+/**
+ * Return a card that is filled when the answer arrives, and stays hidden if there is nothing to
+ * show.
+ */
 export function drawFollowed(alert, signal) {
   const body = el("div.body.stack");
   const card = el(

@@ -1,5 +1,5 @@
-// What belongs to one alert and may be long: the steps of its life, and its tickers' alerts. Some
-// of each come with the alert; what was asked for besides stays when the alert is drawn anew.
+// The lists of an alert that may be long: its steps, and its tickers' alerts. The first of each
+// come with the alert; those that were loaded later stay when the alert is redrawn.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -44,9 +44,9 @@ function keepList(path, query, signal) {
     get(path, { ...query, cursor }, signal).then((page) => take(page.items, page.next_cursor));
   return {
     list: () => [...items.values()],
-    /** Take what came with the alert. */
+    /** Take over the items that came with the alert. */
     update: (some, next) => take(some, cursor === undefined ? next : cursor),
-    /** A button for what is not there yet; nothing where all is. */
+    /** A button that loads the missing items; nothing if all are there. */
     buildMore: (label, draw) => {
       if (!cursor) return null;
       const button = el("button.button.small", { type: "button" }, label);
@@ -56,7 +56,7 @@ function keepList(path, query, signal) {
   };
 }
 
-/** The steps, the first one first: earlier ones come above. */
+/** The steps in order of time, with the button for earlier ones above. */
 export function drawTrail(kept, alert) {
   kept.update(alert.trail, alert.trail_cursor);
   const node = el("div.stack");

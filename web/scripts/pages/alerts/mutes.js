@@ -1,4 +1,4 @@
-// What is muted: until when, why, how much it silenced; and the end of it.
+// The mutes: until when, why, how much each silenced; and a button that ends it.
 
 import { remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";

@@ -72,7 +72,8 @@ async function showInbox(main, route, signal) {
     const path = state ? "/alerts" : "/alerts/active";
     const query = { ...shared.query(), ...rest, ...(state && { state }) };
     const page = await getFirst(path, query, inbox.listed, signal);
-    // Answers may overtake each other: a step would be taken of what another choice had listed.
+    // Answers may arrive out of order: a step would then be taken on alerts that another choice had
+    // listed.
     if (asked !== choice) throw new DOMException("others were asked for meanwhile", "AbortError");
     return page;
   };
@@ -86,7 +87,8 @@ async function showInbox(main, route, signal) {
   const refresh = async () => {
     const data = await load();
     if (signal.aborted || JSON.stringify(data.items) === inbox.shown) return;
-    // A dialog is about what it was opened over, and the focus goes back there.
+    // No redraw under a dialog: it is about the alerts that it was opened over, and the focus
+    // returns there.
     if (document.querySelector("dialog[open]")) return;
     const focused = inbox.node.contains(document.activeElement);
     fill(inbox.node, draw(data));
@@ -94,7 +96,7 @@ async function showInbox(main, route, signal) {
   };
   const show = () => {
     choice += 1;
-    // What another choice lists is begun at its top, and no step is taken of what is gone.
+    // Another choice starts at the top of its list, and no step is taken on alerts that are gone.
     Object.assign(inbox, { items: [], at: 0, listed: PART, shown: "" });
     return loadInto(inbox.node, load, draw, signal);
   };
@@ -163,12 +165,12 @@ async function showInbox(main, route, signal) {
   const place = findPlace();
   if (place && !signal.aborted) {
     const still = inbox.items.findIndex(({ _id }) => _id === place.id);
-    // Where it is seen off, the next one has its position.
+    // If an alert leaves the list, the next one takes its position.
     inbox.at = Math.max(0, still < 0 ? Math.min(place.at, inbox.items.length - 1) : still);
     tellMeant(inbox);
     focusAt(inbox);
   }
-  // Each refresh asks for all that is listed.
+  // Each refresh loads all alerts that are listed.
   repeat(() => REFRESH_MILLISECONDS * Math.ceil(inbox.listed / PAGE), refresh, signal);
 }
 
@@ -264,7 +266,7 @@ function buildRow(alert, position, inbox, refresh) {
     el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}; `) || "", alert.reasons[0]),
     el("span.muted.of", [countFlagged(alert), alert.watchlist].filter(Boolean).join(" · ")),
   );
-  // Of its box too: what is lit is what a key acts on.
+  // Focus on its box counts too: a key acts on the alert that is highlighted.
   row.addEventListener("focusin", () => {
     inbox.at = position;
     tellMeant(inbox);
@@ -274,10 +276,13 @@ function buildRow(alert, position, inbox, refresh) {
 
 const nameAlert = (alert) => `${nameSubject(alert)}, ${writeTime(alert)}`;
 
-/** Whether a step is taken of the alert that is listed there, where none is picked. */
+/** Whether a key acts on the alert at this place if none is selected. */
 const isMeant = ({ picked, at }, position) => picked.size === 0 && at === position;
 
-/** Say what a step is taken of, and light it: a page that was just opened has nothing in focus. */
+/**
+ * Show which alerts a key acts on, and highlight them: on a page that was just opened nothing has
+ * the focus.
+ */
 function tellMeant(inbox) {
   const { items, picked, at, told, node } = inbox;
   const one = items[at] && `of ${nameAlert(items[at])}`;
@@ -300,8 +305,10 @@ const chosen = (inbox) =>
     ? [...inbox.picked]
     : inbox.items.slice(inbox.at, inbox.at + 1).map(({ _id }) => _id);
 
-/** Where the alert in focus is among what is listed now: others may have come before it, or have
- * been seen off by somebody else. Where it is gone, it is the next one that is still there. */
+/**
+ * The place of the focused alert in the present list: others may have come before it, or somebody
+ * else may have resolved some. If it is gone, the place of the next one that is still there.
+ */
 function findAt({ items: before, at }, items) {
   const places = new Map(items.map(({ _id }, place) => [_id, place]));
   const nearest = [...before.slice(at), ...before.slice(0, at).reverse()];
@@ -309,7 +316,7 @@ function findAt({ items: before, at }, items) {
   return still ? places.get(still._id) : 0;
 }
 
-/** What picks all that are listed, or none of them. */
+/** The box that selects all listed alerts, or none. */
 function buildPickAll(inbox, refresh) {
   const all = el("input", { type: "checkbox", disabled: inbox.items.length === 0 });
   all.checked = inbox.picked.size > 0 && inbox.picked.size === inbox.items.length;
@@ -368,8 +375,10 @@ function listenForSteps(inbox, refresh, signal) {
   listenToKeys(keys, signal);
 }
 
-/** Ask until when alerts like some of these are expected; those of a feed, a series or a vendor's
- * fault cannot be. */
+/**
+ * Ask until when alerts like these are expected. Alerts of a feed, of a series or of a vendor's
+ * fault cannot be muted.
+ */
 async function askToMute(inbox, ids) {
   const alerts = inbox.items.filter(({ _id }) => ids.includes(_id)).filter(canMute);
   if (alerts.length === 0) {

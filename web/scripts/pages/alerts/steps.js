@@ -1,4 +1,4 @@
-// What is done with alerts: one step of one or of many, each taken or refused by itself.
+// Steps on alerts: one step on one or many alerts, each of which may accept or refuse it.
 
 import { Problem, post } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
@@ -38,7 +38,7 @@ const CAUSES = [
   ["other", "something else"],
 ];
 
-/** Take a step of alerts, and say of which it could not be. Throws where it was of none. */
+/** Take a step on alerts, and report those on which it was refused. Throws if all refused it. */
 export async function takeStep(ids, action, said = {}) {
   let taken = 0;
   const failed = [];
@@ -48,7 +48,7 @@ export async function takeStep(ids, action, said = {}) {
     taken += answer.success.length;
     failed.push(...answer.failed);
   }
-  // A dialog stays open then, with what was written into it.
+  // The dialog then stays open, with what was entered.
   if (taken === 0) throw new Problem(409, "not_taken", describeRefusals(failed));
   if (failed.length) say(describeRefusals(failed), "bad");
   return true;
@@ -60,7 +60,7 @@ function describeRefusals(failed) {
   return told.join("; ");
 }
 
-/** Ask what alerts were, and resolve them. */
+/** Ask what the alerts were, and resolve them. */
 export function askToResolve(ids) {
   const feedback = buildChoice(FEEDBACK);
   const cause = buildChoice(CAUSES);
@@ -92,7 +92,7 @@ export function askToResolve(ids) {
   });
 }
 
-/** What a mute is of that silences alerts like one of a ticker or market. */
+/** The fields of a mute that silences alerts like one of a ticker or market. */
 export const describeAlike = (alert) => ({
   watchlist: alert.watchlist,
   ticker: alert.entity_type === "ticker" ? alert.entity_id : null,
@@ -102,12 +102,14 @@ export const describeAlike = (alert) => ({
   scope: alert.scope,
 });
 
-/** Whether a mute has words for alerts like one: not for a market's without a scope, a fault of the
- * vendor. */
+/**
+ * Whether a mute can be narrowed to alerts like this one: not to a market's alert without a scope,
+ * which is a vendor's fault.
+ */
 export const canMute = ({ entity_type: type, scope }) =>
   type === "ticker" || (type === "market" && scope !== null);
 
-/** Ask until when and why something is expected, and mute alerts of it that are still to come. */
+/** Ask until when and why alerts are expected, and mute future ones. */
 export function askToExpect(of, title) {
   const lasting = buildChoice(SILENCES.slice(1));
   const reason = el("input", { required: true, maxlength: 2000, autocomplete: "off" });
@@ -128,7 +130,7 @@ export function askToExpect(of, title) {
   });
 }
 
-/** Ask for how long, and put alerts away. */
+/** Ask for how long, and snooze alerts. */
 export function askToSnooze(ids) {
   const lasting = buildChoice(SNOOZES);
   return askInDialog({
@@ -143,7 +145,7 @@ export function askToSnooze(ids) {
   });
 }
 
-/** Ask whose alerts become. */
+/** Ask for an owner, and assign alerts. */
 export function askToAssign(ids) {
   const owner = el("input", { maxlength: 100, autocomplete: "off" });
   return askInDialog({

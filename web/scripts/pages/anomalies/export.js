@@ -1,4 +1,4 @@
-// The anomalies of the page as a file for other programs.
+// Exporting the anomalies of the page as a file.
 
 import { getFile } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -6,7 +6,7 @@ import { loadMarkets } from "../../lib/markets.js";
 import { buildFileButton, writeFile } from "../../parts/file.js";
 import { buildMenu } from "../../parts/menu.js";
 
-/** A menu with files of each interval of which bars are stored. */
+/** A menu of files, for each interval with stored bars. */
 export function buildExport(filters, signal) {
   const list = el("div.stack.tight");
   const menu = buildMenu("Export", list, signal);

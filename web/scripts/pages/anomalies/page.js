@@ -159,7 +159,7 @@ function buildRow(anomaly) {
   );
 }
 
-/** What people made of it: what they said it was, else how far they are. */
+/** What people said an anomaly was, or else the state of its alert. */
 function drawReview(review) {
   if (!review) return el("span.muted", "no alert");
   const said = review.feedback ? words(review.feedback) : review.state;

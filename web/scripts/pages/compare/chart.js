@@ -85,7 +85,7 @@ export function buildComparisonChart(found, marks, signal, open) {
     const hit = marks.flat().find((anomaly) => anomaly._id === id);
     if (hit) open(hit);
   });
-  // Before the chart has its size there is nothing to fit into.
+  // Before the chart has a size there is nothing to fit into.
   const fit = () => {
     chart.timeScale().unsubscribeSizeChange(fit);
     chart.timeScale().fitContent();
@@ -124,14 +124,14 @@ function paintLine({ series, marks, markers }, colour, colours) {
   markers.setMarkers(drawn.sort((a, b) => a.time - b.time));
 }
 
-/** " (1 Mar 2013)": when the level is of, where the line has none at the row itself. */
+/** " (1 Mar 2013)": the day of the shown level, if the line has no value at the row itself. */
 function describeEnd({ values }, row, { times, interval, market }) {
   const at = values.slice(0, row + 1).findLastIndex((value) => value !== null);
   if (at < 0 || at === row) return null;
   return el("span.muted", ` (${barTime(times[at], interval, market)})`);
 }
 
-/** What a line is at a row, where it was 100 at its first value in sight. */
+/** The level of a line at a row, if its first visible value is 100. */
 function writeLevel({ values }, row, first) {
   const base = values.slice(first, row + 1).find((value) => value !== null);
   const at = values.slice(first, row + 1).findLast((value) => value !== null);

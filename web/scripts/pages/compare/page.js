@@ -40,7 +40,8 @@ export function show(main, route, signal) {
     const against = other ? null : state.against;
     const query = { ...filters.query(), interval };
     const ask = (beside) => get("/chart/comparison", { ...query, ticker, ...beside }, signal);
-    // No index or sector is stored: it is drawn alone, beside what it can be compared with.
+    // No index or sector is stored, so the ticker is drawn alone, with the choice of others to
+    // compare it with.
     const lines = ask({ other, against }).catch((error) => {
       if (error.status !== 404 || against === null) throw error;
       state.against = null;

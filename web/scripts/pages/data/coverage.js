@@ -1,5 +1,5 @@
-// Which stretch of time each series covers, drawn on one axis, and the sessions of its exchange
-// that it lacks.
+// The time that each series covers, drawn on one axis, and the sessions of its exchange that it
+// lacks.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -20,7 +20,7 @@ const COLUMNS = [
   ["Revision", ".number.wide-only"],
 ];
 
-/** Show the first series whose ticker has a text in it, and sum all of them up. */
+/** List the first series whose ticker contains a text, and show totals of all of them. */
 export function showCoverage(node, { ticker, market }, signal) {
   const query = { contains: ticker, market };
   const load = () => get("/tickers", { ...query, limit: LISTED }, signal);
@@ -65,11 +65,11 @@ function summarize({ series, bars, missing, with_gaps: lacking, no_trade: idle }
   return `${plural(series, "series", "series")}, ${plural(bars, "bar")}${still}, ${gaps}.`;
 }
 
-/** How long ago the last bar came, where sessions have ended since. */
+/** How long ago the last bar was, if sessions have ended since. */
 const describeBehind = (behind) =>
   behind > 0 && el("div.muted.behind", `${plural(behind, "session")} ago`);
 
-/** The row of a series, and the one below it that lists its gaps on demand. */
+/** The row of a series, and below it a row that lists its gaps on demand. */
 function buildRows(one, share, signal) {
   const [from, to] = [share(one.first_bar), share(one.last_bar)];
   const stretch = el(
@@ -165,7 +165,7 @@ function markGaps(stretch, gaps, share) {
   fill(stretch, stretch.firstChild, marks);
 }
 
-/** How much of a gap is held, and what is known of it besides that it is one. */
+/** How much of a gap is filled, and what else is known of it. */
 function describeGap({ bars_held: held, bars_expected: expected, state, reason }) {
   const part = held > 0 ? `: ${count(held)} of ${plural(expected, "bar")}` : "";
   const known = reason ?? (["filling", "error"].includes(state) ? state : null);

@@ -1,5 +1,4 @@
-// What is done about the bars that a series lacks: a source is asked for them, or they are known to
-// be none.
+// Actions on the gaps of a series: ask a source for the bars, or accept that there are none.
 
 import { post } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -21,7 +20,7 @@ const SOURCES = [
   ["yahoo", "Yahoo Finance"],
 ];
 
-/** Buttons that ask for the bars of gaps, or accept that there are none. */
+/** Buttons that ask a source for the bars of gaps, or accept that there are none. */
 export function buildGapSteps(all, interval, refresh) {
   const gaps = all.filter(({ state }) => state !== "expected");
   if (gaps.length === 0) return null;

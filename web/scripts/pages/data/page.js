@@ -20,7 +20,7 @@ const VIEWS = [
   ["imports", "Imports"],
 ];
 
-// What these list is of a ticker, and says no market.
+// These views are filtered by ticker only and have no market.
 const WITHOUT_MARKET = new Set(["revisions", "rejected"]);
 
 export const title = () => "Data";

@@ -1,5 +1,5 @@
-// What a file looks like before anything of it is stored: its first rows, which column is which,
-// and what is open.
+// Previewing a file before anything of it is stored: its first rows, which column is which, and
+// what must be decided.
 
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -43,10 +43,10 @@ const UNCHOSEN = { decimal: "", day_first: "", timezone: "", labels: "", ticker:
 const USUAL_INTERVAL = "1d";
 const MOST_PREVIEWED = 32 * 2 ** 20;
 
-// Files are looked at one after another: the server does so with few at once.
+// Files are previewed one after another, because the server does few at once.
 let turn = Promise.resolve();
 
-/** Put what a person chose of a file into a form, beside the file. */
+/** Add the reader's choices about a file to a form. */
 export function fillForm(form, file, choices) {
   const columns = Object.fromEntries(Object.entries(choices.columns).filter(([name]) => name));
   if (Object.keys(columns).length > 0) form.append("columns", JSON.stringify(columns));
@@ -67,10 +67,10 @@ export function askAbout(file, node) {
   return new Promise((resolve) => {
     let asked = 0;
     const end = (answer) => () => {
-      asked += 1; // what comes of a choice that was made just before is not drawn any more
+      asked += 1; // the answer to an earlier choice is no longer drawn
       resolve(answer);
     };
-    // Of choices that come one upon the other only the last is looked at, and drawn.
+    // Of choices in quick succession only the last is previewed and drawn.
     const show = () => {
       const mine = ++asked;
       turn = turn.then(() => (mine === asked ? load(mine) : null));
@@ -82,7 +82,7 @@ export function askAbout(file, node) {
         if (file.size > MOST_PREVIEWED) return resolve(choices);
         const preview = await upload("/data/preview", fillForm(new FormData(), file, choices));
         if (mine !== asked) return null;
-        // A choice shows all anew: who made it by the keyboard goes on from there.
+        // A choice redraws everything; a keyboard user continues at the same control.
         const at = listChoices(node).indexOf(document.activeElement);
         fill(node, buildCard(file, preview, choices, show, end));
         if (at >= 0) listChoices(node)[at]?.focus({ preventScroll: true });
@@ -91,7 +91,7 @@ export function askAbout(file, node) {
         fill(
           node,
           el("p", el("strong", file.name)),
-          // It may be refused for one choice, which is not shown any more.
+          // The error may be about an earlier choice, which is no longer shown.
           buildFailure(error, () => {
             Object.assign(choices, UNCHOSEN, { columns: {} });
             show();
@@ -199,7 +199,7 @@ function buildField(column, choices, show) {
   const choose = (field) => {
     for (const [name, position] of Object.entries(choices.columns))
       if (position === String(column.position)) delete choices.columns[name];
-    // Or its name would say again what it is.
+    // Otherwise its name would repeat what it is.
     if (!field && column.field) choices.columns[column.field] = "";
     if (field) choices.columns[field] = String(column.position);
     show();
@@ -207,7 +207,9 @@ function buildField(column, choices, show) {
   return buildSelect(column.name || "(no name)", FIELDS, column.field ?? "", choose);
 }
 
-/** The interval that the bars are spaced by, unless another is chosen; what tells none is days. */
+/**
+ * The interval of the bars' spacing, unless another is chosen; days if the spacing does not tell.
+ */
 function buildInterval({ read, parts }, choices) {
   const found = read?.interval;
   const spaced = parts.length > 1 ? "as spaced" : `as spaced: ${found}`;

@@ -1,4 +1,4 @@
-// How good the stored bars of each series are, the worst first, and what the score is made of.
+// The quality of each series' bars, the worst first, with the parts of the score.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -42,7 +42,7 @@ export function showQuality(node, asked, signal) {
 function buildList(asked, formula, signal) {
   const load = async (cursor) => {
     const page = await get("/data/quality", { ...asked, limit: PART, cursor }, signal);
-    const known = formula.firstChild ?? buildFormula(page.formula); // that is open stays open
+    const known = formula.firstChild ?? buildFormula(page.formula); // an opened row stays open
     fill(formula, page.items.length > 0 && known);
     return page;
   };
@@ -76,7 +76,7 @@ function buildRow(one) {
   );
 }
 
-/** Rounded down: a score below a bound must not look like it. */
+/** Rounded down: a score below a limit must not look like the limit. */
 const writeScore = (score) => (Math.floor(10 * score + 1e-9) / 10).toFixed(1);
 
 function grade(score) {

@@ -1,4 +1,4 @@
-// What an import did, ticker by ticker, with the rows that were kept aside and why.
+// The report of an import, ticker by ticker, with the rejected rows and their reasons.
 
 import { el } from "../../lib/dom.js";
 import { count, plural, words } from "../../lib/format.js";
@@ -53,7 +53,7 @@ function summarize(report) {
   );
 }
 
-/** How the files' columns, numbers and times were read, and which of several could not be. */
+/** How the columns, numbers and times of the files were read, and which files could not be. */
 function buildFiles(files) {
   const told = files.filter((file) => file.error || file.skipped || file.notes.length > 0);
   if (told.length === 0) return null;
@@ -67,8 +67,10 @@ function buildFiles(files) {
   );
 }
 
-/** A row of each series, a part at each click, as a whole market is of ten thousand: first those of
- * which there is more to tell than counts. */
+/**
+ * A row for each series, some at each click, because a whole market has ten thousand: first those
+ * with more to report than counts.
+ */
 function buildSeriesTable(all, signal) {
   const isTold = (one) => one.error || one.notes.length > 0 || one.rejected_rows > 0;
   const series = [...all.filter(isTold), ...all.filter((one) => !isTold(one))];

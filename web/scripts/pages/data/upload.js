@@ -1,4 +1,4 @@
-// Bringing a file in: dropped or chosen, looked at, sent, followed to its end, and reported.
+// Importing a file: dropped or chosen, previewed, sent, followed to its end, and reported.
 
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -27,7 +27,7 @@ export function buildUpload(refresh, signal) {
         ...known.map(({ code, name }) => el("option", { value: code }, `${code}, ${name}`)),
       ),
     )
-    .catch(() => {}); // what is sent then says that it cannot be told
+    .catch(() => {}); // an import then reports a market that it cannot tell
   const send = async (file, node = el("div.stack.tight")) => {
     if (!node.isConnected) outcome.append(node);
     const choices = await askAbout(file, node);
@@ -45,7 +45,7 @@ export function buildUpload(refresh, signal) {
       if (run) fill(node, buildReport(run, signal), run.result && linkOn(run));
       await refresh();
     } catch (error) {
-      // What was refused may be but one choice: the file need not be looked for again.
+      // If only a choice was refused, the file need not be selected again.
       fill(node, buildFailure(error, () => send(file, node)));
     }
   };
@@ -72,14 +72,16 @@ export function buildUpload(refresh, signal) {
   );
 }
 
-/** To where it is told what is not looked at yet, with a button that does. */
+/**
+ * A link to the page that says which bars were not detected yet, with a button that detects them.
+ */
 const linkOn = ({ market }) =>
   el(
     "p",
     el("a.button.small", { href: linkTo("overview", null, market && { market }) }, "What is next"),
   );
 
-/** A button that imports all files that leave nothing open. */
+/** A button that imports all files that leave nothing to decide. */
 function buildSubmitAll(outcome) {
   const submit = () => {
     for (const form of outcome.querySelectorAll("form.preview"))

@@ -140,7 +140,7 @@ function drawState(found, head, market) {
   );
 }
 
-/** How many of each sector were flagged, as bars that are shares of it. */
+/** How many tickers of each sector were flagged, as bars of its share. */
 function drawSectors(sectors) {
   return el(
     "ul.sectors",

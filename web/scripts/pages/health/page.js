@@ -1,4 +1,4 @@
-// Health: each part of the service, since when it is as it is, and what to do.
+// Health: each part of the service, its state and since when, and what to do.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -38,8 +38,10 @@ export function show(main, route, signal) {
   return section.show();
 }
 
-/** Each part. Where MongoDB does not answer, nobody's key can be looked up: then what everybody is
- * told. */
+/**
+ * Each part. If MongoDB does not answer, no key can be looked up, and only the public parts are
+ * shown.
+ */
 async function load(signal) {
   try {
     return await get("/health/parts", {}, signal);

@@ -1,4 +1,5 @@
-// How tickers move together: the matrix as a heat map, alike tickers side by side, clusters framed.
+// How tickers move together: the matrix as a heat map, similar tickers side by side, clusters
+// framed.
 
 import { get } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
@@ -15,7 +16,8 @@ export function buildCorrelations(market, interval, signal) {
   const load = async () => {
     const asked = () => get("/analysis/correlation", { market, interval, limit: MOST }, signal);
     let found = await asked();
-    // New bars that come in meanwhile make what was computed the last state's: ask again then.
+    // If new bars come in meanwhile, the computed matrix is no longer of the present bars: ask
+    // again then.
     for (let tries = 0; !found.matrix && found.run_id && tries < TRIES; tries += 1) {
       await pollRun(found.run_id, () => {}, signal);
       found = await asked();
@@ -122,7 +124,7 @@ function drawCorrelations({ tickers, matrix, order, clusters, as_of: asOf, missi
 
 const count = (size) => (size === 1 ? "one" : size);
 
-/** Squares around neighbours of one cluster. */
+/** Squares around the neighbours of one cluster. */
 function frameClusters(order, clusters, cell) {
   return listClusters(order, clusters)
     .filter(({ members }) => members.length > 1)

@@ -21,13 +21,13 @@ import { buildTickers } from "./tickers.js";
 
 const LOOK_MILLISECONDS = 15_000;
 const HISTORY_BARS = 250;
-const MOST_COMPUTED = 20_000; // bars whose metrics a click asks for
+const MOST_COMPUTED = 20_000; // at most so many bars whose metrics a click requests
 
 export const title = (route) =>
   `Market ${(route.query.get("market") ?? route.name ?? "US").toUpperCase()}`;
 
 export function show(main, route, signal) {
-  // An address may name the market in its path.
+  // The market may be in the path of the address.
   if (route.name) {
     const query = { market: route.name, ...Object.fromEntries(route.query) };
     history.replaceState(null, "", linkTo("market", null, query));
@@ -56,7 +56,7 @@ function draw(markets, route, again, signal) {
     : intervals.includes("1d")
       ? "1d"
       : intervals[0];
-  // Of a small market enough bars for its regimes over time, of a large one the last.
+  // For a small market enough bars to show its regimes over time, for a large one only the last.
   const bars = Math.min(HISTORY_BARS, Math.max(1, Math.floor(MOST_COMPUTED / held.tickers)));
   const compute = () => buildCompute({ market }, { interval, bars }, again, signal);
   const state = buildSection(
@@ -103,7 +103,10 @@ function draw(markets, route, again, signal) {
   ];
 }
 
-/** That nothing strange is known of a series is no sign of a quiet one where nobody looked. */
+/**
+ * Bars that were never detected: that they have no anomalies does not mean that the market is
+ * quiet.
+ */
 function drawUnlooked({ series, looked_at: looked, missed, intervals }, interval) {
   if (!missed.includes(interval)) return null;
   const which =

@@ -1,5 +1,5 @@
-// Promoting, rolling back and retiring: each asks first, since it changes what every worker does
-// next.
+// Promoting, rolling back and retiring a model. Each asks first, because it changes what every
+// worker does next.
 
 import { SHARED } from "../../lib/access.js";
 import { post } from "../../lib/api.js";
@@ -34,7 +34,10 @@ export function buildRetirement(model, refresh) {
   );
 }
 
-/** Back to the version that was champion before the present one; null where no other ever was. */
+/**
+ * A rollback to the version that was champion before the present one; null if there never was
+ * another.
+ */
 export function buildRollback(market, interval, models, refresh) {
   const used = models.filter(
     (model) => model.promoted_at && (model.market === market || isChampionOf(market, model)),

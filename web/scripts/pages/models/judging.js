@@ -1,4 +1,5 @@
-// Judging a version on a stretch of bars, by labels or beside another version; nothing is promoted.
+// Evaluating a version on a period of bars, by labels or against another version; nothing is
+// promoted.
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -17,7 +18,7 @@ import { say } from "../../parts/toasts.js";
 const ANOMALY = new Set(["anomaly", "event", "fault", "true", "confirmed", "1", "yes"]);
 const ALL = "ALL";
 const DAY = /^\d{4}-\d{2}-\d{2}/;
-const SPREADSHEETS = ["PK\x03\x04", "\xD0\xCF\x11\xE0"]; // how xlsx and ods, and xls begin
+const SPREADSHEETS = ["PK\x03\x04", "\xD0\xCF\x11\xE0"]; // first bytes of xlsx and ods, and of xls
 const USUAL = new Set(["usual", "normal", "false", "false_alarm", "expected", "0", "no"]);
 
 /** @returns {{button: Node, card: Node}} what asks for it, and where its result is shown */
@@ -64,7 +65,7 @@ export function buildJudging(model, signal) {
 }
 
 async function openDialog(model, signal) {
-  // A version of all markets can be held against one of any market, on that market's bars.
+  // A version of all markets can be compared with one of any market, on that market's bars.
   const others = (await getAll("/models", {}, signal)).filter(
     ({ version, interval, market }) =>
       version !== model.version &&
@@ -108,7 +109,9 @@ async function openDialog(model, signal) {
   });
 }
 
-/** The text of a file. A workbook is none, and Excel's "Unicode text" has two bytes a sign. */
+/**
+ * The text of a file. A workbook has none, and Excel's "Unicode text" has two bytes a character.
+ */
 async function readText(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const begins = String.fromCharCode(...bytes.slice(0, 4));
@@ -120,7 +123,7 @@ async function readText(file) {
 
 function readLabels(text) {
   const rows = text.trim().split(/\r?\n/);
-  // Excel's way to say which mark parts the columns.
+  // Excel's line that names the column separator.
   const first = /^"?sep=.?"?$/i.test(rows[0]) ? 1 : 0;
   const [head, ...lines] = rows.slice(first);
   const parts = (mark) => splitLine(head ?? "", mark).length;
@@ -133,13 +136,13 @@ function readLabels(text) {
     throw new Error("The file needs the columns ticker, time and label in its first line.");
   const labels = lines.flatMap((line, number) => {
     const values = split(line);
-    // Spreadsheets write rows that were emptied, too.
+    // Spreadsheets also write rows that were emptied.
     if (![ticker, time, label].some((place) => values[place])) return [];
     const word = (values[label] ?? "").toLowerCase();
     const where = `Line ${number + first + 2}`;
     if (!ANOMALY.has(word) && !USUAL.has(word))
       throw new Error(`${where}: the label "${word}" is neither anomaly nor usual.`);
-    // What 3/2/2005 is nobody knows, and a spreadsheet's number of a day is no day at all.
+    // Such a date is ambiguous (3/2/2005), and a spreadsheet's number of a day is no date.
     if (!DAY.test(values[time]))
       throw new Error(
         `${where}: the time "${values[time]}" is not written year first: write 2005-02-28, or ` +
@@ -151,7 +154,7 @@ function readLabels(text) {
   return labels;
 }
 
-/** The values of a line; what parts them stands in quotes where it is part of one. */
+/** The values of a line; a separator that is part of a value is inside quotes. */
 function splitLine(line, mark) {
   const values = [""];
   let isQuoted = false;
@@ -220,7 +223,7 @@ function describeJudgement(judged) {
   };
 }
 
-/** Where bars of several markets were judged, those of each passed its own. */
+/** If bars of several markets were evaluated, each market has its own threshold. */
 function describeThresholds({ threshold, thresholds }) {
   const own = Object.entries(thresholds);
   if (own.length < 2) return { Threshold: writeThreshold(own[0]?.[1] ?? threshold) };

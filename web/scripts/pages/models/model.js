@@ -76,7 +76,7 @@ export function drawModel(model, refresh, signal) {
   ];
 }
 
-/** Bars that the model learned from and that are not stored any more. */
+/** Bars that the model learned from and that are no longer stored. */
 function drawGone(gone) {
   const named = gone
     .slice(0, LISTED)

@@ -81,7 +81,7 @@ function draw({ models, drifts, challengers }, refresh, signal) {
 
 function drawMarket(market, all, refresh) {
   const models = all.filter((model) => model.market === market);
-  // That of a ticker or watchlist is not the market's, which may be one of all markets.
+  // The champion of a ticker or watchlist is not the market's, which may be one of all markets.
   const champions = all.filter((model) => isChampionOf(market, model));
   return el(
     "section.card",

@@ -1,5 +1,5 @@
-// Training a version: asked for in a dialog, followed to its end, also when the page is opened
-// while one goes on.
+// Training a version: requested in a dialog and followed to its end, also if the page is opened
+// while one is running.
 
 import { SHARED } from "../../lib/access.js";
 import { get, post } from "../../lib/api.js";
@@ -32,7 +32,7 @@ export function buildTraining(refresh, signal) {
     if (!ended) return;
     const outcome = `${describeRun(ended)}: ${describeOutcome(ended)}`;
     if (ended.status !== "complete") {
-      // What is to be done about it may take longer to read than a message stays.
+      // A failure stays on the page, because a message would disappear before it is read.
       fill(
         strip,
         el(

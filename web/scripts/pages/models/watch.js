@@ -1,4 +1,4 @@
-// How champions fare on their latest bars, session by session, and what challenged them.
+// The drift of champions on their latest bars, session by session, and their challengers.
 
 import { el } from "../../lib/dom.js";
 import { barTime, count, moment, words } from "../../lib/format.js";
@@ -53,7 +53,7 @@ const tellCutOff = (drifts) =>
     el("code", "flask models drift"),
   );
 
-/** The latest of each market and interval; they come the latest first. */
+/** The latest drift of each market and interval; drifts come latest first. */
 function keepLatest(drifts) {
   const latest = new Map();
   for (const drift of drifts) {

@@ -1,4 +1,4 @@
-// What the worker processes hold in their caches, as they said after their last batch.
+// The models in the caches of the worker processes, as reported after their last batch.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";

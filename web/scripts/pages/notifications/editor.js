@@ -1,5 +1,5 @@
-// The dialog in which a notification rule is made, or changed: what is secret stays where nothing
-// is typed.
+// The dialog that creates or changes a notification rule. A secret stays as it is if its field is
+// left empty.
 
 import { patch, put } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -9,7 +9,7 @@ import { buildTickerInput, readTicker } from "../../parts/suggestions.js";
 
 const SCOPES = ["market", "sector", "own", "mixed", "quiet"];
 
-/** Resolve to the rule that was stored, or null; `rule` is the one that is changed. */
+/** Resolve to the stored rule, or null; `rule` is the one to change. */
 export async function openRuleEditor(rule = null) {
   const watchlists = await getAll("/watchlists");
   const fields = buildFields(watchlists, rule);

@@ -1,4 +1,4 @@
-// Notifications: who is told of what, and what became of the messages.
+// Notifications: which rule tells whom, and what became of the messages.
 
 import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";

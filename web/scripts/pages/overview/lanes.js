@@ -1,4 +1,4 @@
-// The card of the swim-lane: which tickers, over the time and by the filters of the page.
+// The card of the swim-lane: the tickers with anomalies over time, by the filters of the page.
 
 import { get } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
@@ -39,7 +39,7 @@ export function buildLanesCard(known, filters, signal) {
     const asked = known.strangest ?? loadStrangest(query, signal);
     known.strangest = null;
     const { items } = await asked;
-    // The marks are drawn while all are counted, and the bars behind them looked up.
+    // The marks are drawn while the counts and the series' first and last bars are still loading.
     const bins = { ...query, ...writeRange(range), bins: BINS };
     const counting = get("/anomalies/histogram", bins, signal);
     const lanes = pickLanes(items);
@@ -82,7 +82,7 @@ function drawNone(markets) {
   return buildEmpty("Nothing strange", text);
 }
 
-/** What a click on a stretch of time chooses, of one ticker or of all. */
+/** The filters that a click on a span sets, for one ticker or for all. */
 const toLink =
   (filters) =>
   (start, end, ticker = null) =>
@@ -92,7 +92,7 @@ const toLink =
       ...(ticker && { ticker }),
     });
 
-/** A lane for each of the tickers with the severest of the strangest anomalies. */
+/** A lane for each ticker with the severest of the strangest anomalies. */
 function pickLanes(anomalies) {
   const [gravity, intervals] = [new Map(), new Map()];
   for (const { Ticker: ticker, severity, interval } of anomalies) {
@@ -148,7 +148,7 @@ function describe(lanes, items, { spans }) {
     : found;
 }
 
-/** Where one day is looked at: the way to all of its market. */
+/** If one day is shown, the link to that day across the market. */
 function linkDay({ start, end, market }, markets) {
   if (!start || start !== end) return null;
   const stored = markets.filter(isStored);

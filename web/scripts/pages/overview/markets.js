@@ -1,4 +1,4 @@
-// One card a market: how many tickers, how recent, how many anomalies.
+// One card a market: the number of tickers, the last bar, and the number of anomalies.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -35,7 +35,7 @@ export function buildMarkets(known, filters, signal) {
   };
   const countAnomalies = async () => {
     const turn = ++latest;
-    // The legend chooses a severity: it counts all of them, whichever is chosen.
+    // The legend filters by severity, so its counts include all severities, whichever is chosen.
     const query = toQuery({ ...filters.values, severity: null });
     const summary = await get("/anomalies/summary", query, signal);
     if (turn !== latest) return;
@@ -50,8 +50,9 @@ export function buildMarkets(known, filters, signal) {
 const compareMarkets = (a, b) =>
   a.code === "US" ? -1 : b.code === "US" ? 1 : a.code < b.code ? -1 : 1;
 
-/** The card of one market: what it is made of stays, and with it the focus; what it says
- * changes. */
+/**
+ * The card of one market. Its elements stay, and with them the focus; only their contents change.
+ */
 function buildMarket() {
   const [title, figures, look] = [el("h2"), el("dl.figures"), el("div")];
   const counts = el("div", { role: "group" });
@@ -81,13 +82,13 @@ function buildMarket() {
   return { node, update };
 }
 
-/** Days where there are any, else the shortest bars. */
+/** Days if there are any, else the shortest interval. */
 const chooseInterval = (intervals) => (intervals.includes("1d") ? "1d" : intervals[0]);
 
 const describeLook = ({ series, looked_at, up_to_date, missed, behind, last_bar }) =>
   JSON.stringify([series, looked_at, up_to_date, missed, behind, last_bar]);
 
-/** What is not known yet, or else how the last day was. */
+/** The bars that were not detected yet, or else how the last day was. */
 function drawLook(market) {
   const { series, looked_at: looked, up_to_date: current } = market;
   const missed = series - looked;
@@ -127,7 +128,7 @@ function drawLastDay({ code, last_bar: last }) {
   return node;
 }
 
-/** How many tickers watchlists watch, when they were scanned, and when they will be. */
+/** How many tickers are on watchlists, when they were last scanned, and when they will be next. */
 function buildScans(market, { watchlists, enabled }) {
   const watching = watchlists.filter((one) => one.markets.includes(market) && one.enabled);
   if (watching.length === 0) return buildFigure("Watched", "none");

@@ -27,15 +27,17 @@ export function show(main, route, signal) {
 }
 
 async function load(route, signal) {
-  // first: what ends from here on is seen to end, and all is loaded again
+  // first, so that a run that ends from here on is noticed and everything is loaded again
   const runs = await loadRuns(signal);
   const strangest = loadStrangest(toQuery(readFilters(route)), signal);
   strangest.catch(() => {}); // its card says what failed
   return { runs, strangest, markets: await loadMarkets(signal), schedules: null };
 }
 
-/** When watchlists are scanned. What they watch is asked for where one was changed since `known`,
- * as they may have thousands of tickers. */
+/**
+ * When watchlists are scanned. Their tickers, of which there may be thousands, are loaded only if a
+ * watchlist has changed since `known`.
+ */
 async function loadSchedules(known, signal) {
   const { enabled, watchlists: scans } = await get("/scheduler", {}, signal);
   const versions = describeChanges({ enabled, watchlists: scans });
@@ -57,7 +59,7 @@ function draw(known, route, signal) {
   const lanes = buildLanesCard(known, filters, signal);
   const anomalies = buildAnomalyCard(route, filters, signal);
   const tickers = buildTickersCard(known, route, filters, signal);
-  // What a run that ended may have changed: bars, anomalies, watermarks.
+  // A run that ended may have changed bars, anomalies and watermarks.
   const refresh = async () => {
     known.markets = await loadMarkets(signal);
     if (signal.aborted) return;
@@ -67,7 +69,7 @@ function draw(known, route, signal) {
     known.schedules = await loadSchedules(known.schedules, signal);
     markets.update();
   };
-  // Counting all takes longer than finding the strangest: these are drawn first.
+  // Counting all anomalies takes longer than finding the strangest, which are drawn first.
   lanes.show().then(() => signal.aborted || markets.count().catch(ignore));
   repeat(LOOK_MILLISECONDS, tellSchedules, signal);
   return el(
@@ -81,10 +83,10 @@ function draw(known, route, signal) {
   );
 }
 
-// the other cards say what failed; the figure stays a dash until it is asked for again
+// the other cards show the error; the count stays a dash until it is loaded again
 const ignore = () => {};
 
-/** Nothing is stored: say what to do, and go on by itself as soon as something is. */
+/** Nothing is stored: say what to do, and continue automatically as soon as there are bars. */
 function drawWelcome(again, signal) {
   const look = async () => {
     const { items } = await get("/tickers", { limit: 1 }, signal);

@@ -1,4 +1,4 @@
-// The card of runs: those in progress with live bars, then the last that ended.
+// The card of runs: those in progress with moving bars, then the last that ended.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -24,8 +24,8 @@ const LOOK_MILLISECONDS = 3000;
 export function buildRunsCard(runs, refresh, signal) {
   const body = el("div");
   let shown = null;
-  let isNews = false; // until the page has been told
-  const watched = new Set(); // the runs that were seen open, until they were seen to have ended
+  let isNews = false; // until the page was notified
+  const watched = new Set(); // open runs, until they were seen to have ended
   let drawing = new AbortController();
   const show = (now) => {
     drawing.abort();
@@ -62,7 +62,7 @@ export function buildRunsCard(runs, refresh, signal) {
 }
 
 /**
- * The runs that are open, however many came after them, then those of `watched` that have ended
+ * The open runs, however many were requested after them, then those of `watched` that have ended
  * since, and the last that ended.
  */
 export async function loadRuns(signal, watched = new Set()) {
@@ -99,7 +99,7 @@ function buildItem(run, signal) {
   const progress = isOpen(run) ? buildProgress(describeRun(run)) : null;
   let shown = null;
   const show = (state) => {
-    if (progress && state.progress) progress.update(state); // a list says nothing of it
+    if (progress && state.progress) progress.update(state); // a list does not contain it
     const now = JSON.stringify([describeRun(state), state.status, state.cancel_requested]);
     if (now === shown) return; // a link that has the focus stays
     shown = now;

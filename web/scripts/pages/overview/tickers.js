@@ -84,7 +84,7 @@ export function buildTickersCard(known, route, filters, signal) {
   return { node, refresh: section.refresh, reload };
 }
 
-/** How many there are; of those that pass a filter, how many where all are listed. */
+/** The number of tickers; with a filter, the number that passes it if all of them are listed. */
 function describeCount({ items, next_cursor: next }, total, isNarrowed) {
   const all = plural(total, "series", "series");
   if (!isNarrowed) return all;
@@ -116,7 +116,7 @@ function buildRow(one) {
   );
 }
 
-/** How far detection has come, against the last bar. */
+/** How far detection has come, relative to the last bar. */
 function buildWatermark(one) {
   if (!one.watermark) return el("span.badge", "not detected yet");
   if (one.watermark >= one.last_bar) return el("span.badge.ok", "up to date");

@@ -70,7 +70,7 @@ export function show(main, route, signal) {
   return list();
 }
 
-/** What is no such value is an address that was cut off or written by hand. */
+/** Any other value comes from an address that was cut off or written by hand. */
 function readOwn(name, query) {
   const value = query.get(name);
   return name in FILTERS && !FILTERS[name].includes(value) ? null : value;
@@ -100,11 +100,11 @@ async function keepListed(body, query, signal) {
       if (!rows.has(run._id)) rows.set(run._id, { asked: run.requested_at, ...buildRow(run._id) });
       rows.get(run._id).update(run, signal);
     }
-    // What comes pushes the last ones off the part that is asked for; they stay listed.
+    // New runs push the last ones off the page that is loaded; these stay listed.
     const last = next && items.at(-1).requested_at;
     const pushed = [...rows.values()].filter(({ asked }) => last && asked < last);
     pushed.sort((a, b) => (a.asked > b.asked ? -1 : 1));
-    for (const row of pushed) row.follow(signal); // no list tells how these go on
+    for (const row of pushed) row.follow(signal); // no list contains the progress of these
     fill(
       list,
       [...items.map((run) => rows.get(run._id)), ...pushed].map(({ node }) => node),
@@ -189,7 +189,7 @@ function buildRow(id) {
   };
 }
 
-/** What came before the list, a part at each click; these rows stay as they are. */
+/** Earlier runs, a page at each click; these rows do not change. */
 function buildOlder(first, query, list, signal) {
   const load = (cursor) => get("/detection-runs", { ...query, limit: PART, cursor }, signal);
   const build = (run) => {

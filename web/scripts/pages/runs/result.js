@@ -1,5 +1,5 @@
-// What a run that is no detection came to: an import report, or what became of each anomaly that
-// was derived again.
+// The result of a run other than a detection: an import report, or the verdict on each verified
+// anomaly.
 
 import { get, getFile } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -49,7 +49,7 @@ function buildFiles({ _id: id, result: { rows, files } }) {
   );
 }
 
-/** What the markets of a scan did at the latest bar that was computed of each. */
+/** What the markets of a scan did at their latest computed bar. */
 function buildOverview(markets, interval) {
   const drawMarket = (market) =>
     el(

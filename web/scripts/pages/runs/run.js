@@ -65,7 +65,8 @@ function draw(first, signal) {
     fill(details, drawDetails(run, signal));
   };
   show(first);
-  // Events say how far it is; why it waits is asked for, as the workers are asked for it.
+  // Events contain the progress; the reason why a run waits is requested separately, because it
+  // means asking the workers.
   const look = async () => {
     if (!isOpen(latest)) return;
     const run = await get(`/detection-runs/${first._id}`, {}, signal);
@@ -99,7 +100,7 @@ function drawHead(run, show) {
   ];
 }
 
-/** What was done at the command line is done there again. */
+/** A run of the command line is repeated there. */
 const canRetry = (run) => RETRIED.has(run.status) && !run.options.by;
 
 function buildCancel(run, show) {
@@ -115,7 +116,7 @@ function buildCancel(run, show) {
   return button;
 }
 
-/** Whether it may put a model in use, or sets an exchange's session. */
+/** Whether the run may promote a model, or changes an exchange's session. */
 const isShared = ({ task, options }) =>
   (task === "train" && options.promote !== false) || "session" in options;
 
@@ -163,7 +164,7 @@ function drawDetails(run, signal) {
   ];
 }
 
-/** What the run did not look at, and why; null where it looked at all. */
+/** The bars that the run left out, and why; null if it left out none. */
 function drawLeftOut({ options, reasons, period, watchlist }) {
   const { not_looked_at: left, without_bars: lacking, stale } = options;
   const said = [
@@ -219,7 +220,7 @@ function drawRecord(run) {
     run.tickers.length > 12
       ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more`
       : run.tickers.join(", ");
-  // Of an import they are bars that were taken in.
+  // For an import these are bars that were stored.
   const scored = DETECTIONS.has(run.task) && run.rows_processed > 0;
   return buildFacts({
     Task: run.task,
@@ -252,7 +253,7 @@ function describeReasons(reasons) {
   return counts.map(([reason, number]) => `${words(reason)} ${count(number)}`).join(", ") || null;
 }
 
-/** Where what came of an evaluation is shown. */
+/** The link to an evaluation's result. */
 function drawEvaluation({ evaluation, versions: [version] }) {
   return el(
     "section.card",
@@ -264,7 +265,7 @@ function drawEvaluation({ evaluation, versions: [version] }) {
   );
 }
 
-/** The scores that were kept, as files. */
+/** The stored scores, as files. */
 function drawScores({ _id: id, interval, completed_at: ended }, signal) {
   const asked = { run: id, interval };
   const until = ended && new Date(Date.parse(ended) + KEPT_MILLISECONDS).toISOString();

@@ -1,4 +1,4 @@
-// What happened to each ticker of a run: its audit records, page by page, by status and reason.
+// The audit records of a run's tickers, page by page, by status and reason.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";

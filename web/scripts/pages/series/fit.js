@@ -22,8 +22,10 @@ const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
 const MOMENT =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/;
 
-/** A card; `fitted(answer)` is called with what a fit answers. `name` is the series, or null:
- * that of the file. */
+/**
+ * A card; `fitted(answer)` is called with the answer of a fit. `name` is the series, or null to use
+ * the file's name.
+ */
 export function buildFit(fitted, name = null) {
   const outcome = el("div.stack", { role: "status" });
   let detector = "simple";
@@ -73,8 +75,10 @@ export function buildFit(fitted, name = null) {
   );
 }
 
-/** Follow the run of a long fit to its end; resolves to what it fitted, or null where it failed
- * and that is said. */
+/**
+ * Follow the run of a long fit to its end; resolves to its answer, or null if it failed, which is
+ * shown.
+ */
 async function followFit(id, outcome) {
   const bar = buildProgress("Progress of the fit");
   fill(outcome, bar.node);
@@ -84,8 +88,10 @@ async function followFit(id, outcome) {
   return null;
 }
 
-/** Return {timestamps, values} of a CSV with the columns time and value; throws where a line is no
- * point. */
+/**
+ * Return {timestamps, values} of a CSV with the columns time and value; throws on a line that is no
+ * point.
+ */
 function readPoints(text, file) {
   const timestamps = [];
   const values = [];
@@ -111,8 +117,10 @@ function readPoints(text, file) {
   return { timestamps, values };
 }
 
-/** A time as a whole number, ISO 8601 as seconds since 1970 (of UTC where it names no zone); null
- * where it is neither. */
+/**
+ * A time as a whole number; ISO 8601 becomes seconds since 1970 (UTC if it names no zone); null if
+ * it is neither.
+ */
 function readTime(text) {
   if (/^\d+$/.test(text)) return Number(text);
   const moment = MOMENT.exec(text);

@@ -1,5 +1,5 @@
-// One series: its plot, kept up to date, the versions, a point to be judged, and the predictions
-// that were kept.
+// One series: its plot, kept up to date, its versions, a form to predict a point, and the stored
+// predictions.
 
 import { SHARED } from "../../lib/access.js";
 import { get, getText, remove } from "../../lib/api.js";

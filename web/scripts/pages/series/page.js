@@ -1,4 +1,4 @@
-// Models of single series: all that there are, and one in full.
+// Models of single series: the list of all, and one in full.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";

@@ -1,5 +1,4 @@
-// Points of a series: one judged on request, and those that were kept, each with what somebody said
-// of it.
+// Predictions of a series: one point on request, and the stored ones, each with its label.
 
 import { get, post, put } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -25,7 +24,7 @@ const FEEDBACK = [
   ["new_trend", "new trend"],
 ];
 
-/** A card in which a point is judged; `stored()` is called where it was kept. */
+/** A card in which a point is predicted; `stored()` is called if it was stored. */
 export function buildPredict(series, getVersion, stored) {
   const timestamp = el("input", {
     name: "timestamp",
@@ -81,7 +80,7 @@ export function buildPredict(series, getVersion, stored) {
   );
 }
 
-/** The time at which a point would come next. */
+/** The time of the next point. */
 function findNext({
   versions: [{ first_timestamp: first, last_timestamp: last, points_used: points }],
 }) {

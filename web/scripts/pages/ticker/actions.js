@@ -1,5 +1,5 @@
-// Backfill and Scan now, with their progress. A run that is under way when the page opens is picked
-// up again.
+// Backfill and Scan now, with their progress. A run that is in progress when the page opens is
+// followed again.
 
 import { SHARED } from "../../lib/access.js";
 import { get, post, remove } from "../../lib/api.js";
@@ -83,8 +83,10 @@ function buildDeletion(ticker, interval) {
   return button;
 }
 
-/** Ask for a run; where one is in the way, that one is as good. A repeat after a lost answer
- * enqueues nothing twice. */
+/**
+ * Request a run; if one is in the way, follow that one. Repeating after a lost answer enqueues
+ * nothing twice.
+ */
 async function enqueue(path, body) {
   const key = newIdentifier();
   try {

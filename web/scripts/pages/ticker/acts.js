@@ -1,4 +1,4 @@
-// What can be done about what is seen, where it is seen: of a ticker, or of one of its anomalies.
+// Actions where they are needed: on a ticker, or on one of its anomalies.
 
 import { SHARED } from "../../lib/access.js";
 import { get, post, put } from "../../lib/api.js";
@@ -19,7 +19,7 @@ const KINDS = [
   ["contamination", "a share of the bars"],
   ["score", "below a score"],
 ];
-// what the number may be
+// the allowed range of the number
 const BOUNDS = {
   grade: { min: 1, max: 100, placeholder: "75: one bar in 1,000" },
   contamination: { min: 0.0001, max: 0.5, placeholder: "0.01: one bar in 100" },
@@ -186,7 +186,7 @@ async function askToMute({ ticker, interval }) {
   );
 }
 
-/** Post what becomes a run, and wait for it; one that failed is said where it was asked for. */
+/** Post a request for a run, and wait for it; a failure is shown where it was requested. */
 async function postAndWait(path, body) {
   const run = await post(`${path}?wait=${WAIT_SECONDS}`, body, { key: newIdentifier() });
   if (run.error) throw new Error(run.error);

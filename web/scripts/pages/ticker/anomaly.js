@@ -1,4 +1,4 @@
-// One anomaly in full: how strange, why, what was measured, and where it comes from.
+// One anomaly in full: how strange it is, why, its features, and its model, run and bars.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -82,7 +82,7 @@ export function drawNoAnomaly(known, step, missing = null) {
   ];
 }
 
-/** The reasons, and what the whole market did at that bar as soon as that is known. */
+/** The reasons and, as soon as it is loaded, what the whole market did at that bar. */
 function drawReasons(anomaly, signal) {
   const list = el(
     "ul.reasons",
@@ -96,7 +96,7 @@ function drawReasons(anomaly, signal) {
   return list;
 }
 
-/** The way to what else was strange on that day, and to what the ticker did beside its index. */
+/** Links to that day across the market, and to the ticker beside its index. */
 function drawAcross({ Ticker: ticker, Datetime: time, market, interval }) {
   const day = time.slice(0, 10);
   return el(

@@ -35,11 +35,11 @@ const COLOURS = [
   "accent",
   ...BAND_COLOURS,
 ];
-// the highest price over the lowest: beyond it the low years of a linear scale look flat
+// the highest price over the lowest; above this, the low years would look flat on a linear scale
 const LOGARITHMIC_FROM = 5;
 const CLICK_BARS = 3;
 const CANDLES = {
-  // Where several share a pixel they are drawn as one, of their highest and lowest price.
+  // Bars that share a pixel are drawn as one, with their highest and lowest price.
   conflationThresholdFactor: 1,
   borderVisible: false,
   priceLineVisible: false,
@@ -63,7 +63,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   const band = buildRegimeBand(chart, candles);
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.07 } });
   const markers = createSeriesMarkers(candles, []);
-  // the bars, and the row of each by its time; both are filled anew where bars came
+  // the bars, and the row of each by its time; both are refilled when bars come in
   const data = [];
   const rows = new Map();
   const state = { anomalies: [], selected: null, colours: {}, lines: {}, onMoved: () => {} };
@@ -107,7 +107,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
     );
   };
 
-  // The bar that is told of: the one under the mouse, else that of the anomaly, else the last.
+  // The bar in the legend: the one under the mouse, else that of the anomaly, else the last.
   const tellAtRest = () => tell(rows.get(seconds(state.selected?.Datetime)) ?? data.length - 1);
   paint();
   chart.subscribeCrosshairMove(({ time }) =>
@@ -128,7 +128,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   return {
     node,
     legend,
-    /** Show these bars; what stretch of time is seen stays. */
+    /** Show these bars; the visible range stays. */
     setBars(bars, chosen, lines) {
       data.splice(
         0,
@@ -178,8 +178,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
       if (isGiven) state.onMoved();
       return isGiven;
     },
-    /** Call `listener` when another stretch of time is seen than the one that `showPeriod`
-     * showed. */
+    /** Call `listener` when the visible range is no longer the one that `showPeriod` set. */
     onMoved(listener) {
       state.onMoved = listener;
     },
@@ -218,7 +217,7 @@ function findClicked(anomalies, id, rows, time) {
   return close.sort((a, b) => away(a) - away(b))[0];
 }
 
-/** Whether equal distances should mean equal ratios. */
+/** Whether the price scale is logarithmic, so that equal distances mean equal ratios. */
 function isWide(data) {
   const [low, high] = [
     Math.min(...data.map((bar) => bar.low)),

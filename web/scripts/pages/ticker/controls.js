@@ -1,4 +1,4 @@
-// Above the chart: which stretch of time it shows, and which panes.
+// The controls above the chart: the visible period, and the panes.
 
 import { isIntraday } from "../../lib/intervals.js";
 import { keepInUrl } from "../../lib/router.js";
@@ -40,7 +40,7 @@ export function buildControls(chart, asked, loadHistory, signal) {
   chart.onMoved(() => choice.press(null));
   let latest = 0;
   const showPanes = async (panes) => {
-    const turn = ++latest; // a choice may be changed before its lines are there
+    const turn = ++latest; // a choice may change before its lines have arrived
     asked.panes = panes;
     keepInUrl({ panes: writePanes(panes) });
     const { indicators } = listAsked(panes).length ? await loadHistory() : { indicators: {} };

@@ -1,4 +1,4 @@
-// A ticker whose bars are gone: what was found in them is still told.
+// A ticker whose bars are gone: the anomalies that were found in them are still shown.
 
 import { el } from "../../lib/dom.js";
 import { buildSelection } from "./selection.js";

@@ -1,4 +1,4 @@
-// What a ticker's page shows, as it is asked for: beside the scripts that draw it, not after them.
+// Loading the data of a ticker's page, in parallel with its scripts and not after them.
 
 import { get } from "../../lib/api.js";
 import { readFilters, toQuery } from "../../lib/filters.js";
@@ -7,7 +7,7 @@ import { listAsked, readPanes } from "./pane_names.js";
 const MOST_ANOMALIES = 500;
 const USUAL_INTERVAL = "1d";
 
-/** What an address asks for; null where it names no ticker. */
+/** The request of an address; null if it names no ticker. */
 function readAsked({ name, query, ...route }) {
   if (!name) return null;
   return {
@@ -20,15 +20,15 @@ function readAsked({ name, query, ...route }) {
   };
 }
 
-/** A time as the API writes it, which may have been written otherwise by hand. */
+/** A time as the API writes it; in an address it may have been written differently by hand. */
 function readTime(text) {
   const time = new Date(text ?? NaN);
   return Number.isNaN(time.getTime()) ? text : time.toISOString().replace(".000Z", "Z");
 }
 
 /**
- * Resolve to what is asked for, with its interval, and {intervals, known, history}; or with
- * {gone}: what was found in bars that are stored no more.
+ * Resolve to the request with its interval, and {intervals, known, history}; or with {gone}: the
+ * anomalies of bars that are no longer stored.
  */
 export async function load(route, signal) {
   const asked = readAsked(route);
@@ -62,8 +62,10 @@ async function listIntervals(ticker, signal) {
 const pickInterval = (intervals) =>
   intervals.length === 0 || intervals.includes(USUAL_INTERVAL) ? USUAL_INTERVAL : intervals[0];
 
-/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a
- * run to work. */
+/**
+ * Bars, and the lines drawn with them. If bars have come since the last detection, this request
+ * starts a run.
+ */
 export const loadHistory = ({ ticker, interval, panes }, signal) =>
   get(
     "/chart",
@@ -74,7 +76,7 @@ export const loadHistory = ({ ticker, interval, panes }, signal) =>
 export const loadStatus = ({ ticker, interval }, signal) =>
   get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
 
-/** The status of the series, and what was found in it. */
+/** The status of the series, and its anomalies. */
 export async function loadKnown(asked, signal) {
   const [status, anomalies] = await Promise.all([
     loadStatus(asked, signal),
@@ -94,7 +96,7 @@ async function loadFound(asked, signal) {
   return items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1));
 }
 
-/** The anomaly that the address names, where it is superseded, or not among the strangest. */
+/** The anomaly in the address, if it is superseded or not among the strangest. */
 async function findUnlisted({ ticker, interval, anomaly }, signal) {
   try {
     return [

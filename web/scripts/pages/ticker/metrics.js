@@ -1,5 +1,4 @@
-// What is known of a series besides its anomalies: its metrics as of the last bar, their past as
-// small charts.
+// The metrics of a series as of the last bar, and their past as small charts.
 
 import { get } from "../../lib/api.js";
 import { el, svg } from "../../lib/dom.js";
@@ -121,7 +120,7 @@ function explain(why) {
   return `needs ${why.needed} ${why.of ?? "bars"}, has ${why.have}`;
 }
 
-/** The number that stands for a metric over time; null where it has none. */
+/** The number that represents a metric over time; null if it has none. */
 function readNumber(value) {
   if (typeof value === "number") return value;
   return value?.value ?? value?.last ?? value?.quantity ?? null;

@@ -24,7 +24,7 @@ const NONE_PASSES = "No anomaly of this ticker passes the filters; clear one to 
 
 export const title = (route) => route.name?.toUpperCase() ?? "Ticker";
 
-/** `early` is what `load` of this route resolves to, where it was asked for before. */
+/** `early` is the result of `load` for this route, if it was called before. */
 export function show(main, route, signal, early) {
   if (!route.name) {
     const overview = el("a.button", { href: linkTo("overview") }, "Overview");
@@ -38,9 +38,9 @@ export function show(main, route, signal, early) {
   let asking = early;
   const loadAll = async () => {
     const loading = asking ?? load(route, signal);
-    asking = null; // whoever tries again asks again
+    asking = null; // a retry loads again
     const library = import("./chart.js");
-    library.catch(() => {}); // where what is asked for first fails too, that is told
+    library.catch(() => {}); // if the first request fails too, that error is shown
     const data = await loading;
     if (data.gone) return data;
     if (readChoice() === "exchange")
@@ -52,7 +52,7 @@ export function show(main, route, signal, early) {
   return loadInto(main, loadAll, drawAll, signal, 10);
 }
 
-/** The regimes of the last bars, the newest first; none where none were computed. */
+/** The regimes of the last bars, the newest first; none if none were computed. */
 const loadRegimes = ({ ticker, interval }, signal) =>
   get("/analysis/regime", { ticker, interval, limit: MOST_REGIMES }, signal)
     .then(({ items }) => items)
@@ -90,7 +90,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, route, sign
     if (acts.childElementCount === 0) fill(acts, buildActs(now.status, null, changed));
     selection.set(now.anomalies, isNarrowed() ? NONE_PASSES : now.status.message);
   };
-  /** Whether other bars are stored than those that are drawn. */
+  /** Whether the stored bars differ from those that are drawn. */
   const hasOthers = ({ bars, last_bar: last }) =>
     bars !== shown.status.bars || Date.parse(last) !== chart.lastBars().at(-1)?.time;
   const refresh = async () => {
@@ -136,7 +136,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, route, sign
         selection.panel,
         el("section.card.series", el("header", el("h2", "Series")), status, acts),
       ),
-      // Behind the panel: from the list of anomalies the Tab key goes to the one that was chosen.
+      // Behind the panel, so that the Tab key goes from the list of anomalies to the chosen one.
       metrics.node,
     ),
   ];

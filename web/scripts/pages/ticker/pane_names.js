@@ -17,7 +17,7 @@ export const BELOW = [
 ];
 export const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);
 export const CHOSEN_AT_FIRST = ["volume", "grade"];
-const OWN = new Set(CHOSEN_AT_FIRST); // drawn of bars and anomalies; all else is asked for
+const OWN = new Set(CHOSEN_AT_FIRST); // drawn from bars and anomalies; all others are requested
 
 export const OVERLAYS = {
   sma_20: ["Mean of 20", "accent"],
@@ -29,14 +29,14 @@ export const OVERLAYS = {
 };
 export const LABELS = Object.fromEntries(BELOW);
 
-/** The choice that a URL names: "RSI,zscore_20"; the usual one where it names none. */
+/** The panes in a URL: "RSI,zscore_20"; the usual ones if it has none. */
 export function readPanes(text) {
   if (text === null) return CHOSEN_AT_FIRST;
   const named = new Set(text.split(","));
   return KNOWN.filter((name) => named.has(name));
 }
 
-/** Which lines the API has to give for a choice of panes. */
+/** The lines that must be requested for a choice of panes. */
 export const listAsked = (chosen) => chosen.filter((name) => !OWN.has(name));
 
 /** The values of the lines over the prices at a row for the legend: [[label, colour, text], …]. */

@@ -29,7 +29,7 @@ const PLAIN = {
   lastValueVisible: false,
   crosshairMarkerVisible: false,
 };
-// A pane leaves room for its label, and its scale is a plain one, whatever that of the prices is.
+// A pane leaves room for its label, and its scale is linear, whatever the scale of the prices is.
 const SCALE = { mode: PriceScaleMode.Normal, scaleMargins: { top: 0.26, bottom: 0.04 } };
 // an empty line between the label and the edge of its pane
 const ABOVE = { text: " ", fontSize: 4 };

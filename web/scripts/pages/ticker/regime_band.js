@@ -4,7 +4,7 @@ import { NAMES } from "../../parts/regimes.js";
 
 const nameColour = (regime) => `band-${regime.replaceAll("_", "-")}`;
 
-/** Names of the colours it is painted in. */
+/** The names of its colours. */
 export const BAND_COLOURS = NAMES.map(nameColour);
 
 /**
@@ -33,7 +33,7 @@ export function buildRegimeBand(chart, series) {
   };
 }
 
-/** Return stretches of neighbouring bars with one regime, by their first and last row. */
+/** Return runs of neighbouring bars with one regime, by their first and last row. */
 function joinNeighbours(regimes) {
   const stretches = [];
   for (const { row, regime } of regimes) {
@@ -49,7 +49,7 @@ function paintStretches(
   scale,
   { stretches, colours },
 ) {
-  // Coordinates are known of whole bars alone.
+  // Only whole bars have coordinates.
   const half = (scale.logicalToCoordinate(1) - scale.logicalToCoordinate(0)) / 2;
   for (const { regime, from, to } of stretches) {
     const [left, right] = [scale.logicalToCoordinate(from), scale.logicalToCoordinate(to)];

@@ -1,5 +1,5 @@
-// Which anomaly of the ticker is looked at: in the panel, on the chart, in the list and in the URL,
-// all the same one.
+// The chosen anomaly of the ticker: the same one in the panel, on the chart, in the list and in the
+// URL.
 
 import { el, fill } from "../../lib/dom.js";
 import { keepInUrl } from "../../lib/router.js";
@@ -20,7 +20,7 @@ export function buildSelection(chart, asked, refresh, signal) {
   let known = [];
   let selected = null;
   let drawn = null;
-  let missing = null; // the time that the URL names, where nothing was ever found
+  let missing = null; // the time in the URL, if no anomaly was ever found there
 
   const select = (anomaly) => {
     selected = anomaly;
@@ -35,8 +35,8 @@ export function buildSelection(chart, asked, refresh, signal) {
         ? drawAnomaly(anomaly, { at, of: known.length, step }, refresh, signal)
         : drawNoAnomaly(known.length, step, missing),
     );
-    // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the
-    // end.
+    // A reader who steps with the Enter key continues on the same button, or on its neighbour at
+    // the end.
     const buttons = [...panel.querySelectorAll("header button:enabled")];
     if (hadFocus)
       (
@@ -50,7 +50,7 @@ export function buildSelection(chart, asked, refresh, signal) {
   };
   const set = (anomalies, message) => {
     const now = JSON.stringify(anomalies.length ? anomalies : message);
-    if (now === drawn) return; // what was opened in the panel stays open
+    if (now === drawn) return; // an opened part of the panel stays open
     drawn = now;
     const time = selected?.Datetime ?? asked;
     known = anomalies;
@@ -84,7 +84,7 @@ export function buildSelection(chart, asked, refresh, signal) {
   return { panel, list, set, select, isEmpty: () => selected === null };
 }
 
-/** The whole list is one stop of the Tab key: the anomaly that is looked at, else the first. */
+/** The whole list is one Tab stop: the chosen anomaly, else the first. */
 function markListed(list, anomaly) {
   const links = [...list.querySelectorAll("a.anomaly")];
   const current = links.find((link) => link.dataset.id === anomaly?._id);
@@ -95,7 +95,7 @@ function markListed(list, anomaly) {
   if (!current) return;
   current.setAttribute("aria-current", "true");
   if (list.contains(document.activeElement)) current.focus({ preventScroll: true });
-  // Only what is laid out has a place, and the list may not be on the page yet.
+  // Only an element that is laid out has a position, and the list may not be on the page yet.
   requestAnimationFrame(
     () => (list.scrollTop = current.parentNode.offsetTop - list.clientHeight / 2),
   );

@@ -1,4 +1,4 @@
-// What is known of a series, and why it has a result or none.
+// The status of a series, and why it has a result or none.
 
 import { el } from "../../lib/dom.js";
 import { barTime, change, count, plural, price, words } from "../../lib/format.js";

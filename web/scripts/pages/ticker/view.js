@@ -1,9 +1,9 @@
-// Which stretch of time a chart shows.
+// The visible range of a chart.
 
 const BARS_AROUND = 60;
 const DAYS = { "5d": 5, "1mo": 31, "3mo": 91, "1y": 365, "5y": 1826 };
 
-/** What stretch of time is seen. Before the chart has its size a wish is kept. */
+/** The visible range. A request before the chart has a size is kept until it has. */
 export function buildView(scale, data, rows) {
   let wish = null;
   const see = (range) => {
@@ -15,7 +15,7 @@ export function buildView(scale, data, rows) {
     wish = null;
   });
   return {
-    /** Move only where the bar would not be seen well; returns whether it did. */
+    /** Move only if the bar would not be clearly visible; returns whether it did. */
     reveal(time) {
       const row = rows.get(time);
       const seen = wish ?? scale.getVisibleLogicalRange();
@@ -25,7 +25,10 @@ export function buildView(scale, data, rows) {
       if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
       return !isSeen;
     },
-    /** Show from one day to another, either of which may be open; returns whether any is given. */
+    /**
+     * Show the days from one to another, either of which may be missing; returns whether any is
+     * given.
+     */
     showRange({ start, end }) {
       if (!start && !end) return false;
       const first = start ? Date.parse(start) / 1000 : -Infinity;

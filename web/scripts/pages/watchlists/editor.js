@@ -104,7 +104,7 @@ function buildFields(watchlist, isNew) {
     delayField.hidden = delay.disabled = kind === "cron";
   };
   showFields(watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron");
-  // what only the command line sets stays
+  // settings that only the command line changes stay
   const hasOtherKind = watchlist.threshold?.kind !== undefined;
   const grade = el("input", {
     type: "number",
@@ -169,7 +169,7 @@ function buildFields(watchlist, isNew) {
   };
 }
 
-/** Symbols out of pasted text, whatever stands between them; each once. */
+/** The symbols in a pasted text, whatever separates them; each once. */
 function readSymbols(text) {
   return [
     ...new Set(

@@ -22,13 +22,15 @@ export function show(main, route, signal) {
 }
 
 async function load(signal) {
-  // The scheduler first: what changes in between is a change to it, and loaded again.
+  // The scheduler first: a change between the two requests is then noticed, and loaded again.
   const scheduler = await get("/scheduler", {}, signal);
   return { scheduler, watchlists: await getAll("/watchlists", {}, signal) };
 }
 
-/** Show what the scheduler does, for as long as the page does. It names no ticker, of which a
- * watchlist may have thousands. */
+/**
+ * Show the scheduler's state while the page is open. It is requested without tickers, of which a
+ * watchlist may have thousands.
+ */
 function keepUpToDate(cards, { watchlists, scheduler }, refresh, signal) {
   const shown = describeChanges(scheduler);
   const look = async () => {

@@ -1,4 +1,4 @@
-// One watchlist as a card: what it holds, when it is scanned, and what can be done with it.
+// One watchlist as a card: its tickers, its schedule, and its actions.
 
 import { post, put, remove } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
@@ -17,7 +17,7 @@ import { attempt, say } from "../../parts/toasts.js";
 import { buildSuggestion } from "./suggestion.js";
 
 const LISTED = 24;
-// a scan that was asked for so short a while ago may still go on
+// a scan that was requested this recently may still be running
 const RECENT_MILLISECONDS = 60_000;
 
 /** @returns {{node: Node, update: (watchlist: object) => void}}; `update` shows what the
@@ -116,7 +116,7 @@ function drawFacts(watchlist) {
   });
 }
 
-/** A number is a grade; other kinds are set from the command line. */
+/** A number is a grade; other kinds of thresholds are set on the command line. */
 export function describeThreshold(threshold) {
   if (threshold === null) return "as the model says";
   return typeof threshold === "number"
@@ -151,7 +151,10 @@ const FIELDS = [
   "enabled",
 ];
 
-/** What is sent of a watchlist that is changed: the whole, as what is left out is set back. */
+/**
+ * The body that changes a watchlist: the whole watchlist, because fields that are left out are
+ * reset.
+ */
 export const readFields = (watchlist) =>
   Object.fromEntries(FIELDS.map((name) => [name, watchlist[name]]));
 
@@ -182,8 +185,9 @@ function buildSwitch(watchlist, refresh) {
   return button;
 }
 
-/** Where a scan shows how far it is, whoever asked for it: `follow(id)` resolves to the run when
- * it has ended. */
+/**
+ * The progress of a scan, whoever requested it: `follow(id)` resolves to the run when it has ended.
+ */
 function buildStrip(watchlist, signal) {
   const bar = buildProgress(`Progress of the scan of ${watchlist.name}`);
   const status = el("div.row.spread");
