@@ -62,7 +62,7 @@ from records.findings.documents import LabelDocument
 
 alerts = APIBlueprint("alerts", __name__, tag="alerts")
 
-# Of the trail and of the children of one alert; more of them are a list away.
+# The steps and children that come with one alert; lists have the others.
 SHOWN = 100
 
 WRONG_STEP: Any = {409: "the step cannot be taken in the alert's `state`"}

@@ -44,7 +44,7 @@ LINEAGE = ("computed_at", "fingerprint", "run_id", "synthetic")
 
 
 def _describe(category: Category) -> str:
-    """Return what a category's route is about, for the OpenAPI document."""
+    """Return the description of a category's route for the OpenAPI document."""
     return (
         f"Return {category} as of a series' last bar, or of"
         f" several.\n\n{tabulate(list_metrics(category))}"
@@ -52,7 +52,7 @@ def _describe(category: Category) -> str:
 
 
 def _add_route(category: Category) -> None:
-    """Add the route of one category; the seven differ in nothing but the metrics they show."""
+    """Add the route of one category; the seven routes differ only in the metrics they show."""
 
     def view(query_data: AnalysisQuery) -> Answer:
         return _analyse(category, query_data)
@@ -65,7 +65,7 @@ def _add_route(category: Category) -> None:
 
 
 for _category in CATEGORIES:
-    if _category != "correlation":  # which is of a set of tickers, and has a route of its own
+    if _category != "correlation":  # which is about a set of tickers and has a route of its own
         _add_route(_category)
 
 
@@ -85,9 +85,7 @@ def _analyse(category: Category, query: AnalysisQuery) -> Answer:
     )
     if not found and position is None:
         absent = snapshots.explain_absent(database, query.ticker, query.interval, query.as_of)
-        if (
-            not query.is_list
-        ):  # of a series that has bars, a list of what was computed is an empty one
+        if not query.is_list:  # for a series with bars, nothing computed means an empty list
             raise absent
     shown = [(document["_id"], document["computed_at"].isoformat()) for document in found]
     etag = build_etag(category, query.window, query.limit, *shown)
@@ -128,7 +126,7 @@ def _show(
 
 
 def _of_set(metrics: Sequence[Metric]) -> Callable[[Any], Any]:
-    """Put the table of a set's metrics into the description of its view."""
+    """Insert the table of a set's metrics into the description of its view."""
 
     def document(view: Any) -> Any:
         view.__doc__ = f"{view.__doc__}\n\n{tabulate(metrics)}"
@@ -204,7 +202,7 @@ def compute_metrics(json_data: ComputeBody, once: Once) -> RunDocument:
 
 
 def _list_series(tickers: Sequence[str], interval: str, as_of: datetime | None) -> list[Document]:
-    """Return what each ticker has with its benchmark, of those of which it was computed."""
+    """Return each ticker's metrics with its benchmark, for the tickers that were computed."""
     names = [metric.name for metric in list_metrics("correlation") if metric.scope != "set"]
     found = snapshots.find_latest(get_database(), tickers, interval, names, as_of)
     return [
@@ -261,7 +259,9 @@ class _Members(NamedTuple):
 
 
 def _find_members(selection: Selection, interval: str) -> _Members:
-    """Return what a selection names. Raises NotFound where there is no such watchlist."""
+    """Return the tickers and markets of a selection. Raises NotFound where there is no such
+    watchlist.
+    """
     if selection.watchlist is not None:
         watchlist = get_watchlist(get_database(), selection.watchlist)
         return _Members(watchlist["tickers"], watchlist["markets"], watchlist["version"])
@@ -275,7 +275,9 @@ def _find_members(selection: Selection, interval: str) -> _Members:
 def _find_overview(
     query: OverviewQuery, members: _Members
 ) -> tuple[list[OverviewDocument], Callable[[Document], tuple[bool, Any, str]]]:
-    """Return a page of the overview and one more, and what tells the place of each."""
+    """Return the rows of a page of the overview with one more, and the function that returns a
+    row's place.
+    """
     kind = str if query.sort_by in {"ticker", "regime"} else float
     position = decode_cursor(query.cursor, (bool, kind, str))
     found = overview.find_overview(

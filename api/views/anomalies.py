@@ -39,7 +39,7 @@ from records.work.watchlists import find_watched_tickers
 
 anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 
-RESOLUTION = timedelta(milliseconds=1)  # of the times that MongoDB keeps
+RESOLUTION = timedelta(milliseconds=1)  # the precision of the times that MongoDB stores
 
 
 @anomalies.get("/anomalies")

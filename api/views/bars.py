@@ -62,7 +62,7 @@ bars = APIBlueprint("bars", __name__, tag="bars")
 
 MOST_NAMES = 100
 MOST_FILENAME = 200
-# A preview is read by a process of its own; more than one at once would starve the others who ask.
+# A separate process reads a preview; several at once would starve other requests.
 PREVIEW_SECONDS = 30.0
 _previews = BoundedSemaphore(1)
 CANDLE_ANSWERS: Answers = {
@@ -71,7 +71,7 @@ CANDLE_ANSWERS: Answers = {
 
 
 def _find_report(run: ShownRun) -> ImportReport | None:
-    """Return what a finished import did; None where it failed as a whole."""
+    """Return the report of a finished import; None where it failed as a whole."""
     result = run.get("result")
     if result is None:
         return None
@@ -114,7 +114,7 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
         state.celery,
         Sent(json.dumps(rows).encode(), "candles.json", is_checked=True),
         interval=json_data.interval,
-        ticker=None,  # each row names its own
+        ticker=None,  # each row has its own
         market=json_data.market,
         now=get_now(),
         reading=options,
@@ -125,10 +125,7 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
 def _complete_candles(
     candles: list[Document], ticker: str | None, options: ReadingOptions, market: str | None
 ) -> list[Document]:
-    """Return candles each of which names its ticker.
-
-    Raises BadInput where one does not, or a column is missing.
-    """
+    """Return the candles with their ticker in each."""
     names = list(dict.fromkeys(name for candle in candles for name in candle))
     if len(names) > MOST_NAMES:
         raise BadInput(
@@ -238,7 +235,7 @@ def get_candles(query_data: CandleQuery) -> Response:
         end=end,
         limit=query_data.limit + 1,
     )
-    # The bar before the first one shown ends the next page.
+    # The next page ends with the bar before the first one shown.
     page = build_page(
         found[::-1], query_data.limit, lambda _: (datetime.fromtimestamp(found[0].time, UTC),)
     )

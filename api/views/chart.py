@@ -52,7 +52,7 @@ def get_chart(query_data: ChartQuery) -> Response:
     start = period_start(parse_period(query_data.period), series["last_bar"])
     query = build_query(tickers=[ticker], interval=interval, start=start)
     markers = ask_latest_parts(database, query, MARKED, limit=MOST_MARKERS)
-    # Who has a chart mostly has this one, and needs no markers.
+    # A client that sends an ETag mostly has the present chart already, and then needs no markers.
     has_one = bool(request.if_none_match)
     known = find_reason(database, ticker, interval, series, *(() if has_one else (markers,)))
     run_id = _catch_up(state, known)
@@ -85,7 +85,8 @@ def get_chart(query_data: ChartQuery) -> Response:
         "watermark": known["watermark"],
         "run_id": run_id,
     }
-    # It is what the schema would make of it, which of so many bars takes as long as all else.
+    # Already in the form of the schema, whose validation of so many bars takes as long as all the
+    # rest.
     answer = jsonify(chart)
     answer.headers.update(get_validators(etag))
     return answer
@@ -94,7 +95,7 @@ def get_chart(query_data: ChartQuery) -> Response:
 def _build_etag(
     query: ChartQuery, series: SeriesDocument, known: SeriesReason, run_id: str | None
 ) -> str:
-    """Return what a chart is known by: its bars, the model, and the last look at them."""
+    """Return the ETag of a chart: it depends on the bars, the model, and the last detection."""
     last = known["last_run"]
     looked = (last["run_id"], last["status"]) if last is not None else ()
     whose = (series["last_bar"], series["fingerprint"], series["synthetic"])
@@ -144,7 +145,9 @@ def compare(query_data: ComparisonQuery) -> Document:
 
 
 def _find_cut(series: SeriesDocument, start: datetime | None, bars: list[Bar]) -> datetime | None:
-    """Return the first bar that is shown, where stored bars of the period before it are not."""
+    """Return the first bar that is shown if earlier stored bars are left out by the period, else
+    None.
+    """
     if len(bars) < MOST_BARS:
         return None
     first = datetime.fromtimestamp(bars[0].time, UTC)
@@ -154,11 +157,11 @@ def _find_cut(series: SeriesDocument, start: datetime | None, bars: list[Bar]) -
 def _compute(
     database: Db, series: SeriesDocument, start: datetime | None, indicators: str
 ) -> tuple[list[Bar], dict[str, Line]]:
-    """Return the bars from `start` on and a value of each line for each of them."""
+    """Return the bars from `start` on, and the values of each line at them."""
     names = [name for name in indicators.split(",") if name]
     if not names:
         return read_series(database, series, start=start, end=None, limit=MOST_BARS), {}
-    # Only lines look at what was before the first bar shown.
+    # Only lines need the bars before the first one shown.
     history_bars = count_history_bars(series["interval"])
     loaded = read_series(database, series, start=None, end=None, limit=MOST_BARS + history_bars)
     first = 0 if start is None else bisect_left(loaded, start.timestamp(), key=attrgetter("time"))

@@ -67,7 +67,7 @@ def list_session_exceptions(code: str) -> Document:
 
 
 @corrections.post("/markets/<code>/sessions")
-@needs_scope("admin")  # what counts as a gap, and when watchlists are scanned
+@needs_scope("admin")  # it changes what counts as a gap, and when watchlists are scanned
 @corrections.input(SessionBody, example={"day": "2025-01-09", "session": "shut"})
 @enqueues(corrections)
 def set_session_exception(code: str, json_data: SessionBody, once: Once) -> RunDocument:

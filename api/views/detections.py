@@ -76,7 +76,7 @@ def get_backfill(ticker: str, query_data: IntervalQuery) -> AuditDocument | Late
 
 
 def _find_detected(run: ShownRun) -> Detected | None:
-    """Return what a detection found, once its alerts are raised; None where it failed."""
+    """Return the anomalies of a detection, once its alerts are raised; None where it failed."""
     if run["status"] not in {"complete", "partial"}:
         return None
     database, options = get_database(), run["options"]
@@ -112,7 +112,7 @@ def _find_detected(run: ShownRun) -> Detected | None:
 
 
 def _wait_for_alerts(run: ShownRun) -> None:
-    """Wait until the alerts of a run that ended are raised, for some seconds at the most."""
+    """Wait until the alerts of a run that ended are raised, at most for some seconds."""
     until = monotonic() + LONGEST_RAISING_SECONDS
     while monotonic() < until and not is_delivered(get_database(), run["_id"], "run_completed"):
         sleep(POLL_SECONDS)

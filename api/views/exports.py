@@ -33,7 +33,7 @@ from tasks.requests.exports import request_export
 
 exports = APIBlueprint("exports", __name__, tag="exports")
 
-# So long somebody waits for a table that a worker writes, before they are told where it will be.
+# A caller waits at most this long for a table that a worker writes, and then gets its address.
 WAIT_SECONDS = 30
 TABLE: Answers = {
     200: {
@@ -112,7 +112,7 @@ def _ask(name: TableName, said: ExportQuery | ExportBody, named: tuple[str, ...]
 
 
 def _build_etag(database: Db, asked: Asked, query: ExportQuery) -> str | None:
-    """Return what bars are known by; what else there is has no such thing."""
+    """Return an ETag for bars; other tables have none."""
     if asked.table != "bars":
         return None
     series = find_series(database, tickers=asked.tickers, interval=asked.interval)
@@ -131,7 +131,7 @@ def _answer_read(asked: Asked, query: ExportQuery, columns: tuple[str, ...]) -> 
         )
     if columns:
         opened = opened.choose(columns)
-    lift_deadline()  # for as long as the caller reads
+    lift_deadline()  # as long as the caller reads
     return Response(
         stream_with_context(write_text(opened, query.format)),
         headers=_attach(f"{asked.table}.{query.format}"),

@@ -45,7 +45,7 @@ def finish_line_login(json_data: LineCallbackBody) -> Document:
     kept = {key: value for key, value in (held or {}).items() if key in RuleBody.model_fields}
     said = RuleBody.model_validate({**kept, "channel": channel}).model_dump()
     if not is_webhook(said["next_channel"] or ""):
-        said["secret"] = None  # it would sign nothing
+        said["secret"] = None  # no channel is a webhook, so it would sign nothing
     fields = build_rule(said, allow_private=settings.private_channels)
     stored = change_noted(
         lambda session: notification_rules.set_rule(database, user.rule, fields, now, session),

@@ -122,7 +122,7 @@ def remove_market(code: str) -> str:
 
 
 @markets.put("/markets/<code>/tickers/<ticker>")
-@needs_scope("admin")  # by its market's champion and thresholds it will be judged
+@needs_scope("admin")  # the ticker will be scored by its market's champion and threshold
 @markets.output(TickerMarket)
 @markets.doc(responses={409: "bars of it are stored as another market's"})
 def set_ticker_market(code: str, ticker: str) -> Document:

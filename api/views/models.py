@@ -60,7 +60,7 @@ models = APIBlueprint("models", __name__, tag="models")
 
 
 def _check_market(code: str | None) -> str | None:
-    """Return the code of a market that models may be of, `ALL` included; None is any."""
+    """Return the code of a market that models may have, `ALL` included; None means any."""
     return None if code is None else read_model_market(get_markets(), code)
 
 
@@ -185,7 +185,7 @@ def list_detectors() -> dict[str, list[Document]]:
 
 
 @models.post("/models/evaluate")
-@takes_body(most_bytes=8 * MIB)  # as many labels as there may be, set out on lines of their own
+@takes_body(most_bytes=8 * MIB)  # enough for the most labels allowed, each on a line of its own
 @models.input(Evaluation, example={"versions": ["US_model-0.1.0"], "start": "2020-01-01"})
 @enqueues(models)
 def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:

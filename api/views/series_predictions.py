@@ -45,7 +45,7 @@ series_predictions = APIBlueprint("series_predictions", __name__, tag="single se
 
 MOST_BYTES = 32 * MIB
 MOST_LIST_BYTES = 2 * MIB
-# So many lines of a stream are judged, stored and answered together.
+# This many lines of a stream are predicted, stored and answered together.
 STREAM_PART = 500
 NDJSON = "application/x-ndjson"
 POINT_SCHEMA = {
@@ -84,7 +84,7 @@ STREAM_ANSWERS: Answers = {
 }
 
 
-# Whatever follows is the id, so that a slash in it is told of.
+# Everything that follows is the id, so that the error can name a slash in it.
 @series_predictions.post("/predict/<path:series_id>")
 @needs_scope("read")
 @takes_body(most_bytes=MOST_LIST_BYTES, documented=POINTS)
@@ -119,13 +119,13 @@ def predict_stream(series_id: str, query_data: PredictQuery) -> Response:
     lines = request.get_data().splitlines()
     if not any(line.strip() for line in lines):
         raise BadInput("there is no point; send one a line", reason="no_points")
-    lift_deadline()  # for as long as the caller reads
+    lift_deadline()  # as long as the caller reads
     answers = _answer_lines(model, lines, store=query_data.store)
     return Response(stream_with_context(answers), content_type=NDJSON)
 
 
 def _answer_lines(model: SeriesModel, lines: Sequence[bytes], *, store: bool) -> Iterator[bytes]:
-    """Yield what becomes of each line; a part at a time is judged, stored and answered."""
+    """Yield the answer of each line; lines are predicted, stored and answered some at a time."""
     learner = model.copy() if model.kind.learns and not store else None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     for start in range(0, len(numbered), STREAM_PART):
@@ -165,7 +165,7 @@ def _judge_part(
     model: SeriesModel, learner: LearningDetector | None, points: Sequence[Point], *, store: bool
 ) -> Iterator[Judgement | TapewatchError]:
     if store and points:
-        # Where one of them cannot be stored, it alone is left out.
+        # If one of them cannot be stored, only that one is left out.
         with suppress(TapewatchError):
             yield from store_predictions(
                 get_database(), model.series_id, model.version, points, get_now()
@@ -247,10 +247,7 @@ def _read_points() -> tuple[list[Point], bool]:
 
 
 def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:
-    """Return the version that is asked.
-
-    Raises NothingNamed, NotFound, and BadInput where it may not be stored.
-    """
+    """Return the version that the request names."""
     named, version = parse_series_id(series_id), parse_version(query_data.version)
     if query_data.store and not has_scope("enqueue"):
         abort(
@@ -263,7 +260,7 @@ def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:
 
 def _judge(model: SeriesModel, points: Sequence[Point], *, store: bool) -> list[Judgement]:
     if store:
-        lift_deadline()  # others that store may have their turn first
+        lift_deadline()  # other requests that store may go first
         return store_predictions(get_database(), model.series_id, model.version, points, get_now())
     return [model.judge(points[0])] if len(points) == 1 else model.judge_all(points)
 

@@ -49,7 +49,7 @@ from tasks.requests.trainings import request_series_fit
 
 single_series = APIBlueprint("single_series", __name__, tag="single series")
 
-# A fit of more points is a run.
+# A fit of more points becomes a run.
 MOST_AT_ONCE = 100_000
 MOST_BYTES = 32 * MIB
 
@@ -76,7 +76,7 @@ PLOT_ANSWERS: Answers = {
 }
 
 
-# Whatever follows is the id, so that a slash in it is told of.
+# Everything that follows is the id, so that the error can name a slash in it.
 @single_series.post("/fit/<path:series_id>")
 @takes_body(most_bytes=MOST_BYTES)
 @single_series.input(
@@ -106,8 +106,8 @@ def fit_series_model(
             raise BadInput(error.message, reason=error.reason) from error
         least_points = get_state().settings.min_training_data_points
         asked = read_fit(named, least_points=least_points, **json_data.model_dump())
-        # Reading a million points takes seconds, and of a hundred fits at once the last waits for
-        # its turn.
+        # Reading a million points takes seconds, and of a hundred simultaneous fits the last waits
+        # for its turn.
         lift_deadline()
         if asked.count <= MOST_AT_ONCE:
             fitted = describe_version(fit_series(database, asked, get_now()))
@@ -118,7 +118,7 @@ def fit_series_model(
 
 
 def _find_fitted(run: ShownRun) -> Fitted | None:
-    """Return what a run that fitted came to; None where it failed."""
+    """Return the answer of a run that fitted; None where it failed."""
     result = run.get("result")
     return None if result is None else Fitted.model_validate(result)
 
@@ -210,7 +210,7 @@ def _summarize(milliseconds: Sequence[float]) -> Latency:
 
 
 def _build_page(plot: Document, svg: str) -> str:
-    """Return the page about a plot, with a link to each version."""
+    """Return the HTML page of a plot, with a link to each version."""
     links = " ".join(
         _build_link(plot["series_id"], version, plot["version"]) for version in plot["versions"]
     )

@@ -41,10 +41,11 @@ from records.ticks.documents import DepthDocument, FundingDocument, RejectedReco
 
 ticks = APIBlueprint("ticks", __name__, tag="trades, depth and funding")
 
-# Of each process: who pushes faster than MongoDB stores hears of it, and starves nobody else.
+# For each process: a client that sends faster than MongoDB stores gets 429, and does not starve
+# others.
 _writes = BoundedSemaphore(4)
 WRITE_SECONDS = 2.0
-# What one answer of candles is added up from at the most.
+# The most trades that one answer of candles is computed from.
 MOST_ADDED_UP = 500_000
 EXAMPLE = {"ticker": "BTC-USD", "venue": "COINBASE"}
 
@@ -176,7 +177,7 @@ def _answer_candles(query: TradesQuery, venue: str, interval: str) -> Response:
     candles = add_up(count(), seconds, descending=descending)
     found: list[TradeCandle] = list(islice(candles, query.limit + 1))
     following = found.pop().time if found and len(found) > query.limit else None
-    if following is None and read == MOST_ADDED_UP:  # the last one may lack some of its trades
+    if following is None and read == MOST_ADDED_UP:  # the last candle may lack some of its trades
         if len(found) == 1:
             raise BadInput(
                 f"a candle of {interval} would be of {MOST_ADDED_UP:,} trades or more, and no more"

@@ -18,7 +18,7 @@ verifications = APIBlueprint("verifications", __name__, tag="verifications")
 
 
 def _find_comparison(run: ShownRun) -> Verification | None:
-    """Return what a finished run said of its one anomaly; None where it failed."""
+    """Return the verdict of a finished run on its one anomaly; None where it failed."""
     found = find_verifications(get_database(), run["_id"], limit=1)
     return Verification.model_validate(found[0]) if found else None
 

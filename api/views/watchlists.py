@@ -238,7 +238,7 @@ def _build_policy(threshold: float | Threshold | None) -> PolicyFields | None:
 
 
 def _read_version(headers: MatchHeaders) -> int | None:
-    """Return the version that the caller last saw; None where any is fine."""
+    """Return the version that the caller last saw; None if any will do."""
     if headers.if_match in (None, "*"):
         return None
     tag = ETAG.fullmatch(headers.if_match)
@@ -252,7 +252,7 @@ def _answer(watchlist: WatchlistDocument, status: int = 200, **headers: str) -> 
 
 
 def _show(watchlist: WatchlistDocument) -> ShownWatchlist:
-    """Return a watchlist with those of its tickers of which no bars are stored."""
+    """Return a watchlist with its tickers that have no stored bars."""
     tickers = watchlist["tickers"]
     stored = set(find_tickers(get_database(), watchlist["interval"], tickers=tickers))
     return {**watchlist, "without_bars": [ticker for ticker in tickers if ticker not in stored]}
