@@ -39,7 +39,7 @@ ALERT_ID = f"tech::{ANOMALY_ID}"
 LONGEST_TEXT = 2_000
 MOST_AT_ONCE = 500
 MOST_DAYS = 366
-# What a step of many alerts is told; the other steps are told nothing.
+# The fields that a step on many alerts may have, by step; other steps have none.
 _SAID_WITH: dict[AlertStep, tuple[str, ...]] = {
     "resolve": ("resolution_notes", "feedback", "cause", "mute_until"),
     "snooze": ("until",),
@@ -49,7 +49,7 @@ _SAID_WITH: dict[AlertStep, tuple[str, ...]] = {
 
 Person = Annotated[str, Field(min_length=1, max_length=100, examples=["mia"])]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
-# JSON has no times: a strict body takes them as text.
+# JSON has no times, so a strict body accepts them as text.
 Until = Annotated[Time, Field(strict=False, description="at most 90 days ahead")]
 
 

@@ -33,7 +33,7 @@ SortBy = Literal["ticker", "volatility", "volume", "trend", "regime", "grade"]
 
 
 def _split_tickers(text: str) -> str:
-    """Return tickers with commas between them, each as we write it and once."""
+    """Return the tickers of a comma-separated list, each in our spelling and once."""
     named = dict.fromkeys(normalize_ticker(part) for part in text.split(",") if part.strip())
     if not 1 <= len(named) <= MOST_NAMED:
         raise BadInput(

@@ -265,7 +265,7 @@ class AnomalyPart(RootModel[dict[str, Any]]):
     """What was asked for of an anomaly, its `_id`, and what it is sorted by."""
 
 
-# Whole ones are tried first: a part is whatever it is.
+# Whole anomalies are tried first, because a partial one may have any fields.
 class AnomalyPage(Page[Annotated[Anomaly | AnomalyPart, Field(union_mode="left_to_right")]]):
     """Anomalies, whole unless `fields` were named."""
 

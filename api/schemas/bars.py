@@ -95,7 +95,8 @@ class CandlesBody(Body, Reading):
             examples=[{"close": "px"}],
         )
     )
-    # The first that is wrong is told: of a hundred thousand, each would be an error of its own.
+    # Only the first error is reported: among a hundred thousand candles, each would have one of its
+    # own.
     candles: Annotated[
         list[dict[Annotated[str, Field(max_length=100)], Cell]],
         Field(

@@ -25,11 +25,11 @@ from market.tickers import normalize_ticker
 
 MAX_PAGE = 500
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-# Of seconds since 1970, from 1973 to 2286, and of milliseconds from 2001 on; a number of 12 digits
-# may be 2005-02-28 15:30 as well.
+# How many digits seconds since 1970 (1973 to 2286) and milliseconds (from 2001 on) have. A number
+# of 12 digits may also be a date and time, such as 2005-02-28 15:30.
 EPOCH_DIGITS = (9, 10, 13)
 
-# What a day alone is, matters where a bar is shorter.
+# The meaning of a day without a time matters where bars are shorter than a day.
 TIMES = "ISO 8601, in UTC where no zone is named; a day alone is its midnight"
 SEVERITIES = "low, medium from grade 50 on, high from 75 on, critical from 100 on"
 KINDS = "`event`: something happened; `fault`: the bar is wrong, as data"
@@ -131,7 +131,7 @@ def _read_number(value: object) -> object:
 
 
 def _as_utc(time: datetime) -> datetime:
-    """A time without a zone is taken for UTC."""
+    """A time without a zone is UTC."""
     try:
         return as_utc(time)
     except BadInput as error:
@@ -176,7 +176,7 @@ Period = Annotated[
         {"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}
     ),
 ]
-# Which there are is in the database: views ask `check_market`.
+# The known markets are in the database: views call `check_market`.
 Market = Annotated[
     str,
     Field(

@@ -20,7 +20,8 @@ from api.schemas.common import (
 )
 from core.words import AnomalyKind, DeliveryKind, DeliveryState, Digest, MoveScope
 
-# Of an address most may be secret, also where an earlier version kept more of it to show.
+# Most of an address may be secret, also in rules for which an earlier version stored more of it to
+# show.
 ShownChannel = Annotated[
     str,
     AfterValidator(lambda shown: shown.partition("://")[0]),

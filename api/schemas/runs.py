@@ -156,7 +156,9 @@ class RunSummary(Record):
     @model_validator(mode="before")
     @classmethod
     def _read_about(cls, run: Any) -> Any:
-        """Take from what only its task reads what a run is about, and count its tickers."""
+        """Set what the run is about, from options that only its task knows, and count its
+        tickers.
+        """
         if not isinstance(run, Mapping):
             return run
         options = run.get("options", {})

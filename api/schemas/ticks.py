@@ -31,8 +31,7 @@ Venue = Annotated[
         {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$", "examples": ["BINANCE"]}
     ),
 ]
-# What it is worth is looked at record by record: one that is wrong is kept aside, and costs no
-# other.
+# Values are checked record by record, so that a wrong one is rejected alone.
 Cell = Annotated[str, Field(max_length=100)] | int | float | None
 Level = Annotated[list[Cell], Field(min_length=2, max_length=4, examples=[[430.1, 2.5]])]
 Levels = Annotated[list[Level], Field(max_length=MOST_LEVELS_SENT), FailFast()]
