@@ -73,7 +73,7 @@ def start_pool_process(**_: object) -> None:
 
 @worker_shutting_down.connect
 def stop_in_time(how: str, **_: object) -> None:
-    """End what runs in this process, but wait for it only so long."""
+    """Limit how long a stopping worker waits for its running tasks."""
     bound_stop(how)
 
 
