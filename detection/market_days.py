@@ -1,10 +1,10 @@
-"""The second pass over a market's bars: what it did on each day, kept in step with its bars.
+"""The second pass over a market's bars: it keeps the stored market days in step with the bars.
 
-Each year's days are a function of the bars of that year and of the year before, of all series of
-the market; only the years whose bars have changed are computed again, and where bars only came
-behind the last day, only the days that they bring. The columns of a day are a
-function of all days before it. So a bar's score is one of what is stored, whatever was loaded for
-it and in whatever order it came; and a day that changed is known by its revision, as a bar is.
+The days of a year are a function of the bars of that year and of the year before, of all series of
+the market. So only the years whose bars have changed are computed again; where all new bars lie
+after the last stored day, only the new days are computed. A day's ratio is a function of the moves
+of all days before it. So a bar's score depends on the stored bars alone, not on what was loaded
+with it or in which order bars came. A changed day gets a new revision, as a changed bar does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,29 +32,32 @@ from records.market.change_counts import count_changes
 from records.market.documents import DaysChange, MarketDaysDocument, PanelSeries
 from records.market.series import find_market_panel_series
 
-# What is read at once, in bars; and how many changes are told apart.
+# How many bars are read at once.
 PORTION_BARS = 400_000
 MOST_DAYS_A_YEAR = 366
+# The medians of so many days are computed at once.
 DAYS_AT_ONCE = 32
+# A document keeps so many entries of changed days; older ones are merged into one.
 KEPT_CHANGES = 500
 
-# Time, median return and count of each of some days.
+# Of n days the time, the median return and the number of returns, each of shape (n,).
 Days = tuple[Int64, Float64, Int64]
 
 
 def has_days(interval: str) -> bool:
-    """Whether bars of an interval have days of their market: those of a day and longer."""
+    """Return whether market days exist for an interval: for daily and longer bars."""
     return not is_intraday(interval)
 
 
 def refresh_days(
     database: Db, market: str, interval: str, now: datetime, run_id: str | None = None
 ) -> None:
-    """Bring a market's stored days up to its stored bars; nothing is written where they are.
+    """Compute a market's stored days again where its stored bars have changed since.
 
-    Where a series was written since, all of them are looked at, once a run and not once for each of
-    its batches. Bars that come while it works change the days for the next run, which detects again
-    what that moves.
+    Nothing is computed where the days are up to date. That check reads all series of the market
+    where any series was written since; it is made once a run, not once for each of its batches.
+    Bars that arrive while this function works change the days for the next run, which scores the
+    bars again whose days have moved.
     """
     if run_id is not None and market_days.were_checked(database, market, interval, run_id):
         return
@@ -87,7 +90,7 @@ def refresh_days(
 
 
 def read_days(database: Db, market: str, interval: str) -> MarketDays | None:
-    """Return a market's days as they are stored, None where they never were computed."""
+    """Return a market's stored days, None where they were never computed."""
     stored = market_days.find_days(database, market, interval)
     return None if stored is None else unpack_days(stored)
 
@@ -116,8 +119,10 @@ def _compute(
     checked_by: list[str],
     now: datetime,
 ) -> MarketDaysDocument:
-    """Return a market's days as its bars in a session's snapshot have them, with what the caller
-    has noted of these.
+    """Return the document of a market's days, computed from its bars in the session's snapshot.
+
+    `stored` is the document until now. `inputs`, `changes_seen` and `checked_by` are stored as they
+    are given.
     """
     series = find_market_panel_series(database, market, interval, session)
     (times, moves, counts), years, is_sound = _renew(
@@ -158,30 +163,31 @@ def _renew(
     series: Mapping[str, PanelSeries],
     session: ClientSession,
 ) -> tuple[Days, dict[str, str], bool]:
-    """Return a market's days, by year a hash of the bars that they are of, and whether all of these
-    are known to be sound.
+    """Return a market's days, a hash of the bars of each year, and whether all bars are known to
+    be sound.
 
-    What is `stored` stands but for the years whose bars have changed; where bars only came behind
-    it, the days that they bring are added.
+    The `stored` days are kept, but for the years whose bars have changed, which are computed again.
+    Where all new bars lie after the last stored day, the new days are appended.
     """
     before = unpack_days(stored) if stored else None
     ends = market_days.unpack_ends(stored) if stored else {}
     later = before and _find_later_days(database, interval, before, ends, series, session)
     if stored and before and later:
-        # The hashes of their years are of fewer bars; without one a year is computed again with the
-        # next correction, even one that takes these bars back.
+        # The stored hashes of these years do not cover the new bars. A year without a hash is
+        # computed again at the next correction, even at one that removes these bars.
         grown = {str(year) for year in years_of(later[0]).tolist()}
         years = {year: known for year, known in stored["years"].items() if year not in grown}
         return _join(before, np.ones(before.times.size, np.bool_), later), years, True
     years = market_days.hash_years(market_days.find_inputs(database, market, interval, session))
-    # Of days that were stored without the ends of their series nothing is known for sure.
+    # Days that were stored before documents had `ends` may be of unsound bars: compute all again.
     known = stored["years"] if stored and "ends" in stored else {}
     stale = sorted(int(year) for year in years if known.get(year) != years[year])
     days, is_sound = _find_days(database, interval, series, stale, session)
-    # Of years that are not computed again it is known where it was for all of them.
+    # The years that are not computed again are known to be sound where `ends` were stored, which
+    # are None where any bar was unsound.
     is_sound &= bool(ends) or len(stale) == len(years)
     if before is not None:
-        # What years that are gone had is gone, and what others had stands.
+        # Days of years that have no bars any more are dropped, those of unchanged years kept.
         own = years_of(before.times)
         stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
         days = _join(before, stands, days)
@@ -196,8 +202,10 @@ def _find_later_days(
     series: Mapping[str, PanelSeries],
     session: ClientSession,
 ) -> Days | None:
-    """Return the days behind those computed `before`, None where anything else may have changed
-    since: a series came or went, a bar was corrected, or came late.
+    """Return the days after those computed `before`, None where an earlier day may have changed.
+
+    It may have where a series was added or removed, where a bar was corrected, and where a new bar
+    is not later than the last computed day.
     """
     if not ends or not before.times.size or ends.keys() != series.keys():
         return None
@@ -234,9 +242,9 @@ def _find_days(
     years: Sequence[int],
     session: ClientSession,
 ) -> tuple[Days, bool]:
-    """Return the days of these `years`, and whether all bars that were read for them are sound.
+    """Return the days of some `years`, and whether all bars that were read for them are sound.
 
-    One year is held at a time: all of those of ten thousand tickers would be a gigabyte.
+    Only one year's bars are in memory at a time: all years of ten thousand tickers take a gigabyte.
     """
     possible = {ticker: one for ticker, one in series.items() if _has_days_only(one)}
     is_sound = len(possible) == len(series)
@@ -257,9 +265,10 @@ def _find_days(
 
 
 def _join_returns(found: Sequence[tuple[Int64, Float64]]) -> Days:
-    """Return time, median return and count of each day that there are returns of.
+    """Return time, median return and number of returns of each day on which there is a return.
 
-    A few days at a time: to sort all at once takes several times the memory that they do.
+    Works on `DAYS_AT_ONCE` days at a time: sorting all returns at once takes several times the
+    memory of the returns.
     """
     days = [compute_medians(np.empty(0, np.int64), np.empty(0))]
     filled = [times for times, _ in found if times.size]
@@ -278,7 +287,7 @@ def _join_returns(found: Sequence[tuple[Int64, Float64]]) -> Days:
 
 
 def _join(before: MarketDays, stands: Bools, days: Days) -> Days:
-    """Return those days computed before that stand with others, in order."""
+    """Return the days marked in `stands`, of those computed `before`, with `days`, by time."""
     kept = before.times[stands], before.moves[stands], before.counts[stands]
     order = np.concatenate((kept[0], days[0])).argsort(kind="stable")
     return (
@@ -289,27 +298,31 @@ def _join(before: MarketDays, stands: Bools, days: Days) -> Days:
 
 
 def _is_sound(panel: BarPanel, tickers: Sequence[str]) -> bool:
-    """Whether a panel has bars of all these tickers, all of whose prices are numbers."""
+    """Return whether a panel has bars of all `tickers`, and no close in it is NaN or infinite."""
     return len(panel.tickers) == len(tickers) and bool(np.isfinite(panel.close).all())
 
 
 def _has_days_only(series: PanelSeries) -> bool:
-    """Whether a series has no more bars than days. One that has is damaged, and could be so large
-    that whoever reads it is killed: that must cost this series only.
+    """Return whether a series has no more bars in any year than a year has days.
+
+    A series with more is damaged, and reading it could take more memory than the process may have.
+    It is left out, so that the damage does not stop the rest of its market.
     """
     return max(series["counts"].values(), default=0) <= MOST_DAYS_A_YEAR
 
 
 def _reach_back(index: int, _interval: str) -> int:
-    """Return the position of the first bar that a return needs;
-    twice as many as it goes back, so that each is known to have traded.
+    """Return the position of the first bar that the return at `index` needs.
+
+    A return goes back at most `LONGEST_PAUSE` bars. As many again are loaded, as whether a bar has
+    traded is told by the bars before it.
     """
     return max(0, index - 2 * LONGEST_PAUSE)
 
 
 def _split(bars: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield tickers, of each of which so many bars are read, in portions of about
-    `PORTION_BARS`.
+    """Yield the tickers of `bars`, which has the number of bars of each, in portions of about
+    `PORTION_BARS` bars.
     """
     portion: list[str] = []
     total = 0
@@ -324,7 +337,9 @@ def _split(bars: Mapping[str, int]) -> Iterator[list[str]]:
 
 
 def _find_changed(before: MarketDays | None, after: MarketDays) -> tuple[int, int] | None:
-    """Return the first and last day on which a score would not be the same, None if none is."""
+    """Return the first and last day whose ratio differs between `before` and `after`, or which only
+    one of them has; None where there is no such day.
+    """
     if before is None or not before.times.size:
         return (int(after.times[0]), int(after.times[-1])) if after.times.size else None
     times = np.union1d(before.times, after.times)
@@ -335,7 +350,7 @@ def _find_changed(before: MarketDays | None, after: MarketDays) -> tuple[int, in
 
 
 def _shorten(changes: list[DaysChange]) -> list[DaysChange]:
-    """Return the changes with the oldest made one where there are more than are kept."""
+    """Return at most `KEPT_CHANGES` changes; the oldest are merged into one that spans them all."""
     more = len(changes) - KEPT_CHANGES
     if more <= 0:
         return changes

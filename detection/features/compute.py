@@ -1,4 +1,4 @@
-"""Bars become the 14 documented features and a model's inputs, for many series in one call."""
+"""Computes the 14 documented features of bars and a model's inputs, of many series in one call."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,18 +22,18 @@ INTERVALS_OVER_SESSIONS = ("1d", "1w")
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What was computed: m bars, the series one after another, each ascending by time.
+    """The features of m bars of k series, one series after another, each ascending by time.
 
     Attributes:
-        rows: shape (m,), their rows in the panel.
+        rows: shape (m,), the bars' rows in the panel.
         inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32
             holds exactly.
         measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
-        warm_up: shape (k,), wanted bars of each series that were left out for want of history.
-        still: shape (k,), those that were set aside, as they stand still.
-        series: what they were computed of.
-        places: shape (m,), their rows in it.
+        warm_up: shape (k,), how many wanted bars of each series were left out for want of history.
+        still: shape (k,), how many were set aside, as they stand still.
+        series: the bars that the features were computed from.
+        places: shape (m,), the bars' rows in `series`.
     """
 
     rows: Int64
@@ -45,21 +45,22 @@ class Features:
     places: Int64
 
     def document(self, picked: Int64) -> Float64:
-        """Return the features of `FEATURES` of the bars at the positions `picked` (q,),
-        shape (q, 14), in the units of the price.
+        """Return `FEATURES` of the bars at the positions `picked` (q,), shape (q, 14), in the units
+        of the price.
 
-        Few bars are ever described, so they are not computed of all.
+        They are computed on request, as only the few bars that become anomalies need them.
         """
         return self.series.document(self.places[picked])
 
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """The bars of k series that count, one series after another, as the kernel takes them.
+    """The bars of k series without those set aside, one series after another, as the kernel takes
+    them.
 
     Attributes:
-        bars, calendar, rules: as `run_kernel` has them.
-        offsets: shape (k + 1,), where each begins.
+        bars, calendar, rules: as `run_kernel` takes them.
+        offsets: shape (k + 1,), where each series begins.
     """
 
     bars: Bars
@@ -76,7 +77,7 @@ class _Series:
         offsets: Int64,
         feature_set: FeatureSet,
     ) -> "_Series":
-        """Return the `kept` bars of a panel, which the `offsets` count."""
+        """Return the `kept` bars of a panel; `offsets` and `positions` are those of these bars."""
         sessions = feature_set.sessions
         return cls(
             (
@@ -98,9 +99,9 @@ class _Series:
         )
 
     def compute(self, first: Int64, feature_set: FeatureSet) -> tuple[Int64, Float32, Float32]:
-        """Return the rows from the `first` (k,) of each series on, their inputs and measures.
+        """Return the rows of each series from its `first` (k,) row on, their inputs and measures.
 
-        Rows without a warm-up are left out.
+        Rows with fewer bars before them than the warm-up are left out.
         """
         stop = self.offsets[1:]
         total = int((stop - first).sum())
@@ -113,7 +114,7 @@ class _Series:
         return rows[:count], inputs[:count], measures[:, :count].T
 
     def document(self, rows: Int64) -> Float64:
-        """Return the documented features of some rows, each of which has a warm-up."""
+        """Return the documented features of some rows, all of which are past the warm-up."""
         documented = np.empty((rows.size, len(FEATURES)))
         of = np.searchsorted(self.offsets, rows, side="right") - 1
         follows = (np.diff(rows) == 1) & (np.diff(of) == 0)
@@ -162,7 +163,7 @@ def compute_features(
         still = np.zeros_like(wanted)
         found = Features(rows, inputs, measures, first - wanted, still, series, rows)
         return _add_market(found, panel, feature_set, market)
-    # A series that paused for long starts anew: its yardsticks were another's.
+    # After a pause of more than a year the series starts anew: the ticker may be another company's.
     offsets, of = find_segments(panel.times[kept], kept.searchsorted(panel.offsets))
     series = _Series.of(panel, kept, positions[kept], offsets, feature_set)
     first_kept = np.clip(kept.searchsorted(first)[of], offsets[:-1], offsets[1:])
@@ -178,7 +179,7 @@ def compute_features(
 def _add_market(
     features: Features, panel: BarPanel, feature_set: FeatureSet, market: MarketDays | None
 ) -> Features:
-    """Put the market's move into the column of events."""
+    """Put the market's ratio into `EVENT_COLUMN` where it is larger than the bar's own value."""
     if feature_set.sees_market and market is not None:
         ratios = market.look_up(panel.times[features.rows])
         moved = np.rint(ratios * np.sqrt(MARKET_WEIGHT) * GRID) / GRID
@@ -202,7 +203,8 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
 def mark_set_aside(panel: BarPanel, feature_set: FeatureSet) -> Bools:
     """Return which rows of a panel are set aside, shape (n,), as they stand still.
 
-    After a pause of more than a year a bar follows none: what lay before was another's.
+    The first bar after a pause of more than a year is not compared with the bar before it, which
+    may be another company's.
     """
     if not feature_set.sets_still_aside:
         return np.zeros(panel.times.size, np.bool_)
@@ -211,7 +213,7 @@ def mark_set_aside(panel: BarPanel, feature_set: FeatureSet) -> Bools:
 
 
 def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
-    """Return the rows that are looked at, None where these are all and no series paused."""
+    """Return the rows that are not set aside, None where no row is and no series paused long."""
     idle = mark_set_aside(panel, feature_set)
     if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
         return np.flatnonzero(~idle)
@@ -219,8 +221,9 @@ def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
 
 
 def _freeze(column: Column) -> Column:
-    """Return a contiguous read-only view: the kernel is compiled for these alone,
-    and stored columns already are.
+    """Return a contiguous read-only view, the only kind of array that the kernel is compiled for.
+
+    Columns read from the database are contiguous and read-only already.
     """
     view = np.ascontiguousarray(column).view()
     view.flags.writeable = False

@@ -1,8 +1,8 @@
 """Named, versioned lists of what a model sees of a bar.
 
-Documents keep the 14 features as they are; a model sees columns which are free of the price's scale
-(the definition of each is in `detection/features/kernel.py`). A set never changes: another list is
-another version.
+Documents have the 14 features in units of the price; a model sees columns that are free of the
+price's scale (`detection/features/kernel.py` defines each). A set never changes: a changed list of
+columns is a new version.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class FeatureSet:
     Attributes:
         name, version: `market14`, 1.
         columns: the model's input columns, in order.
-        warm_up_bars: bars of the series before the first one that is scored.
-        sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does
-            not.
-        sets_still_aside: whether bars that stand still count as if they were not there.
+        warm_up_bars: how many bars of the series lie before the first one that is scored.
+        sessions: of how many past sessions bars of the same time of day are the measure of a bar;
+            0 where the time of day does not count.
+        sets_still_aside: whether bars that stand still are treated as if they were not there.
     """
 
     name: str
@@ -33,24 +33,25 @@ class FeatureSet:
 
     @property
     def sees_market(self) -> bool:
-        """Whether it has the column into which the market's move goes."""
+        """Return whether the set has `EVENT_COLUMN`, into which the market's move goes."""
         return EVENT_COLUMN in self.columns
 
     def count_history_bars(self, interval: str) -> int:
-        """Return how many bars before an anchor are needed to compute it."""
+        """Return how many bars before an anchor are needed to compute the set's columns."""
         own = count_history_bars(interval)
         bars = own
         if self.sessions:
-            # What is unusual lately is measured by bars of the block before; where some are set
-            # aside, of any block of the history.
+            # How lively the last 20 bars were takes, of each of them, what was usual at its time.
+            # These bars lie in the block before the anchor; where some bars are set aside, they may
+            # lie in any block of the history.
             before = own if self.sets_still_aside else ANCHOR_BARS
             bars = count_clock_bars(interval, self.sessions) + before
-        # Whether the first of them stands still, the bar before it tells.
+        # The bar before the first of them tells whether that one stands still.
         return bars + self.sets_still_aside
 
     def reach(self, index: int, interval: str) -> int:
-        """Return the position in the stored series from
-        which bars are needed to compute the bar at `index`.
+        """Return the position in the stored series of the first bar that is needed to compute the
+        bar at `index`.
         """
         return find_start(index, self.count_history_bars(interval))
 
@@ -81,10 +82,11 @@ MARKET14 = FeatureSet(
     ),
     warm_up_bars=40,
 )
-# The ticker's own volatility is the measure, taken twice: the last weeks' forgets a calm past, the
-# last year's a shock. A bar that stands still is no evidence: it would pull the yardsticks down.
-# Nor is a small range an event: many bars of a thinly traded ticker have one, and whether a feed
-# stands still is for the rules of faults.
+# A bar is measured by the ticker's own volatility, taken twice: that of the last weeks has adapted
+# to a change of the last year, and that of the last year hardly moves with a recent shock. A bar
+# that stands still says nothing of volatility, and would pull both yardsticks down. A small range
+# is no event: many bars of a thinly traded ticker have one, and a feed that stands still is found
+# by the rules of faults.
 TWO_YARDSTICKS = FeatureSet(
     name="two_yardsticks",
     version=5,
@@ -92,10 +94,11 @@ TWO_YARDSTICKS = FeatureSet(
     warm_up_bars=61,
     sets_still_aside=True,
 )
-# A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is
-# measured by what was usual at its time of day in the last 20 sessions; and by that times how
-# lively the last 20 bars were for theirs. A gap has no column: only opens have gaps, and trees
-# would tell them apart by it. An open's range holds it already.
+# A session has a shape: its open jumps, with a wide range and much volume, and its noon is quiet.
+# So each bar is measured by what was usual at its time of day in the last 20 sessions (the slow
+# yardstick), and by that times how lively the last 20 bars were for their times of day (the fast
+# one). There is no column for the gap: only the first bar of a session has one, and trees would
+# single these bars out by it. The true range of that bar contains its gap.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
     version=5,
@@ -105,11 +108,12 @@ TIME_OF_DAY = FeatureSet(
     sets_still_aside=True,
 )
 
-# Beside the ticker's own days those of its market: in a crisis the ticker's yardsticks have grown,
-# and all of its days look usual. In a column of its own the market's usual days would blur the
-# ticker's, and those on which it is not known would look strange to a model. So its move is one
-# more part of a departure, like volume: it counts where it is the largest, else it changes nothing.
-# In both departures it would outweigh the ticker's own days, and flag whole weeks of a crisis.
+# The set `events` also sees the market's move: in a crisis the ticker's yardsticks have grown, and
+# all of its days look usual. The move has no column of its own: the market's usual days would blur
+# the ticker's, and days on which the move is not known would look strange to a model. So it is one
+# more part of a departure, as volume is: it counts where it is the largest part, else it changes
+# nothing. It is part of one departure only: in both it would outweigh the ticker's own moves, and
+# flag whole weeks of a crisis.
 EVENT_COLUMN = "event_steady"
 # Columns that say how far a bar is from what is usual: the larger, the stranger.
 DISTANCES = (*TWO_YARDSTICKS.columns, *TIME_OF_DAY.columns, EVENT_COLUMN)
@@ -120,7 +124,7 @@ EVENTS = FeatureSet(
     warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
     sets_still_aside=True,
 )
-# The plain return, for statistics that look back on returns by themselves.
+# The plain return, for detectors that compute their own statistics of past returns.
 RETURNS = FeatureSet(
     name="returns",
     version=3,
@@ -128,7 +132,7 @@ RETURNS = FeatureSet(
     warm_up_bars=21,
     sets_still_aside=True,
 )
-# What the members of an ensemble look at: the return, and the forest's columns.
+# The columns of all members of an ensemble: the return, and those of the forest.
 FAMILY = FeatureSet(
     name="family",
     version=7,

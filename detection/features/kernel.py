@@ -1,14 +1,15 @@
 """The fused pass from bars to features: one compiled function over all series of a panel.
 
-Work goes by blocks of bars, counted from the start of the stored series. A block's recursions start
-at its anchor minus the history; everything else is a sum over a fixed window, added in a fixed
-order. So a bar's values are the same to the last bit whatever was loaded around it. `fastmath`
-stays off for the same reason: it would let the order of additions depend on the length of a loop.
-Loops run over the rows of a block inside and over the bars of a window outside, so that they
-compile to vector instructions all the same.
+The kernel works block by block; blocks of bars are counted from the start of the stored series, and
+a block's first bar is its anchor. A block's recursions start a fixed number of bars (the history)
+before its anchor; everything else is a sum over a fixed window, added in a fixed order. So a bar's
+values are the same to the last bit whatever bars were loaded around it. `fastmath` stays off for
+the same reason: it would let the order of additions depend on the length of a loop. The inner loops
+run over the rows of a block, the outer ones over the bars of a window, so that the compiler can use
+vector instructions without changing the order of additions.
 
-All that is compiled stays in this file: numba's cache notices a change of the file of `run_kernel`,
-and of no other.
+All compiled functions are in this file: numba's cache notices a change in the file of `run_kernel`,
+and in no other.
 """
 
 from typing import Any
@@ -27,13 +28,13 @@ from detection.features.feature_sets import (
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
-# Of each time of day the last 20 bars: the positions of the bars before them (clocks, 20), values
-# (clocks, 20, 4), and how many came.
+# Ring buffers of the last 20 bars of each time of day: the positions of the bars before them
+# (clocks, 20), values (clocks, 20, 4), and how many bars were put in so far (clocks,).
 Rings = tuple[Int64, Float64, Int64]
-# The first row to compute within what is at hand, and how many.
+# The first row to compute, counted within the arrays that are passed, and how many rows.
 Span = tuple[int, int]
 
-# What a model may see of a bar, in the order of `_free_of_scale`; a feature set picks from these.
+# All columns that a feature set may pick, in the order in which a block's columns are filled.
 COLUMNS: tuple[str, ...] = (
     *MARKET14.columns,
     *TWO_YARDSTICKS.columns,
@@ -41,7 +42,7 @@ COLUMNS: tuple[str, ...] = (
     *RETURNS.columns,
     EVENT_COLUMN,
 )
-# How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
+# How far a bar is from the ticker's usual, for the reasons of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = (
     "return",
     "gap",
@@ -49,55 +50,56 @@ MEASURES: tuple[str, ...] = (
     "wick",
     "volume",
     "unrest",
-    # The same by what is usual at the bar's time of day.
+    # The same, measured by what is usual at the bar's time of day.
     "clock_return",
     "clock_range",
     "clock_wick",
     "clock_volume",
-    # The fast yardstick of a time of day in slow ones, and the other in steady ones.
+    # The fast yardstick of the time of day in its slow ones; the fast yardstick in steady ones.
     "clock_unrest",
     "steady_unrest",
 )
 
-# The first columns are of the documented features.
+# The columns before this one are made from the documented features.
 PRICE_COLUMNS = len(MARKET14.columns)
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 RETURN_COLUMN = COLUMNS.index("return_percent")
 STEADY_COLUMN = COLUMNS.index(EVENT_COLUMN)
 CLOCK_MEASURES = MEASURES.index("clock_return")
 STEADY_MEASURE = MEASURES.index("steady_unrest")
-# What is measured and not handed out.
+# Rows of the measured values that only the kernel uses: the slow and the steady yardstick.
 SLOW, STEADY = len(MEASURES), len(MEASURES) + 1
 
 WINDOW = 20
-# The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last
-# 60, and so is the half of the yardstick that knows of a crisis.
+# The slow yardstick looks back at most 250 bars, in steps of ten. The usual volume is of the last
+# 60 bars; so is the second factor of the steady yardstick, which adapts to a crisis.
 SLOW_TENS = 25
 VOLUME_TENS = 6
-# A yardstick, and the body under the wicks, count as at least one basis point of the close: flat
-# prices stay finite.
+# A yardstick, and the body that wicks are divided by, are at least one basis point of the close, so
+# that values of flat bars stay finite.
 SMALLEST_SHARE = 1e-4
-# What a bar's range may be in the fast yardstick of the bars before it.
+# In the fast yardstick a bar's true range counts as at most so many times the yardstick before it.
 LARGEST_RANGE = 3.0
-# And what share of the close before it in the slower ones: of a price a billion times off even the
-# fourth root is some hundred times the usual one, and would make the mean of a year of them.
+# In the slow yardsticks it counts as at most this share of the close before it. Even the fourth
+# root of a price that is a billion times off is some hundred times a usual one, and would dominate
+# the mean of a year.
 LARGEST_SHARE = 1.0
-# What makes a wick or volume as rare as a range of so many yardsticks, on daily bars of
-# stocks and indices.
+# A wick or a volume, times its weight, is as rare as a range of so many yardsticks, on daily bars
+# of stocks and indices.
 WICK_WEIGHT = 2.0
 VOLUME_WEIGHT = 0.8
-# A smaller departure is a usual one: a forest would take the calmest bars for strange.
+# Smaller departures are raised to this one: a forest would find the calmest bars strange.
 LEAST_DEPARTURE = 1.5
-# Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise
-# that another price scale brings (1e-13) is rounded away.
+# Inputs are multiples of 1 / GRID from -BOUND to BOUND. So float32 holds them exactly, and the
+# float noise that another price scale brings (1e-13) is rounded away.
 GRID = 65536.0
-# What is usual at a time of day is that of the last 20 sessions, and not known of fewer than 10.
+# What is usual at a time of day is computed from the last 20 sessions, from 10 at least.
 CLOCK_SESSIONS = 20
 FEWEST_SESSIONS = 10
-# A return is measured by at least half the usual range: at some times of day most are next to
-# nothing.
+# The usual return at a time of day counts as at least half the usual range: at some times of day
+# most returns are next to nothing.
 LEAST_RETURN = 0.5
-# One below what is usual at its time counts as a usual one, as small departures do.
+# Smaller returns than the usual one of their time are raised to it, as small departures are.
 LEAST_CLOCK_RETURN = 1.0
 BOUND = 127.0
 
@@ -145,8 +147,8 @@ def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -
 def _run_yardstick(high: Float64, low: Float64, close: Float64, out: Float64) -> None:
     """Put into `out` the mean true range of the last weeks, as a share of the close before it.
 
-    One bar counts as at most three of the usual ones before it: a price that is a hundred times off
-    would leave nothing to be seen for 60 bars.
+    A bar's true range counts as at most three times the mean before it. Else a price that is a
+    hundred times off would raise the mean so much that the next 60 bars all look usual.
     """
     usual = (high[0] - low[0]) / close[0]
     out[0] = usual
@@ -160,7 +162,7 @@ def _run_yardstick(high: Float64, low: Float64, close: Float64, out: Float64) ->
 
 @njit(nogil=True, error_model="numpy")
 def _begin_block(bars: Bars, recursions: Float64, lately: Float64) -> None:
-    """Run those recursions of a block that have a place to be put."""
+    """Run the recursions of a block whose output array is not empty."""
     _, high, low, close, _ = bars
     if recursions.size:
         _run_recursions(high, low, close, recursions)
@@ -170,8 +172,8 @@ def _begin_block(bars: Bars, recursions: Float64, lately: Float64) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _compute_bands(close: Float64, span: Span, out: Float64) -> None:
-    """Put into out[0] the mean of 20 closes minus the last one,
-    into out[1] their population deviation.
+    """Put into out[0] the mean of 20 closes minus the last of them, into out[1] their population
+    standard deviation.
     """
     first, count = span
     now, mean, variance = close[first : first + count], out[0], out[1]
@@ -196,9 +198,7 @@ def _compute_bands(close: Float64, span: Span, out: Float64) -> None:
 def _weigh_window(
     typical: Float64, volume: Float64, span: Span, out: Float64, shares: Float64
 ) -> None:
-    """Put into `out` the typical price weighted by volume over the last 20 bars;
-    `shares` is scratch.
-    """
+    """Put into `out` the volume-weighted typical price of the last 20 bars; `shares` is scratch."""
     first, count = span
     out[:count] = 0.0
     shares[:count] = 0.0
@@ -219,7 +219,7 @@ def _weigh_window(
 def _weigh_sessions(
     typical: Float64, volume: Float64, sessions: Int64, span: Span, out: Float64
 ) -> None:
-    """Put into `out` the typical price weighted by volume since the session's first bar."""
+    """Put into `out` the volume-weighted typical price since the session's first bar."""
     first, count = span
     money = shares = plain = 0.0
     bars = 0
@@ -244,8 +244,9 @@ def _document(
     scratch: tuple[Float64, Float64],
     out: Float64,
 ) -> None:
-    """Put the documented features of the span's rows into the rows of `out`;
-    without `sessions` VWAP is of the last 20 bars.
+    """Put the documented features of the span's rows into the rows of `out`.
+
+    VWAP starts with the session; where `sessions` is empty, it is of the last 20 bars.
     """
     first, count = span
     open_, high, low, close, volume = bars
@@ -284,8 +285,9 @@ def _document(
 
 @njit(nogil=True, error_model="numpy")
 def _sum_tens(values: Float64, out: Float64) -> None:
-    """Put into out[t] the sum of the ten values that end at row t, for rows from 10 on:
-    row 0 never counts.
+    """Put into out[t] the sum of the ten values that end with row t, for rows from 10 on.
+
+    Row 0 is in no sum, as its value, which needs the bar before it, is undefined.
     """
     rows = values.size - 10
     if rows <= 0:
@@ -300,10 +302,10 @@ def _sum_tens(values: Float64, out: Float64) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
-    """Put into `out` the mean over the `tens` times ten bars that end just before each row,
-    `sums` being of ten.
+    """Put into `out` the mean of the 10 * `tens` bars that end just before each row, made of `sums`
+    of ten bars.
 
-    Where the series has not so many yet, it is over as many tens as there are.
+    Where the series has fewer bars before a row, the mean is of as many whole tens as there are.
     """
     first, count = span
     out[:count] = 0.0
@@ -314,7 +316,7 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
             break
         at = first - 1 - 10 * k
         if k + 5 <= tens and at >= 50:
-            # Five at once, each added in its turn: to go over the rows is most of the work.
+            # Five at once, added in the same order: most of the time goes into walking the rows.
             a, b, c = sums[at:], sums[at - 10 :], sums[at - 20 :]
             d, e = sums[at - 30 :], sums[at - 40 :]
             for i in range(count):
@@ -331,10 +333,10 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _prepare(bars: Bars, out: Float64) -> None:
-    """Fill the rows of `out` for a series: what does not depend on where a block begins.
+    """Fill the rows of `out` with the values of a series that do not depend on where blocks begin.
 
-    0 fourth root of the relative true range, of the whole price at most, 1 and 2 sums over ten bars
-    of it and of volume.
+    0 fourth root of the true range as a share of the close before it, at most LARGEST_SHARE; 1 and
+    2 sums of ten bars of row 0 and of volume.
     """
     _, high, low, close, volume = bars
     roots = out[0]
@@ -350,13 +352,14 @@ def _prepare(bars: Bars, out: Float64) -> None:
 def _find_yardsticks(
     close: Float64, lately: Float64, prepared: Float64, span: Span, usual: Float64, out: Float64
 ) -> None:
-    """Put the slow yardstick of the span's rows, and the steady one, into rows of `out`,
-    and into those of `usual` 1 the mean of 60 volumes, 3 the fast yardstick, 4 one over its price.
+    """Put the slow and the steady yardstick of the span's rows into rows SLOW and STEADY of `out`,
+    and into rows of `usual` 1 the mean of 60 volumes, 3 the fast yardstick, 4 one over the fast
+    yardstick in units of the price.
 
-    The fast yardstick is yesterday's of `_run_yardstick`; the slow one the mean of up to 250 true
-    ranges (each over the close before it), as the fourth power of the mean of fourth roots, which
-    one bad tick hardly moves; the steady one the geometric mean of it and of that of the last 60
-    bars, which grows with a crisis of months.
+    The fast yardstick is that of `_run_yardstick` at the bar before. The slow one is the mean of up
+    to 250 true ranges (each over the close before it), as the fourth power of the mean of fourth
+    roots, which one bad tick hardly moves. The steady one is the geometric mean of the slow one and
+    of the same over the last 60 bars, which grows with a crisis of months.
     """
     first, count = span
     c1, yesterday = close[first - 1 :], lately[first - 1 :]
@@ -381,7 +384,7 @@ def _measure(bars: Bars, usual: Float64, span: Span, out: Float64) -> None:
     """Put how far the span's rows are from the ticker's usual into the rows of `out`.
 
     0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of
-    60 bars; 5 the fast yardstick in slow ones.
+    60 bars; 5 the fast yardstick in slow ones; STEADY_MEASURE the fast yardstick in steady ones.
     """
     first, count = span
     o, h, low, c, v = _cut(bars, first, first + count)
@@ -410,8 +413,10 @@ def _measure(bars: Bars, usual: Float64, span: Span, out: Float64) -> None:
 def _free_of_price(
     close: Float64, atr: Float64, documented: Float64, span: Span, out: Float64
 ) -> None:
-    """Put the documented features of the span's rows into the rows of `out`,
-    in ATR_14 of yesterday where they are prices.
+    """Put the columns made from the documented features into the rows of `out`, for the span's
+    rows.
+
+    Features that are prices are divided by ATR_14 of the bar before.
     """
     first, count = span
     c = close[first : first + count]
@@ -437,11 +442,13 @@ def _free_of_price(
 def _free_of_scale(
     close: Float64, measured: Float64, span: Span, scratch: Float64, out: Float64
 ) -> None:
-    """Put the model's other input columns of the span's rows into the rows of `out`.
+    """Put the columns that need no documented features into the rows of `out`, but for those of the
+    time of day.
 
-    They are the return in percent, and squares of columns: `_hand_out` takes the roots, so that one
-    bad tick among the training bars does not take up the whole range that splits are drawn from. A
-    departure is the largest of true range, wick and volume, each in the range's measure of rarity.
+    They are the return in percent, and the squares of the other columns, of which `_hand_out` takes
+    the roots. Of roots, one bad tick among the training bars does not take up the whole range from
+    which a forest draws its splits. A departure is the largest of true range, wick and volume, each
+    weighted so that equal values are equally rare.
     """
     first, count = span
     c, c1 = close[first : first + count], close[first - 1 :]
@@ -474,14 +481,15 @@ def _free_of_scale(
 def _recall(
     bars: Bars, calendar: tuple[Int64, Int64], place: tuple[int, int], rings: Rings, out: Float64
 ) -> None:
-    """Put what was usual at the time of day of each of a series' rows,
-    in the sessions before, into the rows of `out`.
+    """Put into the rows of `out` what was usual at the time of day of each of a series' rows, in
+    the sessions before it.
 
-    Of at most 20 bars of the same time of day: 0 half the second largest true range (over the close
-    before it), 1 the same of the return, 2 of volume, 3 mean fourth root of the true range, 4 how
-    many there are. The second largest is passed as seldom by what jumps, such as an
-    open, as by what hardly does, and one bad tick does not move it. The bars lie among the `window`
-    before the row's anchor and those after it, so that they do not depend on what was loaded.
+    Of at most 20 earlier bars of the same time of day: 0 half the second largest true range (over
+    the close before it), 1 the same of the size of the return, 2 the same of volume, 3 the mean
+    fourth root of the true range, 4 how many bars there are. A new value exceeds the second largest
+    of 20 equally seldom at a time of day that jumps, such as the open, and at a quiet one; and one
+    bad tick does not move it. The bars lie at most `window` bars before the row's anchor, so that
+    they do not depend on what was loaded.
     calendar: clock of each row, and its position in the stored series. place: bars from anchor to
     anchor, and `window`.
     """
@@ -516,7 +524,7 @@ def _recall(
         at = pushed[clock] % CLOCK_SESSIONS
         c1 = close[t - 1]
         moved = (max(high[t], c1) - min(low[t], c1)) / c1
-        # A bar is known from the one before it on.
+        # The position of the bar before, which the values of this bar need as well.
         positions[clock, at] = indices[t - 1]
         values[clock, at, 0], values[clock, at, 1] = moved, abs(close[t] - c1) / c1
         values[clock, at, 2] = volume[t]
@@ -528,13 +536,13 @@ def _recall(
 def _compare_by_clock(
     bars: Bars, recalled: tuple[Float64, Float64], span: Span, measured: Float64, columns: Float64
 ) -> None:
-    """Put how far the span's rows are from what is usual at their time
-    of day into rows of `measured` and `columns`.
+    """Put how far the span's rows are from what is usual at their time of day into rows of
+    `measured` and `columns`.
 
-    recalled: the rows of `_recall`, and the fourth root of the true range, of the same bars. Of a
-        time of day that is
-    not known, all counts as usual. The fast yardstick is the slow one, which is that of the time of
-    day, times how lively the 20 bars before were for theirs.
+    recalled: the rows of `_recall`, and the fourth root of the true range, of the same bars. Where
+    fewer than FEWEST_SESSIONS bars of a time of day are known, all values count as usual (1). The
+    slow yardstick is the usual range of the time of day; the fast one is the slow one times how
+    lively the 20 bars before were for their times of day.
     """
     first, count = span
     usual, roots = recalled
@@ -586,7 +594,9 @@ def _score_block(
 ) -> None:
     """Put the measures and the columns that need no documented features into `out`.
 
-    known: the rows of `_prepare` and those of `_recall`, if there are any, of the same bars.
+    known: the rows of `_prepare` and those of `_recall` of the same bars; the latter are empty
+        where
+    the time of day does not count.
     """
     prepared, recalled = known
     measured, columns = out
@@ -606,7 +616,9 @@ def _hand_out(
     inputs: Float32,
     measures: Float32,
 ) -> None:
-    """Put what was computed of a block into the bars of `out` that the span names."""
+    """Copy the measures and the `picked` columns of a block into `measures` and `inputs`, from the
+    bar that `span` names on; the columns as roots, on the grid and within the bounds.
+    """
     to, count = span
     for f in range(measures.shape[0]):
         measure = measures[f, to : to + count]
@@ -654,18 +666,19 @@ def run_kernel(
     picked: Int64,
     out: tuple[Int64, Float64, Float32, Float32],
 ) -> int:
-    """Compute the bars of some spans of rows and return how many they are;
-    arrays that are read must be marked read-only.
+    """Compute the features of the bars of q spans of rows, and return how many bars they are.
 
-    bars: open, high, low, close, volume, each (n,), of the bars that count. calendar: sessions,
-    clocks and positions in the stored series, each (n,). layout: offsets of the series (k + 1,),
-    and the series of each span, its first row and the one after its last, each (q,); the caller has
-    seen to it that the history is loaded. rules: bars from anchor to anchor, bars of history, 1
-    where VWAP starts with the session, how many bars before an anchor are looked at for what is
-    usual at a time of day (0 where nothing asks for that), and the warm-up: a row that has fewer
-    bars in its history is passed over. picked: (d,) positions in COLUMNS. out: to fill, rows (m,),
-    and either documented (m, 14), or inputs (m, d) and measures (12, m); what is not asked for is
-    empty.
+    All input arrays must be marked read-only, as the signature has them so. The caller must have
+    loaded the history of each span.
+
+    bars: open, high, low, close, volume, each (n,), without bars that are set aside. calendar:
+    sessions, clocks and positions in the stored series, each (n,). layout: offsets of the series
+    (k + 1,), and of each span its series, its first row and the row after its last, each (q,).
+    rules: bars from anchor to anchor, bars of history, 1 where VWAP starts with the session, how
+    many bars before an anchor are looked at for what is usual at a time of day (0 where no column
+    needs that), and the warm-up: a row with fewer bars in its history is left out. picked: (d,)
+    positions in COLUMNS. out: arrays to fill, rows (m,), and either documented (m, 14), or inputs
+    (m, d) and measures (12, m); the others are empty.
     """
     offsets, series, first_rows, stop_rows = layout
     anchor_bars, history_bars, intraday, clock_bars, warm_up = rules
@@ -714,7 +727,7 @@ def run_kernel(
                 continue
             span = row - start, stop - row
             block = _cut(bars, start, min(start + longest_block, end))
-            # What begins where the last block did has run already.
+            # A block that starts where the last one did has the same recursions.
             if start != begun:
                 _begin_block(block, recursions, lately)
                 begun = start

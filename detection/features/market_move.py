@@ -1,7 +1,7 @@
-"""The market's move of a day: the same for all tickers of the market.
+"""The market's move on a day: the median return of its tickers, the same for all of them.
 
-It is the median of its tickers' returns, known where at least six of them traded. It is measured by
-what was usual on the days before. What is not known counts as no move at all.
+It is known where at least six tickers have a return. A move's size is measured by the usual size on
+the days before. A move that is not known counts as none.
 """
 
 import hashlib
@@ -16,18 +16,19 @@ from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.intervals import INTERVALS
 
-# A ticker's own moves are about twice its market's: of fewer, the median is mostly made of them.
+# A ticker's own moves are about twice as large as its market's. Of fewer tickers, the median would
+# mostly tell their own moves.
 LEAST_TICKERS = 6
-# Days before the first one that is measured; the weight of a day in what is usual.
+# So many known days lie before the first one with a ratio.
 LEAST_DAYS = 20
+# The weight of a day in what is usual.
 DAY_WEIGHT = 1.0 / 14.0
-# What makes a move of the market, in usual ones of the last weeks, as rare as a range of so many
-# yardsticks.
+# A move of the market in usual ones, times this, is as rare as a range of so many yardsticks.
 MARKET_WEIGHT = 0.45
-# A return over a longer pause, in intervals, is not one of the day.
+# A return over a longer pause than so many intervals is not one of the day.
 LONGEST_PAUSE = 7
-# A close so many times the one before, or so small a part of it, is off or comes back from there.
-# A feed that has half of its tickers so on one day is no move of the market.
+# A close so many times the one before, or so small a part of it, is wrong or follows a wrong one,
+# and is left out: a feed with such closes for half of its tickers is no move of the market.
 LARGEST_RETURN = 5.0
 
 Column = TypeVar("Column", Float32, Float64)
@@ -41,9 +42,10 @@ class MarketDays:
         market: such as `US`.
         times: shape (n,), ascending, the start of the day's bars in UTC seconds.
         moves: shape (n,), the median return; NaN where it is not known.
-        counts: shape (n,), how many tickers it is of.
-        ratios: shape (n,), the root of a move's size in usual ones; 0 where it is not known.
-        revision: raised whenever a day changes or comes.
+        counts: shape (n,), how many tickers have a return.
+        ratios: shape (n,), the square root of the move's size in usual ones; 0 where the move is
+            not known.
+        revision: raised whenever a day changes or is added.
     """
 
     market: str
@@ -54,15 +56,15 @@ class MarketDays:
     revision: int
 
     def look_up(self, times: Int64) -> Float32:
-        """Return the ratio of each of these days (m,); 0 of days that are not there."""
+        """Return the ratio of the day at each of `times` (m,); 0 where there is no such day."""
         return self._pick(self.ratios, times, np.zeros(times.size, np.float32))
 
     def find_moves(self, times: Int64) -> Float64:
-        """Return the market's move of each of these days (m,), NaN where it is not known."""
+        """Return the move of the day at each of `times` (m,), NaN where it is not known."""
         return self._pick(self.moves, times, np.full(times.size, np.nan))
 
     def _pick(self, values: Column, times: Int64, found: Column) -> Column:
-        """Return `found` (m,) with the values (n,) of those of the days that are there."""
+        """Return `found` (m,) with the `values` (n,) of the days put in, where there is the day."""
         if self.times.size:
             rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
             same = self.times[rows] == times
@@ -71,20 +73,21 @@ class MarketDays:
 
     @property
     def is_known(self) -> bool:
-        """Whether any day has a median worth its name."""
+        """Return whether the move of any day is known."""
         return bool((self.counts >= LEAST_TICKERS).any())
 
 
 def hash_ratios(ratios: Float32 | np.float32) -> str:
-    """Return a hash of the days' ratios that a score depends on."""
+    """Return a hash of the ratios that a score depends on."""
     return f"sha256:{hashlib.sha256(ratios.astype('<f4').tobytes()).hexdigest()}"
 
 
 def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Float64]:
-    """Return time and return of each bar of a panel from `first` to `last` (UTC seconds)
-    that follows one of its series before long, both having traded, and is not off by a ratio.
+    """Return the times and the returns of a panel's bars from `first` to `last` (UTC seconds).
 
-    A series with a price that is no number is damaged, and counts for nothing.
+    A bar counts where it and the bar before it traded, the pause between them is at most
+    `LONGEST_PAUSE` intervals, and the return is within `LARGEST_RETURN`. A series with a close that
+    is NaN or infinite is damaged, and none of its bars count.
     """
     prices = (panel.open, panel.high, panel.low, panel.close)
     idle = mark_still(prices, panel.volume, panel.offsets[:-1])
@@ -106,8 +109,8 @@ def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Floa
 
 
 def compute_medians(times: Int64, returns: Float64) -> tuple[Int64, Float64, Int64]:
-    """Return the days of some returns, ascending, the median return of each,
-    NaN where it is of too few, and of how many it is.
+    """Return the days of some returns, ascending, the median return of each day, and the number of
+    its returns. The median is NaN where there are fewer than `LEAST_TICKERS` returns.
     """
     order = np.lexsort((returns, times))
     times, returns = times[order], returns[order]
@@ -117,11 +120,11 @@ def compute_medians(times: Int64, returns: Float64) -> tuple[Int64, Float64, Int
 
 
 def compute_ratios(moves: Float64) -> Float32:
-    """Return the root of each day's size in usual moves, shape (n,).
+    """Return the square root of each move's size in usual moves, shape (n,).
 
-    Usual is a mean of the size of moves before the day with the weights of a recursion over 14
-    days, by fourth roots, which one crash hardly moves. Days that are not known have 0, and count
-    for no other.
+    The usual move is a mean of the sizes of the moves before the day, with the weights of a
+    recursion over 14 days, taken over fourth roots, which one crash hardly moves. A day whose move
+    is not known has the ratio 0, and does not count for later days.
     """
     ratios = np.zeros(moves.size, np.float32)
     known = np.flatnonzero(~np.isnan(moves))

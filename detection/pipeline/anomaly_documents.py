@@ -1,4 +1,4 @@
-"""Strange bars become anomaly documents, with all that is needed to derive them again."""
+"""Builds anomaly documents of strange bars, with all that is needed to derive them again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,22 +30,22 @@ from market.bars.panel import BarPanel
 from records.findings.anomalies import parse_anomaly_id, write_anomaly_id
 from records.findings.documents import AnomalyDocument
 
-# What finds faults, where a model's detector finds events.
+# The `detector` of faults; that of events is the model's.
 RULES = "rules"
 
-# Days are the same for all tickers of a market: so many are kept as there are in sixteen years.
+# All tickers of a market share its days. The cache holds those of sixteen years.
 _hash_day = lru_cache(4_096)(hash_ratios)
 
-# Values by the name of a document's field, one a bar.
+# By the name of a document's field its values, one a bar.
 Columns = Mapping[str, Iterable[Any]]
 
 
 class Describer:
     """Describes bars of a load as anomalies, with all that is needed to derive them again.
 
-    Documents are put together of columns, each of which has one value a bar: what takes a step a
-    bar of Python's takes longer than all that numpy does. What MongoDB has indexes of comes first
-    in a document, which it looks through from its beginning for each of them.
+    Documents are built from columns with one value a bar: a step of Python for each bar would take
+    longer than all of numpy's work. Indexed fields come first in a document, as MongoDB searches a
+    document from its beginning for each of them.
     """
 
     def __init__(self, load: Load, features: Features, job: Job, now: datetime) -> None:
@@ -53,8 +53,9 @@ class Describer:
         self._fingerprints = PanelFingerprints(load.panel)
 
     def describe_events(self, shown: SeriesRows, scores: Float64) -> list[AnomalyDocument]:
-        """Return the documents of the rows that are wanted of those `shown` to the model, which
-        have these scores, in the same order.
+        """Return an anomaly document for each wanted row of `shown`, in the same order.
+
+        `scores` are the scores of the wanted rows, shape (q,).
         """
         model, features, picked = self._load.model, self._features, shown.wanted
         if picked.size == 0:
@@ -116,7 +117,7 @@ class Describer:
         )
 
     def _describe_bars(self, rows: Int64) -> Columns:
-        """Return what both kinds of anomalies have of each panel row."""
+        """Return the fields that events and faults share, for each panel row."""
         panel, model, times = self._load.panel, self._load.model, self._load.panel.times[rows]
         series = panel.find_series(rows)
         tickers = [panel.tickers[s] for s in series.tolist()]
@@ -145,20 +146,20 @@ class Describer:
         }
 
     def _fingerprint_bars(self, rows: Int64, series: Int64) -> Iterator[str]:
-        """Return a fingerprint of the rows that the score of each row is a function of."""
+        """Return for each row a fingerprint of the bars that its score is a function of."""
         panel, model = self._load.panel, self._load.model
-        # Where the stored series begins, were it all in the panel.
+        # The row of the stored series' first bar, were all of its bars in the panel.
         begins = panel.offsets[series] - panel.first_index[series]
         needed = [model.reach(at, panel.interval) for at in (rows - begins).tolist()]
         firsts = np.maximum(panel.offsets[series], begins + needed)
         return map(self._fingerprints.compute, firsts.tolist(), (rows + 1).tolist())
 
     def _find_splits(self, rows: Int64, series: Int64) -> list[float | None]:
-        """Return the ratio of the split that each row looks like."""
+        """Return for each row the ratio of the split that its open looks like, None for none."""
         panel = self._load.panel
         before, opened = panel.close[rows - 1], panel.open[rows]
         splits: list[float | None] = [None] * len(rows)
-        # Most opens are so near the last close that no ratio needs to be looked for.
+        # Most opens are so near the last close that no split can explain them.
         jumped = (rows > panel.offsets[series]) & ~is_no_split(before, opened)
         for at in np.flatnonzero(jumped).tolist():
             if is_few_ticks(panel, int(panel.offsets[series[at]]), int(rows[at])):
@@ -167,14 +168,14 @@ class Describer:
         return splits
 
     def _fingerprint_market(self, rows: Int64, seen_bars: int) -> Iterable[str | None]:
-        """Return a hash of what the market did on the day of each panel row, where its score
-        depends on what the model saw of so many bars before it.
+        """Return for each panel row a hash of the market's ratios that its score depends on: those
+        of the row's day and of the days of `seen_bars` bars before it. None without a market.
         """
         panel, market = self._load.panel, self._load.market
         if market is None:
             return repeat(None)
         if not seen_bars:
-            # Most look at no day but the bar's own, which is that of other tickers too.
+            # Most models look at the bar's own day only, which other tickers' bars share.
             return map(_hash_day, market.look_up(panel.times[rows]))
         starts = panel.offsets[panel.find_series(rows)]
         firsts, ratios = np.maximum(rows - seen_bars, starts), market.look_up(panel.times)
@@ -184,8 +185,8 @@ class Describer:
         )
 
     def _measure(self, rows: Int64, measures: Float32) -> tuple[Sequence[str], list[list[float]]]:
-        """Return the names and values of what is told in words of each panel row: its measures, and
-        what the market did.
+        """Return names and values, for each panel row, of what its reasons are worded from: its
+        measures, and the market's move and ratio.
         """
         market, times = self._load.market, self._load.panel.times[rows]
         if market is None:
@@ -197,10 +198,10 @@ class Describer:
 
 
 def build_documents(columns: Columns, count: int) -> list[AnomalyDocument]:
-    """Return a document for each of so many places of the columns; what is the same of all of them
-    is repeated without an end.
+    """Return `count` documents, the i-th of the i-th value of each column. A column that has the
+    same value for all of them is an endless `repeat`.
 
-    Raises ValueError where a column is of another length: no anomaly may be lost of that.
+    Raises ValueError where another column is longer or shorter, so that no anomaly is lost.
     """
     rows = zip(
         *(islice(each, count) if isinstance(each, repeat) else each for each in columns.values()),
@@ -210,13 +211,16 @@ def build_documents(columns: Columns, count: int) -> list[AnomalyDocument]:
 
 
 def _name_values(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return the values of each row by their names."""
-    # To have each row counted would take a quarter longer.
+    """Return for each row a dict of its values by name."""
+    # `strict` would take a quarter longer.
     return [dict(zip(names, row)) for row in rows]  # noqa: B905 - columns are as many as names
 
 
 def _find_trust(load: Load, shown: SeriesRows, scores: Float64, rows: Int64) -> Columns:
-    """Return the confidence in the finding of each panel row, and what members said of it."""
+    """Return the confidence in the finding of each panel row, its factors, and the members' votes.
+
+    The bars of `rows` are the wanted rows of `shown`.
+    """
     panel, model = load.panel, load.model
     series = panel.find_series(rows)
     before = rows - panel.offsets[series] + panel.first_index[series]
@@ -237,9 +241,7 @@ def _find_trust(load: Load, shown: SeriesRows, scores: Float64, rows: Int64) -> 
 
 
 def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
-    """Return the panel rows of the bars that these anomalies are about;
-    bars that are not there are left out.
-    """
+    """Return the panel rows of the bars of some anomalies, without bars that the panel lacks."""
     position = {ticker: s for s, ticker in enumerate(panel.tickers)}
     rows = []
     for anomaly_id in anomaly_ids:

@@ -1,4 +1,4 @@
-"""The fifth step: everything that was found is written in one transaction, or nothing is."""
+"""The fifth step: writes everything that was found in one transaction, or nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,14 +28,15 @@ from records.tenancy import of_tenant
 from records.work.audits import write_audits
 from records.work.documents import AuditDocument, BatchResult
 
-# Anomalies are written part by part. What is noted of a ticker is little, so that of small parts a
-# command would cost more than what it writes: it is written of so many at once.
+# Anomalies are written part by part. A watermark and an audit are small: for a small part, the
+# command would cost more than the write. So those of this many tickers are written at once.
 NOTED_AT_ONCE = 250
-# MongoDB's smallest cache holds twice as many. Where fewer do not fit, others have filled it, and
-# it empties.
+# MongoDB's smallest cache holds twice as many anomalies. Where fewer do not fit, other transactions
+# have filled the cache, and trying again helps once it has emptied.
 FIT_IN_ANY_CACHE = 10_000
-# MongoDB may end a transaction that fills the cache as one to be tried again: so often it is, where
-# it is of more than that. A try that met another's write is none of these.
+# MongoDB may abort a transaction that fills the cache with an error that asks for another try. A
+# transaction of more than FIT_IN_ANY_CACHE anomalies is given up after so many such errors. Write
+# conflicts with another transaction do not count.
 MOST_TRIES = 3
 WRITE_CONFLICT = 112
 
@@ -46,15 +47,15 @@ Detecting = Callable[[], AbstractContextManager[Iterable[Sequence[Outcome]]]]
 def commit(
     database: Db, job: Job, detecting: Detecting, finish: Finish
 ) -> tuple[list[Outcome], list[TickerResult]]:
-    """Write anomalies, watermarks and audits in one transaction, and return for each ticker what
-    came of it, without the anomalies, and a result.
+    """Write anomalies, watermarks and audits in one transaction; return an outcome, without its
+    anomalies, and a result for each ticker.
 
-    What was found of each part that `detecting()` yields is written as soon as it is there, and
-    not kept: where MongoDB asks for the transaction to be repeated, all is detected anew, and then
-    written at once.
-    `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where it
-    is no longer ours. Raises SeriesError where MongoDB cannot hold what was found of one series,
-    and Transient where it is of several.
+    Each part that `detecting()` yields is written as soon as it is there, and its anomalies are not
+    kept. So where MongoDB asks for the transaction to be repeated, all parts are detected again,
+    and the transaction begins once all of them are there.
+    `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where
+    another process holds the batch by now. Raises SeriesError where one series has more anomalies
+    than MongoDB can hold in a transaction, and Transient where several series have.
     """
     ended = rows = found = 0
     tries = count()
@@ -78,9 +79,10 @@ def commit(
         audits: list[AuditDocument] = []
         noted, now = 0, None
         with detecting() as parts:
-            # The first part is there before the transaction begins, which may not stay open for
-            # long. One that did, until MongoDB ended it or the lease had to be renewed, would end
-            # so each time: repeated, it begins when all parts are there.
+            # The transaction begins with the first write, when the first part is there. Detecting
+            # the other parts may take so long that MongoDB ends the transaction, or that the lease
+            # has to be renewed. So that this does not happen at each try, a repeated transaction
+            # begins when all parts are there.
             for part in list(parts) if is_repeat else parts:
                 now = now or datetime.now(UTC)
                 rows += sum(outcome.rows_processed for outcome in part)
@@ -88,7 +90,7 @@ def commit(
                 new = _write_found(database, job, part, now, session)
                 audits += build_audits(job, part, new, now)
                 outcomes += map(_let_go, part)
-                del part  # not kept while the next is waited for
+                del part  # so that it is freed while the next one is waited for
                 if len(audits) - noted >= NOTED_AT_ONCE:
                     _write_notes(database, job, outcomes[noted:], audits[noted:], session)
                     noted = len(audits)
@@ -105,14 +107,14 @@ def commit(
 
 
 def _let_go(outcome: Outcome) -> Outcome:
-    """Return an outcome without what is written of it."""
+    """Return an outcome without its anomalies and scores, which are written by now."""
     return outcome._replace(found=(), scores=()) if outcome.found or outcome.scores else outcome
 
 
 def _build_too_many(job: Job, rows: int, found: int) -> TapewatchError:
     flagged = f"{found:,} of {rows:,} {job.interval} bars"
     if len(job.tickers) > 1:
-        # Such a batch is split into those of one ticker each.
+        # The worker splits a batch that ends with this error into batches of one ticker each.
         return Transient(f"{flagged} are flagged, more than MongoDB's cache can hold at once")
     ticker = job.tickers[0]
     return SeriesError(
@@ -127,7 +129,7 @@ def _build_too_many(job: Job, rows: int, found: int) -> TapewatchError:
 def _write_found(
     database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
 ) -> Counter[str]:
-    """Write what was found of some tickers, and return how many anomalies of each are new."""
+    """Write anomalies and bar scores; return by ticker how many of its anomalies are new."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
     stored = anomalies.find_stored(database, job.interval, spans, session)
     existing = {anomaly["_id"]: anomaly for anomaly in stored}
@@ -145,7 +147,7 @@ def _write_notes(
     audits: Sequence[AuditDocument],
     session: ClientSession,
 ) -> None:
-    """Write how far some tickers were looked at, and what came of it."""
+    """Write the watermarks and the audits of some tickers."""
     looked_at = [
         build_watermark(job, o, audit, o.model, o.last_bar)
         for o, audit in zip(outcomes, audits, strict=True)

@@ -1,5 +1,5 @@
-"""The fourth step: what a model said of bars becomes the documents of the strange ones, and of each
-series what came of it, with its warnings.
+"""The fourth step: turns a model's scores into anomaly documents, and into an outcome of each
+series with its warnings.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +24,10 @@ from detection.scoring.faults import Fault, find_faults
 from market.bars.panel import BarPanel
 from records.findings.documents import AnomalyDocument
 
-# Of so many bars at least it is said that more of them were flagged than so many times the share
-# of those that the model learned from. Chance and crises hardly ever make it so many; a ticker
-# unlike all that it learned from, such as a thinly traded one among large ones, does.
+# A ticker gets a warning where more of its bars are flagged than MOST_TIMES_FLAGGED times the share
+# of the training bars that are, if at least JUDGED_ROWS of its bars were scored. Chance and crises
+# hardly ever flag so many. A ticker unlike those that the model learned from, such as a thinly
+# traded one among large ones, does.
 JUDGED_ROWS = 250
 MOST_TIMES_FLAGGED = 4
 
@@ -42,13 +43,13 @@ def describe(
     """Return the outcomes of a load's tickers after its model has scored their stretches.
 
     Args:
-        said: what the model said.
-        outcomes: what came of the tickers before; a walk forward scores each of them by several
-            models.
-        job: on whose behalf.
-        now: when the anomalies count as found.
-        kinds: what anomalies were found as, by id; of a bar that may as well be an event as a
-            fault this decides, not whether it passes the threshold of today.
+        said: the model's scores, and the load that they are of.
+        outcomes: the tickers' outcomes until now; a walk forward scores each ticker by several
+            models, one after another.
+        job: the job that the load is of.
+        now: the time at which the anomalies count as found.
+        kinds: the kinds of stored anomalies, by id. Where a bar may be an event or a fault, its
+            stored kind decides, not whether its score passes today's threshold.
     """
     load, seen, scores = said.load, said.seen, said.scores
     panel, model = load.panel, load.model
@@ -78,7 +79,9 @@ def describe(
 
 
 def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> set[int]:
-    """Return the rows that count as events: those that passed, but for what is known already."""
+    """Return the rows that count as events: those that `passed` the threshold, but for rows whose
+    kind is known.
+    """
     known = {
         kind: set(find_rows(panel, [each for each, own in kinds.items() if own == kind]).tolist())
         for kind in ("event", "fault")
@@ -93,10 +96,10 @@ def _find_faults(
     errors: Mapping[str, str],
     events: set[int],
 ) -> tuple[dict[int, Fault], Iterable[int]]:
-    """Return the faults among the `wanted` rows of series without errors, by row,
-    and the rows that only come back from one.
+    """Return by row the faults among the `wanted` rows, and the rows that only return from a fault.
 
-    What may be an event as well is one where its row is among the `events`.
+    Series with `errors` are left out. So is a fault that is not certain where its row is among the
+    `events`.
     """
     panel = load.panel
     if errors:
@@ -118,7 +121,7 @@ def _add_to(
     found: Mapping[str, Sequence[AnomalyDocument]],
     kept: Mapping[str, VersionScores],
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each series of the panel, with what its bars add to it."""
+    """Yield the outcome of each series of the panel, with what this load adds to it."""
     panel, model = load.panel, load.model
     facts = (
         np.diff(panel.offsets),
@@ -163,7 +166,7 @@ def _add_to(
 
 
 def _split_scores(said: Scores) -> dict[str, VersionScores]:
-    """Return by ticker the scores that are to be kept."""
+    """Return the scores by ticker, for a job that keeps the score of every bar."""
     panel, rows = said.load.panel, said.seen.rows
     bounds = np.searchsorted(rows, panel.offsets).tolist()
     return {
@@ -197,7 +200,7 @@ def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
         )
         return (warning,)
     unknown = market.times[np.isnan(market.moves)]
-    if not unknown.size:  # as almost always; to look at the day of every bar takes its time
+    if not unknown.size:  # Almost always; looking up the day of every bar takes long.
         return ()
     lacking = unknown[np.isin(unknown, load.panel.times[rows])].tolist()
     if not lacking:
@@ -215,10 +218,10 @@ def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
 def _warn_of_share(
     model: LoadedModel, ticker: str, interval: str, rows: int, found: Sequence[AnomalyDocument]
 ) -> tuple[str, ...]:
-    """Return a warning where far more of a ticker's bars were flagged than of those that the model
-    learned from.
+    """Return a warning where a far larger share of a ticker's bars was flagged than of the training
+    bars.
     """
-    # As almost always: a scan looks at thousands of tickers.
+    # A quick way out for almost all of the thousands of tickers of a scan.
     if rows < JUDGED_ROWS or len(found) * 100 < rows:
         return ()
     events = sum(anomaly["kind"] == "event" for anomaly in found)

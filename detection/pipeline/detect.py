@@ -1,9 +1,9 @@
 """The one path every detection takes: plan -> load -> score -> describe -> commit.
 
-The tickers of a job go it in parts: while one is committed, what was found in the next is
-described, the one after that is scored and one more is loaded. The compiled walk over the bars
-holds no lock of the interpreter, so that a process scores on one core and describes on another.
-However many parts there are, they are written in one transaction.
+A job's tickers take this path in parts: while one part is committed, the next is described, the one
+after that is scored, and one more is loaded. The compiled walk over the bars releases the
+interpreter's lock, so that a process scores on one core and describes on another. All parts are
+written in one transaction.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,19 +23,19 @@ from detection.pipeline.score import Scores, score
 from detection.pipeline.stretches import find_first
 from records.database import Db
 
-# Enough that what a query costs in itself does not weigh: of 250 a scan takes a twentieth more of
-# the workers' time. And so few that the memory of their bars is used again by the next: larger
-# pieces go back to the system, which takes longer to hand them out again than to fill them.
+# How many tickers a part of a scan has. With half as many, the cost of each query makes a scan take
+# 5 % more of the workers' time. With more, the allocator returns the memory of their bars to the
+# system after each part, and getting it again takes longer than filling it.
 SCAN_TICKERS = 500
-# A backfill reads all bars of its tickers. In parts of fewer it is sooner that something is written
-# while something else is scored.
+# A backfill reads all bars of its tickers. The smaller its parts, the sooner one is written while
+# others are scored.
 BACKFILL_TICKERS = 50
 
 Checkpoint = Callable[[float], None]
 
 
-# A part's plan, what one model is to score of it (None where no bar is), or has said of it, and
-# whether this is all of the part.
+# A part goes through the steps in pieces, one for each model: the part's plan; what the model is to
+# score, or has scored (None where no bar is to be scored); whether it is the part's last piece.
 Piece = tuple[Plan, Load | None, bool]
 ScoredPiece = tuple[Plan, Scores | None, bool]
 
@@ -43,10 +43,10 @@ ScoredPiece = tuple[Plan, Scores | None, bool]
 def detect_and_commit(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint, finish: Finish
 ) -> tuple[list[Outcome], list[TickerResult]]:
-    """Detect the series of a job, write what was found, and return an outcome, without what was
-    found, and a result for each.
+    """Detect the series of a job and write what was found; return an outcome, without its
+    anomalies, and a result for each series.
 
-    Raises as `detect` and `commit` do; then nothing is written.
+    Raises what `detect` and `commit` raise; then nothing is written.
     """
     return commit(database, job, lambda: detect(database, models, job, checkpoint), finish)
 
@@ -57,8 +57,8 @@ def detect(
 ) -> Iterator[Iterator[list[Outcome]]]:
     """Yield an iterator over the outcomes of a job's series, part by part; nothing is written.
 
-    `checkpoint(fraction)` is called between two steps; what it raises (LeaseLost, Cancelled) ends
-    the work. Raises NoModel, ModelIntegrity where the part is asked for.
+    `checkpoint(fraction)` is called between two pieces; what it raises (LeaseLost, Cancelled) ends
+    the work. The iterator raises NoModel and ModelIntegrity.
     """
     loading = _load_parts(database, models, job, checkpoint)
     with (
@@ -73,7 +73,8 @@ def _load_parts(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
 ) -> Iterator[Piece]:
     size = BACKFILL_TICKERS if job.task == "backfill" else SCAN_TICKERS
-    # Whether days are needed only a plan tells; most likely as the model says that is in use.
+    # Only a plan tells for sure whether market days are needed. The model in use tells what is
+    # likely, so that most plans are made once.
     needs_days = has_days(job.interval) and models.may_see_market(job.market, job.interval)
     with_days = False
     while True:
@@ -87,7 +88,7 @@ def _load_parts(
             sees_market = any(model.feature_set.sees_market for model, _ in groups)
             needs_days = has_days(job.interval) and (sees_market or plan.looked_at_days)
             if needs_days and not with_days:
-                continue  # the days are to be of the snapshot that the bars are read in
+                continue  # Days and bars must be read in the same snapshot.
             if job.walk_forward and groups:
                 plan = _warn_of_learned(plan, groups[0][0])
             for start in range(0, len(job.tickers), size):
@@ -104,8 +105,10 @@ def _load_parts(
 
 
 def _warn_of_learned(plan: Plan, earliest: LoadedModel) -> Plan:
-    """Return a walk's plan with a warning where bars are left out, as each version learned from
-    them or from later ones; `earliest` is that of the earliest window.
+    """Return a walk-forward plan with a warning for each ticker that has bars which no version may
+    score, as every version learned from them or from later bars.
+
+    `earliest` is the version with the earliest training window.
     """
     end, job = earliest.window_end, plan.job
     warning = (
@@ -126,7 +129,7 @@ def _warn_of_learned(plan: Plan, earliest: LoadedModel) -> Plan:
 def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[ScoredPiece]:
     for plan, loaded, is_last in pieces:
         scores = None if loaded is None else score(loaded, job)
-        del loaded  # not kept while the next is waited for
+        del loaded  # so that it is freed while the next one is waited for
         yield plan, scores, is_last
         del scores
 
@@ -136,7 +139,7 @@ def _describe_parts(job: Job, pieces: Iterator[ScoredPiece]) -> Iterator[list[Ou
     for plan, scores, is_last in pieces:
         if scores is not None:
             done |= describe(scores, {**plan.outcomes, **done}, job, datetime.now(UTC))
-        del scores  # not kept while the next is waited for
+        del scores  # so that they are freed while the next are waited for
         if is_last:
             yield list({**plan.outcomes, **done}.values())
             done = {}

@@ -1,4 +1,4 @@
-"""A job is one batch's part of a run; an outcome says what came of one series of it."""
+"""A job is the part of a run that one batch detects; an outcome is its result for one series."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from records.work.documents import AuditDocument, BatchResult, TickerFailure
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be detected: the part of a run that falls to one batch, all of it of one market.
+    """What is to be detected: the part of a run that one batch does, all of one market.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion; with a `detector`, by the market's latest model of it. With `keep_scores` the score of
-    every bar is kept, too. What is noted of it is the run's `tenant`'s, None for the default one.
-    One that is not stored only looks, and no watermark says that its bars are done.
+    champion; with a `detector`, by the market's latest model of that detector. With `keep_scores`
+    the score of every bar is stored too. Audits belong to the run's `tenant`, None for the default
+    one. With `is_stored` False nothing is stored, so no watermark says that its bars are done.
     """
 
     run_id: str
@@ -50,12 +50,13 @@ class VersionScores(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one series: a tuple, as a scan makes several of each of thousands of tickers.
+    """The result for one series. It is a tuple for speed: a scan makes several of each of thousands
+    of tickers.
 
     `reason` is the stable word for why there is no result; `error` says it in full.
 
-    `watermark` is the last bar that was looked at before; `bars_stored` and `last_bar` are the
-    series' as it was read.
+    `watermark` is the last bar that an earlier run detected; `bars_stored` and `last_bar` are those
+    of the series when the plan was made.
     """
 
     ticker: str
@@ -85,7 +86,7 @@ class Outcome(NamedTuple):
         return self._replace(status="failed", reason=reason, error=error)
 
 
-# What an audit says of an outcome besides its ticker, its model and what was found.
+# The fields of an outcome that its audit has, besides ticker, model and anomalies.
 _AUDITED = attrgetter(
     "status",
     "reason",
@@ -172,9 +173,9 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
 def build_audits(
     job: Job, outcomes: Sequence[Outcome], new: Mapping[str, int], now: datetime
 ) -> list[AuditDocument]:
-    """Return the audit of each series; `new` is how many of the anomalies of a ticker are.
+    """Return the audit of each series; `new` is by ticker how many of its anomalies are new.
 
-    Most of a scan say the same but for the ticker, and that is put together once.
+    Most audits of a scan differ by the ticker only; such a document is built once and copied.
     """
     alike: dict[tuple[object, ...], AuditDocument] = {}
     audits: list[AuditDocument] = []
@@ -192,9 +193,7 @@ def build_audits(
 
 
 def build_result(audit: AuditDocument) -> TickerResult:
-    """Return what the task returns for one ticker;
-    `reason` is there where there is something to explain.
-    """
+    """Return what the task returns for one ticker, with a `reason` where there is one."""
     result: TickerResult = {
         "ticker": audit["ticker"],
         "interval": audit["interval"],

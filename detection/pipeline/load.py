@@ -1,5 +1,5 @@
-"""The second step: the bars that each model is to score,
-with what its features need before them.
+"""The second step: reads the bars that each model is to score, with the bars before them that its
+features need.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from records.database import Db
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The bars of series that share a model, and what is to be scored of them.
+    """The bars of series that share a model, and the stretches of them to score.
 
-    `market` is what their market did, where the model looks at it.
+    `market` has the days of their market, None where the model does not look at them.
     """
 
     panel: BarPanel
@@ -31,8 +31,8 @@ class Load:
 
 
 def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedModel, Stretches]]:
-    """Return each model with what it is to score: champions,
-    or in a walk forward those that had not seen it.
+    """Return each model with the stretches that it scores: champions, or in a walk forward the
+    models that had not seen the bars, or the market's latest model of the job's detector.
 
     Raises NoModel, ModelIntegrity.
     """
@@ -62,7 +62,7 @@ def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedMode
 def load(
     database: Db, plan: Plan, model: LoadedModel, stretches: Stretches, session: ClientSession
 ) -> Load:
-    """Return the bars that a model needs to score these stretches.
+    """Return the bars that a model needs to score some stretches.
 
     They are read in the session's snapshot, in which the plan was made.
     """

@@ -1,6 +1,4 @@
-"""The first step: which bars of each series a job scores,
-and which series it has nothing to do for.
-"""
+"""The first step: chooses which bars of each series a job scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,11 +26,12 @@ class Plan:
 
     Attributes:
         job: what was asked.
-        series: what is stored of each ticker's series.
-        stretches: the bars to score of each ticker; of one that is left out its outcome says why.
-        outcomes: what came of each ticker of the job so far.
-        market: what the market did on each day; None where nobody computed it or asked for it.
-        looked_at_days: whether a detection before looked at it, so that its changes matter.
+        series: the stored record of each ticker's series.
+        stretches: the bars to score of each ticker; the outcome of a ticker without any says why.
+        outcomes: the outcome of each ticker of the job so far.
+        market: the market's days; None where they were not computed or not asked for.
+        looked_at_days: whether an earlier detection of a ticker looked at the market's days; if so,
+            a change of the days may have moved its scores.
     """
 
     job: Job
@@ -43,19 +42,20 @@ class Plan:
     looked_at_days: bool = False
 
     def cut(self, tickers: Sequence[str]) -> Self:
-        """Return what it says of some of its job's tickers."""
+        """Return the plan of some of its job's tickers; `series` and `stretches` are shared."""
         job = replace(self.job, tickers=tuple(tickers))
         outcomes = {ticker: self.outcomes[ticker] for ticker in tickers}
         return replace(self, job=job, outcomes=outcomes)
 
     def pick(self, stretches: Stretches) -> Stretches:
-        """Return those of its job's tickers."""
+        """Return those of some `stretches` that are of its job's tickers."""
         return {ticker: stretches[ticker] for ticker in self.job.tickers if ticker in stretches}
 
 
 def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool) -> Plan:
-    """Return what a job scores of its series as they are in a session's snapshot,
-    `with_days` of their market.
+    """Return the plan of a job, of its series in a session's snapshot.
+
+    The plan takes changed market days into account only `with_days`.
     """
     series = find_panel_series(database, job.tickers, job.interval, session)
     watermarks: Mapping[str, DetectedRange] = {}
@@ -76,9 +76,7 @@ def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool
 
 
 def plan_stretches(database: Db, job: Job, stretches: Stretches, session: ClientSession) -> Plan:
-    """Return a plan of stretches that are given,
-    of the job's series as they are in a session's snapshot.
-    """
+    """Return a plan with the given `stretches`, of the job's series in a session's snapshot."""
     series = find_panel_series(database, job.tickers, job.interval, session)
     days = find_days(database, job.market, job.interval, session)
     return Plan(job, series, stretches, _begin(job, series, {}), days)
@@ -87,7 +85,7 @@ def plan_stretches(database: Db, job: Job, stretches: Stretches, session: Client
 def _begin(
     job: Job, series: Mapping[str, PanelSeries], watermarks: Mapping[str, DetectedRange]
 ) -> dict[str, Outcome]:
-    """Return an outcome to begin with for each of a job's tickers."""
+    """Return the first outcome of each of a job's tickers; a ticker without bars has failed."""
     outcomes = {}
     for ticker in job.tickers:
         stored, watermark = series.get(ticker), watermarks.get(ticker)
@@ -120,7 +118,8 @@ def _choose_stretches(
         asked = plan_backfill(series, job.period or "max")
         if watermark is None:
             return asked
-    # A backfill of a period does what is due before it as well: its watermark says that it is done.
+    # The watermark that a backfill of a period writes says that all bars up to the last one are
+    # done. So the backfill also scores what was due before its period.
     change = moved = None
     if watermark is not None and watermark["bars_revision"] != series["revision"]:
         change = find_changes(database, series["ticker"], job.interval, watermark["bars_revision"])

@@ -1,4 +1,4 @@
-"""A thread makes the next part while the one before is used."""
+"""Makes the next part in a thread while the one before is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +11,17 @@ Part = TypeVar("Part")
 
 @contextmanager
 def work_ahead(parts: Iterator[Part]) -> Iterator[Iterator[Part]]:
-    """Yield an iterator over `parts`, none of which is None,
-    that has the next one made while the last is used.
+    """Yield an iterator over `parts` that makes the next part in a thread while the last is used.
 
-    What the making of a part raises is raised where the part is asked for. At the end of the
-    context a part that is being made is waited for.
+    No part may be None. An exception from making a part is raised where that part is asked for. The
+    end of the context waits for a part that is being made.
     """
     with ThreadPoolExecutor(1) as thread:
         yield _take(parts, thread)
 
 
 def _take(parts: Iterator[Part], thread: ThreadPoolExecutor) -> Iterator[Part]:
-    # In this context, so that what is logged and traced there says for whom.
+    # The thread runs in the caller's context, so that its logs and traces name the same run.
     context = copy_context()
 
     def make() -> Part | None:
@@ -32,4 +31,4 @@ def _take(parts: Iterator[Part], thread: ThreadPoolExecutor) -> Iterator[Part]:
     while (part := coming.result()) is not None:
         coming = thread.submit(make)
         yield part
-        del part  # not kept while the next is waited for
+        del part  # so that it is freed while the next one is waited for

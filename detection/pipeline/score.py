@@ -1,4 +1,4 @@
-"""The third step: features and scores of the series that share a model."""
+"""The third step: computes features and scores of the series that share a model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ Spans = Sequence[Sequence[tuple[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a model sees of a panel of k series.
+    """What a model sees of a panel of n rows in k series.
 
     Attributes:
-        features: of all rows that it looks at, those before a stretch too.
-        shown: the same as a detector is shown them; wanted are those of the stretches.
-        rows: shape (m,), the panel rows that are wanted, each of which has a score.
+        features: the features of all rows that the model looks at, also of rows before a stretch.
+        shown: the same rows as the detector takes them; its wanted rows are those to score.
+        rows: shape (m,), the panel rows of the wanted rows, each of which gets a score.
         spans: of each series the panel rows [start, stop) of its stretches.
         marked: shape (n,), which panel rows lie in a stretch.
-        warm_up: shape (k,), how many rows of each series were too early for a score.
-        still: shape (k,), how many were set aside, as they stand still.
-        errors: what is wrong with a ticker's bars.
+        warm_up: shape (k,), how many rows of each series have too little history for a score.
+        still: shape (k,), how many rows of each series were set aside, as they stand still.
+        errors: by ticker what is wrong with its bars.
     """
 
     features: Features
@@ -47,13 +47,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a load's model says of the bars that it sees.
+    """A model's scores of the bars of a load.
 
     Attributes:
         load: what was to be scored.
-        seen: what the model saw of it.
-        scores: shape (m,), of `seen.rows`; 0.0 of those that cannot pass the threshold.
-        asked: which of them were asked for by name.
+        seen: what the model saw of the load.
+        scores: shape (m,), of `seen.rows`; 0.0 of rows that cannot pass the threshold.
+        asked: positions in `scores` of the bars that were asked for by anomaly id.
     """
 
     load: Load
@@ -63,15 +63,16 @@ class Scores:
 
 
 def score(load: Load, job: Job, *, asked: Iterable[str] = ()) -> Scores:
-    """Return what a load's model says of the bars that it is to see.
+    """Return the scores that a load's model gives to the bars of its stretches.
 
     Args:
         load: bars, model and stretches.
-        job: on whose behalf.
-        asked: ids of anomalies whose bars are described whether or not they pass the threshold.
+        job: the job that the load is of.
+        asked: ids of anomalies whose bars are scored in full and described, whether or not they
+            pass the threshold.
     """
     model, seen = load.model, show(load)
-    # Where all of them are kept, none may be cut short.
+    # A job that keeps the scores needs each of them in full, not 0.0 of usual bars.
     below = 0.0 if job.keep_scores else model.threshold
     scores = score_rows(model.detector, seen.shown, below=below)
     wanted = np.flatnonzero(np.isin(seen.rows, find_rows(load.panel, asked)))
@@ -80,7 +81,7 @@ def score(load: Load, job: Job, *, asked: Iterable[str] = ()) -> Scores:
 
 
 def show(load: Load) -> Shown:
-    """Return what a load's model is to see of the stretches."""
+    """Return what a load's model sees of the stretches."""
     panel, model = load.panel, load.model
     history = model.feature_set.count_history_bars(panel.interval) + model.history_bars
     spans = [
@@ -102,17 +103,18 @@ def show(load: Load) -> Shown:
         return Shown(features, shown, rows, spans, marked, features.warm_up, still, errors)
     shown = shown.want(usable[model.find_known(shown)])
     rows = features.rows[shown.wanted]
-    # Those of the features count what lies before the stretches too.
+    # The counts of `features` include rows before the stretches, so they are counted again.
     idle = mark_set_aside(panel, model.feature_set)
     still = panel.count_rows(np.flatnonzero(marked & idle))
-    # What traded and has no score lacks bars before it.
+    # A row that traded and has no score lacks history.
     warm_up = panel.count_rows(np.flatnonzero(marked & ~idle)) - panel.count_rows(rows)
     return Shown(features, shown, rows, spans, marked, warm_up, still, errors)
 
 
 def _mark_wanted(panel: BarPanel, spans: Spans) -> Bools:
-    """Return which rows of a panel lie in a stretch;
-    what lies between two stretches is not scored again.
+    """Return which rows of a panel lie in a stretch, shape (n,).
+
+    Rows between two stretches of a series are loaded, but were scored before.
     """
     wanted = np.zeros(panel.times.size, dtype=np.bool_)
     for series_spans in spans:
@@ -122,13 +124,13 @@ def _mark_wanted(panel: BarPanel, spans: Spans) -> Bools:
 
 
 def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str, str]]:
-    """Return which feature rows belong to series all of whose bars are numbers,
-    and an error for each other ticker.
+    """Return which feature rows belong to series without NaN or infinity, shape (m,), and an error
+    for each other ticker.
     """
     columns = (panel.open, panel.high, panel.low, panel.close, panel.volume)
     usable = np.ones(features.rows.size, dtype=np.bool_)
     errors: dict[str, str] = {}
-    # Almost always they all are, which one sum of each column tells.
+    # Almost always all values are finite; one sum of each column tells.
     if np.isfinite(sum(column.sum() for column in columns)):
         return usable, errors
     bad_rows = np.flatnonzero(~np.isfinite(sum(columns)))

@@ -12,8 +12,10 @@ from records.market.documents import PanelSeries
 
 
 class Stretch(NamedTuple):
-    """Bars to score, in UTC seconds: from `first` to `last`, and no further than a change of the
-    bar `last_changed`, or of the market's day `last_moved`, reaches.
+    """Bars to score, from `first` to `last` (UTC seconds, both included; None: no bound).
+
+    With `last_changed` they end with the last bar whose score a change of that bar can move, with
+    `last_moved` with the last one whose score a change of that day of the market can move.
     """
 
     first: int | None
@@ -23,9 +25,7 @@ class Stretch(NamedTuple):
 
 
 def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
-    """Return the stretch that a backfill of `period`,
-    counted back from the last stored bar, scores.
-    """
+    """Return the stretch that a backfill scores: the `period` before the last stored bar."""
     start = period_start(parse_period(period), series["last_bar"])
     return (Stretch(first=None if start is None else int(start.timestamp())),)
 
@@ -36,15 +36,16 @@ def plan_incremental(
     change: tuple[int, int | None] | None,
     moved: tuple[int, int] | None,
 ) -> tuple[Stretch, ...]:
-    """Return what an incremental run scores: the bars after the watermark,
-    what a correction behind it reaches, and what days reach whose market's part has changed.
+    """Return the stretches that an incremental run scores: the bars after the watermark, and the
+    earlier bars whose scores a corrected bar or a changed day of the market can move.
 
     Args:
         series: the series' document.
-        watermark: how far it was detected; None where it never was, so that all of it is new.
-        change: first and last bar changed since the watermark was written (UTC seconds), None for
-            none.
-        moved: first and last day of the market that changed since then, None for none.
+        watermark: the range that was detected; None where the series never was, so that all of it
+            is scored.
+        change: first and last bar that changed since the watermark was written (UTC seconds), None
+            where none did.
+        moved: first and last day of the market that changed since then, None where none did.
     """
     if watermark is None:
         return (Stretch(first=None),)
@@ -60,7 +61,9 @@ def plan_incremental(
 
 
 def cut(stretches: tuple[Stretch, ...], after: int, last: int | None) -> tuple[Stretch, ...]:
-    """Return what of some stretches lies later than `after` and not later than `last`."""
+    """Return the parts of some stretches later than `after` and not later than `last` (UTC seconds,
+    None: no bound).
+    """
     return tuple(
         stretch._replace(
             first=max(after + 1, after if stretch.first is None else stretch.first),
@@ -71,14 +74,15 @@ def cut(stretches: tuple[Stretch, ...], after: int, last: int | None) -> tuple[S
 
 
 def find_first(stretches: tuple[Stretch, ...]) -> int | None:
-    """Return the earliest bar wanted in UTC seconds, None for the first one stored."""
+    """Return the earliest bar of some stretches (UTC seconds), None for the first stored bar."""
     firsts = [stretch.first for stretch in stretches]
     return None if None in firsts else min(first for first in firsts if first is not None)
 
 
 def find_last(stretches: tuple[Stretch, ...], seen_bars: int) -> int | None:
-    """Return the latest bar wanted in UTC seconds, None for the last one stored, by a model that
-    looks back on what it saw of so many bars.
+    """Return the latest bar to load for some stretches (UTC seconds), None for the last stored bar.
+
+    The model looks back on the inputs of `seen_bars` bars before a bar.
     """
     lasts = [
         stretch.last
@@ -96,11 +100,12 @@ def select_rows(
     history_bars: int,
     seen_bars: int,
 ) -> list[tuple[int, int]]:
-    """Return the panel rows [start, stop) of each stretch of the series at `position`,
-    in order and disjoint.
+    """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and
+    disjoint.
 
-    A changed bar touches those whose features look back on so many bars before their anchor; a day
-    that the market changed those whose model looks back on what it saw of so many bars.
+    A changed bar can move the scores of the bars after it whose features look back on it: features
+    look back `history_bars` bars before their anchor. A changed day of the market can move the
+    score of its own bar, and of `seen_bars` bars after it, whose model looks back on its inputs.
     """
     rows, times = panel.series(position), panel.times.data
     spans: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""A detection adds its bars, tickers, anomalies and latencies to the counters."""
+"""Adds the bars, tickers, anomalies and latencies of a detection to the counters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,14 +24,14 @@ def add_detection(
     results: Sequence[TickerResult],
     now: datetime,
 ) -> None:
-    """Count a committed batch.
+    """Add a committed batch to the counters.
 
-    Never raises: what was done is done, whether or not it is counted.
+    Never raises: an error is logged.
     """
     try:
         counters.add_counts(database, count_detection(database, job, outcomes, results, now))
     except Exception as error:
-        # The batch is committed, and must not look as if it had failed.
+        # The batch is committed: it must not fail because it could not be counted.
         log.warning("not_counted", run_id=job.run_id, exc_info=error)
 
 
@@ -42,13 +42,13 @@ def count_detection(
     results: Sequence[TickerResult],
     now: datetime,
 ) -> dict[str, counters.Counts]:
-    """Return what a committed batch adds: bars, tickers and anomalies of its trigger,
-    and latencies of its news.
+    """Return what a committed batch adds to the counters: bars, tickers and anomalies by trigger,
+    and the latencies of its new anomalies.
 
-    News are the anomalies that the scheduler's scans find in bars later than the watermark: of a
-    series that was never detected, of a corrected bar and of a backfill, nobody could have known as
-    the bar closed. A latency runs from the close of the bar to the commit, and so includes how long
-    the bar took to be stored here.
+    Latencies are counted of anomalies that the scheduler's scans find in bars later than the
+    watermark. An anomaly of a series that was never detected, of a corrected bar or of a backfill
+    could not have been found when its bar closed. A latency runs from the close of the bar to the
+    commit, and so includes the time until the bar was stored.
     """
     detected = {
         "bars": sum(result["rows_processed"] for result in results),

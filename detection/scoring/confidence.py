@@ -14,18 +14,19 @@ from scipy.special import betainc
 from core.arrays import Float64
 from detection.scoring.grades import GradeTable
 
-# The slow yardstick looks back on as many bars; a model that looks further back asks for more.
+# As many bars as the slow yardstick looks back on; a model that looks further back needs more.
 FULL_HISTORY_BARS = 250
 
 
 def compute_stability(scores: ArrayLike, threshold: float, grades: GradeTable) -> Float64:
-    """Return how probably each score (m,) would pass, had the model learned from other bars.
+    """Return how probably each score (m,) would pass the threshold, had the model learned from
+    other bars, shape (m,).
 
-    Of n training bars `flagged` pass the threshold. A bar that is stranger than t of them is so
-    with probability p = (1 + t) / (2 + n) than any bar of their kind (the mean of a Beta posterior
-    from an even prior); it passes where at least n - flagged + 1 of n bars drawn anew are more
-    usual: the upper tail of a binomial distribution, which is a regularised incomplete beta
-    function.
+    Of n training bars `flagged` pass the threshold. A bar that is stranger than t of them is
+    stranger than a new bar of their kind with probability p = (1 + t) / (2 + n), the mean of a Beta
+    posterior from a uniform prior. It passes where at least n - flagged + 1 of n new bars are less
+    strange. The probability of that is the upper tail of a binomial distribution, which is a
+    regularised incomplete beta function.
     """
     n = grades.rows
     stranger = n - _count_as_strange(scores, grades)
@@ -36,7 +37,7 @@ def compute_stability(scores: ArrayLike, threshold: float, grades: GradeTable) -
 
 
 def compute_completeness(bars_before: ArrayLike, needed: int) -> Float64:
-    """Return which share of the history that a score looks back on was there, shape (m,)."""
+    """Return the share of the history that a score looks back on which existed, shape (m,)."""
     full = max(FULL_HISTORY_BARS, needed)
     completeness: Float64 = np.minimum(np.asarray(bars_before, np.float64) / full, 1.0)
     return completeness

@@ -1,11 +1,12 @@
-"""Drift: whether bars of today look to a model as those that it learned from did.
+"""Drift: whether today's bars look to a model like those that it learned from.
 
-By the scores: the population stability index over tenths of the training scores, and the largest
-distance between the two distributions (Kolmogorov and Smirnov's D). By the inputs: the same index
-of each column, which names what has moved. By what comes of them: the share that is flagged beside
-the share that was asked for, and how many of the labelled anomalies were true. By what the model
-knows: how old its bars are, and how many tickers it has not seen. Bounds are those in use for
-scorecards (Siddiqi, Credit Risk Scorecards, 2006: an index above .25 is a shift).
+It is measured on the scores, by the population stability index over tenths of the training scores
+and by the largest distance between the two distributions (Kolmogorov and Smirnov's D); on the
+inputs, by the same index of each column, which names the columns that have moved; on the results,
+by the share that is flagged beside the share that was asked for, and by how many of the labelled
+anomalies were true; and on the training data, by how old its bars are and how many tickers it
+lacks. Bounds are those in use for scorecards (Siddiqi, Credit Risk Scorecards, 2006: an index above
+.25 is a shift).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from core.arrays import Float32, Float64, Int64
 from detection.scoring.grades import GradeTable
 
 BINS = 10
-# What an empty bin counts as, so that no logarithm is infinite.
+# The share that an empty bin counts as, so that no logarithm is infinite.
 LEAST_SHARE = 1e-4
 MOST_INDEX = 0.25
 MOST_DISTANCE = 0.1
@@ -26,7 +27,7 @@ MOST_TIMES_ASKED = 2.0
 MOST_AGE_DAYS = 180.0
 MOST_UNKNOWN = 0.2
 LEAST_PRECISION = 0.5
-# Of fewer bars, alarms that were asked for, and labels a share says nothing.
+# A share of fewer bars, of fewer alarms than were asked for, or of fewer labels tells nothing.
 FEWEST_BARS = 250
 FEWEST_ALARMS = 10.0
 FEWEST_LABELS = 20
@@ -35,8 +36,8 @@ FEWEST_LABELS = 20
 def compute_stability_index(grades: GradeTable, scores: Float64) -> float:
     """Return the population stability index of scores (n,), n >= 1, beside the training scores.
 
-    It is the sum of (found - expected) ln(found / expected) over tenths of the training scores, as
-    the grade table knows them, to 1 %.
+    It is the sum of (found - expected) ln(found / expected) over tenths of the training scores,
+    which the grade table has to 1 %.
     """
     wanted = np.arange(1, BINS) * grades.rows / BINS
     at = np.unique(np.minimum(np.searchsorted(grades.ranks, wanted), len(grades.ranks) - 1))
@@ -52,9 +53,9 @@ class InputTable:
 
     Attributes:
         columns: the d columns.
-        edges: of each column its tenths, ascending; as many as differ.
-        shares: of each column the shares of the training bars up to each edge from the one before,
-            and beyond the last.
+        edges: of each column the distinct edges of its tenths, ascending.
+        shares: of each column the share of the training bars between each edge and the one before
+            it, and beyond the last.
     """
 
     columns: tuple[str, ...]
@@ -90,7 +91,9 @@ class InputTable:
         }
 
     def count(self, inputs: Float32) -> list[Int64]:
-        """Return of each column how many rows (n, d) lie up to each edge, and beyond the last."""
+        """Return for each column how many rows of `inputs` (n, d) lie between each edge and the one
+        before it, and beyond the last.
+        """
         if not self.columns:
             return []
         return [
@@ -102,7 +105,7 @@ class InputTable:
         ]
 
     def compute_indices(self, counts: Sequence[Int64]) -> dict[str, float]:
-        """Return the stability index of each column, of counts as `count` gives them."""
+        """Return by column the stability index of the `counts` that `count` returns."""
         return {
             name: _compare_shares(shares, found / max(1, int(found.sum())))
             for name, shares, found in zip(self.columns, self.shares, counts, strict=True)
@@ -116,7 +119,9 @@ def _compare_shares(expected: Float64, found: Float64) -> float:
 
 def compute_distance(grades: GradeTable, scores: Float64) -> float:
     """Return the largest distance between the distribution of scores (n,) and that of the training
-    scores, at the scores that the grade table keeps: to 1 % of the share there.
+    scores.
+
+    It is taken at the scores that the grade table keeps, so it is exact to 1 % of the share there.
     """
     ordered = np.sort(scores)
     trained = grades.ranks / grades.rows
@@ -136,7 +141,7 @@ def find_drift(
 ) -> Sequence[str]:
     """Return the words for what has drifted; shares that are not known are None.
 
-    Of too few bars nothing is concluded from their distribution, or from how many were flagged.
+    With too few bars, neither their distribution nor the share that was flagged counts as drifted.
     """
     times = flagged / asked if asked and flagged is not None else 1.0
     has_shape, has_share = bars >= FEWEST_BARS, (asked or 0.0) * bars >= FEWEST_ALARMS
@@ -158,16 +163,17 @@ def settle_watched(
     labels: int,
     precision: float | None,
 ) -> list[str]:
-    """Return the words for what has drifted where a champion is watched once a session.
+    """Return the words for what has drifted of a champion that is watched once a session.
 
-    An index above its bound counts where it was above it the time before as well. Of too few labels
-    nothing is concluded.
+    A stability index above its bound counts if it was above it at the last measurement as well.
+    With too few labels the precision does not count.
 
     Args:
-        reasons: what `find_drift` says.
-        index_before: the stability index of the same version the time before, None for none.
-        labels: how many of its anomalies were labelled.
-        precision: the share of true ones among these.
+        reasons: the words that `find_drift` returned.
+        index_before: the stability index of the same version at the last measurement, None where
+            there was none.
+        labels: how many of the version's anomalies are labelled.
+        precision: the share of these that are true.
     """
     is_first = index_before is None or index_before <= MOST_INDEX
     words = [word for word in reasons if not (is_first and word == "scores_moved")]

@@ -1,13 +1,15 @@
-"""Faults: bars that are wrong, as feeds get them wrong, told by rules.
+"""Faults: bars that a feed got wrong, found by rules.
 
-An event is rare among the bars that a model learned from; a fault is told by what a feed does, and
-needs no model. Each rule looks at a bar and at most the 260 stored ones before it, so that no later
-bar and no load changes what it says; levels and prices are judged from a series' fourth bar on, the
-rest where the bar has features. Where a rule's finding may as well be a real event (a wick, volume)
-it is not certain, and the model's word counts.
+An event is a bar that is rare among a model's training bars; a fault shows a typical error of a
+feed, and needs no model to be found. Each rule looks at a bar and at most the 260 stored bars
+before it, so that its result does not depend on later bars or on what was loaded. Levels are judged
+from a series' fourth bar on, most other rules where the bar has features. A fault that may as well
+be a real event (such as a wick or a volume) is not certain: where the model calls the bar an event,
+it is an event.
 
-Its strength is what was measured in the limit of its rule. Of clean daily bars of stocks about one
-in a thousand passes a limit; so a strength of 1 has grade 75, and each doubling 12.5 more.
+The strength of a fault is the measured value in units of its rule's limit. About one in a thousand
+clean daily bars of stocks passes a limit; so a strength of 1 has grade 75, and each doubling adds
+12.5.
 """
 
 from collections.abc import Iterator
@@ -31,46 +33,50 @@ from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
 from market.intervals import DAY_SECONDS, INTERVALS
 
-# A close so many times its level, or so small a part of it, is off; within two times it is back.
+# A close of LEVEL_RATIO times its level, or a LEVEL_RATIO-th of it, is off the level; one within
+# BACK_RATIO times the level is back at it.
 LEVEL_RATIO = 5.0
 BACK_RATIO = 2.0
-# The level is the median of so many closes; one that stays away for longer is the new level.
+# The level is the median of the last LEVEL_BARS closes, of FEWEST_BARS at least. Closes that stay
+# away for LONGEST_OFF bars are a new level.
 LEVEL_BARS = 20
 LONGEST_OFF = 10
 FEWEST_BARS = 3
-# Smaller jumps than this are neither.
+# A smaller jump is neither a split nor a change of the level.
 JUMP = 1.4
-# Larger jumps than this are no splits but levels.
+# A larger jump is a change of the level, not a split.
 LARGEST_SPLIT = 50.0
-# A split's tolerance grows with the day's range, up to this. A day with more volume than three
-# times what the split explains, or wider than five usual ones, is a crash or a rise, up to so many
-# times.
+# The tolerance of a split's ratio grows with the day's range, up to this.
 LOOSEST_SPLIT = 0.2
-# A bar with so many before it has measures.
+# A bar with so many bars before it has measures.
 WARM_UP_BARS = 61
+# A jump of less than LARGEST_MOVE times is a real crash or rise, not a split, where the volume is
+# more than CRASH_VOLUME times what the split explains, or the range more than CRASH_RANGE
+# yardsticks.
 LARGEST_MOVE = 5.0
 CRASH_VOLUME = 3.0
 CRASH_RANGE = 5.0
 HIGHEST_PRICE = 1e10
-# In yardsticks, and in usual volumes on a bar whose range is below three yardsticks.
+# The limit of a wick in yardsticks; that of a volume in usual volumes, for bars whose range is
+# below CALM_RANGE yardsticks.
 WICK = 3.0
 VOLUME = 8.0
 CALM_RANGE = 3.0
-# A bar that departs by no more, but for its volume, is strange by that alone.
+# A bar whose departure without its volume is smaller stands out by its volume alone.
 USUAL = 2.0
-# A move of so many yardsticks brings more than so many usual volumes.
+# A real move of MOVE yardsticks comes with more than QUIET usual volumes.
 MOVE = 3.0
 QUIET = 2.0
-# So many days apart are two bars at the most where a market was closed: 13 of them at Taiwan's New
-# Year.
+# Two bars are at most so many days apart where a market was closed: 13 at Taiwan's New Year.
 LONGEST_HOLIDAY = 14
-# In usual moves of the market lately.
+# In usual moves of the market in the last weeks.
 MARKET_MOVE = 2.0
-# Bars that tell how often a ticker stands still, and how unlikely a run has to be.
+# How often a ticker stands still is counted over STILL_BARS bars before a run, of FEWEST_STILL at
+# least. A run is a fault where its probability is at most UNLIKELY.
 STILL_BARS = 250
 FEWEST_STILL = 20
 UNLIKELY = 1e-4
-# A ticker of which more bars than this lack a volume has none.
+# A ticker with a larger share of bars without volume is taken to have no volume.
 IDLE_SHARE = 0.1
 
 # Scores of faults lie between this and -1.
@@ -84,11 +90,11 @@ class Fault:
     """A bar that is wrong.
 
     Attributes:
-        row: of the panel.
-        name: which rule says so.
-        strength: what was measured, in the rule's limit; at least 1.
-        words: what is wrong with it.
-        is_certain: whether it cannot be a real event as well.
+        row: the bar's row in the panel.
+        name: the rule that found it.
+        strength: the measured value in units of the rule's limit; at least 1.
+        words: what is wrong with the bar.
+        is_certain: whether the bar cannot be a real event instead.
     """
 
     row: int
@@ -110,27 +116,30 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The rows of a panel by series, and by where a series starts anew.
+    """The segments of a panel: a series, or a part of one between two pauses of more than a year.
 
     Attributes:
-        offsets: shape (q + 1,), where each begins.
-        of: shape (n,), which is each row's.
+        offsets: shape (q + 1,), the row at which each segment begins.
+        of: shape (n,), the segment of each row.
     """
 
     offsets: Int64
     of: Int64
 
     def begin_of(self, rows: Int64) -> Int64:
-        """Return where the segment of each row begins."""
+        """Return the first row of the segment of each of some `rows` (m,), shape (m,)."""
         begins: Int64 = self.offsets[self.of[rows]]
         return begins
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the rules say of a panel: its faults by row, one a row,
-    and the rows that only come back from one, or whose volume a split explains, which are no
-    events.
+    """What the rules found in a panel.
+
+    Attributes:
+        faults: by row, one a row.
+        returned: rows that are no events: they only return from a wrong level, or stand out by a
+            volume alone that a split explains.
     """
 
     faults: dict[int, Fault]
@@ -140,10 +149,10 @@ class Judged:
 def find_faults(
     panel: BarPanel, wanted: Bools, features: Features, market: MarketDays | None = None
 ) -> Judged:
-    """Return what the rules say of the `wanted` rows (n,) of a panel.
+    """Return what the rules find in the `wanted` rows (n,) of a panel.
 
-    `features` are those of all wanted rows that have any, `market` is what their market did, where
-    the model looks at it.
+    `features` are the features of all wanted rows that are past the warm-up; `market` has the days
+    of their market, None where the model does not look at them.
     """
     # What lies before a pause of more than a year may be another company's.
     offsets, _ = find_segments(panel.times, panel.offsets)
@@ -157,7 +166,7 @@ def find_faults(
     levels = [*_find_levels(panel, segments, features, returned, splits)]
     begins = segments.begin_of(features.rows)
     explained = find_explained_volume(panel, features.rows, begins, splits)
-    # The last word counts: the rules are in the order of their certainty.
+    # Where several rules find a fault in a row, the last one counts: the most certain rule is last.
     for fault in (
         *_find_by_measures(panel, features, market, explained),
         *_find_without_volume(panel, segments, idle, features),
@@ -169,7 +178,7 @@ def find_faults(
     ):
         if wanted[fault.row]:
             found[fault.row] = fault
-    # How far the way back from a wrong level was says nothing of the bar that goes it.
+    # The large move with which a bar returns from a wrong level is not a fault of that bar.
     for row in returned & found.keys():
         if not found[row].is_certain:
             del found[row]
@@ -180,9 +189,9 @@ def find_faults(
 def mark_wrong(
     panel: BarPanel, rows: Int64, features: Features, market: MarketDays | None
 ) -> Bools:
-    """Return which of some `rows` (m,) of a panel are no events whatever a model says: those that
-    are certainly wrong, and those that only come back from one. Other arguments are as
-    `find_faults` takes them.
+    """Return which of some `rows` (m,) of a panel are no events whatever a model says, shape (m,):
+    certain faults, and the `returned` rows of `Judged`. The other arguments are those of
+    `find_faults`.
     """
     wanted = np.zeros(panel.times.size, np.bool_)
     wanted[rows] = True
@@ -196,12 +205,16 @@ def mark_wrong(
 def _find_by_measures(
     panel: BarPanel, features: Features, market: MarketDays | None, explained: Float64
 ) -> Iterator[Fault]:
-    """Yield wicks, and volumes on bars that hardly moved, but for what a split explains of them."""
+    """Yield long wicks, large volumes on bars that hardly moved, and large moves on little volume.
+
+    Volumes are divided by what a split explains of them.
+    """
     measures = dict(zip(MEASURES, features.measures.T, strict=True))
     wick, volume, moved = measures["wick"], measures["volume"], np.abs(measures["return"])
     volume = (volume / explained).astype(np.float32)
     if panel.clocks.any():
-        # An open is wide and loud, and so it is by its own time of day that it has to be wrong.
+        # A session's first bar has a wide range and much volume. So a bar has to pass the limit by
+        # what is usual at its time of day, too.
         wick = np.minimum(wick, measures["clock_wick"])
         moved = np.minimum(moved, np.abs(measures["clock_return"]))
         loud_at_its_time = measures["clock_volume"]
@@ -215,10 +228,10 @@ def _find_by_measures(
         words = f"volume {times:.0f} times its usual on a bar that hardly moved"
         yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
     quiet = np.flatnonzero((moved >= MOVE) & (np.maximum(volume, loud_at_its_time) <= QUIET))
-    # A bar without a volume, as all are of an index or a currency, says nothing of it.
+    # A volume of 0 tells nothing: all bars of an index or a currency have it.
     quiet = quiet[panel.volume[rows[quiet]] > 0.0]
     if market is not None:
-        # Where the whole market moves, a ticker needs no news of its own.
+        # Where the whole market moves, a ticker may move without much volume.
         quiet = quiet[np.square(market.look_up(panel.times[rows[quiet]])) < MARKET_MOVE]
     for at in quiet.tolist():
         far, times = float(moved[at]), float(volume[at])
@@ -234,7 +247,7 @@ def _find_by_measures(
 def _find_usual_but_for_volume(
     panel: BarPanel, features: Features, market: MarketDays | None, explained: Float64
 ) -> Iterator[int]:
-    """Yield the rows that stand out by a volume alone that a split explains."""
+    """Yield the rows that stand out by their volume alone, if a split explains that volume."""
     at = np.flatnonzero(explained > 1.0)
     if not at.size or panel.clocks.any():
         return
@@ -252,7 +265,7 @@ def _find_usual_but_for_volume(
 def _find_without_volume(
     panel: BarPanel, segments: Segments, idle: Bools, features: Features
 ) -> Iterator[Fault]:
-    """Yield bars that moved without a volume, of tickers that usually have one."""
+    """Yield the bars that moved without volume, of tickers whose bars usually have volume."""
     none = (panel.volume == 0.0) & ~idle
     none &= panel.high > panel.low
     candidates = features.rows[none[features.rows]]
@@ -273,11 +286,12 @@ def _find_without_volume(
 def _find_stale(
     panel: BarPanel, segments: Segments, idle: Bools, traded: Bools | None
 ) -> Iterator[Fault]:
-    """Yield one bar of each run of `idle` bars, which stand still, where the ticker usually moves:
-    the first by which the run is too unlikely.
+    """Yield one fault for each run of `idle` bars that is too unlikely for its ticker: the bar with
+    which the run becomes so.
 
-    Of bars that were `traded`, each with a volume of its own, only tickers that never stood still
-    before are told: a feed that stands still has no volume, and a price of few ticks often stays.
+    With `traded`, which marks idle bars that have a volume of their own, a run of such bars is a
+    fault only where the ticker never stood still before: a feed that stands still usually has no
+    volume, and a price of few ticks often stays the same.
     """
     rows = np.flatnonzero(idle)
     if not rows.size:
@@ -291,14 +305,14 @@ def _find_stale(
     known = start - first
     still: Int64 = before[start] - before[first]
     share = (still + 1) / (known + 2)
-    # A bar that repeats even the volume of one that moved is a copy: once is enough.
+    # A bar that moved and repeats the one before with its volume is a copy: a run of one is enough.
     copied = (panel.volume[rows] > 0.0) & (panel.high[rows] > panel.low[rows])
     needed = np.ceil(log(UNLIKELY) / np.log(share))
     needed = np.where(copied, 1.0, np.maximum(needed, 2.0))
     told = (known >= FEWEST_STILL) & (length == needed) & (needed <= LONGEST_OFF)
     if traded is not None:
         told &= traded[rows] & (still == 0)
-    # A price of few ticks may have stayed on more of the bars before than lack all that is new.
+    # Bars that stayed at a price may have had new volume, so the two cases need different words.
     lacked = "new came" if traded is None else "moved"
     for at in np.flatnonzero(told).tolist():
         bars, times = int(length[at]), int(still[at])
@@ -307,14 +321,16 @@ def _find_stale(
             f"{count} on which nothing {lacked}, and {times} of the {int(known[at])} before: the"
             " feed stands still"
         )
-        # One copy may be likelier than the limit, and is told all the same.
+        # A single copy is a fault even where its probability is above the limit.
         strength = max(1.0, 1.0 / (float(share[at]) ** bars * 1e4) ** 0.25)
         yield Fault(int(rows[at]), "stale", strength, words)
 
 
 def _find_before_trading(segments: Segments, idle: Bools) -> Iterator[Fault]:
-    """Yield the first bar of each series where nothing traded in it. Where a panel begins later, it
-    is of the history of those that are wanted.
+    """Yield the first bar of each segment where nothing traded in it.
+
+    Where the panel begins later than the stored series, its first bar is history and not wanted, so
+    that no fault is reported for it.
     """
     begins = segments.offsets[:-1]
     for row in begins[idle[begins]].tolist():
@@ -328,12 +344,12 @@ def _find_levels(
     returned: set[int],
     splits: dict[int, SeemingSplit],
 ) -> Iterator[Fault]:
-    """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
-    until the level returns; the rows on which it does go into `returned`, and those that open as
-    after a split into `splits`.
+    """Yield the bars of splits for which the bars are not adjusted, and the bars that are off their
+    level, until the close is back at it.
 
-    Jumps among the bars before those that are wanted are judged too: what one is may depend on the
-    one before it.
+    The rows at which it is back are added to `returned`, those that open as after a split to
+    `splits`. Jumps in the history of the wanted rows are judged too, as what a jump is may depend
+    on the jump before it.
     """
     close, opened = panel.close, panel.open
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -341,7 +357,7 @@ def _find_levels(
     far = (closes >= JUMP) | (closes <= 1.0 / JUMP) | (opens >= JUMP) | (opens <= 1.0 / JUMP)
     jumped = np.flatnonzero(far & (np.diff(segments.of) == 0)) + 1
     places = np.searchsorted(features.rows, jumped)
-    # The latest jumps off a level, and the level before each.
+    # The jumps off a level in the last LONGEST_OFF bars, each with the level before it.
     left: list[tuple[int, float]] = []
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
         own = segments.of[row]
@@ -350,7 +366,7 @@ def _find_levels(
         left = [(jump, level) for jump, level in left if jump >= first]
         if any(_is_return(panel, row, level) for _, level in left):
             returned.add(row)
-            # What looked like a split was none.
+            # The price is back, so the jump that looked like a split was a wrong price.
             for jump in splits.keys() & {jump for jump, _ in left}:
                 splits[jump] = replace(splits[jump], until=row)
             continue
@@ -368,8 +384,8 @@ def _find_levels(
             yield split
         elif is_off:
             yield _describe_level(row, float(close[row]) / level)
-        # What the jump says of the bars after it must not depend on its measures, which only a jump
-        # among the wanted rows has.
+        # What a jump means for the bars after it must not depend on its measures: a jump in the
+        # history has none, and would be judged differently from the same jump as a wanted row.
         if not is_off:
             continue
         left.append((row, level))
@@ -384,13 +400,16 @@ def _find_levels(
 
 
 def _is_return(panel: BarPanel, row: int, level: float) -> bool:
-    """Whether a jump only leads back to the level before an earlier one."""
+    """Return whether a jump leads back to the `level` before an earlier jump."""
     came_from, close = float(panel.close[row - 1]) / level, float(panel.close[row]) / level
     return _is_off(came_from, BACK_RATIO) and not _is_off(close, BACK_RATIO)
 
 
 def _find_ratio(panel: BarPanel, row: int, *, is_loose: bool) -> float | None:
-    """Return which split's ratio the open of a row looks like; the day's range loosens it."""
+    """Return the ratio of the split that a row's open looks like, None for none.
+
+    With `is_loose` the tolerance grows with the day's range.
+    """
     close, opened = float(panel.close[row - 1]), float(panel.open[row])
     high, low = float(panel.high[row]), float(panel.low[row])
     if low <= 0.0 or opened <= 0.0:
@@ -413,7 +432,7 @@ def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | 
             return None
     told = f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"
     words = f"opened as after a split of {told}, for which the bars are not adjusted"
-    # A ticker that was suspended may come back at half its price.
+    # A ticker that was suspended may really come back at half its price, so it is not certain then.
     pause = int(panel.times[row] - panel.times[row - 1])
     is_certain = pause <= LONGEST_HOLIDAY * max(INTERVALS[panel.interval], DAY_SECONDS)
     return Fault(row, "split", max(ratio, 1.0 / ratio), words, is_certain=is_certain)

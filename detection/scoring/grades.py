@@ -1,9 +1,10 @@
 """The grades of bars: how rare each is among the model's training bars (core/grades.py).
 
-A detector's score may end where the training bars do: a forest calls a bar that is extreme in two
-of its columns, as a wick of a hundred usual ranges is, no stranger than one that is a little so,
-and than many that are large in all of them. So among the strangest hundredth by score a bar is as
-rare as its score or as the rarest of its columns, and its grade says how rare that is.
+A detector's score may not grow beyond the range of the training bars: a forest finds a bar that is
+extreme in two columns, such as a wick of a hundred usual ranges, no stranger than a bar with a
+moderate wick, and less strange than many bars that are large in all columns. So among the strangest
+hundredth by score, a bar's rarity is that of its score or that of the rarest of its columns,
+whichever is rarer, and its grade says how rare such a rarity is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,25 +24,26 @@ from core.grades import (
 )
 from detection.features.feature_sets import DISTANCES
 
-# The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
+# A table keeps the DENSE_RANKS strangest training scores, and of the others those at ranks 1 %
+# apart, which is 0.11 of a grade.
 DENSE_RANKS = 100
 RANK_STEP = 1.01
-# Of this grade by its score on a bar's columns count.
+# A bar's columns count where its grade by score alone is at least this.
 BY_COLUMNS = LEAST_GRADES[0]
-# Logarithms differ in their last bit from one machine to another, and equal rarities stay equal.
+# Logarithms differ in their last bit between machines; rarities that differ by less are equal.
 SAME_RARITY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class GradeTable:
-    """The tail of the training scores.
+    """The training scores by rank, the strangest first.
 
     Attributes:
         rows: how many training bars were scored.
         ranks: shape (q,), ascending; `ranks[i]` training bars have a score of at most `scores[i]`.
         scores: shape (q,), ascending.
-        by_columns: the same of how rare training bars are by score or column, as scores; None where
-            columns do not count.
+        by_columns: the same table of the training bars' rarity by score or column, negated so that
+            lower is rarer; None where columns do not count.
     """
 
     rows: int
@@ -51,8 +53,8 @@ class GradeTable:
 
     @classmethod
     def from_scores(cls, scores: ArrayLike, rarities: Float64 | None = None) -> Self:
-        """Build the table from the scores of all training bars, shape (n,), n >= 1, and from what
-        `ColumnTails` says of them, where columns count.
+        """Build the table from the scores of all training bars, shape (n,), n >= 1, and from the
+        rarities (n,) that `ColumnTails.find_rarity` returns of them, where columns count.
         """
         table = cls._from_values(scores)
         if rarities is None:
@@ -93,9 +95,9 @@ class GradeTable:
     def compute(self, scores: ArrayLike, rarities: Float64 | None = None) -> Float64:
         """Return the grade of each score, shape (m,); a stranger score never has a lower grade.
 
-        A score below that of every training bar counts as half a bar. With what `ColumnTails` says
-        of the bars a grade is theirs: of two bars alike in score or columns the one that is
-        stranger in the other never has the lower grade.
+        A score below that of every training bar counts as rank 0.5. With `rarities`, (m,) as
+        `ColumnTails.find_rarity` returns them, columns count too: of two bars with the same score
+        or the same rarity, the one that is stranger in the other never has the lower grade.
         """
         found = self.find_rarity(scores)
         if rarities is not None and self.by_columns is not None:
@@ -104,7 +106,7 @@ class GradeTable:
         return np.minimum(found, HIGHEST_GRADE)
 
     def find_rarity(self, scores: ArrayLike) -> Float64:
-        """Return the grade of each score, were there grades above 100."""
+        """Return the grade of each score, shape (m,), not cut at 100."""
         position = np.searchsorted(self.scores, np.asarray(scores, np.float64), side="right")
         shares = np.concatenate(([0.5], self.ranks))[position] / self.rows
         # Adding 0.0 turns the -0.0 of the most usual bar into 0.0.
@@ -112,7 +114,7 @@ class GradeTable:
         return rarity
 
     def cut(self, share: float) -> Self:
-        """Return the table of this share of the strangest bars, of one at least."""
+        """Return the part of the table with this share of the bars, the strangest; one at least."""
         count = max(1, int(np.searchsorted(self.ranks, share * self.rows, side="right")))
         return replace(self, ranks=self.ranks[:count], scores=self.scores[:count])
 
@@ -130,11 +132,11 @@ class GradeTable:
 
 @dataclass(frozen=True, slots=True)
 class ColumnTails:
-    """The largest values of those columns of a model's inputs that say how far a bar is from what
-    is usual.
+    """The largest training values of those columns of a model's inputs that are distances from what
+    is usual (`DISTANCES`).
 
     Attributes:
-        tables: of each such column how rare its values are, the largest first, as scores.
+        tables: by column a grade table of its largest values, negated so that lower is stranger.
     """
 
     tables: Mapping[str, GradeTable]
@@ -161,9 +163,11 @@ class ColumnTails:
         return {name: table.to_document() for name, table in self.tables.items()}
 
     def find_rarity(self, columns: Sequence[str], inputs: Float32) -> Float64 | None:
-        """Return of each row (m, d) how rare the rarest of its values is, shape (m,), as a grade
-        without an end; None where no column has a tail. The more columns there are to be rare in,
-        the less it says of a bar that it is so in one (Bonferroni's correction).
+        """Return for each row of `inputs` (m, d) the rarity of its rarest value, shape (m,), as a
+        grade not cut at 100; None where no column has a tail.
+
+        The rarity is corrected for the number of columns (Bonferroni): the more there are, the more
+        likely a usual bar is rare in one of them.
         """
         if not self.tables:
             return None

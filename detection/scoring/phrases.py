@@ -1,4 +1,4 @@
-"""Why a bar is strange, in words: a phrase for each model column that has a large share in it."""
+"""Why a bar is strange, in words: a phrase for each model column with a large attribution."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,18 +6,19 @@ from detection.features.feature_sets import EVENT_COLUMN
 from detection.features.kernel import VOLUME_WEIGHT, WICK_WEIGHT
 from detection.features.market_move import MARKET_WEIGHT
 
-# A column with less of the attribution than this is not worth a word, and more than three are not
-# read.
+# A column with a smaller share of the attribution gets no phrase, and no more than MOST_REASONS are
+# given, as nobody reads more.
 LEAST_SHARE = 0.1
 MOST_REASONS = 3
-# The close is named as outside the Bollinger bands where they are 2 deviations wide.
+# A close further than so many standard deviations from its mean is outside the Bollinger bands.
 BAND_SIGMA = 2.0
-# What would be told as 0.0 times is next to nothing.
+# A smaller ratio would read as "0.0 times".
 NOTHING = 0.05
 
 Values = Mapping[str, float]
 Phrase = Callable[[Values, Values, float], str]
-# How many of a column's yardsticks that of the measures is, where it is another one.
+# For columns measured by another yardstick than the measures: the factor that converts a measure
+# into the column's yardsticks.
 UNITS: dict[str, Callable[[Values], float]] = {
     "departure_slow": lambda measures: measures["unrest"],
     EVENT_COLUMN: lambda measures: measures["steady_unrest"],
@@ -28,7 +29,7 @@ UNITS: dict[str, Callable[[Values], float]] = {
 def build_reasons(
     documented: Values, measures: Values, attribution: Values, close: float
 ) -> list[str]:
-    """Return reasons in words, the weightiest first and none twice; never empty.
+    """Return reasons in words, that of the largest share first, none twice; never empty.
 
     `documented` has the 14 features, `measures` how far the bar is from the ticker's usual
     (`detection.features.kernel.MEASURES`), `attribution` the share of each model column.
@@ -37,7 +38,8 @@ def build_reasons(
     told.sort(key=attribution.__getitem__, reverse=True)
     told = told or [max(attribution, key=attribution.__getitem__)]
     phrases = [PHRASES[column](documented, measures, close) for column in told]
-    # A move that several yardsticks find large is told by the one that finds it largest.
+    # Phrases that differ after the comma only tell the same move; the one of the largest share
+    # stays.
     by_move = {phrase.partition(",")[0]: phrase for phrase in reversed(phrases)}
     reasons = list(reversed(by_move.values()))[:MOST_REASONS]
     if abs(documented["zscore_20"]) > BAND_SIGMA and "zscore_20" not in told:
@@ -78,7 +80,7 @@ def _gap(_: Values, measures: Values, __: float) -> str:
 
 
 def weigh_parts(column: str, measures: Values) -> dict[Phrase, float]:
-    """Return what a departure is the largest of, with its words, as the kernel weighs it."""
+    """Return the parts of a departure, weighted as in the kernel, by the phrase that names each."""
     unit = UNITS[column](measures) if column in UNITS else 1.0
     parts: dict[Phrase, float] = {
         _range: unit * measures["range"],
@@ -156,7 +158,7 @@ def _trend(name: str, words: str) -> Phrase:
 
 
 def _at_its_time(phrase: Phrase) -> Phrase:
-    """Return a phrase in what is usual at the bar's time of day."""
+    """Return a phrase that measures by what is usual at the bar's time of day."""
 
     def at_its_time(documented: Values, measures: Values, close: float) -> str:
         by_clock = {

@@ -1,5 +1,7 @@
-"""How much of a bar's volume a split explains for which the bars are not adjusted: the bars before
-it, by which volume is measured, are of fewer shares.
+"""How much of a bar's volume is explained by a split for which the bars are not adjusted.
+
+After a split of 2 for 1 the same trading is twice as many shares. The usual volume, by which a
+bar's volume is measured, is still that of the bars before the split.
 """
 
 import sys
@@ -17,8 +19,11 @@ VOLUME_BARS = 10 * VOLUME_TENS
 
 @dataclass(frozen=True, slots=True)
 class SeemingSplit:
-    """A bar that opens as after a split: how many shares one became, and from which row on that is
-    known to have been a wrong price.
+    """A bar that opens as after a split.
+
+    Attributes:
+        shares: how many shares one share became.
+        until: the row from which on the price is known to have been wrong, not split.
     """
 
     shares: float
@@ -28,13 +33,13 @@ class SeemingSplit:
 def find_explained_volume(
     panel: BarPanel, rows: Int64, begins: Int64, splits: Mapping[int, SeemingSplit]
 ) -> Float64:
-    """Return by which factor the mean volume of the 60 bars before each of some `rows` (m,) of a
-    panel, ascending, would be larger, were they adjusted for `splits`; at least 1.
+    """Return the factor by which the mean volume of the 60 bars before each row would be larger if
+    these bars were adjusted for `splits`, shape (m,); at least 1.
 
     Args:
-        panel: with the bars before.
-        rows: of bars that have features.
-        begins: shape (m,), where the series of each begins.
+        panel: the bars of the rows, and those before them.
+        rows: shape (m,), ascending, rows of the panel.
+        begins: shape (m,), the first row of each row's series.
         splits: by row.
     """
     factors = np.ones(rows.size)

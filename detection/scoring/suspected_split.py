@@ -1,4 +1,4 @@
-"""The size of a jump tells an unadjusted split from a real shock."""
+"""Tells an unadjusted split from a real shock by the size of the jump."""
 
 import numpy as np
 
@@ -27,10 +27,11 @@ RATIOS = (
     50.0,
     100.0,
 )
-# A split day moves like any other: the open is off the exact ratio by at most so much.
+# The price moves on a split day as on any other: the open is off the exact ratio by at most this
+# share.
 TOLERANCE = 0.04
-# A price of one or two ticks is a split's ratio away from the next one. A tick is the last decimal
-# that prices of so many bars need, but for the noise of a price of 32 bits.
+# At a price of one or two ticks, the next tick is as far as a split. A tick is the last decimal
+# that the prices of TICK_BARS bars need, but for the noise of a price of 32 bits.
 FEW_TICKS = 2
 TICK_BARS = 20
 MOST_DECIMALS = 8
@@ -38,14 +39,14 @@ NOISE = 1e-6
 
 
 def is_no_split(previous_close: Float64, open_: Float64) -> Bools:
-    """Return of which opens it is plain that no split explains them: they are too near."""
+    """Return which opens are too near to the previous close for any split, shape (m,)."""
     nearest = RATIOS[0] * (1.0 - TOLERANCE)
     return (previous_close < open_ * nearest) & (open_ < previous_close * nearest)
 
 
 def is_few_ticks(panel: BarPanel, begin: int, row: int) -> bool:
-    """Whether the open of a row of a panel is at most two ticks from the close before, `begin`
-    being the first row of its series: that is no split.
+    """Return whether a row's open is at most two ticks from the close before, so that it is no
+    split. `begin` is the first row of the row's series.
     """
     own = slice(max(begin, row - TICK_BARS), row + 1)
     prices = np.concatenate((panel.open[own], panel.high[own], panel.low[own], panel.close[own]))

@@ -14,10 +14,9 @@ def find_threshold(
 ) -> float:
     """Return the threshold of a kind for a model with these grades.
 
+    A contamination needs the training `scores`, shape (n,), to be exact. A stored model has only
+    their grade table, from which the threshold is exact to 1 % of the share.
     Raises BadInput on a value out of range.
-
-    A contamination is exact with the training scores, shape (n,); a model that is stored has only
-    their grades, which give it to 1 % of the share.
     """
     match kind:
         case "score":
@@ -31,9 +30,10 @@ def find_threshold(
 
 
 def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:
-    """Return the score that a share of the training `scores` (n,) lies below, as scikit-learn does.
+    """Return the score below which the share `contamination` of the training `scores` (n,) lies, as
+    scikit-learn computes it.
 
-    Raises BadInput where it is no share, or more than half.
+    Raises BadInput where it is not above 0, or above 0.5.
     """
     if not 0.0 < contamination <= 0.5:
         raise BadInput(
@@ -46,7 +46,7 @@ def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float
 def threshold_by_grade(grades: GradeTable, grade: float) -> float:
     """Return the score below which bars have at least `grade`.
 
-    Raises BadInput where no bar or each has it.
+    Raises BadInput where no bar or every bar would have it.
     """
     if not 0.0 < grade <= HIGHEST_GRADE:
         raise BadInput(
@@ -58,7 +58,7 @@ def threshold_by_grade(grades: GradeTable, grade: float) -> float:
 def threshold_fixed(score: float) -> float:
     """Return a threshold given as a score.
 
-    Raises BadInput where no score could lie on either side of it.
+    Raises BadInput where it is outside the range of scores, -1 to 0.
     """
     if not -1.0 <= score <= 0.0:
         raise BadInput(

@@ -495,19 +495,22 @@ class DaysChange(TypedDict):
 
 
 class MarketDaysDocument(TypedDict):
-    """What a market did on each day, or week, that is stored of it.
+    """What a market did on each day, or week.
 
     Attributes:
-        revision: raised whenever a day comes or changes.
-        inputs: a hash of the bars of all its series, by which it is known whether it is up to date.
-        changes_seen: how often series of the interval had been written when it was; as long as
-            that is so, the hash is the same.
-        checked_by: the last runs that found it up to date.
-        years: the same of the bars that the days of a year are computed of.
+        revision: raised whenever a day is added or changes.
+        inputs: a hash of the bars of all series of the market; tells whether the days are up to
+            date.
+        changes_seen: how often series of the interval had been written when the days were checked;
+            as long as that count is the same, so is `inputs`.
+        checked_by: the last runs that found the days up to date.
+        years: by year a hash of the bars that the days of the year are computed from.
         times, moves, counts, ratios: one binary each, little-endian int64, float64, int64 and
-            float32, one a day.
-        changes: what the revisions changed, ascending; the oldest entry stands for all before it.
-        ends: of which revision and last bar each series was, packed; None where one was damaged.
+            float32, one value a day.
+        changes: which days each revision changed, ascending; the oldest entry stands for all before
+            it.
+        ends: revision and last bar of each series when the days were computed, packed; None where a
+            series was damaged.
     """
 
     _id: str

@@ -1,7 +1,6 @@
-"""What each market did on each of its days: computed from its bars, stored beside them.
+"""The stored market days: what each market did on each day, computed from its bars.
 
-A score depends on them; so they are kept as they were when it was made, and have revisions as bars
-have.
+Scores depend on market days. So a changed day gets a new revision, as a changed bar does.
 """
 
 import hashlib
@@ -23,7 +22,8 @@ from records.market.documents import (
     series_in,
 )
 
-# Of more runs at once, some would look at the bars of their market anew.
+# How many runs are remembered that have checked the days. Of more runs at once, some would read the
+# series of their market once more.
 KEPT_RUNS = 50
 
 _INPUTS = dict.fromkeys(SeriesInputs.__annotations__, 1)
@@ -37,32 +37,32 @@ def build_days_id(market: str, interval: str) -> str:
 def find_days(
     database: Db, market: str, interval: str, session: ClientSession | None = None
 ) -> MarketDaysDocument | None:
-    """Return a market's days as they are stored, without the ends of its series, or None."""
+    """Return a market's stored days without the field `ends`, or None."""
     own = {"_id": build_days_id(market, interval)}
     return market_days_in(database).find_one(own, {"ends": 0}, session=session)
 
 
 def find_whole_days(database: Db, market: str, interval: str) -> MarketDaysDocument | None:
-    """Return a market's days as they are stored, with the ends of its series, or None."""
+    """Return a market's stored days with all fields, or None."""
     return market_days_in(database).find_one({"_id": build_days_id(market, interval)})
 
 
 def pack_ends(series: Mapping[str, PanelSeries]) -> bytes:
-    """Return revision and last bar of each series in few bytes."""
+    """Return the revision and the last bar of each series as compressed JSON, for `ends`."""
     ends = {t: (one["revision"], int(one["last_bar"].timestamp())) for t, one in series.items()}
     return zlib.compress(json.dumps(ends).encode(), level=1)
 
 
 def unpack_ends(days: MarketDaysDocument) -> dict[str, tuple[int, int]]:
-    """Return revision and last bar (UTC seconds) of each series of a market, by ticker, as they
-    were when its days were computed; nothing where that cannot be relied on.
+    """Return by ticker the revision and the last bar (UTC seconds) of each series of a market when
+    its days were computed; empty where a bar was unsound then, or `ends` was not stored.
     """
     packed = days.get("ends")
     return json.loads(zlib.decompress(packed)) if packed else {}
 
 
 def were_checked(database: Db, market: str, interval: str, run_id: str) -> bool:
-    """Whether a run has found, or made, a market's days as its bars have them."""
+    """Return whether a run has already checked that a market's days are up to date."""
     own = {"_id": build_days_id(market, interval), "checked_by": run_id}
     return market_days_in(database).find_one(own, {"_id": 1}) is not None
 
@@ -70,8 +70,8 @@ def were_checked(database: Db, market: str, interval: str, run_id: str) -> bool:
 def note_checked(
     database: Db, days: MarketDaysDocument, run_ids: Sequence[str], changes_seen: int
 ) -> None:
-    """Note that runs have found these days as the market's bars have them,
-    when series had been written so often.
+    """Store that runs have found these days up to date, when `changes_seen` writes of series had
+    been counted.
     """
     noted = {"$each": list(run_ids), "$slice": -KEPT_RUNS}
     own = {"_id": days["_id"], "inputs": days["inputs"]}
@@ -90,7 +90,7 @@ def find_changed_days(days: MarketDaysDocument, since_revision: int) -> tuple[in
 
 
 def hash_inputs(database: Db, market: str, interval: str, session: ClientSession) -> str:
-    """Return a hash of all bars of a market, as its series tell their own."""
+    """Return a hash of all bars of a market, made of the fingerprints of its series."""
     own = {"market": market, "interval": interval}
     found = series_in(database).find(
         own, {"ticker": 1, "fingerprint": 1}, batch_size=10_000, session=session
@@ -101,15 +101,15 @@ def hash_inputs(database: Db, market: str, interval: str, session: ClientSession
 def find_inputs(
     database: Db, market: str, interval: str, session: ClientSession
 ) -> list[SeriesInputs]:
-    """Return what of each series of a market its days are a function of."""
+    """Return the fields of each series of a market from which `hash_years` is computed."""
     own = {"market": market, "interval": interval}
     found = series_in(database).find(own, _INPUTS, batch_size=10_000, session=session)
     return [*cast("Cursor[SeriesInputs]", found)]
 
 
 def hash_years(inputs: Iterable[SeriesInputs]) -> dict[str, str]:
-    """Return by year a hash of the bars that its days are computed of:
-    those of the year and of the year before.
+    """Return by year a hash of the bars that the days of the year are computed from: the bars of
+    the year and of the year before.
     """
     lines: dict[str, list[str]] = {}
     for series in inputs:
@@ -123,7 +123,7 @@ def hash_years(inputs: Iterable[SeriesInputs]) -> dict[str, str]:
 def replace_days(database: Db, document: MarketDaysDocument, before: int | None) -> bool:
     """Store a market's days in place of those of the revision `before`, None where there were none.
 
-    Return False where somebody else did so meanwhile.
+    Return False, with nothing stored, where another process has replaced them meanwhile.
     """
     if before is None:
         try:
