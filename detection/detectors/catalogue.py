@@ -1,4 +1,4 @@
-"""The detectors that there are, one row each."""
+"""The catalogue of detectors, one entry each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from detection.detectors.weights import (
     find_weights,
 )
 
-# Bars that the statistics of returns look back on; the bar itself is none of them.
+# How many bars before a bar the statistics of returns look back on.
 TRAILING_BARS = 60
 
 DETECTORS: dict[str, DetectorKind] = {
@@ -30,7 +30,7 @@ DETECTORS: dict[str, DetectorKind] = {
                 # A perfect tree over 16,384 rows has 14 levels; deeper ones would not fit a cache.
                 "sample": Parameter(512, 2, 16_384, "rows that each tree is grown from"),
             },
-            # Of such a forest a model has some 50 MB.
+            # A model of such a forest has some 50 MB.
             most_product=1_000_000,
             warm_up_bars=0,
             score_range=(-1.0, 0.0),
@@ -45,7 +45,7 @@ DETECTORS: dict[str, DetectorKind] = {
             most_product=1,
             warm_up_bars=250,
             block_bars=250,
-            # Its space is that of columns which are never negative.
+            # Its trees halve a space in which no column is negative.
             only_its_sets=True,
             score_range=(-1.0, 0.0),
             module="detection.detectors.half_space_trees",
@@ -71,7 +71,7 @@ DETECTORS: dict[str, DetectorKind] = {
                 "windows": Parameter(20_000, 100, 200_000, "windows that it learns from"),
                 "epochs": Parameter(10, 1, 500, "how often it goes over them at the most"),
             },
-            # Some minutes of a processor.
+            # Such a training takes some minutes of a processor.
             most_product=10_000_000,
             warm_up_bars=19,
             only_its_sets=True,
@@ -127,14 +127,14 @@ DETECTORS["ensemble"] = DetectorKind(
     find_members=_find_members,
 )
 DEFAULT_DETECTOR = "isolation_forest"
-# Two detectors that have a parameter of one name mean the same by it.
+# Parameters of the same name mean the same in all detectors.
 PARAMETERS: dict[str, Parameter | WeightsParameter] = {
     name: parameter for kind in DETECTORS.values() for name, parameter in kind.parameters.items()
 }
 
 
 def get_detector(name: str) -> DetectorKind:
-    """Return a detector's row. Raises BadInput with the choices."""
+    """Return a detector's entry. Raises BadInput, which names the choices."""
     if name not in DETECTORS:
         raise BadInput(
             f"no detector {name[:40]!r}; choose one of {', '.join(DETECTORS)}",

@@ -1,15 +1,16 @@
-"""What a detector is: it is fitted on rows, and then says of each row how strange it is,
-and which column makes it so.
+"""The contract of a detector: it is fitted on rows, then scores rows by how strange they are, and
+tells which column makes a row strange.
 
-A detector is one module and one row of `detection/detectors/catalogue.py`. Its `fit(inputs, *,
-seed, checkpoint, **parameters)` returns what is stored: arrays of numbers by name, since anything
-else could execute when it is opened. Meanwhile it calls `checkpoint(fraction)` at least once a
-second, by which a cancellation is heard. Its `load(fitted)` returns the `Detector`. The rows are
-known without numpy, so that a request can be refused before a run is written.
+A detector is one module and one entry of `detection/detectors/catalogue.py`. The module's
+`fit(inputs, *, seed, checkpoint, **parameters)` returns what is stored: arrays of numbers by name,
+as anything else might execute code when it is opened. `fit` calls `checkpoint(fraction)` at least
+once a second, so that a training can be cancelled. The module's `load(fitted)` returns the
+`Detector`. The catalogue is importable without numpy, so that a bad request is refused before a run
+is written.
 
-A detector that looks at a bar's row alone is a `Detector`. One that looks back on the rows before
-it is a `SeriesDetector`: its row of the catalogue says how far, that is what is loaded for it, and
-its `fit` is given `SeriesRows` in place of a matrix.
+A detector that looks at a bar's own row only is a `Detector`. One that looks back on earlier rows
+is a `SeriesDetector`: its entry in the catalogue says how far it looks back, so many bars are
+loaded for it, and its `fit` takes `SeriesRows` in place of a matrix.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     Fitted = Mapping[str, NDArray[Any]]
 
-# Of the bars before a bar three in four may be set aside, as they stand still, and it has a score:
-# what a detector looks back on lies within so many times as many stored bars.
+# A detector that needs n earlier rows looks for them among LOOK_BACK * n stored bars. So a bar has
+# a score even where three in four of the bars before it are set aside, as they stand still.
 LOOK_BACK = 4
 
 
@@ -47,23 +48,23 @@ class Detector(Protocol):
     def score_samples(self, inputs: Float32, *, below: float | Float64 = ...) -> Float64:
         """Return the score of each row, shape (m,), within the kind's range; lower is stranger.
 
-        Only scores lower than `below`, which may be another for each row, are wanted: other rows
-        may have any score that is not. One row has the score that it has among many, to the last
-        bit.
+        Only scores lower than `below`, a number or one for each row (m,), need be right; other rows
+        may have any score that is not lower. A row scored alone has the same score as among other
+        rows, to the last bit.
         """
         ...
 
     def attribute(self, inputs: Float32) -> Float64:
-        """Return the share of each column in what makes each row strange, shape (m, d);
-        a row's shares sum to 1.
+        """Return the share of each column in what makes each row strange, shape (m, d); the shares
+        of a row sum to 1.
         """
         ...
 
 
 @runtime_checkable
 class CelledDetector(Protocol):
-    """A fitted detector that tells from the cell that a row is in, long before it has scored it,
-    how strange it can be at the most.
+    """A fitted detector that divides its input space into cells, and has a bound for the scores of
+    each. Finding a row's cell is much cheaper than scoring the row.
     """
 
     def find_cells(self, inputs: Float32) -> NDArray[np.int32]:
@@ -71,16 +72,16 @@ class CelledDetector(Protocol):
         ...
 
     def bound_cells(self) -> Float64:
-        """Return for each cell a score that no row in it is below."""
+        """Return a lower bound for the scores of the rows in each cell."""
         ...
 
 
 @runtime_checkable
 class VotingDetector(Protocol):
-    """A fitted detector that has members, each of which says what it thinks of a bar."""
+    """A fitted detector with members that vote on each bar."""
 
     def describe_votes(self, rows: SeriesRows) -> list[list[Vote]]:
-        """Return for each wanted row what each member said of it."""
+        """Return for each wanted row the vote of each member."""
         ...
 
 
@@ -88,8 +89,9 @@ class VotingDetector(Protocol):
 class SeriesDetector(Protocol):
     """A fitted detector that looks back on the rows before a row.
 
-    Each wanted row has as many before its block as the kind's `warm_up_bars`, none of them further
-    than `history_bars` places before it. Its score is a function of those alone, to the last bit.
+    Each wanted row has the kind's `warm_up_bars` rows before its block, none of them more than
+    `history_bars` places before the wanted row. The score of the row is a function of the rows from
+    there to its own, to the last bit.
     """
 
     def score_series(self, rows: SeriesRows, *, below: float | Float64 = ...) -> Float64:
@@ -107,7 +109,7 @@ class SeriesDetector(Protocol):
 def score_rows(
     detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float | Float64 = 0.0
 ) -> Float64:
-    """Return the score of each wanted row, shape (m,), whichever kind the detector is of."""
+    """Return the score of each wanted row, shape (m,), by a `Detector` or a `SeriesDetector`."""
     if isinstance(detector, SeriesDetector):
         return detector.score_series(rows, below=below)
     return detector.score_samples(rows.get_wanted(), below=below)
@@ -122,7 +124,7 @@ def attribute_rows(detector: Detector | SeriesDetector, rows: SeriesRows) -> Flo
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A whole number that a detector is fitted with, its bounds included, and what it is."""
+    """A whole number that a detector is fitted with, from `low` to `high`, and what it means."""
 
     default: int
     low: int
@@ -130,9 +132,9 @@ class Parameter:
     meaning: str
 
     def read(self, name: str, value: object) -> int:
-        """Return a value that was given.
+        """Return the value that was given for the parameter `name`.
 
-        Raises BadInput where it is no whole number within the bounds.
+        Raises BadInput where it is not a whole number within the bounds.
         """
         if (
             isinstance(value, bool)
@@ -148,22 +150,22 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class DetectorKind:
-    """One row of the catalogue.
+    """One entry of the catalogue.
 
     Attributes:
-        name: the word for it in documents and over HTTP.
+        name: the detector's name in documents and over HTTP.
         summary: what it finds strange, in a phrase.
-        feature_set: label of the one it sees where none is asked for, of bars of a day and longer.
-        intraday_feature_set: the same of shorter ones.
-        parameters: what it is fitted with, by name.
-        most_product: what the product of all parameters may be at most, as time and memory grow
-            with it.
-        warm_up_bars: bars that it needs before a bar, besides those of its feature set; of one with
-            members, as many as the one that needs most.
-        block_bars: it needs them before the block of so many bars that the bar is in, counted from
-            the stored series' first.
-        only_its_sets: whether it can be shown its own feature sets only.
-        find_members: with given parameters those that vote in it; None where it has none.
+        feature_set: label of its default feature set for daily and longer bars.
+        intraday_feature_set: label of its default feature set for shorter bars.
+        parameters: the parameters it is fitted with, by name.
+        most_product: the largest allowed product of all parameters, as time and memory grow with
+            it.
+        warm_up_bars: how many rows it needs before a bar, besides the warm-up of its feature set;
+            for an ensemble, those of the member that needs most.
+        block_bars: the length of its blocks, counted from the stored series' first bar past the
+            feature set's warm-up; `warm_up_bars` count back from the first bar of a bar's block.
+        only_its_sets: whether it works with its two default feature sets only.
+        find_members: returns the members of an ensemble with given parameters; None for others.
         score_range: lowest and highest score.
         module: dotted name of the module that has `fit` and `load`; imported at first use.
     """
@@ -183,25 +185,25 @@ class DetectorKind:
 
     @property
     def history_bars(self) -> int:
-        """Return on how many stored bars before a bar, besides those that its feature set looks
-        back on, its score may depend; 0: it looks at a bar's row alone.
+        """Return how many stored bars before a bar its score may depend on, besides the history of
+        its feature set; 0 where it looks at the bar's own row only.
         """
         return LOOK_BACK * self.warm_up_bars
 
     def choose_feature_set(self, interval: str) -> str:
-        """Return the label of the feature set it sees where none is asked for."""
+        """Return the label of its default feature set for an interval."""
         return self.intraday_feature_set if is_intraday(interval) else self.feature_set
 
     def find_warm_up_bars(self, parameters: Mapping[str, Any]) -> int:
-        """Return how many bars it needs before a bar, besides those of its feature set; of one with
-        members, some member has to be able to vote.
+        """Return how many rows it needs before a bar to score it, besides the warm-up of its
+        feature set. An ensemble needs those of the member that needs fewest.
         """
         return min(kind.warm_up_bars for kind in self._find_scoring(parameters))
 
     def find_known(self, rows: SeriesRows, parameters: Mapping[str, Any]) -> Bools:
-        """Return which wanted rows it can score, shape (m,): those with the rows before them that
-        it needs, none further back than `history_bars`, so that how many bars were loaded, and how
-        many of them were set aside, tells nothing.
+        """Return which wanted rows it can score, shape (m,): those with enough rows before them,
+        none further back than `history_bars`. That limit keeps the result independent of how many
+        bars were loaded.
         """
         first, *others = (
             rows.find_known(kind.warm_up_bars, kind.history_bars, kind.block_bars)
@@ -215,7 +217,7 @@ class DetectorKind:
         return self.find_members(parameters) if self.find_members else (self,)
 
     def check_feature_set(self, label: str, interval: str) -> None:
-        """Raise BadInput where it cannot be shown a feature set."""
+        """Raise BadInput where the detector does not work with a feature set."""
         own = self.choose_feature_set(interval)
         if self.only_its_sets and label != own:
             raise BadInput(
@@ -224,7 +226,7 @@ class DetectorKind:
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return what there is to know of it as plain values."""
+        """Return the detector's properties as plain values."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -243,9 +245,9 @@ class DetectorKind:
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
     def read_parameters(self, given: Mapping[str, Any]) -> dict[str, int | str]:
-        """Return all parameters, those not given at their default.
+        """Return all parameters: the given values, and the defaults of the others.
 
-        Raises BadInput on one that cannot be used.
+        Raises BadInput on an unknown name, on a bad value, and on too large a product of them all.
         """
         for name in given.keys() - self.parameters.keys():
             raise BadInput(
@@ -274,9 +276,9 @@ class DetectorKind:
         parameters: Mapping[str, int | str],
         checkpoint: Callable[[float], None] = lambda _fraction: None,
     ) -> Fitted:
-        """Return a detector fitted on the wanted rows, as it is stored.
+        """Fit the detector on the wanted rows, and return the arrays that are stored.
 
-        Raises BadInput where it cannot be.
+        Raises BadInput where the rows are too few or the detector cannot use them.
         """
         fitted: Fitted = import_module(self.module).fit(
             rows if self.history_bars else rows.get_wanted(),
@@ -287,6 +289,6 @@ class DetectorKind:
         return fitted
 
     def load(self, fitted: Fitted) -> Detector | SeriesDetector:
-        """Return what scores, made of what `fit` returned."""
+        """Return a detector that is ready to score, made of the arrays that `fit` returned."""
         detector: Detector | SeriesDetector = import_module(self.module).load(fitted)
         return detector

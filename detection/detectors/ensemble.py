@@ -1,11 +1,11 @@
-"""Ensemble: detectors that vote with grades; strange is what those of weight find rare.
+"""Ensemble: several detectors vote with grades; a bar is strange where most weight finds it rare.
 
-Each member is fitted on the columns that it looks at. Its vote is a grade: how rare its score is
-among the training bars, from 0 to 100, which is one scale for all. The ensemble's vote is
-E = sum w g / sum w over the members that could score the bar, and its score -E / 100; a model of it
-has a grade table of its own, from its scores, so that 75 still means one bar in a thousand. It
-fails where most weight lies with members that share a blind spot, and a bar that only one member
-finds strange is diluted. It costs less than its members together, as the dear ones are asked of few
+Each member is fitted on the columns that it looks at. Its vote is a grade from 0 to 100: how rare
+its score is among the training bars, which is the same scale for all members. The ensemble's vote
+is E = sum w g / sum w over the members that could score the bar, and its score is -E / 100. A model
+of an ensemble has its own grade table, made from these scores, so that grade 75 still means one bar
+in a thousand. It fails where members with most of the weight share a blind spot, and where only one
+member finds a bar strange. It costs less than its members together, as the slow members score few
 bars. Source: the combination of detectors on one scale, as in Kriegel, Kroeger, Schubert and Zimek,
 Interpreting and unifying outlier scores (2011).
 """
@@ -38,18 +38,19 @@ from detection.detectors.weights import (
 )
 from detection.scoring.grades import GradeTable
 
-# Column 0 of the ensemble's sets is the return, the others are what the forest sees.
+# Column 0 of the ensemble's feature sets is the return; the others are the forest's columns. The
+# key is whether a member looks at returns.
 COLUMNS = {True: slice(0, 1), False: slice(1, None)}
 OF_RETURNS = ("zscore", "mad", "moving_average")
-# By how much a bound is widened, so that rounding takes no row's chance.
+# Bounds are widened by this share, so that rounding excludes no row.
 ROUNDING = 1e-9
-# The same of a grade, in points.
+# Bounds of grades are widened by so many points, for the same reason.
 LEEWAY = 1e-6
 MISSING = "/missing"
 FEWEST_ROWS = 100
 SCORED_ROWS = 5_000
-# About what a row costs each member, in units of the cheapest: who brings much weight for little is
-# asked first.
+# About what a row costs each member, in units of the cheapest. Members vote in the order of weight
+# per cost.
 COSTS = {
     "isolation_forest": 10.0,
     "half_space_trees": 3.0,
@@ -63,14 +64,15 @@ COSTS = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member, ready to vote; of one that could not be fitted, `detector` is None and `missing`
-    says why.
+    """One member, ready to vote. Where it could not be fitted, `detector` is None and `missing` is
+    the reason.
 
     Attributes:
-        scores, grades: shape (q,) and (q + 1,), from a score to its grade: the grade at the place
-            where it would be sorted in.
-        bounds: shape (101,), the score below which a row has each whole grade, or a higher one.
-        cells: of a detector that has some, the highest grade of a row in each.
+        scores, grades: shape (q,) ascending and (q + 1,); a score's grade is the one at the
+            position where the score would be sorted in.
+        bounds: shape (101,), for each whole grade the score below which a row has at least that
+            grade.
+        cells: for a `CelledDetector`, the highest grade that a row in each cell can have.
     """
 
     kind: DetectorKind
@@ -84,28 +86,32 @@ class Member:
 
     @property
     def columns(self) -> slice:
-        """Return which columns of the ensemble's it looks at."""
+        """Return which of the ensemble's columns the member looks at."""
         return COLUMNS[self.kind.name in OF_RETURNS]
 
     def bound(self, grades: Float64) -> Float64:
-        """Return a score below which each row is that has one of these grades, or a higher one."""
+        """Return for each of `grades` a score; every row with at least that grade is below it."""
         found: Float64 = self.bounds[np.clip(grades, 0.0, HIGHEST_GRADE).astype(np.int64)]
         return found
 
     def grade(self, scores: Float64) -> Float64:
-        """Return the grade of each score; looked up, so that it is the same on every machine."""
+        """Return the grade of each score.
+
+        It is looked up, not computed: logarithms differ between machines in their last bit.
+        """
         found: Float64 = self.grades[np.searchsorted(self.scores, scores, side="right")]
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """How the members voted on m rows.
+    """The votes of the members on m rows.
 
     Attributes:
-        scores, grades: shape (members, m); NaN where a member could not score a row.
-        weights: shape (members, m); 0 there.
-        whole: shape (m,), whether all members that can have voted; where not, E is not enough.
+        scores, grades: shape (members, m); NaN where a member did not score a row.
+        weights: shape (members, m); 0 where a member cannot score a row.
+        whole: shape (m,), whether all members that can score the row have voted. Where not, E
+            cannot reach the vote that was needed.
     """
 
     scores: Float64
@@ -114,10 +120,10 @@ class Ballot:
     whole: Bools
 
     def count(self) -> Float64:
-        """Return E of each row that is whole; 0 where nobody could vote."""
+        """Return the vote E of each whole row; 0 where no member could vote."""
         size = np.count_nonzero(self.whole)
         votes, weights = np.zeros(size), np.zeros(size)
-        # One member after the other, so that the order of additions is the same for any rows.
+        # Add one member after another, so that the order of additions does not depend on the rows.
         for grade, weight in zip(
             self.grades[:, self.whole], self.weights[:, self.whole], strict=True
         ):
@@ -135,8 +141,8 @@ class Ensemble:
     def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:
         """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger.
 
-        Only scores lower than `below` need be right: a row is asked of no further member once all
-        the others' highest votes would not bring it there.
+        Only scores lower than `below` need be right: no further member scores a row once the
+        highest votes of the remaining members could not bring its score below `below`.
         """
         ballot = self.vote(rows, needed=-below * HIGHEST_GRADE)
         scores = np.zeros(len(rows.wanted))
@@ -159,7 +165,7 @@ class Ensemble:
         return shares
 
     def describe_votes(self, rows: SeriesRows) -> list[list[Vote]]:
-        """Return for each wanted row what each member said of it, or why it said nothing."""
+        """Return for each wanted row the vote of each member, or the reason why it has none."""
         ballot = self.vote(rows)
         return [
             [self._describe(number, row, ballot) for number in range(len(self.members))]
@@ -167,9 +173,9 @@ class Ensemble:
         ]
 
     def vote(self, rows: SeriesRows, *, needed: float | Float64 = 0.0) -> Ballot:
-        """Have all members vote on the wanted rows that may reach the `needed` vote E.
+        """Return the members' votes on the wanted rows that may reach the `needed` vote E.
 
-        Each votes on those rows only that the votes so far leave a chance.
+        Each member scores only the rows that can still reach it, by the votes so far.
         """
         shape = len(self.members), len(rows.wanted)
         whole = np.ones(shape[1], np.bool_)
@@ -178,8 +184,8 @@ class Ensemble:
         for member, (_, known), weights in zip(self.members, shown, ballot.weights, strict=True):
             if member.detector is not None:
                 weights[:] = known * member.weight
-        # What a row's votes have to add up to, the highest grade that each member can still give
-        # it, and the most that these add up to.
+        # `enough` is the weighted sum of grades that a row has to reach, `ceilings` the highest
+        # grade that each member can give it, `possible` the highest sum that it can still reach.
         least_votes = ballot.weights.sum(axis=0) * needed * (1.0 - ROUNDING)
         enough = np.where(np.asarray(needed) > 0.0, least_votes, -np.inf)
         ceilings = self._bound_grades(shown, shape[1], may_be_few=bool(np.any(needed)))
@@ -195,7 +201,7 @@ class Ensemble:
                 below = member.bound(least)
                 scores = score_rows(member.detector, own.want(rows.wanted[asked]), below=below)
                 ballot.scores[number, asked] = scores
-                # The grades of the others would not bring them there.
+                # A row with a higher score has too low a grade for the others to make up for it.
                 graded = scores <= below
                 whole[asked] = graded
                 asked, ceiling = asked[graded], ceiling[graded]
@@ -207,8 +213,10 @@ class Ensemble:
     def _bound_grades(
         self, shown: Sequence[tuple[SeriesRows, Bools]], rows: int, *, may_be_few: bool
     ) -> Float64:
-        """Return the highest grade that each member can give each row, shape (members, m), as far
-        as those tell that need not score it to know; where it `may_be_few` that are to be scored.
+        """Return the highest grade that each member can give each row, shape (members, m).
+
+        A `CelledDetector` knows it without scoring the row; for other members it is 100. With
+        `may_be_few` False all rows will be scored anyway, and it is 100 for all members.
         """
         grades = np.full((len(self.members), rows), HIGHEST_GRADE)
         for member, (own, known), highest in zip(self.members, shown, grades, strict=True):
@@ -229,8 +237,8 @@ class Ensemble:
 
 
 def show(members: Sequence[Member], rows: SeriesRows) -> list[tuple[SeriesRows, Bools]]:
-    """Return what each member sees of those wanted rows that it can score, and which these are
-    (m,).
+    """Return for each member its columns of the wanted rows that it can score, and which wanted
+    rows these are (m,).
     """
     halves = {
         of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, COLUMNS[of_returns]]))
@@ -251,10 +259,10 @@ def fit(
     weights: str,
     checkpoint: Callable[[float], None] = lambda _fraction: None,
 ) -> dict[str, NDArray[Any]]:
-    """Return the members, fitted, as arrays named `member/array`.
+    """Return the fitted members, as arrays named `member/array`.
 
-    A member that cannot be fitted is left out, and is told with its reason; so is a slow one whose
-    weight is not written out. BadInput is raised where none is left.
+    For a member that cannot be fitted the reason is stored in place of its arrays; so it is for a
+    slow member unless `weights` names members. Raises BadInput where no member is left.
     """
     chosen = find_weights(weights)
     fitted: dict[str, NDArray[Any]] = {}
@@ -285,7 +293,7 @@ def fit(
 
 
 def find_missing(fitted: Mapping[str, NDArray[Any]]) -> dict[str, str]:
-    """Return the members that could not be fitted, each with why; none of another detector's."""
+    """Return by name the reason of each member that was not fitted; empty for other detectors."""
     return {
         array.removesuffix(MISSING): values.tobytes().decode()
         for array, values in fitted.items()
@@ -294,7 +302,7 @@ def find_missing(fitted: Mapping[str, NDArray[Any]]) -> dict[str, str]:
 
 
 def _write_word(word: str) -> NDArray[Any]:
-    """Return a word as numbers: an artefact has nothing else."""
+    """Return a word as an array of bytes, as an artefact holds only arrays of numbers."""
     return np.frombuffer(word.encode(), np.uint8)
 
 
@@ -306,7 +314,10 @@ def load(fitted: Mapping[str, NDArray[Any]]) -> Ensemble:
 def _fit_member(
     member: Member, rows: SeriesRows, seed: int, checkpoint: Callable[[float], None]
 ) -> dict[str, NDArray[Any]]:
-    """Return what is stored of a member: what its `fit` returned, and how scores become grades."""
+    """Return the stored arrays of a member: what its `fit` returned, and its table of grades.
+
+    Raises BadInput where too few rows have the history that it needs.
+    """
     ((shown, _),) = show([member], rows)
     if len(shown.wanted) < FEWEST_ROWS:
         raise BadInput(
@@ -327,7 +338,7 @@ def _fit_member(
         scores[portion] = score_rows(detector, shown.want(shown.wanted[portion]))
         checkpoint(0.5 + start / len(scores) / 2.0)
     table = GradeTable.from_scores(scores)
-    # One above each score that is kept, and what lies below all of them.
+    # The grade below all kept scores, then the grade from each kept score on.
     grades = table.compute(np.concatenate(([-np.inf], table.scores)))
     return {**fitted, "grade_scores": table.scores, "grades": grades}
 
@@ -355,8 +366,8 @@ def _load_member(fitted: Mapping[str, NDArray[Any]], name: str) -> Member:
 
 
 def _find_bounds(scores: Float64, grades: Float64) -> Float64:
-    """Return the score below which a row has each whole grade, or a higher one."""
-    # Ascending by score, grades fall.
+    """Return for each whole grade the score below which a row has at least that grade."""
+    # Grades fall as scores ascend.
     whole = np.arange(HIGHEST_GRADE + 1.0)
     bounds: Float64 = np.concatenate(([-np.inf], scores, [0.0]))[
         np.searchsorted(-grades, -whole, side="right")
@@ -365,7 +376,7 @@ def _find_bounds(scores: Float64, grades: Float64) -> Float64:
 
 
 def _get_kind(name: str) -> DetectorKind:
-    # The catalogue names this module, and is looked up when it is there whole.
+    # Imported here, as the catalogue imports `weights.py` and names this module.
     from detection.detectors.catalogue import get_detector  # noqa: PLC0415 - as above
 
     return get_detector(name)

@@ -1,15 +1,16 @@
-"""Half-space trees (Tan, Ting and Liu 2011): strange is a bar where the series' bars are rarely.
+"""Half-space trees (Tan, Ting and Liu 2011): a bar is strange where few of its series' bars lie.
 
-Trees that know no data halve the space of the columns at random; how many of the series' own bars
-of late lie in a half-space is its mass, and a bar in half-spaces of little mass is strange. Columns
-are sizes in usual ones: a bar that is smaller than usual, of which there are few too, is none of
-the strange, so that space is halved above the usual only. The masses are those of the last 250 bars
-before the block of 250 places that a bar is in, counted from the series' first bar past the
-warm-up: of bars that all traded, the last complete block. So a score is a function of a bounded
-stretch of stored bars, and there is no state to lose. It learns each ticker's own habits, and goes
-along with them as they change. It fails within a year of a change of regime, when the block before
-is no measure, and on bars beyond all splits, which are all as strange. It costs 25 trees x some 12
-comparisons a bar, twice: as one of its block, and of the next one's measure.
+The trees halve the space of the columns at random, without data. The mass of a half-space is how
+many of the series' own recent bars lie in it, and a bar in half-spaces of little mass is strange.
+Columns are sizes in units of the usual size. Bars smaller than usual are few, too, but not strange,
+so the space is halved above the usual size only. The bars of a series are cut into blocks of 250
+places, counted from its first bar past the warm-up; the masses for a bar are those of the last 250
+rows before its block, which are the last complete block if all bars traded. So a score is a
+function of a bounded stretch of stored bars, and there is no state to lose. It learns each ticker's
+own habits, and follows them as they change. It fails within a year of a change of regime, as the
+block before is no measure then, and beyond the largest thresholds, where all bars are equally
+strange. It costs 25 trees x some 12 comparisons a bar, twice: once to score the bar, once to count
+it for the next block.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,15 +27,15 @@ from detection.detectors.rows import SeriesRows, freeze
 
 TREES = 25
 HEIGHT = 8
-# Bars whose masses are the measure of those of the next block.
+# The masses of so many bars are the measure for the bars of the next block.
 BLOCK_BARS = 250
-# In a half-space with fewer bars than so many a tree looks no further, as in the paper.
+# A half-space with fewer bars is not split further, as in the paper.
 LEAST_MASS = BLOCK_BARS // 10
-# Columns are measured by what is usual: up to it, all are alike.
+# Columns are in units of the usual size; all values up to it are alike.
 USUAL = 1.0
 NODES = 2 ** (HEIGHT + 1) - 1
 MOST = float(TREES * BLOCK_BARS * NODES)
-# So many half-spaces of a level have the least mass at the most.
+# At most so many half-spaces of a level have the least mass or more.
 MOST_SPLIT = BLOCK_BARS // LEAST_MASS
 
 Columns = NDArray[np.int32]
@@ -78,7 +79,7 @@ class HalfSpaceTrees:
         return shares
 
     def _lay_out(self, rows: SeriesRows) -> tuple[Float32, Int64, Int64, Columns, Float32]:
-        """Return rows and trees as the kernels take them."""
+        """Return rows and trees as the compiled functions take them."""
         blocks = rows.find_blocks(BLOCK_BARS) - BLOCK_BARS
         seen = freeze(rows.inputs), freeze(rows.wanted), freeze(blocks)
         return *seen, self.columns, self.thresholds
@@ -87,9 +88,9 @@ class HalfSpaceTrees:
 def fit(
     rows: SeriesRows, *, seed: int, checkpoint: Callable[[float], None] = lambda _fraction: None
 ) -> dict[str, NDArray[Any]]:
-    """Return trees grown from the seed alone; `rows` says how many columns there are.
+    """Return trees grown from the seed alone; `rows` only gives the number of columns.
 
-    Raises BadInput where no two rows have a block of bars before them.
+    Raises BadInput where fewer than two rows have a block of bars before them.
     """
     if len(rows.wanted) < 2:
         raise BadInput(
@@ -97,7 +98,7 @@ def fit(
             " before them; give at least two"
         )
     columns, thresholds = grow_trees(rows.inputs.shape[1], np.random.default_rng(seed))
-    # No column is negative, so that all rows go right.
+    # With the threshold 0 all rows go right, as no column is negative.
     thresholds[thresholds <= USUAL] = 0.0
     checkpoint(1.0)
     return {"columns": columns, "thresholds": thresholds}
@@ -112,9 +113,10 @@ def load(fitted: Mapping[str, NDArray[Any]]) -> HalfSpaceTrees:
 def grow_trees(width: int, random: np.random.Generator) -> tuple[Columns, Float32]:
     """Return columns and thresholds of trees over `width` columns, which are never negative.
 
-    As in the paper each tree has work ranges of its own: s - 2 max(s, 1 - s) to s + 2 max(s, 1 - s)
-    of a column that runs from 0 to 1, s being drawn evenly; a node halves its range of a column
-    that is drawn. A column x runs from 0 to 1 as x / (1 + x), so that no data are needed.
+    As in the paper, each tree has its own work range of each column: s - 2 max(s, 1 - s) to
+    s + 2 max(s, 1 - s) of a column from 0 to 1, where s is drawn uniformly. A node halves its range
+    of a column that is drawn at random. A column x is mapped to 0 to 1 by x / (1 + x), so that no
+    data are needed.
     """
     columns = np.zeros((TREES, 2**HEIGHT - 1), np.int32)
     thresholds = np.zeros((TREES, 2**HEIGHT - 1), np.float32)
@@ -141,8 +143,8 @@ _arguments = (_matrix, _rows, _rows, int32[:, ::1], float32[:, ::1])
 
 @njit(inline="always")
 def _lay_side_by_side(inputs: Float32, rows: Int64, values: Float32, ranges: Float32) -> None:
-    """Set `values`, shape (d, 250), to the columns of some rows, and widen the `ranges`, shape
-    (2, d), by them: the least and the largest value of each column.
+    """Copy the columns of some rows into `values` (d, 250), and widen `ranges` (2, d), the least
+    and the largest value of each column, to include them.
     """
     for i in range(rows.size):
         for column in range(inputs.shape[1]):
@@ -156,7 +158,7 @@ def _lay_side_by_side(inputs: Float32, rows: Int64, values: Float32, ranges: Flo
 def _split(
     values: Float32, threshold: np.float32, labels: Labels, label: int | np.int32, right_label: int
 ) -> np.int32:
-    """Give the rows of a half-space that go right another label, and return how many these are."""
+    """Give the rows of a half-space that go right the label `right_label`; return how many do."""
     change, mass = np.int32(right_label - label), np.int32(0)
     for row in range(np.uint64(labels.size)):
         right = np.int32(labels[row] == label) & np.int32(values[row] >= threshold)
@@ -167,8 +169,8 @@ def _split(
 
 @njit(inline="always")
 def _note(spaces: Spaces, at: int, node: int, label: int, mass: int | np.int32, due: int) -> int:
-    """Note a half-space as one to be split, where it has the least mass, and return where the next
-    one is to be noted.
+    """Append a half-space at position `at` of those to split if it has at least LEAST_MASS; return
+    the next free position.
     """
     spaces[at, 0], spaces[at, 1], spaces[at, 2], spaces[at, 3] = node, label, mass, due
     return at + int(mass >= LEAST_MASS)
@@ -178,20 +180,20 @@ def _note(spaces: Spaces, at: int, node: int, label: int, mass: int | np.int32, 
 def _add_masses(
     before: Float32, own: Float32, ranges: Float32, tree: tuple[Columns, Float32], sums: Labels
 ) -> None:
-    """Add to `sums` (k,) the masses on the paths of k rows in a tree, each times 2^depth, but for
+    """Add to `sums` (k,) the masses on the paths of k rows in a tree, each times 2^depth, without
     the root's.
 
     Args:
-        before: shape (d, 250), the columns of a block.
-        own: the same of k rows of the next, and whatever else.
+        before: shape (d, 250), the columns of the bars whose masses count.
+        own: shape (d, at least k), the columns of the k rows first.
         ranges: shape (2, d), the least and the largest value of each column.
-        tree: columns and thresholds of its nodes.
-        sums: what is added to.
+        tree: columns and thresholds of the tree's nodes.
+        sums: shape (k,), changed in place.
     """
     columns, thresholds = tree
     labels_before, labels = np.ones(BLOCK_BARS, np.int32), np.ones(BLOCK_BARS, np.int32)
-    # The half-spaces to be split on this level, and on the next: of each its node, the label of the
-    # rows in it, its mass, and what is due to its rows.
+    # The half-spaces to split on this level and on the next: of each its node, the label of the
+    # rows in it, its mass, and the sum that its rows get.
     spaces = np.empty((2, MOST_SPLIT + 1, 4), np.int32)
     last = 1
     count = _note(spaces[0], 0, 0, last, BLOCK_BARS, 0)
@@ -227,12 +229,12 @@ def _add_masses(
 def sum_masses(
     inputs: Float32, wanted: Int64, blocks: Int64, columns: Columns, thresholds: Float32
 ) -> Float64:
-    """Return the sum of the masses on each wanted row's paths, each times 2^depth, shape (m,);
-    `blocks` are the first rows of the blocks before theirs, shape (m,).
+    """Return the sum of the masses on each wanted row's paths, each times 2^depth, shape (m,).
 
-    Only half-spaces of the least mass are split, which are few: all rows are compared with the
-    threshold at once, and none where it lies beyond all of them, as most do. All sums are of whole
-    numbers, and so exact.
+    `blocks` (m,) is for each wanted row the first of the 250 rows whose masses count. Only the few
+    half-spaces of at least LEAST_MASS are split: all rows are compared with a threshold at once,
+    and none where the threshold lies outside the range of all rows, as most do. All sums are of
+    integers, and so exact.
     """
     width, trees, found = inputs.shape[1], columns.shape[0], np.empty(wanted.size)
     before, own = (
@@ -263,10 +265,10 @@ def sum_masses(
 def credit_splits(
     inputs: Float32, wanted: Int64, blocks: Int64, columns: Columns, thresholds: Float32
 ) -> Float64:
-    """Return what each column's splits take off the half of the mass that each wanted row's side
-    would have, were the bars spread evenly, as a share of it, all trees, shape (m, d).
+    """Return the credit of each column for each wanted row, summed over all trees, shape (m, d).
 
-    Arguments are as in `sum_masses`.
+    Each side of a split would have half of the mass if the bars were spread evenly. The credit of a
+    split is the share of that half which the row's side lacks. Arguments are as in `sum_masses`.
     """
     credit = np.zeros((wanted.size, inputs.shape[1]))
     before = np.empty((inputs.shape[1], BLOCK_BARS), np.float32)

@@ -1,8 +1,9 @@
-"""Isolation Forest (Liu, Ting, Zhou 2008): strange bars are those that random splits cut off early.
+"""Isolation Forest (Liu, Ting, Zhou 2008): a bar is strange where random splits isolate it early.
 
-scikit-learn fits the trees. `FlatForest` scores with them: the same sums in the same order, so the
-same bits, in one compiled walk, several times as fast. It costs trees x depth steps a bar, and
-fails where scikit-learn's own does: inputs beyond the range seen in training all look alike.
+scikit-learn fits the trees. `FlatForest` scores with them in one compiled walk, several times as
+fast as scikit-learn: it adds the same numbers in the same order, so its scores are the same to the
+last bit. It costs trees x depth steps a bar, and fails where scikit-learn's forest does: inputs
+beyond the range of the training rows all look alike.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from detection.detectors.walks import (
     sum_lengths,
 )
 
-if TYPE_CHECKING:  # what only fits is no part of a process that scores: it takes 50 MB
+if TYPE_CHECKING:  # imported for fitting only: a process that only scores saves 50 MB
     from sklearn.ensemble import IsolationForest
 
 CHECKED_ROWS = 512
-# What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from
-# each tree costs too.
+# How much is grown between two checkpoints: trees, and trees times rows, as the time for a tree
+# grows with the rows that its sample is drawn from.
 STEP_TREES, STEP_ROWS = 10, 65_536
 ROUNDING = 1e-12
 
@@ -47,8 +48,8 @@ def fit(
 ) -> dict[str, NDArray[Any]]:
     """Return the nodes of a forest (see `ForestNodes`) fitted on `inputs` (n, d).
 
-    Raises BadInput when there is nothing to fit on, and TapewatchError where our scores would not
-    be scikit-learn's.
+    Raises BadInput when there is nothing to fit on, and TapewatchError where the scores would
+    differ from scikit-learn's.
     """
     forest = fit_forest(inputs, trees=trees, sample=sample, seed=seed, checkpoint=checkpoint)
     return FlatForest.from_sklearn(forest).get_arrays()
@@ -109,8 +110,9 @@ class FlatForest:
     def from_sklearn(cls, forest: IsolationForest) -> Self:
         """Return the forest that scikit-learn fitted.
 
-        Its scores of rows where a comparison is most easily wrong are held against scikit-learn's.
-        Raises TapewatchError should any of them differ, as by another version's internals.
+        Its scores of rows for which a comparison is most easily wrong are compared with
+        scikit-learn's. Raises TapewatchError if any differs, as it may with another version of
+        scikit-learn.
         """
         flat = cls(collect_nodes(forest))
         sample = flat._draw_sample()
@@ -125,15 +127,15 @@ class FlatForest:
         return flat
 
     def get_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is stored of it, by name."""
+        """Return the stored arrays, by name."""
         return {field.name: getattr(self._nodes, field.name) for field in fields(ForestNodes)}
 
     def score_samples(self, inputs: ArrayLike, *, below: float | Float64 = 0.0) -> Float64:
         """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0);
         lower is stranger.
 
-        Only scores lower than `below` are wanted: rows that cannot have one, as their cell or some
-        of the trees tell, have 0.0.
+        Only scores lower than `below` are right. A row that cannot have one, by the bound of its
+        cell or after some of the trees, has 0.0.
         """
         matrix, trees = np.ascontiguousarray(inputs, np.float32), self._trees
         walked = (trees.places, trees.ordered, trees.lengths)
@@ -142,8 +144,8 @@ class FlatForest:
         if np.any(bound < 0.0):
             with np.errstate(divide="ignore", invalid="ignore"):
                 longest = np.where(bound < 0.0, -np.log2(-bound) * trees.longest, np.inf)
-            # Where rounding could matter a row is not left out, so that what is below is told by
-            # the score alone.
+            # The limit is a little wider than `below`, so that no row is left out by rounding: the
+            # score alone decides.
             limits = np.full(len(matrix), longest * (1.0 + ROUNDING))
             rows = np.flatnonzero(trees.cells[self.find_cells(matrix)] < limits)
             rows = find_low_rows(matrix, rows, limits, walked, trees.order, trees.to_come)
@@ -157,7 +159,7 @@ class FlatForest:
         return find_cells(np.ascontiguousarray(inputs, np.float32), self._trees.edges)
 
     def bound_cells(self) -> Float64:
-        """Return for each cell a score that no row in it is below."""
+        """Return a lower bound for the scores of the rows in each cell."""
         shortest = self._trees.cells * (1.0 - ROUNDING)
         scores: Float64 = -(2.0 ** (-(shortest / self._trees.longest)))
         return scores
@@ -166,12 +168,12 @@ class FlatForest:
         """Return the share of each column in what makes each row strange, shape (m, d);
         a row's shares sum to 1.
 
-        A split on the row's path is credited with what it takes off the path length to be expected,
-        the mean over the training rows of the node: E[length | node] - E[length | child]. The
-        credits of a tree add up to expectation minus length. Isolation trees draw the column of
-        every split at random, so that the mean over trees is a mean over orders of the columns too,
-        as in a Shapley value. Columns that on balance made the row look usual have share 0; where
-        all did, the shares are equal.
+        A split on the row's path is credited with what it takes off the expected path length (the
+        mean over the node's training rows): E[length | node] - E[length | child]. The credits of a
+        tree add up to its expected length minus the row's. Isolation trees draw the column of every
+        split at random, so the mean over trees is also a mean over orders of the columns, as in a
+        Shapley value. Columns with a negative credit made the row look usual and have share 0;
+        where all have, the shares are equal.
         """
         matrix = np.ascontiguousarray(inputs, np.float32)
         trees = self._trees
@@ -184,8 +186,8 @@ class FlatForest:
         return shares
 
     def _draw_sample(self) -> NDArray[np.float32]:
-        """Return rows made of the trees' own thresholds,
-        where a comparison is most easily wrong, and of noise.
+        """Return rows of the trees' own thresholds, for which a comparison is most easily wrong,
+        and rows of noise.
         """
         generator = np.random.default_rng(0)
         trees = self._trees

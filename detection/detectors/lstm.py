@@ -1,19 +1,20 @@
-"""LSTM autoencoder: strange is a bar that is larger than a small recurrent network tells it.
+"""LSTM autoencoder: a bar is strange where it is larger than a small recurrent network reconstructs
+it.
 
-An encoder reads a window of 20 bars into 16 numbers, and a decoder tells the window from these, bar
-after bar. They are trained on windows of bars that an isolation forest finds normal, until the last
-15 % of each series' windows are told no better. A bar is as strange as the window's last bar lies
-above what is told of it, in the deviations of those last windows: columns are sizes in yardsticks,
-and a small one is none of the strange. It fails where a strange bar is told as easily as a normal
-one, which the narrow middle alone prevents, and better the shorter the training is; and where there
-is little to learn from. It learns some 3,600 numbers in some seconds, and costs 43,000
-multiplications a bar and half as many again for its activations. Source: Malhotra et al.,
-LSTM-based encoder-decoder for multi-sensor anomaly detection (2016); here the decoder is given the
-code at each step, and goes forward.
+An encoder reduces a window of 20 bars to 16 numbers (the code), and a decoder reconstructs the
+window from these, bar after bar. They are trained on windows of bars that an isolation forest finds
+normal, until the reconstruction of the last 15 % of each series' windows no longer improves. The
+score is how far the window's last bar lies above its reconstruction, in the deviations of those
+held-out windows: columns are sizes in yardsticks, and a smaller bar than expected is not strange.
+It fails where a strange bar is reconstructed as easily as a normal one, which only the small code
+and a short training prevent; and where there is little to learn from. It learns some 3,600 numbers
+in some seconds, and costs 43,000 multiplications a bar and half as many again for its activations.
+Source: Malhotra et al., LSTM-based encoder-decoder for multi-sensor anomaly detection (2016); here
+the decoder gets the code at each step, and goes forward in time.
 
-jax trains it (lstm_training.py), where it is installed. What is compiled here scores: each sum in
-one order, whatever other bars there are, and without libraries that add in another order on another
-machine.
+jax trains the network (lstm_training.py) where it is installed. The compiled functions here score:
+they add each sum in one order, whatever other bars there are, and use no library whose order of
+additions differs between machines.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,10 +33,10 @@ from detection.detectors.rows import SeriesRows, freeze, score_squares, share_sq
 WINDOW = 20
 STATES = 16
 GATES = 4 * STATES
-# The forest that says which bars are normal, and which share of them is not.
+# The forest that tells which bars are normal, and the share of bars that are not.
 TREES, SAMPLE = 100, 512
 STRANGE_SHARE = 0.01
-# Which share of a series' windows, its last, says when the training ends.
+# The last share of a series' windows is held out; its loss tells when the training ends.
 HELD_SHARE = 0.15
 FEWEST_WINDOWS = 20
 # A score of -0.5 is a bar so many deviations off.
@@ -48,14 +49,15 @@ Checkpoint = Callable[[float], None]
 class LstmAutoencoder:
     """A trained network over d columns, ready to score.
 
-    Of the gates the first 16 are input, then forget, output and candidate.
+    Of the 64 gates the first 16 are the input gates, then forget, output and candidate.
 
     Attributes:
-        means, scales: shape (d,), what is taken off a column, and the measure of what is left.
+        means, scales: shape (d,), subtracted from each column, then its divisor.
         encoder_inputs, encoder_states, encoder_shifts: shape (d, 64), (16, 64) and (64,).
         decoder_inputs, decoder_states, decoder_shifts: shape (16, 64), (16, 64) and (64,).
         told_states, told_shifts: shape (16, d) and (d,), from the decoder's state to a bar.
-        deviations: shape (d,), how far the last bar of a normal window usually lies above.
+        deviations: shape (d,), how far the last bar of a normal window usually lies above its
+            reconstruction.
     """
 
     means: Float32
@@ -75,15 +77,13 @@ class LstmAutoencoder:
         return score_squares(np.square(self.compute_excess(rows)), LIMIT)
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
-        """Return the share of each column in the squared excess, shape (m, d); equal ones where
-        nothing is larger than it is told.
+        """Return the share of each column in the squared excess, shape (m, d); equal shares where
+        no column exceeds its reconstruction.
         """
         return share_squares(np.square(self.compute_excess(rows)))
 
     def compute_excess(self, rows: SeriesRows) -> Float64:
-        """Return how far each wanted row lies above what is told of it, in deviations, shape
-        (m, d).
-        """
+        """Return how far each wanted row exceeds its reconstruction (m, d), in deviations."""
         network = tuple(getattr(self, field.name) for field in fields(self)[:-1])
         excess: Float32 = tell_last_bars(freeze(rows.inputs), freeze(rows.wanted), network)
         return excess.astype(np.float64) / self.deviations
@@ -97,11 +97,11 @@ def fit(
     seed: int,
     checkpoint: Checkpoint = lambda _fraction: None,
 ) -> dict[str, NDArray[Any]]:
-    """Return a network (see `LstmAutoencoder`) trained on at most `windows` windows, each at most
-    `epochs` times.
+    """Return the arrays of a network (see `LstmAutoencoder`) trained on at most `windows` windows,
+    for at most `epochs` epochs.
 
     On one machine the same rows and seed give the same numbers. Raises BadInput where too few
-    windows are normal, and where the libraries of the training are not installed.
+    windows are normal, and where jax or optax is not installed.
     """
     train = _import_training()
     normal = find_normal(rows, seed, lambda fraction: checkpoint(0.1 * fraction))
@@ -131,13 +131,15 @@ def fit(
 
 
 def load(fitted: Mapping[str, NDArray[Any]]) -> LstmAutoencoder:
-    """Return the network of these numbers, ready to score."""
+    """Return the network of the stored arrays, ready to score."""
     names = (field.name for field in fields(LstmAutoencoder))
     return LstmAutoencoder(*(np.ascontiguousarray(fitted[name], np.float32) for name in names))
 
 
 def find_normal(rows: SeriesRows, seed: int, checkpoint: Checkpoint) -> Bools:
-    """Return of which wanted rows the whole window is normal to a forest of them, shape (m,)."""
+    """Return for which wanted rows a forest fitted on these rows finds the whole window normal,
+    shape (m,).
+    """
     forest = FlatForest.from_sklearn(
         fit_forest(rows.get_wanted(), trees=TREES, sample=SAMPLE, seed=seed, checkpoint=checkpoint)
     )
@@ -149,8 +151,8 @@ def find_normal(rows: SeriesRows, seed: int, checkpoint: Checkpoint) -> Bools:
 
 
 def split_by_time(rows: SeriesRows, normal: Bools) -> tuple[Int64, Int64]:
-    """Return the normal rows to learn from, and those that say when to end: of each series the
-    last, whose windows have no bar in common with the others.
+    """Return the normal rows to learn from, and the held-out normal rows, which are the last of
+    each series. Their windows share no bar with those of the first.
     """
     series = np.searchsorted(rows.offsets, rows.wanted, side="right") - 1
     first, last = np.searchsorted(series, series), np.searchsorted(series, series, side="right")
@@ -167,7 +169,7 @@ def cut_windows(inputs: Float32, chosen: Int64) -> Float32:
 
 
 def _draw(chosen: Int64, most: int, random: np.random.Generator) -> Int64:
-    """Return some rows, or `most` of them, drawn at random and in their order."""
+    """Return the rows `chosen`, or `most` of them drawn at random, in their order."""
     if len(chosen) <= most:
         return chosen
     return np.sort(random.choice(chosen, most, replace=False))
@@ -187,8 +189,8 @@ def _import_training() -> Callable[..., dict[str, Float32]]:
     return train
 
 
-# tanh(x) as x P(x^2) / Q(x^2), to within 1e-7: the coefficients that Eigen and XLA have, the
-# highest first. Beyond the bound it is 1 in float32.
+# tanh(x) is x P(x^2) / Q(x^2) to within 1e-7, with the coefficients of Eigen and XLA, the highest
+# power first. Beyond BOUND it is 1 in float32.
 BOUND = np.float32(7.90531110763549805)
 P = tuple(
     np.float32(value)
@@ -224,7 +226,7 @@ def _tanh(x: np.float32) -> np.float32:
 
 @njit(inline="always")
 def _step(gates: Float32, cell: Float32, state: Float32, weights: Float32) -> None:
-    """Take one step of a cell, whose `gates` (64,) hold what its input adds to them."""
+    """Take one step of an LSTM cell; on entry `gates` (64,) has the input's part of the gates."""
     for k in range(STATES):
         for j in range(GATES):
             gates[j] += state[k] * weights[k, j]
@@ -247,11 +249,11 @@ _network = types.Tuple(  # type: ignore[no-untyped-call]  # numba's own
 
 @njit(float32[:, ::1](_rows, _wanted, _network), nogil=True, cache=True, error_model="numpy")
 def tell_last_bars(inputs: Float32, wanted: Int64, network: Any) -> Float32:
-    """Return how far the last bar of each wanted row's window lies above what the network tells of
-    it, shape (m, d), in scales; 0 where it does not.
+    """Return how far the last bar of each wanted row's window exceeds the network's reconstruction,
+    shape (m, d), in scales; 0 where it does not.
 
-    `network` has the attributes of `LstmAutoencoder`, in their order and without the last. What a
-    bar adds to the encoder's gates is the same in each window that it is in, and kept for them.
+    `network` has the attributes of `LstmAutoencoder`, in their order and without the last. A bar's
+    part of the encoder's gates is the same in each of its windows, and is computed once.
     """
     means, scales, encode, encode_states, encode_shifts = network[:5]
     decode, decode_states, decode_shifts, told_states, told_shifts = network[5:]

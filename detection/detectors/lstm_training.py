@@ -1,4 +1,4 @@
-"""The training of the LSTM autoencoder: the one module that knows jax and optax, an extra."""
+"""Trains the LSTM autoencoder: the only module that imports jax and optax, an optional extra."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from core.arrays import Float32
 STATES = 16
 BATCH = 256
 RATE = 3e-3
-# It ends after so many rounds in which the windows held back were told no better.
+# The training ends after so many epochs in which the held-out loss did not fall.
 PATIENCE = 4
 # Batches between two checkpoints.
 STEP_BATCHES = 10
@@ -30,13 +30,14 @@ def train(
     seed: int,
     checkpoint: Callable[[float], None] = lambda _fraction: None,
 ) -> dict[str, Float32]:
-    """Return the network's numbers by name, of the round after which the windows `held` (k, 20, d)
-    were told best; `learned` (n, 20, d) is what it learns from.
+    """Return the network's weights by name, as of the epoch with the smallest loss on the held-out
+    windows `held` (k, 20, d). The network learns from the windows `learned` (n, 20, d).
     """
     random = np.random.default_rng(seed)
     network = draw_network(learned.shape[2], random)
     state = OPTIMIZER.init(network)
-    # Windows are drawn anew where the last batch is not full: one shape is compiled once.
+    # The last batch is filled up with windows of the first, so that all batches have one shape, and
+    # jax compiles once.
     batches = -(-len(learned) // BATCH)
     best, least, waited = network, np.inf, 0
     for epoch in range(epochs):
@@ -57,8 +58,8 @@ def train(
 
 
 def draw_network(width: int, random: np.random.Generator) -> Network:
-    """Return a network over so many columns to begin with: weights drawn evenly by Glorot's rule,
-    and forget gates that are open.
+    """Return an initial network over `width` columns: weights drawn uniformly by Glorot's rule, and
+    a bias of 1 for the forget gates.
     """
 
     def draw(rows: int, columns: int) -> Float32:
@@ -81,7 +82,7 @@ def draw_network(width: int, random: np.random.Generator) -> Network:
 
 
 def tell_windows(network: Network, windows: Any) -> Any:
-    """Return what the network tells of windows (m, 20, d), same shape."""
+    """Return the network's reconstruction of `windows` (m, 20, d), same shape."""
     blank = jnp.zeros((windows.shape[0], STATES))
 
     def encode(before: Any, bars: Any) -> Any:
@@ -122,7 +123,7 @@ _measure_batch = jax.jit(_compute_loss)
 
 
 def _measure(network: Network, held: Float32) -> float:
-    """Return the mean loss of windows, in batches of one shape."""
+    """Return the mean loss of the `held` windows, computed in batches of one shape."""
     order = np.resize(np.arange(len(held)), -(-len(held) // BATCH) * BATCH)
     losses = [
         float(_measure_batch(network, held[order[start : start + BATCH]]))

@@ -1,11 +1,11 @@
-"""Median absolute deviation: strange is a modified z-score of a return of more than 3.5.
+"""Median absolute deviation: a return is strange with a modified z-score of more than 3.5.
 
-It is .6745 (return - median) / MAD, of the 60 returns before the bar, which is not among them; half
-of these may be outliers. Where more than half of them are the median, MAD is 0, and the mean
-absolute deviation from the median times 1.253314 takes the place of MAD / .6745. It fails on stocks
-that seldom move, whose every move is strange, and knows nothing of volume, range or gaps. It costs
-some hundred steps a bar, and nothing is learned. Source: Iglewicz and Hoaglin, How to Detect
-and Handle Outliers (1993).
+The modified z-score is .6745 (return - median) / MAD; median and MAD are those of the 60 returns
+before the bar, of which up to half may be outliers. Where more than half of them equal the median,
+MAD is 0, and the mean absolute deviation from the median times 1.253314 takes the place of
+MAD / .6745. It fails on stocks that seldom move, whose every move is strange, and knows nothing of
+volume, range or gaps. It costs some hundred steps a bar, and learns nothing. Source: Iglewicz and
+Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
 import numpy as np
@@ -16,16 +16,17 @@ from detection.detectors.trailing import MEASURE, SMALLEST, build_fit, build_loa
 
 WINDOW = 60
 LIMIT = 3.5
-# What MAD and mean absolute deviation of normally distributed values are to their deviation.
+# Of normally distributed values MAD is 0.6745 standard deviations, and the standard deviation is
+# 1.253314 mean absolute deviations.
 MAD_SHARE = 0.6745
 MEAN_DEVIATION_FACTOR = 1.253314
-# Rows apart of which it is quicker to go on from one than to put all 60 in order anew.
+# Up to so many rows apart, updating the sorted returns is faster than sorting all 60 again.
 NEAR = WINDOW // 4
 
 
 @njit(nogil=True, error_model="numpy")
 def _put(ordered: Float64, at: int, value: float) -> None:
-    """Put a value into the place of the one at `at`, so that all ascend again."""
+    """Replace the value at position `at` of the ascending `ordered`, and keep it ascending."""
     while at > 0 and ordered[at - 1] > value:
         ordered[at] = ordered[at - 1]
         at -= 1
@@ -37,10 +38,10 @@ def _put(ordered: Float64, at: int, value: float) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _find_median_distance(ordered: Float64, median: float) -> float:
-    """Return the median distance of an even number of ascending values from their median."""
+    """Return the median distance from the `median` of an even number of ascending values."""
     left, right = ordered.size // 2 - 1, ordered.size // 2
     last = nearest = 0.0
-    # The nearest half of them, and one more, each time from the side that is nearer.
+    # Walk outwards from the median over half of the values and one more, nearest first.
     for _ in range(ordered.size // 2 + 1):
         last = nearest
         if right == ordered.size or (
@@ -59,7 +60,7 @@ def _find_median_distance(ordered: Float64, median: float) -> float:
 def modify_zscores(returns: Float32, rows: Int64) -> Float64:
     """Return each row's modified z-score, without its sign.
 
-    The returns before a row are kept in order; for each row on to the next one goes and one comes.
+    The 60 returns before a row are kept sorted; for the next row one is removed and one inserted.
     """
     found = np.empty(rows.size)
     ordered, after = np.empty(WINDOW), 0

@@ -1,9 +1,9 @@
-"""Moving average: strange is a return more than 3 usual distances from the average of the last 60.
+"""Moving average: a return is strange more than 3 usual distances from the average of the last 60.
 
-The usual distance is the mean absolute one of the 60 returns before the bar from their average, so
-that an old shock counts by its size and not by its square, as in the z-score. It fails where the
+The usual distance is the mean absolute distance of the 60 returns before the bar from their
+average. So an old shock counts by its size, not by its square as in the z-score. It fails where the
 usual distance has grown for other reasons, as in a crisis, and knows nothing of volume, range or
-gaps. It costs some 120 additions a bar, and nothing is learned. Source: the mean absolute deviation
+gaps. It costs some 120 additions a bar, and learns nothing. Source: the mean absolute deviation
 about a moving average, as in Brown, Statistical Forecasting for Inventory Control (1959).
 """
 

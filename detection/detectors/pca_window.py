@@ -1,14 +1,14 @@
-"""Subsequence PCA: strange is a bar that the shape of its last 20 bars does not lead to expect.
+"""Subsequence PCA: a bar is strange where the shape of its last 20 bars does not lead to expect it.
 
-Windows of 20 bars x all columns are points; the leading principal components of the training
-windows, those that explain half of their variance, are what is usual of them together, such as
-unrest that comes and goes. A bar is as strange as the window's last bar lies above what they
-reconstruct, in deviations of the training bars: columns are sizes in yardsticks, and a small one is
-none of the strange. It fails where columns depend on each other in curves, and takes a strange bar
-among the 19 before for a part of the shape. It is fitted in closed form, and costs 20 d^2
-multiplications a bar, d being the number of columns. Source: principal components of sliding
-windows, as Sub-PCA in the TSB-AD benchmark (Liu and Paparrizos 2024); the residual is that of
-Jackson and Mudholkar (1979).
+Windows of 20 bars x all columns are points. The leading principal components of the training
+windows, those that explain half of their variance, describe what is usual, such as volatility that
+rises and falls. The score is how far the window's last bar lies above its reconstruction from these
+components, in deviations of the training bars: columns are sizes in yardsticks, and a smaller bar
+than expected is not strange. It fails where columns depend on each other in a non-linear way, and a
+strange bar among the 19 before counts as a part of the shape. It is fitted in closed form, and
+costs 20 d^2 multiplications a bar for d columns. Source: principal components of sliding windows,
+as Sub-PCA in the TSB-AD benchmark (Liu and Paparrizos 2024); the residual is that of Jackson and
+Mudholkar (1979).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ from detection.detectors.rows import SeriesRows, freeze, score_squares, share_sq
 
 WINDOW = 20
 EXPLAINED = 0.5
-# So many neighbouring rows stay in the first-level cache.
+# So many neighbouring rows fit into the first-level cache.
 SIDE_BY_SIDE = 512
-# Windows that the components are computed from, drawn at random where there are more.
+# The components are computed from so many windows, drawn at random where there are more.
 MOST_WINDOWS = 50_000
 # A score of -0.5 is a bar so many deviations off.
 LIMIT = 3.0
@@ -35,12 +35,11 @@ LIMIT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class WindowResidual:
-    """What is left of a window's last bar, as a product with the window.
+    """The residual of a window's last bar as a linear function of the window.
 
     Attributes:
-        weights: shape (d, 20 d), what each column's residual, in deviations, takes of the window;
-            the oldest bar first.
-        shifts: shape (d,), what is taken off.
+        weights: shape (d, 20 d), of each column's residual, in deviations; the oldest bar first.
+        shifts: shape (d,), subtracted from each residual.
     """
 
     weights: Float64
@@ -51,8 +50,8 @@ class WindowResidual:
         return score_squares(np.square(self._compute(rows)), LIMIT)
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
-        """Return the share of each column in the squared residual, shape (m, d); equal ones where
-        nothing is larger than it is reconstructed.
+        """Return the share of each column in the squared residual, shape (m, d); equal shares where
+        no column exceeds its reconstruction.
         """
         return share_squares(np.square(self._compute(rows)))
 
@@ -68,7 +67,7 @@ def fit(
 ) -> dict[str, NDArray[Any]]:
     """Return weights and shifts (see `WindowResidual`).
 
-    Raises BadInput where no two rows have a window.
+    Raises BadInput where fewer than two rows have a window.
     """
     chosen = draw_rows(rows, seed)
     if len(chosen) < 2:
@@ -93,13 +92,13 @@ def fit(
 
 
 def load(fitted: Mapping[str, NDArray[Any]]) -> WindowResidual:
-    """Return what scores."""
+    """Return the detector of the stored arrays, ready to score."""
     weights, shifts = (np.ascontiguousarray(fitted[n], np.float64) for n in ("weights", "shifts"))
     return WindowResidual(weights, shifts)
 
 
 def draw_rows(rows: SeriesRows, seed: int, most: int = MOST_WINDOWS) -> Int64:
-    """Return the wanted rows, or as many of them, drawn at random and in their order."""
+    """Return the wanted rows, or `most` of them drawn at random, in their order."""
     if len(rows.wanted) <= most:
         return rows.wanted
     chosen: Int64 = np.random.default_rng(seed).choice(rows.wanted, most, replace=False)
@@ -114,7 +113,9 @@ def cut_windows(rows: SeriesRows, chosen: Int64) -> Float64:
 
 
 def count_left_out(variances: Float64) -> int:
-    """Return how many components, by ascending variance, are not needed to explain half of it."""
+    """Return how many components, by ascending variance, are not needed to explain half of the
+    total variance.
+    """
     explained = np.cumsum(variances[::-1]) / variances.sum()
     needed = int(np.searchsorted(explained, EXPLAINED)) + 1
     return len(variances) - min(needed, len(variances) - 1)
@@ -133,7 +134,7 @@ _vector = types.Array(int64, 1, "C", readonly=True)
 def compute_residuals(inputs: Float32, wanted: Int64, weights: Float64, shifts: Float64) -> Float64:
     """Return the residual of each wanted row, in deviations, shape (m, d).
 
-    Rows that follow each other go side by side. The order of each one's additions is that of the
+    Neighbouring rows are computed side by side. The additions for a row follow the order of its
     window, whatever other rows there are.
     """
     width = inputs.shape[1]

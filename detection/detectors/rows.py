@@ -1,4 +1,4 @@
-"""What detectors are shown: the rows of series, and which of them are to be scored."""
+"""The input of detectors: the rows of series, and which of them are to be scored."""
 
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
@@ -11,9 +11,7 @@ Column = TypeVar("Column", Float32, Int64)
 
 
 def freeze(array: Column) -> Column:
-    """Return a contiguous read-only view: what is compiled for these alone takes stored columns as
-    they are.
-    """
+    """Return a contiguous read-only view, the only kind of array that compiled functions take."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
@@ -21,15 +19,15 @@ def freeze(array: Column) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRows:
-    """The rows of k series, one series after another, each ascending by time and without gaps; what
-    comes after a long pause is a series of its own.
+    """The rows of k series, one series after another, each ascending by time and without gaps.
+    After a long pause a new series begins.
 
     Attributes:
-        inputs: shape (n, d), what a detector sees of each bar.
-        offsets: shape (k + 1,), where the rows of each series begin.
-        places: shape (n,), the place of each row among all bars of the stored series: 0 is the
-            first bar past the warm-up of the feature set. Bars that were set aside have one too.
-        wanted: shape (m,), ascending, which rows are to be scored; the others are their history.
+        inputs: shape (n, d), the feature columns of each bar.
+        offsets: shape (k + 1,), the row at which each series begins.
+        places: shape (n,), the position of each row's bar in the stored series, counted from the
+            first bar past the feature set's warm-up. Bars that are set aside count too.
+        wanted: shape (m,), ascending, the rows to score; the others are their history.
     """
 
     inputs: Float32
@@ -39,7 +37,7 @@ class SeriesRows:
 
     @classmethod
     def of_one(cls, inputs: Float32) -> Self:
-        """Return rows that are all wanted, as of one series from its first bar on."""
+        """Return rows of one series, counted from its first bar, all of them wanted."""
         return cls(
             inputs,
             np.array([0, len(inputs)], np.int64),
@@ -54,9 +52,10 @@ class SeriesRows:
         return self.inputs.take(self.wanted, axis=0)
 
     def find_blocks(self, block: int) -> Int64:
-        """Return the first row of each wanted row's block, shape (m,), which is itself where blocks
-        are of one bar; they are of so many places of the stored series, and begin anew with a
-        series.
+        """Return the first row of each wanted row's block, shape (m,).
+
+        A block is `block` places long, counted in the stored series; it ends early at the end of a
+        series. In blocks of one place each row is its own first row.
         """
         if block == 1:
             return self.wanted
@@ -68,8 +67,8 @@ class SeriesRows:
         return np.repeat(firsts[:-1], np.diff(firsts))[self.wanted]
 
     def find_known(self, bars: int, within: int, block: int = 1) -> Bools:
-        """Return which wanted rows have so many rows of their series before their block, none of
-        them further than so many places before themselves, shape (m,).
+        """Return which wanted rows have `bars` rows of their series before their block, none of
+        them more than `within` places before the wanted row, shape (m,).
         """
         if not bars:
             return np.ones(len(self.wanted), np.bool_)
@@ -86,10 +85,10 @@ class SeriesRows:
 
 
 def score_squares(squares: Float64, limit: float) -> Float64:
-    """Return the score of rows by their columns' squared departures, shape (m, d): shape (m,), in
-    (-1, 0], lower is stranger; -.5 where the mean departure is `limit`.
+    """Return the scores of rows from the squared departures of their columns (m, d), shape (m,), in
+    (-1, 0]; lower is stranger, and -0.5 is a root mean square of `limit`.
     """
-    # One column after the other, so that the order of additions is the same for any rows.
+    # Add one column after another, so that the order of additions does not depend on the rows.
     total: Float64 = sum(squares.T, np.zeros(len(squares)))
     found = np.sqrt(total / squares.shape[1])
     scores: Float64 = 0.0 - found / (found + limit)
@@ -97,8 +96,8 @@ def score_squares(squares: Float64, limit: float) -> Float64:
 
 
 def share_squares(squares: Float64) -> Float64:
-    """Return the share of each column in squared departures, shape (m, d); equal ones where there
-    are none.
+    """Return the share of each column in a row's squared departures, shape (m, d); equal shares
+    where all departures are 0.
     """
     totals = squares.sum(axis=1, keepdims=True)
     whole = np.where(totals <= 0.0, 1.0, squares)

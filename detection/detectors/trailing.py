@@ -1,7 +1,7 @@
-"""What the detectors of returns share: a statistic of a bar's return and of those before it.
+"""What the detectors of returns share: a statistic of a bar's return and of the returns before it.
 
-The score is -s / (s + limit), s being how far the return lies from the usual: -0.5 is the limit of
-the statistic's source, whichever statistic it is.
+The score is -s / (s + limit), where s is how far the return lies from the usual, and `limit` the
+limit that the statistic's source gives: at the limit each statistic has the score -0.5.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,10 @@ from core.arrays import Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.rows import SeriesRows, freeze
 
-# Returns are in percent. A deviation counts as at least one basis point: flat prices stay finite.
+# In percent, as returns are. A deviation counts as at least one basis point, so that values of flat
+# prices stay finite.
 SMALLEST = 0.01
-# So many neighbouring rows stay in the first-level cache with what is known of them.
+# So many neighbouring rows, with their sums, fit into the first-level cache.
 SIDE_BY_SIDE = 512
 COLUMN = types.Array(float32, 1, "C", readonly=True)
 ROWS = types.Array(int64, 1, "C", readonly=True)
@@ -26,7 +27,8 @@ MEASURE = float64[::1](COLUMN, ROWS)
 
 _SPREAD = float64[:, ::1](COLUMN, ROWS, int64, boolean)
 
-# From returns (n,) and wanted rows (m,) to how far each lies from the usual, shape (m,), from 0 on.
+# Takes returns (n,) and wanted rows (m,), and returns how far each row's return lies from the
+# usual, shape (m,), at least 0.
 Measure = Callable[[Float32, Int64], Float64]
 
 
@@ -37,10 +39,11 @@ def measure_spread(
     window: int,
     squared: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
 ) -> Float64:
-    """Return, shape (2, m), how far each row's return lies from the mean of the `window` before it,
-    and the sum of how far these do, or of the squares of that.
+    """Return two values of each row, shape (2, m): the distance of its return from the mean of the
+    `window` returns before it, and the sum of the distances of these returns, or of their squares,
+    from that mean.
 
-    Rows that follow each other go side by side, each with its own additions in its own order.
+    Neighbouring rows are computed side by side; the order of a row's additions is the same always.
     """
     measured, means = np.zeros((2, rows.size)), np.empty(SIDE_BY_SIDE)
     far, spread = measured
@@ -86,14 +89,14 @@ class Trailing:
         return scores
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
-        """Return ones, shape (m, 1): there is but one column, the return."""
+        """Return ones, shape (m, 1), as there is one column only, the return."""
         return np.ones((len(rows.wanted), 1))
 
 
 def fit_limit(rows: SeriesRows, limit: float) -> dict[str, NDArray[Any]]:
-    """Return what is stored of a statistic: its limit, since nothing of it is learned.
+    """Return the stored arrays of a statistic: its limit only, as nothing is learned.
 
-    Raises BadInput where it is shown other columns than the return, or no two rows.
+    Raises BadInput where the rows have more columns than the return, or fewer than two are wanted.
     """
     if rows.inputs.shape[1] != 1 or len(rows.wanted) < 2:
         raise BadInput(
@@ -104,16 +107,16 @@ def fit_limit(rows: SeriesRows, limit: float) -> dict[str, NDArray[Any]]:
 
 
 class Fit(Protocol):
-    """Fits a statistic as the catalogue's detectors are."""
+    """The `fit` of a statistic, as the contract of detectors has it."""
 
     def __call__(
         self, rows: SeriesRows, *, seed: int, checkpoint: Callable[[float], None] = ...
     ) -> dict[str, NDArray[Any]]:
-        """Return the limit. Raises BadInput where there are no rows to be judged."""
+        """Return the limit. Raises as `fit_limit` does."""
 
 
 def build_fit(limit: float) -> Fit:
-    """Return what fits a statistic with this limit."""
+    """Return the `fit` of a statistic with this limit."""
 
     def fit(
         rows: SeriesRows,
@@ -128,5 +131,5 @@ def build_fit(limit: float) -> Fit:
 
 
 def build_load(measure: Measure) -> Callable[[Mapping[str, NDArray[Any]]], Trailing]:
-    """Return what makes a statistic of its stored limit, ready to score."""
+    """Return the `load` of a statistic: it makes a `Trailing` of the stored limit."""
     return lambda fitted: Trailing(measure, float(fitted["limit"]))

@@ -1,12 +1,12 @@
-"""Isolation trees as perfect binary trees in flat arrays, as `walks.py` walks them.
+"""Isolation trees as perfect binary trees in flat arrays, which `walks.py` walks.
 
 A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that
 depth.
 
-Where only low sums are wanted, most rows need no tree at all: the columns are cut into a few pieces
-each, and of each cell of the grid that they make it is known how short the paths of the rows in it
-can be, summed over the trees. A bound is never more than what is bounded, so that no score depends
-on the cells.
+Where only low sums of path lengths are wanted, most rows need no tree at all. Each column is cut
+into a few pieces, which divide the input space into cells; for each cell the least sum of path
+lengths of the rows in it is stored. That bound is never larger than a row's sum, so no score
+depends on the cells.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import numpy as np
 from core.arrays import Float32, Float64, Int64
 from detection.detectors.walks import Int32, UInt32, bound_cells, find_places, order_bits
 
-if TYPE_CHECKING:  # what only fits is no part of a process that scores
+if TYPE_CHECKING:  # imported for fitting only, as in isolation_forest.py
     from sklearn.ensemble import IsolationForest
 
-# Into so many pieces at the most a column is cut, and so many cells there are: they are looked up
-# at random, and have to stay in a core's cache.
+# A column is cut into at most so many pieces, and there are at most so many cells: their bounds are
+# read in random order, and have to fit into a core's cache.
 MOST_PIECES, MOST_CELLS = 8, 2**15
-# Of fewer pieces a cell tells next to nothing: many columns are not cut at all.
+# With fewer pieces a column, bounds tell next to nothing: inputs of many columns are not cut at
+# all.
 FEWEST_PIECES = 3
 
 
@@ -36,19 +37,20 @@ class PerfectTrees:
     Attributes:
         columns: shape (trees, 2^D), the column each slot splits by; slot 0 is unused.
         thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
-        places, ordered: same shape; both as walks read them (see `find_places`, `order_bits`).
-        lengths: same shape, the path length that each place after the last level stands for.
+        places, ordered: same shape; columns and thresholds as walks read them (see `find_places`,
+            `order_bits`).
+        lengths: same shape, the path length of each leaf after the last level.
         expected: shape (trees, 2^(D + 1)), the mean path length of the training rows below each
             slot.
-        longest: the path length, summed over trees, that has score -0.5.
-        edges: shape (d, p - 1), ascending, as `ordered`; a piece ends with an edge, which belongs
-            to it.
+        longest: the path length, summed over trees, of the score -0.5.
+        edges: shape (d, p - 1), ascending, as in `ordered`; an edge belongs to the piece that it
+            ends.
         cells: shape (p^d,), the least path length, summed over trees, that a row in each cell can
-            have; a row's cell is its pieces as digits, those of the first column first.
-        order: shape (trees,), the trees by how much longer than the shortest path the mean one is:
-            the sooner those are walked, the sooner it is known of a usual row that it is one.
-        to_come: shape (trees + 1,), the least path length that any row can have from each place of
-            that order on.
+            have; a cell's number has a row's pieces as digits, the first column's first.
+        order: shape (trees,), the trees by how much longer their mean path is than their shortest.
+            Walking those of a large difference first tells soonest that a row is usual.
+        to_come: shape (trees + 1,), the least path length that any row can have from each position
+            of `order` on.
     """
 
     columns: Int32
@@ -73,11 +75,10 @@ class ForestNodes:
         columns: shape (nodes,), the column each splits by; 0 at a leaf.
         thresholds: shape (nodes,), rows with a value above go right.
         left, right: shape (nodes,), a node's children by their number within the tree; -1 at a
-        leaf. A node comes
-            before its children.
-        rows: shape (nodes,), how many training rows came by.
-        lengths: shape (nodes,), the path length each stands for, were it a leaf.
-        longest: shape (), the path length, summed over trees, that has score -0.5.
+            leaf. A node comes before its children.
+        rows: shape (nodes,), how many training rows passed each node.
+        lengths: shape (nodes,), the path length of each node if it is a leaf.
+        longest: shape (), the path length, summed over trees, of the score -0.5.
         width: shape (), number of columns of the inputs.
     """
 
@@ -121,7 +122,7 @@ def collect_nodes(forest: IsolationForest) -> ForestNodes:
 
 
 def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
-    """Lay trees out as perfect trees."""
+    """Return the trees as perfect trees."""
     trees = len(nodes.offsets) - 1
     depth = max(_find_depth(nodes, tree) for tree in range(trees))
     columns = np.zeros((trees, 2**depth), np.int32)
@@ -166,10 +167,11 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
 
 
 def _draw_edges(columns: Int32, thresholds: Float32, width: int) -> Float32:
-    """Return where each column is cut, shape (d, p - 1); one that no tree looks at is not.
+    """Return the edges at which each column is cut, shape (d, p - 1); a column that no tree looks
+    at is not cut.
 
-    Thresholds are drawn evenly from where rows are, down the tree, so their shares need no rows.
-    Pieces have fewer of them near the ends, where paths become short.
+    Edges are quantiles of the trees' thresholds, which follow the distribution of the rows, so that
+    no rows are needed. Pieces near the ends, where paths become short, have fewer thresholds.
     """
     possible = range(MOST_PIECES, FEWEST_PIECES - 1, -1)
     pieces = next((number for number in possible if number**width <= MOST_CELLS), 1)
@@ -191,8 +193,8 @@ def _find_depth(nodes: ForestNodes, tree: int) -> int:
 
 
 def _round_down(thresholds: Float64) -> Float32:
-    """Return the largest float32 not above each threshold:
-    a float32 is above one where it is above the other.
+    """Return the largest float32 not above each threshold. A float32 value is above the result
+    exactly where it is above the threshold.
     """
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,9 +1,9 @@
 """Perfect binary trees in flat arrays, and the compiled walks down them, rows side by side.
 
-The root of a tree of depth D is slot 1, the children of slot p are 2p and 2p + 1, and from slot 2^D
-on lie its leaves. No pointer is read and no branch is taken. A block of rows has its columns one
-after the other: near the root, where there are few slots, all rows are compared with each of them
-by vector instructions; further down each row looks at its own.
+The root of a tree of depth D is slot 1, the children of slot p are 2p and 2p + 1, and its leaves
+are the slots from 2^D on. So a walk follows no pointers and takes no branches. A block of rows is
+stored column by column: near the root, where there are few slots, all rows are compared with each
+slot by vector instructions; further down each row looks up its own slot.
 """
 
 from typing import Any
@@ -16,35 +16,36 @@ from numpy.typing import NDArray
 from core.arrays import Float32, Float64, Int64
 
 Int32 = NDArray[np.int32]
-# Numbers that are never below 0: as indices they need no look at the sign.
+# Unsigned integers: as indices they need no check of the sign.
 UInt32 = NDArray[np.uint32]
 
-# Rows that walk a tree before the next one: their columns stay in the first-level cache beside it.
+# So many rows walk one tree before the next tree is walked: their columns and the tree fit into the
+# first-level cache.
 BLOCK_ROWS = 256
-# Rows that go down side by side where each looks at its own slot.
+# So many rows go down side by side where each looks up its own slot.
 LANES = 8
-# How often rows that have walked enough are looked for, and how few must be left for the others to
-# move together.
+# After so many trees, rows that cannot be low any more are dropped; the others move to the front of
+# the block if at most this share is left.
 TREES_BETWEEN = 5
 WORTH_MOVING = 0.75
-# The threshold of slots below a leaf, as `order_bits` has it.
+# The threshold of slots below a leaf (infinity), as `order_bits` returns it.
 INFINITE = 0x7F800000
 
 
 def find_places(columns: Int32) -> UInt32:
-    """Return where a block has each of these columns."""
+    """Return the position in a block at which each of these columns begins."""
     return columns.astype(np.uint32) * np.uint32(BLOCK_ROWS)
 
 
 def order_bits(values: Float32) -> Int32:
-    """Return whole numbers that have the order of `values`; both zeros are 0."""
+    """Return integers in the same order as the floats `values`; both zeros become 0."""
     bits = np.ascontiguousarray(values + np.float32(0.0)).view(np.int32)
     return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
 
 
 @njit(inline="always")
 def order_value(bits: np.int32) -> np.int32:
-    """Return a whole number that has the order of the float32 of these bits, as `order_bits`."""
+    """Return the integer of `order_bits` for one float32, given by its bits."""
     ordered = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
     # -0.0, which is no less than 0.0, would be -1
     return np.int32(ordered + (ordered == -1))
@@ -58,10 +59,10 @@ _take: Any = to_fixed_tuple
 def _step_down_together(
     block: Int32, count: int, places: UInt32, thresholds: Int32, slots: UInt32
 ) -> None:
-    """Bring the first `count` rows of a block down the first four levels of a tree.
+    """Take the first `count` rows of a block down the first four levels of a tree.
 
-    All rows are compared with all 15 slots, of which each comes to four: a comparison of many
-    takes less than it takes each to look for its own.
+    All rows are compared with all 15 slots, although a row passes only four of them: comparing many
+    rows at once is faster than looking up the slot of each.
     """
     at, cut = _take(places, 16), _take(thresholds, 16)
     for i in range(np.uint64(count)):
@@ -94,10 +95,11 @@ def _step_down_together(
 
 @njit(inline="always")
 def step_down(block: Int32, count: int, places: UInt32, thresholds: Int32, slots: UInt32) -> None:
-    """Bring the first `count` rows of a block down a tree, to their `slots` past its last level.
+    """Take the first `count` rows of a block down a tree; put the slot each arrives at, past the
+    last level, into `slots`.
 
-    `places` and `thresholds` are those of each slot: a row whose value is above goes right. Eight
-    rows at once have their slots in registers.
+    `places` and `thresholds` are those of each slot: a row with a value above the threshold goes
+    right. Rows are taken eight at a time, so that their slots stay in registers.
     """
     slots[:] = 1
     if places.size >= 16:
@@ -131,7 +133,7 @@ _mixed: Any = types.Tuple
 def _lower(
     shortest: Float64, length: float, pieces: int, low: Int64, high: Int64, digits: Int64
 ) -> None:
-    """Lower what is the shortest so far in the cells from `low` to `high` to a path's length."""
+    """Set `shortest` to at most a path's `length` in all cells from `low` to `high`."""
     width = low.size
     digits[:] = low
     while True:
@@ -165,7 +167,7 @@ def bound_cells(columns: Int32, thresholds: Int32, lengths: Float64, edges: Int3
     width, pieces = edges.shape[0], edges.shape[1] + 1
     cells = np.zeros(pieces**width)
     shortest = np.empty(cells.size)
-    # What is left to look at: slots, and from which piece to which the rows lie that come there.
+    # A stack of slots to visit, with the range of pieces, per column, whose rows come there.
     stack = np.empty(slots, np.int64)
     low, high = np.empty((slots, width), np.int64), np.empty((slots, width), np.int64)
     first, last, digits = np.empty((3, width), np.int64)
@@ -180,8 +182,8 @@ def bound_cells(columns: Int32, thresholds: Int32, lengths: Float64, edges: Int3
                 _lower(shortest, lengths[tree, slot - slots], pieces, first, last, digits)
                 continue
             column, threshold = columns[tree, slot], thresholds[tree, slot]
-            # A piece has rows that go left where it begins below the threshold, and rows that go
-            # right where it ends above.
+            # A piece that begins below the threshold has rows that go left; one that ends above it
+            # has rows that go right.
             left = right = 0
             for edge in edges[column]:
                 left += edge < threshold
@@ -223,14 +225,14 @@ def find_cells(inputs: Float32, edges: Int32) -> Int32:
 
 @njit(inline="always")
 def _close_ranks(block: Int32, kept: UInt32) -> None:
-    """Move the `kept` rows of a block, which ascend, to its front."""
+    """Move the rows `kept` (ascending) of a block to its front."""
     for column in range(block.size // BLOCK_ROWS):
         values = block[column * BLOCK_ROWS : (column + 1) * BLOCK_ROWS]
         for to in range(np.uint64(kept.size)):
             values[to] = values[kept[to]]
 
 
-# Of each tree the places and thresholds of its slots, and the path lengths of its leaves.
+# The places and the thresholds of the slots of each tree, and the path lengths of its leaves.
 Trees = tuple[UInt32, Int32, Float64]
 _trees = types.Array(uint32, 2, "C"), types.Array(int32, 2, "C"), types.Array(float64, 2, "C")
 
@@ -256,11 +258,11 @@ def find_low_rows(
     order: Int64,
     to_come: Float64,
 ) -> Int64:
-    """Return which of these `rows` (k,) of `inputs` (m, d) have a path length, summed over the
+    """Return which of some `rows` (k,) of `inputs` (m, d) have a path length, summed over the
     trees, below their limit (m,).
 
-    The trees are walked in this order, and a row no further than it may stay below its limit: any
-    has at the least `to_come[t]` to come from the t-th tree of the order on.
+    The trees are walked in the given `order`. A row stops as soon as it cannot stay below its
+    limit: `to_come[t]` is the least path length of any row from the t-th tree of the order on.
     """
     places, thresholds, lengths = trees
     width, last = inputs.shape[1], np.uint64(places.shape[1] - 1)
@@ -310,8 +312,8 @@ def find_low_rows(
     error_model="numpy",
 )
 def sum_lengths(inputs: Float32, rows: Int64, trees: Trees) -> Float64:
-    """Return the path length, summed over the trees one after the other, of each of these `rows`
-    (k,) of `inputs` (m, d), shape (k,).
+    """Return the path length of each of some `rows` (k,) of `inputs` (m, d), summed over the trees
+    in their order, shape (k,).
     """
     places, thresholds, lengths = trees
     width, last = inputs.shape[1], np.uint64(places.shape[1] - 1)
@@ -340,8 +342,8 @@ def sum_lengths(inputs: Float32, rows: Int64, trees: Trees) -> Float64:
 def credit_columns(
     inputs: Float32, columns: Int32, thresholds: Float32, expected: Float64
 ) -> Float64:
-    """Return what each column's splits take off the expected path length of each row,
-    all trees, shape (m, d).
+    """Return how much each column's splits shorten the expected path length of each row, summed
+    over all trees, shape (m, d).
     """
     credit = np.zeros(inputs.shape)
     last = np.uint32(columns.shape[1])

@@ -1,4 +1,4 @@
-"""The members of an ensemble, the weights by which they vote, and votes; known without numpy."""
+"""The members of an ensemble, their weights and votes; importable without numpy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,18 @@ NAMED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "equal": dict.fromkeys(MEMBERS, 1.0),
 }
 DEFAULT_WEIGHTS = "seed"
-# What takes some twenty times as long as the forest votes only where weights are written out.
+# Members that take some twenty times as long as the forest. They vote only where the weights name
+# each member (`lstm=1,zscore=2`), not where they have a name (`seed`).
 SLOW_MEMBERS = frozenset({"lstm"})
-# By this name weights are learned from labels at each training, which stores them as numbers.
+# Weights of this name are learned from labels at each training, which stores them as numbers.
 MEASURED = "measured"
 MOST_WEIGHT = 1_000.0
-# A member agrees that a bar is strange from this grade on: one bar in a hundred.
+# From this grade on (one bar in a hundred) a member agrees that a bar is strange.
 AGREES = 50.0
 
 
 class Vote(TypedDict):
-    """What one member of an ensemble said of a bar; `missing` is why it said nothing, else None."""
+    """One member's vote on a bar; `missing` is the reason where the member has none, else None."""
 
     detector: str
     weight: float
@@ -42,16 +43,16 @@ class Vote(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class WeightsParameter:
-    """Weights by name, such as `seed`, or each by its member, as `zscore=1,mad=2`."""
+    """Weights as a parameter: by a name such as `seed`, or a number each, as `zscore=1,mad=2`."""
 
     default: str
     choices: tuple[str, ...]
     meaning: str
 
     def read(self, name: str, value: object) -> str:
-        """Return weights that were given, written in one way.
+        """Return the given weights in their canonical form.
 
-        Raises BadInput where they are none of the named ones, of no member, or all 0.
+        Raises BadInput where they are neither a known name nor weights of members, or all 0.
         """
         if value in self.choices:
             return str(value)
@@ -66,7 +67,10 @@ def find_weights(value: str) -> Mapping[str, float]:
 
 
 def parse_weights(name: str, value: object) -> dict[str, float]:
-    """Read `member=weight` with commas between. Raises BadInput."""
+    """Return the weights of a text such as `zscore=1,mad=2`.
+
+    Raises BadInput on an unknown or repeated member, on a weight out of range, and where all are 0.
+    """
     weights: dict[str, float] = {}
     for part in str(value).split(","):
         member, _, number = (word.strip() for word in part.partition("="))
@@ -93,7 +97,7 @@ def parse_weights(name: str, value: object) -> dict[str, float]:
 
 def compute_agreement(votes: Sequence[Vote]) -> float:
     """Return the weight of the members that find a bar strange (grade 50 and above), as a share of
-    those that could score it; 0 where nobody could.
+    the weight of those that could score it; 0 where none could.
     """
     voted = [vote for vote in votes if vote["grade"] is not None]
     total = sum(vote["weight"] for vote in voted)

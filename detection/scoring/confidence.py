@@ -2,9 +2,9 @@
 
 It is the product of three factors. Stability is ExCeeD (Perini, Vercruyssen and Davis, Quantifying
 the Confidence of Anomaly Detectors in Their Example-Wise Predictions, 2020): had the model learned
-from other bars of the same kind, how probably would it flag this bar too? Agreement is the weight
-of those members of an ensemble that find the bar strange; of a single detector it is 1.
-Completeness is how much there is of the history that the bar is measured by.
+from other bars of the same kind, how probably would it flag this bar too? Agreement is the share
+of an ensemble's weight whose members find the bar strange; of a single detector it is 1.
+Completeness is how much of the history that the bar is measured by exists.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def compute_stability(scores: ArrayLike, threshold: float, grades: GradeTable) -
 
 
 def compute_completeness(bars_before: ArrayLike, needed: int) -> Float64:
-    """Return the share of the history that a score looks back on which existed, shape (m,)."""
+    """Return how much of the history that a score looks back on existed, a share, shape (m,)."""
     full = max(FULL_HISTORY_BARS, needed)
     completeness: Float64 = np.minimum(np.asarray(bars_before, np.float64) / full, 1.0)
     return completeness
