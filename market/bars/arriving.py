@@ -1,6 +1,4 @@
-"""What comes in for series is stored some hundred in a transaction, or one in a few where it is
-very much.
-"""
+"""Stores arrivals: some hundred small ones in one transaction, a very large one in several."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -30,30 +28,33 @@ from records.database import (
 from records.market.series import find_one_series, get_series
 
 LEAST_FACTOR = 1e-4
-# A year of minutes of a stock exchange; 800,000 do not fit into a cache of 256 MB.
+# The most bars of one transaction: a year of 1m bars of a stock exchange. MongoDB's cache of 256 MB
+# cannot hold 800,000.
 MOST_BARS_AT_ONCE = 100_000
 FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
-# Series that are written in one transaction: what each costs by itself is small then, and whoever
-# waits hears of it about once a second.
+# The most series of one transaction: their commands are shared, and progress is still reported
+# about once a second.
 MOST_TOGETHER = 200
-# Of them so many bars are read and written whole, some 24 MB, which a small cache holds.
+# The most bars of the buckets that such a transaction reads and writes: some 24 MB, which a small
+# cache holds.
 MOST_BARS_TOGETHER = 500_000
-# A row that is kept aside is a document of its own: 100,000 of them fill a cache of 256 MB.
+# A rejected row counts as so many bars. It is a document of its own: 100,000 fill a cache of 256
+# MB.
 BARS_OF_REJECTED = 10
 
 
 def write_arrivals(
     database: Db, arrivals: Iterable[Arrival], *, dry_run: bool = False
 ) -> Iterator[Written | TapewatchError]:
-    """Store arrivals, and yield in order what became of each, or why it cannot come in: then
-    nothing of it was written, and the others are.
+    """Store arrivals; yield, in order, the result of each, or the error for which nothing of it was
+    written. An error of one arrival does not stop the others.
 
-    Some hundred small ones are one transaction. `write_arrival` says the rest.
+    Some hundred small arrivals share a transaction; the rest is as in `write_arrival`.
     """
     part: dict[str, Arrival] = {}
     bars = 0
     for arrival in arrivals:
-        # Of a table with a row a day for each ticker, most of a young one's are kept aside.
+        # Rejected rows may be many: a table may have rows of days before a ticker was listed.
         own = len(arrival.columns["times"]) + BARS_OF_REJECTED * len(arrival.rejected)
         bars += own
         is_full = bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER
@@ -68,7 +69,9 @@ def write_arrivals(
 def _write_together(
     database: Db, arrivals: Sequence[Arrival], *, dry_run: bool
 ) -> list[Written | TapewatchError]:
-    """Write arrivals in one transaction, or by halves where they are too much for it."""
+    """Write arrivals in one transaction, or in two halves where MongoDB refuses that as too
+    much.
+    """
     if len(arrivals) == 1:
         try:
             return [write_arrival(database, arrivals[0], dry_run=dry_run)]
@@ -97,7 +100,9 @@ def _write_together(
 def _forget_replaced(
     database: Db, written: Iterable[tuple[Arrival, Written | TapewatchError]]
 ) -> None:
-    """Forget metrics of markets beyond the bars of those series that took synthetic ones' place."""
+    """Delete metrics of the markets of replaced synthetic series that lie beyond the
+    markets' bars.
+    """
     for code, interval in {
         (arrival.market.code, arrival.interval)
         for arrival, outcome in written
@@ -107,15 +112,16 @@ def _forget_replaced(
 
 
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
-    """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
+    """Merge the bars and splits of an arrival into its series, and store its rejected rows.
 
-    Of very many bars, those that none are stored beside are written a few whole buckets at a time
-    after the others: MongoDB holds a transaction in its cache. Whoever ends it in between leaves a
-    series that is whole up to a bucket, and the same arrival completes it.
+    An arrival of up to `MOST_BARS_AT_ONCE` bars is stored in one transaction, or not at all. A
+    larger one takes several, as MongoDB holds a transaction in its cache: first the bars that
+    overlap with stored bars, then the others, a few whole buckets at a time. Where the process dies
+    in between, the stored buckets are whole, and the same arrival completes the series.
 
-    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
-    back. Raises SeriesError for synthetic bars of a real series, for prices that are adjusted for a
-    split where those before them are not, and for more changes than a transaction can hold.
+    Real bars replace a whole synthetic series. A dry run does all of it and rolls it back. Raises
+    SeriesError for synthetic bars of a real series, for prices that are adjusted for a split where
+    the stored ones before them are not, and for more changes than a transaction can hold.
     """
     first, *others = [
         _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
@@ -135,8 +141,8 @@ def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> W
 
 
 def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
-    """Return what is to be written in one transaction each:
-    what meets stored bars, then what follows them, then what precedes them.
+    """Return the parts of an arrival that are written in one transaction each: the bars that
+    overlap with stored bars, then those after them, then those before them.
     """
     times = arrival.columns["times"]
     if len(times) <= MOST_BARS_AT_ONCE:
@@ -149,7 +155,8 @@ def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
     meeting = [(before, after)] if before < after else []
     others = [(after, len(times)), (0, before)]
     bounds = meeting + [p for ends in others for p in _split_rows(times, *ends, arrival.interval)]
-    # What is known of all goes with the first: later ones would be revisions of it.
+    # Splits and rejected rows go with the first part. Were splits to come later, they would be
+    # revisions of the bars before.
     head = replace(arrival, columns={n: v[slice(*bounds[0])] for n, v in arrival.columns.items()})
     return [head] + [
         replace(
@@ -163,8 +170,8 @@ def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
 
 
 def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple[int, int]]:
-    """Return the bounds of parts of whole buckets, of at most MOST_BARS_AT_ONCE bars
-    or of a single one.
+    """Return the bounds of parts that are whole buckets: of at most MOST_BARS_AT_ONCE bars
+    together, or a single bucket.
     """
     edges = [start, *(start + edge for edge in find_edges(times[start:end], interval)), end]
     parts: list[tuple[int, int]] = []
@@ -178,7 +185,8 @@ def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple
 
 def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
     transact = try_transaction if dry_run else in_transaction
-    # What others wrote may fill the cache, and is on its way to the disk.
+    # A small write may fail because writes of others fill the cache: it is tried again after a
+    # pause, in which MongoDB writes them to disk.
     is_small = len(arrival.columns["times"]) <= MOST_BARS_AT_ONCE
     pauses = iter(FULL_CACHE_PAUSES if is_small else ())
     while True:
@@ -221,10 +229,9 @@ def _count(arrival: Arrival) -> str:
 def write_split(
     database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime
 ) -> Written:
-    """Record that `factor` shares were made of one on a session; a factor of 1 takes a split back.
+    """Record a split of `factor` shares for one on a session; a factor of 1 removes a split.
 
-    Raises NotFound where the series is not stored, BadInput where the factor or the session cannot
-    be.
+    Raises NotFound where the series is not stored, BadInput on an impossible factor or session.
     """
     series = get_series(database, ticker, interval)
     if not LEAST_FACTOR <= factor <= 1 / LEAST_FACTOR:
@@ -236,7 +243,7 @@ def write_split(
     day = (session - date(1970, 1, 1)).days
     market = load_markets(database).choose(series["market"])
     known = find_sessions(database, market)
-    # One that was recorded of another day before can be taken back.
+    # A split that was once recorded on a day without a session can still be removed.
     if factor != 1 and known.days[0] <= day <= known.days[-1] and day not in known.days:
         after = known.days[np.searchsorted(known.days, day)]
         raise BadInput(

@@ -1,4 +1,4 @@
-"""Baskets: several tickers as one line, each of the same weight on each bar."""
+"""Baskets: several tickers as one line, each with the same weight on each bar."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ def compute_basket(members: Iterable[Sequence[Close]]) -> list[Close]:
     """Return the line of a basket from the closes of its members, each ascending in time.
 
     It begins at 100 on the first bar of any member, and moves on each bar by the mean log return of
-    those members that have this bar and one before it: as if all of them were held in equal parts,
-    set right on each bar. Closes that are not above zero are passed over.
+    the members that have this bar and one before it, as if all were held in equal parts, rebalanced
+    on each bar. Closes that are not above zero are left out.
     """
     firsts: list[int] = []
     returns: defaultdict[int, list[float]] = defaultdict(list)

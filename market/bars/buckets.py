@@ -1,4 +1,4 @@
-"""Buckets: the bars of one series and span of the calendar, their columns one binary."""
+"""Buckets: a bucket has the bars of one series in one span of the calendar, as one binary."""
 
 import hashlib
 import zlib
@@ -25,45 +25,47 @@ from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
-# What lies beyond is no price, but garbage in the bits of one, such as 5e-324: ratios of two would
-# be none either.
+# A value beyond these, such as 5e-324, is garbage and no price; ratios of such values would not be
+# finite.
 LEAST_PRICE, MOST_VALUE = 1e-100, 1e100
-# Vendors quote in at most eight decimals; what a double holds as a whole number, and how many of a
-# column's values are looked at before all of them are.
+# Vendors quote in at most eight decimals.
 SCALES = 10.0 ** np.arange(9)
+# A double holds integers up to this exactly.
 MOST_WHOLE = 2.0**53
 LARGEST_UNIT = 2**31
+# A scale is tried on so many values of a column before it is tried on all.
 LOOKED_AT = 16
 
 Columns = dict[str, Any]
 """The six columns by name: `times` Int64 (n,), UTC seconds, ascending; the others Float64 (n,)."""
 
 
-# Of 48 bytes each at the most, in a document of at most 16 MiB, with room for the names.
+# A bar has at most 48 bytes, and a document at most 16 MiB, of which 16 KiB are for the other
+# fields.
 MOST_BUCKET_BARS = (2**24 - 2**14) // 48
 
 
 def empty_columns() -> Columns:
-    """Return six columns of no bars."""
+    """Return the six columns, without bars."""
     return {"times": np.empty(0, np.int64)} | {name: np.empty(0, np.float64) for name in VALUES}
 
 
 def read_columns(bucket: BucketColumns) -> Columns:
-    """Return the columns of a bucket. Raises ValueError where it is torn."""
+    """Return the columns of a bucket. Raises ValueError where the bucket is damaged."""
     _, columns = split_columns(get_packed(bucket))
     return {name: _unpack(name, column) for name, column in columns.items()}
 
 
 def join_buckets(buckets: Iterable[BucketColumns]) -> Columns:
-    """Return the columns of some buckets, end to end; without any, of no bars."""
+    """Return the columns of some buckets, end to end; empty columns where there is no bucket."""
     read = [empty_columns(), *map(read_columns, buckets)]
     return {name: np.concatenate([columns[name] for columns in read]) for name in COLUMNS}
 
 
 def read_column(bucket: BucketColumns, name: BarColumn) -> Int64 | Float64:
-    """Return one column of a bucket, which may be a read-only view of its bytes.
+    """Return one column of a bucket, which may be a read-only view of the bucket's bytes.
 
-    Raises ValueError where it is torn.
+    Raises ValueError where the bucket is damaged.
     """
     return _unpack(name, split_columns(get_packed(bucket))[1][name])
 
@@ -85,9 +87,9 @@ def _unpack(name: BarColumn, column: PackedColumn) -> Int64 | Float64:
 def build_bucket(
     ticker: str, interval: str, span: str, columns: Columns, now: datetime
 ) -> BucketDocument:
-    """Return the document that stores these bars, all of one span.
+    """Return the document that stores bars of one span.
 
-    Raises BadInput where they are more than it can hold.
+    Raises BadInput where they are more than a document can hold.
     """
     if len(columns["times"]) > MOST_BUCKET_BARS:
         raise BadInput(
@@ -109,7 +111,7 @@ def build_bucket(
 
 
 def hash_columns(columns: Columns) -> str:
-    """Return the hash of columns as 8-byte numbers, however they are packed."""
+    """Return the SHA-256 of the columns as 8-byte numbers; it does not depend on the packing."""
     digest = hashlib.sha256()
     for name in COLUMNS:
         form = "<i8" if name == "times" else "<f8"
@@ -118,7 +120,7 @@ def hash_columns(columns: Columns) -> str:
 
 
 def pack_columns(columns: Columns) -> bytes:
-    """Return the columns as a bucket has them, each in the narrowest form that is exact."""
+    """Return the binary of the columns, each packed in the narrowest form that is exact."""
     packed = [_pack_times(columns["times"]), *(_pack_values(columns[name]) for name in VALUES)]
     return join_columns(len(columns["times"]), packed)
 
@@ -133,7 +135,7 @@ def split_spans(columns: Columns, interval: str) -> Iterator[tuple[str, Columns]
 
 
 def find_edges(times: Int64, interval: str) -> list[int]:
-    """Return the positions of ascending times at which a span begins that is not the first's."""
+    """Return the positions in ascending `times` at which a new span begins, without the first."""
     match choose_span(interval):
         case "year":
             numbers = years_of(times)
@@ -151,12 +153,12 @@ def years_of(times: Int64) -> Int64:
 
 
 def pack_times(times: Int64) -> bytes:
-    """Return times in few bytes: neighbouring ones are mostly as far apart as the next."""
+    """Return times compressed as differences, most of which are the same."""
     return zlib.compress(np.diff(times, prepend=0).astype("<i8").tobytes())
 
 
 def unpack_times(packed: bytes) -> Int64:
-    """Return the times that were packed."""
+    """Return the times that `pack_times` packed."""
     return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8").astype(np.int64))
 
 
@@ -170,7 +172,7 @@ def _pack_times(times: Int64) -> tuple[str, int, int, bytes]:
 
 
 def _pack_values(values: Float64) -> tuple[str, int, int, bytes]:
-    # Of a few values all scales are looked at in one go, which is most of the work.
+    # A few values tell, for all scales at once, which scales are worth trying on the whole column.
     for scale in SCALES[_are_whole(values[:LOOKED_AT, None], SCALES)]:
         if not _are_whole(values, scale):
             continue
@@ -188,18 +190,18 @@ def _pack_values(values: Float64) -> tuple[str, int, int, bytes]:
 
 
 def _are_whole(values: Float64, scales: Any) -> Any:
-    """Whether these are so many parts of whole numbers, which give the same bits back; of each of
-    some scales where the values are a column of shape (n, 1).
+    """Return whether all values are integers over a scale, and the same bits come back from these
+    integers. With values of shape (n, 1) and several scales, return it for each scale.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         whole = np.rint(values * scales)
         same = (whole / scales == values) & (np.abs(whole) <= MOST_WHOLE)
-        # A zero below zero would lose its sign.
+        # -0.0 would lose its sign.
         return np.all(same & ((values != 0) | ~np.signbit(values)), axis=0)
 
 
 def _find_form(steps: Int64) -> str | None:
-    """Return the narrowest form that these steps fit into, None if none does."""
+    """Return the narrowest integer form (`packing.py`) that all `steps` fit into, or None."""
     if not steps.size:
         return None
     least, most = int(steps.min()), int(steps.max())

@@ -1,4 +1,4 @@
-"""What another calendar of a market would mean for the bars that are stored of it."""
+"""What a new calendar of a market would mean for the market's stored bars."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from records.market.series import find_series
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """How many series and bars of a market are stored, and what a new calendar would say of them.
+    """How many series and bars a market has, and how many a new calendar would affect.
 
     Attributes:
-        series, bars: stored.
-        outside: stored bars that the new calendar has no session for.
-        rejected: rows kept aside as `not_a_session`; those that the new calendar has come in when
-            imported again.
+        series, bars: how many are stored.
+        outside: stored bars for which the new calendar has no session.
+        rejected: rows that were rejected as `not_a_session`; imported again, those with a session
+            in the new calendar are accepted.
     """
 
     series: int
@@ -38,7 +38,7 @@ class Touched:
 
 
 def count_touched(database: Db, code: str, market: Market) -> Touched:
-    """Count what a market, as it would be, makes of the stored bars of market `code`."""
+    """Count the stored bars of market `code` that `market`, with its new calendar, would affect."""
     known = find_sessions(database, market)
     series = find_series(database, market=code)
     outside = 0

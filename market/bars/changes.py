@@ -1,4 +1,4 @@
-"""What an arrival changes at or before a series' last bar, as revision documents (pure)."""
+"""Lists what an arrival changes at or before a series' last bar, for revision documents (pure)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ def moment(seconds: float) -> datetime:
 
 
 def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[ChangeFields]:
-    """Yield a document for each stored bar that got other values."""
+    """Yield a change for each stored bar whose values were replaced."""
     for row in np.flatnonzero(merge.changed):
         time = moment(incoming["times"][row])
         yield {
@@ -32,10 +32,10 @@ def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[C
 
 
 def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[ChangeFields]:
-    """Yield a document for each stretch of neighbouring bars
-    that came after a later bar was stored.
+    """Yield a change for each run of neighbouring new bars that came after a later bar was stored.
 
-    Each touches all bars up to `last_bar`, the series' last one so far, for their positions move.
+    Each touches all bars up to `last_bar`, the series' last bar until now, as the positions of
+    these bars in the series move.
     """
     late = np.flatnonzero(merge.new & (incoming["times"] < last_bar.timestamp()))
     edges = np.flatnonzero(np.diff(merge.stored_rows[late])) + 1
@@ -57,15 +57,15 @@ def list_split(
     new: Sequence[SplitFields],
     first_bar: datetime,
 ) -> Iterator[ChangeFields]:
-    """Yield a document for each split that came, changed or went;
-    it touches the bars of the sessions before it.
+    """Yield a change for each split that was added, changed or removed; it touches the bars of the
+    sessions before the split.
     """
     before = {split["session"]: split["factor"] for split in old}
     after = {split["session"]: split["factor"] for split in new}
     for day in changed_days:
         session = session_of(day)
-        # No market of ours is open at 00:00 UTC but Tokyo, which opens then: so this parts the
-        # sessions of all.
+        # 00:00 UTC lies between two sessions of each market: none is open then but Tokyo, whose
+        # session begins at that time.
         last = moment(day * DAY_SECONDS - 1)
         if first_bar <= last:
             yield {

@@ -1,4 +1,4 @@
-"""Whether stored bars are those that were written, and metrics still of them."""
+"""Checks that stored bars are those that were written, and that metrics were computed from them."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from records.market.series import find_figured, find_panel_series
 
 
 def find_damaged_buckets(database: Db) -> Iterator[Disagreement]:
-    """Yield each bucket that is torn, or whose bars are not those that were written."""
+    """Yield each bucket that cannot be read, or whose bars differ from those that were written."""
     fields = {**BUCKET_FIELDS, "sha256": 1}
     advice = "restore it from a backup, or delete the ticker's bars and import them again"
     for bucket in bars_in(database).find({}, fields):
@@ -31,7 +31,7 @@ def find_damaged_buckets(database: Db) -> Iterator[Disagreement]:
 
 
 def find_wrong_sums(database: Db) -> Iterator[Disagreement]:
-    """Yield each series of which other odd bars are told than those of its buckets."""
+    """Yield each series whose stored oddities are not the sums of its buckets' figures."""
     for series in find_figured(database):
         if series.get("oddities") != sum_up(series["figures"], series["fingerprint"]):
             yield Disagreement(
@@ -42,8 +42,8 @@ def find_wrong_sums(database: Db) -> Iterator[Disagreement]:
 
 
 def find_changed_bars(database: Db) -> Iterator[Disagreement]:
-    """Yield each series whose latest metrics were computed from other bars than are stored,
-    although by its revision nothing was changed since.
+    """Yield each series whose latest metrics were computed from other bars than the stored ones,
+    although its revision says that nothing has changed since.
     """
     for shown in find_all(database):
         found = _describe_change(database, shown)
@@ -59,9 +59,9 @@ def _describe_change(database: Db, shown: OverviewDocument) -> str | None:
     with database.client.start_session(snapshot=True) as session:
         series = find_panel_series(database, [ticker], interval, session)
         if snapshot is None or ticker not in series:
-            return None  # the check of the documents has named it
+            return None  # The check of the documents reports this.
         if series[ticker]["revision"] != snapshot["bars_revision"]:
-            return None  # the next slot computes it anew
+            return None  # The next slot computes it again.
         seconds, used = int(time.timestamp()), snapshot["bars_used"]
         panel, unusable = read_sound_bars(
             database,

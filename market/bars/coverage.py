@@ -1,8 +1,8 @@
-"""Coverage: how many bars each session of a series' exchange has, from its first bar to its last,
-and how many of them are stored (pure).
+"""Coverage: how many bars each session from a series' first bar to its last has, and how many of
+them are stored (pure).
 
-A week is a session where its exchange opened at all. Years of which the exchange's calendar is not
-known count neither way.
+For weekly bars a session is a week in which the exchange opened at all. Years that the exchange's
+calendar does not cover count neither as sessions nor as missing.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ class Held:
     """The sessions of a stretch of a series, in order; each array of shape (s,).
 
     Attributes:
-        days: dates, in days since 1970; of a week that of its first session.
-        expected: bars that a session has, at the series' ends from its first bar or to its last.
-        held: how many of them are stored.
+        days: dates of the sessions, in days since 1970; of a week the date of its first session.
+        expected: how many bars each session has; of the series' first and last session only those
+            from its first bar on and up to its last.
+        held: how many of these bars are stored.
     """
 
     days: Int64
@@ -31,7 +32,7 @@ class Held:
 
     @property
     def lacking(self) -> Bools:
-        """Which sessions lack bars, shape (s,)."""
+        """Return which sessions lack bars, shape (s,)."""
         lacking: Bools = self.held < self.expected
         return lacking
 
@@ -55,15 +56,15 @@ def measure_held(
     last: int,
     since: int | None = None,
 ) -> Held:
-    """Return what is held of the sessions from that of a series' bar at `first` to that at `last`.
+    """Return the sessions of a series, from that of its first bar to that of its last.
 
     Args:
-        times: UTC seconds, ascending, of all its bars of these sessions.
+        times: UTC seconds, ascending, of all bars of these sessions.
         interval: of the bars.
-        known: the sessions of its market.
-        first: when the series' first bar starts.
-        last: when its last one does.
-        since: of a bar: only its session, and those after it, are measured.
+        known: the sessions of the series' market.
+        first: the start of the series' first bar.
+        last: the start of its last bar.
+        since: the start of a bar; only its session and later ones are measured. None: all are.
     """
     if is_intraday(interval):
         return _measure_intraday(times, INTERVALS[interval], known, first, last, since)
@@ -75,7 +76,9 @@ def measure_held(
 
 
 def find_session_start(time: int, interval: str, known: Sessions) -> int:
-    """Return from when on the bars of the session of the bar at `time` start, UTC seconds."""
+    """Return the earliest start that a bar of the session of the bar at `time` can have (UTC
+    seconds).
+    """
     if not is_intraday(interval):
         return time
     row = int(np.searchsorted(known.closes, time, side="right"))
@@ -84,7 +87,7 @@ def find_session_start(time: int, interval: str, known: Sessions) -> int:
 
 
 def split_stretches(marked: Bools) -> list[Int64]:
-    """Return the positions of each stretch of neighbours that are marked."""
+    """Return the positions of each run of neighbouring marked sessions."""
     rows = np.flatnonzero(marked)
     return np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
 
@@ -108,8 +111,10 @@ def _measure_intraday(
 
 
 def _count_slots(opens: Int64, until: Int64, pauses: Int64, resumes: Int64, length: int) -> Int64:
-    """Return how many bars of a session start before `until`, as `calendar.list_closes` has them:
-    counted from its open, and those that would close in its lunch break close with its beginning.
+    """Return how many bars of each session start before `until`.
+
+    Bars are laid out as in `calendar.list_closes`: they are counted from the open, and a bar that
+    would close in the lunch break closes at its beginning.
     """
     pause, resume = np.minimum(pauses, until), np.minimum(resumes, until)
     before, beside = (pause - opens) // length, (resume - opens) // length
@@ -126,10 +131,10 @@ def _list_weeks(known: Sessions) -> Int64:
 
 
 def _label_days(times: Int64, interval: str, known: Sessions, days: Int64) -> Int64:
-    """Return the day of each bar; of a week's the first of its sessions.
+    """Return the session of each bar, in days since 1970; of a weekly bar the week's first session.
 
-    A week's bar is labelled by that, or by a day before it: a Monday on which the exchange was
-    shut.
+    A weekly bar is labelled by that session's date, or by an earlier day of the week on which the
+    exchange was closed, such as a Monday.
     """
     labels: Int64 = times // DAY_SECONDS
     if interval != "1w":

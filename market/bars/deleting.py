@@ -1,8 +1,8 @@
-"""Taking bars away: a series deleted or renamed.
+"""Deletes and renames series.
 
-What was found in them stays, and says that its bars are gone.
+Anomalies of deleted bars stay, marked as "bars gone".
 
-Plain Python, for the web process does it too.
+Plain Python, as the web process uses this module, too.
 """
 
 from collections.abc import Sequence
@@ -60,12 +60,11 @@ def delete_bars(
 def rename_bars(
     database: Db, ticker: str, name: str, interval: str | None, now: datetime
 ) -> list[SeriesDocument]:
-    """Give the series of a ticker, or that of one interval, another name;
-    return their documents as they were.
+    """Rename the series of a ticker, or that of one interval; return their documents as they were.
 
-    What was found stays under the old name, until bars come again there, and the new one is yet to
-    be detected. Raises NotFound, Conflict where there are bars of the new name, and BadInput where
-    that is of another market.
+    Anomalies stay under the old name, marked as "bars gone" until bars of that name are stored
+    again; the series of the new name are yet to be detected. Raises NotFound, Conflict where bars
+    of the new name are stored, and BadInput where the new name is a ticker of another market.
     """
     found = find_series(database, tickers=[ticker], interval=interval)
     if not found:
@@ -103,16 +102,16 @@ def _refuse_stored(database: Db, series: SeriesDocument, name: str, session: Cli
 
 
 def _copy_buckets(database: Db, series: SeriesDocument, name: str) -> list[tuple[str, str]]:
-    """Store a series' buckets under another name too, where nobody sees them before a series
-    of that name is there; return their ids and hashes.
+    """Copy a series' buckets to another name; return the ids and hashes of the copies.
 
-    MongoDB holds a transaction in its cache, which may not have room for many years of minutes.
+    Nobody reads the copies before a series of that name is stored. They are not written in the
+    transaction that renames the series, as MongoDB's cache may not hold many years of 1m bars.
     """
     interval = series["interval"]
 
     def clear(session: ClientSession) -> None:
         _refuse_stored(database, series, name, session)
-        # One who was killed at this very point may have left some.
+        # A process that was killed while it copied may have left some copies.
         bars_in(database).delete_many({"ticker": name, "interval": interval}, session=session)
 
     in_transaction(database, clear)
@@ -155,7 +154,7 @@ def _remove(
 def drop_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:
     """Delete a series with its bars, its watermark and its metrics.
 
-    Raises NotFound where its bars are others than were read.
+    Raises NotFound where its bars have changed since `series` was read.
     """
     ticker, interval = series["ticker"], series["interval"]
     if delete_series(database, series, session) == 0:
@@ -188,8 +187,8 @@ def _move(
 
 
 def _unmark_returned(database: Db, series: SeriesDocument, session: ClientSession) -> None:
-    """Forget of anomalies under a series' new name that their bars are gone, where it has these:
-    it had this name before.
+    """Remove the mark "bars gone" from anomalies of a series' new name whose bars it has: the
+    series had that name before.
     """
     name, interval = series["ticker"], series["interval"]
     first, last = series["first_bar"], series["last_bar"]
@@ -202,8 +201,8 @@ def _unmark_returned(database: Db, series: SeriesDocument, session: ClientSessio
 def build_removal(
     series: SeriesDocument, kind: RevisionKind, first: datetime, bars: int, now: datetime
 ) -> RevisionDocument:
-    """Return the revision that says that bars of a series are gone, from one on;
-    the next number is its.
+    """Return the revision, with the series' next number, that says that `bars` bars from `first` on
+    are gone.
     """
     revision = series["revision"] + 1
     return {

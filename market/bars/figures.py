@@ -1,5 +1,5 @@
-"""What looks odd in bars: zero volumes, prices that stand still,
-and jumps by a split's factor (pure).
+"""Counts what looks odd in bars: zero volumes, stale prices, and jumps by a split's factor
+(pure).
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from market.bars.splits import NEAR_SPLIT, SPLIT_FACTORS
 from market.intervals import DAY_SECONDS
 from records.market.documents import FigureFields
 
-# So many neighbouring bars at one price are a stale run.
+# At least so many neighbouring bars at one price are a stale run.
 STALE_BARS = 5
 MOST_JUMPS = 20
 _FACTORS = np.array(SPLIT_FACTORS)
-# What lies between is near no split's factor, as nearly all bars do.
+# A ratio between these two is near no split's factor, as for nearly all bars.
 LEAST_FALL, LEAST_RISE = (
     max(f for f in SPLIT_FACTORS if f < 1) * (1 + NEAR_SPLIT),
     min(f for f in SPLIT_FACTORS if f > 1) * (1 - NEAR_SPLIT),
@@ -23,7 +23,7 @@ LEAST_FALL, LEAST_RISE = (
 
 
 def measure_figures(columns: Columns) -> FigureFields:
-    """Return what looks odd in the bars of one bucket, of which there is one at least."""
+    """Return the figures of the bars of one bucket, which has at least one bar."""
     return {
         "no_trade": count_no_trade(columns),
         "no_volume": int((columns["volume"] == 0).sum()),
@@ -39,21 +39,21 @@ def measure_figures(columns: Columns) -> FigureFields:
 
 
 def _count_stale_runs(columns: Columns) -> int:
-    """Count runs of at least STALE_BARS bars all of whose prices are one price."""
+    """Return how many runs of at least STALE_BARS bars have a single price."""
     close = columns["close"]
     still: Bools = columns["high"] == columns["low"]
     still[1:] &= close[1:] == close[:-1]
     if not still.any():
         return 0
-    # The first bar of a run may have moved to its price.
+    # The first bar of a run may have a range, as it may have moved to the price of the run.
     edges = np.flatnonzero(np.diff(np.concatenate(([False], still, [False])).astype(np.int8)))
     lengths: Int64 = edges[1::2] - edges[::2]
     return int((lengths >= STALE_BARS - 1).sum())
 
 
 def _mark_jumps(columns: Columns) -> Bools:
-    """Return which bars open a split's factor away from the close before, and stay there:
-    what `is_jump` says, of all of them.
+    """Return which bars open a split's factor away from the close before, and stay there, shape
+    (n,). It is `is_jump` for all bars at once.
     """
     close, marked = columns["close"], np.zeros(len(columns["close"]), np.bool_)
     if len(close) < 2:

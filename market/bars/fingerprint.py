@@ -1,4 +1,4 @@
-"""Fingerprints: SHA-256 over bars, so that it can be said later whether they are still the same."""
+"""Fingerprints: SHA-256 over bars, which tell later whether the bars are still the same."""
 
 import hashlib
 from bisect import bisect_right
@@ -18,10 +18,10 @@ BAR = np.dtype([("times", "<i8"), *((name, "<f8") for name in VALUES)])
 class PanelFingerprints:
     """Fingerprints of stretches of a panel's rows, as the bars are after adjustment for splits.
 
-    A stretch is taken in blocks of 128 bars from its first: its fingerprint is the SHA-256 of the
-    blocks' SHA-256. So stretches that begin a multiple of a block apart share most of the work. A
-    bar is hashed as its time (int64), open, high, low, close and volume (float64), each
-    little-endian.
+    A stretch is cut into blocks of 128 bars, counted from its first bar; its fingerprint is the
+    SHA-256 of the blocks' SHA-256. So stretches that begin a multiple of a block apart share most
+    of the work. A bar is hashed as its time (int64), open, high, low, close and volume (float64),
+    each little-endian.
     """
 
     def __init__(self, panel: BarPanel) -> None:
@@ -47,10 +47,10 @@ class PanelFingerprints:
 
     def _hash(self, bars: memoryview, begin: int, first: int, stop: int) -> bytes:
         """Return the SHA-256 of the rows from `first` to before `stop`, of the `bars` of a series
-        that begins at `begin`.
+        whose first row is `begin`.
 
-        Most are asked for in order: of the same block, what was hashed for the last is gone on
-        from.
+        Fingerprints are mostly asked for in order. So where `first` is that of the last call, the
+        hash goes on from there.
         """
         if first != self._first or stop < self._hashed:
             self._begun, self._first, self._hashed = hashlib.sha256(), first, first
@@ -61,7 +61,10 @@ class PanelFingerprints:
         return self._begun.digest()
 
     def _lay_out(self, s: int) -> memoryview:
-        """Return the bars of a series as they are hashed: of a scan, few are asked for."""
+        """Return the bars of a series in the form in which they are hashed.
+
+        They are laid out on request, as a scan needs those of few series.
+        """
         if s not in self._series:
             rows = self._panel.series(s)
             bars = np.empty(rows.stop - rows.start, BAR)

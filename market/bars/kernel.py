@@ -1,7 +1,7 @@
-"""Stored columns become arrays, of thousands of buckets in one call: what `packing.py` says of the
-binaries, compiled.
+"""Unpacks the columns of thousands of buckets into arrays in one compiled call; `packing.py`
+defines the format of the binaries.
 
-All that is compiled stays in this file: numba's cache notices no change of another.
+All compiled functions are in this file: numba's cache notices no change in another file.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ LONGS, DOUBLES, FLOATS, INTS, SHORTS, BYTES = map(ord, "qdfihb")
 
 
 def view_all(packed: bytes) -> Views:
-    """Return the views of whole words that the kernels take."""
+    """Return the views of the binaries that the kernels take."""
     longs, ints, shorts, octets, doubles, floats = (
         np.frombuffer(packed, form) for form in ("<i8", "<i4", "<i2", "<i1", "<f8", "<f4")
     )
@@ -32,7 +32,7 @@ def view_all(packed: bytes) -> Views:
 
 @njit(nogil=True, error_model="numpy")
 def _count_words(form: int, count: int) -> int:
-    """Return how many words a column has, -1 of a form that there is not."""
+    """Return how many words a column of `count` bars has in a form, -1 for an unknown form."""
     if form in (LONGS, DOUBLES):
         return count
     if form in (FLOATS, INTS):
@@ -46,7 +46,9 @@ def _count_words(form: int, count: int) -> int:
 
 @njit(nogil=True, error_model="numpy")
 def _sum_up(views: Views, form: int, at: int, span: tuple[int, int], first: int, out: Any) -> None:
-    """Put the whole numbers from one position to before another into `out`."""
+    """Put the integers of a column at the positions of `span` (start, stop) into `out`: the sums of
+    `first` and of all differences up to each.
+    """
     _, ints, shorts, octets, _, _ = views
     begin, end = span
     number = first
@@ -86,9 +88,10 @@ _views = _mixed([_array(each) for each in (int64, int32, int16, int8, float64, f
     error_model="numpy",
 )
 def unpack_times(views: Views, offsets: Int64, rows: Int64, out: Int64) -> int:
-    """Put the times of all buckets into `out` (n,), and return -1, or which bucket is torn.
+    """Put the times of all buckets into `out` (n,); return -1, or the first damaged bucket.
 
-    offsets: (k + 1,), where each begins, in words. rows: (k + 1,), the rows of each in `out`.
+    offsets: (k + 1,), the word at which each bucket begins. rows: (k + 1,), the row of `out` at
+    which the times of each bucket begin.
     """
     longs = views[0]
     for b in range(rows.size - 1):
@@ -124,10 +127,11 @@ def unpack_times(views: Views, offsets: Int64, rows: Int64, out: Int64) -> int:
     error_model="numpy",
 )
 def unpack_values(views: Views, offsets: Int64, kept: Int64, out: Float64) -> int:
-    """Put the rows that are kept of all buckets into `out` (5, n), in the order of the columns, and
-    return how many they are; the buckets are sound.
+    """Put the kept rows of all buckets into `out` (5, n), in the order of the columns; return how
+    many rows they are. No bucket may be damaged.
 
-    offsets: as above. kept: (k, 2), of each the first row, and the one after the last.
+    offsets: as in `unpack_times`. kept: (k, 2), the first row of each bucket and the row after its
+    last one.
     """
     longs, _, _, _, doubles, floats = views
     to = 0

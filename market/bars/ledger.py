@@ -1,5 +1,5 @@
-"""The ledger of gaps, and the coverage that is stored with each series,
-kept in step with its bars and with its exchange's sessions.
+"""Keeps the ledger of gaps, and the coverage that is stored with each series, in step with the
+series' bars and its exchange's sessions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -52,13 +52,13 @@ from records.market.series import (
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """What follows a series' last bar.
+    """The sessions from a series' last bar on, before and after new bars came.
 
     Attributes:
-        before: what was held of the session of that bar.
-        after: what is held now of this session and of those after it.
-        day_before: the session before it, in days since 1970.
-        past, sums: the counts of both; of many series they are the same, and are taken once.
+        before: the session of that last bar, as it was before.
+        after: this session and those after it, as they are now.
+        day_before: the session before them, in days since 1970.
+        past, sums: the counts of `before` and of `after`; many series share them.
     """
 
     before: Held
@@ -69,22 +69,23 @@ class Later:
 
     @property
     def reaching_since(self) -> datetime:
-        """Return to which session a gap reaches at least that may change."""
+        """Return the earliest last session of a gap that new bars may change."""
         return _at(self.day_before)
 
 
 def measure_later(
     times: Int64, interval: str, known: Sessions, *, first: int, last: int, since: int
 ) -> Later | None:
-    """Return what follows the bar at `since`; None where it lies after all sessions that are known.
+    """Return the sessions from the bar at `since` on; None where that bar lies after all known
+    sessions.
 
     Args:
         times: of all bars from the session of that bar on, UTC seconds, ascending.
         interval: of the bars.
         known: the sessions of their market.
-        first: when the series' first bar starts.
-        last: when its last one does.
-        since: when the one did that was the last before.
+        first: the start of the series' first bar.
+        last: the start of its last bar, with the new ones.
+        since: the start of its last bar before the new ones came.
     """
     after = measure_held(times, interval, known, first=first, last=last, since=since)
     if not len(after.days):
@@ -96,7 +97,7 @@ def measure_later(
 
 
 def count_no_trade(series: SeriesDocument) -> int:
-    """Return in how many bars of a series nothing traded, by the figures of its buckets."""
+    """Return how many bars of a series did not trade, by the figures of its buckets."""
     return sum(span["no_trade"] for span in series.get("figures", {}).values())
 
 
@@ -108,7 +109,7 @@ def measure_anew(
     now: datetime,
     session: ClientSession,
 ) -> CoverageFields:
-    """Write a series' gaps by the times of all of its bars, and return its coverage."""
+    """Compute and write a series' gaps from the times of all of its bars; return its coverage."""
     first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
     held = measure_held(times, series["interval"], known, first=first, last=last)
     gaps = find_reaching(database, [series["ticker"]], series["interval"], None, session)
@@ -120,8 +121,8 @@ def measure_anew(
 def refresh_ledger(
     database: Db, market: Market, day: date, on_series: Callable[[], None] = lambda: None
 ) -> int:
-    """Measure anew the series of a market that reach over a day whose session has changed;
-    return how many. `on_series` is called before each.
+    """Measure again the series of a market that have bars on both sides of a day whose session has
+    changed; return how many. `on_series` is called before each.
     """
     midnight = datetime.combine(day, datetime.min.time(), UTC)
     a_day = timedelta(days=1)
@@ -131,14 +132,16 @@ def refresh_ledger(
 
 
 def refresh_market(database: Db, market: Market) -> None:
-    """Measure all series of a market anew: its calendar has changed."""
+    """Measure all series of a market again, after its calendar has changed."""
     _refresh(database, market, find_series(database, market=market.code))
 
 
 def measure_series(
     database: Db, found: Iterable[SeriesDocument | SeriesState], now: datetime
 ) -> list[str]:
-    """Measure series anew, each in a transaction of its own, and say which cannot be read."""
+    """Measure series again, each in its own transaction; return a message for each series that
+    cannot be read.
+    """
     markets = load_markets(database)
     sessions_of = cache(lambda code: find_sessions(database, markets.choose(code)))
     torn = []
@@ -155,7 +158,7 @@ def measure_series(
 
 
 def read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
-    """Return when the bars of a series start, UTC seconds, ascending."""
+    """Return the start of each bar of a series, UTC seconds, ascending."""
     ticker, interval = series["ticker"], series["interval"]
     ids = [build_bucket_id(ticker, interval, span) for span in series["counts"]]
     buckets = (
@@ -172,10 +175,10 @@ def _refresh(
     found: Sequence[SeriesDocument],
     on_series: Callable[[], None] = lambda: None,
 ) -> None:
-    """Measure series anew by the sessions as they are now.
+    """Measure series again by the sessions as they are now.
 
-    One that an import writes meanwhile is left to that import, which goes by the sessions it found
-    at its start.
+    An import that writes a series meanwhile measures it by the sessions that were known at the
+    import's start.
     """
     now = datetime.now(UTC)
     known = find_sessions(database, market)
@@ -214,15 +217,16 @@ def _measure_figures(
 def plan_anew(
     series: SeriesDocument, held: Held, gaps: Sequence[GapDocument], now: datetime
 ) -> tuple[CoverageCounts, list[GapWrite]]:
-    """Return the counts of a series' coverage by what is held of all its sessions, and what changes
-    in its gaps; `gaps` are those that are known.
+    """Return the counts of a series' coverage, and the writes to its gaps.
+
+    `held` are all sessions of the series, `gaps` all its stored gaps.
     """
     writes: list[GapWrite] = []
     free = held.lacking
     unfilled = 0
     for gap in gaps:
         start, end = np.searchsorted(held.days, (_count(gap["first"]), _count(gap["last"]) + 1))
-        if start == end:  # its sessions are none any more, or the series' ends moved
+        if start == end:  # The gap's days are no sessions any more, or the series' ends moved.
             writes.append(DeleteOne({"_id": gap["_id"]}))
             continue
         free[start:end] = False
@@ -237,8 +241,10 @@ def plan_anew(
 def plan_later(
     series: SeriesDocument, later: Later, reaching: Sequence[GapDocument], now: datetime
 ) -> tuple[CoverageCounts, list[GapWrite]]:
-    """Return the counts of a series' coverage after what follows its last bar, and what changes in
-    its gaps; `reaching` are those that reach to the session before, ascending.
+    """Return the counts of a series' coverage after bars came behind its last bar, and the writes
+    to its gaps.
+
+    `reaching` are the stored gaps that reach to `later.day_before` or beyond, ascending.
     """
     coverage, before, after, day_before = (
         series["coverage"],
@@ -276,7 +282,7 @@ def plan_later(
 
 
 def _grow(before: Int64, after: Int64) -> int:
-    """Return by how much the count of the first session grew."""
+    """Return by how much the count of the first session grew, shapes (s,)."""
     return int(after[0] - before[0])
 
 
@@ -292,7 +298,9 @@ def _take_counts(gap: GapDocument) -> GapFields:
 
 
 def _describe(held: Held, rows: Int64) -> GapFields:
-    """Return what is held of neighbouring sessions by their positions."""
+    """Return the fields of a gap from the neighbouring sessions at the positions `rows` of
+    `held`.
+    """
     days = held.days[rows]
     return {
         "first": _at(days[0]),
@@ -305,7 +313,7 @@ def _describe(held: Held, rows: Int64) -> GapFields:
 
 
 def _extend(gap: GapDocument, later: GapFields) -> GapDocument:
-    """Return a gap that nobody has tried to fill, with the sessions after it."""
+    """Return a gap, which nobody has tried to fill, extended by the sessions after it."""
     longer: GapDocument = {
         **gap,
         "last": later["last"],
@@ -318,7 +326,7 @@ def _extend(gap: GapDocument, later: GapFields) -> GapDocument:
 
 
 def _settle(gap: GapDocument, counts: GapFields, now: datetime) -> GapDocument:
-    """Return a gap whose bars were counted anew, in the state that follows from the one before."""
+    """Return a gap with new counts, in the state that follows from these and its state before."""
     changed: GapDocument = {**gap, **counts}
     state = choose_state(counts)
     if state == "filled":
@@ -326,14 +334,14 @@ def _settle(gap: GapDocument, counts: GapFields, now: datetime) -> GapDocument:
         return {**changed, "state": state, "reason": None, "next_try": None, "filled_at": filled_at}
     came = counts["bars_held"] > gap["bars_held"]
     if gap["state"] == "filled" or (gap["state"] == "error" and came):
-        # Its bars were taken away again, or somebody found some after all.
+        # Its bars were removed again, or some came although its fill had failed: it is due again.
         fresh: GapDocument = {**changed, "attempts": 0, "reason": None, "filled_at": None}
         return {**fresh, "state": state, "next_try": now}
     return {**changed, "state": state} if gap["state"] in DUE else changed
 
 
 def _build(series: SeriesDocument, counts: GapFields, now: datetime) -> GapDocument:
-    """Return the document of a stretch that was not known."""
+    """Return the document of a new gap."""
     return {
         **counts,
         "_id": build_gap_id(series["ticker"], series["interval"], counts["first"]),

@@ -1,4 +1,4 @@
-"""Merging rows that come in with the bars that are stored (pure)."""
+"""Merges incoming rows into stored bars (pure)."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class Merge:
 
     Attributes:
         columns: all bars afterwards, ascending.
-        new: shape (n,), which incoming rows had no bar of their time.
-        changed: shape (n,), which incoming rows differ from the bar of their time.
-        stored_rows: shape (n,), position of the stored bar of the same time; where `new`, of the
-            next one.
+        new: shape (n,), which incoming rows have no stored bar at their time.
+        changed: shape (n,), which incoming rows differ from the stored bar at their time.
+        stored_rows: shape (n,), the position of the stored bar at the same time; where `new`, of
+            the next later one.
     """
 
     columns: Columns
@@ -28,12 +28,12 @@ class Merge:
 
 
 def merge_bars(stored: Columns, incoming: Columns) -> Merge:
-    """Merge incoming rows into the stored ones; both ascend strictly by time,
-    and incoming rows win.
+    """Merge incoming rows into stored bars; both ascend strictly by time. An incoming row replaces
+    the stored bar at its time.
     """
     count = len(stored["times"])
     if not count or not len(incoming["times"]) or incoming["times"][0] > stored["times"][-1]:
-        # As nearly all that comes does.
+        # Nearly all arrivals follow the stored bars.
         columns = {
             name: np.concatenate((values, incoming[name])) for name, values in stored.items()
         }

@@ -1,4 +1,7 @@
-"""Bars on which nothing traded, and others that stand still: no evidence of anything but that."""
+"""Finds bars on which nothing traded, and other bars that stand still.
+
+Such bars tell nothing about the ticker's price or volatility.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +14,13 @@ from core.arrays import Bools, Float64, Int64
 def mark_no_trade(
     prices: tuple[Float64, Float64, Float64, Float64], volume: Float64, starts: Int64
 ) -> Bools:
-    """Return which bars nothing traded in, shape (n,): those without volume that are flat,
-    and those that only repeat the bar before, without volume or with the same.
+    """Return on which bars nothing traded, shape (n,): flat bars without volume, and bars that
+    repeat the prices of the bar before, with no volume or with the same volume.
 
     Args:
         prices: open, high, low and close, each (n,).
         volume: shape (n,).
-        starts: where each series begins among the n: its first bar repeats none.
+        starts: the row at which each series begins; its first bar repeats none.
     """
     _, high, low, _ = prices
     idle: Bools = (volume == 0.0) & (high == low)
@@ -32,15 +35,18 @@ def mark_no_trade(
 def mark_still(
     prices: tuple[Float64, Float64, Float64, Float64], volume: Float64, starts: Int64
 ) -> Bools:
-    """Return which bars stand still, shape (n,): those on which nothing traded, and those flat at
-    the close before, as a lone trade in a thin market leaves them. Arguments as of `mark_no_trade`.
+    """Return which bars stand still, shape (n,): those on which nothing traded, and those that are
+    flat at the close before, as after a single trade in a thin market.
+
+    The arguments are those of `mark_no_trade`.
     """
     return mark_no_trade(prices, volume, starts) | mark_unmoved(prices, starts)
 
 
 def mark_unmoved(prices: tuple[Float64, Float64, Float64, Float64], starts: Int64) -> Bools:
-    """Return which bars are flat at the close before, shape (n,), whatever traded in them.
-    Arguments as of `mark_no_trade`.
+    """Return which bars are flat at the close before, shape (n,), with any volume.
+
+    The arguments are those of `mark_no_trade`.
     """
     _, high, low, close = prices
     unmoved: Bools = high == low
@@ -51,6 +57,6 @@ def mark_unmoved(prices: tuple[Float64, Float64, Float64, Float64], starts: Int6
 
 
 def count_no_trade(columns: Mapping[str, Any]) -> int:
-    """Return how many bars of one series, by column, nothing traded in."""
+    """Return on how many bars of one series, given by its columns, nothing traded."""
     prices = tuple(columns[name] for name in ("open", "high", "low", "close"))
     return int(mark_no_trade(prices, columns["volume"], np.zeros(1, np.int64)).sum())

@@ -1,5 +1,7 @@
-"""What looks odd in all bars of a series, summed up over its buckets as they are written: who asks
-how good thousands of series are reads no figures of each bucket. Plain Python.
+"""Oddities of a series: the sums of its buckets' figures.
+
+They are stored with the series, so that the quality of thousands of series can be read without the
+figures of each bucket. Plain Python.
 """
 
 from collections.abc import Mapping
@@ -12,8 +14,8 @@ from records.market.series import add_oddities, find_unsummed
 
 
 def sum_up(figures: Mapping[str, FigureFields], fingerprint: str) -> OddityFields:
-    """Return what the figures of a series' buckets, by their spans, come to; the fingerprint is
-    that of its bars and splits.
+    """Return the sums of the figures of a series' buckets, given by span. `fingerprint` is that of
+    the series' bars and splits.
     """
     buckets = [bucket for _, bucket in sorted(figures.items())]
     jumps = {day for bucket in buckets for day in bucket["jumps"]}
@@ -31,14 +33,16 @@ def sum_up(figures: Mapping[str, FigureFields], fingerprint: str) -> OddityField
 
 
 def find_oddities(series: QualitySeries) -> OddityFields | None:
-    """Return what looks odd in the bars of a series; None where that is of other ones."""
+    """Return the oddities of a series; None where they were not computed from its present bars."""
     odd = series.get("oddities")
     return odd if odd and odd.get("fingerprint") == series["fingerprint"] else None
 
 
 def sum_up_stored(database: Db) -> int:
-    """Sum up the figures of series where that was not done, or was of other bars than are stored:
-    code of the version before keeps the sums that it finds. Return of how many.
+    """Compute the oddities of series that have none, or have those of other bars; return of how
+    many.
+
+    The version before this one changes bars without updating the oddities.
     """
     return add_oddities(
         database,

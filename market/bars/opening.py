@@ -1,4 +1,6 @@
-"""The series that bars come in for, as they are before: many are read in a few commands."""
+"""Reads the series of many arrivals, as they are before the arrivals are merged, in a few
+commands.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +26,14 @@ from records.market.series import build_series_id, find_ends, find_series
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What comes in for one series: bars ascending by time, split factors by session day,
-    rejected rows.
+    """What comes in for one series.
 
-    `known` are the sessions of its market; `import_id` names the import to take back, where it is
-    one.
+    Attributes:
+        known: the sessions of its market.
+        columns: its bars, ascending by time.
+        splits: split factors by session, in days since 1970.
+        rejected: rows that are stored as rejected.
+        import_id: the import that it belongs to, by which it can be undone; None for others.
     """
 
     ticker: str
@@ -51,23 +56,24 @@ class Arrival:
 
 @dataclass(slots=True)
 class Opened:
-    """An arrival with its series.
+    """An arrival with its series, and what merging them finds out.
 
     Attributes:
-        arrival: what comes.
-        series: its document, an empty one where there is none; it is brought in step.
-        replaced: the synthetic series that gives way to it; else None.
-        last_bar: the series' last one before; None where it has none.
-        since: from when on the bars of that one's session start, UTC seconds.
-        spans: those that are stored of which bars are needed, in order.
-        bars: how many bars are read and written for it.
-        notes: what is to be said of it.
-        came: when the bars start that are new, UTC seconds, ascending.
-        revisions: what it changes of what is stored.
-        has_changed: whether there is anything to write of it, beside rejected rows.
-        later: what follows the last bar, for the ledger of gaps, where all that is new does.
-        held: what is held of all sessions, where it does not; both are None where nothing is new,
-            or what follows is beyond all sessions that are known.
+        arrival: what comes in.
+        series: the series' document, an empty one where there is none; the merge updates it.
+        replaced: the synthetic series that the arrival replaces; else None.
+        last_bar: the series' last bar before the merge; None where it has none.
+        since: the start of that bar's session, UTC seconds.
+        spans: the stored spans whose bars are needed, in order.
+        bars: how many bars are read and written for the arrival.
+        notes: messages for the user.
+        came: the start of each new bar, UTC seconds, ascending.
+        revisions: the changes of stored bars and splits.
+        has_changed: whether there is anything to write besides rejected rows.
+        later: the sessions from the last bar on, for the ledger of gaps, where all new bars come
+            after that bar.
+        held: all sessions of the series, where some new bars do not. Both are None where no bar is
+            new, or where the last bar before lies after all known sessions.
     """
 
     arrival: Arrival
@@ -88,7 +94,9 @@ class Opened:
 def open_all(
     database: Db, arrivals: Sequence[Arrival], session: ClientSession
 ) -> list[Opened | SeriesError]:
-    """Return arrivals, each of another series, with these, in order; or why one cannot come in."""
+    """Return each arrival with its series, in order, or the error for which it is refused. No two
+    arrivals may be of the same series.
+    """
     stored = {
         one["_id"]: one
         for interval in {arrival.interval for arrival in arrivals}
@@ -100,7 +108,7 @@ def open_all(
         )
     }
     opened = [_open(arrival, stored.get(arrival.series_id)) for arrival in arrivals]
-    # Of what has no bars nothing comes to be.
+    # An arrival without bars creates no series.
     new = [
         one
         for one in opened
@@ -145,8 +153,8 @@ def _open(arrival: Arrival, series: SeriesDocument | None) -> Opened | SeriesErr
 
 
 def _list_spans(arrival: Arrival, series: SeriesDocument, since: int) -> Iterator[str]:
-    """Yield the spans of a series that bars fall between; where some may follow its last bar,
-    those of that one's session too.
+    """Yield the stored spans of a series from an arrival's first bar to its last; where bars come
+    after the series' last bar, also the spans of that bar's session.
     """
     times = arrival.columns["times"]
     if not len(times):
@@ -169,7 +177,7 @@ def _build_empty(arrival: Arrival) -> SeriesDocument:
         "interval": arrival.interval,
         "market": arrival.market.code,
         "timezone": arrival.market.timezone,
-        # Its first bars give it these.
+        # Set when its first bars are merged.
         "first_bar": None,  # type: ignore[typeddict-item]
         "last_bar": None,  # type: ignore[typeddict-item]
         "bars": 0,
@@ -186,7 +194,9 @@ def _build_empty(arrival: Arrival) -> SeriesDocument:
 
 
 def _number_on(database: Db, new: Iterable[Opened], session: ClientSession) -> None:
-    """Have series that are new go on with the revisions of those of their name that are gone."""
+    """Give new series the last revision number of a deleted series of the same name, to go
+    on from.
+    """
     own = {one.arrival.ticker: one for one in new if one.replaced is None}
     if not own:
         return
@@ -196,8 +206,8 @@ def _number_on(database: Db, new: Iterable[Opened], session: ClientSession) -> N
 
 
 def _tell_alike(database: Db, new: Sequence[Opened]) -> None:
-    """Note of new series of an interval where one is stored already, or comes with them, whose name
-    differs in its marks alone: BRK.B beside BRK-B.
+    """Add a note to each new series where another one, stored or new, has a name that differs in
+    punctuation only: BRK.B beside BRK-B. All are of one interval.
     """
     alike = {one.arrival.ticker: list_alike(one.arrival.ticker) for one in new}
     interval = new[0].arrival.interval

@@ -1,13 +1,14 @@
-"""The columns of a bucket as one binary, each as narrow as gives the same numbers back to the last
-bit (plain Python: the web process does without numpy).
+"""The binary of a bucket: its columns, each in the narrowest form that gives the same numbers back
+to the last bit (plain Python, as the web process does not load numpy).
 
-Little-endian: the number of bars in 8 bytes; of each of the six columns its form (4), its scale (4)
-and its first number (8); then the columns, each padded to whole 8 bytes.
+It is little-endian: the number of bars (8 bytes); for each of the six columns its form (4 bytes),
+scale (4) and first number (8); then the columns, each padded to a multiple of 8 bytes.
 
-A form is the letter that `struct` has for it. `q` and `d` are times and values of 8 bytes as they
-are, `f` values of 4. `b`, `h` and `i` are whole numbers, of which the first is kept, and by how
-much each differs from the one before: those of times count in the scale, in seconds, and values are
-in so many parts of one. So a year of daily bars, quoted in cents, takes a quarter of its 48 bytes.
+A form is its letter in `struct`. `q` and `d` are times and values of 8 bytes, unchanged; `f` is
+values of 4 bytes. `b`, `h` and `i` are the differences between neighbouring integers, of which the
+first is kept in the header. A time is such an integer times the scale (seconds), a value is the
+integer divided by the scale. So a year of daily bars quoted in cents takes a quarter of 48 bytes a
+bar.
 """
 
 import struct
@@ -25,12 +26,13 @@ HEADER_BYTES = HEAD.size + len(COLUMNS) * ENTRY.size
 WIDTHS = {"q": 8, "d": 8, "f": 4, "i": 4, "h": 2, "b": 1}
 RAW = frozenset("qdf")
 TIME_FORMS, VALUE_FORMS = "qihb", "dfihb"
-# What is read of a bucket: its binary or, of one stored before there was one, that of each column.
+# The fields to read of a bucket: its binary, or in a bucket of an earlier version a binary for each
+# column.
 BUCKET_FIELDS = dict.fromkeys(("columns", *COLUMNS), 1)
 
 
 class PackedColumn(NamedTuple):
-    """One column as it is stored: its form, scale and first number, and its bytes."""
+    """One stored column: its form, scale, first number and bytes."""
 
     form: str
     scale: int
@@ -39,7 +41,7 @@ class PackedColumn(NamedTuple):
 
 
 def join_columns(count: int, columns: Sequence[tuple[str, int, int, bytes]]) -> bytes:
-    """Return the binary of so many bars: of each column form, scale, first number and bytes."""
+    """Return the binary of `count` bars from each column's form, scale, first number and bytes."""
     entries = [ENTRY.pack(ord(form), scale, first) for form, scale, first, _ in columns]
     contents = [content + bytes(-len(content) % 8) for *_, content in columns]
     return b"".join([HEAD.pack(count), *entries, *contents])
@@ -48,7 +50,7 @@ def join_columns(count: int, columns: Sequence[tuple[str, int, int, bytes]]) -> 
 def split_columns(packed: bytes) -> tuple[int, dict[BarColumn, PackedColumn]]:
     """Return how many bars a binary has, and its columns.
 
-    Raises ValueError where it is torn.
+    Raises ValueError where it is damaged.
     """
     if len(packed) < HEADER_BYTES:
         raise ValueError(f"stored bars are torn: {len(packed)} bytes")
@@ -68,10 +70,10 @@ def split_columns(packed: bytes) -> tuple[int, dict[BarColumn, PackedColumn]]:
 
 
 def get_packed(bucket: Mapping[str, Any]) -> bytes:
-    """Return the binary of a bucket; of one that was stored as a binary a column, its columns as
-    they are.
+    """Return the binary of a bucket; that of a bucket of an earlier version, with a binary for each
+    column, is made from these.
 
-    Raises ValueError where one of these is torn.
+    Raises ValueError where one of these is damaged.
     """
     if "columns" in bucket:
         return bytes(bucket["columns"])
@@ -84,7 +86,7 @@ def get_packed(bucket: Mapping[str, Any]) -> bytes:
 
 
 def read_times(column: PackedColumn) -> Sequence[int]:
-    """Return the times of a column of them."""
+    """Return the values of the column `times`, UTC seconds."""
     numbers = _read_array(column)
     if column.form in RAW:
         return numbers
@@ -93,7 +95,7 @@ def read_times(column: PackedColumn) -> Sequence[int]:
 
 
 def read_values(column: PackedColumn, begin: int, end: int) -> Sequence[float]:
-    """Return the values from one position to before another of any column but the times."""
+    """Return the values at the positions [begin, end) of a column other than `times`."""
     numbers = _read_array(column)
     if column.form in RAW:
         return numbers[begin:end]

@@ -18,8 +18,8 @@ class BarPanel:
         interval: such as `1d`.
         tickers: the k tickers.
         offsets: shape (k + 1,).
-        first_index: shape (k,); position of each series' first row here within the whole stored
-            series, so that what is computed does not depend on how much was loaded.
+        first_index: shape (k,); the position in the stored series of each series' first row in the
+            panel. It keeps results independent of how many bars were loaded.
         times: shape (n,), start of the bar, UTC seconds since 1970.
         sessions: shape (n,), number of the exchange session (local date, in days since 1970) the
             bar belongs to.
@@ -51,13 +51,12 @@ class BarPanel:
         return np.searchsorted(self.offsets, rows, side="right") - 1
 
     def count_rows(self, rows: Int64) -> Int64:
-        """Return how many of these rows, which rise, each series has, shape (k,)."""
+        """Return how many of some ascending `rows` each series has, shape (k,)."""
         counts: Int64 = np.diff(np.searchsorted(rows, self.offsets))
         return counts
 
 
-# The columns that have a value a bar; of those that have one a series there are `tickers` and
-# `first_index`.
+# The columns with a value a bar. `tickers` and `first_index` have a value a series.
 BAR_COLUMNS = ("times", "sessions", "clocks", "open", "high", "low", "close", "volume")
 
 
@@ -77,7 +76,7 @@ def join_panels(panels: Sequence[BarPanel]) -> BarPanel:
 
 
 def keep_series(panel: BarPanel, kept: Sequence[int]) -> BarPanel:
-    """Return the panel of the series at the positions `kept`, which rise, alone."""
+    """Return the panel of only the series at the ascending positions `kept`."""
     if len(kept) == len(panel.tickers):
         return panel
     lengths = np.diff(panel.offsets)

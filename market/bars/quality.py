@@ -1,6 +1,6 @@
 """How good the stored bars of each series are: figures, and a score from 0 to 100.
 
-The score is 100 less a deduction for each figure. Plain Python, for the web process asks it.
+The score is 100 less a deduction for each figure. Plain Python, as the web process uses it.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ WORST_FIRST = Keyset((Key("score", float), Key("_id", str)))
 class Rule:
     """What a figure takes off the score: the figure times `points`, at most `most`.
 
-    `counts` says what it is.
+    `counts` says in words what the figure is.
     """
 
     figure: QualityFigure
@@ -83,7 +83,7 @@ def find_quality(
     after: Position | None = None,
     limit: int,
 ) -> list[Quality]:
-    """Return the quality of series in the order WORST_FIRST, from the one after `after` on."""
+    """Return the quality of series in the order WORST_FIRST, from the series after `after` on."""
     found = find_quality_series(database, market=market, interval=interval, ticker=ticker)
     tickers = [series["ticker"] for series in found] if market or ticker else None
     counts = _Counts(
@@ -100,7 +100,7 @@ def find_quality(
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """What is counted over all series at once, by the `_id` of the series."""
+    """Counts that are read for all series at once, by the `_id` of a series or by its market."""
 
     noted: Mapping[str, SessionDaysDocument]
     rejected: Mapping[str, int]
@@ -148,13 +148,16 @@ def _measure(
         "revisions": counts.revisions.get(series["_id"], 0),
         "open_gaps": lacking.get("open", 0),
         "stale_runs": odd["stale_runs"] if odd else None,
-        # Of what has no volume at all, as currencies, nothing is amiss.
+        # A series without any volume, such as a currency, lacks nothing.
         "no_volume_share": silent / bars if silent is not None and silent < bars else None,
     }
 
 
 def _find_lacking_share(series: QualitySeries, expected: int) -> float | None:
-    """Return the share of bars that lack, without those of which it was said why."""
+    """Return the share of expected bars that are missing, without those of `expected` gaps.
+
+    `expected` is how many bars the latter lack.
+    """
     coverage = series.get("coverage")
     if coverage is None or coverage["bars_expected"] <= expected:
         return None
@@ -166,5 +169,5 @@ def _find_jumps(series: QualitySeries) -> list[int]:
     """Return the days of jumps that no known split explains, ascending."""
     known = {int(split["session"].timestamp()) // DAY_SECONDS for split in series["splits"]}
     odd = find_oddities(series)
-    # The split of an intraday bar is on a session that may begin on the day before, in UTC.
+    # The session of an intraday bar may have another date than the bar has in UTC.
     return [day for day in odd["jumps"] if not known & {day - 1, day, day + 1}] if odd else []

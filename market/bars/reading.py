@@ -1,4 +1,4 @@
-"""Reading one series' bars as plain numbers, for showing them: the web process does without numpy.
+"""Reads one series' bars as plain numbers for the web process, which does not load numpy.
 
 Detection reads with `market/bars/store.py`; both adjust for known splits.
 """
@@ -62,7 +62,7 @@ def read_series(
     end: datetime | None,
     limit: int,
 ) -> list[Bar]:
-    """Return what `read_bars` does, of a series whose document is at hand."""
+    """Return the bars that `read_bars` returns, of a series whose document has been read."""
     first = start.timestamp() if start else float("-inf")
     last = end.timestamp() if end else float("inf")
     bars: list[Bar] = []
@@ -92,8 +92,8 @@ def iterate_bars(
 
 
 def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | None:
-    """Return the session of each intraday bar, in days since 1970;
-    None where bars are of a day or longer.
+    """Return the session of each intraday bar, in days since 1970; None for daily and
+    longer bars.
     """
     if not is_intraday(series["interval"]):
         return None
@@ -108,7 +108,9 @@ def find_buckets(
     end: datetime | None,
     order: int = -1,
 ) -> Iterator[BucketColumns]:
-    """Yield the buckets of a series, the last first, or with an order of 1 the first."""
+    """Yield the buckets of a series from `start` to `end`, the last first; the first with
+    order 1.
+    """
     query: dict[str, object] = {"ticker": series["ticker"], "interval": series["interval"]}
     ends = (("$gte", start), ("$lte", end))
     spans = {at: name_span(t.timestamp(), series["interval"]) for at, t in ends if t is not None}
@@ -127,7 +129,7 @@ def _read_bucket(
     """Return the bars of a bucket from `first` to `last` (both inclusive), the last `limit`."""
     _, columns = split_columns(get_packed(bucket))
     times = read_times(columns["times"])
-    # A bar that nobody wants is not made: a year may begin where its bucket ends.
+    # Build only wanted bars: of a year that begins near the end of a bucket, most are not.
     begin, end = bisect_left(times, first), bisect_right(times, last)
     begin = begin if limit is None else max(begin, end - limit)
     values = (read_values(columns[name], begin, end) for name in COLUMNS[1:])
@@ -152,8 +154,8 @@ def _adjust(bar: Bar, factor: float) -> Bar:
 
 
 def _session_day(time: int, series: SeriesDocument) -> int:
-    """Return the session of a bar in days since 1970;
-    daily and longer bars are labelled by theirs.
+    """Return the session of a bar in days since 1970, which is the label of daily and
+    longer bars.
     """
     if not is_intraday(series["interval"]):
         return time // DAY_SECONDS

@@ -1,8 +1,8 @@
-"""Recognising histories that a vendor adjusted anew:
-all bars before some day changed by the same factor (pure).
+"""Recognises histories that a vendor has re-adjusted: all bars before some day have changed by the
+same factor (pure).
 
-Bars are stored as they were quoted, with splits beside them. A vendor's history that comes later
-may have a known split in its prices: then that split is taken back, or it would be applied twice.
+Bars are stored as they were quoted, with splits beside them. A history that a vendor delivers later
+may be adjusted for a known split. That split is then removed, as it would be applied twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,22 +19,22 @@ from market.bars.merging import Merge
 from market.bars.splits import session_of
 from market.intervals import DAY_SECONDS
 
-# How far a factor may be off: vendors round adjusted prices, cheap ones by more.
+# How far a factor may be off, as a share: vendors round adjusted prices, low ones by a larger
+# share.
 TOLERANCE = 0.004
 ROUNDING = 0.006
-# Bars on each side of a day whose factors are compared.
+# The factors of so many bars on each side of a day are compared.
 SIDE_BARS = 5
 LEAST_BARS = 3
-# Changes within these bounds may be dividends; beyond them they are splits, or nothing that is
-# known.
+# A factor within these bounds may be a dividend's; others are a split's or unexplained.
 DIVIDEND = (0.8, 1.0)
 SMALL_SPLIT = 0.1
 
 
 @dataclass(slots=True)
 class Readjustment:
-    """What an arrival says of splits beside its own factors:
-    those it took back by day (1.0), and notes.
+    """What the prices of an arrival tell about splits: by day the splits to remove, each with the
+    factor 1.0, and messages for the user.
     """
 
     taken_back: dict[int, float] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class Readjustment:
 
 
 def is_adjusted(close_before: float, open_after: float, factor: float) -> bool:
-    """Whether prices on both sides of a split of this factor have it in them already.
+    """Return whether the prices on both sides of a split are already adjusted for it.
 
-    A split that is not in them makes the price jump by its factor. One of less than a tenth could
-    be hidden by an ordinary day: what the source says of it is believed.
+    If they are not, the price jumps by the split's factor. A jump of less than a tenth could be an
+    ordinary move; then the answer is no, and the split that the source gives is believed.
     """
     expected = np.log(factor)
     if abs(expected) < SMALL_SPLIT or close_before <= 0 or open_after <= 0:
@@ -64,19 +64,20 @@ def recognise(
     first_bar: datetime | None,
     days: "np.ndarray[Any, np.dtype[np.int64]]",
 ) -> Readjustment:
-    """Compare the bars that both have, and tell what a re-adjustment changed.
+    """Compare incoming bars with the stored bars at the same times; return what a re-adjustment by
+    the vendor has changed.
 
     Args:
-        stored: the bars of the buckets that bars come of.
-        incoming: the bars that come.
-        merge: how they fit.
-        splits: those that are known of the series.
-        given: factors by day that the arrival brings itself.
-        first_bar: the series' first one.
+        stored: the stored bars of the arrival's spans.
+        incoming: the arrival's bars.
+        merge: the result of merging both.
+        splits: the known splits of the series.
+        given: the factors by day that the arrival itself has.
+        first_bar: the series' first bar.
         days: the session of each incoming bar, in days since 1970.
 
-    Raises SeriesError where a split is in the arrival's prices and bars stored before them would
-    not have it.
+    Raises SeriesError where the arrival's prices are adjusted for a split, and older bars, which it
+    does not replace, are not.
     """
     found = Readjustment()
     known = np.flatnonzero(~merge.new)
@@ -112,8 +113,8 @@ def recognise(
 def _compare(
     stored: Columns, incoming: Columns, merge: Merge, known: "np.ndarray[Any, Any]"
 ) -> Float64:
-    """Return by what each bar's prices were divided,
-    NaN where its four prices do not agree on it.
+    """Return by which factor the prices of each bar were divided, NaN where the factors of its four
+    prices differ.
     """
     rows = merge.stored_rows[known]
     each = np.stack([stored[name][rows] / incoming[name][known] for name in PRICES])
@@ -129,8 +130,8 @@ def _name_factor(
     incoming: Columns,
     found: Readjustment,
 ) -> None:
-    """Say where one factor explains all other changes: bars before a day changed by it,
-    those from it on did not.
+    """Add a note to `found` where one factor explains all remaining changes: all bars before some
+    day have changed by it, and none from that day on.
     """
     same = np.abs(ratios - 1) <= 1e-9
     changed = np.flatnonzero(~same)
@@ -160,8 +161,8 @@ def _name_factor(
 
 
 def _check_reach(first_bar: datetime | None, incoming: Columns, what: str) -> None:
-    """Raise SeriesError where bars are stored before those that come:
-    they would be on another footing.
+    """Raise SeriesError where bars are stored before the incoming ones: the older bars would not be
+    adjusted for the same split.
     """
     if first_bar is not None and first_bar.timestamp() < incoming["times"][0]:
         first = datetime.fromtimestamp(int(incoming["times"][0]), UTC)

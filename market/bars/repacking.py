@@ -1,7 +1,7 @@
-"""Buckets that were stored as a binary a column become one binary each, as they are stored now.
+"""Repacks buckets of an earlier version, which had a binary for each column, into one binary each.
 
-Both are read, so this may be run again at any time, by two processes at once, beside whatever
-stores bars, and be killed at any line.
+Both forms can be read. So this may be run again at any time, by two processes at once, beside
+processes that store bars, and it may be killed at any point.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ AT_ONCE = 1_000
 
 
 def repack_buckets(database: Db) -> int:
-    """Pack the buckets that are not, and return how many.
+    """Repack the buckets of the earlier form, and return how many.
 
-    One that is torn stays as it is: its detection says so.
+    A damaged bucket stays as it is; the detection of its series reports it.
     """
     packed, writes = 0, []
     for write in _plan_writes(database):

@@ -1,24 +1,23 @@
-"""Segments: what of a series belongs together, as it does not pause for a year."""
+"""Segments: the parts of a series between pauses of more than a year."""
 
 import numpy as np
 
 from core.arrays import Int64
 from market.intervals import DAY_SECONDS
 
-# A series that pauses for longer, some 250 sessions, ends; what comes later may be another
-# company's.
+# After a longer pause (some 250 sessions) a ticker may be another company's.
 LONGEST_PAUSE_SECONDS = 365 * DAY_SECONDS
 
 
 def find_segments(times: Int64, offsets: Int64) -> tuple[Int64, Int64]:
-    """Return where the segments of series begin, in order and with the end of all behind, and whose
-    each is, shape (q + 1,) and (q,).
+    """Return the offsets of the segments of all series, shape (q + 1,), and the series of each
+    segment, shape (q,).
 
-    A series of rows `offsets[s]:offsets[s + 1]` of `times` (n,), UTC seconds, is one segment but
-    for its pauses of more than a year, each of which begins another.
+    Series s has the rows `offsets[s]:offsets[s + 1]` of `times` (n,), UTC seconds. A new segment
+    begins with each series, and after each pause of more than a year.
     """
     resumed = np.flatnonzero(np.diff(times) > LONGEST_PAUSE_SECONDS) + 1
-    # From one series to the next time may leap as well.
+    # The step from one series to the next is no pause.
     resumed = np.setdiff1d(resumed, offsets)
     if not resumed.size:
         return offsets, np.arange(offsets.size - 1)

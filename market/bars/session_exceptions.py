@@ -1,5 +1,6 @@
-"""Session exceptions are days on which an exchange does not keep to its calendar; setting one has
-all that rests on the day go by it.
+"""Session exceptions: days on which an exchange does not keep to its calendar.
+
+Setting or removing one updates everything that depends on the day's session.
 """
 
 from collections.abc import Callable
@@ -24,9 +25,9 @@ def set_exception(
     now: datetime,
     on_series: Callable[[], None] = lambda: None,
 ) -> OverrideDocument:
-    """Say when a market opens and closes on a day, in its own time; without hours it stays shut.
+    """Set when a market opens and closes on a day, in its own time; without hours it is closed.
 
-    `on_series` is called before each series that is measured anew.
+    `on_series` is called before each series that is measured again.
 
     Raises BadInput where it would close before it opens.
     """
@@ -47,7 +48,9 @@ def set_exception(
 def remove_exception(
     database: Db, market: Market, day: date, on_series: Callable[[], None] = lambda: None
 ) -> None:
-    """Go by the exchange's calendar again. Raises NotFound where nothing is set."""
+    """Remove an exception, so that the exchange's calendar counts again. Raises NotFound where none
+    is set.
+    """
     session_overrides.remove_override(database, market.code, day.isoformat())
     _follow(database, market, day, on_series)
 

@@ -1,5 +1,5 @@
-"""Reading many series so that one that is torn,
-or holds what is no price, fails alone and by name.
+"""Reads many series; a series that is damaged, or has values that are no prices, fails alone and by
+name.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from records.database import Db
 from records.market.documents import PanelSeries
 from records.market.series import find_panel_series
 
-# Of so many series all columns are held at once where only closes are asked for.
+# All columns of so many series are in memory at once where only closes are asked for.
 CLOSES_AT_ONCE = 100
 
 log = structlog.get_logger()
@@ -32,11 +32,11 @@ def read_sound_bars(
     session: ClientSession,
     reach: Reach,
 ) -> tuple[BarPanel | None, dict[str, str]]:
-    """Return what `read_panel` does of the series that can be read and used,
-    and what ails each other.
+    """Return the panel that `read_panel` returns, of the series that can be used, and by ticker an
+    error for each other series. The panel is None where no series can be used.
 
-    All are read at once; only where that fails, for which a single torn document is enough, one
-    by one. None where nothing is left.
+    All series are read at once. Only where that fails, as it does with a single damaged bucket,
+    they are read one by one.
     """
     failures: dict[str, str] = {}
     panels: list[BarPanel] = []
@@ -67,7 +67,7 @@ def read_sound_bars(
 
 
 def find_unusable(panel: BarPanel) -> dict[int, int]:
-    """Return the first row of each series that has a price that is none, or a volume below 0."""
+    """Return, for each series with an impossible price or volume, the first row that has one."""
     with np.errstate(invalid="ignore"):
         usable: Bools = (panel.volume >= 0.0) & (panel.volume < MOST_VALUE)
         for name in PRICES:
@@ -89,7 +89,9 @@ def _read_whole(
     session: ClientSession,
     reach: Reach,
 ) -> BarPanel:
-    """Return the panel of all of `wanted`. Raises ValueError, LookupError where one is torn."""
+    """Return the panel of all series in `wanted`. Raises ValueError or LookupError where one is
+    damaged.
+    """
     panel = read_panel(database, interval, documents, wanted, session, reach)
     if any(getattr(panel, name).size != panel.times.size for name in VALUES):
         raise ValueError("its columns are not equally long")
@@ -104,8 +106,10 @@ def read_sound_panel(
     session: ClientSession,
     reach: Reach = history_start,
 ) -> BarPanel:
-    """Return what `read_panel` does without the series whose stored bars are torn, for what is a
-    function of many: their own detection says so, and no other shall fail of it.
+    """Return the panel that `read_panel` returns, without the series whose stored bars are damaged.
+
+    It is for what is computed from many series. A damaged series is reported by its own detection,
+    and must not make that of the others fail.
     """
     try:
         return read_panel(database, interval, documents, wanted, session, reach)
@@ -125,11 +129,11 @@ def read_sound_panel(
 def load_sound_closes(
     database: Db, interval: str, wanted: Mapping[str, Wanted]
 ) -> dict[str, tuple[Int64, Float64]]:
-    """Load times and closes by ticker as `load_panel` does, in the order of `wanted`, without the
-    series whose stored bars are torn.
+    """Return times and closes by ticker, read as in `load_panel`, in the order of `wanted`, without
+    the series whose stored bars are damaged.
 
-    Some series at a time: all columns of thousands, as they came and as they are laid end to end,
-    would be several times as large as what is kept of them.
+    Series are read `CLOSES_AT_ONCE` at a time: all columns of thousands of series, packed and
+    unpacked, would take several times the memory of the closes.
     """
     closes: dict[str, tuple[Int64, Float64]] = {}
     tickers = list(wanted)

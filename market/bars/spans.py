@@ -1,6 +1,7 @@
-"""Spans: the stretch of the calendar (UTC) whose bars are one bucket. A bar is stored by writing
-its bucket anew, so that the shorter the bars, the shorter the span (plain Python: the web process
-does without numpy).
+"""Spans: a span is the part of the calendar (UTC) whose bars are in one bucket.
+
+To store a bar its whole bucket is written again; so shorter bars have shorter spans. Plain Python,
+as the web process does not load numpy.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,13 @@ from typing import Literal
 
 Span = Literal["week", "month", "year"]
 
-# Of a market that never closes these are 10,080 bars of 1m, 2,976 of 15m and 8,784 of 1h at most:
-# half a MB of the 16 that a document may have.
+# A bucket of a market that never closes has at most 10,080 bars of 1m, 2,976 of 15m or 8,784 of 1h:
+# half a MB of the 16 MB that a document may have.
 _SHORT: dict[str, Span] = {"1m": "week", "5m": "week", "15m": "month", "30m": "month"}
 
 
 def choose_span(interval: str) -> Span:
-    """Return which span the buckets of an interval have."""
+    """Return the kind of span that buckets of an interval have."""
     return _SHORT.get(interval, "year")
 
 

@@ -14,11 +14,11 @@ from core.errors import BadInput
 from market.intervals import DAY_SECONDS
 from records.market.documents import SeriesDocument, SplitFields
 
-# Those that there are: new shares for each old one.
+# Factors of splits that occur: new shares for each old one.
 _WHOLE = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
 SPLIT_FACTORS = (*(1 / factor for factor in reversed(_WHOLE)), *_WHOLE)
-# A split leaves the open this close to the close before over its factor, as a share; most days move
-# a price by less.
+# On a split day the open is within this share of the close before, divided by the factor: prices
+# move by less on most days.
 NEAR_SPLIT = 0.03
 
 
@@ -32,7 +32,7 @@ def check_split_session(series: SeriesDocument, session: date) -> None:
 
 
 def is_jump(close_before: float, open_: float, close: float) -> bool:
-    """Whether a bar opens a split's factor away from the close before, and stays there."""
+    """Return whether a bar opens a split's factor away from the close before, and stays there."""
     ratio = close_before / open_
     return abs(log(close / open_)) < abs(log(ratio)) / 2 and any(
         abs(ratio / factor - 1) < NEAR_SPLIT for factor in SPLIT_FACTORS
@@ -43,9 +43,8 @@ def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[flo
     """Return (days, factors) of a series' splits for `find_adjustment`.
 
     days: the splits' sessions in days since 1970, ascending. factors: one longer; factors[i] is the
-        product of the
-    splits from days[i] on, by which prices of sessions before days[i], but not before days[i - 1],
-    are divided.
+    product of the splits from days[i] on. Prices of sessions from days[i - 1] to before days[i] are
+    divided by it.
     """
     ordered = sorted(splits, key=lambda split: split["session"])
     days = [int(split["session"].timestamp()) // DAY_SECONDS for split in ordered]
@@ -56,7 +55,7 @@ def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[flo
 
 
 def find_adjustment(session_day: int, days: Sequence[int], factors: Sequence[float]) -> float:
-    """Return what prices of one session are divided by, and volumes multiplied."""
+    """Return the factor by which prices of a session are divided and volumes multiplied."""
     return factors[bisect_right(days, session_day)]
 
 
@@ -68,10 +67,10 @@ def session_of(day: int) -> datetime:
 def merge_splits(
     stored: Sequence[SplitFields], incoming: Mapping[int, float]
 ) -> tuple[list[SplitFields], list[int]]:
-    """Return a series' splits with the incoming factors by session day,
-    and the days on which that changed any.
+    """Return a series' splits after merging the `incoming` factors by session day, and the days
+    whose split has changed.
 
-    A factor of 1 takes a split back.
+    A factor of 1 removes a split.
     """
     factors = {
         int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored

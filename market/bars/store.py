@@ -1,4 +1,4 @@
-"""Reading stored bars: two queries bring the panel of any number of series."""
+"""Reads stored bars: a panel of any number of series takes two queries."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -23,32 +23,32 @@ from records.database import Db
 from records.market.documents import PanelSeries, bars_in
 from records.market.series import find_panel_series
 
-# First and last bar that are wanted of a series, in UTC seconds; None for the first or last one
-# stored.
+# The first and the last wanted bar of a series, in UTC seconds; None for the first or last stored.
 Wanted = tuple[int | None, int | None]
 ALL_BARS: Wanted = (None, None)
-# From the position of a bar and the interval to the position of the first bar needed to compute it.
+# Takes the position of a bar in the stored series and the interval; returns the position of the
+# first bar that is needed to compute the bar.
 Reach = Callable[[int, str], int]
-# From the first to before the second.
+# Rows [start, stop).
 Rows = tuple[int, int]
 
 
 def load_panel(
     database: Db, interval: str, wanted: Mapping[str, Wanted], *, reach: Reach = history_start
 ) -> BarPanel:
-    """Load series from the history that their first wanted bar needs to their last one,
-    adjusted for known splits.
+    """Load series from the history of their first wanted bar to their last wanted bar, adjusted for
+    known splits.
 
     Args:
-        database: where the bars are; series and bars are read in one snapshot of it.
+        database: has the series and bars, which are read in one snapshot.
         interval: of all the series.
-        wanted: for each ticker the first and last bar that are wanted (UTC seconds); None means the
-            first or last one stored. Where no stored bar is as late as the first, the history of
+        wanted: for each ticker the first and last wanted bar (UTC seconds); None means the first or
+            last stored bar. Where no stored bar is as late as the first wanted one, the history of
             the bar that would come next is loaded.
-        reach: from which position on bars are needed to compute the one at a position.
+        reach: tells how far back the bars go that the first wanted bar needs.
 
     Returns:
-        The panel, tickers in the order of `wanted`; those of which nothing is stored are left out.
+        The panel, tickers in the order of `wanted`, without those that have no stored bars.
     """
     with database.client.start_session(snapshot=True) as session:
         series = find_panel_series(database, tuple(wanted), interval, session)
@@ -63,14 +63,11 @@ def read_panel(
     session: ClientSession,
     reach: Reach,
 ) -> BarPanel:
-    """Return the panel of series whose documents were read, by ticker, in the session's snapshot;
-    `load_panel` says of what.
-
-    `reach` says how far back the bars go that the first wanted one needs; by default what a feature
-    does.
+    """Return the panel that `load_panel` returns, of series whose `documents` (by ticker) were read
+    in the session's snapshot.
     """
     series = [documents[ticker] for ticker in wanted if ticker in documents]
-    reach = cache(reach)  # the series of a market are mostly as long as each other
+    reach = cache(reach)  # Most series of a market have the same length.
     spans = [_list_spans(s, wanted[s["ticker"]], reach) for s in series]
     ids = [
         build_bucket_id(s["ticker"], interval, span)
@@ -94,24 +91,24 @@ def read_panel(
 
 
 def _list_spans(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
-    """Return the spans whose buckets hold all bars from the history
-    of the first wanted bar to the last one.
+    """Return the spans whose buckets hold all bars from the history of the first wanted bar to the
+    last wanted bar.
 
-    The first bar's position is at least that of its span's first bar, so the history of the latter
-    is enough for both.
+    The first wanted bar's position is known only once its bucket is read. The history of the first
+    bar of its span reaches back as far or further, and is loaded instead.
     """
     counts, interval = series["counts"], series["interval"]
     spans, later = sorted(counts), series["bars"]
     start, last = wanted
     if last is not None:
         last_span = name_span(last, interval)
-        # At least one bar is loaded of every series that is stored.
+        # At least one bar is loaded of every stored series.
         spans = [span for span in spans if span <= last_span] or spans[:1]
         later = sum(counts[span] for span in spans)
     if start is None:
         return spans
-    # A loop over few spans, for each of thousands of series: what is made for it would take longer
-    # than the loop.
+    # A plain loop over the few spans: building arrays for each of thousands of series would take
+    # longer.
     first_span, before = name_span(start, interval), 0
     for span in spans:
         if span < first_span:
@@ -128,9 +125,9 @@ class PackedBuckets:
     """The binaries of many buckets, end to end."""
 
     def __init__(self, binaries: Sequence[bytes], counts: Sequence[int]) -> None:
-        """Take the binaries of buckets which are to have so many bars.
+        """Take the binaries of buckets, and the number of bars that each should have.
 
-        Raises ValueError where one is torn.
+        Raises ValueError where a binary is cut short.
         """
         sizes = np.fromiter(map(len, binaries), np.int64, len(binaries))
         if (sizes % WORD).any():
@@ -140,10 +137,10 @@ class PackedBuckets:
         self._rows = _add_up(np.array(counts, np.int64))
 
     def unpack_times(self) -> Int64:
-        """Return the times of all of them.
+        """Return the times of all buckets, end to end.
 
-        Raises ValueError where a bucket has not so many: it is torn, and what comes after it would
-        be taken for another series' bars.
+        Raises ValueError where a bucket has another number of bars than it should: it is damaged,
+        and the bars after it would be taken for those of another series.
         """
         times = np.empty(self._rows[-1], np.int64)
         torn = unpack_times(self._views, self._offsets, self._rows, times)
@@ -153,8 +150,10 @@ class PackedBuckets:
         return times
 
     def unpack_values(self, kept: Int64) -> Columns:
-        """Return the other columns of the rows that are kept, of all of those that it is given
-        for each bucket (k, 2).
+        """Return the columns other than the times of some rows.
+
+        `kept` (k, 2) has for each bucket the range [start, stop) of its series' rows to return,
+        counted over the rows of all buckets.
         """
         own = np.clip(kept - self._rows[:-1, None], 0, np.diff(self._rows)[:, None])
         own.flags.writeable = False
@@ -164,7 +163,9 @@ class PackedBuckets:
 
 
 def _add_up(counts: Int64) -> Int64:
-    """Return where each of so many begins, and where the last ends, as the kernels take it."""
+    """Return the offsets of parts of these sizes, shape (k + 1,), read-only as the kernels
+    take it.
+    """
     offsets = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     offsets.flags.writeable = False
@@ -172,7 +173,7 @@ def _add_up(counts: Int64) -> Int64:
 
 
 def _keep(times: Int64, kept: Sequence[Rows]) -> Int64:
-    """Return the rows that are kept: mostly all of them, or nearly so."""
+    """Return the times of the `kept` rows, without copying where all rows are kept, as mostly."""
     if sum(stop - start for start, stop in kept) == times.size:
         return times
     return np.concatenate([times[:0], *(times[start:stop] for start, stop in kept)])
@@ -185,8 +186,8 @@ def _find_rows(
     wanted: Mapping[str, Wanted],
     reach: Reach,
 ) -> tuple[list[int], list[Rows]]:
-    """Return what is needed of the buckets whose `times` these are: the position of each series'
-    first row in what is stored of it, and which rows of the buckets are its.
+    """Return for each series the position of its first needed bar in the stored series, and the
+    needed rows among the `times` of all buckets.
     """
     firsts: list[int] = []
     kept: list[Rows] = []

@@ -1,5 +1,5 @@
-"""Taking an import back: the bars it brought go,
-and those that it changed are again what they were.
+"""Undoes an import: the bars that it added are removed, and those that it changed get their values
+from before again.
 """
 
 from collections.abc import Sequence
@@ -52,14 +52,15 @@ from records.market.gaps import forget_gaps
 from records.market.revisions import add_revisions, find_revision, find_touching, mark_undone
 from records.market.series import find_one_series, replace_series
 
-# What an import brought that was tried again is of moments some days apart, and forgotten so.
+# The records of an import that was tried again are written some days apart, and expire some days
+# apart, IMPORTS_DAYS after each was written. An import can be undone only while all of them exist.
 UNDO_DAYS = IMPORTS_DAYS - 5
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What became of one series: bars that went,
-    that got their old values back, and that are left.
+    """The result for one series: how many bars were removed, how many got their old values back,
+    and how many are left.
     """
 
     ticker: str
@@ -70,10 +71,11 @@ class Undone:
 
 
 def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
-    """Take an import back: all of it, or nothing where one of its series stands in the way.
+    """Undo an import. All its series are checked first; nothing is undone where one cannot be.
 
-    Raises NotFound where there is no such import or it was taken back, and Conflict where a later
-    import has changed what it brought, or it put real bars in the place of synthetic ones.
+    Raises NotFound where there is no such import or it was undone before, and Conflict where it is
+    too old, where a later import has changed its bars, or where it replaced synthetic bars by real
+    ones.
     """
     found = bar_imports.find_import(database, import_id)
     if not found:
@@ -91,7 +93,7 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
         )
     touched: set[tuple[str, str]] = set()
     for part in found:
-        # What another of its files changed is taken back before.
+        # Changes by other files of the same import are no obstacle: they are undone first.
         own = [
             other["revision"]
             for other in found
@@ -155,10 +157,10 @@ def _read_factor(change: RevisionDocument) -> float:
 def _check(
     database: Db, part: BarImportDocument, own_revisions: Sequence[int], session: ClientSession
 ) -> tuple[SeriesDocument, list[RevisionDocument]]:
-    """Return the series of a part, and what the part changed in it.
+    """Return the series of a part of an import, and the changes that the part made.
 
-    Raises NotFound where the series is gone, and Conflict where something that came later stands in
-    the way of taking the part back.
+    Raises NotFound where the series is gone, and Conflict where a later change prevents that the
+    part is undone.
     """
     ticker, interval = part["ticker"], part["interval"]
     series = find_one_series(database, ticker, interval, session)
@@ -206,7 +208,7 @@ def _read(database: Db, series: SeriesDocument, session: ClientSession) -> Colum
 
 
 def _restore(columns: Columns, changes: list[RevisionDocument]) -> int:
-    """Put the old values of changed bars back, and return of how many."""
+    """Put the old values of changed bars back; return how many bars they were."""
     restored = 0
     for change in changes:
         if change["kind"] == "changed":
@@ -226,7 +228,9 @@ def _write(
     removal: RevisionDocument,
     session: ClientSession,
 ) -> None:
-    """Store what is left, and have detection look again at what the removal touched."""
+    """Store the bars that are left, and move the watermark back so that detection scores again what
+    the removal touched.
+    """
     ticker, interval, now = series["ticker"], series["interval"], removal["at"]
     if not len(columns["times"]):
         drop_series(database, series, session)

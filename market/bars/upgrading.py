@@ -1,4 +1,4 @@
-"""What an upgrade of the database leaves to do in series: what was not known of them before."""
+"""Completes series after an upgrade of the database: adds what earlier versions did not store."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,9 +9,10 @@ from records.market.series import find_uncovered
 
 
 def complete_series(database: Db, now: datetime) -> Iterator[str]:
-    """Sum up and count what no series' document says yet, and yield what was done.
+    """Compute the oddities and the coverage that series' documents lack; yield messages that say
+    what was done.
 
-    It may run beside whatever stores bars, and be killed and run again at any time.
+    It may run beside processes that store bars, and may be killed and run again at any time.
     """
     if summed := sum_up_stored(database):
         yield f"what looks odd in the bars of {summed:,} series was summed up"

@@ -1,5 +1,6 @@
-"""What one transaction writes where bars or splits come in for series: few or many, in as many
-commands.
+"""Writes incoming bars and splits of many series in one transaction.
+
+The number of commands to MongoDB does not grow with the number of series.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,16 +66,21 @@ from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
 from records.market.series import build_series_id, replace_all_series
 
-# Buckets are read and written whole: of 48 bytes a bar, some 50 MB of all together.
+# Buckets are read and written whole, with 48 bytes a bar: some 50 MB of so many bars.
 MOST_BARS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of an arrival, and the series' revision afterwards (None
-    where there is no such series).
+    """The result of writing an arrival.
 
-    `replaced` is how many synthetic bars gave way to real ones.
+    Attributes:
+        new, changed, unchanged: how many of its bars were new, changed a stored bar, or equalled
+            it.
+        splits: how many splits were added, changed or removed.
+        revision: the series' revision afterwards; None where there is no such series.
+        replaced: how many synthetic bars were replaced by real ones.
+        notes: messages for the user.
     """
 
     new: int = 0
@@ -88,8 +94,8 @@ class Written:
 
 @dataclass(slots=True)
 class _Measured:
-    """What was measured of sessions; most series of a market have bars of the same times, of which
-    that is the same.
+    """A cache of measured sessions: most series of a market have bars of the same times, and so the
+    same measurements.
     """
 
     held: dict[tuple[object, ...], Held] = field(default_factory=dict)
@@ -97,7 +103,7 @@ class _Measured:
 
 
 def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
-    """Merge bars and splits into their series, inside a transaction.
+    """Merge the bars and splits of one arrival into its series, inside a transaction.
 
     Raises SeriesError, and BadInput where the bars are more than can be stored.
     """
@@ -114,9 +120,10 @@ def write_all(
     *,
     most_bars: int | None = None,
 ) -> list[Written | TapewatchError]:
-    """Merge what comes in for many series, each of another, inside a transaction; return in order
-    what became of each, or why it cannot come in: then nothing of it was written.
+    """Merge arrivals into their series, inside a transaction; no two arrivals may be of the same
+    series.
 
+    Returns, in order, the result of each arrival, or the error for which nothing of it was written.
     Raises TooMuchAtOnce where more than `most_bars` bars would be read and written.
     """
     opened = open_all(database, arrivals, session)
@@ -135,7 +142,9 @@ def write_all(
 
 
 def _split(opened: Iterable[Opened]) -> Iterator[list[Opened]]:
-    """Yield them a few at a time where their buckets are large."""
+    """Yield opened arrivals in parts that read and write at most `MOST_BARS_AT_ONCE` bars, or have
+    one arrival.
+    """
     part: list[Opened] = []
     bars = 0
     for one in opened:
@@ -151,8 +160,8 @@ def _split(opened: Iterable[Opened]) -> Iterator[list[Opened]]:
 def _write_bars(
     database: Db, part: Sequence[Opened], measured: _Measured, session: ClientSession
 ) -> dict[str, Written | TapewatchError]:
-    """Write the buckets that bars come of, and bring the series in step with them; return what
-    becomes of each.
+    """Write the changed buckets of some arrivals, and update their series' documents in memory;
+    return by series id the result of each arrival, or its error.
     """
     ids = [
         build_bucket_id(one.arrival.ticker, one.arrival.interval, span)
@@ -185,7 +194,9 @@ def _write_bars(
 
 
 def _join(one: Opened, stored: Mapping[str, BucketDocument]) -> Columns:
-    """Return the stored bars of the spans that are needed. Raises SeriesError."""
+    """Return the stored bars of an arrival's spans. Raises SeriesError where a bucket is
+    missing.
+    """
     ticker, interval = one.arrival.ticker, one.arrival.interval
     found = {span: stored.get(build_bucket_id(ticker, interval, span)) for span in one.spans}
     if gone := [span for span, bucket in found.items() if bucket is None]:
@@ -198,13 +209,13 @@ def _join(one: Opened, stored: Mapping[str, BucketDocument]) -> Columns:
 
 
 def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument], Int64]:
-    """Merge an arrival into its series, whose bars of the spans that are needed are `stored`.
+    """Merge an arrival into its series; `stored` are the series' bars of the arrival's spans.
 
     Returns:
-        What becomes of it, the buckets that differ, and the times of the bars of these spans.
+        The result, the buckets to write, and the times of all bars of these spans.
 
-    Raises SeriesError, and BadInput where a bucket cannot hold the bars; the series' document is
-    in step then with none.
+    Raises SeriesError, and BadInput where a bucket cannot hold the bars; after either, the series'
+    document must not be written.
     """
     arrival, series = one.arrival, one.series
     if not series["bars"] and not len(arrival.columns["times"]):
@@ -255,7 +266,9 @@ def _list_changes(
     splits: list[SplitFields],
     changed_days: list[int],
 ) -> Iterator[ChangeFields]:
-    """Yield what is revised of a series as it was: bars, bars that came late, and splits."""
+    """Yield the changes at or before a series' last bar until now: changed bars, late bars and
+    changed splits.
+    """
     series, columns = one.series, one.arrival.columns
     yield from changes.list_changed(stored, columns, merge)
     if one.last_bar is not None:
@@ -264,7 +277,7 @@ def _list_changes(
 
 
 def _find_days(arrival: Arrival) -> Int64:
-    """Return the session of each bar that comes, in days since 1970."""
+    """Return the session of each bar of an arrival, in days since 1970."""
     times: Int64 = arrival.columns["times"]
     if is_intraday(arrival.interval):
         return local_days(times, arrival.market.zone)
@@ -272,8 +285,8 @@ def _find_days(arrival: Arrival) -> Int64:
 
 
 def _build_buckets(one: Opened, merge: Merge) -> list[BucketDocument]:
-    """Return the buckets that differ from what is stored, and note their counts and digests in the
-    series.
+    """Return the buckets that differ from the stored ones, and put their counts, digests and
+    figures into the series' document.
     """
     arrival, series = one.arrival, one.series
     figures = series.setdefault("figures", {})
@@ -289,7 +302,7 @@ def _build_buckets(one: Opened, merge: Merge) -> list[BucketDocument]:
 
 
 def _close(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
-    """Bring the document of a series in step with its buckets and splits."""
+    """Update the fields of a series' document that follow from its buckets and splits."""
     series["counts"] = dict(sorted(series["counts"].items()))
     series["bars"] = sum(series["counts"].values())
     series["splits"] = splits
@@ -302,12 +315,12 @@ def _close(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) 
 def _clear(
     database: Db, arrival: Arrival, replaced: SeriesDocument, session: ClientSession
 ) -> None:
-    """Make room for real bars where synthetic ones are stored."""
+    """Remove a series' synthetic bars, and what rests on them, as real bars replace them."""
     ticker, interval = arrival.ticker, arrival.interval
     bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
     mark_bars_gone(database, ticker, interval, arrival.now, session)
     forget_metrics(database, ticker, interval, replaced["market"], session)
-    # Taking one of these back would take the real bars of the same times.
+    # Undoing an import of the synthetic bars would remove the real bars of the same times.
     forget_imports(database, ticker, interval, session)
 
 
@@ -318,8 +331,10 @@ def _measure(
     measured: _Measured,
     session: ClientSession,
 ) -> None:
-    """Note what an arrival brought of its sessions; `times` are those of the bars of the spans that
-    are needed.
+    """Measure the sessions of an arrival's series, and keep the result in `one.held` or
+    `one.later`.
+
+    `times` are the times of all bars of the arrival's spans.
     """
     arrival, series, interval = one.arrival, one.series, one.arrival.interval
     first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
@@ -335,7 +350,7 @@ def _measure(
         return
     times = times[np.searchsorted(times, one.since) :]
     since = int(one.last_bar.timestamp())
-    # Where the session of the last bar began does not matter what is further back.
+    # The measurement begins with the last bar's session, so a series' earlier bars do not matter.
     key = (*place[:2], since, max(first, one.since), _digest(times))
     if key not in measured.later:
         measured.later[key] = measure_later(
@@ -345,12 +360,12 @@ def _measure(
 
 
 def _digest(times: Int64) -> bytes:
-    """Return what tells times from others, which of hundreds of long series fill the memory."""
+    """Return a hash of times for a cache key: the times of hundreds of long series fill memory."""
     return sha256(np.ascontiguousarray(times).data).digest()
 
 
 def _write_series(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
-    """Write all that follows from buckets that are written."""
+    """Write what follows from written buckets: gaps, series, revisions and imports."""
     if not opened:
         return
     _write_ledger(database, opened, session)
@@ -360,7 +375,7 @@ def _write_series(database: Db, opened: Sequence[Opened], session: ClientSession
     _unmark(database, [one for one in opened if len(one.came)], session)
     for one in opened:
         if one.replaced is not None:
-            # What was made up may have gone on for longer.
+            # The synthetic bars may have ended later than the real ones do.
             ticker, interval = one.arrival.ticker, one.arrival.interval
             move_watermark_back(database, ticker, interval, one.series["last_bar"], session)
     imports = [_describe_import(one) for one in opened if one.arrival.import_id is not None]
@@ -368,7 +383,7 @@ def _write_series(database: Db, opened: Sequence[Opened], session: ClientSession
 
 
 def _write_ledger(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
-    """Write what changes in the gaps of the series, and note their coverage."""
+    """Write the changed gaps of some series, and put their coverage into their documents."""
     reaching = _find_gaps(database, opened, session)
     writes: list[GapWrite] = []
     for one in opened:
@@ -391,7 +406,7 @@ def _write_ledger(database: Db, opened: Sequence[Opened], session: ClientSession
 def _find_gaps(
     database: Db, opened: Sequence[Opened], session: ClientSession
 ) -> dict[str, list[GapDocument]]:
-    """Return the gaps of the series that may change, and some more."""
+    """Return by series id all gaps that may change, and some more."""
     found: dict[str, list[GapDocument]] = {}
     for interval in {one.arrival.interval for one in opened}:
         own = [one for one in opened if one.arrival.interval == interval]
@@ -406,8 +421,8 @@ def _find_gaps(
 
 
 def _number(one: Opened) -> Iterator[RevisionDocument]:
-    """Complete revision documents with the series, its new revision number and where the change
-    came from.
+    """Yield the revision documents of an arrival's changes, with the series and its new revision
+    number.
     """
     series, arrival = one.series, one.arrival
     for position, change in enumerate(one.revisions):
@@ -423,7 +438,7 @@ def _number(one: Opened) -> Iterator[RevisionDocument]:
 
 
 def _unmark(database: Db, opened: Sequence[Opened], session: ClientSession) -> None:
-    """Forget of anomalies whose bars came again that these are gone."""
+    """Remove the mark "bars gone" from anomalies whose bars were stored again."""
     if not opened:
         return
     first = min(changes.moment(one.came[0]) for one in opened)
@@ -439,7 +454,7 @@ def _unmark(database: Db, opened: Sequence[Opened], session: ClientSession) -> N
 
 
 def _describe_import(one: Opened) -> BarImportDocument:
-    """Return what an import brought of a series, as is needed to take it back."""
+    """Return the record of an import of one series, by which it can be undone."""
     arrival, series = one.arrival, one.series
     changed = sum(change["kind"] == "changed" for change in one.revisions)
     return {
