@@ -1,10 +1,10 @@
 """Audits: what happened to each ticker in a run, kept beside the run in `detection_runs`.
 
-Each is a document of its own, but those of a scan, which says almost the same of thousands of
-tickers: the audits that it writes together are one document, which says once what all of them say
-alike, such as the run, the model and how they ended; its `audits` list what each says besides, of
-most no more than the ticker. Of a single ticker it is the audit itself, so whoever reads audits
-reads both with `unfold`.
+Each audit is a document of its own, except those of a scan, whose audits are almost the same for
+thousands of tickers. The audits that a scan writes together are one document, a part. A part has
+the fields that all of them share, such as the run, the model and the status; its `audits` list the
+other fields of each, mostly just the ticker. A part of a single ticker is the audit itself.
+`unfold` reads both forms.
 """
 
 from collections import Counter
@@ -33,14 +33,14 @@ from records.work.documents import (
 
 BY_TICKER = Keyset((Key("ticker", str),))
 DUPLICATE_KEY = 11000
-# What a run of many tickers repeats of its audits; those have all of it.
+# A run of many tickers repeats at most so many anomaly ids and warnings of its audits.
 LISTED_ANOMALIES = 1_000
 LISTED_WARNINGS = 100
 _SUMMARIZED = (
     *("run_id", "ticker", "model_version", "model_hash", "status", "reason"),
     *("warnings", "anomaly_ids", "audits"),
 )
-# Of some 50 bytes each, in a document of at most 16 MiB.
+# An anomaly id has some 50 bytes, and a document at most 16 MiB.
 MOST_PART_ANOMALIES = 100_000
 
 
@@ -57,7 +57,7 @@ def build_audit_document(
     completed_at: datetime,
     **fields: Unpack[AuditFields],
 ) -> AuditDocument:
-    """Return the audit of one ticker in a run; `fields` say what was asked, done and found."""
+    """Return the audit of one ticker in a run; `fields` has what was asked, done and found."""
     return {
         "_id": build_audit_id(run_id, ticker),
         "run_id": run_id,
@@ -72,9 +72,7 @@ def build_audit_document(
 def build_failure(
     run: RunDocument, tickers: Sequence[str], reason: str, error: str, now: datetime
 ) -> tuple[BatchResult, list[AuditDocument]]:
-    """Return the result of a batch that failed whole,
-    and an audit document for each of its tickers.
-    """
+    """Return the result of a batch of which all tickers failed, and an audit of each ticker."""
     subjects = tickers or (run["market"] or run["task"],)
     failures: list[TickerFailure] = [
         {"ticker": subject, "reason": reason, "error": error} for subject in subjects
@@ -105,12 +103,13 @@ def build_failure(
 
 
 def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientSession) -> None:
-    """Store the audits of tickers that were worked on together inside the transaction of their
-    batch, as those of the handle's tenant: a worker does what all tenants ask for, and what came of
-    it is theirs whose run it is.
+    """Store the audits of a part of a batch, inside the transaction that ends the batch.
 
-    Raises LeaseLost where they are there: a ticker is in one batch of a run at a time, and that
-    ends in the same transaction, so another worker has ended it.
+    They belong to the tenant of `database`: a worker works for all tenants, and an audit belongs to
+    the tenant of its run.
+    Raises LeaseLost where one of the audits is stored already. A ticker is in one batch of a run at
+    a time, and its audit is written in the transaction that ends the batch: so another worker has
+    ended the batch.
     """
     if not audits:
         return
@@ -129,8 +128,8 @@ def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientS
 def iterate_audits(
     database: Db, query: Query, session: ClientSession | None = None
 ) -> Iterator[AuditDocument]:
-    """Yield the audits of the parts that match, such as all of a run or of any (`run_id` is
-    greater than "").
+    """Yield the audits of all parts that match a query, such as {"run_id": ...} for those of a run,
+    or {"run_id": {"$gt": ""}} for all.
     """
     for part in audits_in(database).find(query, session=session):
         yield from unfold(part)
@@ -145,13 +144,12 @@ def find_audits(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[AuditDocument]:
-    """Return what happened to each ticker of a run so far, by ticker,
-    from the one after `after` on.
-    """
+    """Return the audits of a run that exist so far, by ticker, from the one after `after` on."""
     wanted = match(status=status, reason=reason)
     alone = {"run_id": run_id, "ticker": {"$gt": ""}, **wanted}
     found = find_page(audits_in(database), alone, BY_TICKER, after=after, limit=limit)
-    # What names no ticker is the first in the index: where there are lists, they are.
+    # A part with a list has no `ticker`, and comes first in the index: so the first document tells
+    # whether the run has such parts.
     first = audits_in(database).find_one({"run_id": run_id}, sort=BY_TICKER.sort)
     if first is not None and "audits" in first:
         found += _find_listed(database, run_id, wanted, after, limit)
@@ -169,15 +167,15 @@ def find_audits_of(
     wanted = {f"{run_id}:{ticker}" for run_id in run_ids for ticker in tickers}
     found = _find_those(database, {"_id": {"$in": list(wanted)}}, wanted, session)
     if len(found) < len(wanted):
-        # Those that a list has are not the first in it, which is known by its `_id`.
+        # The others are not the first audit of their part, whose `_id` the part has.
         query = {"run_id": {"$in": list(run_ids)}, "audits.ticker": {"$in": list(tickers)}}
         found |= _find_those(database, query, wanted, session)
     return found
 
 
 def look_up_audit(database: Db, ticker: str) -> list[Query]:
-    """Return the stages that put into each run's `audits` the part whose `_id` has this ticker,
-    without the others that are in it.
+    """Return aggregation stages that set `audits` of each run to the part whose `_id` has this
+    ticker, without the part's other audits.
     """
     first = {"$cond": [{"$isArray": "$audits"}, {"$slice": ["$audits", 1]}, "$$REMOVE"]}
     return [
@@ -197,7 +195,7 @@ def look_up_audit(database: Db, ticker: str) -> list[Query]:
 def find_scored_spans(
     database: Db, run_id: str, tickers: Collection[str], interval: str
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Return by ticker the first and last of neighbouring bars that a run scored."""
+    """Return by ticker the stretches that a run scored, each as its first and its last bar."""
     audits = find_audits_of(database, [run_id], tickers).values()
     return {
         audit["ticker"]: [(span["first"], span["last"]) for span in audit.get("scored", [])]
@@ -207,13 +205,13 @@ def find_scored_spans(
 
 
 def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> AuditSummary:
-    """Return what a run's audits say together, as the run repeats it;
-    `reasons` without failures.
+    """Return the summary of a run's audits that the run repeats; its `reasons` leave out
+    failures.
     """
     reasons: Counter[str] = Counter()
     models: set[tuple[str, str | None]] = set()
     warnings: set[str] = set()
-    # No more of each than this: ten thousand whole audits are fifty megabytes.
+    # Only ticker and anomaly ids are kept: ten thousand whole audits take 50 MB.
     found: list[tuple[str, list[str]]] = []
     parts = audits_in(database).find({"run_id": run["_id"]}, _SUMMARIZED, session=session)
     for audit in chain.from_iterable(map(unfold, parts)):
@@ -237,8 +235,8 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
 
 
 def find_unfinished(database: Db, run: RunDocument) -> list[str]:
-    """Return the tickers of a run that have no result of it: those that failed,
-    and those it never came to.
+    """Return the tickers of a run that have no result: those that failed, and those that it never
+    came to.
     """
     audits = iterate_audits(database, {"run_id": run["_id"]})
     finished = {audit["ticker"] for audit in audits if audit["status"] != "failed"}
@@ -246,7 +244,7 @@ def find_unfinished(database: Db, run: RunDocument) -> list[str]:
 
 
 def unfold(part: AuditPart) -> Iterator[AuditDocument]:
-    """Yield the audits that are stored as one document."""
+    """Yield the audits of a part."""
     told = cast("Mapping[str, Any]", part)
     shared = {name: value for name, value in told.items() if name != "audits"}
     for own in told.get("audits", (told,)):
@@ -264,7 +262,9 @@ def _find_those(
 def _find_listed(
     database: Db, run_id: str, wanted: Query, after: Position | None, limit: int
 ) -> Iterator[AuditPart]:
-    """Yield what lists say of the first so many tickers after a position, each as a list of one."""
+    """Yield the first `limit` audits after a position that are stored in lists, each as a part with
+    a list of one.
+    """
     stages: list[Query] = [
         {"$match": {"run_id": run_id, "audits": {"$exists": True}}},
         {"$unwind": "$audits"},
@@ -284,11 +284,11 @@ def _find_listed(
 
 
 def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
-    """Return the document that stores these audits, under the `_id` of the first."""
+    """Return the part that stores some audits; its `_id` is that of the first."""
     told = cast("Sequence[Mapping[str, Any]]", audits)
     if len(told) == 1:
         return cast("AuditPart", dict(told[0]))
-    # Most say what the first says but for the ticker, so that few are compared name by name.
+    # Most audits differ from the first by the ticker only; only the others are compared by field.
     others = [audit for audit in told if not _is_alike(audit, told[0])]
     missing = object()
     shared = {
@@ -304,12 +304,12 @@ def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
 
 
 def _is_alike(audit: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
-    """Whether an audit says what another says but for its ticker."""
+    """Return whether an audit differs from another by its ticker only."""
     return {**audit, "_id": first["_id"], "ticker": first["ticker"]} == first
 
 
 def _split(audits: Sequence[AuditDocument]) -> Iterator[list[AuditDocument]]:
-    """Yield the audits in portions that a document has room for."""
+    """Yield the audits in portions that fit into a document."""
     portion: list[AuditDocument] = []
     listed = 0
     for audit in audits:

@@ -1,9 +1,9 @@
 """Batches: the unit that a worker claims, holds by a lease, and commits once.
 
-A batch is `pending`, then `leased`, then one of `done`, `dead` (given up), `split` (its tickers
-went on as batches of one) or `cancelled`. Every claim raises `fence`; whoever writes under an older
-fence has lost the batch. All times that decide anything are the server's, so that a worker's clock
-does not matter.
+A batch is `pending`, then `leased`, then one of `done`, `dead` (given up), `split` (replaced by
+batches of one ticker each) or `cancelled`. Every claim raises `fence`; a worker that holds an older
+fence has lost the batch, and its writes fail. Leases go by the server's clock, so that a worker's
+clock does not matter.
 """
 
 import re
@@ -31,15 +31,16 @@ from records.work.documents import (
 
 OPEN_STATES: tuple[BatchState, ...] = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
-# Sent again in one sweep.
+# A sweep sends at most so many batches again.
 MOST_LOST = 10_000
-# A ticker that is tried alone after its batch failed may be what took its worker down. Whoever
-# holds it renews all the time (see `tasks/engine/renewal.py`), so that it is missed soon; and of a
-# run no other suspect is tried beside it, whose last attempt it would take along.
+# A batch of one ticker that has failed twice is a suspect: the ticker may crash its worker. A
+# suspect has a shorter lease, which its worker renews all the time (see
+# `tasks/engine/renewal.py`), so that a crash is noticed soon. Only one suspect of a run is at work
+# at a time: another one on the same worker would lose its last attempt in the crash.
 SUSPECT_LEASE_SHARE = 5
 SHORTEST_LEASE_SECONDS = 5
-# What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the
-# batch again.
+# The changes to a batch whose holder is gone: the holder cannot commit any more, and the next sweep
+# sends the batch again.
 LOST: Query = {
     "state": "pending",
     "owner": None,
@@ -53,7 +54,7 @@ ROW_COUNTS: tuple[RowCount, ...] = get_args(RowCount)
 
 
 def sum_row_counts(counted: Sequence[RowCounts]) -> RowCounts:
-    """Return these counts added up."""
+    """Return the sums of some counts."""
     return cast("RowCounts", {name: sum(counts[name] for counts in counted) for name in ROW_COUNTS})
 
 
@@ -72,8 +73,8 @@ class Batch:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether its one ticker was in a batch that failed, or failed by itself,
-        so often that it is watched.
+        """Return whether this is a batch of one ticker that failed in at least two attempts, in a
+        larger batch or alone, and so may crash its worker.
         """
         return len(self.tickers) == 1 and self.attempts > SPLIT_AFTER_ATTEMPTS
 
@@ -91,8 +92,8 @@ def build_batch(
 ) -> BatchDocument:
     """Return the document of a new, pending batch.
 
-    Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a
-    person has seen.
+    For a part of a split batch, `attempts` is how often its tickers were tried before, and
+    `progress` (0 to 1) the progress that was shown before.
     """
     return {
         "_id": f"{run_id}:{label}",
@@ -122,12 +123,12 @@ def claim_batch(
     max_attempts: int,
     heavy_at_once: int = 1,
 ) -> Batch | None:
-    """Take the batch if it is free and has attempts left;
-    None where somebody else has it or it is over.
+    """Claim a batch that is free and has attempts left; return None where another worker holds it,
+    where it has ended, or where no slot is free.
 
-    One of several tickers that failed twice is not taken again, but split. A suspect is held by a
-    shorter lease, and taken only into its run's one slot for suspects; a heavy one only into a free
-    slot, of which there are `heavy_at_once` for all workers together.
+    A batch of several tickers that has failed twice is not claimed again, but split. A suspect gets
+    a shorter lease, and needs its run's only slot for suspects. A heavy batch needs one of
+    `heavy_at_once` slots that all workers share.
     """
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
@@ -143,7 +144,7 @@ def claim_batch(
     slots = [({**light, **suspect}, f"suspect:{run_id}")]
     slots += [({**query, "heavy": True}, f"heavy:{number}") for number in range(heavy_at_once)]
     for query_of_slot, slot in slots:
-        # Another's batch in the slot is told by the slot's unique index.
+        # The unique index of `slot` refuses a slot that another batch is in.
         with suppress(DuplicateKeyError):
             document = document or _take(database, query_of_slot, owner, lease_seconds, slot)
     if document is None:
@@ -185,14 +186,15 @@ def _take(
 
 
 def find_waiting_heavy(database: Db) -> list[BatchDocument]:
-    """Return the heavy batch that has waited for a slot for longest, if any does."""
+    """Return the oldest heavy batch that is pending, in a list, which is empty where none is."""
     return _find_oldest(database, {"heavy": True})
 
 
 def find_waiting_suspect(database: Db, run_id: str) -> list[BatchDocument]:
-    """Return a suspect whose message came while another was in its run's slot, if there is any.
+    """Return the oldest pending suspect of a run that was refused as another one was in the slot,
+    in a list, which is empty where there is none.
 
-    One that has failed alone is left to a sweep.
+    A suspect that has failed alone is left to a sweep.
     """
     return _find_oldest(database, {"run_id": run_id, **_FIRST_ALONE, "published_at": None})
 
@@ -203,21 +205,20 @@ def _find_oldest(database: Db, query: Query) -> list[BatchDocument]:
 
 
 def note_refused(database: Db, batch_id: str) -> None:
-    """Note of a suspect that its message is gone: it came while another was in its run's slot."""
+    """Store that a suspect's message is gone, as it came while another suspect was in the slot."""
     query = {"_id": batch_id, "state": "pending", **_FIRST_ALONE}
     batches_in(database).update_one(query, {"$set": {"published_at": None}})
 
 
 def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:
-    """Hold the batch for another lease and note how far it is (0 to 1). Raises LeaseLost."""
+    """Extend a batch's lease and store its progress (0 to 1). Raises LeaseLost."""
     renewed = batches_in(database).update_one(
         _held(batch),
         [
             {
                 "$set": {
                     "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
-                    # A second attempt starts over, but what a person has seen of the progress never
-                    # falls.
+                    # A second attempt starts over, but the progress that is shown never falls.
                     "progress": {"$max": ["$progress", progress]},
                 }
             }
@@ -232,20 +233,20 @@ def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: flo
 def finish_batch(
     database: Db, batch: Batch, session: ClientSession, *, result: BatchResult, now: datetime
 ) -> None:
-    """Mark the batch done inside the transaction that writes its effects.
+    """Mark a batch as done, inside the transaction that writes its results.
 
-    Raises LeaseLost, which aborts it.
+    Raises LeaseLost, which aborts the transaction.
     """
     _close(database, batch, {"state": "done", "result": result, "finished_at": now}, session)
 
 
 def cancel_batch(database: Db, batch: Batch, now: datetime) -> None:
-    """Give a held batch up because its run was cancelled. Raises LeaseLost."""
+    """Mark a held batch as cancelled, as its run was. Raises LeaseLost."""
     _close(database, batch, {"state": "cancelled", "finished_at": now})
 
 
 def release_batch(database: Db, batch: Batch, error: str) -> None:
-    """Hand a held batch back after a failure, for the next sweep to send again.
+    """Make a held batch pending after a failure; the next sweep sends it again.
 
     Raises LeaseLost.
     """
@@ -253,9 +254,9 @@ def release_batch(database: Db, batch: Batch, error: str) -> None:
 
 
 def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
-    """Cancel the batches of a run that nobody holds; those held notice between two steps.
+    """Cancel the pending batches of a run; return how many.
 
-    Returns how many.
+    The holders of the others notice the cancellation between two steps.
     """
     return (
         batches_in(database)
@@ -268,11 +269,10 @@ def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
 
 
 def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[str]:
-    """Replace a batch that failed twice by batches of one ticker,
-    so that a poisonous one costs only itself.
+    """Replace a batch that failed twice by batches of one ticker each; return their ids.
 
-    They go on counting its attempts: a ticker is tried as often as a batch, not that often once
-    more by itself.
+    So a ticker that crashes its worker fails alone. The new batches start with the attempts of the
+    old one: a ticker has as many attempts as a batch, both together.
     """
     label = document["_id"].rpartition(":")[2]
     parts = [
@@ -304,8 +304,8 @@ def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[st
 
 
 def delete_batch(database: Db, batch_id: str) -> None:
-    """Delete a batch whose run is gone: finished runs expire with their batches,
-    and one without has no reader.
+    """Delete a batch whose run is gone. Finished runs expire with their batches, and nobody reads a
+    batch without a run.
     """
     batches_in(database).delete_one({"_id": batch_id})
 
@@ -318,7 +318,9 @@ def bury_batch(
     result: BatchResult,
     now: datetime,
 ) -> bool:
-    """Give up a batch that used all its attempts; False where somebody took it after all."""
+    """Mark a batch that has used all its attempts as dead; return False where a worker has claimed
+    it meanwhile.
+    """
     buried = batches_in(database).update_one(
         {"_id": document["_id"], "fence": document["fence"], "state": document["state"]},
         {"$set": {"state": "dead", "result": result, "finished_at": now}},
@@ -328,8 +330,8 @@ def bury_batch(
 
 
 def find_held(database: Db, owner_prefix: str, batch_id: str | None) -> list[HeldBatch]:
-    """Return id, owner and fence of the batches held by owners whose names begin so,
-    or of one such batch.
+    """Return id, owner and fence of the held batches whose owner's name begins with
+    `owner_prefix`, or of one of them.
     """
     held: dict[str, object] = {
         "state": "leased",
@@ -341,28 +343,33 @@ def find_held(database: Db, owner_prefix: str, batch_id: str | None) -> list[Hel
 
 
 def free_lost(database: Db, document: HeldBatch) -> bool:
-    """Make a held batch pending, as its holder is gone; False where it is another's by now."""
+    """Make a held batch pending whose holder is gone; return False where another worker has claimed
+    it meanwhile.
+    """
     held = {"_id": document["_id"], "fence": document["fence"], "state": "leased"}
     return batches_in(database).update_one(held, {"$set": LOST}).modified_count == 1
 
 
 def has_expired(database: Db) -> bool:
-    """Whether the holder of a batch let the lease run out."""
+    """Return whether the lease of any batch has expired."""
     return batches_in(database).find_one(_EXPIRED, {"_id": 1}) is not None
 
 
 def free_expired(database: Db) -> int:
-    """Make the batches pending whose holder let the lease run out. Returns how many.
+    """Make the batches pending whose lease has expired; return how many.
 
-    That counts as two attempts: whatever took a whole host, each further attempt costs another
-    lease, and the other tickers of the batch are not to wait for it.
+    An expired lease counts as two attempts, so that the batch is split at once: a batch that has
+    taken a whole host down would cost another lease with each further attempt, and its other
+    tickers would wait for it.
     """
     lost = {**LOST, "attempts": {"$add": ["$attempts", 1]}}
     return batches_in(database).update_many(_EXPIRED, [{"$set": lost}]).modified_count
 
 
 def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[BatchDocument]:
-    """Return a pending batch that may not be claimed as it is: it is to be split, or given up."""
+    """Return a pending batch that must be split or given up, in a list, empty where it
+    need not be.
+    """
     split_next = {"attempts": {"$gte": SPLIT_AFTER_ATTEMPTS}, "units": {"$gt": 1}}
     used_up = [{"attempts": {"$gte": max_attempts}}, split_next]
     return list(batches_in(database).find({"_id": batch_id, "state": "pending", "$or": used_up}))
@@ -371,8 +378,8 @@ def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Batc
 def find_lost(
     database: Db, older_than_seconds: float, waiting: Collection[str]
 ) -> list[BatchDocument]:
-    """Return pending batches whose message was sent longer ago than this, or never,
-    and is not among the `waiting`.
+    """Return pending batches whose message seems lost: it was never sent, or longer ago than
+    `older_than_seconds`, and is not among the `waiting` messages.
     """
     age = older_than("published_at", older_than_seconds)
     query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
@@ -380,23 +387,21 @@ def find_lost(
 
 
 def mark_published(database: Db, batch_ids: Iterable[str]) -> None:
-    """Note that the messages of these batches were sent just now, by the server's clock."""
+    """Store that the messages of some batches were sent now, by the server's clock."""
     batches_in(database).update_many(
         {"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}]
     )
 
 
 def count_open(database: Db, run_id: str) -> int:
-    """Count the batches of a run that are still to end."""
+    """Return how many batches of a run have not ended."""
     return batches_in(database).count_documents(
         {"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}
     )
 
 
 def find_oldest_pending_seconds(database: Db) -> float | None:
-    """Return for how long the oldest batch that nobody works on has been waiting;
-    None where none is.
-    """
+    """Return for how many seconds the oldest pending batch has been waiting; None where none is."""
     stages: list[Query] = [
         {"$match": {"state": "pending"}},
         {"$sort": {"created_at": 1}},

@@ -1,7 +1,7 @@
 """Counters: totals of what was done, which only rise, for Prometheus.
 
-A process that counts for itself is replaced at any time, so its counts are added up here. They are
-for graphs and alerts: what a process had not yet added when it was killed is missing, and no
+Worker processes are replaced at any time, so their counts are added up here. Counts that a process
+had not added when it was killed are missing. So the counters are for graphs and alerts only; no
 promise rests on them.
 """
 
@@ -26,7 +26,7 @@ RECORDS = "records"
 RECORDS_REJECTED = "records_rejected"
 DETECTED = "detected"
 
-# What the sweeper does, each a word of its own in `tasks/engine/sweeper.py`.
+# The actions of the sweeper, by their names in `tasks/engine/sweeper.py`.
 SWEEPER_ACTIONS = (
     "lease_ended",
     "batch_without_run_deleted",
@@ -39,7 +39,7 @@ SWEEPER_ACTIONS = (
     "run_finished",
     "leftover_deleted",
 )
-# From seconds, for intraday bars, to days, for those that came late.
+# From seconds, for intraday bars, to days, for bars that came late.
 LATENCY_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 86_400, 604_800)
 
 Counts = Mapping[str, float]
@@ -50,7 +50,7 @@ log = structlog.get_logger()
 def add_counts(database: Db, groups: Mapping[str, Counts]) -> None:
     """Add to the counters of each group.
 
-    Never raises: what was done is done, whether or not it is counted.
+    Never raises, as the work that is counted is done already; an error is logged.
     """
     writes = [
         UpdateOne({"_id": group}, {"$inc": raised}, upsert=True)
@@ -69,14 +69,14 @@ def add_counts(database: Db, groups: Mapping[str, Counts]) -> None:
 
 def read_counts(database: Db) -> dict[str, dict[str, float]]:
     """Return all counters by group and name."""
-    # as they are added with w=1: what a majority has not yet confirmed is seen too
+    # Counts are written with w=1; a local read sees those that a majority has not confirmed yet.
     stored = database.counters.with_options(read_concern=ReadConcern("local"))
     return {group.pop("_id"): group for group in stored.find()}
 
 
 def count_latencies(seconds: Iterable[float]) -> dict[str, float]:
-    """Return how many latencies are in each bucket and no smaller one,
-    by its upper bound, with their `sum`.
+    """Return by upper bound how many latencies fall into each bucket (not cumulative), with their
+    `sum`.
     """
     counts: dict[str, float] = {}
     for latency in seconds:

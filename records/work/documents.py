@@ -1,4 +1,4 @@
-"""What the documents of work look like, and the collections that they are in."""
+"""The documents of runs, batches, audits and watchlists, and their collections."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,8 +16,8 @@ RowCount = Literal[
 
 
 class RowCounts(TypedDict):
-    """How many bars were loaded, have features and were scored;
-    how many anomalies were found, and new.
+    """How many bars were loaded, have features, and were scored; how many anomalies were found, and
+    how many of them are new.
     """
 
     rows_loaded: int
@@ -38,7 +38,7 @@ class SomeRowCounts(TypedDict, total=False):
 
 
 class TickerFailure(TypedDict):
-    """Why a ticker has no result: a stable word, and the same in full."""
+    """Why a ticker has no result: `reason` is a stable word, `error` a sentence."""
 
     ticker: str
     reason: str
@@ -46,7 +46,7 @@ class TickerFailure(TypedDict):
 
 
 class TickerCounts(TypedDict):
-    """How many tickers there are, were done, and failed."""
+    """How many tickers a run has, how many are done, and how many have failed."""
 
     tickers_total: int
     tickers_done: int
@@ -54,8 +54,8 @@ class TickerCounts(TypedDict):
 
 
 class RunTotals(RowCounts, TickerCounts):
-    """What a run's batches come to; `fraction` (0 to 1) is how far they are. Those that were given
-    up because it was cancelled are done, too.
+    """The sums over a run's batches; `fraction` (0 to 1) is its progress. `batches_done` includes
+    batches that were cancelled.
     """
 
     batches_total: int
@@ -65,7 +65,7 @@ class RunTotals(RowCounts, TickerCounts):
 
 
 class RunProgress(RowCounts, TickerCounts):
-    """What a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
+    """What a progress bar shows; `eta_seconds` and `rows_per_second` are None where unknown."""
 
     batches_total: int
     batches_done: int
@@ -75,13 +75,13 @@ class RunProgress(RowCounts, TickerCounts):
 
 
 class AuditSummary(TypedDict):
-    """What a run's audit documents say together.
+    """The summary of a run's audits.
 
     Attributes:
         model_version, model_hash: None where the tickers had several models, or none.
-        reasons: how many tickers have which reason.
+        reasons: by reason how many tickers have it.
         warnings: each once.
-        anomaly_ids: all of a run of one ticker, of a run of many the first so many.
+        anomaly_ids: all in a run of one ticker; in a run of many the first LISTED_ANOMALIES.
     """
 
     model_version: str | None
@@ -92,14 +92,14 @@ class AuditSummary(TypedDict):
 
 
 class RunRecord(TypedDict, total=False):
-    """What whoever finishes a run writes into it of all that happened in it.
+    """The fields that are written into a run when it ends.
 
     Attributes:
-        reason: the one that all its tickers have.
+        reason: the reason that all its tickers share.
         errors: each once.
-        markets: of what was imported.
-        result: an import's report, a verification's count of each verdict, what a fit of a series
-            came to.
+        markets: the markets of imported bars.
+        result: an import's report, a verification's count of each verdict, the result of a series'
+            fit.
     """
 
     model_version: str | None
@@ -128,15 +128,17 @@ class RunDocument(SomeRowCounts):
     """A run: what was asked for, who works on it, and how it ended.
 
     Attributes:
-        ticker: where it is about one only.
-        market, markets: the one that was named; that, or those of its tickers.
-        options: what the task was asked besides, as JSON values that only the task itself reads.
-        body_hash: of the request that came under `idempotency_key`.
-        retry_of: the run whose failed tickers it takes up again.
-        tenant: whose it is; one without is the default's.
-        published_at, attempts, lease_until: when its message was sent, how often it was taken to be
-            split, and until when somebody has it for that.
-        rows_loaded and what follows, model_version and what follows: once it has ended.
+        ticker: its ticker where it has one only.
+        market: the market that the request named.
+        markets: that market, or those of its tickers.
+        options: what else the task was asked, as JSON values that only the task itself reads.
+        body_hash: a hash of the request that came with `idempotency_key`.
+        retry_of: the run whose unfinished tickers it tries again.
+        tenant: the tenant it belongs to; a run without is the default tenant's.
+        published_at: when its message was sent.
+        attempts, lease_until: how often it was claimed to be split into batches, and until when a
+            worker holds it for that.
+        tickers_total and later fields, row counts: set when the run has ended.
     """
 
     _id: str
@@ -185,12 +187,12 @@ class ShownRun(RunDocument):
 
 
 class ListedRun(RunDocument):
-    """A run as lists show it: without what it may have thousands of.
+    """A run as lists show it, without fields that may have thousands of values.
 
     Attributes:
-        tickers: the first of them.
-        ticker_count: how many they are.
-        verdicts: of a verification, how many anomalies have each; stands for `result`.
+        tickers: the first of its tickers.
+        ticker_count: how many tickers it has.
+        verdicts: for a verification, how many anomalies have each verdict; in place of `result`.
     """
 
     ticker_count: int
@@ -198,7 +200,7 @@ class ListedRun(RunDocument):
 
 
 class OpenBackfill(TypedDict):
-    """A backfill that is queued or in progress, and of what."""
+    """A backfill that is queued or in progress, with its tickers."""
 
     _id: str
     status: Status
@@ -206,7 +208,7 @@ class OpenBackfill(TypedDict):
 
 
 class ScoredSpan(TypedDict):
-    """The first and the last of neighbouring bars that were scored."""
+    """The first and the last bar of a stretch that was scored."""
 
     first: datetime
     last: datetime
@@ -216,9 +218,9 @@ class AuditFields(RowCounts):
     """What was asked of one ticker in a run, what was done and what was found.
 
     Attributes:
-        still_rows: bars that were set aside, as they stood still.
-        bars_needed, bars_present: where there were not enough.
-        scored: which bars were.
+        still_rows: how many bars were set aside, as they stood still.
+        bars_needed, bars_present: set where there were not enough bars.
+        scored: the stretches of bars that were scored.
     """
 
     task: Task
@@ -251,10 +253,10 @@ class AuditDocument(AuditFields):
 
 
 class AuditPart(TypedDict):
-    """The audits of tickers that a scan worked on together, or that of one ticker.
+    """The audits that a scan wrote together, or the audit of one ticker.
 
-    Besides these fields it has those of an audit that all of them have alike; `audits` lists what
-    each says besides. Of a single ticker it is the audit, without a list.
+    Besides these fields it has the fields that all of the audits share; `audits` lists the other
+    fields of each. For a single ticker it is the audit itself, without a list.
     """
 
     _id: str
@@ -265,7 +267,7 @@ class AuditPart(TypedDict):
 
 
 class LatestRun(TypedDict):
-    """How the latest run goes for one series: what audit documents and runs have alike."""
+    """How the latest run went for one series, in the fields that audits and runs share."""
 
     run_id: str
     ticker: str
@@ -287,7 +289,7 @@ class NotDerived(TypedDict):
 
 
 class BatchResult(SomeRowCounts):
-    """What a batch came to; its run's progress is counted from this."""
+    """The result of a batch; the run's progress is the sum over these."""
 
     tickers_done: int
     tickers_failed: int
@@ -295,7 +297,7 @@ class BatchResult(SomeRowCounts):
 
 
 class VerificationResult(BatchResult):
-    """What a batch of a verification came to."""
+    """The result of a verification's batch."""
 
     not_derived: list[NotDerived]
 
@@ -304,13 +306,15 @@ class BatchDocument(TypedDict):
     """A batch: the part of a run that a worker claims, holds by a lease, and commits once.
 
     Attributes:
-        units: what it counts for in its run's progress.
-        heavy: whether it is worked on only in one of the few slots that all workers share.
-        slot: which of these it is in; of a suspect its run's own.
-        owner, fence, lease_until: who has it, under which claim, and until when.
-        lease_seconds: for how long at a time, once it was claimed.
+        units: its weight in the run's progress.
+        heavy: whether it needs one of the few slots for heavy batches that all workers share.
+        slot: the slot that it is in; a suspect is in its run's slot for suspects.
+        owner: the process that holds it.
+        fence: the number of its claims; proves that a worker is still the holder.
+        lease_until: until when it is held.
+        lease_seconds: the length of its lease, once it was claimed.
         attempts: how often its tickers were tried.
-        progress: how far a person has seen it (0 to 1).
+        progress: the progress that was shown (0 to 1), which never falls.
     """
 
     _id: str
@@ -335,7 +339,7 @@ class BatchDocument(TypedDict):
 
 
 class HeldBatch(TypedDict):
-    """Who holds a batch, under which claim."""
+    """A held batch, with its owner and fence."""
 
     _id: str
     owner: str
@@ -349,8 +353,8 @@ class EventPayload(TypedDict):
 
 
 class SeriesAnomalies(TypedDict):
-    """What an event says of anomalies among the predictions of a single series
-    that were stored together.
+    """What an event says of a single series: the predictions, stored together, that are
+    anomalies.
     """
 
     series_id: str
@@ -369,9 +373,10 @@ EventName = Literal["run_completed", "series_anomalies", "model_news"]
 
 
 class EventDocument(TypedDict):
-    """An event that others are to be told of; `run_id` is the run, or what else it is about.
+    """An event to deliver; `run_id` is the run that it is about, or the id of another subject.
 
-    What is about no run names the tenant who asked for it; one without is the default's.
+    An event that is not about a run has the `tenant` who caused it; without one it is the default
+    tenant's.
     """
 
     _id: str
@@ -387,7 +392,7 @@ class HeartbeatDocument(TypedDict):
     """When a process was last at work.
 
     Attributes:
-        models, hits, misses, loads, capacity: a worker's model cache.
+        models, hits, misses, loads, capacity: the state of a worker's model cache.
     """
 
     _id: str
@@ -400,7 +405,7 @@ class HeartbeatDocument(TypedDict):
 
 
 class Heartbeat(HeartbeatDocument):
-    """A sign of life, with how long ago that was when it was read."""
+    """A heartbeat, with its age when it was read."""
 
     age_seconds: float
 
@@ -409,13 +414,13 @@ class WatchlistFields(TypedDict):
     """What a caller says of a watchlist.
 
     Attributes:
-        markets: of its tickers, in their order.
-        schedule: `after_close`, or cron in the first market's time.
-        source, folder: where bars come from before each scan; nowhere where it is not said.
-        delay_minutes: after a bar has closed, how long it may take to be stored here.
-        threshold: what passes; None for the model's own.
-        min_confidence: what its alerts are of, at the least; missing for any.
-        with_overview: whether scans report what the markets did besides.
+        markets: the markets of its tickers, in the tickers' order.
+        schedule: `after_close`, or a cron expression in the first market's time.
+        source, folder: where bars are fetched from before each scan; missing where none are.
+        delay_minutes: how long after its close a bar may take to be stored.
+        threshold: the threshold of its scans; None for the model's own.
+        min_confidence: the least confidence of an anomaly that raises an alert; missing for any.
+        with_overview: whether scans also report what the markets did.
     """
 
     markets: list[str]
@@ -432,8 +437,8 @@ class WatchlistFields(TypedDict):
 
 
 class ScanFields(TypedDict, total=False):
-    """What the scheduler notes of a watchlist: slot,
-    time and run of the last scan, and the next.
+    """The scheduler's fields of a watchlist: slot, time and run of the last scan, and the next
+    scan's time.
     """
 
     last_slot: datetime
@@ -443,8 +448,8 @@ class ScanFields(TypedDict, total=False):
 
 
 class FetchFields(TypedDict, total=False):
-    """What the scheduler notes of a fetch: the slot that it is for, its run,
-    and when it was asked for.
+    """The scheduler's fields of a watchlist's last fetch: its slot, its run, and when it was asked
+    for.
     """
 
     fetch_slot: datetime
@@ -464,20 +469,20 @@ class WatchlistDocument(WatchlistFields):
     last_scan: datetime | None
     last_run_id: str | None
     next_scan: datetime | None
-    # Of the slot whose bars were fetched last.
+    # The slot whose bars were fetched last, and that fetch.
     fetch_slot: datetime | None
     fetch_run_id: str | None
     fetch_asked_at: datetime | None
 
 
 class ShownWatchlist(WatchlistDocument):
-    """A watchlist with those of its tickers of which no bars are stored."""
+    """A watchlist with those of its tickers that have no stored bars."""
 
     without_bars: list[str]
 
 
 class SlotDocument(TypedDict):
-    """The last slot of a work that was looked after, counted as that work counts its slots."""
+    """The last taken slot of some periodic work, as a number that the work itself defines."""
 
     _id: str
     slot: int
@@ -521,7 +526,7 @@ def watchlists_in(database: Db) -> Collection[WatchlistDocument]:
 
 
 def slots_in(database: Db) -> Collection[SlotDocument]:
-    """Return the collection that holds the slots,
-    that of settings which are not in the environment.
+    """Return the collection of the slots, which also has the settings that are not in the
+    environment.
     """
     return database.settings

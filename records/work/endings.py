@@ -1,4 +1,4 @@
-"""How runs end, each once: with what came of it, and one event for those who are told."""
+"""Ends runs, each exactly once, with its outcome and one event in the outbox."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,17 +28,17 @@ LISTED_ERRORS = 100
 
 
 def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
-    """Bring a run whose batches have all ended to its end state, once, with one completion event.
+    """End a run whose batches have all ended, with one completion event.
 
-    Returns the finished run, or None where batches are open or somebody else finished it.
+    Returns the finished run, or None where batches are open or another process has finished it.
     """
     if batches.count_open(database, run_id):
         return None
 
     def write(session: ClientSession) -> RunDocument | None:
         run = runs_in(database).find_one({"_id": run_id, "status": "in_progress"}, session=session)
-        # Counted again in the transaction's snapshot: outside, a batch may change its state while
-        # others are counted.
+        # Counted again, in the transaction's snapshot: without one, a batch may change its state
+        # while others are counted.
         totals = count_progress(database, run_id, session)
         if run is None or totals["batches_done"] < totals["batches_total"]:
             return None
@@ -59,14 +59,14 @@ def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
 
 
 def fail_run(database: Db, run_id: str, reason: str, error: str, now: datetime) -> None:
-    """End a run that could not even be split into batches."""
+    """End a run as failed that could not be split into batches."""
     _end_queued(
         database, run_id, "failed", {"reason": reason, "error": error, "errors": [error]}, now
     )
 
 
 def request_cancel(database: Db, run_id: str, now: datetime) -> ShownRun:
-    """Ask for a run's end: what is queued ends now, what is held ends between two steps.
+    """Cancel a run: a queued run and pending batches end now, held batches between two steps.
 
     Raises NotFound.
     """
@@ -86,7 +86,7 @@ def request_cancel(database: Db, run_id: str, now: datetime) -> ShownRun:
 def _end_queued(
     database: Db, run_id: str, status: EndStatus, record: RunRecord, now: datetime
 ) -> None:
-    """End a run before it was split; its completion event goes with it."""
+    """End a run that was not split yet, and write its completion event in the same transaction."""
 
     def write(session: ClientSession) -> RunDocument | None:
         ended = {"$set": {**record, "status": status, "completed_at": now, "duration_seconds": 0.0}}
@@ -151,11 +151,11 @@ def _build_record(
     failures: Sequence[TickerFailure],
     session: ClientSession,
 ) -> RunRecord:
-    """Return what an ended run says of all that happened in it: the record that clients read.
+    """Return the record of an ended run, which clients read.
 
-    `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result`
-    is its verdicts, and how many anomalies of which versions have none; other tasks write theirs
-    with their effects.
+    `reason` is the reason that all its tickers share, `reasons` counts them. The `result` of a
+    verification has its verdicts, and by version how many anomalies could not be derived again;
+    other tasks write their result in the transaction of their batch.
     """
     summary = summarize_audits(database, run, session)
     reasons = Counter(summary["reasons"]) + Counter(failure["reason"] for failure in failures)
@@ -168,7 +168,7 @@ def _build_record(
         "reasons": dict(reasons),
         "reason": next(iter(reasons)) if is_shared else None,
     }
-    if run["task"] == "train":  # the model that it made is not one that it scored with
+    if run["task"] == "train":  # The model that it trained was stored by `note_outcome`.
         del record["model_version"], record["model_hash"], record["warnings"]
     if run["task"] == "verify":
         record["result"] = {"verdicts": count_verdicts(database, run["_id"], session)}

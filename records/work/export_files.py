@@ -1,4 +1,4 @@
-"""Files of exports, in GridFS; they are kept for a week."""
+"""Files of exports, in GridFS, where they are kept for a week."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ KEPT_FOR = timedelta(days=7)
 
 
 class ExportFile(TypedDict):
-    """A file of an export: its name, under which id it is kept, and how large it is."""
+    """A file of an export: its name, its GridFS id and its size."""
 
     name: str
     id: str
@@ -26,7 +26,7 @@ class ExportFile(TypedDict):
 
 
 def store_export_file(database: Db, path: Path) -> ExportFile:
-    """Keep a file, and say where."""
+    """Store a file in GridFS; return where it is."""
     file_id = str(uuid4())
     with path.open("rb") as content:
         GridFSBucket(database, BUCKET).upload_from_stream_with_id(file_id, path.name, content)
@@ -34,7 +34,8 @@ def store_export_file(database: Db, path: Path) -> ExportFile:
 
 
 def find_export_files(database: Db, run_id: str) -> tuple[RunDocument, dict[str, ExportFile]]:
-    """Return the run of an export, and its files by name, none before it is written.
+    """Return the run of an export and its files by name, which are empty before it has written
+    them.
 
     Raises NotFound where there is no such export.
     """
@@ -57,7 +58,7 @@ def open_export_file(database: Db, file_id: str) -> GridOut:
 
 
 def stream_export_file(database: Db, file_id: str) -> Iterator[bytes]:
-    """Return a file's content, chunk after chunk. Raises NotFound at once where it is gone."""
+    """Return a file's content chunk by chunk. Raises NotFound before the first chunk."""
     return _read_chunks(open_export_file(database, file_id))
 
 

@@ -1,4 +1,4 @@
-"""Heartbeats: when each process was last at work, by the server's clock, and what it had to say."""
+"""Heartbeats: when each process was last at work, by the server's clock, with facts about it."""
 
 from pymongo import WriteConcern
 
@@ -12,8 +12,8 @@ NOTIFIER = "notifier"
 
 
 def beat(database: Db, name: str, **facts: object) -> None:
-    """Note that a process is at work now, with facts about it; should this get lost,
-    the next one says it again.
+    """Store that a process is at work now, with facts about it. A heartbeat may get lost, as the
+    next one replaces it.
     """
     literal = {fact: {"$literal": value} for fact, value in facts.items()}
     heartbeats = heartbeats_in(database).with_options(write_concern=WriteConcern(w=1))
@@ -21,11 +21,12 @@ def beat(database: Db, name: str, **facts: object) -> None:
 
 
 def take_turn(database: Db, name: str, seconds: float) -> bool:
-    """Whether `name` was not at work for so long; if so it counts as at work now,
-    so that of many one is told yes. A time that is yet to come was noted before the clock was set
-    back, and keeps nobody.
+    """Return whether `name` was not at work for so many seconds, and if so store that it is now. So
+    of many processes that ask, one gets the turn.
+
+    A stored time in the future is from before the clock was set back, and does not count.
     """
-    # null, as of one never heard of, sorts before any date
+    # The null of a name without a heartbeat sorts before any date.
     is_due = {"$or": [older_than("at", seconds), {"$gt": ["$at", "$$NOW"]}]}
     turn = [{"$set": {"at": {"$cond": [is_due, "$$NOW", "$at"]}}}]
     taken = heartbeats_in(database).update_one({"_id": name}, turn, upsert=True)
@@ -33,14 +34,12 @@ def take_turn(database: Db, name: str, seconds: float) -> bool:
 
 
 def give_turn(database: Db, name: str) -> None:
-    """Let the next who asks have the turn at once."""
+    """Give the turn back, so that the next process that asks gets it at once."""
     heartbeats_in(database).delete_one({"_id": name})
 
 
 def find_heartbeats(database: Db, names: list[str]) -> dict[str, Heartbeat]:
-    """Return the last heartbeat of each of these processes, with its `age_seconds`;
-    one never heard of has none.
-    """
+    """Return the last heartbeat of each of some processes that have one, with its `age_seconds`."""
     age = {"$divide": [{"$subtract": ["$$NOW", "$at"]}, 1_000]}
     stages: list[Query] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
     return {document["_id"]: document for document in database.heartbeats.aggregate(stages)}

@@ -16,7 +16,7 @@ KEPT = 100
 def add_latencies(
     database: Db, kind: LatencyKind, samples: Sequence[tuple[datetime, float]]
 ) -> None:
-    """Add latencies in milliseconds with the time of their answer; the latest of all are kept."""
+    """Add latencies in milliseconds, each with the time of its answer; the latest are kept."""
     push = {
         "$each": [{"at": at, "ms": milliseconds} for at, milliseconds in samples[-KEPT:]],
         "$sort": {"at": 1},
@@ -28,7 +28,7 @@ def add_latencies(
 
 def read_latencies(database: Db, kind: LatencyKind) -> list[float]:
     """Return the last latencies of a kind in milliseconds, the oldest first."""
-    # written with w=1: what a majority has not yet confirmed is seen too
+    # Latencies are written with w=1; a local read sees those that a majority has not confirmed yet.
     stored = database.latencies.with_options(read_concern=ReadConcern("local")).find_one(
         {"_id": kind}
     )

@@ -1,4 +1,4 @@
-"""How the newest run of a series went."""
+"""Finds how the newest run of a series went."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from records.questions import Question, ask, get_first
 from records.work.audits import find_audits_of, look_up_audit, unfold
 from records.work.documents import AuditDocument, LatestRun, runs_in
 
-# What find_latest says of a run: one may name ten thousand tickers.
+# The fields that are read of a run, without its tickers, of which there may be ten thousand.
 _SAID = (
     "interval",
     "period",
@@ -27,8 +27,8 @@ _SAID = (
 def find_latest(
     database: Db, ticker: str, interval: str, *tasks: Task
 ) -> AuditDocument | LatestRun | None:
-    """Return how the newest run of these tasks went for one series: its audit,
-    or what its run says so far.
+    """Return how the newest run of some tasks went for a series: the series' audit, or the run's
+    own fields where there is no audit yet; None where there is no run.
     """
     latest = ask_latest(database, ticker, interval, *tasks)
     ask(database, latest)
@@ -44,7 +44,7 @@ def ask_latest(
         {"$match": query},
         {"$sort": {"requested_at": DESCENDING}},
         {"$limit": 1},
-        # A run may name ten thousand tickers: what it says of this one is all that is read.
+        # Read only the fields that are needed: a run may have ten thousand tickers.
         {"$project": dict.fromkeys(_SAID, 1)},
         *look_up_audit(database, ticker),
     ]
@@ -59,7 +59,7 @@ def _tell_latest(
     if run is None:
         return None
     audits = [audit for part in run["audits"] for audit in unfold(part)]
-    if not audits:  # it may be in a list of several
+    if not audits:  # The audit may be in a part, and not the part's first.
         audits = [*find_audits_of(database, [run["_id"]], [ticker]).values()]
     return next(iter(audits), None) or {
         "run_id": run["_id"],

@@ -1,4 +1,4 @@
-"""The outbox: what others are to be told, written in the same transaction as what happened."""
+"""The outbox: events to deliver, each written in the transaction of what it tells of."""
 
 from datetime import datetime
 
@@ -24,8 +24,8 @@ def add_event(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Add one event; a second one of the same run and name would break the transaction,
-    not be sent twice.
+    """Add one event. A second event of the same run and name aborts the transaction, so that none
+    is delivered twice.
     """
     added: EventDocument = {
         "_id": f"{run_id}:{event}",
@@ -41,18 +41,18 @@ def add_event(
 
 
 def find_undelivered(database: Db, *, limit: int) -> list[EventDocument]:
-    """Return the events that nobody was told of yet, the oldest first."""
+    """Return the events that were not delivered yet, the oldest first."""
     return list(events_in(database).find({"delivered_at": None}).sort("created_at", 1).limit(limit))
 
 
 def is_delivered(database: Db, run_id: str, event: EventName) -> bool:
-    """Whether an event of a run was handed on: then its alerts are raised."""
+    """Return whether an event of a run was delivered; if so, its alerts are raised."""
     found = {"_id": f"{run_id}:{event}", "delivered_at": {"$ne": None}}
     return events_in(database).find_one(found, {"_id": 1}) is not None
 
 
 def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:
-    """Note that an event was handed on; False where somebody else did."""
+    """Store that an event was delivered; return False where another process has done so."""
     undelivered = {"_id": event_id, "delivered_at": None}
     return (
         events_in(database)

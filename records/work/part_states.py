@@ -1,4 +1,4 @@
-"""How each part of the service is, and since when it is so, as whoever looks at them noted."""
+"""The state of each part of the service, and since when it has been in it, as the checks saw it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from records.database import Db
 
 
 class PartStateDocument(TypedDict):
-    """A part's state, and when it was first seen so."""
+    """A part's state, and when it was first seen in it."""
 
     _id: str
     state: str
@@ -25,15 +25,17 @@ def part_states_in(database: Db) -> Collection[PartStateDocument]:
 
 
 def note_states(database: Db, states: Mapping[str, str]) -> dict[str, datetime]:
-    """Note how each part is now; return since when it is seen to be so, by the server's clock."""
-    # What one member has is enough, and read back from it: a majority has it a moment later.
+    """Store the state of each part; return since when each has been seen in it, by the server's
+    clock.
+    """
+    # Writing to and reading from one member is enough: a majority has it a moment later.
     noting = part_states_in(database).with_options(
         write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
     )
     known = {one["_id"]: one for one in noting.find()}
     changed = [n for n in states if n not in known or known[n]["state"] != states[n]]
     if changed:
-        # Of two who see it at once the first says since when.
+        # Where two processes see a change at once, the first one sets `since`.
         is_same = {"$eq": ["$state", "$$state"]}
         noting.bulk_write(
             [

@@ -1,4 +1,4 @@
-"""How far a run is, and which of its tickers failed: counted from its batches at each read."""
+"""The progress of a run and its failed tickers, counted from its batches at each read."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -17,7 +17,7 @@ from records.work.documents import (
     batches_in,
 )
 
-# What is added up of the results of a run's batches.
+# The counts that are summed over the results of a run's batches.
 _COUNTED = ("tickers_done", "tickers_failed", *ROW_COUNTS)
 
 
@@ -38,7 +38,7 @@ def ask_progress(database: Db, run_id: str) -> Question[RunTotals]:
 
 def _build_progress(run_id: str) -> list[Query]:
     over: dict[str, Any] = {"$in": ["$state", ["done", "dead", "cancelled"]]}
-    # An import learns its tickers only from its bars.
+    # An import knows its tickers only once it has read its bars.
     ended = {"$sum": [f"$result.{name}" for name in ("tickers_done", "tickers_failed")]}
     group: dict[str, Any] = {
         "_id": None,
@@ -73,7 +73,7 @@ def find_failures(
 
 
 def get_row_counts(counted: RowCounts) -> RowCounts:
-    """Return these counts alone."""
+    """Return only the row counts of `counted`, which may have other fields."""
     return {
         "rows_loaded": counted["rows_loaded"],
         "rows_preprocessed": counted["rows_preprocessed"],
@@ -84,8 +84,8 @@ def get_row_counts(counted: RowCounts) -> RowCounts:
 
 
 def describe_progress(run: RunDocument, totals: RunTotals) -> RunProgress:
-    """Return what a progress bar needs;
-    `eta_seconds` and `rows_per_second` are None where unknown.
+    """Return what a progress bar shows; `eta_seconds` and `rows_per_second` are None where
+    unknown.
     """
     fraction = totals["fraction"]
     eta: float | None = 0.0

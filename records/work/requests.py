@@ -1,4 +1,4 @@
-"""Requests: what a caller asks for is written as a queued run, before any message is sent."""
+"""Requests: writes what a caller asks for as a queued run, before any message is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,15 +17,13 @@ from records.work.documents import RunDocument, RunOutcome, RunRecord, runs_in
 from records.work.runs import find_open_backfills, find_open_retry, own_key
 
 INSERT_SECONDS = 10.0
-# `by` in the options of a run that was done without workers.
+# The value of `by` in the options of a run that was done without workers.
 COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """What makes a repeated request known: the caller's key,
-    and a hash of what was asked under it.
-    """
+    """What identifies a repeated request: the caller's idempotency key, and a hash of the body."""
 
     key: str | None = None
     body_hash: str | None = None
@@ -56,18 +54,18 @@ class RunRequest:
 def insert_run(
     database: Db, request: RunRequest, now: datetime, session: ClientSession | None = None
 ) -> RunDocument:
-    """Write a queued run and return its document; with a session inside its transaction, which is
-    for other kinds than backfills.
+    """Write a queued run and return its document; with a session, inside its transaction.
 
-    Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
-    and another of one of its series is open, or retries a run that another retries already.
+    A backfill or a retry must come without a session, as it needs its own transaction.
+    Raises DuplicateKeyError where the idempotency key is known, and Conflict for a backfill of a
+    series that has an open backfill, and for a retry of a run that has an open retry.
     """
     with timeout(INSERT_SECONDS):
         run = _build_run(database, request, now, str(uuid4()))
 
     def write(session: ClientSession) -> None:
-        # Whoever adds a backfill, or retries a run, writes this document, so that of two at once
-        # the second looks when the first is there.
+        # All backfills of an interval write this document, and so do all retries. So of two at
+        # once, MongoDB repeats the second, which then finds the first.
         kind = "backfills" if request.task == "backfill" else "retries"
         turn = {"_id": f"{kind}::{request.interval}"}
         database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
@@ -85,8 +83,8 @@ def insert_run(
     if session is not None:
         runs_in(database).insert_one(run, session=session)
         return run
-    # By itself a transaction would be tried for two minutes while there is no primary, and somebody
-    # waits.
+    # The driver would try a transaction for two minutes while there is no primary, and the caller
+    # waits for the answer.
     with timeout(INSERT_SECONDS):
         if request.task == "backfill" or request.retry_of is not None:
             in_transaction(database, write)
@@ -104,7 +102,7 @@ def insert_done_run(
     *,
     started_at: datetime,
 ) -> None:
-    """Write the run of what was done without one, at the command line; nobody works on it."""
+    """Write the ended run of work that the command line did itself, without workers."""
     run = _build_run(database, request, started_at, run_id)
     runs_in(database).insert_one({**run, **outcome, **record})
 

@@ -1,7 +1,7 @@
-"""Runs: every request becomes one, and its document is where progress and outcome are read.
+"""Runs: every request becomes a run, whose document tells its progress and its outcome.
 
-A run's `_id` is its Celery task id. What happened to its tickers is told by audits in the same
-collection, which have the run's id in `run_id`: see `records/work/audits.py`.
+A run's `_id` is its Celery task id. Audits in the same collection tell what happened to each of its
+tickers, and have the run's id in `run_id`: see `records/work/audits.py`.
 """
 
 from collections import Counter
@@ -35,23 +35,23 @@ from records.work.progress import ask_progress, describe_progress, find_failures
 
 OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
-# Of each run of a list, as runs come by the dozen, and each may be of ten thousand tickers.
+# A list of runs shows so many tickers of each, as a run may have ten thousand.
 LISTED_TICKERS = 20
 NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
-# null sorts before any date
+# A null lease counts as expired, as null sorts before any date.
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
-# Sent again in one sweep.
+# A sweep sends at most so many runs again.
 MOST_LOST = 1_000
 
 
 def describe_subject(run: RunDocument, ticker_count: int | None = None) -> str:
-    """Return by what a run was asked for, as pages write it (`parts/run_progress.js`): a watchlist,
-    a market, or tickers; "" where by none of these. The count is of a list's run, which names some.
+    """Return what a run is about, in the words of the pages (`parts/run_progress.js`): its
+    watchlist, market, versions, table, tickers or file; "" where it has none of these.
 
-    The tickers of a detection of a market are all that the market has. Those of a retry are what
-    another left undone, and of other runs the market is the one that its tickers are of. An
-    evaluation is of its versions, an export of its table, an import of its file.
+    A detection of a whole market is about the market, although it has all tickers of it. A retry
+    has only the tickers that another run left undone, and is about these. `ticker_count` is how
+    many tickers there are where `run["tickers"]` has only the first of them, as in lists.
     """
     tickers, market = run["tickers"], run["market"] and f"market {run['market']}"
     count = len(tickers) if ticker_count is None else ticker_count
@@ -73,15 +73,17 @@ def describe_subject(run: RunDocument, ticker_count: int | None = None) -> str:
 
 
 def mark_published(database: Db, run_id: str) -> None:
-    """Note that the run's message was sent just now, by the server's clock."""
+    """Store that the run's message was sent now, by the server's clock."""
     runs_in(database).update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
 
 
 def claim_run(
     database: Db, run_id: str, *, lease_seconds: int, max_attempts: int
 ) -> RunDocument | None:
-    """Take a queued run to split it; None where it is not queued, somebody else does,
-    or it was tried too often.
+    """Claim a queued run in order to split it into batches; return its document.
+
+    Return None where it is not queued, where another worker holds it, or where it was tried
+    `max_attempts` times.
     """
     return runs_in(database).find_one_and_update(
         {"_id": run_id, "status": "queued", "attempts": {"$lt": max_attempts}, "$expr": _UNHELD},
@@ -100,8 +102,8 @@ def claim_run(
 def find_lost(
     database: Db, older_than_seconds: float, waiting: Collection[str]
 ) -> list[RunDocument]:
-    """Return queued runs that nobody splits and whose message, not among the `waiting`,
-    is older than this.
+    """Return queued runs that no worker is splitting and whose message seems lost: it was sent
+    longer ago than `older_than_seconds`, and is not among the `waiting` messages.
     """
     age = older_than("published_at", older_than_seconds)
     query = {
@@ -114,8 +116,8 @@ def find_lost(
 
 
 def start_run(database: Db, run_id: str, plan: Sequence[BatchDocument], now: datetime) -> bool:
-    """Move a queued run to `in_progress` and write its batches, in one transaction;
-    False where it is not queued.
+    """Move a queued run to `in_progress` and write its batches, in one transaction; return False
+    where it is not queued any more.
     """
 
     def write(session: ClientSession) -> bool:
@@ -134,7 +136,7 @@ def start_run(database: Db, run_id: str, plan: Sequence[BatchDocument], now: dat
 
 
 def get_active(database: Db, run_id: str) -> RunDocument:
-    """Return a run that work may go on for. Raises Cancelled where it was cancelled, or is gone."""
+    """Return a run that may be worked on. Raises Cancelled where it was cancelled or is gone."""
     run = runs_in(database).find_one({"_id": run_id})
     if run is None or run["cancel_requested"]:
         raise Cancelled(f"run {run_id} was cancelled")
@@ -142,7 +144,7 @@ def get_active(database: Db, run_id: str) -> RunDocument:
 
 
 def count_open_runs(database: Db) -> dict[tuple[Trigger, Status], int]:
-    """Return how many runs are still to end, by trigger and status."""
+    """Return how many runs have not ended, by trigger and status."""
     group = {"_id": {"trigger": "$trigger", "status": "$status"}, "count": {"$sum": 1}}
     stages: list[Query] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
     found = database.detection_runs.aggregate(stages)
@@ -150,8 +152,8 @@ def count_open_runs(database: Db) -> dict[tuple[Trigger, Status], int]:
 
 
 def find_oldest_waiting_seconds(database: Db) -> float | None:
-    """Return for how long the run or batch has waited that waits longest for a worker;
-    None where none does.
+    """Return for how many seconds the oldest queued run or pending batch has waited for a worker;
+    None where none is waiting.
     """
     stages: list[Query] = [
         {"$match": {"status": "queued"}},
@@ -185,8 +187,8 @@ def find_bare_run(database: Db, run_id: str) -> RunDocument | None:
 
 
 def find_watchlists(database: Db, run_ids: Iterable[str]) -> dict[str, str]:
-    """Return the watchlist of each of these runs that scanned one; that of another tenant than the
-    default one as `records.tenancy.qualify` names it.
+    """Return by run id the watchlist of each run that scanned one, named by
+    `records.tenancy.qualify` where the tenant is not the default one.
     """
     query = {"_id": {"$in": list(run_ids)}, "run_id": None, "watchlist": {"$ne": None}}
     found = runs_in(database).find(query, {"watchlist": 1, "tenant": 1})
@@ -203,12 +205,12 @@ def own_key(database: Db, key: str) -> str: ...
 @overload
 def own_key(database: Db, key: str | None) -> str | None: ...
 def own_key(database: Db, key: str | None) -> str | None:
-    """Return an idempotency key as it is stored: no other tenant has the same."""
+    """Return an idempotency key in its stored form, which has the tenant in it."""
     return None if key is None else qualify(get_tenant(database), key)
 
 
 def note_outcome(database: Db, run_id: str, outcome: RunRecord, session: ClientSession) -> None:
-    """Note in a run what its one batch found out, inside the transaction that ends the batch."""
+    """Store in a run the outcome of its only batch, inside the transaction that ends the batch."""
     runs_in(database).update_one({"_id": run_id}, {"$set": outcome}, session=session)
 
 
@@ -220,8 +222,9 @@ def add_found(
     checked: int,
     session: ClientSession,
 ) -> None:
-    """Add what a batch found to the result of its run, which stores it nowhere else;
-    1,000 anomalies are kept, all are counted.
+    """Add the anomalies that a batch found to the result of a run that does not store anomalies.
+
+    The result keeps the first 1,000 of them, and counts all.
     """
     counts = Counter(anomaly["severity"] for anomaly in found)
     added = {f"result.counts.{severity}": count for severity, count in counts.items()}
@@ -255,7 +258,7 @@ def find_run(database: Db, run_id: str) -> ShownRun | None:
 
 
 def has_ended(database: Db, run_id: str) -> bool:
-    """Whether a run is in an end state."""
+    """Return whether a run is in an end state."""
     ended = {"_id": run_id, "status": {"$nin": list(OPEN_STATUSES)}}
     return runs_in(database).find_one(ended, {"_id": 1}) is not None
 
@@ -271,12 +274,10 @@ def build_query(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Query:
-    """Return the MongoDB query of these filters; `start` and `end` are of when runs were asked
-    for.
-    """
+    """Return the MongoDB query of some filters; `start` and `end` filter by the time of request."""
     query = match(
         status=status,
-        # what is of all markets is of each
+        # A run of all markets is a run of each market.
         markets=among([market, ALL_MARKETS] if market is not None else None),
         trigger=trigger,
         tickers=ticker,
@@ -290,8 +291,8 @@ def build_query(
 def find_runs(
     database: Db, query: Query, *, after: Position | None = None, limit: int = 50
 ) -> list[ListedRun]:
-    """Return the runs of a `build_query` in the order NEWEST_FIRST,
-    from the one after `after` on, without their progress.
+    """Return the runs of a query that `build_query` made, in the order NEWEST_FIRST, from the run
+    after `after` on, without their progress.
     """
     following = NEWEST_FIRST.build_query(after)
     shown = {
@@ -311,7 +312,9 @@ def find_runs(
 
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:
-    """Return the id of a run about a ticker (of an interval, or any) that is not ended, or None."""
+    """Return the id of a run of a ticker (and interval, None for any) that has not ended,
+    or None.
+    """
     is_open = among(OPEN_STATUSES)
     query = {"run_id": None, **match(status=is_open, tickers=ticker, interval=interval)}
     run = runs_in(database).find_one(query, {"_id": 1})
@@ -319,8 +322,8 @@ def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None
 
 
 def find_open_retry(database: Db, run_id: str, session: ClientSession) -> str | None:
-    """Return the id of the run that takes up what this one left undone, where it is queued or in
-    progress and was not cancelled, or None.
+    """Return the id of the retry of a run that is queued or in progress and was not cancelled, or
+    None.
     """
     query = {"status": {"$in": list(OPEN_STATUSES)}, "cancel_requested": False}
     run = runs_in(database).find_one(query | {"retry_of": run_id}, {"_id": 1}, session=session)
@@ -332,7 +335,7 @@ def find_open_backfills(
 ) -> list[OpenBackfill]:
     """Return the backfills of any of these series that are queued or in progress.
 
-    One that was cancelled is in nobody's way, though a batch of it may still end.
+    A cancelled backfill does not count, although a batch of it may still be at work.
     """
     is_open = {"task": "backfill", "completed_at": {"$type": "null"}, "cancel_requested": False}
     query = is_open | {"interval": interval, "tickers": {"$in": list(tickers)}}
@@ -340,14 +343,16 @@ def find_open_backfills(
 
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
-    """Whether a periodic scan of this watchlist is queued or in progress."""
+    """Return whether a periodic scan of a watchlist is queued or in progress."""
     scans: Query = {"watchlist": watchlist, "trigger": "scheduler", "task": "incremental"}
     query: Query = {**scans, "status": {"$in": list(OPEN_STATUSES)}}
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 
 def has_open_analytics(database: Db, market: str, interval: str) -> bool:
-    """Whether metrics of this market and interval are being computed, or are to be."""
+    """Return whether a run that computes metrics of a market and interval is queued or in
+    progress.
+    """
     query = {
         "task": "analytics",
         "market": market,

@@ -29,7 +29,7 @@ def ask_is_on(database: Db) -> Question[bool]:
 def turn_switch(
     database: Db, now: datetime, *, enabled: bool | None, session: ClientSession | None = None
 ) -> ScanSwitch:
-    """Switch the scans on or off, or to the other of the two, in one write; return the switch."""
+    """Switch the scans on or off, or toggle them (None), in one write; return the switch."""
     other = {"$not": [{"$ifNull": ["$enabled", True]}]}
     turned: ScanSwitch | None = database.settings.find_one_and_update(
         {"_id": SWITCH},

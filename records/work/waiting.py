@@ -1,4 +1,4 @@
-"""Waiting is counted here: what is before a run, and which of its batches nobody works on."""
+"""Counts what waits: the runs before a run, and the batches that no worker holds."""
 
 from collections.abc import Collection
 from typing import TypedDict
@@ -8,7 +8,9 @@ from records.work.documents import RunDocument, batches_in, runs_in
 
 
 class BatchesFields(TypedDict):
-    """How many of a run's batches wait, how many of these are heavy, and how many are at work."""
+    """How many batches of a run are pending, how many of these are heavy, and how many are
+    leased.
+    """
 
     pending: int
     pending_heavy: int
@@ -16,7 +18,7 @@ class BatchesFields(TypedDict):
 
 
 def count_before(database: Db, run: RunDocument, tasks: Collection[str]) -> int:
-    """Return how many queued runs of these tasks were asked for before a run."""
+    """Return how many queued runs of some tasks were requested before a run."""
     query: Query = {
         "status": "queued",
         "run_id": None,
@@ -27,13 +29,13 @@ def count_before(database: Db, run: RunDocument, tasks: Collection[str]) -> int:
 
 
 def count_at_work(database: Db, *, heavy: bool = False) -> int:
-    """Return how many batches are at work, of all runs or of heavy ones only."""
+    """Return how many batches of all runs are leased, or how many heavy ones."""
     query: Query = {"state": "leased"} | ({"heavy": True} if heavy else {})
     return batches_in(database).count_documents(query)
 
 
 def count_batches(database: Db, run_id: str) -> BatchesFields:
-    """Return how many of a run's batches wait, and how many are at work."""
+    """Return how many batches of a run are pending, and how many are leased."""
     of_run: Query = {"run_id": run_id}
     found = batches_in(database)
     return {

@@ -1,10 +1,9 @@
-"""Watchlists: named tickers that are scanned together,
-those of each market when it has closed a bar, or by cron.
+"""Watchlists: named tickers that are scanned together, after their market has closed a bar or by
+cron.
 
-`version` rises with each change, so that one who changes an older state is told. What the scheduler
-notes of its scans (`last_slot`, `last_scan`, `last_run_id`, `next_scan`) is not part of what a
-caller changes. A `next_scan` of None, as after any change, has the scheduler look at the schedule
-anew.
+`version` rises with each change, so that a change of an older state is refused. The scheduler's
+fields (`last_slot`, `last_scan`, `last_run_id`, `next_scan`) are not part of what a caller changes.
+Where `next_scan` is None, as after any change, the scheduler computes it from the schedule.
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from records.work.documents import (
 )
 
 LISTED_TICKERS = 20_000
-# A last slot that lies further ahead was noted while the clock was wrong.
+# A `last_slot` further in the future was stored while a clock was wrong.
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -43,7 +42,7 @@ def add_watchlist(
     now: datetime,
     session: ClientSession | None = None,
 ) -> WatchlistDocument:
-    """Make a watchlist and return it. Raises Conflict where there is one of this name."""
+    """Add a watchlist and return it. Raises Conflict where one of that name exists."""
     watchlist: WatchlistDocument = {
         "_id": name,
         "name": name,
@@ -51,7 +50,7 @@ def add_watchlist(
         "version": 1,
         "created_at": now,
         "updated_at": now,
-        # Slots that passed before the watchlist was made are nobody's.
+        # Slots before the watchlist was made are not scanned.
         "last_slot": now,
         "last_scan": None,
         "last_run_id": None,
@@ -77,8 +76,8 @@ def find_watchlists(
 
 
 def fit_watchlists(database: Db, *, after: Position | None, limit: int) -> int:
-    """Return how many of the next `limit` watchlists, at least one,
-    have no more tickers than a page may.
+    """Return how many of the next `limit` watchlists fit on a page, by the number of their tickers;
+    at least one.
     """
     found = watchlists_in(database)
     return fit_page(
@@ -87,12 +86,12 @@ def fit_watchlists(database: Db, *, after: Position | None, limit: int) -> int:
 
 
 def find_scans(database: Db) -> list[WatchlistDocument]:
-    """Return all watchlists by name, without what they may have thousands of."""
+    """Return all watchlists by name, without their tickers, of which there may be thousands."""
     return find_page(watchlists_in(database), {}, BY_ID, after=None, limit=0, fields={"tickers": 0})
 
 
 def find_watched(database: Db) -> set[tuple[str, str]]:
-    """Return the tickers and intervals of the watchlists that are scanned, whoever's they are."""
+    """Return the tickers and intervals of the enabled watchlists of all tenants."""
     return {
         (ticker, one["interval"])
         for own in each_tenant(database)
@@ -107,7 +106,7 @@ def find_watchlist(database: Db, name: str) -> WatchlistDocument | None:
 
 
 def get_watchlist(database: Db, name: str) -> WatchlistDocument:
-    """Return a watchlist. Raises NotFound with the names there are."""
+    """Return a watchlist. Raises NotFound, which names the watchlists that exist."""
     watchlist = find_watchlist(database, name)
     if watchlist is None:
         names = [other["_id"] for other in find_watchlists(database, limit=10)]
@@ -116,9 +115,9 @@ def get_watchlist(database: Db, name: str) -> WatchlistDocument:
 
 
 def find_watched_tickers(database: Db, name: str | None) -> list[str] | None:
-    """Return the tickers of a watchlist; None where none is named.
+    """Return the tickers of a watchlist, None where `name` is None.
 
-    Raises NotFound with the names there are.
+    Raises NotFound, which names the watchlists that exist.
     """
     return None if name is None else get_watchlist(database, name)["tickers"]
 
@@ -138,7 +137,7 @@ def replace_watchlist(
     version: int | None = None,
     session: ClientSession | None = None,
 ) -> WatchlistDocument:
-    """Change a watchlist and return it; with `version`, only where that is its present one.
+    """Replace a watchlist's fields and return it; with `version`, only where it has that version.
 
     Raises NotFound, VersionMoved.
     """
@@ -163,8 +162,8 @@ def remove_watchlist(
 
 
 def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
-    """Return the watchlists whose next scan has come, or is not known, by the time it came; those
-    too that were scanned for a slot that is yet to come.
+    """Return the enabled watchlists that are due, by `next_scan`: their next scan has come or is
+    not known, or their last slot lies in the future, as it was stored while a clock was wrong.
     """
     is_due = {
         "enabled": True,
@@ -188,8 +187,8 @@ def find_fetching(database: Db, interval: str | None = None) -> list[WatchlistDo
 def note_scan(
     database: Db, watchlist: WatchlistDocument, scanned: ScanFields | FetchFields
 ) -> None:
-    """Note what was scanned, or is next,
-    where the watchlist is still the one that was looked at.
+    """Store the scheduler's fields of a watchlist, unless the watchlist has changed since it was
+    read.
     """
     watchlists_in(database).update_one(
         _select(watchlist["_id"], watchlist["version"]), {"$set": scanned}
@@ -197,14 +196,14 @@ def note_scan(
 
 
 def note_last_scan(database: Db, name: str, run: RunDocument) -> None:
-    """Note the run that scans a watchlist, whoever asked for it, unless a later one is noted."""
+    """Store a run as the last scan of a watchlist, unless a later one is stored."""
     is_older = {"_id": name, "last_scan": {"$not": {"$gte": run["requested_at"]}}}
     scanned = {"last_scan": run["requested_at"], "last_run_id": run["_id"]}
     watchlists_in(database).update_one(is_older, {"$set": scanned})
 
 
 def ask_next_scan(database: Db, ticker: str, interval: str) -> Question[datetime | None]:
-    """Ask when a series is scanned next, by whichever watchlist; None where none does."""
+    """Ask when a series is scanned next by any watchlist; the answer is None where none does."""
     query = {"tickers": ticker, "interval": interval, "enabled": True, "next_scan": {"$ne": None}}
     stages: list[Query] = [
         {"$match": query},
@@ -218,8 +217,8 @@ def ask_next_scan(database: Db, ticker: str, interval: str) -> Question[datetime
 
 
 def forget_next_scans(database: Db, market: str) -> None:
-    """Have the scheduler look at the schedules of a market's watchlists anew:
-    its sessions have changed.
+    """Make the scheduler compute the next scan of a market's watchlists again, as the market's
+    sessions have changed. It is done for all tenants.
     """
     for own in each_tenant(database):
         watchlists_in(own).update_many({"markets": market}, {"$set": {"next_scan": None}})
@@ -228,8 +227,8 @@ def forget_next_scans(database: Db, market: str) -> None:
 def note_watchlist(
     before: WatchlistDocument | None, name: str, fields: WatchlistFields, *, by: str, at: datetime
 ) -> list[TrailDocument]:
-    """Return the entries of the audit of a watchlist that is made or changed: its threshold has one
-    of its own.
+    """Return the audit trail's entries for a watchlist that was added or changed; a change of its
+    threshold has its own entry.
     """
     changes = compare(before, fields)
     threshold = changes.pop("threshold", None)
