@@ -1,4 +1,4 @@
-"""Checked rows of a ticker as what comes in for its series."""
+"""Makes the arrival of a ticker's series from its checked rows."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ def build_arrival(
     synthetic: bool = False,
     import_id: str | None = None,
 ) -> Arrival:
-    """Return what is to be stored of a ticker's rows, and which of them are kept aside.
+    """Return the arrival of a ticker's rows: the bars to store, and the rejected rows.
 
     `known` are the sessions of the market.
     """

@@ -1,4 +1,4 @@
-"""Importing whole sources: files, uploads, the demo, Yahoo, and made-up bars."""
+"""Imports whole sources: files, uploads, the demo, Yahoo, and synthetic bars."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ from market.markets import Market, load_markets
 from market.spellings import is_same_spelling
 from records.database import Db
 
-# Tickers of made-up bars that are made at once: bounds the memory.
+# Synthetic bars are made for so many tickers at once, which bounds the memory.
 BLOCK_TICKERS = 500
 
 
@@ -43,12 +43,11 @@ def import_files(
     *,
     options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import files and folders of them; a file without a ticker column holds the bars
-    of the ticker it is named after.
+    """Import files and folders of files. A file without a ticker column holds the bars of the
+    ticker that it is named after.
 
-    Of several files, each is accounted for in the report, and one that cannot be used leaves the
-    rest alone. Raises BadInput where a path or the only file cannot be used; then nothing was
-    written.
+    The report has each file; a file that cannot be used does not stop the others. Raises BadInput
+    where a path or the only file cannot be used; then nothing was written.
     """
     request = replace(request, import_id=request.import_id or new_import_id())
     report = ImportReport(
@@ -81,8 +80,8 @@ def import_files(
 
 
 def _count_files(on_series: OnSeries | None, *, before: int, left: int) -> OnSeries | None:
-    """Return what is called after each series of a file, told of how many series there are in all:
-    those of the files before, of this one, and one of each file that is left.
+    """Return a callback for the series of one file. It tells `on_series` the total number of
+    series: those of the files before, those of this file, and one for each file that is left.
     """
     if on_series is None:
         return None
@@ -97,7 +96,7 @@ def import_content(
     *,
     options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import a file that was sent.
+    """Import an uploaded file.
 
     Raises BadInput where nothing of it can be used; then nothing was written.
     """
@@ -123,8 +122,8 @@ def import_candles(
     *,
     options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import candles whose shape the API has checked: they are few and bounded,
-    and need no process of their own.
+    """Import candles whose shape the API has checked. They are few and bounded, so they are read in
+    this process, not in a child process.
     """
     report = ImportReport(
         filename, request.interval, dry_run=request.dry_run, import_id=request.import_id
@@ -146,7 +145,7 @@ def import_parts(
     *,
     folder: Path | None = None,
 ) -> None:
-    """Have the tables of one file imported, and note in the report what became of each."""
+    """Import the tables of one file, and add the result of each to the report."""
     before = len(report.files)
     for part in parts:
         file = FileReport(
@@ -168,20 +167,20 @@ def import_parts(
             file.error = error.message
     files = report.files[before:]
     if files and all(file.skipped for file in files):
-        # An archive with nothing to read in it is one that could not be used.
+        # An archive in which no file can be read counts as a file that could not be used.
         files[0].error, files[0].skipped = f"{files[0].skipped}, and none beside it is", None
 
 
 def _note_interval(report: ImportReport) -> None:
-    """Note the interval that the bars told, where they were asked for it and all told the same."""
+    """Add a note with the interval that was found from the bars, where all tables have the same."""
     told = {series.interval for series in report.series if series.interval != AUTO}
     if report.interval == AUTO and len(told) == 1:
         report.interval = told.pop()
 
 
 def _name_owner(settled: Settled, request: Request, filename: str, file: FileReport) -> Request:
-    """Return the request with the ticker that a file is named after,
-    unless it or its table names one.
+    """Return the request with the ticker that the file is named after, unless the request or the
+    table names one.
     """
     if request.ticker is not None or settled.ticker is not None or "ticker" in settled.written:
         return request
@@ -220,8 +219,8 @@ def import_yahoo(
     now: datetime,
     on_series: OnSeries | None = None,
 ) -> ImportReport:
-    """Import what Yahoo has of these tickers;
-    what it does not answer is said in the ticker's report.
+    """Import Yahoo's bars of some tickers; where Yahoo has no answer, the ticker's report
+    says so.
     """
     report = ImportReport("yahoo", parse_interval(interval), import_id=new_import_id())
     markets = load_markets(database)
@@ -259,7 +258,9 @@ def import_synthetic(
     end: datetime,
     now: datetime,
 ) -> ImportReport:
-    """Make up `bars` daily bars of each ticker up to `end` and import them, labelled as made up."""
+    """Make `bars` synthetic daily bars of each ticker up to `end` and import them, marked as
+    synthetic.
+    """
     report = ImportReport("synthetic", "1d")
     for block, start in enumerate(range(0, len(tickers), BLOCK_TICKERS)):
         names = tickers[start : start + BLOCK_TICKERS]

@@ -1,4 +1,6 @@
-"""Which rows can be bars: every row gets the first reason against it, or none."""
+"""Checks which rows can be bars: every row gets a code, of the first reason against it or
+of none.
+"""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -15,20 +17,21 @@ Codes = NDArray[np.int8]
 ACCEPTED = 0
 CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
 NAMES = dict(enumerate(REASONS, start=1))
-# A vendor's float rounding may put a close above its high; the high is then raised to it. Real
-# faults are larger: a price is quoted in steps of 1e-6 of itself at the very least.
+# A vendor's float rounding may put a close above its high; the high is then raised to the close.
+# Real faults are larger, as no price is quoted in steps of less than 1e-6 of itself.
 ROUNDING = 1e-6
-# As many rows of one fault, and a larger share of a ticker's, are no accident.
+# At least so many rows with the same fault, and a larger share of a ticker's rows, are a fault of
+# the source and no accident.
 FEWEST_MANY = 3
 STRAY_SHARE = 0.1
-# A bar of today, or of a zone that is ahead, is none of a wrong year.
+# A bar this little in the future is of today, or of a zone that is ahead, not of a wrong year.
 AHEAD_SECONDS = 7 * DAY_SECONDS
 BACKWARDS = "the source runs from the newest to the oldest bar"
 UNORDERED = "the source's rows are in no order of time, and are put into it"
 
 
 def check_values(columns: Columns) -> Codes:
-    """Return a code for each row by its prices and volume alone."""
+    """Return a code for each row by its prices and its volume only."""
     o, h, l, c = (columns[name] for name in PRICES)  # noqa: E741 - the four letters of the field
     with np.errstate(invalid="ignore"):
         slack = ROUNDING * h
@@ -45,19 +48,20 @@ def check_values(columns: Columns) -> Codes:
 
 
 def check_times(held: NDArray[np.bool_], closes: Int64, now_seconds: int) -> Codes:
-    """Return a code for each row by whether its exchange held a session then,
-    and whether the bar has closed.
+    """Return a code for each row by whether its time lies in a session, and whether the bar has
+    closed.
     """
     return _first_fault({"not_a_session": ~held, "not_closed": closes > now_seconds}, len(held))
 
 
 def check_order(times: Int64) -> tuple[Codes, str | None]:
-    """Return a code for each row of one ticker, in the order of the source, and what is to be said
-    of that order.
+    """Return a code for each row of one ticker, in the order of the source, and a note about that
+    order, None where it ascends.
 
-    Of rows with one time the first stands. A source most of whose times descend is read from its
-    end. Then the fewest rows are rejected that leave the rest ascending, so that one wrong date
-    costs one row; where that would be more than a few, the rows are in no order and all stand.
+    Of several rows with the same time the first is accepted. Where most times descend, the source
+    is read from its end. Then the fewest rows are rejected that leave the others ascending, so that
+    one wrong date costs one row. Where these would be more than a few, the rows are in no order,
+    and all of them are accepted.
     """
     codes = np.zeros(len(times), np.int8)
     if (np.diff(times) > 0).all():
@@ -79,21 +83,23 @@ def check_order(times: Int64) -> tuple[Codes, str | None]:
 
 
 def is_many(faulty: int, rows: int) -> bool:
-    """Whether so many of a ticker's rows have one fault that it is one of the source, and not of a
-    row here and there.
+    """Return whether so many of a ticker's rows have the same fault that it is a fault of the
+    source, not of single rows.
     """
     return faulty >= FEWEST_MANY and faulty > STRAY_SHARE * rows
 
 
 def find_many(columns: Columns, numbers: Int64, empty: Bools | None) -> str | None:
-    """Return why none of a ticker's rows can be used, as many lack what a bar has: the others would
-    be a series full of holes that nobody meant. Rows without prices do not count: a table may have
-    all days of its oldest ticker for each.
+    """Return why none of a ticker's rows can be used, where many of them lack a value of a bar;
+    else None.
+
+    The rows left would be a series full of holes that nobody meant. Rows without any prices do not
+    count: a table may have the days of its oldest ticker for all tickers.
 
     Args:
-        columns: prices and volume of its rows within sessions, each (n,).
-        numbers: of its rows in the source, from 0 (n,).
-        empty: which volumes hold nothing; None where there is no volume.
+        columns: prices and volume of the ticker's rows within sessions, each (n,).
+        numbers: the rows' numbers in the source, from 0 (n,).
+        empty: which volumes are empty; None where there is no volume.
     """
     least = np.minimum.reduce([columns[name] for name in PRICES])
     has_prices = ~np.isnan(least)
@@ -117,15 +123,17 @@ def find_many(columns: Columns, numbers: Int64, empty: Bools | None) -> str | No
 
 
 def find_wrong_times(columns: Columns, reasons: Codes, now_seconds: int) -> tuple[str, int] | None:
-    """Return what is wrong with the times of many of a ticker's rows that have prices, and the
-    first of these rows: the others would be a series full of holes that nobody meant.
+    """Return what is wrong with the times of many of a ticker's rows, and the first of these rows;
+    None where at most a few are wrong.
+
+    The rows left would be a series full of holes that nobody meant. Only rows with prices count.
     """
-    # Rows that a sheet is filled with for days to come have none, or zeros.
+    # Rows that a sheet has for days to come have no prices, or zeros.
     has_prices = np.minimum.reduce([columns[name] for name in PRICES]) > 0.0
     is_bad = reasons == CODES["bad_time"]
     is_ahead = (columns["times"] > now_seconds + AHEAD_SECONDS) & ~is_bad
     rows = int(np.count_nonzero(has_prices))
-    # A date that a program lacks is the first that it knows.
+    # Programs write a missing date as their first date, 1970-01-01.
     is_first = (columns["times"] == 0) & ~is_bad
     for said, wrong in (
         ("cannot be read", is_bad),
@@ -139,7 +147,7 @@ def find_wrong_times(columns: Columns, reasons: Codes, now_seconds: int) -> tupl
 
 
 def clip_rounding(columns: Columns) -> Columns:
-    """Return accepted rows with highs and lows that hold their open and close to the last bit."""
+    """Return accepted rows whose highs and lows are adjusted to include open and close exactly."""
     high = np.maximum.reduce([columns[name] for name in PRICES])
     low = np.minimum.reduce([columns[name] for name in PRICES])
     return columns | {"high": high, "low": low}

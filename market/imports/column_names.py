@@ -1,7 +1,5 @@
 # ruff: noqa: RUF001 - names of columns in other languages
-"""What columns of bars are called, in the words of vendors and of several languages
-(plain Python).
-"""
+"""Names of the columns of bars, as vendors write them and in several languages (plain Python)."""
 
 import re
 import unicodedata
@@ -9,9 +7,9 @@ from functools import lru_cache
 
 from market.spellings import CURRENCIES, HUNDREDTHS
 
-# Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no
-# alias of `split`: it comes with prices that are adjusted already. Nor is "Adj Close" one of
-# `close`: bars are stored as they were quoted, or highs and lows would not fit the close.
+# Names in the form of `build_key`, the likeliest first. A vendor's "Stock Splits" column is no
+# alias of `split`: it comes with prices that are adjusted already. Nor is "Adj Close" an alias of
+# `close`: bars are stored as they were quoted, and highs and lows would not fit an adjusted close.
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": (
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
@@ -22,9 +20,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "股票代码", "代码", "代號", "종목코드", "종목",
     ),
     "time": (
-        # Seconds since 1970 are of no zone that nobody says, as a clock's time beside them may be.
-        # Where a bar names its start and its end, its start; `time_open` beside a period's start is
-        # that of the first trade.
+        # Seconds since 1970 have a known zone, unlike a time of the clock in another column. Where
+        # a bar has its start and its end, the start counts; `time_open` beside a period's start is
+        # the time of the first trade.
         "timeperiodstart", "periodstart", "timeopen", "opentime", "startedat",
         "time", "timestamp", "windowstart", "unix", "unixtime", "unixtimestamp",
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
@@ -72,16 +70,17 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "clspric",
         "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
         "ปิด", "ราคาปิด", "kapanış", "şimdi", "price", "px",
-        # What futures are settled at, where no last trade stands beside it.
+        # The settlement price of futures, where there is no column of the last trade.
         "settle", "settlement", "settleprice", "settlementprice", "pxsettle",
-        # What Yahoo's page says when a mouse rests on the name is copied with it.
+        # Text copied from Yahoo's page includes the name's tooltip.
         "closeclosepriceadjustedforsplits",
     ),
     "volume": (
         "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
         "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "ttltrdqnty",
         "noofshares", "numberofshares",
-        # Before the German words for volume: beside pieces these are what they were sold for.
+        # These come before the German words for volume, which mean turnover in money where a column
+        # counts pieces.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
         "cshtrd", "objem", "volym", "volum", "volumi", "shares", "qty", "quantity", "quantità",
@@ -95,54 +94,53 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "interval", "timeframe", "barsize", "barinterval", "candleinterval", "resolution",
         "granularity", "datagranularity", "tf", "per", "period", "periodicity", "frequency", "freq",
     ),
-    # Not stored: what they say parts rows of one ticker and time into several series.
+    # Not stored: rows of one ticker and time that differ in one of these are of several series.
     "venue": (
         "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode", "exchangename",
         "miccode", "primaryexchange", "publisherid", "src",
     ),
-    # Of one exchange, Moscow's and India's.
+    # Boards of Moscow's exchange, series of India's.
     "board": ("boardid", "series", "sctysrs"),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
     "contract": ("contract", "expiry", "expiration", "instrumentid", "contractcode"),
-    # Nor is this: a bar that is not finished is left out.
+    # Not stored: a bar that is not finished is left out.
     "finished": (
         "complete", "iscomplete", "completed", "closed", "isclosed", "isfinal", "finished",
         "isfinished", "confirm", "confirmed", "windowclosed",
     ),
 }  # fmt: skip
-# The time of day, where it has a column of its own beside the date's.
+# Names of a date's column where the time of day has its own column.
 DATES = (
     "date", "dates", "tradedate", "tradingdate", "tradingday", "exchangedate", "pricedate",
     "quotedate", "asofdate", "businessdate", "dtyyyymmdd", "dateymd", "traddt", "day", "datum",
     "tag", "handelstag", "fecha", "data", "jour", "día", "dia", "giorno", "dag", "tarih", "dátum",
     "tanggal", "日付", "日付け", "年月日", "日期", "交易日期", "날짜", "일자", "วันที่", "дата",
 )  # fmt: skip
-# Those whose digits alone are hours.
+# Of these columns, digits alone are hours.
 HOURS = ("hour", "hora", "heure", "ora", "시간")
 MINUTES = ("minute", "minutes", "minuto", "minuten")
 CLOCKS = (
     *HOURS, "time", "clock", "uhrzeit", "zeit", "tijd", "tid", "czas", "godzina", "čas", "idő",
     "saat", "jam", "時刻", "時間", "时间", "시각", "เวลา", "время",
 )  # fmt: skip
-# What other columns of bars may be called; together with the aliases they tell rows of names from
-# rows of data.
+# Names of other columns of bars; together with the aliases they tell a row of names from data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
-# How prices say what they are in; "p" is too little to tell pence by beside a number.
+# How names of prices give a currency; a "p" alone is too little to tell pence by.
 QUOTED_IN = "|".join((CURRENCIES, *(code for code in HUNDREDTHS if len(code) == 3)))
-# No name is longer, and patterns try a long one from each of its letters.
+# Longer names are not looked at: patterns are tried from each letter of a name.
 MOST_LETTERS = 200
 _MONEY = re.compile("[$€£¥₹]")
 _UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p")
-# What stands behind a name in brackets: a zone, a unit.
+# A zone or a unit in brackets behind a name.
 BRACKETED = re.compile(r"(?P<bare>.*\S)\s*[(\[](?P<said>[^()\[\]]+)[)\]]\s*")
-# DD/MM/YYYY and MS are none.
+# DD/MM/YYYY and MS are no zones.
 _ZONE = re.compile(
     r"(?![DMYHS/]+$)(?:[A-Z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+){1,2})|[+-]\d{1,2}(?::?\d{2})?"
 )
 _OFFSET = re.compile(r"(?P<said>(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d{2})?)", re.IGNORECASE)
 _UTC = re.compile("(?:utc|gmt)(?P<after>.*)|(?P<before>.*)(?:utc|gmt)")
-# How many shares one of a volume's units is, in the words of vendors; 手 is a lot of China's.
+# How many shares a unit of volume is, by the vendors' names of units; 手 is a Chinese lot.
 _UNITS = {
     1: "shares share units pcs qty stück stk st szt шт 株 股 주",
     100: "00s 00 手",
@@ -157,8 +155,8 @@ _TIMES_1000 = re.compile(r"(?P<bare>.*[^\W_])\s*[x×*]\s*(?P<size>1,?000)", re.I
 
 
 def build_key(name: object) -> str:
-    """Return a name as it is compared: `<DATE>`, `1. open`,
-    `Split Factor` and `splitFactor` are known too.
+    """Return a name in the form in which names are compared, so that `<DATE>`, `1. open`,
+    `Split Factor` and `splitFactor` are recognised.
     """
     text = unicodedata.normalize("NFKC", str(name)[:200]).casefold()
     return re.sub(r"[\W_]+", "", re.sub(r"^\s*\d+[a-z]?[.)]\s+", "", text))
@@ -190,18 +188,18 @@ def find_field(name: object) -> str | None:
 def _find_field(name: str) -> str | None:
     key = build_key(name)
     field = FIELD_OF.get(key) or FIELD_OF.get(_plain(key)) or _find_qualified(name)
-    # "Volume ($)" and "Umsatz (€)" are of money, not of shares.
+    # "Volume ($)" and "Umsatz (€)" are money, not shares.
     return None if field == "volume" and _MONEY.search(name) else field
 
 
 def rank_name(name: str) -> int:
-    """Return how likely a column of this name is its field's, 0 being the likeliest."""
+    """Return the rank of a name among the names of its field; 0 is the likeliest."""
     key = build_key(name)
     return _RANK.get(key, _RANK.get(_plain(key), len(_RANK)))
 
 
 def _find_qualified(name: str) -> str | None:
-    """Return which field a column is that says its zone, unit or currency behind its name."""
+    """Return the field of a column whose name ends with a zone, a unit or a currency."""
     bare, zone = part_zone(name)
     key = build_key(bare)
     if zone and (FIELD_OF.get(key) == "time" or key in CLOCKS):
@@ -216,13 +214,14 @@ def _find_qualified(name: str) -> str | None:
 
 
 def part_zone(name: str) -> tuple[str, str]:
-    """Return the name of a time without the zone that it says, and the zone; "" where it says none:
-    Gmt time, time_utc, Date (UTC), Time [Europe/Athens], Time (EST).
+    """Return the name of a time's column without its zone, and the zone, "" where it has none.
+
+    Examples: Gmt time, time_utc, Date (UTC), Time [Europe/Athens], Time (EST).
     """
     text = unicodedata.normalize("NFKC", name).strip()
     if match := _OFFSET.search(text):
         return text.replace(match["said"], ""), match["said"]
-    # Whatever parts the two: date-utc, [UTC] time.
+    # With any separator between the two: date-utc, [UTC] time.
     if match := _UTC.fullmatch(build_key(text)):
         return match["after"] or match["before"] or "", "UTC"
     match = BRACKETED.fullmatch(text)
@@ -233,8 +232,10 @@ def part_zone(name: str) -> tuple[str, str]:
 
 
 def part_unit(name: str) -> tuple[str, int | None]:
-    """Return the name of a volume without its unit, and how many shares that is; None where the
-    name says no unit that is known: Volume (000), Vol. (mn), Volume x1000.
+    """Return the name of a volume's column without its unit, and how many shares the unit is; None
+    where the name has no known unit.
+
+    Examples: Volume (000), Vol. (mn), Volume x1000.
     """
     text = unicodedata.normalize("NFKC", name).strip()
     if match := _TIMES_1000.fullmatch(text):

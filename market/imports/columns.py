@@ -1,4 +1,4 @@
-"""Choosing the columns of bars by their names (plain Python)."""
+"""Chooses the columns of bars by their names (plain Python)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from market.imports.column_names import (
 
 REQUIRED = ("time", "open", "high", "low", "close")
 LISTED = 20
-# What stands above an index that has no name, as pandas and R write it.
+# Names that pandas and R write above an index without a name.
 NO_NAMES = ("", "unnamed0", "index", "indexlevel0")
-# What dates are parted among; `day` alone is one.
+# The columns of a date in three parts; a column `day` alone is a date.
 DATE_PARTS = {"year", "month", "day"}
-# Old shares for each new one, where all other names of `split` say new ones for each old one.
+# Columns with old shares for each new one; all other names of `split` mean new ones for each old.
 INVERSE_SPLITS = ("adjustmentfactor", "adjfactor")
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which columns of a table are which.
+    """The columns that were chosen for the fields of bars.
 
     Attributes:
-        positions: by field, from 0.
-        aside: the other columns, as the source names them.
-        notes: what a reader of the report should know.
+        positions: the column of each field, from 0.
+        aside: the names of the other columns, as the source writes them.
+        notes: notes for the report.
         inverse_split: whether the split column has old shares for each new one.
     """
 
@@ -43,11 +43,11 @@ class Chosen:
 
 
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
-    """Return which of a table's columns are which;
-    what a person wanted goes before what the names say, and of "" that no column is a field.
+    """Return the columns of a table's fields by their names.
 
-    Separate `date` and `time` columns are `time` and `clock`. Raises BadInput where a wanted column
-    is nowhere, or two columns of one name could be the same field.
+    `wanted` has the columns that a person chose by field, which come before the names; "" says that
+    no column is that field. Separate `date` and `time` columns become `time` and `clock`. Raises
+    BadInput where a wanted column does not exist, or where two columns could be the same field.
     """
     wanted = wanted or {}
     positions = {
@@ -80,7 +80,7 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         part_time(names, positions, has_clock=wanted.get("clock") != "")
     is_index = bool(names) and build_key(names[0]) in NO_NAMES and 0 not in positions.values()
     if is_index and {"open", "close"} <= set(positions) and "time" not in wanted:
-        # Before bars it is their time.
+        # A nameless first column beside columns of bars is their time.
         positions.setdefault("time", 0)
     aside = [
         name
@@ -96,10 +96,11 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
 
 
 def _find_letter(names: Sequence[str]) -> str | None:
-    """Return which letter is the ticker beside `t`, the time: `S` in Alpaca's streams, where `T` is
-    the kind of message, `s` beside `i`, the interval, in those of Binance, where it is the end of
-    the bar, else `T`, as in Polygon's grouped bars (and `s` is whether all went well). None where
-    none is.
+    """Return the single letter that names the ticker beside `t`, the time; None where none does.
+
+    In Alpaca's streams it is `S`, and `T` is the kind of message. In Binance's it is `s` beside
+    `i`, the interval, and `T` is the end of the bar. In Polygon's grouped bars it is `T`, and `s`
+    is the status of the answer.
     """
     if "t" not in names:
         return None
@@ -112,7 +113,7 @@ def _has_date_parts(names: Sequence[str]) -> bool:
 
 
 def find_missing(chosen: Chosen) -> list[str]:
-    """Return the fields that bars cannot do without and a table lacks."""
+    """Return the required fields that a table lacks."""
     return [field for field in REQUIRED if field not in chosen.positions]
 
 
@@ -153,8 +154,8 @@ def _find_wanted(names: Sequence[str], field: str, column: str) -> int:
 
 
 def _are_equal(first: str, second: str) -> bool:
-    """Whether nothing says which of two columns is meant: Close and close, or Close (EUR) and Close
-    (USD).
+    """Return whether two names are equally good for a field: Close and close, or Close (EUR) and
+    Close (USD).
     """
     bare = {match["bare"] for name in (first, second) if (match := BRACKETED.fullmatch(name))}
     return build_key(first) == build_key(second) or (
@@ -165,7 +166,9 @@ def _are_equal(first: str, second: str) -> bool:
 
 
 def part_time(names: Sequence[str], positions: dict[str, int], *, has_clock: bool = True) -> None:
-    """Make a date's column `time`, and that of the time of day beside it `clock`."""
+    """Set the column of the date as `time` in `positions`, and that of the time of day as
+    `clock`.
+    """
     keys = [build_key(part_zone(name)[0]) for name in names]
     free = [
         p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")
@@ -189,7 +192,7 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     others = [p for p in range(len(names)) if keys[p] and p not in positions.values()]
     others = [p for p in others if keys[p] not in OTHERS]
     if others:
-        # Such as that of the base and that of the quote: either could be meant.
+        # For example the volume of the base and of the quote currency: either could be meant.
         likely = (names[p].strip()[:40] for p in others if "volume" in keys[p])
         named = next(likely, "another column")
         return [f"no column is taken for the volume, which is 0: say so if {named} is"]

@@ -1,6 +1,4 @@
-"""Fetching bars from a watchlist's source: of its tickers before they are scanned,
-and of sessions that lack some.
-"""
+"""Fetches bars from a watchlist's source, before its tickers are scanned and to fill gaps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,12 +17,12 @@ from records.database import Db
 from records.market.series import find_ends
 from records.market.watched_files import find_seen, note_seen
 
-# A little more than is missing, so that what a vendor corrected lately comes too.
+# A few more days than are missing are fetched, to get a vendor's recent corrections.
 OVERLAP_DAYS = 5
-# So far back Yahoo has bars of an interval.
+# How many days back Yahoo has bars of an interval.
 YAHOO_DAYS = {"1m": 7, "5m": 59, "15m": 59, "30m": 59, "1h": 729}
-# A file that nobody has written to for so long is whole; those of a folder that are written on, as
-# a live feed does it for good, are together not waited for longer than the second.
+# A file that was not written to for QUIET_SECONDS is complete. For all files of a folder together
+# that are still written to, the wait is at most MOST_WRITE_SECONDS: a live feed never stops.
 QUIET_SECONDS = 2.0
 MOST_WRITE_SECONDS = 60.0
 YEAR_DAYS = 365
@@ -40,8 +38,8 @@ def fetch_from_yahoo(
     now: datetime,
     on_series: OnSeries,
 ) -> ImportReport:
-    """Import what Yahoo has of these tickers since their last bars; of one without bars,
-    of five years.
+    """Import Yahoo's bars of some tickers since their last stored bars; the last five years of a
+    ticker without bars.
     """
     ends = {end["ticker"]: end["last_bar"] for end in find_ends(database, tickers, interval)}
     known = [ticker for ticker in tickers if ticker in ends]
@@ -75,12 +73,12 @@ def fill_from_yahoo(
     now: datetime,
     on_series: OnSeries,
 ) -> ImportReport:
-    """Import what Yahoo has of tickers, of each since the session that `since` says."""
+    """Import Yahoo's bars of each ticker since its session in `since`."""
     periods: dict[str, list[str]] = {}
     for ticker, first in sorted(since.items()):
         days = _count_days(first, now)
         days = min(days, YAHOO_DAYS[interval]) if interval in YAHOO_DAYS else days
-        # Those that are asked nearly as far back are asked at once.
+        # Tickers with nearly the same period are asked for together.
         period = f"{days}d" if days <= YEAR_DAYS else f"{-(-days // YEAR_DAYS)}y"
         periods.setdefault(period, []).append(ticker)
     report = ImportReport("yahoo", interval)
@@ -94,7 +92,7 @@ def fill_from_yahoo(
 
 
 def reaches(source: str, interval: str, last: datetime, now: datetime) -> bool:
-    """Whether a source has bars as old as those of a session."""
+    """Return whether a source's bars go back as far as the session `last`."""
     days = YAHOO_DAYS.get(interval) if source == "yahoo" else None
     return days is None or now - last <= timedelta(days=days)
 
@@ -109,11 +107,12 @@ def fetch_from_folder(
     on_wait: Callable[[], None] | None = None,
     again: bool = False,
 ) -> ImportReport:
-    """Import the files of a folder that came or changed since they were looked at last;
-    `again`: all of them. Small ones are stored together; each counts as looked at once its bars are
-    stored, and one that cannot be used leaves the others alone.
+    """Import the files of a folder that are new or have changed since the last look; with `again`,
+    all files.
 
-    Raises BadInput where there is no such folder; one without files brings nothing.
+    Small files are stored together. A file is remembered once its bars are stored, and a file that
+    cannot be used does not stop the others. An empty folder gives an empty report. Raises BadInput
+    where there is no such folder.
     """
     if not folder.is_dir():
         raise BadInput(f"there is no folder {str(folder)!r} to watch")
@@ -133,12 +132,12 @@ def fetch_from_folder(
                 began = monotonic()
                 state = _await_writer(file.path, state, patience, on_wait)
                 patience -= monotonic() - began
-                own = new_import_id()  # each file can be taken back by itself
+                own = new_import_id()  # The import of each file can be undone by itself.
                 source = show_path(Path(file.path.name))
                 request = Request(interval, source, now, import_id=own, on_series=on_series)
                 parts = reader.read_file(file.path)
                 import_parts(importer, parts, request, report, folder=file.path.parent)
-            # One that cannot be used is named once, and looked at again when it changes.
+            # A file that cannot be used is reported once, and read again when it changes.
             taken[name] = state
             if not importer.has_waiting:
                 note_seen(database, taken, now)
@@ -149,7 +148,7 @@ def fetch_from_folder(
 
 
 def list_came(report: ImportReport, tickers: Sequence[str]) -> dict[str, list[str]]:
-    """Return which tickers had bars that are new or changed, and which had none."""
+    """Return which of some tickers had new or changed bars in an import, and which had none."""
     came = {series.ticker for series in report.series if series.new or series.changed}
     return {
         "came": [t for t in tickers if t in came],
@@ -169,20 +168,22 @@ def _list(folder: Path) -> list[Found]:
 
 
 def _describe(file: Path) -> str | None:
-    """Return how a file looks; None where it is gone."""
+    """Return a file's size and times, by which a change of it is noticed; None where it is gone."""
     try:
         stat = file.stat()
     except OSError:
         return None
-    # The last is another also where a file may be read at last, or was replaced by an older one.
+    # st_ctime_ns also changes with the file's permissions, and where an older file replaces it.
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def _await_writer(
     file: Path, state: str, patience: float, on_wait: Callable[[], None] | None
 ) -> str:
-    """Wait while somebody writes a file, for so many seconds at most, and return how it looks then:
-    of the last row of one that is half written a price or a volume may be cut.
+    """Wait while a file is written to, at most `patience` seconds; return its state then, as
+    `_describe` does.
+
+    In a file that is half written, a price or a volume of the last row may be cut.
     """
     deadline = monotonic() + patience
     while _was_just_written(file) and monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Folders that may be a source of bars: those below the one that is watched."""
+"""Folders that may be a source of bars: the folders below the watched one."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from core.errors import BadInput
 
 
 def resolve_folder(root: str, name: str) -> Path:
-    """Return the folder of this name below the one that is watched.
+    """Return the folder of a name below the watched folder `root`.
 
-    Raises BadInput on any other place.
+    Raises BadInput where the name leads elsewhere.
     """
     if not root:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""Importing bars: check, merge, store, and report ticker by ticker."""
+"""Imports bars: checks, merges and stores them, and reports on each ticker."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ from records.database import Db
 from records.market.markets import set_ticker_markets
 from records.work.counters import IMPORTED, REJECTED, add_counts
 
-# What an error quotes of a row.
+# An error quotes so many characters of a row.
 SHOWN = 80
-# So much waits to be stored with what comes after it.
+# Tables are collected up to so many tickers or rows, and then stored together.
 MOST_TICKERS, MOST_ROWS = 100, 50_000
 
 OnSeries = Callable[[SeriesReport, int], None]
@@ -40,17 +40,18 @@ class Request:
     """What was asked of an import.
 
     Attributes:
-        interval: of the bars; `auto`: as far apart as they are.
+        interval: of the bars; `auto`: find it from the distance between them.
         source: where they come from, for the records.
-        now: the moment of import; bars that close later are rejected.
-        ticker: whose the bars are where the table does not say; otherwise the only ticker to take.
-        market: of which all its tickers are; None: as each of them looks.
-        synthetic: whether the bars are made up.
-        dry_run: whether nothing is to be stored.
-        import_id: what it is taken back by; None: it cannot be.
-        on_series: called after each ticker with its report and how many tickers there are.
-        on_wait: called about twice a second while a file that was sent is read, and between two
-            steps of what follows.
+        now: the time of the import; bars that close later are rejected.
+        ticker: the ticker of a table without a ticker column; of another table, the only ticker to
+            import.
+        market: the market of all tickers; None: the market that each ticker's spelling tells.
+        synthetic: whether the bars are synthetic.
+        dry_run: whether nothing is stored.
+        import_id: the id by which it can be undone; None: it cannot be.
+        on_series: called after each ticker with its report and the number of tickers.
+        on_wait: called about twice a second while an uploaded file is read, and between the steps
+            that follow.
     """
 
     interval: str
@@ -65,7 +66,7 @@ class Request:
     on_wait: Callable[[], None] | None = None
 
     def tell(self) -> None:
-        """Say that the import goes on; what whoever waits raises ends it."""
+        """Call `on_wait`; an exception that it raises ends the import."""
         if self.on_wait is not None:
             self.on_wait()
 
@@ -83,7 +84,7 @@ def import_frame(
     import_id: str | None = None,
     on_series: OnSeries | None = None,
 ) -> ImportReport:
-    """Import a table of bars with any usual column names; importing it again changes nothing.
+    """Import a data frame of bars with any usual column names; importing it again changes nothing.
 
     The arguments are those of `Request`. Raises BadInput where the table as a whole cannot be used;
     then nothing was written.
@@ -113,10 +114,10 @@ def new_import_id() -> str:
 
 
 def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
-    """Import a table whose numbers and times were read; return what became of each ticker.
+    """Import a table whose numbers and times were read; return a report of each ticker.
 
-    A ticker that fails leaves the rest alone: its report says why. Raises BadInput where the table
-    as a whole cannot be used; then nothing was written.
+    A ticker that fails does not stop the others; its report says why. Raises BadInput where the
+    table as a whole cannot be used; then nothing was written.
     """
     reports: list[SeriesReport] = []
     importer = Importer(database)
@@ -127,7 +128,9 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table that waits to be stored: its tickers by interval, and where their reports go."""
+    """A table that waits to be stored: its tickers with their intervals, and the list for their
+    reports.
+    """
 
     tickers: list[tuple[str, TickerRows]]
     request: Request
@@ -135,8 +138,8 @@ class _Table:
 
 
 class Importer:
-    """Imports tables one after another; small ones are stored together, as most of a folder of
-    thousands of files are, by the markets and their sessions as they are at the first of them.
+    """Imports tables one after another. Small tables are collected and stored together, which is
+    fast for a folder of thousands of files. Markets and sessions are read once for all of them.
     """
 
     def __init__(self, database: Db) -> None:
@@ -150,22 +153,23 @@ class Importer:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether some table that was taken is not stored yet."""
+        """Return whether a taken table is not stored yet."""
         return bool(self._waiting)
 
     def take(self, settled: Settled, request: Request, reports: list[SeriesReport]) -> None:
-        """Take a table; once it is stored, what became of each ticker is added to the reports.
+        """Take a table; once it is stored, a report of each ticker is added to `reports`.
 
         Raises BadInput where the table as a whole cannot be used; then nothing of it is written.
         """
         if not self._waiting:
             self._markets = load_markets(self._database)
-            # Asked for once a market, not once a ticker.
+            # The sessions of a market are read once, not once a ticker.
             self._sessions_of = cache(partial(find_sessions, self._database))
         tickers = _read_tickers(settled, request, self._markets, self._sessions_of)
         told = {} if request.dry_run else _find_told(tickers, self._markets)
         if told:
-            # The next table is not told, and may come before this one is stored.
+            # The next table may have these tickers without naming their market, and may come before
+            # this table is stored.
             set_ticker_markets(self._database, told, request.now)
             self._markets = load_markets(self._database)
         self.taken += len(tickers)
@@ -176,7 +180,7 @@ class Importer:
             self.store()
 
     def store(self) -> None:
-        """Store the tables that wait."""
+        """Store the collected tables."""
         tables, self._waiting = self._waiting, []
         for table in tables:
             if not table.request.dry_run:
@@ -216,7 +220,7 @@ class Importer:
             add_counts(self._database, {IMPORTED: counts, REJECTED: rejected})
 
     def _note(self, table: _Table) -> None:
-        """Keep the sessions of the markets that a table is of."""
+        """Store the sessions of a table's markets."""
         for market in dict.fromkeys(rows.market for _, rows in table.tickers):
             if market is not None and market.code not in self._noted:
                 self._noted.add(market.code)
@@ -265,7 +269,7 @@ def _read_tickers(
 def _report(
     rows: TickerRows, interval: str, outcome: Written | TapewatchError | None
 ) -> SeriesReport:
-    """Return what became of a ticker's rows; the outcome is None where none of them was tried."""
+    """Return the report of a ticker's rows; `outcome` is None where none of them was written."""
     report = SeriesReport(
         rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error
     )
@@ -294,7 +298,9 @@ def _report(
 
 
 def _find_told(tickers: Sequence[tuple[str, TickerRows]], markets: Markets) -> dict[str, str]:
-    """Return the markets that were told of tickers whose looks would not tell them."""
+    """Return by ticker the market that the request named, for tickers whose spelling does not tell
+    it.
+    """
     return {
         rows.ticker: rows.market.code
         for _, rows in tickers

@@ -1,6 +1,4 @@
-"""What files are called: which are files of bars,
-and whose bars they hold where their tables do not say.
-"""
+"""Names of files: which files are files of bars, and which ticker a file is named after."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from market.intervals import read_interval
 from market.spellings import is_currency, read_spelling
 
 _PLAIN = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
-# What one file is packed by.
+# Suffixes of a single packed file.
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 SUFFIXES = (
     *(plain + packed for plain in _PLAIN for packed in ("", *PACKED)), ".parquet", ".xlsx", ".zip"
@@ -28,7 +26,7 @@ UNREAD = {
     " under that name: name such a file .csv",
     ".xlsb": "Excel's binary format (.xlsb): save it as .xlsx",
 }
-# Vendors' ways to name a file after a ticker, each with what is around it.
+# The ways in which vendors name a file after a ticker, with the other parts of the name.
 PATTERNS = (
     (
         "Alpha Vantage",
@@ -58,9 +56,9 @@ PATTERNS = (
         r"(?P<ticker>[A-Za-z0-9.#-]+)_(?:M1|M5|M15|M30|H1|H4|Daily|Weekly)(?:_\d{12}_\d{12})?",
     ),
 )
-# A copy that a browser numbered is the same file.
+# The mark of a copy, as browsers and file managers add it to a name.
 _COPY = re.compile(r"\s*\(\d+\)$| - Copy$")
-# What programs call a file whatever it holds.
+# Names that programs give to files of any content.
 _NO_TICKERS = {
     "bars", "book", "book1", "candles", "chart", "daily", "data", "dataset", "download",
     "downloads", "eod", "export", "file", "hist", "historical", "history", "hourly", "import",
@@ -68,7 +66,7 @@ _NO_TICKERS = {
     "prices", "quote", "quotes", "result", "results", "sheet", "sheet1", "stock", "stocks",
     "table", "ticker", "tickers", "untitled", "weekly",
 }  # fmt: skip
-# Nor where its bars are from; in capitals it may be a ticker all the same, as POLYGON is.
+# Vendors' names are no tickers either, but in capitals one may be a ticker, such as POLYGON.
 _VENDORS = {
     "alpaca", "alphavantage", "barchart", "bbg", "binance", "bitfinex", "bitstamp", "bloomberg",
     "bybit", "coinbase", "coingecko", "cryptocompare", "databento", "deribit", "dukascopy",
@@ -79,7 +77,7 @@ _VENDORS = {
     "yfinance",
 }  # fmt: skip
 _CLEAR = re.compile(r"[A-Za-z0-9.^=$-]{1,20}")
-# A title that is a ticker, and words that sheets are named by.
+# A title that is a ticker, and usual names of sheets, which are not.
 _TITLE = re.compile(r"[A-Z]{2,5}(?:[.-][A-Z]{1,4})?|[A-Z0-9]{1,6}\.[A-Z]{1,2}")
 _NO_TITLES = {
     "adj", "all", "amex", "api", "asx", "back", "base", "blad", "bse", "calc", "clean", "close",
@@ -93,32 +91,35 @@ _NO_TITLES = {
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
     "march", "april", "june", "july",
 }  # fmt: skip
-# As Bloomberg writes what it has prices of: SPX Index.
+# A security as Bloomberg writes it: SPX Index.
 _KEYED = re.compile(r"\S+(?: \S+)? (?:Equity|Index|Curncy|Comdty|Govt|Corp)", re.IGNORECASE)
-# What programs call the pieces of one table, and what a year's or a day's piece is called.
+# Names of the pieces of one table, by number, by day and by year.
 _PIECE = re.compile(r"(?P<word>[A-Za-z]+)[-_. ]?\d[\w-]*")
 _YEAR = re.compile(r"(?:19|20)\d{2}")
 _PERIOD = re.compile(r"(?:19|20)\d{2}(?:[-_](?:\d{2}|[QqHh][1-4])|[Qq][1-4]|[-_]?\d{2}[-_]?\d{2})")
-# Folders of a market whose tickers are numbers, or of its exchange, have files such as 2002.csv.
+# In folders named after a market whose tickers are numbers, or after its exchange, 2002.csv is the
+# file of a ticker, not of a year.
 _PLACES_OF_NUMBERS = {
     "JP", "TSE", "TYO", "JPX", "XTKS", "HK", "HKG", "HKEX", "SEHK", "XHKG", "KR", "CN",
     "TW", "TPE", "TPEX", "TWSE", "XTAI",
 }  # fmt: skip
-# As of Singapore (D05): nobody writes an interval so.
+# A ticker such as Singapore's D05; nobody writes an interval like this.
 _CODE = re.compile(r"[A-Za-z]0\d")
 _YEARED = re.compile(r"(?P<ticker>[A-Za-z0-9.^=-]+?)[_-](?:19|20)\d{2}(?:[_-]?\d{2}){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose bars a file holds by its name, and what to say of that."""
+    """The ticker that a file is named after, and a note about it."""
 
     ticker: str
     note: str | None = None
 
 
 def find_suffix(filename: str) -> str:
-    """Return what says the kind of a file. Raises BadInput on one that is not read."""
+    """Return the suffix that tells the kind of a file. Raises BadInput on a kind that is
+    not read.
+    """
     name = PurePosixPath(filename).name.lower()
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if kind := find_unread(name):
@@ -129,12 +130,14 @@ def find_suffix(filename: str) -> str:
 
 
 def find_unread(filename: str) -> str | None:
-    """Return what another program's spreadsheet is by its name, with what to do, or None."""
+    """Return what a spreadsheet of an unsupported kind is, by its name, with what to do;
+    else None.
+    """
     return UNREAD.get(PurePosixPath(filename.lower()).suffix)
 
 
 def cut_suffix(filename: str) -> str:
-    """Return a file's name without its folder and what says its kind."""
+    """Return a file's name without its folder and without the suffixes that tell its kind."""
     name = PurePosixPath(filename.replace("\\", "/")).name
     found = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
     suffix = max(found, key=len) if found else PurePosixPath(name).suffix
@@ -142,13 +145,13 @@ def cut_suffix(filename: str) -> str:
 
 
 def is_spelled_as_ticker(text: str) -> bool:
-    """Whether a text is written as a ticker is, and not as a word or a name."""
+    """Return whether a text is written like a ticker, not like a word or a name."""
     is_code = _CLEAR.fullmatch(text) and text == text.upper() and text.lower() not in _NO_TICKERS
     return bool(is_code or _KEYED.fullmatch(text) or read_spelling(text))
 
 
 def is_titled_as_ticker(text: str) -> bool:
-    """Whether a sheet's name, or a title, can only mean a ticker."""
+    """Return whether a sheet's name or a title can only be a ticker."""
     return bool(
         _TITLE.fullmatch(text)
         and text.lower() not in _NO_TICKERS | _NO_TITLES | _VENDORS
@@ -157,8 +160,8 @@ def is_titled_as_ticker(text: str) -> bool:
 
 
 def find_owner(filename: str) -> Owner:
-    """Return the ticker that a file is named after; or its folder, as tables parted by their ticker
-    have it (ticker=AAPL/part-0.parquet).
+    """Return the ticker that a file is named after, or its folder, where a table is partitioned by
+    ticker (ticker=AAPL/part-0.parquet).
 
     Raises BadInput where the name is not clearly a ticker.
     """
@@ -202,8 +205,8 @@ def find_owner(filename: str) -> Owner:
 
 
 def _is_piece(name: str, folder: str | None) -> bool:
-    """Whether a file is named after which piece of a table it is: a part, a time, an interval; a
-    number may be a year's where it lies in a folder that is named as a ticker is.
+    """Return whether a file's name tells a piece of a table: a part, a time or an interval. A
+    number may be a year where the file is in a folder that is named like a ticker.
     """
     piece = _PIECE.fullmatch(name)
     return bool(

@@ -1,4 +1,4 @@
-"""Rows of a table that are no bars: sums and blank lines, and bars that are not finished yet."""
+"""Leaves out rows of a table that are no bars: totals, blank lines, and unfinished bars."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from core.errors import BadInput
 from market.imports.numbers import PRICES
 from market.imports.settled import SHOWN, Settled, encode_texts, find_series
 
-# What a column says of a bar that is not finished yet, and of one that is.
+# The values of a column for an unfinished bar, and for a finished one.
 GOES_ON = {"false", "0", "no", "n", "f"}
 ENDED = {"true", "1", "yes", "y", "t"}
 _ADVICE = (
@@ -21,8 +21,8 @@ LISTED_TOTALS = 3
 
 
 def leave_totals_aside(settled: Settled) -> Settled:
-    """Return a table without its rows that are no bar of any ticker: those without ticker and time,
-    or with neither time nor prices, as sums below a table and blank lines are.
+    """Return a table without its rows that are no bars, such as totals below a table and blank
+    lines: rows without ticker and time, and rows without time and prices.
     """
     suspected = np.flatnonzero(settled.times.bad)
     if not len(suspected) or "ticker" not in settled.written:
@@ -42,10 +42,10 @@ def leave_totals_aside(settled: Settled) -> Settled:
 
 
 def leave_unfinished(settled: Settled) -> Settled:
-    """Return a table without its bars that say that they are not finished yet.
+    """Return a table without its bars that are marked as unfinished.
 
-    Raises BadInput where none is, or where the column must mean something else, as one of holidays
-    does that is named Closed: bars that others follow are finished.
+    Raises BadInput where no bar is finished, or where the column must mean something else, as a
+    column Closed for holidays does: a bar that later bars follow is finished.
     """
     if "finished" not in settled.written:
         return settled
@@ -72,8 +72,9 @@ def leave_unfinished(settled: Settled) -> Settled:
 
 
 def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
-    """Return how many bars later ones of their series follow that no row says are finished, as the
-    last row of a bar does where a stream was recorded; and how many bars there are.
+    """Return how many bars no row marks as finished although later bars of their series follow, and
+    how many bars there are. In a recorded stream a bar has several rows, and only the last one
+    marks it as finished.
     """
     series = find_series(settled.written)
     series = np.zeros(len(settled), np.int64) if series is None else series
@@ -86,7 +87,7 @@ def _count_followed(settled: Settled, goes_on: Bools) -> tuple[int, int]:
 
 
 def find_unknown(column: pa.ChunkedArray) -> str:
-    """Return a value of a column that is neither yes nor no, "" where there is none."""
+    """Return a value of a column that means neither yes nor no, "" where there is none."""
     known = GOES_ON | ENDED | {""}
     return next((t for t in encode_texts(column)[1] if t.strip().lower() not in known), "")
 

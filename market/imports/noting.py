@@ -1,4 +1,4 @@
-"""What an import by the command line leaves among the runs."""
+"""Stores an import of the command line among the runs."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ NAMED_TICKERS = 20_000
 
 
 def note_import(database: Db, report: "ImportReport", started_at: datetime) -> None:
-    """List an import among the runs, under the id that it is taken back by."""
+    """Store an import as an ended run, under the import id by which it can be undone."""
     if report.import_id is None or report.dry_run:
         return
     now, failed = datetime.now(UTC), {s.ticker: s.error or "" for s in report.failed}

@@ -1,10 +1,10 @@
-"""Reading columns of numbers as they are written:
-what parts decimals is settled for a column from all of it.
+"""Reads columns of written numbers: the decimal separator is found from the whole column.
 
-Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have
-decimal points, and a thousand and four where points part thousands: where no number of the table
-settles which, nor prices are bars by one reading alone, it is refused. So are volumes of `61,912`
-beside prices with a decimal comma: many programs part thousands by commas whatever the prices have.
+The prices are read with one separator, the volume with its own. `1.004` is 1 and a bit with a
+decimal point, and a thousand and four where points separate thousands. A table is refused where no
+number settles which, and where the prices could be bars by both readings. Volumes such as `61,912`
+beside prices with a decimal comma are refused, too: many programs separate thousands by commas,
+whatever the prices have.
 """
 
 import re
@@ -23,19 +23,19 @@ from market.imports.readers.tables import Table
 from market.imports.settled import find_series
 
 PRICES = ("open", "high", "low", "close")
-# Cells that hold nothing.
+# Texts of empty cells.
 NOTHING = pa.array(
     ["", "-", "--", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "N/A", "n/a",
      "NA", "na", "#N/A",
      "#N/A N/A", "#VALUE!", "<NA>", "nil", "NaT", "."]
 )  # fmt: skip
 LONGEST_NUMBER = 40
-# Of a column that programs wrote, so many rows almost always settle what parts decimals.
+# In a column that a program wrote, so many rows almost always settle the decimal separator.
 GLANCE_ROWS = 1_000
-# Prices that are read wrongly beside others are a thousand times what these are, or nearly: any
-# other leap is the market's, or a wrong row's, and says nothing of how they are written.
+# A price that is read with the wrong separator is about a thousand times its neighbour. Any other
+# ratio is a real move, or a wrong row, and tells nothing about the separator.
 THOUSANDFOLD = (900, 1_100)
-# Where one reading has so many times the faults of the other, it is the wrong one.
+# A reading with so many times the faults of the other one is wrong.
 FAR_MORE = 10
 
 _CURRENCY = (
@@ -44,7 +44,7 @@ _CURRENCY = (
 )
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ '\x{2019}\x{00A0}\x{202F}\x{2009}]\d{3})+(?:[.,]\d+)?$"
-# India parts a thousand by three digits, and lakhs and crores before it by two.
+# In India the last three digits are a group, and the digits before them are in groups of two.
 _INDIAN = r"[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"
 _POINT = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|{_INDIAN}|\d+\.?\d*|\.\d+){_EXPONENT}$"
 _COMMA = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d*)?|\d+,?\d*|,\d+){_EXPONENT}$"
@@ -61,8 +61,8 @@ _MAGNITUDE = rf"(?i)\d\s*(?:{'|'.join(_MAGNITUDES)})\s*$"
 
 @dataclass(slots=True)
 class Numbers:
-    """Columns of numbers, each of shape (n,), NaN for what is no number;
-    `empty` tells which volumes hold nothing.
+    """Columns of numbers, each of shape (n,), NaN where a cell is no number; `empty` tells which
+    volumes are empty.
     """
 
     columns: dict[str, Float64]
@@ -73,8 +73,8 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of text, cleaned of currency, groups of blanks and magnitudes; plain:
-    as programs write numbers.
+    """A column of text without currencies, grouping blanks and magnitudes. `is_plain` tells whether
+    its numbers are written as programs write them.
     """
 
     name: str
@@ -83,7 +83,7 @@ class _Column:
     is_typed: bool = False
 
     def fits(self, decimal: str) -> pa.ChunkedArray:
-        """Return which cells are numbers that have this for decimals."""
+        """Return which cells are numbers with this decimal separator."""
         return pc.match_substring_regex(self.text, _POINT if decimal == "." else _COMMA)
 
 
@@ -112,7 +112,7 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
     decimals = _settle(groups, table, options, numbers.notes)
     for group, decimal in zip(groups, decimals, strict=True):
         for column in group:
-            # What a workbook holds as numbers is read already, whatever is written beside it.
+            # A workbook's number cells are read already, whatever separator its text cells have.
             if not column.is_typed and (decimal == "," or column.name not in numbers.columns):
                 numbers.columns[column.name] = _convert(column, decimal)
     if "," in decimals:
@@ -123,7 +123,7 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
 
 
 def _refuse_fractions(columns: Sequence[pa.ChunkedArray]) -> None:
-    """Raise BadInput where all prices with an apostrophe may be fractions of a bond's point."""
+    """Raise BadInput where all prices with an apostrophe may be 32nds, as of bonds."""
     texts = [pc.utf8_trim_whitespace(column) for column in columns]
     marked = [cells.filter(pc.match_substring(cells, "'")) for cells in texts]
     found = pa.chunked_array([chunk for cells in marked for chunk in cells.chunks], pa.string())
@@ -147,8 +147,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
-    """Return a column all of whose cells are written as programs write numbers,
-    or nothing; else None.
+    """Return the numbers of a column whose cells are all empty or written as programs write
+    numbers; else None.
     """
     if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
         raise BadInput(
@@ -159,7 +159,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
         present = pc.invert(pc.is_in(column, NOTHING))
         column = pc.if_else(present, column, pa.scalar(None, column.type))
     if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
-        # The shortest number that is the same in half the digits: 187.15, not 187.14999389648438.
+        # The shortest text of a 32-bit float: 187.15, not 187.14999389648438.
         column = column.cast(pa.float32()).cast(pa.string())
     try:
         plain = column.cast(pa.float64(), safe=False)
@@ -173,7 +173,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
 
 
 def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
-    """Return a column of text as its numbers are read; a typed one is empty."""
+    """Return a column of text, cleaned for reading its numbers; that of a typed column is empty."""
     if not _is_text(column.type):
         return _Column(name, pa.chunked_array([[]], pa.string()), is_plain=True, is_typed=True)
     text = pc.fill_null(pc.utf8_trim_whitespace(column), "")
@@ -196,7 +196,7 @@ def _settle(
     options: ReadingOptions,
     notes: list[str],
 ) -> list[str]:
-    """Return what parts decimals in the prices and in the volumes. Raises BadInput."""
+    """Return the decimal separators of the prices and of the volumes. Raises BadInput."""
     given = options.decimal or {",": ".", ".": ","}.get(options.thousands or "")
     if given is not None:
         return [given] * len(groups)
@@ -227,10 +227,10 @@ def _settle(
 
 
 def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
-    """Return what parts decimals, if some cell settles it,
-    and an example of a cell that can be read two ways.
+    """Return the decimal separator if some cell settles it, and an example of a cell that can be
+    read in two ways; None for either where there is none.
 
-    Raises BadInput where cells settle it differently.
+    Raises BadInput where cells contradict each other.
     """
     points: list[str] = []
     commas: list[str] = []
@@ -239,7 +239,7 @@ def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
         marked = pc.match_substring_regex(column.text, "[.,]") if not column.is_plain else None
         if column.is_plain and not pc.any(pc.match_substring(column.text, ".")).as_py():
             continue
-        # A plain column has no comma in it, so that the first point settles it.
+        # A plain column has no commas, so the first point settles it.
         if column.is_plain and (
             found := _find_point(column.name, column.text.slice(0, GLANCE_ROWS))
         ):
@@ -267,8 +267,11 @@ def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
 def _settle_by_bars(
     prices: Sequence[_Column], table: Table, cell: str, notes: list[str]
 ) -> str | None:
-    """Return what parts decimals where prices are bars by one reading alone, as 998 beside 1.004
-    is: by the other one is a thousand times another of its bar, or a close the one before.
+    """Return the decimal separator where only one reading makes the prices possible bars; else
+    None.
+
+    By the wrong reading a price is a thousand times another price of its bar, or a close a thousand
+    times the one before, as with 998 beside 1.004.
     """
     if len(prices) < len(PRICES) or any(column.is_typed for column in prices):
         return None
@@ -285,8 +288,8 @@ def _settle_by_bars(
 
 
 def _count_faults(prices: Sequence[_Column], table: Table, decimal: str) -> int:
-    """Return how many times a price is a thousand times another of its bar, or a close the one
-    before, by a reading.
+    """Return how often, read with this separator, a price is a thousand times another price of its
+    bar, or a close a thousand times the one before.
     """
     values = np.array([_convert(column, decimal) for column in prices])
     rows = np.flatnonzero((np.isfinite(values) & (values > 0)).all(axis=0))
@@ -310,14 +313,14 @@ def _find_point(name: str, text: pa.ChunkedArray) -> str | None:
 
 
 def _quote(name: str, text: pa.ChunkedArray, mask: pa.ChunkedArray) -> str:
-    """Return the first cell of a mask, with its column and row."""
+    """Return the first cell that is marked in a mask, with its column and row, for a message."""
     row = int(np.flatnonzero(np.asarray(mask))[0])
     return f"{name} {text[row].as_py()} in row {row + 1}"
 
 
 def _are_decimals(group: Sequence[_Column]) -> bool:
-    """Whether all numbers have three decimals:
-    fields parted by bare commas leave the point for decimals.
+    """Return whether all numbers have three digits after the point, which is then a decimal point,
+    as the fields are separated by unquoted commas.
     """
     return all(
         bool(pc.all(pc.or_(pc.match_substring(c.text, "."), pc.is_in(c.text, NOTHING))).as_py())
@@ -341,18 +344,18 @@ def _build_ambiguous(
 
 
 def _convert(column: _Column, decimal: str) -> Float64:
-    """Return a column's numbers, NaN for cells that are not written with this decimal."""
+    """Return a column's numbers, NaN for cells that are not numbers with this separator."""
     other = "." if decimal == "," else ","
     text = pc.replace_substring(pc.replace_substring(column.text, other, ""), decimal, ".")
     text = pc.if_else(column.fits(decimal), text, pa.scalar(None, pa.string()))
     try:
         return np.array(text.cast(pa.float64()).to_numpy(), np.float64)
-    except pa.ArrowInvalid:  # beyond what a float can be
+    except pa.ArrowInvalid:  # Some number is too large for a float.
         return np.array([_to_float(cell) for cell in text.to_pylist()], np.float64)
 
 
 def _convert_text(text: str, decimal: str) -> str:
-    """Return a number as it is read with this decimal."""
+    """Return the text of a number in Python's form, given its decimal separator."""
     return text.replace("." if decimal == "," else ",", "").replace(decimal, ".")
 
 

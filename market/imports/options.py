@@ -1,4 +1,4 @@
-"""How a file is to be read where it does not settle that itself: columns, numbers, times."""
+"""Options for reading a file whose columns, numbers or times are ambiguous."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,18 +30,18 @@ SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """What a person says of a file.
+    """What a person has told about a file.
 
     Attributes:
-        columns: the source's column by field of `FIELDS`: its name, or its position from 1; "" says
+        columns: by field of `FIELDS` the source's column, by name or by position from 1; "" says
             that no column is that field.
-        decimal: `.` or `,`; None: as the column itself settles.
-        thousands: what parts groups of three digits: `,` `.` `'` a blank, or "" for nothing; None:
-            the same.
-        timezone: IANA name of the zone of times without one; None: the exchange's.
-        day_first: whether 03/04/2024 is in April; None: as the column itself settles.
-        labels: whether an intraday bar's time is its `start` or its `end`; None: its start, and
-            what looks otherwise is refused.
+        decimal: the decimal separator, `.` or `,`; None: find it from the column.
+        thousands: the separator of groups of three digits: `,` `.` `'` a blank, or "" for none;
+            None: find it from the column.
+        timezone: IANA name of the zone of times without a zone; None: the exchange's.
+        day_first: whether 03/04/2024 is in April; None: find it from the column.
+        labels: whether the time of an intraday bar is its `start` or its `end`; None: its start,
+            and a table that looks otherwise is refused.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class ReadingOptions:
     labels: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values, without what was left open."""
+        """Return the options as JSON values, without those that are None."""
         values = {
             "columns": dict(self.columns),
             "decimal": self.decimal,
@@ -76,7 +76,7 @@ def build_options(
     day_first: bool | None = None,
     labels: str | None = None,
 ) -> ReadingOptions:
-    """Check what a person said, columns as `close=PX_LAST`, and return it. Raises BadInput."""
+    """Check the given options, columns as `close=PX_LAST`, and return them. Raises BadInput."""
     point = _look_up("decimal", decimal, DECIMALS)
     groups = _look_up("thousands", thousands, THOUSANDS)
     if point is not None and point == groups:

@@ -1,5 +1,5 @@
-"""What a table's columns say beside the ticker of which series its rows are: the interval of each,
-and whether they are of several (of two exchanges at one time, in two currencies).
+"""Which series the rows of a ticker belong to: their interval, and whether they are of several
+series, such as of two exchanges or in two currencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,11 @@ SHOWN = 40
 
 
 def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
-    """Return the rows of a table by interval: as a column of it says, else all as wanted, or as
-    they are spaced where that is `auto`. What is no interval that is known is as it is written.
+    """Return the rows of a table by interval: that of its interval column, or else the wanted one;
+    with `auto`, the one that the distance of the bars tells. An unknown interval stays as it is
+    written.
 
-    Raises BadInput where rows say another interval than is wanted, or nothing tells it.
+    Raises BadInput where rows have another interval than the wanted one, or nothing tells it.
     """
     if "interval" not in settled.written:
         return {find_interval_of(settled) if wanted == AUTO else wanted: settled}
@@ -58,8 +59,8 @@ def find_intervals(settled: Settled) -> list[str]:
 
 
 def count_tickers(settled: Settled, ticker: str | None) -> dict[str, int]:
-    """Return how many rows there are of each ticker, as the table writes it; of `ticker`, where it
-    writes none.
+    """Return the number of rows of each ticker, as the table writes it; of `ticker`, where the
+    table has no ticker column.
     """
     if "ticker" not in settled.written:
         return {ticker or "": len(settled)}
@@ -70,7 +71,9 @@ def count_tickers(settled: Settled, ticker: str | None) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """What a column says of which series each row of a table is: `texts[codes[row]]`."""
+    """A column by which rows of a ticker may be of several series; a row's text is
+    `texts[codes[row]]`.
+    """
 
     name: str
     codes: Int64
@@ -78,7 +81,7 @@ class Parting:
 
 
 def read_partings(settled: Settled) -> list[Parting]:
-    """Return what the columns of a table say of which series its rows are."""
+    """Return the columns of a table by which rows of a ticker may be of several series."""
     return [
         Parting(settled.names.get(name, name), *encode_texts(settled.written[name]))
         for name in PARTINGS
@@ -87,9 +90,9 @@ def read_partings(settled: Settled) -> list[Parting]:
 
 
 def find_mixed(partings: Sequence[Parting], rows: Int64, times: Int64) -> str | None:
-    """Return why rows of one ticker are of several series; None where nothing says so.
+    """Return why some `rows` of one ticker are of several series; None where no column says so.
 
-    `times` are those of the rows.
+    `times` are the times of these rows.
     """
     for parting in partings:
         codes = parting.codes[rows]
@@ -108,20 +111,20 @@ def find_mixed(partings: Sequence[Parting], rows: Int64, times: Int64) -> str | 
 
 @dataclass(frozen=True, slots=True)
 class Currencies:
-    """What a table's rows say that their prices are in: `texts[codes[row]]`, empty where nothing
-    is.
+    """The currencies of a table's rows; that of a row is `texts[codes[row]]`, empty where
+    unknown.
     """
 
     codes: Int64
     texts: list[str]
 
     def list_of(self, rows: Int64) -> list[str]:
-        """Return the different ones of some rows, sorted."""
+        """Return the distinct currencies of some rows, sorted."""
         return sorted({self.texts[code] for code in np.unique(self.codes[rows])} - {""})
 
 
 def read_currencies(settled: Settled) -> Currencies | None:
-    """Return the currencies that a table's rows are in; None where no column says so."""
+    """Return the currencies of a table's rows; None where no column has them."""
     if "currency" not in settled.written:
         return None
     codes, texts = encode_texts(settled.written["currency"])
@@ -130,8 +133,8 @@ def read_currencies(settled: Settled) -> Currencies | None:
 
 
 def find_currencies(settled: Settled, rows: Int64, currencies: Currencies | None) -> str | None:
-    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
-    other currencies; None where nothing says so.
+    """Return why some rows of one ticker cannot be one series, as their prices are in several
+    currencies, or in pence and in pounds; None where no column says so.
     """
     named = currencies.list_of(rows) if currencies else []
     if len(named) < 2:
@@ -147,9 +150,8 @@ def find_currencies(settled: Settled, rows: Int64, currencies: Currencies | None
 def find_foreign(
     settled: Settled, rows: Int64, currencies: Currencies | None, ticker: str, market: Market
 ) -> str | None:
-    """Return why rows of a ticker, which is of a market by its style alone, may be of another: they
-    are in another currency by a column of theirs, or by the names of their prices; None where
-    nothing says so.
+    """Return why a ticker, whose market only its spelling tells, may be of another market: its
+    prices are in another currency, by a column or by the names of the prices; else None.
     """
     field = "currency" if currencies else "close"
     where = settled.names.get(field, field)

@@ -1,4 +1,4 @@
-"""Why a row is kept aside: the stable words, each with what it means.
+"""The reasons for which a row is rejected: stable words, each with its meaning.
 
 A row has the first reason that applies.
 """

@@ -1,4 +1,4 @@
-"""What an import did, ticker by ticker."""
+"""The report of an import, ticker by ticker."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,19 +9,19 @@ LISTED_REJECTIONS = 1_000
 LISTED_FILES = 1_000
 T = TypeVar("T")
 
-# What is stored of series, of failures and of files may take so much each: a document has 16 MB.
+# The stored lists of series, of failures and of files may take so much each: a document has 16 MB.
 MOST_LISTED_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One row that was kept aside.
+    """One rejected row.
 
     Attributes:
-        row: its number in the source, the first row of data being 1.
-        time: as the source wrote it.
+        row: its number in the source; the first row of data is 1.
+        time: its time as the source wrote it.
         reason: one of `market.imports.rejection.REASONS`.
-        values: the row's other cells, as the source wrote them.
+        values: its other cells as the source wrote them.
     """
 
     row: int
@@ -32,10 +32,10 @@ class Rejection:
 
 @dataclass(slots=True)
 class SeriesReport:
-    """What became of one ticker's rows: each was new, changed, unchanged or rejected.
+    """The report on one ticker: how many rows were new, changed, unchanged or rejected.
 
-    `error` says why nothing of the ticker was stored, `is_empty` that its source has nothing of
-    it; `revision` is the series' afterwards.
+    `error` is the reason where nothing of the ticker was stored; `is_empty` says that the source
+    has no bars of it; `revision` is that of the series afterwards.
     """
 
     ticker: str
@@ -55,13 +55,13 @@ class SeriesReport:
 
 @dataclass(slots=True)
 class FileReport:
-    """What became of one file of a source: read,
-    failed (`error` says why) or not even tried (`skipped` does).
+    """The report on one file: it was read, or could not be (`error` says why), or was not tried
+    (`skipped` says why).
 
     Attributes:
-        name: the file's.
-        columns: how it names the columns that were read, by field.
-        aside: its other columns, at most 100.
+        name: the file's name.
+        columns: by field the file's name of the column that was read.
+        aside: the names of its other columns, at most 100.
         notes: how its columns, numbers and times were read.
     """
 
@@ -75,11 +75,9 @@ class FileReport:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a whole import: of each of its series, and of each of its files.
+    """The report of a whole import: of each of its series and of each of its files.
 
-    A dry one stored nothing.
-
-    `import_id` is what it is taken back by.
+    A dry run has stored nothing. `import_id` is the id by which the import can be undone.
     """
 
     source: str
@@ -95,17 +93,17 @@ class ImportReport:
 
     @property
     def failed(self) -> list[SeriesReport]:
-        """The series of which nothing could be stored."""
+        """Return the reports of series of which nothing could be stored."""
         return [series for series in self.series if series.error is not None]
 
     @property
     def failures(self) -> dict[str, str]:
-        """The files that could not be used, and why."""
+        """Return by name the error of each file that could not be used."""
         return {file.name: file.error for file in self.files if file.error is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: the totals, then each series and file;
-        1,000 rejected rows in all are listed.
+        """Return the report as JSON values: the totals, then each series and file. At most 1,000
+        rejected rows are listed in all.
         """
         counts = ("read", "new", "changed", "unchanged", "rejected_rows")
         series = [asdict(report) for report in self.series]
@@ -125,8 +123,8 @@ class ImportReport:
         return head | {"series": series, "failures": self.failures, "files": files}
 
     def to_record(self) -> dict[str, Any]:
-        """Return what is stored of the report: as many series, failures and files as a document
-        has room for, what needs a look first, and how many there are.
+        """Return the part of the report that is stored: the totals, and as many series, failures
+        and files as a document has room for, those that need attention first.
         """
         values = self.to_dict()
         needs_look = ("error", "rejected_rows", "notes")
@@ -144,7 +142,7 @@ class ImportReport:
 
 
 def take_with_room(listed: Iterable[T]) -> Iterator[T]:
-    """Yield JSON values as long as a document of MongoDB has room for them among others."""
+    """Yield JSON values until they would take more than `MOST_LISTED_BYTES`."""
     size = 0
     for one in listed:
         size += len(json.dumps(one))

@@ -1,4 +1,4 @@
-"""A source's table as checked rows, ticker by ticker."""
+"""Checks the rows of a source's table, ticker by ticker."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,16 +54,16 @@ from market.spellings import find_exchange
 from market.ticks.fields import unguard
 
 SHOWN_SPELLINGS = 5
-# What an error quotes of a text that is no ticker.
+# An error quotes so many characters of a text that is no ticker.
 MOST_TICKER = 40
-# Columns of an export besides the market.
+# The columns of an export of bars, besides the market.
 EXPORTED = ("ticker", "interval", "time", *VALUES)
-# Of one ticker and source; there is something wrong with all of it long before.
+# So many rejected rows of one ticker and source are kept; with fewer the whole source is wrong.
 MOST_REJECTIONS_KEPT = 10_000
 
 
 class TickerNotThere(BadInput):
-    """A table has no row of the only ticker that is to be taken."""
+    """A table has no row of the only ticker that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,13 @@ class TickerRows:
     """One ticker's rows of one source.
 
     Attributes:
-        ticker: normalized; where `error` says that it is no ticker, as the source wrote it.
-        read: how many rows the source has of it.
-        market: of which it is; None only where `error` says why.
+        ticker: normalized; as the source wrote it where `error` says that it is no ticker.
+        read: how many rows the source has of the ticker.
+        market: the ticker's market; None only where `error` says why.
         columns: the accepted rows, ascending by time.
-        splits: factor by session (days since 1970) of the accepted rows that carry one.
-        rejected: the others, at most 10,000, in the order of the source.
-        notes: what a reader of the report should know.
+        splits: by session (days since 1970) the split factors of the accepted rows that have one.
+        rejected: the other rows, at most 10,000, in the order of the source.
+        notes: notes for the report.
         error: why none of the rows can be used, or None.
     """
 
@@ -93,24 +93,21 @@ class TickerRows:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All rows of a source: as written, and what was read out of them.
-
-    Arrays have the shape (n,).
-    """
+    """All rows of a source: as written, and as read. Arrays have the shape (n,)."""
 
     interval: str
     settled: Settled
     columns: Columns
     reasons: Codes
-    # Those of a session that has closed.
+    # Which rows lie in a session that has closed.
     timely: Bools
     sessions: Mapping[Market, Sessions]
     is_history: bool
     now_seconds: int
     currencies: Currencies | None
-    # The markets whose times were taken for ends although nobody says so.
+    # The markets whose times were read as the ends of bars although no option says so.
     ended: set[Market]
-    # Read once for all tickers, and where rows of one share their time only.
+    # Read once for all tickers, and only where rows of a ticker share their time.
     partings: Callable[[], Sequence[Parting]]
 
 
@@ -130,16 +127,16 @@ def read_rows(
     Args:
         settled: the table.
         interval: of the bars.
-        ticker: whose they are where the table has no ticker column; where it has one, the only one
-            to take.
-        market: of which all its tickers are; None: as each of them looks.
-        markets: all there are, which tell by its looks.
+        ticker: the ticker of a table without a ticker column; of another table, the only ticker to
+            take.
+        market: the market of all its tickers; None: the market that each ticker's spelling tells.
+        markets: all markets, which tell a ticker's market by its spelling.
         now: bars that close later are rejected.
-        sessions_of: what tells the sessions of a market.
-        is_history: whether bars follow each other, so that how far they lie apart says whether they
-            are of the interval; what a feed brings may be late, and be any distance apart.
+        sessions_of: returns the sessions of a market.
+        is_history: whether the bars follow each other, so that their distance tells whether they
+            are of the interval. Bars of a feed may be late, and at any distance.
 
-    Raises BadInput where nobody says whose the bars are, or their times look like another zone's.
+    Raises BadInput where the ticker is not known, or the times look like those of another zone.
     """
     codes, named = _name_tickers(settled, ticker or settled.ticker, market, markets)
     of_market = dict.fromkeys(known.market for known in named)
@@ -160,13 +157,13 @@ def read_rows(
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What a source calls a ticker: its name here and its market, or why there is none."""
+    """A ticker of a source: its normalized name and its market, or the error where it has none."""
 
     ticker: str
     market: Market | None = None
     error: str | None = None
     spellings: tuple[str, ...] = ()
-    # whether nothing but its style tells its market, and what is said of where it is traded
+    # Whether only its spelling tells its market; and the venue that the source names.
     is_guess: bool = False
     venue: str = ""
 
@@ -174,9 +171,9 @@ class _Named:
 def _name_tickers(
     settled: Settled, ticker: str | None, market: Market | None, markets: Markets
 ) -> tuple[Int64, list[_Named]]:
-    """Return each row's position among the tickers (-1: not asked for), and the tickers.
+    """Return the position of each row's ticker in a list (-1: not asked for), and that list.
 
-    Raises BadInput where the only ticker is none, or its market cannot be told.
+    Raises BadInput where the only ticker is not a ticker, or its market cannot be told.
     """
     is_exported = _is_exported(settled)
 
@@ -186,7 +183,7 @@ def _name_tickers(
                 "no ticker is written in these rows (of cells that a workbook joins, only the first"
                 " holds it): write it into each"
             )
-        # An apostrophe keeps a spreadsheet from reading 000001 as a number.
+        # In spreadsheets an apostrophe in front of 000001 keeps it a text.
         text = unguard(text).strip().removeprefix("'")
         spellings = (text.strip(),)
         if market:
@@ -225,18 +222,18 @@ def _name_tickers(
 
 
 def _is_exported(settled: Settled) -> bool:
-    """Whether a table is an export of stored bars: its tickers are written as they are stored, and
-    one without its market's suffix was told to be of it.
+    """Return whether a table is an export of stored bars. Its tickers are in their stored form, so
+    a ticker without its market's suffix was assigned to that market by a person.
     """
     names = {"venue": "market"} | {name: name for name in EXPORTED}
     return names.items() <= settled.names.items() and bool(settled.times.zoned.all())
 
 
 def _choose_only(named: Mapping[str, _Named], wanted: str, written: str) -> dict[str, _Named]:
-    """Return the ticker that is asked for. Raises TickerNotThere."""
+    """Return the only ticker that is asked for, by its spelling. Raises TickerNotThere."""
     if wanted in named:
         return {wanted: named[wanted]}
-    # It may be written without what the table says of its exchange.
+    # The spelling may leave out the exchange that the table names.
     meant = [own for own, one in named.items() if written in one.spellings]
     if len(meant) != 1:
         has = ", ".join((meant or list(named))[:10])
@@ -245,10 +242,10 @@ def _choose_only(named: Mapping[str, _Named], wanted: str, written: str) -> dict
 
 
 def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple[str, str]]]:
-    """Return each row's position among the different tickers at their venues, and these as they
-    are written; a venue is "" where none is.
+    """Return the position of each row's ticker and venue in a list, and that list, with both as
+    they are written; a venue is "" where a row has none.
 
-    Raises BadInput where nothing says whose the bars are.
+    Raises BadInput where the table has no tickers and none is given.
     """
     if "ticker" in settled.written:
         codes, tickers = encode_texts(settled.written["ticker"])
@@ -271,8 +268,8 @@ def _find_texts(settled: Settled, ticker: str | None) -> tuple[Int64, list[tuple
 
 
 def _fill_blanks(codes: Int64, at: Int64, venues: Sequence[str]) -> Int64:
-    """Return the venue of each row (n,), by its position; where a row leaves it out, that of the
-    ticker's other rows, if they name one alone.
+    """Return the position of each row's venue in `venues`, shape (n,). A row without a venue gets
+    that of the ticker's other rows, if these name only one.
     """
     is_named = np.array([bool(venue.strip()) for venue in venues], np.bool_)[at]
     tickers = codes.max(initial=0) + 1
@@ -390,7 +387,9 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
 
 
 def _find_wrong_times(table: _Table, rows: Int64) -> str | None:
-    """Return why none of a ticker's rows can be used, as so many of their times are wrong."""
+    """Return why none of a ticker's rows can be used, where many of their times are wrong;
+    else None.
+    """
     columns = {name: values[rows] for name, values in table.columns.items()}
     found = find_wrong_times(columns, table.reasons[rows], table.now_seconds)
     if found is None:
@@ -404,7 +403,9 @@ def _find_wrong_times(table: _Table, rows: Int64) -> str | None:
 
 
 def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) -> str | None:
-    """Return why none of a ticker's rows can be used, as so many share their time with another."""
+    """Return why none of a ticker's rows can be used, where many share their time with another row;
+    else None.
+    """
     repeated = int(np.count_nonzero(reasons == CODES["duplicate_time"]))
     if not repeated:
         return None
@@ -426,7 +427,7 @@ def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) ->
 
 
 def _explain(named: _Named, refused: int, order: str | None, *, ended: bool) -> list[str]:
-    """Return what a reader of the report should know of one ticker's rows."""
+    """Return the notes of the report on one ticker's rows."""
     notes = [
         f"{written[:MOST_TICKER]} is taken for {named.ticker}"
         for written in named.spellings[:SHOWN_SPELLINGS]
@@ -450,8 +451,8 @@ def _explain(named: _Named, refused: int, order: str | None, *, ended: bool) -> 
 
 
 def _find_unnamed(settled: Settled, repeated: int) -> str | None:
-    """Return that rows may be of several tickers where no column says whose they are, and one
-    might.
+    """Return a note that rows may be of several tickers, where the table has no ticker column but
+    another column that may be one; else None.
     """
     if "ticker" in settled.written or not settled.aside:
         return None
@@ -465,8 +466,8 @@ def _find_unnamed(settled: Settled, repeated: int) -> str | None:
 def _read_splits(
     market: Market, table: _Table, accepted: Int64
 ) -> tuple[dict[int, float], list[str]]:
-    """Return the split factors of accepted rows by session,
-    without those that the prices have in them already.
+    """Return by session the split factors of accepted rows, without those that the prices are
+    already adjusted for; and notes about the latter.
     """
     if "split" not in table.settled.numbers:
         return {}, []

@@ -1,4 +1,4 @@
-"""A table whose numbers and times were read, as columns."""
+"""A settled table: columns whose numbers and times were read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,9 @@ from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from market.imports.times.read import ReadTimes
 
-# How much of a name a message quotes.
+# A message quotes so many characters of a name.
 SHOWN = 60
-# What is said of a row besides its other cells.
+# Fields that a message names by themselves, so they are not among a row's quoted cells.
 HIDDEN = ("ticker", "time", "clock", "interval")
 
 
@@ -22,16 +22,16 @@ class Settled:
     """A source's rows as columns; arrays have the shape (n,).
 
     Attributes:
-        written: by field, as the source writes them.
-        numbers: prices, volume and split, NaN for what is no number.
-        times: as they were read.
-        rows: the row of the source of each, from 0.
-        empty_volumes: which volumes hold nothing; None where there is no volume.
-        names: how the source names the columns, by field.
-        aside: columns of the source that are not read.
-        notes: what a reader of the report should know.
-        ticker: whose bars these are, where the source says so outside its rows.
-        title: what the table is called, where that is written as a ticker.
+        written: the columns by field, as the source writes them.
+        numbers: prices, volume and split factor, NaN where a cell is no number.
+        times: the times that were read.
+        rows: the number of each row in the source, from 0.
+        empty_volumes: which volumes are empty; None where there is no volume.
+        names: the source's name of each column, by field.
+        aside: names of the columns that are not read.
+        notes: notes for the report.
+        ticker: the ticker of all bars, where the source names it outside its rows.
+        title: the table's title, where it is written like a ticker.
     """
 
     written: Mapping[str, pa.ChunkedArray]
@@ -50,7 +50,9 @@ class Settled:
         return len(self.rows)
 
     def quote(self, row: int) -> tuple[str, dict[str, str]]:
-        """Return a row's time and its other cells but the ticker, as the source writes them."""
+        """Return a row's time, and its cells without the `HIDDEN` fields, as the source
+        writes them.
+        """
         cells = {name: quote_cell(column[row].as_py()) for name, column in self.written.items()}
         time = " ".join(cells[name] for name in ("time", "clock") if name in cells)
         return time, {name: cell for name, cell in cells.items() if name not in HIDDEN}
@@ -70,9 +72,9 @@ class Settled:
 
 
 def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
-    """Return each row's position among the different texts of a column, and these.
+    """Return the position of each row's text among the distinct texts of a column, and these texts.
 
-    Raises BadInput where it holds what is no text.
+    Raises BadInput where the column has values that are no text.
     """
     try:
         texts = column.cast(pa.string())
@@ -85,7 +87,9 @@ def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
 
 
 def find_series(columns: Mapping[str, pa.ChunkedArray]) -> Int64 | None:
-    """Return of each row a number of the series that it says it is of; None where none says so."""
+    """Return a number for the series of each row, by the columns that tell it; None where no column
+    does.
+    """
     named = [columns[name] for name in ("ticker", "interval") if name in columns]
     if not named:
         return None
@@ -97,5 +101,5 @@ def find_series(columns: Mapping[str, pa.ChunkedArray]) -> Int64 | None:
 
 
 def quote_cell(value: Any) -> str:
-    """Return a cell as a message quotes it."""
+    """Return a cell in the form in which a message quotes it."""
     return "" if value is None else str(value)[:100]

@@ -1,6 +1,4 @@
-"""A table as it is written, turned into numbers and times: whole columns at a time,
-before any row is looked at.
-"""
+"""Turns a written table into numbers and times, by whole columns, before any row is checked."""
 
 import re
 from collections.abc import Mapping
@@ -32,15 +30,15 @@ from market.imports.times.clocks import ABBREVIATIONS, ZONES, add_zone, join_clo
 from market.imports.times.read import read_times
 from market.intervals import read_interval
 
-# Of a table of Databento; a price of a thousandth in its units.
+# Columns of Databento's tables; a raw price of 0.001 in Databento's units of 1e-9.
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
-# The columns of Tushare's daily tables, and the shares of one of its lots.
+# Columns of Tushare's daily tables, and the number of shares in one of its lots.
 TUSHARE = {"ticker": "ts_code", "time": "trade_date", "volume": "vol"}
 LOT = 100
-# Rows whose times cannot be read that are looked at for names.
+# Of rows whose times cannot be read, so many are checked for repeated column names.
 MOST_NAMED = 10_000
-# What stands above names that are repeated, and says of no other ticker.
+# Lines above repeated column names that do not name another ticker.
 _NO_TITLE = re.compile(
     r"https?://|(?:page|seite|p[áa]gina|стр\.?)\s*\d"
     r"|(?:source|total|downloaded from|copyright)\b|©",
@@ -51,7 +49,7 @@ _NO_TITLE = re.compile(
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     """Read a table's numbers and times.
 
-    Raises BadInput where a column can be read two ways, or no time can be read.
+    Raises BadInput where a column can be read in two ways, or no time can be read.
     """
     numbers = read_numbers(table, options)
     _apply_unit(table, numbers)
@@ -102,7 +100,8 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
 
 
 def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
-    """Read a data frame whose columns, or named index, are bars in any usual names.
+    """Read the numbers and times of a data frame of bars, with any usual names of its columns or
+    index.
 
     Raises BadInput.
     """
@@ -131,7 +130,7 @@ def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> S
 
 
 def _apply_unit(table: Table, numbers: Numbers) -> None:
-    """Make shares of volumes whose column says that they are counted in thousands, or otherwise."""
+    """Convert volumes to shares where the column's name gives another unit, such as thousands."""
     name = table.names.get("volume", "")
     size = part_unit(name)[1]
     if size is None or size == 1:
@@ -144,8 +143,8 @@ def _apply_unit(table: Table, numbers: Numbers) -> None:
 
 
 def _apply_lots(table: Table, numbers: Numbers) -> None:
-    """Make shares of Tushare's daily volumes of mainland China, which are in lots of a hundred; its
-    minutes, and its bars of other markets below the same names, are in shares.
+    """Convert Tushare's daily volumes of mainland China from lots of a hundred to shares. Tushare's
+    minute bars, and its bars of other markets, have the same column names and are in shares.
     """
     if any(table.names.get(name) != column for name, column in TUSHARE.items()):
         return
@@ -160,10 +159,10 @@ def _apply_lots(table: Table, numbers: Numbers) -> None:
 def _apply_zone(
     table: Table, times: "pd.Series[Any]", options: ReadingOptions
 ) -> tuple["pd.Series[Any]", ReadingOptions]:
-    """Return times and options with the zone that the names of the times say, unless a person says
-    one: an abbreviation as if it stood behind each time.
+    """Return times and options with the zone that the name of the time's column gives, unless a
+    person has given one. An abbreviation is added to each time.
 
-    Raises BadInput where it is not clear which one it is.
+    Raises BadInput where the zone is ambiguous.
     """
     named = [table.names[name] for name in ("time", "clock") if name in table.names]
     said = {part_zone(name)[1] for name in named} - {""}
@@ -184,7 +183,7 @@ def _apply_zone(
 
 
 def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
-    """Raise BadInput where prices are whole numbers of 1e-9, as Databento writes them raw."""
+    """Raise BadInput where prices are integers in units of 1e-9, Databento's raw form."""
     keys = {build_key(name) for name in (*table.names.values(), *table.aside)}
     prices = np.concatenate([numbers[name] for name in PRICES])
     prices = prices[np.isfinite(prices)]
@@ -197,7 +196,7 @@ def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
 
 
 def _name_others(table: Table) -> str:
-    """Return how to say that another column has the times, where there are others."""
+    """Return advice on how to name another column for the times, "" where there is none."""
     if not table.aside:
         return ""
     others = ", ".join(repr(name[:SHOWN]) for name in table.aside[:5])
@@ -205,8 +204,8 @@ def _name_others(table: Table) -> str:
 
 
 def _refuse_other_names(table: Table, bad: Bools) -> None:
-    """Raise BadInput where a row further down names the columns anew, and not as the first did, or
-    below a ticker of its own: tables that were put one behind the other.
+    """Raise BadInput where a later row names the columns again, in another way than the first or
+    below another ticker: the file is several tables, one after another.
     """
     names = {name: table.columns[name] for name in PRICES}
     rows = np.flatnonzero(bad)[:MOST_NAMED]
@@ -230,7 +229,7 @@ def _refuse_other_names(table: Table, bad: Bools) -> None:
 
 
 def _holds_intervals(column: pa.ChunkedArray) -> bool:
-    """Whether some value of a column is a length of time."""
+    """Return whether some value of a column is a length of time."""
     return any(read_interval(text) for text in encode_texts(column)[1])
 
 
@@ -268,7 +267,7 @@ def _take_times(table: Table) -> "pd.Series[Any]":
 
 
 def _to_pandas(column: pa.ChunkedArray) -> "pd.Series[Any]":
-    """Return a column for reading times of it: text, numbers, or moments."""
+    """Return a column as a pandas series of text, numbers or timestamps, to read times from."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_date(column.type):

@@ -1,6 +1,6 @@
-"""Labels of bars' ends made those of their starts; and times that would fit an exchange's sessions
-if they were all moved by the same: by hours, as another zone's are, by a day, or by an interval, as
-those of bars that are labelled by their end.
+"""Turns labels of the ends of bars into labels of their starts; and refuses times that lie outside
+the exchange's sessions and would fit if all were shifted equally: by hours, as in another time
+zone, by a day, or by an interval, as with labels of the ends of bars.
 """
 
 from dataclasses import replace
@@ -19,18 +19,20 @@ from market.sessions.calendar import Sessions, find_closes, local_seconds
 HOUR_SECONDS = 3_600
 STEP_SECONDS = HOUR_SECONDS // 2
 MOST_HOURS = 15
-# Fewer rows prove nothing; more than these are sampled.
+# Fewer rows prove nothing; of more than MOST_ROWS a sample is checked.
 LEAST_ROWS = 2
 MOST_ROWS = 20_000
-# Refused are sources of which less than half lies in sessions, where a shift brings in nearly all.
+# A source is refused where less than MOST_HELD of its rows lie in sessions, and a shift would bring
+# at least LEAST_FITTING of them into sessions.
 MOST_HELD = 0.5
 LEAST_FITTING = 0.95
-# Dates a day early leave out the Mondays. A few days, or sessions, may be an accident.
+# Dates that are a day early have no Mondays. A few wrong days, or sessions, may be an accident.
 MOST_OUTSIDE_DAYS = 0.1
 LEAST_DAYS = 10
-# Refused are sources, too, of which more than a few lie outside, where all but none would be in as
-# times of one of these zones: clocks that change on other days are no constant shift, and what is
-# an hour off is in for the most part. The last is New York's winter, which some have all the year.
+# A source is refused, too, where more than a few rows lie outside the sessions, and nearly all
+# would lie inside as times of one of these zones. That is no constant shift where clocks change on
+# other days, and most rows that are an hour off still lie in sessions. The last zone is New York's
+# winter time, which some vendors use all year.
 ZONES = (
     "UTC", "America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London",
     "Europe/Berlin", "Europe/Athens", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo",
@@ -38,7 +40,7 @@ ZONES = (
 )  # fmt: skip
 MOST_HELD_OF_ZONE, LEAST_OF_ZONE = 0.97, 0.995
 LEAST_ZONED_ROWS = 50
-# Where sessions are longer, any zone fits.
+# With longer sessions, times of any zone fit.
 LONGEST_SESSION = 12 * HOUR_SECONDS
 LEAST_ENDS, MOST_FIRSTS = 0.8, 0.05
 LEAST_ENDED_BARS = 8
@@ -53,8 +55,8 @@ def check_shift(
     *,
     is_zoned: bool,
 ) -> None:
-    """Raise BadInput where intraday bars lie outside the sessions, and a constant shift, or another
-    zone, would bring them in.
+    """Raise BadInput where bars lie outside the sessions, and a constant shift or another zone
+    would bring them in.
     """
     good = np.flatnonzero(~labels.bad)
     if not is_intraday(interval):
@@ -115,8 +117,9 @@ def _check_zone(
     *,
     is_zoned: bool,
 ) -> None:
-    """Raise BadInput where intraday bars lie outside the sessions by a part, and all but none would
-    if their clock were that of another zone; if it were the exchange's, where they call it UTC.
+    """Raise BadInput where a part of the intraday bars lies outside the sessions, and nearly all
+    would lie inside as times of another zone; or as times of the exchange, where they are marked as
+    UTC.
     """
     if len(seconds) < LEAST_ZONED_ROWS or held.mean() >= MOST_HELD_OF_ZONE:
         return
@@ -153,10 +156,10 @@ def _take_some(seconds: Int64) -> Int64:
 
 
 def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
-    """Return the starts of intraday bars that are labelled by their ends, and others as they are.
+    """Return the starts of intraday bars that are labelled by their ends; other labels unchanged.
 
-    The last bar of a session, or before its lunch break, may be shorter, where the interval does
-    not divide it.
+    The last bar of a session, or before its lunch break, may be shorter, as the interval may not
+    divide the session.
     """
     if labels.labels != "end" or not is_intraday(interval):
         return labels
@@ -175,8 +178,8 @@ def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
 
 
 def _check_days(seconds: Int64, held: Bools, market: Market, known: Sessions) -> None:
-    """Raise BadInput where daily bars lie on days without a session, and all but none would lie on
-    one a day later or earlier.
+    """Raise BadInput where daily bars lie on days without a session, and nearly all would lie on a
+    session a day later or earlier.
     """
     if len(seconds) < LEAST_DAYS or held.mean() >= 1 - MOST_OUTSIDE_DAYS:
         return
@@ -192,8 +195,8 @@ def _check_days(seconds: Int64, held: Bools, market: Market, known: Sessions) ->
 
 
 def _check_ends(seconds: Int64, interval: str, known: Sessions) -> None:
-    """Raise BadInput where sessions have a bar that begins when they end, and none that does when
-    they begin, but one an interval later.
+    """Raise BadInput where intraday bars look labelled by their ends: sessions have a bar at their
+    close and one an interval after their open, but none at their open.
     """
     times, length = np.unique(seconds), INTERVALS[interval]
     if len(times) < LEAST_ENDED_BARS or not len(known.closes):

@@ -1,8 +1,7 @@
-"""Whether bars are of the interval they are said to be of:
-they lie that far apart, on one grid, and do not overlap.
+"""Checks that bars are of their interval: they lie that far apart, on one grid, and do not overlap.
 
-What counts is the step between two neighbouring bars of one ticker, within a session where bars are
-shorter than a day. A session's first bar may be short: some vendors cut it at the full hour.
+A step is the distance between two neighbouring bars of one ticker; of intraday bars only steps
+within a session count. A session's first bar may be short: some vendors end it at the full hour.
 """
 
 from collections.abc import Sequence
@@ -19,13 +18,13 @@ from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_seconds
 
-# Of so few steps nothing can be said.
+# Fewer steps tell nothing.
 FEWEST_STEPS = 4
-# Bars of a longer interval are that far apart but for days off; and a stray row or two makes no
-# shorter one.
+# Bars are of a longer interval where at least this share of steps is that long (others cross days
+# off). A few stray rows do not make an interval shorter.
 LONGER_SHARE = 0.8
-# Of fewer bars no grid can be told. It has nearly all of them; or, where bars are long enough for a
-# lunch break to shift them, each of several grids has a part.
+# Fewer bars tell no grid. A grid has at least GRID_SHARE of the bars; where bars are so long that a
+# lunch break shifts them, several grids have a part each.
 FEWEST_OF_GRID = 8
 GRID_SHARE = 0.8
 LEAST_OF_SEVERAL = 900
@@ -34,7 +33,9 @@ SHORTEST_MONTH, LONGEST_MONTH = 28, 31
 
 
 def find_interval_of(settled: Settled) -> str:
-    """Return the interval of a table's bars. Raises BadInput where they do not tell."""
+    """Return the interval of a table's bars. Raises BadInput where their distance does not
+    tell it.
+    """
     good = ~settled.times.bad
     groups = np.zeros(len(settled), np.int64)
     if "ticker" in settled.written:
@@ -43,13 +44,13 @@ def find_interval_of(settled: Settled) -> str:
 
 
 def find_interval(times: Int64, groups: Int64) -> str:
-    """Return the interval of bars by how far apart they are.
+    """Return the interval of bars by their distance.
 
     Args:
-        times: shape (n,), seconds of UTC or of a clock on the wall.
-        groups: shape (n,), which ticker each is of.
+        times: shape (n,), seconds of UTC or of local time.
+        groups: shape (n,), a number for the ticker of each bar.
 
-    Raises BadInput where there are too few, or they lie apart by none that is known.
+    Raises BadInput where there are too few bars, or their distance is no known interval.
     """
     order = np.lexsort((times, groups))
     steps = np.diff(times[order])[np.diff(groups[order]) == 0]
@@ -71,7 +72,8 @@ def find_interval(times: Int64, groups: Int64) -> str:
 
 
 def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
-    """Return why bars are not of an interval, and of which they are; None where they may be.
+    """Return why bars are not of an interval, with the interval that they have; None where they may
+    be.
 
     `times` are the labels of one ticker's bars, UTC seconds, strictly ascending.
     """
@@ -100,12 +102,12 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
             interval == "1w" and (days >= SHORTEST_MONTH).mean() >= LONGER_SHARE
         ):
             return _describe_month()
-    # Days may be traded as seldom as one likes; bars within a session that all lie twice as far
-    # apart are longer bars.
+    # A ticker may trade on few days, so distant daily bars are no longer bars. Intraday bars that
+    # all lie twice as far apart within sessions are.
     is_longer = common > INTERVALS[interval] and (
         is_intraday(interval) or _name(common) is not None
     )
-    # Days are also a weekend or a clock's change apart.
+    # Neighbouring daily bars may also be a weekend apart, or a clock change longer or shorter.
     is_alike = (steps == common) | (steps < 5 * DAY_SECONDS) & (common == DAY_SECONDS)
     if is_longer and is_alike.mean() >= LONGER_SHARE and steps.min() > INTERVALS[interval]:
         return f"most of its bars are {_describe(common)} apart, not {interval}: {advice}"
@@ -117,9 +119,10 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     `find_fault`.
 
     The grid is that on which nearly all bars lie, counted in UTC or from midnight on the exchange's
-    clock. Where they lie on several, as after a lunch break, or are few, a bar is off it that lies
-    a whole number of intervals neither from the full hour nor from when its session opens or
-    resumes. A bar at these times is always on it: it may be short.
+    clock. Where bars lie on several grids, as after a lunch break, or are few, a bar is off the
+    grid if it lies a whole number of intervals neither from the full hour nor from the time when
+    its session opens or resumes. A bar at one of these times is always on the grid, as it may be
+    short.
     """
     marked = np.zeros(len(times), np.bool_)
     length = INTERVALS[interval]
@@ -146,8 +149,8 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
 
 
 def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
-    """Return why bars of which so many are off the grid of an interval are not of it;
-    None where they are a few strays.
+    """Return why bars are not of an interval, where many are `off` its grid; None where only a few
+    are.
     """
     if len(times) < FEWEST_OF_GRID or off.mean() <= STRAY_SHARE:
         return None
@@ -160,8 +163,8 @@ def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
 
 
 def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
-    """Return which bars begin before the one before them has ended; times as in `find_fault`,
-    shape (n,).
+    """Return which bars begin before the previous one has ended, shape (n,); times as in
+    `find_fault`.
     """
     marked = np.zeros(len(times), np.bool_)
     if not is_intraday(interval):
@@ -184,10 +187,10 @@ def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
 
 
 def _list_steps(times: Int64, interval: str, zone: ZoneInfo) -> tuple[Int64, Bools]:
-    """Return the steps between neighbouring bars, and which follow a session's first bar.
+    """Return the steps between neighbouring bars, and which steps follow a session's first bar.
 
-    Shorter bars' steps are those within sessions; where no session has two bars, those between
-    sessions.
+    For intraday bars these are the steps within sessions, or all steps where fewer than a quarter
+    of them lie within sessions.
     """
     steps = np.diff(times)
     if not is_intraday(interval) or not len(steps):

@@ -1,4 +1,4 @@
-"""Whether a market traded in sessions of which a source has nothing."""
+"""Tells whether a market traded in sessions of which a source has no bars."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ TRADED_SHARE = 0.9
 
 
 def find_source_empty(database: Db, interval: str, gaps: Sequence[GapDocument]) -> set[str]:
-    """Return the gaps in all of whose sessions without a bar nine in ten of the other series
-    of their market, those that reach over the session, have bars.
+    """Return the gaps whose empty sessions were all traded by other tickers of the market.
+
+    A session was traded where nine in ten of the market's other series that span it have bars.
     """
     found: set[str] = set()
     for market in {gap["market"] for gap in gaps}:
@@ -42,7 +43,7 @@ def _find_empty(database: Db, market: str, interval: str, gaps: Sequence[GapDocu
 
     def has_traded(day: int) -> bool:
         others = bisect_right(firsts, day) - bisect_left(lasts, day) - 1
-        # The series that lacks the session is one of those that do.
+        # One of the series that lack the session is the gap's own.
         return others > 0 and (others - lacking.get(day, 1) + 1) / others >= TRADED_SHARE
 
     return {gap["_id"] for gap in gaps if gap["empty"] and all(map(has_traded, gap["empty"]))}

@@ -1,4 +1,4 @@
-"""Volumes that a source leaves out, or counts in lots."""
+"""Fills volumes that a source leaves out, and converts volumes in lots to shares."""
 
 import re
 from collections.abc import Sequence
@@ -9,27 +9,27 @@ from core.arrays import Float64, Int64
 from market.imports.settled import Settled
 from market.markets import Market
 
-# The columns of Eastmoney's bars, as AKShare and efinance hand them on: of mainland China they
-# count lots of a hundred, of Hong Kong and the US shares.
+# The columns of Eastmoney's bars, as AKShare and efinance return them. Volumes of mainland China
+# are in lots of a hundred, those of Hong Kong and the US in shares.
 EASTMONEY = {"time": "日期", "open": "开盘", "close": "收盘", "volume": "成交量"}
 BESIDE = {"成交额", "振幅", "涨跌幅", "涨跌额", "换手率"}
 LOT = 100
 CHINA = "CN"
-# Shanghai and Shenzhen number their indices among their shares.
+# Indices of Shanghai and Shenzhen, which have numbers like shares.
 CHINESE_INDEX = re.compile(r"000\d{3}\.SS|399\d{3}\.SZ")
 
 
 def fill_volumes(
     settled: Settled, codes: Int64, tickers: Sequence[str], markets: Sequence[Market | None]
 ) -> Float64:
-    """Return volumes. A ticker all of whose volumes are empty has volume 0, as has one that has no
-    such column, and an index or a currency where its volume is empty.
+    """Return the volumes of all rows, shape (n,). A missing volume becomes 0 where the table has no
+    volume column, where all volumes of the ticker are empty, and for an index or a currency.
 
     Args:
         settled: the rows (n,).
-        codes: the position of each row's ticker (n,), -1 where it is not asked for.
-        tickers: at these positions.
-        markets: of which they are; None where that is not known.
+        codes: the position of each row's ticker in `tickers` (n,), -1 where it is not asked for.
+        tickers: the tickers.
+        markets: the market of each ticker; None where it is not known.
     """
     if settled.empty_volumes is None:
         return np.zeros(len(codes))
@@ -46,8 +46,8 @@ def fill_volumes(
 
 
 def _may_lack_volume(ticker: str, market: Market | None) -> bool:
-    """Whether a ticker is an index or a currency: nobody counts what is traded of them, and vendors
-    count it here and there.
+    """Return whether a ticker is an index or a currency, which have no real volume; vendors give
+    one on some days.
     """
     return market is not None and (
         market.code == "FX"
@@ -58,7 +58,7 @@ def _may_lack_volume(ticker: str, market: Market | None) -> bool:
 
 
 def counts_lots(settled: Settled) -> bool:
-    """Whether a table counts the volumes of mainland China in lots."""
+    """Return whether a table has the volumes of mainland China in lots."""
     names = settled.names
     return set(settled.aside) >= BESIDE and all(
         names.get(field) == name for field, name in EASTMONEY.items()
@@ -66,7 +66,7 @@ def counts_lots(settled: Settled) -> bool:
 
 
 def explain_volumes(settled: Settled, accepted: Int64, market: Market) -> list[str]:
-    """Return what a reader of the report should know of a ticker's volumes, given its rows."""
+    """Return notes for the report on a ticker's volumes, given its accepted rows."""
     empty = settled.empty_volumes
     filled = 0 if empty is None else int(np.count_nonzero(empty[accepted]))
     notes = [f"{filled:,} of its volumes are empty, and are 0"] if filled else []

@@ -1,3 +1,3 @@
-"""Reading bytes into tables: bounded, in a process of their own;
-nothing here knows the database.
+"""Reads files into tables, in a child process with bounded memory and time; without the
+database.
 """

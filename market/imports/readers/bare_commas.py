@@ -1,4 +1,4 @@
-"""Rows whose numbers have decimal commas, with commas between the fields too, and no quotes."""
+"""Reads rows in which commas are both the decimal and the field separator, without quotes."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
@@ -13,9 +13,9 @@ from market.imports.column_names import build_key
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import Header
 
-# What is a price beside those of bars: a program writes it as it writes them.
+# Other columns of prices, which a program writes like the prices of bars.
 PRICED = ("adjclose", "adjustedclose", "vwap")
-# In so many ways rows may be put together, at most.
+# At most so many ways to join the fields are tried.
 MOST_WAYS = 50
 _WHOLE = r"^[+-]?(?:0|[1-9]\d*)$"
 _FRACTION = r"^\d+$"
@@ -27,13 +27,13 @@ Fields = Sequence[pa.ChunkedArray]
 def join_decimals(
     fields: Fields, header: Header, options: ReadingOptions
 ) -> list[pa.ChunkedArray] | None:
-    """Return the columns of a table of which each price is in two fields, its whole part and its
-    decimals, with a decimal point, or with a comma where a person says so; None where that is not
-    certain.
+    """Return the columns of a table in which each price takes two fields, its whole part and its
+    decimals, joined by a decimal point, or by a comma where a person has chosen that; None where it
+    is not certain that the table is such.
 
     Each column has decimals in all rows or in none, as programs write numbers, and all prices are
-    alike. It is certain where all rows are bars in one way alone, and are none where the fields are
-    taken as they come; and where the commas do not part thousands.
+    alike. It is certain where all rows are bars in exactly one way to join the fields, and are no
+    bars without joining; and where the commas cannot separate thousands.
     """
     if options.decimal == "." or options.thousands == ",":
         return None
@@ -51,7 +51,7 @@ def join_decimals(
 
 
 def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
-    """Yield which columns may have decimals, that fill as many fields."""
+    """Yield the sets of columns that, with decimals, make the row `width` fields wide."""
     _, own = header.groups[0]
     prices = {own[name] for name in PRICES}
     prices |= {at for at, name in enumerate(header.names) if build_key(name) in PRICED}
@@ -66,8 +66,8 @@ def _list_ways(header: Header, width: int) -> Iterator[set[int]]:
 def _join(
     fields: Fields, parted: set[int], header: Header, mark: str
 ) -> list[pa.ChunkedArray] | None:
-    """Return the columns, or None where some field is no part of a number, or the volume has a
-    point, which parts thousands then.
+    """Return the joined columns; None where a field is no part of a number, or where the volume has
+    a point, which must separate thousands.
     """
     columns, left = [], iter(fields)
     volume = header.groups[0][1].get("volume")
@@ -87,7 +87,7 @@ def _join(
 
 
 def _may_be_thousands(columns: Fields, header: Header) -> bool:
-    """Whether all prices, or all volumes, have three decimals."""
+    """Return whether all prices, or all volumes, have three decimals, and so may be thousands."""
     _, own = header.groups[0]
     groups = ([own[name] for name in PRICES], [own[name] for name in ("volume",) if name in own])
     return any(
@@ -97,7 +97,7 @@ def _may_be_thousands(columns: Fields, header: Header) -> bool:
 
 
 def _are_bars(columns: Fields, header: Header) -> bool:
-    """Whether the prices and the volumes of all rows can be those of bars."""
+    """Return whether the prices and the volumes of all rows can be those of bars."""
     _, own = header.groups[0]
     names = [name for name in (*PRICES, "volume") if name in own]
     try:

@@ -11,8 +11,8 @@ from market.imports.readers.limits import MOST_CELL_BYTES
 
 OHLCV = ("time", "open", "high", "low", "close", "volume")
 KRAKEN = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
-# Of candles that are lists: by length, the ways to read them. Where there are two, the prices must
-# settle which.
+# Orders of the fields of candles that are lists, by length. Where there are several, the prices
+# must settle which it is.
 LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
     # Coinbase's is the second, and Bitfinex's the last.
@@ -35,33 +35,36 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     9: ((*OHLCV, "contract_volume", "turnover", "confirm"),),
     12: (KLINE,),
 }
-# pandas' tables of Yahoo's bars have the close first, and the open last.
+# pandas' tables of Yahoo's bars have the close first and the open last.
 TURNED = {"open": "close", "close": "open"}
-# So many candles, and that much less between them, are no accident: nights may be wilder than days.
+# Open and close are swapped where the gaps between at least LEAST_GAPS candles are then smaller by
+# this factor. Smaller differences prove nothing, as nights may be wilder than days.
 LEAST_GAPS = 20
 CLEARLY_LESS = 0.8
-# Of the candles, that have their high and low where a way to read them says; the others are wrong
-# in themselves.
+# An order of fields fits where at least this share of the candles has its high and low where the
+# order says; the other candles are wrong in themselves.
 LEAST_FITTING = 0.9
 SHOWN = 40
-# What a document calls the list of what its rows' cells are.
+# Names of the list of a document's column names.
 NAMES = {"columns", "columnnames", "fields", "header", "headers"}
-# What the prices of a candle are of, where it has them below a name; those in the middle are the
-# candle's, others are named with a dot (bid.o). Prices below any other name are refused: "raw" and
-# "adj" are not tickers, as which such names are read.
+# Names below which a candle may have its prices. The mid prices are the candle's, others get a name
+# with a dot (bid.o). Prices below any other name, such as "raw" or "adj", are refused: they would
+# be read as tickers.
 MIDDLE = "mid"
 QUOTES = (MIDDLE, "bid", "ask")
 Candle = Mapping[str, Any]
 
 
 def is_candle(value: Any) -> bool:
-    """Whether a value has the fields of a candle."""
+    """Return whether a value has the fields of a candle."""
     fields = {find_field(name) for name in value} if isinstance(value, dict) else set()
     return {"open", "close"} <= fields
 
 
 def from_lists(value: list[list[Any]]) -> list[Candle]:
-    """Return candles out of [[time, open, ...], ...], the first of which may name the fields."""
+    """Return the candles of [[time, open, ...], ...], of which the first list may name the
+    fields.
+    """
     if value[0] and all(isinstance(cell, str) for cell in value[0]) and find_field(value[0][0]):
         names = [str(name) for name in value[0]]
         if len(value) == 1:
@@ -72,10 +75,10 @@ def from_lists(value: list[list[Any]]) -> list[Candle]:
 
 
 def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
-    """Return what the values of candles that are lists mean: by their number,
-    then by their highs and lows.
+    """Return the order of the fields in candles that are lists, by their length, then by their
+    highs and lows.
 
-    Raises BadInput.
+    Raises BadInput where no order fits, or several do.
     """
     ways = LISTS.get(len(value[0]), ())
     fits = {
@@ -84,7 +87,7 @@ def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
     }
     likeliest = max(fits, key=fits.__getitem__, default=())
     if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
-        # Where two ways fit all highs and lows, they say the same but for open and close.
+        # Two orders that fit all highs and lows differ in open and close only.
         turned = tuple(TURNED.get(name, name) for name in likeliest)
         is_turned = _sum_gaps(value, turned) < CLEARLY_LESS * _sum_gaps(value, likeliest)
         return turned if is_turned else likeliest
@@ -95,14 +98,15 @@ def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
 
 
 def _sum_gaps(value: list[list[Any]], names: Sequence[str]) -> float:
-    """Return how far all candles open from where those before them close, which is less than
-    from one's open to the next one's close; 0 where they are too few to tell.
+    """Return the sum of the distances of all opens from the close before; 0 for too few candles.
+
+    By the right order it is smaller than with open and close swapped.
     """
     time, first, last = (names.index(name) for name in ("time", "open", "close"))
     try:
         ordered = sorted(value, key=lambda row: row[time])
         gaps = [abs(float(b[first]) - float(a[last])) for a, b in pairwise(ordered)]
-    except (IndexError, TypeError, ValueError):  # a wrong row; it is told later on
+    except (IndexError, TypeError, ValueError):  # A wrong row is reported later.
         return 0.0
     return sum(gaps) if len(gaps) >= LEAST_GAPS else 0.0
 
@@ -122,10 +126,10 @@ def _is_possible(candle: Candle) -> bool:
 
 
 def from_rows(value: Mapping[str, Any]) -> list[Candle]:
-    """Return what {columns: [...], data: [[...], ...]} holds, row by row, as pandas' `split`,
-    Nasdaq Data Link, Tushare and Moscow's exchange write it.
+    """Return the candles of {columns: [...], data: [[...], ...]}, as pandas' `split`, Nasdaq Data
+    Link, Tushare and Moscow's exchange write it.
 
-    Raises BadInput where the names do not fit the rows, or nothing says which rows are meant.
+    Raises BadInput where the names do not fit the rows, or several lists of rows could be meant.
     """
     lists = {name: inner for name, inner in value.items() if isinstance(inner, list) and inner}
     named = next((inner for name, inner in lists.items() if build_key(name) in NAMES), [])
@@ -160,7 +164,7 @@ def from_rows(value: Mapping[str, Any]) -> list[Candle]:
 
 
 def from_columns(value: Mapping[str, Any]) -> list[Candle]:
-    """Return candles out of {t: [...], o: [...]} and out of pandas' {open: {0: ...}, ...}."""
+    """Return the candles of {t: [...], o: [...]}, and of pandas' {open: {0: ...}, ...}."""
     columns = {
         name: inner
         for name, inner in value.items()
@@ -189,7 +193,7 @@ def from_columns(value: Mapping[str, Any]) -> list[Candle]:
 
 
 def from_times(value: Mapping[str, Any]) -> list[Candle]:
-    """Return candles out of {"2024-01-02": {open, ...}, ...}."""
+    """Return the candles of {"2024-01-02": {open, ...}, ...}."""
     if value and all(
         is_candle(inner) and find_field(name) is None for name, inner in value.items()
     ):
@@ -203,7 +207,7 @@ def from_times(value: Mapping[str, Any]) -> list[Candle]:
 
 
 def from_chart(value: Mapping[str, Any]) -> list[Candle]:
-    """Return candles out of Yahoo's {timestamp: [...], indicators: {quote: [{open: [...]}]}}."""
+    """Return the candles of Yahoo's {timestamp: [...], indicators: {quote: [{open: [...]}]}}."""
     times, indicators = value.get("timestamp"), value.get("indicators")
     quotes = indicators.get("quote") if isinstance(indicators, dict) else None
     if not isinstance(times, list) or not isinstance(quotes, list) or len(quotes) != 1:
@@ -218,7 +222,7 @@ def from_chart(value: Mapping[str, Any]) -> list[Candle]:
 
 
 def _goes_on(meta: Any, last: Any) -> bool:
-    """Whether a chart of Yahoo's was asked for while its last bar's session went on."""
+    """Return whether a chart of Yahoo's was made before the session of its last bar had ended."""
     try:
         session, traded = meta["currentTradingPeriod"]["regular"], meta["regularMarketTime"]
         return bool(session["start"] <= last and traded < session["end"])
@@ -227,8 +231,8 @@ def _goes_on(meta: Any, last: Any) -> bool:
 
 
 def flatten(value: list[Any]) -> list[Any]:
-    """Return candles whose prices lie a step deeper, such as Oanda's {mid: {o, h, l, c}}, as such
-    with {o, h, l, c}, or with {bid.o, ...} where several prices are quoted.
+    """Return candles without the level below which some have their prices: Oanda's {mid: {o, h, l,
+    c}} becomes {o, h, l, c}, or {bid.o, ...} where bid and ask are quoted.
     """
     if not value or not isinstance(value[0], dict):
         return value

@@ -1,11 +1,11 @@
-"""The process that reads files: it takes requests from its standard input and answers
-with settled tables.
+"""The child process that reads files: it takes requests from standard input and answers with
+settled tables.
 
 A request is a line of JSON and, where it says so, that many bytes. An answer is a line of JSON for
-each table of the file, followed by as many bytes of Arrow as it says, and a last one `{"end": true,
-"grown": ...}`, which says whether the file left so much behind that another process had better read
-the next. Whatever bytes a file holds, its answer is a table or one error: what no reader foresaw is
-an error too, and so is a want of memory.
+each table of the file, followed by as many bytes of Arrow as the line says, and a last line
+`{"end": true, "grown": ...}`. `grown` says whether the file left so much in memory that a new
+process should read the next one. Whatever bytes a file holds, its answer is tables or one error;
+unforeseen exceptions and a lack of memory are answered with an error, too.
 """
 
 import io
@@ -38,7 +38,7 @@ from market.imports.readers.tables import build_table
 from market.imports.settled import Settled
 from market.imports.settling import settle_table
 
-# A .zip within another is not opened, and other spreadsheets are refused with what to do.
+# A .zip within a .zip is not opened. Other spreadsheets are refused with advice.
 TABLES = (*(suffix for suffix in SUFFIXES if suffix != ".zip"), *UNREAD)
 WRITTEN, NUMBER = "written.", "number."
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any], requests: IO[bytes], idle: int) -> Iterator[Answer]:
-    """Yield what the file of a request holds, table by table."""
+    """Yield the answers to a request, one for each table of its file."""
     filename = request["filename"]
     try:
         size = request["size"] if "size" in request else Path(request["path"]).stat().st_size
@@ -71,7 +71,7 @@ def _answer(request: dict[str, Any], requests: IO[bytes], idle: int) -> Iterator
             if "size" in request
             else _read_file(Path(request["path"]))
         )
-        # To look into an archive takes as long as it has files: once, not for each of them.
+        # Checked once, not for each member: it takes time in proportion to the number of members.
         is_member = is_archive(content, filename)
         for name, read in list_members(content, filename):
             yield _read_member(name, read, request, is_member=is_member)
@@ -144,13 +144,13 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror or error}") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        # Of its last row the half may be there: a price or a volume that nobody wrote.
+        # The last row may be half written, with a cut price or volume.
         raise BadInput("it changed while it was read: import it when it is written")
     return content
 
 
 def _measure_memory() -> int:
-    """Return how much address space this process has."""
+    """Return how many bytes of address space this process uses."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError:  # not Linux
@@ -158,7 +158,7 @@ def _measure_memory() -> int:
 
 
 def _limit(size: int, idle: int, least: int) -> None:
-    """Bound memory and time of what comes, by the size of the file."""
+    """Limit the memory and the time for reading a file, by its size."""
     most = idle + min(MOST_MEMORY, least + MEMORY_PER_BYTE * size)
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + MOST_CPU_SECONDS

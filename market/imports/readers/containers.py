@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and then by its name, and the tables that it holds."""
+"""Tells the kind of a file, by its first bytes and then by its name, and opens its tables."""
 
 import io
 import zipfile
@@ -21,7 +21,7 @@ OTHERS = {
     b"ARROW1": "an Arrow file: write it as Parquet",
     b"\x89HDF": "an HDF5 file: write it as Parquet",
 }
-# Of archives that are one document, by what is in them.
+# Archives that are one document of an unsupported kind, by a member that only they have.
 DOCUMENTS = {"mimetype": UNREAD[".ods"], "xl/workbook.bin": UNREAD[".xlsb"]}
 
 
@@ -43,7 +43,7 @@ def list_members(content: bytes, filename: str) -> Iterator[tuple[str, Callable[
 
 
 def is_archive(content: bytes, filename: str) -> bool:
-    """Whether a file is a .zip of files, which an Excel workbook is not."""
+    """Return whether a file is a .zip of files, and not an Excel workbook."""
     if not content.startswith(ZIP):
         return filename.lower().endswith(".zip")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

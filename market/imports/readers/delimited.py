@@ -1,4 +1,6 @@
-"""Delimited text: commas, semicolons, tabs, bars or the like between the fields of a line."""
+"""Reads delimited text: commas, semicolons, tabs, pipes or the like between the fields of
+a line.
+"""
 
 import csv
 import io
@@ -22,20 +24,20 @@ from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
 from market.imports.readers.texts import decode
 
-# Blanks are none: a cell that is empty would move those behind it to the left.
+# Blanks are no separators: an empty cell would move the cells after it to the left.
 SEPARATORS = ",;\t|:~^"
-# So many names of fields in a line, or values in a field, are no accident.
+# So many names of fields in a line, or values in a cell, are no accident.
 LEAST_NAMES = LEAST_VALUES = 4
 PRICES = ("open", "high", "low", "close")
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
 
-# Texts as Excel keeps them from becoming numbers: ="0700".
+# The form in which Excel keeps a text from becoming a number: ="0700".
 _GUARDED = re.compile(rb'(?m)(^|[,;\t|:~^])="([^"\n]*)"(?=[,;\t|:~^]|$)')
 
 
 def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
-    """Find encoding and separator, by which the columns have names that are known.
+    """Find the encoding and the separator with which the columns have known names.
 
     Raises BadInput.
     """
@@ -52,7 +54,7 @@ def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
             return opened
     if first is None:
         raise refused or BadInput("it is no text in any encoding that is known")
-    return first  # whoever looks for its columns is told what is missing
+    return first  # Choosing its columns then reports what is missing.
 
 
 def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
@@ -88,8 +90,8 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
 
 
 def _skip_preamble(text: bytes) -> tuple[int, str | None]:
-    """Return where the table begins after Excel's `sep=;` and comments,
-    and the separator that is told.
+    """Return the position of the table after Excel's `sep=;` and comments, and the separator that
+    this line names, else None.
     """
     position, told = 0, None
     while position < len(text):
@@ -105,7 +107,7 @@ def _skip_preamble(text: bytes) -> tuple[int, str | None]:
 
 
 def _names(line: bytes) -> bool:
-    """Whether a line that begins with # names columns all the same."""
+    """Return whether a line that begins with # is a row of column names, not a comment."""
     text = line.lstrip(b"# ").decode(errors="replace")
     return any(_count_names(text.split(separator)) >= LEAST_NAMES for separator in SEPARATORS)
 
@@ -115,11 +117,11 @@ def _count_names(row: Row) -> int:
 
 
 def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple[bool, int, int]:
-    """Return what is greatest for the separator of a table: whether its columns have names that are
-    known, how many rows have prices below these, and how many are as long. Where they have none:
-    how many names some row has, and how many rows are of one length.
+    """Return a rating of a separator, which is greatest for the right one: whether the columns have
+    known names, then how many rows have prices below the names, and how many rows are as long as
+    the names. Without known names: the most names of any row, and how many rows have one length.
 
-    Titles and numbers may have any of the separators in them.
+    Several separators have to be rated, as titles and numbers may contain any of them.
     """
     rows: list[list[str]] = []
     try:
@@ -135,7 +137,7 @@ def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple
 
 
 def _refuse_blanks(head: str) -> None:
-    """Raise BadInput where blanks alone part the names of the columns."""
+    """Raise BadInput where only blanks separate the names of the columns."""
     for line in islice(head.split("\n"), HEAD_ROWS):
         is_parted = any(separator in line for separator in SEPARATORS)
         if not is_parted and _count_names(line.replace('"', " ").split()) >= LEAST_NAMES:
@@ -147,7 +149,7 @@ def _refuse_blanks(head: str) -> None:
 
 def _parse(text: str, separator: str) -> Iterator[list[str]]:
     """Yield the rows that are not blank. Raises BadInput."""
-    csv.field_size_limit(MOST_CELL_BYTES)  # of the process: files of ticks have longer ones
+    csv.field_size_limit(MOST_CELL_BYTES)  # A limit of the process; tick files set a larger one.
     try:
         for row in csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True):
             if row and (len(row) > 1 or row[0].strip()):
@@ -175,7 +177,7 @@ def _read(
         joined = None
         if separator == "," and not is_quoted:
             joined = _read_bare_commas(text, header, positions, notes, options)
-        # Rows of several lengths, or quotes that only Python's reader takes.
+        # The rows differ in length, or have quotes that only Python's reader accepts.
         columns = joined or _read_slowly(text, separator, header, positions)
     if len(columns[positions[0]]) > MOST_ROWS:
         raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
@@ -185,7 +187,7 @@ def _read(
 def _read_fast(
     text: bytes, separator: str, header: Header, positions: Sequence[int], *, is_quoted: bool
 ) -> Columns:
-    """Read a table all of whose rows are as long as its names, as almost all are.
+    """Read a table of which all rows are as long as its names, as in almost all files.
 
     Raises ArrowInvalid.
     """
@@ -219,8 +221,8 @@ def _read_bare_commas(
     notes: list[str],
     options: ReadingOptions,
 ) -> Columns | None:
-    """Read a table whose prices are in two fields each, parted by their decimal commas, and note
-    how; None where it is no such table for certain.
+    """Read a table whose prices take two fields each, as their decimal commas are not quoted, and
+    add a note about it; return None where it is not certain that the table is such.
     """
     line = text[_skip_lines(text, header.first, b",") :].lstrip().partition(b"\n")[0]
     width = line.count(b",") + 1
@@ -244,8 +246,8 @@ def _read_bare_commas(
 
 
 def _join_head(rows: list[list[str]], options: ReadingOptions) -> list[list[str]]:
-    """Return the first rows of a table, prices that are in two fields each put together."""
-    if len({len(row) for row in rows}) == 1:  # no row is wider than the names, as in most files
+    """Return the first rows of a table; prices that take two fields each are joined."""
+    if len({len(row) for row in rows}) == 1:  # In most files no row is wider than the names.
         return rows
     try:
         header = resolve_header(rows, options)
@@ -264,13 +266,13 @@ def _join_head(rows: list[list[str]], options: ReadingOptions) -> list[list[str]
 
 
 def _has_lines(above: bytes, separator: str) -> bool:
-    """Whether some field above the data goes on for several lines, or is not closed there."""
+    """Return whether a quoted field above the data spans several lines, or is not closed there."""
     return any("\n" in "".join(row) for row in _parse(above.decode(), separator))
 
 
 def _skip_lines(text: bytes, count: int, separator: bytes) -> int:
-    """Return where the line after `count` lines that are not blank begins: one of tabs alone, where
-    these part the fields, is a row of empty ones.
+    """Return the position of the line after `count` non-blank lines. A line of tabs only, where
+    tabs are the separator, is a row of empty fields and not blank.
     """
     position = 0
     while count and position < len(text):
@@ -283,8 +285,8 @@ def _skip_lines(text: bytes, count: int, separator: bytes) -> int:
 
 
 def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequence[int]) -> Columns:
-    """Read rows of several lengths: what short ones lack is empty;
-    surplus fields refuse the file, unless empty.
+    """Read rows of several lengths: missing fields are empty; a surplus field that is not empty
+    raises BadInput.
     """
     width = len(header.names)
     cells: list[list[str]] = [[] for _ in positions]
@@ -305,7 +307,7 @@ def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequenc
 
 
 def _refuse_swallowed(number: int, row: Row, separator: str) -> None:
-    """Raise BadInput where a field has other rows in it, as behind a quote that nothing closes."""
+    """Raise BadInput where a field contains other rows, as after a quote that is not closed."""
     for cell in row:
         lines = cell.split("\n")
         values = sum(count_values(line.split(separator)) for line in lines)

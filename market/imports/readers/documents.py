@@ -1,4 +1,4 @@
-"""JSON: a document, or lines of them, as columns."""
+"""Reads JSON, a document or one document a line, into columns."""
 
 import json
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ MOST_JSON_BYTES = 256 * MIB
 
 
 def open_json(content: bytes) -> Opened:
-    """Find the candles in a document, or in lines of them. Raises BadInput."""
+    """Find the candles in a document, or in one document a line. Raises BadInput."""
     if len(content) > MOST_JSON_BYTES:
         raise BadInput(f"it has more than {MOST_JSON_BYTES // MIB} MiB; write it as CSV or Parquet")
     document = _parse(content)
     if is_candle(document) and not any(isinstance(v, (list, dict)) for v in document.values()):
-        document = [document]  # lines of them, of which there is one
+        document = [document]  # A file of a single line.
     candles, ticker = find_candles(document)
     if not candles:
         raise BadInput("it holds no candle")
@@ -71,7 +71,7 @@ def _read(
 
 
 def _build_array(values: list[Any]) -> pa.Array:
-    """Return whole numbers and floats as such, and anything else as text."""
+    """Return integers and floats as numbers, and any other values as text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} and kinds:
         try:

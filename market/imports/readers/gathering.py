@@ -1,4 +1,4 @@
-"""Finding the candles in a document, whatever they are wrapped in, and whose they are."""
+"""Finds the candles in a document, whatever they are wrapped in, and their tickers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,27 +22,27 @@ from market.intervals import read_interval
 
 SHOWN, SAID = 40, 200
 MOST_DEPTH = 6
-# As Huobi names what it has of a pair: `vol` is the money.
+# Huobi's names of fields: `vol` is the turnover in money.
 HUOBI = {"id": "time", "amount": "volume", "vol": "turnover"}
-# What lists of candles are called that are nobody's name.
+# Names of lists of candles that are no tickers.
 WRAPPERS = {
     "bars", "candles", "data", "results", "values", "historical", "prices", "items", "history",
     "quotes", "daily", "weekly", "hourly", "minutely", "intraday", "list", "rows", "records",
     "ohlc", "ohlcv", "klines", "series", "timeseries", "result", "response", "chart", "content",
     "payload", "output", "body",
 }  # fmt: skip
-# So few times in common may be an accident.
+# Fewer times in common may be an accident.
 FEWEST_SHARED = 2
 _TICKER = re.compile(r"[\w.^=:/-]{1,20}")
-# What services say of an answer that went well, in a field `code`.
+# Values of a field `code` by which services say that a request went well.
 _WENT_WELL = re.compile("0+|200|200000")
 
 
 def find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
-    """Return the candles, with the exchange and the currency that the document names beside them,
-    and the ticker that it names.
+    """Return the candles of a document, each with the exchange and the currency that the document
+    names beside them, and the ticker that the document names, else None.
 
-    Raises BadInput where there are none.
+    Raises BadInput where there are no candles.
     """
     candles, ticker = _find(value, depth)
     if isinstance(value, dict):
@@ -73,14 +73,14 @@ def _find(value: Any, depth: int) -> tuple[list[Candle], str | None]:
         own = own or channel.split(".")[1]
     last = value.get("last")
     if isinstance(last, int) and tuple(candles[0]) == KRAKEN:
-        # It says up to when they are committed, and that the last one is not.
+        # The document says up to when candles are committed; later ones are not finished.
         candles = [{**candle, "complete": candle["time"] <= last} for candle in candles]
     return candles, ticker or own
 
 
 def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle], str | None]:
-    """Return the candles below several names. Where there are some below more than one of them, a
-    ticker is said with each, or the names are tickers.
+    """Return the candles below several names. Where several names have candles, each list names its
+    ticker, or the names are the tickers.
 
     Raises BadInput.
     """
@@ -116,13 +116,13 @@ def _gather(named: Iterable[tuple[str, Any]], depth: int) -> tuple[list[Candle],
 def _join(
     found: Mapping[str, tuple[list[Candle], str | None]],
 ) -> tuple[list[Candle], str | None]:
-    """Return the candles of several tickers, or of several intervals of one, as one list, and whose
-    they are.
+    """Return the candles of several tickers, or of several intervals of one ticker, as one list,
+    and the ticker where it is one.
     """
     tickers = {own for _, own in found.values()}
     if all(_is_interval(name) and not name.isdigit() for name in found):
         has_own = all(find_field(key) != "ticker" for cs, _ in found.values() for key in cs[0])
-        # Candles of the same times are of one interval, so that the names are tickers: W and D.
+        # Lists with the same times have one interval, so names such as W and D are tickers.
         if not (has_own and tickers == {None} and _are_tickers(found)):
             _refuse_letters(found, tickers)
             lists = [
@@ -136,7 +136,9 @@ def _join(
 
 
 def _are_tickers(found: Mapping[str, tuple[list[Candle], str | None]]) -> bool:
-    """Whether lists below names such as D and W hold candles of the same times."""
+    """Return whether lists below names such as D and W are of tickers, as their candles have the
+    same times.
+    """
     times = [
         {write_cell(cell) for candle in candles for name, cell in candle.items() if _is_time(name)}
         for candles, _ in found.values()
@@ -167,7 +169,7 @@ def _is_time(name: str) -> bool:
 def _name_lists(
     found: Mapping[str, tuple[list[Candle], str | None]], *, is_named: bool
 ) -> list[Candle]:
-    """Return lists of candles as one, each with its ticker. Raises BadInput."""
+    """Return several lists of candles as one, each candle with its ticker. Raises BadInput."""
     lists = []
     for name, (candles, own) in found.items():
         if any(find_field(key) == "ticker" for key in candles[0]):
@@ -183,13 +185,13 @@ def _name_lists(
 
 
 def _are_wrappers(names: Iterable[str]) -> bool:
-    """Whether what stands above lists are words or intervals, and no tickers."""
+    """Return whether the names of lists are usual words or intervals, and so no tickers."""
     return any(build_key(name) in WRAPPERS for name in names) or all(map(_is_interval, names))
 
 
 def _is_interval(name: str) -> bool:
-    """Whether a name is a length of time: of digits alone, such as the tickers 7203 and 0005, only
-    one that is an interval here.
+    """Return whether a name is a length of time. A name of digits only may be a ticker, such as
+    7203 and 0005; it counts only where it is a known interval.
     """
     meant = read_interval(name)
     return bool(meant) and not (name.isdigit() and (name.startswith("0") or meant == (name,)))
@@ -221,7 +223,7 @@ def _holds_lists(value: Mapping[str, Any]) -> bool:
 
 
 def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
-    """Return candles out of {"AAPL": [...], "MSFT": [...]}."""
+    """Return the candles of {"AAPL": [...], "MSFT": [...]}."""
     lists = {
         name: inner
         for name, inner in value.items()
@@ -237,8 +239,8 @@ def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
 
 
 def find_said(value: Mapping[str, Any], field: str) -> str | None:
-    """Return whose candles a document says it holds, or of which interval, itself or in what it
-    says of them.
+    """Return the ticker or the interval (`field`) that a document names for its candles, at its top
+    level or in its description of them; else None.
     """
     for name, inner in value.items():
         if (

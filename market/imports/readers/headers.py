@@ -1,4 +1,4 @@
-"""What a table's first rows say (plain Python)."""
+"""The header of a table: what its first rows tell (plain Python)."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from market.imports.readers.layouts import Layout
 
 Row = Sequence[str]
 
-# Digits and their marks are gone over once: a cell may be long, and be none.
+# Possessive quantifiers read digits and separators once, as a long cell may not match at all.
 NUMBER = re.compile(r"[+-]?[$€£¥]?(?=[.,' ]*+\d)[\d.,' ]++(?:[eE][+-]?\d+)?[KMB%]?")
 TIME = re.compile(
     r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}.*|\d{8}[ T-].*|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}.*"
@@ -17,18 +17,18 @@ TIME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a table's first rows say.
+    """What a table's first rows tell.
 
     Attributes:
         first: the position of the first row of data.
-        names: of the columns; positions from 1 where there are none.
-        groups: for each ticker that has columns of its own (or one None) the column of each field.
-        aside: columns that are not read.
-        notes: what a reader of the report should know.
-        layout: the vendor whose table this is, as far as that matters.
+        names: the names of the columns; their positions from 1 where they have none.
+        groups: for each ticker with its own columns (or for None alone) the column of each field.
+        aside: names of the columns that are not read.
+        notes: notes for the report.
+        layout: the layout of the vendor, where the table has a known one.
         inverse_split: whether the split column has old shares for each new one.
-        ticker: whose bars they are, where a row above the names says so.
-        title: what stands alone in a row above the names, and is written as a ticker.
+        ticker: the ticker of all bars, where a row above the names has it.
+        title: the only cell of a row above the names, where it is written like a ticker.
     """
 
     first: int
@@ -43,7 +43,7 @@ class Header:
 
 
 def looks_like_data(row: Row) -> bool:
-    """Whether a row has numbers and times where names would be."""
+    """Return whether a row has numbers and times where names would be."""
     filled = sum(bool(cell.strip()) for cell in row)
     return filled >= 4 and count_values(row) >= filled - 1
 

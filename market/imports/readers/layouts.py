@@ -1,6 +1,4 @@
-"""Vendors' tables, where there is more to know of them than the names of their columns:
-one row a layout.
-"""
+"""Layouts of vendors' tables that cannot be read by the names of their columns only."""
 
 import re
 from collections.abc import Sequence
@@ -12,15 +10,15 @@ _PRICE = r"\d+(\.\d+)?"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a vendor's table is known by, and what that settles.
+    """How a vendor's table is recognised, and what is known about it then.
 
     Attributes:
-        vendor: whose it is.
-        keys: names, as `build_key` writes them, that only this vendor's tables have together.
-        names: of the columns, where the vendor writes none.
-        shape: what the first cells look like where there are no names, a pattern each.
+        vendor: the vendor's name.
+        keys: names in the form of `build_key` that only this vendor's tables have together.
+        names: the names of the columns, where the vendor writes none.
+        shape: a pattern for each of the first cells, where there are no names.
         day_first: whether 03/04/2024 is in April.
-        decimal: what parts decimals.
+        decimal: the decimal separator.
     """
 
     vendor: str
@@ -59,13 +57,13 @@ LAYOUTS = (
 
 
 def find_layout(keys: Sequence[str]) -> Layout | None:
-    """Return the first layout all of whose keys are among these."""
+    """Return the first layout of which all keys are among these, or None."""
     found = set(keys)
     return next((layout for layout in LAYOUTS if layout.keys and layout.keys <= found), None)
 
 
 def find_nameless(cells: Sequence[str]) -> Layout | None:
-    """Return the layout without names that a first row of data has the shape of."""
+    """Return the layout without names whose shape a first row of data has, or None."""
     for layout in LAYOUTS:
         if layout.shape and len(cells) == len(layout.shape):
             pairs = zip(layout.shape, cells, strict=True)

@@ -15,7 +15,8 @@ from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES
 
 CHUNK_BYTES = 2**20
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-# A file may be many streams, one behind the other: what is behind the end of one is looked at anew.
+# A file may be many streams in a row. The input after the end of one stream is read again, at most
+# so many bytes.
 INPUT_BYTES = 8 * 1024
 _UNPACKERS: dict[str, Callable[[], Any]] = {
     "bzip2": bz2.BZ2Decompressor,
@@ -24,7 +25,7 @@ _UNPACKERS: dict[str, Callable[[], Any]] = {
 
 
 def find_packer(content: bytes) -> str | None:
-    """Return what packed this content, by its first bytes, or None."""
+    """Return the name of the program that packed some content, by its first bytes, or None."""
     return next((packer for magic, packer in MAGIC.items() if content.startswith(magic)), None)
 
 
@@ -48,9 +49,9 @@ def unpack_content(content: bytes, packer: str, *, is_text: bool = True) -> byte
     except EOFError as error:
         raise BadInput(f"it is cut short: the end that {packer} writes is missing") from error
     except (OSError, zlib.error, lzma.LZMAError) as error:
-        if "Truncated" in str(error):  # so Arrow says it
+        if "Truncated" in str(error):  # Arrow's word for it.
             raise BadInput(f"it is cut short: the end that {packer} writes is missing") from error
-        # It began as one does: what is none comes behind its end.
+        # The beginning was a gzip file, so the part that is none comes after its end.
         is_behind = "Not a gzipped file" in str(error)
         where = "behind its end is something else" if is_behind else "it is damaged"
         raise BadInput(f"it is no whole {packer} file: {where} ({error})") from error
@@ -62,7 +63,7 @@ def unpack_content(content: bytes, packer: str, *, is_text: bool = True) -> byte
 
 def _iterate_parts(content: bytes, packer: str) -> Iterator[bytes]:
     if packer in _UNPACKERS:
-        # The end of an xz file may be filled up with zeros, which in others may be its last bytes.
+        # An xz file may be padded with zeros; in other files zeros may be part of the last stream.
         whole = content.rstrip(b"\0") if packer == "xz" else content
         yield from _iterate_streams(whole, _UNPACKERS[packer])
         return
@@ -76,8 +77,8 @@ def _iterate_parts(content: bytes, packer: str) -> Iterator[bytes]:
 
 
 def _iterate_streams(content: bytes, build: Callable[[], Any]) -> Iterator[bytes]:
-    """Yield what streams hold. Python's own files of these kinds end without a word where a stream
-    other than the first is damaged at its beginning.
+    """Yield the content of all streams. Python's own classes for these files end without an error
+    where a later stream is damaged at its beginning.
     """
     place = 0
     while place < len(content):
@@ -93,5 +94,5 @@ def _iterate_streams(content: bytes, build: Callable[[], Any]) -> Iterator[bytes
 
 
 def _is_document(parts: list[bytes], part: bytes) -> bool:
-    """Whether text begins as JSON does, which may be one line."""
+    """Return whether text begins like JSON, which may be one long line."""
     return (parts[0] if parts else part).lstrip()[:1] in {b"{", b"["}

@@ -1,5 +1,5 @@
-"""Parquet: only the columns of bars are read, dictionaries are not unpacked,
-and what comes is counted as it comes.
+"""Reads Parquet files: only the columns of bars, texts as dictionaries, counting the cells as they
+come.
 """
 
 import json
@@ -16,14 +16,14 @@ from market.imports.readers.limits import MOST_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.tables import Columns, Opened
 
 BATCH_ROWS = 65_536
-# How pandas names an index that has no name.
+# pandas' name of an index without a name.
 UNNAMED_INDEX = "__index_level_0__"
-# What is looked at, and shown, before the whole is read.
+# So many rows, columns and characters of a text are read to choose columns and to show.
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_TEXT = 10, 60, 200
 
 
 def open_parquet(content: bytes) -> Opened:
-    """Read the names of the columns. Raises BadInput."""
+    """Read the names of the columns and the first rows. Raises BadInput."""
     file = pa.parquet.ParquetFile(pa.BufferReader(content))
     length, width = file.metadata.num_rows, len(file.schema_arrow.names)
     if not 0 <= length <= MOST_ROWS:
@@ -32,16 +32,16 @@ def open_parquet(content: bytes) -> Opened:
         raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
     names = [str(name)[:200] for name in file.schema_arrow.names]
     if not any(find_field(name) == "time" for name in names):
-        # pandas' metadata may say anything: what counts is that there is such a column.
+        # pandas' metadata may be wrong; the name of the column tells that it is an index.
         names = ["time" if name == UNNAMED_INDEX else name for name in names]
-    # An index of pandas comes last; where names are flattened, the time is looked for before them.
+    # pandas puts an index last, but flattened names are read with the time before them.
     rows = [names, *_list_first(content, file.schema_arrow)]
     return Opened(rows, partial(_read, content), has_names=True, decimal=".")
 
 
 def _list_first(content: bytes, schema: pa.Schema) -> list[list[str]]:
-    """Return the first rows as text: what columns of times hold tells which is which. Columns of
-    lists and structures are empty, as are those beyond the most that are shown.
+    """Return the first rows as text, as the values tell which column is which time. Columns of
+    lists and structures are empty, and so are columns beyond `SHOWN_COLUMNS`.
     """
     names = schema.names
     flat = [
@@ -62,7 +62,9 @@ def _list_first(content: bytes, schema: pa.Schema) -> list[list[str]]:
 
 
 def _open(content: bytes, schema: pa.Schema, names: Sequence[str]) -> pa.parquet.ParquetFile:
-    """Return a file whose texts are read as dictionaries, however often a long one is in it."""
+    """Return a file whose texts are read as dictionaries, so that a repeated long text takes its
+    memory once.
+    """
     texts = [name for name in names if _is_text(schema.field(name).type)]
     return pa.parquet.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
 
@@ -84,7 +86,7 @@ def _read(content: bytes, _: Header, positions: Sequence[int]) -> Columns:
         batches.append(batch)
     if not batches:
         return {position: pa.chunked_array([[]], pa.string()) for position in positions}
-    # Batches come with the columns in the file's order.
+    # Batches have the columns in the file's order.
     return {
         position: pa.chunked_array([_unpack(batch.column(name), size) for batch in batches])
         for position, name in zip(positions, names, strict=True)
@@ -96,9 +98,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _unpack(array: pa.Array, size: int) -> pa.Array:
-    """Return a column without its dictionary.
+    """Return a column as plain values in place of a dictionary.
 
-    Raises BadInput where that would be far more than the file holds.
+    Raises BadInput where these would be far larger than the file.
     """
     if not pa.types.is_dictionary(array.type):
         return array

@@ -1,5 +1,5 @@
-"""What a file looks like before anything is stored: its columns, which is which,
-its first rows, and what is open.
+"""A preview of a file, before anything is stored: its columns with their fields, its first rows,
+and what is still open.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ SHOWN_TEXT = 60
 
 
 def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dict[str, Any]:
-    """Return columns, first rows and what stands in the way of an import, as JSON values.
+    """Return columns, first rows and what prevents an import, as JSON values.
 
     Raises BadInput.
     """
@@ -53,7 +53,7 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
 
 
 def _find_numbered(settled: Settled) -> NDArray[np.bool_]:
-    """Return which rows have prices, and a volume where one is written, that can be read."""
+    """Return which rows have readable prices, and a readable volume where one is written."""
     is_read = np.ones(len(settled), np.bool_)
     for name in PRICES:
         is_read &= np.isfinite(settled.numbers[name])
@@ -63,8 +63,8 @@ def _find_numbered(settled: Settled) -> NDArray[np.bool_]:
 
 
 def _find_interval(settled: Settled) -> str | None:
-    """Return the interval that the bars are spaced by, or those that a column names; None where
-    they do not tell.
+    """Return the interval that the distance of the bars tells, or those that a column names; None
+    where neither does.
     """
     try:
         return ", ".join(find_intervals(settled))
@@ -73,7 +73,7 @@ def _find_interval(settled: Settled) -> str | None:
 
 
 def _find_owner(filename: str) -> str | None:
-    """Return the ticker that a file is clearly named after."""
+    """Return the ticker that a file is clearly named after, or None."""
     try:
         return find_owner(filename).ticker.upper()
     except BadInput:
@@ -104,7 +104,9 @@ def _show(opened: Opened, options: ReadingOptions) -> dict[str, Any]:
 
 
 def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], int, dict[int, str]]:
-    """Return names and fields of a table of which not all columns are known."""
+    """Return the names of a table's columns, the position of its first data row, and the fields
+    that can be guessed, where required columns are missing.
+    """
     names = [cell.strip() for cell in rows[0]]
     try:
         chosen = choose_columns(names, options.columns)
@@ -124,7 +126,9 @@ def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], i
 
 
 def _guess_single(names: list[str], options: ReadingOptions) -> dict[int, str]:
-    """Return the fields of the columns that are chosen, and of those that have a name alone."""
+    """Return the fields of the columns that a person chose, and of columns that alone have the name
+    of a field.
+    """
     keys = [build_key(name) for name in names]
     single = [name if keys.count(key) == 1 else "" for name, key in zip(names, keys, strict=True)]
     try:
@@ -135,5 +139,5 @@ def _guess_single(names: list[str], options: ReadingOptions) -> dict[int, str]:
 
 
 def _turn(chosen: Chosen) -> dict[int, str]:
-    """Return by position the fields that a user may choose a column for."""
+    """Return the field of each column by its position, for fields that a person may choose."""
     return {at: name for name, at in chosen.positions.items() if name in FIELDS}

@@ -1,7 +1,7 @@
-"""Reading files in a process of its own, whose memory and time are bounded:
-no file can take the service's.
+"""Reads files in a child process with bounded memory and time, so that no file can take those of
+the service.
 
-This module loads nothing of what readers need, so that the web process can ask for a preview.
+This module imports none of the readers' libraries, so that the web process can ask for a preview.
 """
 
 import atexit
@@ -24,13 +24,13 @@ from market.imports.options import NO_OPTIONS, ReadingOptions
 ROOT = Path(__file__).parents[3]
 MODULE = "market.imports.readers.child"
 MOST_WAIT_SECONDS = 900.0
-# So often whoever waits for the child is told that it still does.
+# While the child reads, `on_wait` is called this often.
 TOLD_SECONDS = 0.5
-# So long a child that is done waits for another file, since starting one takes a second.
+# An idle child waits so long for another file, as starting a child takes a second.
 IDLE_SECONDS = 20.0
-# What the child keeps of the environment; the rest, with its passwords, is none of its business.
+# The environment variables that the child gets; others may have passwords.
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
-# Pools that reserve address space in advance would use up the bound.
+# Without memory pools that reserve address space in advance and would use up the limit.
 QUIET = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
@@ -45,15 +45,15 @@ Child = subprocess.Popen[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a file, or a file of an archive, turned out to be: a table as Arrow's bytes,
-    an error, or a preview.
+    """The result of reading a file, or a member of an archive: a table as Arrow's bytes, an error,
+    or a preview.
 
     Attributes:
-        name: the file's; of an archive's file the archive's name comes first.
-        head: what is said of the table beside its columns.
+        name: the file's name; for a member of an archive, the archive's name comes first.
+        head: the properties of the table besides its columns.
         body: the columns, as a stream of Arrow.
-        error: why there is none.
-        skipped: why the file was not even tried.
+        error: why there is no table.
+        skipped: why the file was not tried.
     """
 
     name: str
@@ -65,14 +65,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What the child says once a file is read: whether much of it was left behind in memory."""
+    """The child's last message about a file: whether reading it left much behind in memory."""
 
     has_grown: bool
 
 
 class Reader:
-    """Reads files one after another in a child process,
-    which is started anew when a file was too much for it, or left much behind in it.
+    """Reads files one after another in a child process. A new child is started after a file that
+    was too much for it, or that left much behind in its memory.
 
     While the child reads, `on_wait` is called about twice a second; what it raises ends the child.
     """
@@ -86,8 +86,8 @@ class Reader:
         self._wait_seconds = wait_seconds
         self._on_wait = on_wait
         self._child: Child | None = None
-        # Whether the child is at a file, or was left with too much by one: nobody else is to read
-        # with it.
+        # Whether the child is reading a file, or has too much left in memory: then no other reader
+        # may use it.
         self._is_spent = False
 
     def warm_up(self) -> None:
@@ -96,7 +96,7 @@ class Reader:
 
     @property
     def pid(self) -> int | None:
-        """The process' id, while there is one."""
+        """Return the child's process id, None where there is no child."""
         return self._child.pid if self._child is not None else None
 
     def read_file(self, path: Path, options: ReadingOptions = NO_OPTIONS) -> Iterator[Part]:
@@ -108,14 +108,14 @@ class Reader:
     def read_content(
         self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS
     ) -> Iterator[Part]:
-        """Yield the tables that content of this name holds."""
+        """Yield the tables of a file that is given by its content and name."""
         request = {"filename": filename, "size": len(content), "options": options.to_dict()}
         yield from self._ask(request, content)
 
     def preview(
         self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS
     ) -> dict[str, Any]:
-        """Return what the first table of a file looks like. Raises BadInput where it holds none."""
+        """Return a preview of a file's first table. Raises BadInput where it has none."""
         request = {
             "filename": filename,
             "size": len(content),
@@ -130,7 +130,7 @@ class Reader:
         return preview | {"source": shown.name, "parts": [part.name for part in parts][:100]}
 
     def close(self) -> None:
-        """Give up the process: one that is done is left to the next reader, for a while."""
+        """Release the child: an idle one is kept for the next reader for a while, others end."""
         child, self._child = self._child, None
         if child is None:
             return
@@ -141,7 +141,7 @@ class Reader:
 
     def _ask(self, request: dict[str, Any], content: bytes) -> Iterator[Part]:
         child, self._is_spent = self._start(), True
-        # A file that sends the reader round in circles must not hold us for ever.
+        # A file on which the child never ends must not block this process for ever.
         timer = threading.Timer(self._wait_seconds, child.kill)
         timer.daemon = True
         timer.start()
@@ -171,7 +171,7 @@ class Reader:
                 try:
                     self._on_wait()
                 except BaseException:
-                    child.kill()  # and so the thread's reading ends
+                    child.kill()  # So the thread that reads from it ends.
                     raise
             return reading.result()
 
@@ -196,7 +196,7 @@ class Reader:
 def open_reader(
     *, wait_seconds: float = MOST_WAIT_SECONDS, on_wait: Callable[[], None] | None = None
 ) -> Iterator[Reader]:
-    """Yield a reader, and give up its process afterwards."""
+    """Yield a reader, and release its child afterwards."""
     reader = Reader(wait_seconds=wait_seconds, on_wait=on_wait)
     try:
         yield reader
@@ -205,8 +205,8 @@ def open_reader(
 
 
 def _keep(child: Child) -> None:
-    """Leave a child that is done to the next reader of this process; it ends when none comes."""
-    if _spare:  # more than one would take memory for nothing
+    """Keep an idle child for the next reader of this process; it ends when none comes in time."""
+    if _spare:  # One is enough; each takes memory.
         _end(child)
         return
     timer = threading.Timer(IDLE_SECONDS, _end_spare)
@@ -216,7 +216,7 @@ def _keep(child: Child) -> None:
 
 
 def _take_spare() -> Child | None:
-    """Return the child that was kept, where there is one and it still lives."""
+    """Return the kept child, None where there is none or it has ended."""
     try:
         child, timer = _spare.pop()
     except IndexError:
@@ -244,14 +244,14 @@ def _end(child: Child) -> None:
     child.wait()
 
 
-# The child that nobody reads with now, and what ends it. A process that is forked has none.
+# The kept child, and the timer that ends it. A forked process begins without one.
 _spare: list[tuple[Child, threading.Timer]] = []
 os.register_at_fork(after_in_child=_spare.clear)
 atexit.register(_end_spare)
 
 
 def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | _End:
-    """Send what is to be read, and return its first part."""
+    """Send a request with its content; return the first part of the answer."""
     assert child.stdin is not None  # noqa: S101 - pipes were asked for
     child.stdin.write(json.dumps(request).encode() + b"\n")
     child.stdin.write(content)
@@ -260,7 +260,7 @@ def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | _End:
 
 
 def _read_part(child: Child) -> Part | _End:
-    """Return the next part that the child writes, or what it says at the end of its file."""
+    """Return the next part that the child writes, or its message at the end of the file."""
     stream = child.stdout
     assert stream is not None  # noqa: S101 - as above
     head = _read_head(stream)

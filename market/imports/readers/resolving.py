@@ -1,5 +1,5 @@
-"""Which rows of a table are names and which are data, and whose columns are whose
-(plain Python).
+"""Finds which rows of a table are names and which are data, and which columns belong to which
+ticker (plain Python).
 """
 
 import re
@@ -26,7 +26,7 @@ from market.imports.readers.side_by_side import match_flattened, match_levels
 
 SHOWN = 60
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?")
-# What may be a moment, which a column's number is not, and a price with what it is in.
+# A text that may be a time, unlike the number of a column; and a price with its currency.
 _MOMENT = re.compile(r"\d\D.*\d|\d{5}")
 _PRICE = re.compile(r"\D{0,6}\d[\d.,'’\s]*\D{0,6}")  # noqa: RUF001 - an apostrophe
 _VOLUME_OF = re.compile(r"volume[ _]*[ _(](?P<coin>[a-z0-9]{2,10})\)?", re.IGNORECASE)
@@ -36,7 +36,7 @@ _PAIR_PARTED = re.compile("[/_-]")
 def resolve_header(
     rows: Sequence[Row], options: ReadingOptions, *, has_names: bool = False
 ) -> Header:
-    """Find the names among a table's first rows (the first one, where the kind of file says so).
+    """Return the header of a table from its first rows; with `has_names` the first row is names.
 
     Raises BadInput.
     """
@@ -63,8 +63,8 @@ def resolve_header(
 
 
 def _refuse_bars_above(above: Sequence[Row], header: Header) -> None:
-    """Raise BadInput where a row above the names is a bar by them, as where a file was sorted with
-    its names.
+    """Raise BadInput where a row above the names is a bar, as in a file that was sorted together
+    with its names.
     """
     _, own = header.groups[0]
     numbers = [own[name] for name in ("open", "high", "low", "close")]
@@ -82,9 +82,10 @@ def _refuse_bars_above(above: Sequence[Row], header: Header) -> None:
 
 
 def _find_owner(above: Sequence[Row]) -> str | None:
-    """Return whose bars follow, where one row above their names says so and nothing else:
-    Security, AAPL US Equity, or Symbol: AAPL in one cell. A company's name and a word such as Stock
-    say nothing.
+    """Return the ticker that a row above the names gives, and that is all the row has; else None.
+
+    Such rows are Security, AAPL US Equity, or Symbol: AAPL in one cell. A company's name, and a
+    word such as Stock, is no ticker.
     """
     filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
     pairs = [cells[0].split(":", 1) if len(cells) == 1 else cells for cells in filled]
@@ -97,14 +98,16 @@ def _find_owner(above: Sequence[Row]) -> str | None:
 
 
 def _find_title(above: Sequence[Row]) -> str | None:
-    """Return what stands alone in a row above the names, and is written as a ticker."""
+    """Return the only cell of a row above the names, where it is written like a ticker;
+    else None.
+    """
     filled = ([cell.strip() for cell in row if cell.strip()] for row in above)
     titles = (cells[0] for cells in filled if len(cells) == 1)
     return next((title for title in titles if is_titled_as_ticker(title)), None)
 
 
 def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> Header | None:
-    """Return the header that begins with this row, or None."""
+    """Return the header whose names begin with the row at `position`, or None."""
     names = [cell.strip() for cell in rows[position]]
     if looks_like_data(names):
         return None
@@ -136,8 +139,8 @@ def _resolve_at(rows: Sequence[Row], position: int, options: ReadingOptions) -> 
 
 
 def _leave_out(header: Header, options: ReadingOptions) -> Header:
-    """Return a header of several names a column without the fields that no column is, as a person
-    says. Raises BadInput where bars cannot do without one.
+    """Return a header of tickers side by side without the fields of which a person said that no
+    column is them. Raises BadInput where such a field is required.
     """
     none = {name for name, column in options.columns.items() if not column}
     if missing := [name for name in REQUIRED if name in none]:
@@ -152,8 +155,8 @@ def _leave_out(header: Header, options: ReadingOptions) -> Header:
 
 
 def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | None:
-    """Return the name of the column datetime beside a timestamp that is not written in digits: it
-    may be when the bar was noted, and has no zone of its own either.
+    """Return the name of a column datetime beside a timestamp that is not written in digits; else
+    None. That timestamp may be the time of recording, and has no zone either.
     """
     is_number = any(NUMBER.fullmatch(row[at].strip()) for row in rows if at < len(row))
     if build_key(names[at]) != "timestamp" or is_number:
@@ -162,8 +165,8 @@ def _find_clock(names: Sequence[str], at: int, rows: Sequence[Row]) -> str | Non
 
 
 def _find_time_of_day(names: Sequence[str], chosen: Chosen, rows: Sequence[Row]) -> str | None:
-    """Return the name of the one column of a time that holds times of day alone, where a date is
-    beside it: Local Time, Datum/Zeit.
+    """Return the name of the only time column that has times of day only, where a date is beside
+    it; else None. Examples: Local Time, Datum/Zeit.
     """
     if "clock" in chosen.positions or not rows or len(rows[0]) < len(names):
         return None
@@ -174,8 +177,8 @@ def _find_time_of_day(names: Sequence[str], chosen: Chosen, rows: Sequence[Row])
 
 
 def _find_base_volume(names: Sequence[str], chosen: Chosen, rows: Sequence[Row]) -> str | None:
-    """Return the name of the volume of what a pair is a price of, as CryptoDataDownload names it:
-    Volume ETH, beside Volume BTC, of ETH/BTC or ETHBTC.
+    """Return the name of the volume in a pair's base currency, as CryptoDataDownload names it; else
+    None. Of ETH/BTC or ETHBTC it is Volume ETH, beside Volume BTC.
     """
     at = chosen.positions.get("ticker")
     if at is None or "volume" in chosen.positions or not rows or at >= len(rows[0]):
@@ -198,15 +201,15 @@ def _build_plain(first: int, names: list[str], chosen: Chosen) -> Header:
 
 
 def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
-    """Return the header of a table without names,
-    where a person or a well-known layout tells the columns.
+    """Return the header of a table without names, whose columns a person or a known layout
+    tells.
     """
     position = next(
         (p for p, row in enumerate(rows) if len([cell for cell in row if cell.strip()]) >= 5), 0
     )
     first = [cell.strip() for cell in rows[position]]
     if not looks_like_data(first):
-        # The row that has most of the names tells best what is missing.
+        # For the message about missing columns, use the row that has most of the names.
         best = max(rows, key=lambda row: sum(find_field(cell) is not None for cell in row))
         names = [cell.strip() for cell in (best if any(map(find_field, best)) else first)]
         raise build_missing(

@@ -1,7 +1,7 @@
-"""Tables that hold several tickers side by side (plain Python).
+"""Reads the headers of tables that hold several tickers side by side (plain Python).
 
-yfinance and pandas write several rows of names, a row of fields and one of tickers, in any order
-and flattened in several ways.
+yfinance and pandas write a row of fields and a row of tickers above the data, in either order, or
+flatten both into one row of names in several ways.
 """
 
 import re
@@ -14,7 +14,7 @@ from market.imports.readers.headers import NUMBER, TIME, Header, Row
 
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
 _COPY = re.compile(r"\.\d+$")
-# What stands below names and is no ticker: units, and the line that Markdown draws.
+# Cells below names that are no tickers: units, and the rule of a Markdown table.
 _UNIT = re.compile(rf"{QUOTED_IN}|[$€£¥]|shares|contracts|lots|units|pcs|[\W_]+", re.IGNORECASE)
 _PARTS = "|".join(
     (
@@ -45,14 +45,14 @@ _LABELS = (
     "dates",
     "datetime",
 )
-# `open_price` and `close_time` are no columns of tickers PRICE and TIME.
+# `open_price` and `close_time` are no columns of tickers named PRICE and TIME.
 _NOT_TICKERS = {
     "price", "px", "bid", "ask", "mid", "usd", "usdt", "eur", "adj", "adjusted", "last", "prev",
     "time", "date",
     "interest", "int",
 }  # fmt: skip
-# Nor are `Open_raw` and `Open_x` those of RAW and X, where no other ticker is beside them: pandas
-# puts _x and _y behind the names of two tables that were joined.
+# Nor are `Open_raw` and `Open_x` columns of tickers RAW and X, where no other ticker is beside
+# them: pandas adds _x and _y to the names of two joined tables.
 _KINDS = {
     "raw", "unadj", "unadjusted", "orig", "original", "old", "new", "left", "right", "real",
     "nominal",
@@ -60,8 +60,8 @@ _KINDS = {
 
 
 def match_levels(rows: Sequence[Row], position: int) -> Header | None:
-    """Return the header of two or three rows of names: fields,
-    tickers and the name of the time, in any order.
+    """Return the header of two or three rows of names (fields, tickers, the name of the time) in
+    any order, or None.
     """
     block = [[cell.strip() for cell in row] for row in rows[position : position + 3]]
     width = max(map(len, block))
@@ -78,11 +78,11 @@ def match_levels(rows: Sequence[Row], position: int) -> Header | None:
         named = _find_tickers(tickers, columns) if tickers is not None else None
         if named is None and (times is None or fields_at):
             continue
-        if named is None:  # an empty name goes on with the one before it for another ticker alone
+        if named is None:  # An empty name repeats the one before it only where there are tickers.
             columns = {at: field for at, field in columns.items() if fields[at]}
         labels = [row for row in (times, fields, tickers if named else None) if row is not None]
         if any(all(row is not one for one in block[: len(labels)]) for row in labels):
-            continue  # an empty row behind the first bars is none of names
+            continue  # An empty row after the first bars is not a row of names.
         return _build_levels(position, len(labels), labels, fields, columns, named)
     return None
 
@@ -133,15 +133,15 @@ def _build_wide(
 
 
 def _is_time_row(row: Row, left: int) -> bool:
-    """Whether a row names nothing but times, `left` of the fields: T and DAY above or below these
-    are tickers.
+    """Return whether a row only names times, to the left of the fields (`left`). T and DAY above or
+    below fields are tickers.
     """
     return all(at < left and find_field(cell) == "time" for at, cell in enumerate(row) if cell)
 
 
 def _find_field_columns(row: Row) -> dict[int, str] | None:
-    """Return the field of each column where a row names nothing but fields, labels aside;
-    "" for those not read.
+    """Return the field of each column, where a row only names fields, besides labels; "" for a
+    field that is not read. None for other rows.
     """
     columns: dict[int, str] = {}
     last = ""
@@ -162,8 +162,8 @@ def _find_field_columns(row: Row) -> dict[int, str] | None:
 
 
 def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None:
-    """Return the ticker of each column of a field;
-    None where the row holds something else than tickers.
+    """Return the ticker of each column of a field; None where the row has other cells than
+    tickers.
     """
     tickers: dict[int, str] = {}
     last = ""
@@ -182,15 +182,15 @@ def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None
         if not label and _UNIT.fullmatch(last):
             return None
         tickers[position] = last
-    # A row of data has numbers throughout; tickers of digits (0700) come with a label.
+    # A row of numbers only is data; tickers of digits (0700) come with a label.
     if not label and all(NUMBER.fullmatch(ticker) for ticker in tickers.values()):
         return None
     return tickers
 
 
 def _find_time_column(labels: Sequence[Row], columns: Mapping[int, str]) -> int | None:
-    """Return the column of times beside those of fields: the one that is named so,
-    else the only one.
+    """Return the column of times beside those of fields: the one with a name of times, else the
+    only other column; None where there is neither.
     """
     free = [position for position in range(min(columns)) if position not in columns]
     for row in labels:
@@ -217,7 +217,7 @@ def match_flattened(names: Row, position: int) -> Header | None:
         keys = {build_key(names[column]): column for column in free}
         time = keys.get("index", 0 if 0 in free and build_key(names[0]) in NO_NAMES else None)
     groups = _group(parted)
-    # `Open_REAL` is of the ticker REAL, where not all is written in upper case.
+    # `Open_REAL` is a column of the ticker REAL; where all names are in upper case, it may not be.
     is_loud = all(names[column].isupper() for column in parted)
     if set(groups) == {"x", "y"} or all(
         build_key(ticker) in _KINDS and (is_loud or not ticker.isupper()) for ticker in groups
@@ -232,7 +232,7 @@ def match_flattened(names: Row, position: int) -> Header | None:
 
 
 def _find_times(names: Row, time: int) -> dict[str, int]:
-    """Return the column of the times, and that of the time of day beside it, by field."""
+    """Return by field the column of the times, and that of the time of day beside it."""
     positions = {"time": time}
     part_time(names, positions)
     return positions
@@ -251,16 +251,16 @@ def _part_name(name: str) -> tuple[str, str] | None:
     ticker = build_key(match["ticker"]) if match else ""
     if match is None or not ticker or ticker.isdigit() or ticker in _NOT_TICKERS:
         return None
-    if find_field(name) is not None:  # in a currency: Open (ZAc)
+    if find_field(name) is not None:  # A field with a currency: Open (ZAc).
         return None
     key = build_key(match["field"])
     return match["ticker"], "" if key in OTHERS else key
 
 
 def _group(parted: Mapping[int, tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Return the column of each field by ticker.
+    """Return by ticker the column of each field.
 
-    Raises BadInput on two columns of one ticker's field.
+    Raises BadInput where two columns are the same field of one ticker.
     """
     groups: dict[str, dict[str, int]] = {}
     for column, (ticker, name) in parted.items():

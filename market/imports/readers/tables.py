@@ -1,5 +1,5 @@
-"""What readers hand on: a table whose first rows were looked at,
-and its columns of bars as they are written.
+"""The results of readers: a table whose first rows were read, and its columns of bars as they are
+written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,18 +21,18 @@ Columns = dict[int, pa.ChunkedArray]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A table of which the first rows are known.
+    """A table of which the first rows were read.
 
     Attributes:
-        rows: the first ones as text, names among them.
-        read: returns the columns at these positions, given the header, without its rows. Raises
-            BadInput.
+        rows: the first rows as text, names among them.
+        read: takes the header and positions of columns, and returns these columns without the
+            header's rows. Raises BadInput.
         has_names: whether the first row is names, by the kind of file.
-        ticker: whose bars it holds, where it says so outside its rows.
-        title: what it is called, where that is written as a ticker.
-        decimal: what parts decimals, where the kind of file settles that.
-        splits_fields: what parts the fields of a line, where text is not quoted.
-        notes: what a reader of the report should know.
+        ticker: the ticker of all bars, where the file names it outside its rows.
+        title: the table's title, where it is written like a ticker.
+        decimal: the decimal separator, where the kind of file settles it.
+        splits_fields: the field separator, where text is not quoted.
+        notes: notes for the report.
     """
 
     rows: list[list[str]]
@@ -51,15 +51,15 @@ class Table:
 
     Attributes:
         columns: by field; text, or typed where the kind of file has types.
-        rows: the row of the source of each, from 0; None: they are all of them in order.
-        names: how the source names the columns, by field.
-        aside: columns of the source that are not read.
-        notes: what a reader of the report should know.
-        ticker: whose bars these are, where the source says so outside its rows.
-        decimal, splits_fields, day_first: what is known of numbers and dates before one looks at
-        them.
+        rows: the number of each row in the source, from 0; None: all rows in order.
+        names: the source's name of each column, by field.
+        aside: names of the columns that are not read.
+        notes: notes for the report.
+        ticker: the ticker of all bars, where the source names it outside its rows.
+        decimal, splits_fields, day_first: what is known about numbers and dates without reading
+            them: the decimal separator, the field separator of unquoted text, the order of dates.
         inverse_split: whether the split column has old shares for each new one.
-        title: what the table is called, where that is written as a ticker.
+        title: the table's title, where it is written like a ticker.
     """
 
     columns: dict[str, pa.ChunkedArray]
@@ -76,7 +76,7 @@ class Table:
 
 
 def build_table(opened: Opened, options: ReadingOptions) -> Table:
-    """Read the columns of bars, and no other. Raises BadInput."""
+    """Read the columns of bars, and no others. Raises BadInput."""
     header = resolve_header(opened.rows, options, has_names=opened.has_names)
     needed = sorted({position for _, columns in header.groups for position in columns.values()})
     columns = opened.read(header, needed)
@@ -111,8 +111,8 @@ def build_table(opened: Opened, options: ReadingOptions) -> Table:
 def _lengthen(
     header: Header, columns: Columns, length: int
 ) -> tuple[dict[str, pa.ChunkedArray], Int64 | None, int]:
-    """Put the columns of tickers that lie side by side below each other;
-    return how many empty rows that left out.
+    """Return the columns of tickers that are side by side as one table, ticker after ticker, the
+    rows of the source, and the number of empty rows that were left out.
     """
     if len(header.groups) == 1 and header.groups[0][0] is None:
         return {name: columns[position] for name, position in header.groups[0][1].items()}, None, 0
@@ -138,14 +138,14 @@ def _lengthen(
 
 
 def _join(arrays: list[pa.Array]) -> pa.ChunkedArray:
-    """Return arrays end to end; those that differ in type as text."""
+    """Return arrays end to end, as text where their types differ."""
     if len({array.type for array in arrays}) > 1:
         arrays = [array.cast(pa.string()) for array in arrays]
     return pa.chunked_array(arrays)
 
 
 def _is_filled(column: pa.ChunkedArray) -> Bools:
-    """Return which cells hold something."""
+    """Return which cells are not empty."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.not_equal(pc.utf8_trim_whitespace(column), "").fill_null(False)  # noqa: FBT003 - pyarrow's own
         return np.asarray(column)

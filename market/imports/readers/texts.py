@@ -1,4 +1,4 @@
-"""Text out of bytes: its encoding, and bounds on its lines."""
+"""Decodes text: finds its encoding, and limits the length of its lines."""
 
 import codecs
 import re
@@ -14,8 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Tried in this order on what is not UTF-8; the first in which the columns have names that are known
-# is taken.
+# Tried in this order on text that is not UTF-8; the first with known names of columns is taken.
 _OTHERS = (
     "cp932",
     "gb18030",
@@ -29,16 +28,17 @@ _OTHERS = (
     "latin-1",
 )
 _LOOKED_AT_BYTES = 64 * 1024
-# Letters with accents stand alone, or in twos, among those of ASCII; other scripts make words.
+# In western languages accented letters are single, or in pairs, among ASCII letters; in other
+# scripts whole words are beyond ASCII.
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 _FIRST_LETTER = b"\xc0"
 _ACCENTED = re.compile(rb"[\xc0-\xff]{1,2}")
 
 
 def decode(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield (encoding, the same content as UTF-8 with line feeds) for each encoding it may be in.
+    """Yield, for each possible encoding, its name and the content as UTF-8 with line feeds.
 
-    Raises BadInput where it is no text, or a line is too long.
+    Raises BadInput where the content is no text, or a line is too long.
     """
     if len(content) > MOST_BYTES:
         raise BadInput(f"it has more than {MOST_BYTES // 2**20} MiB")
@@ -75,8 +75,8 @@ def _try_others(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_western(content: bytes) -> bool:
-    """Whether most of what is beyond ASCII near the start are letters with accents, signs that
-    stand alone aside: a blank that does not break, a quote, a currency.
+    """Return whether most characters beyond ASCII near the start are accented letters. Single signs
+    (a non-breaking space, a quote, a currency) do not count.
     """
     found = [
         part

@@ -1,4 +1,4 @@
-"""Settled tables out of what the reading process answers."""
+"""Makes settled tables from the answers of the reading process."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from market.imports.times.read import ReadTimes
 
 
 def unpack(part: Part) -> Settled:
-    """Return the table of a part that holds one."""
+    """Return the table of a part that has one."""
     with pa.ipc.open_stream(pa.py_buffer(part.body)) as stream:
         table = stream.read_all()
     columns = dict(zip(table.column_names, table.columns, strict=True))

@@ -1,4 +1,4 @@
-"""Excel's workbooks (.xlsx), read row by row."""
+"""Reads Excel workbooks (.xlsx), row by row."""
 
 import io
 import zipfile
@@ -30,9 +30,9 @@ MOST_SHEETS = 100
 
 
 def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
-    """Find the sheet whose rows have the names of bars.
+    """Open the sheet whose columns have names of bars.
 
-    Raises BadInput where there is none, or several.
+    Raises BadInput where no sheet has them, or several have.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
@@ -59,7 +59,7 @@ def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
     if not opened:
         if first is None:
             raise BadInput("the file is empty")
-        return first  # whoever looks for its columns is told what is missing
+        return first  # Choosing its columns then reports what is missing.
     name, found = next(iter(opened.items()))
     if len(names) > 1:
         found.notes.append(f"of its {len(names)} sheets {name[:40]!r} holds the bars")
@@ -67,11 +67,9 @@ def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
 
 
 def _list_rows(book: Any, name: str) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a sheet that are not empty,
-    without the cells that are empty to their right.
-    """
+    """Yield the non-empty rows of a sheet, without empty cells at their end."""
     sheet = book[name]
-    if not hasattr(sheet, "iter_rows"):  # a sheet that is one chart
+    if not hasattr(sheet, "iter_rows"):  # A chart sheet.
         return
     cells = 0
     for row in sheet.iter_rows(values_only=True):
@@ -107,7 +105,7 @@ def _read(book: Any, name: str, header: Header, positions: Sequence[int]) -> Col
 
 
 def _build_array(values: list[Any]) -> pa.Array:
-    """Return a column of numbers as such, and any other as text."""
+    """Return a column of numbers as numbers, any other as text."""
     if all(
         value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
         for value in values
@@ -127,7 +125,7 @@ def _write(value: Any) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, (date, time)):
         return value.isoformat()
-    if isinstance(value, timedelta):  # a time of day, as some programs write it
+    if isinstance(value, timedelta):  # Some programs write a time of day so.
         return str(value).rjust(8, "0")
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))

@@ -1,1 +1,1 @@
-"""Where bars come from: each module turns one kind of source into DataFrames."""
+"""Sources of bars: each module reads one kind of source."""

@@ -1,4 +1,4 @@
-"""The demo's real daily bars, out of two Python packages: nothing is downloaded.
+"""The demo's real daily bars, from two Python packages; nothing is downloaded.
 
 `bokeh_sampledata` has AAPL, FB, GOOG, IBM and MSFT from 2000 to 2013, as quoted (three splits are
 in them); `arch` has the S&P 500 and the NASDAQ Composite from 1999 to 2018.
@@ -32,7 +32,7 @@ def read_demo() -> pd.DataFrame:
 
 
 def _locate(package: str) -> Path:
-    """Return a package's folder without importing it: arch would load all of statsmodels."""
+    """Return a package's folder without importing it, as arch would import all of statsmodels."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise BadInput(

@@ -16,11 +16,11 @@ _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file of a folder.
+    """A file that was found in a folder.
 
     Attributes:
-        path: where it is; a folder's, where that cannot be looked into.
-        skipped: why it is not even tried, or None.
+        path: the file's path, or that of a folder that cannot be listed.
+        skipped: why the file is not tried, or None.
         error: why it cannot be read, or None.
     """
 
@@ -30,14 +30,14 @@ class Found:
 
 
 def show_path(path: Path) -> str:
-    """Return a path as text that can be stored: names of other systems may not be UTF-8."""
+    """Return a path as text that can be stored: file names may not be UTF-8."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def find_files(path: Path) -> Sequence[Found]:
-    """Return the file itself, or all that a folder and those below hold, by name.
+    """Return the file itself, or all files of a folder and of the folders below it, by name.
 
-    Raises BadInput on finding none of bars.
+    Raises BadInput where no file of bars is found.
     """
     try:
         path.stat()
@@ -60,8 +60,8 @@ def find_files(path: Path) -> Sequence[Found]:
 
 
 def _walk(folder: Path) -> Iterator[Found]:
-    """Yield all that a folder and those below hold. Links to folders are not followed: they may
-    lead in a circle, or to the same files again.
+    """Yield all files of a folder and of the folders below it. Links to folders are not followed:
+    they may lead in a circle, or to the same files again.
     """
     unread: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=unread.append):
@@ -88,7 +88,7 @@ def _look_at(file: Path) -> Found:
 
 
 def _find_objection(file: Path) -> str | None:
-    """Return why a file is no file of bars by its name, or None."""
+    """Return why a file is not a file of bars, by its name; else None."""
     if file.name.startswith("."):
         return "a hidden file, such as macOS leaves beside others"
     if file.name == MANIFEST and is_export(file.parent):

@@ -1,8 +1,8 @@
-"""A made-up day of a market that never closes, to be replayed into the feed: a month of bars before
-it, the day itself, and what happens in it.
+"""A synthetic day of a market that never closes, for replaying it into the feed, and the month of
+bars before it.
 
-Returns are those of `synthetic.py`. What happens is written into the day: jumps that stay, a crash
-that recovers, and a fall of all tickers at once.
+Returns are those of `synthetic.py`. Events are written into the day: jumps that stay, a crash that
+recovers, and a fall of all tickers at once.
 """
 
 from datetime import datetime
@@ -26,8 +26,8 @@ PRICES = ["open", "high", "low", "close"]
 
 
 class Event(NamedTuple):
-    """What happens: from which bar of the day on, by which share prices move and volumes grow, and
-    over how many bars the move goes back; 0: it stays.
+    """An event of the day: its first bar, the share by which prices move, the growth of volumes,
+    and over how many bars the move is undone (0: it stays).
     """
 
     ticker: str | None
@@ -47,8 +47,8 @@ EVENTS = (
 
 
 def make_replay(now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a month of bars of all tickers, and the day that follows it, which ends at `now`; of
-    that the bars of each time are beside each other.
+    """Return a month of bars of all tickers, and the bars of the day after it, which ends at `now`.
+    The bars of the day are sorted by time.
     """
     market = SHIPPED.choose(MARKET)
     bars = (HISTORY_DAYS + 2) * BARS_A_DAY
@@ -65,7 +65,7 @@ def make_replay(now: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _apply(
     table: pd.DataFrame, event: Event, times: "np.ndarray[tuple[int], np.dtype[np.datetime64]]"
 ) -> None:
-    """Write what happens into the rows from the first of these times on."""
+    """Write an event into the rows of its ticker, from the first of `times` on."""
     for ticker in TICKERS if event.ticker is None else (event.ticker,):
         rows = table.index[(table["ticker"] == ticker) & (table["time"].to_numpy() >= times[0])]
         table.loc[rows, PRICES] *= _build_factors(event, len(rows))[:, None]

@@ -1,11 +1,9 @@
-"""Made-up bars for load tests, and for markets of which no real ones are at hand.
-
-They are always labelled so.
+"""Synthetic bars for load tests, and for markets without real bars; always marked as synthetic.
 
 Returns are Student t with 4 degrees of freedom, on a volatility that clusters: its logarithm is a
 stationary first-order autoregression, the discrete form of a stochastic volatility model (Taylor
-1986), with part of the shocks common to all tickers of a call. Volume rises with the size of the
-return. Prices are quoted in cents, and below one in hundredths of a cent, as exchanges do.
+1986). All tickers of a call share a part of the shocks. Volume rises with the size of the return.
+Prices are quoted in cents, and below 1 in hundredths of a cent, as on exchanges.
 """
 
 from collections.abc import Sequence
@@ -37,8 +35,7 @@ def make_bars(
     seed: int,
     interval: str = "1d",
 ) -> pd.DataFrame:
-    """Return the last `bars` bars that closed by `end` on the market's real sessions,
-    of each ticker.
+    """Return, for each ticker, the last `bars` bars that closed by `end` in the market's sessions.
 
     The table has k x n rows for k tickers and n bars. The same arguments give the same table.
     Raises BadInput where the market's calendar does not go back that far.
@@ -74,7 +71,7 @@ def make_bars(
 
 
 def _quote(prices: Float64) -> Float64:
-    """Return prices as they are quoted."""
+    """Return prices rounded as exchanges quote them."""
     quoted: Float64 = np.where(prices < 1.0, np.round(prices, 4), np.round(prices, 2))
     return np.maximum(quoted, SMALLEST_PRICE)
 

@@ -1,8 +1,8 @@
-"""Bars from Yahoo, through yfinance: the only module that knows either.
+"""Reads bars from Yahoo through yfinance; no other module knows either.
 
-Yahoo adjusts all its prices and volumes for splits up to today, so that each split would rewrite a
-whole history. That adjustment is undone here and the factors are passed on: bars are stored as they
-were quoted, and adjusted when read.
+Yahoo adjusts all prices and volumes for splits up to today, so that each split would rewrite the
+whole history. This module undoes the adjustment and returns the split factors: bars are stored as
+they were quoted, and adjusted when read.
 """
 
 import time
@@ -34,8 +34,8 @@ INTERVAL_NAMES = {
 BATCH_TICKERS = 8
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS = 5.0
-# Yahoo sends 32-bit floats, which hold seven digits; more would be noise that differs from one
-# answer to the next.
+# Yahoo sends 32-bit floats, which hold seven digits; further digits are noise that differs between
+# answers.
 DIGITS = 7
 PRICE_COLUMNS = ("Open", "High", "Low", "Close")
 
@@ -47,10 +47,9 @@ raises its errors.
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Yahoo said of one ticker: a table, or an error;
-    and what in the table looks incomplete.
+    """Yahoo's answer for one ticker: a table or an error, and notes on what the table lacks.
 
-    `is_empty` says that it answered, and has nothing.
+    `is_empty` says that Yahoo answered and has no bars.
     """
 
     ticker: str
@@ -62,8 +61,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Yahoo:
-    """Asks Yahoo for bars, a few tickers at once,
-    and waits longer and longer while it says "too many requests".
+    """Asks Yahoo for bars, of a few tickers at once; waits longer and longer while the answer is
+    "too many requests".
 
     Attributes:
         fetch: asks for one ticker.
@@ -78,7 +77,7 @@ class Yahoo:
     ) -> Iterator[Answer]:
         """Yield an answer for each ticker of `markets`, in order.
 
-        Raises BadInput on an interval that Yahoo has not.
+        Raises BadInput on an interval that Yahoo does not have.
         """
         if interval not in INTERVAL_NAMES:
             raise BadInput(
@@ -117,7 +116,9 @@ class Yahoo:
 
 
 def build_fetch() -> Fetch:
-    """Return what asks Yahoo over the network. Raises BadInput where yfinance is not installed."""
+    """Return a function that asks Yahoo over the network. Raises BadInput where yfinance is not
+    installed.
+    """
     try:
         import yfinance  # noqa: PLC0415 - an optional extra
     except ImportError as error:
@@ -138,7 +139,7 @@ def build_fetch() -> Fetch:
 
 
 def _is_rate_limit(answer: object) -> bool:
-    """Whether an answer is HTTP's 429, by whatever name."""
+    """Return whether an answer is HTTP status 429, in any of the forms that yfinance gives it."""
     named = type(answer).__name__ == "YFRateLimitError"
     return isinstance(answer, Exception) and (
         named or "429" in str(answer) or "Too Many Requests" in str(answer)
@@ -148,8 +149,8 @@ def _is_rate_limit(answer: object) -> bool:
 def _examine(
     ticker: str, market: Market, answer: pd.DataFrame | Exception, interval: str, now: datetime
 ) -> Answer:
-    """Turn an answer into a table of bars as they were quoted,
-    without the one that has not closed yet.
+    """Return an answer as a table of bars as they were quoted, without a bar that has not
+    closed.
     """
     if isinstance(answer, Exception):
         error = f"{type(answer).__name__}: {str(answer)[:200]}"
@@ -161,7 +162,8 @@ def _examine(
         error = f"Yahoo has no {interval} bars of it in this period"
         return Answer(ticker, None, error, is_empty=True)
     if not is_intraday(interval):
-        # Days begin by Yahoo's own clock: those of currencies by London's, in summer before UTC's.
+        # Yahoo's days begin at its own midnight: for currencies London's, an hour before UTC's in
+        # summer.
         answer = answer.tz_localize(None)
     times = label_times(read_times(pd.Series(answer.index)), market, interval).seconds
     sessions = load_sessions(market)
@@ -174,7 +176,7 @@ def _examine(
 
 
 def _find_gaps(times: Int64, days: Int64, closes: Int64, now: datetime) -> Iterator[str]:
-    """Say which sessions a partial answer leaves out."""
+    """Yield notes on the sessions that an answer leaves out."""
     if not len(times):
         return
     held = times // DAY_SECONDS
@@ -188,8 +190,8 @@ def _find_gaps(times: Int64, days: Int64, closes: Int64, now: datetime) -> Itera
 
 
 def _quote(answer: pd.DataFrame) -> pd.DataFrame:
-    """Return prices and volumes as they were quoted on the day,
-    and the `split` factors of the days that had one.
+    """Return prices and volumes as they were quoted on the day, with the `split` factors of the
+    days that had one.
     """
     factors = (
         answer["Stock Splits"].to_numpy(np.float64)

@@ -8,7 +8,7 @@ import pandas as pd
 from core.errors import BadInput
 from market.imports.options import check_timezone
 
-# What an abbreviation can only mean; CST, IST and BST are several zones.
+# Abbreviations with a single meaning; CST, IST and BST are several zones.
 ABBREVIATIONS = {
     "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00",
     "CDT": "-05:00", "MST": "-07:00",
@@ -18,14 +18,14 @@ ABBREVIATIONS = {
     "EEST": "+03:00",
     "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
 }  # fmt: skip
-# Where they are of the clocks: in winter nobody's clock shows EDT, nor in summer EST.
+# The places of abbreviations that are used in one season only: EDT in summer, EST in winter.
 PLACES = {
     "EST": "America/New_York", "EDT": "America/New_York", "CDT": "America/Chicago",
     "MDT": "America/Denver", "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles",
     "CET": "Europe/Berlin", "CEST": "Europe/Berlin", "EET": "Europe/Athens",
     "EEST": "Europe/Athens", "AEDT": "Australia/Sydney",
 }  # fmt: skip
-# What the name of a column may only mean, and is no offset: its clock goes with the seasons.
+# Abbreviations in a column's name that mean a zone whose offset changes with the seasons.
 ZONES = {"ET": "America/New_York"}
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?(?![A-Za-z]))?\s*"
@@ -40,10 +40,10 @@ _CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 def join_clock(
     dates: "pd.Series[str]", clocks: "pd.Series[str]", *, are_hours: bool
 ) -> "pd.Series[str]":
-    """Return dates and times of day as one column;
-    of digits alone the zeros that were lost in front are put back.
+    """Return dates and times of day as one column. Times of digits only get back the leading zeros
+    that they have lost.
 
-    Raises BadInput where they may be hours as well as minutes, and are not named hours.
+    Raises BadInput where such digits may be hours or minutes, and the column's name does not tell.
     """
     clocks = clocks.astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
     is_digits = clocks.str.fullmatch(r"\d{1,6}")
@@ -67,7 +67,7 @@ def join_clock(
 
 
 def add_zone(times: "pd.Series[Any]", zone: str) -> "pd.Series[Any] | None":
-    """Return times with the abbreviation of a zone behind each; None where some is no text that
+    """Return times with the abbreviation of a zone added to each; None where a time is no text that
     ends with a time of day.
     """
     if not pd.api.types.is_string_dtype(times):
@@ -79,8 +79,8 @@ def add_zone(times: "pd.Series[Any]", zone: str) -> "pd.Series[Any] | None":
 
 
 def read_clock(text: str) -> tuple[str | None, str]:
-    """Return a time of day as ISO 8601 with the offset it names, or the zone's name;
-    None where it cannot be read.
+    """Return a time of day as ISO 8601 with the offset that it names, and the name of its zone;
+    the time is None where it cannot be read.
     """
     digits, _, rest = text.partition(" ")
     if _CLOCK_DIGITS.fullmatch(digits):

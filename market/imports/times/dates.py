@@ -1,4 +1,4 @@
-"""Dates as texts: which number is the day, and how they are written as ISO 8601."""
+"""Reads dates as texts: finds which number is the day, and writes them as ISO 8601."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from market.imports.times.uniques import FEWEST_IN_ORDER, SHOWN
 
 # Taiwan counts years from here; those from 2011 on have three digits.
 TAIWANESE_EPOCH = 1911
-# As many dates of either kind are no accident.
+# So many dates of either kind are no accident.
 FEWEST_TURNED = 3
 MOST_LOOKED_AT = 1_000
 MONTHS_OF_YEAR = 12
@@ -23,7 +23,7 @@ _COMPACT = re.compile(
 _YEAR_FIRST = re.compile(
     r"(\d{4}|1\d{2})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
 )
-# 31012024, which as seconds since 1970 is of that year; a number has lost its first zero.
+# 31012024, which as seconds since 1970 would be in 1970. A number may have lost its leading zero.
 _YEAR_LAST = re.compile(
     r"(?P<first>[0-3]?\d)(?P<second>[0-3]\d)(?P<year>(?:19|20)\d{2})(?:\.0+|[ T]+(?P<clock>\S.*))?|"
     r"(?P<first_>[0-3]\d)(?P<second_>[0-3]\d)(?P<year_>(?:19|20)\d{2})(?P<clock_>\d{4}(?:\d{2})?)"
@@ -33,10 +33,10 @@ _SHORT_YEAR = re.compile(rf"\d{{1,2}}([-/.])(?:\d{{1,2}}|{NAME})\1\d{{2}}(?:\D.*
 
 
 def refuse_days_first(iso: "pd.Series[str]") -> None:
-    """Raise BadInput where dates follow each other only if the day stands before the month, as in
+    """Raise BadInput where dates follow each other only if the day comes before the month, as in
     2024-31-01.
     """
-    # Most columns have a later day among a few of their times: it is enough to look at these.
+    # In most columns a sample already has a day after the 12th, which settles that this is not so.
     if (iso.iloc[:: max(1, len(iso) // MOST_LOOKED_AT)].str[8:10] > str(MONTHS_OF_YEAR)).any():
         return
     dates = iso.str[:10].drop_duplicates()
@@ -56,8 +56,9 @@ def refuse_days_first(iso: "pd.Series[str]") -> None:
 
 
 def refuse_turned(iso: list[str], others: list[str]) -> None:
-    """Raise BadInput where a spreadsheet of another country took for dates what it could, day for
-    month, and left the rest as texts: 02/01/2024 became February, 13/01/2024 stayed what it was.
+    """Raise BadInput where a spreadsheet with the settings of another country has swapped day and
+    month in all dates that it could read, and left the others as text: 02/01/2024 became a day in
+    February, 13/01/2024 stayed a text.
     """
     parted = [match for text in others if (match := _PARTED.fullmatch(text))]
     is_turned = (
@@ -75,14 +76,14 @@ def refuse_turned(iso: list[str], others: list[str]) -> None:
 
 
 def ends_with_year(numbers: "pd.Series[Any]") -> bool:
-    """Whether most numbers are dates that end with their year, such as 31012024."""
+    """Return whether most numbers are dates that end with their year, such as 31012024."""
     looked_at = numbers.iloc[:: max(1, len(numbers) // MOST_LOOKED_AT)].astype(str)
     return 2 * looked_at.map(_YEAR_LAST.fullmatch).notna().sum() > len(looked_at)
 
 
 def part_year_last(texts: "pd.Series[str]") -> "pd.Series[str]":
-    """Return dates of digits that end with their year as they are written otherwise, 31/01/2024,
-    where most digits are such dates: none of the others are seconds, then.
+    """Return dates of digits that end with their year in the form 31/01/2024, where most texts of
+    digits are such dates; the others cannot be seconds then.
     """
     looked_at = texts.iloc[:: max(1, len(texts) // MOST_LOOKED_AT)]
     digits = looked_at[looked_at.str.match(r"\d{5}").to_numpy(bool)]
@@ -142,7 +143,7 @@ def part_date(text: str, months: Mapping[str, int], *, day_first: bool) -> tuple
         return _write_date(match[4], month, day), (match[5] or "").strip()
     if match := _COMPACT.fullmatch(text):
         clock = f"{match[4] or ''} {match[5] or ''}".strip()
-        # Interactive Brokers writes UTC with a dash and the exchange's time with a blank.
+        # Interactive Brokers writes UTC with a dash, and the exchange's time with a blank.
         zone = " UTC" if match[4] and text[8] == "-" and not match[5] else ""
         return _write_date(match[1], match[2], match[3]), clock + zone
     for pattern, (year, month, day) in NAMED_MONTHS:
@@ -153,7 +154,7 @@ def part_date(text: str, months: Mapping[str, int], *, day_first: bool) -> tuple
 
 
 def _write_date(year: str, month: str, day: str) -> str:
-    """Return a date as ISO 8601; a year of three digits is one of Taiwan's."""
+    """Return a date as ISO 8601; a year of three digits is a year of Taiwan's calendar."""
     number = int(year)
     if len(year) == 3:
         number += TAIWANESE_EPOCH

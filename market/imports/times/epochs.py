@@ -1,4 +1,4 @@
-"""Numbers that are times: dates of eight digits, and what is counted from 1970 or by Excel."""
+"""Reads numbers that are times: dates of eight digits, counts since 1970, and Excel's days."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ from market.intervals import DAY_SECONDS
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
 LEAST_MILLISECONDS = 100_000_000_000
 COMPACT_DATES = (19_000_101, 22_001_231)
-# Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
+# Excel's day numbers, counted from 1899-12-30, of the years 1954 to 2118.
 EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
-# Up to here (1968) a number of a day may as well be counted from 1970 on (2038).
+# Up to this number (1968) a day may also be counted from 1970 (2038).
 LATEST_OPEN_DAY = 25_000
-# What Windows counts in 100 ns, since the years 1 and 1601: of the years 1970 to 2050 as many
-# nanoseconds since 1970 are of 1989 and 1990, and of 1973 and 1974.
+# Ticks of Windows are 100 ns since the year 1 or 1601. The ticks of the years 1970 to 2050, read as
+# nanoseconds since 1970, are in 1989 and 1990, or in 1973 and 1974.
 TICKS_A_SECOND = 10**7
 TICKS = (
     (".NET's ticks since the year 1", -62_135_596_800, 621_355_968 * 10**9, 646_600_000 * 10**9),
     ("Windows' file times since 1601", -11_644_473_600, 116_444_736 * 10**9, 141_700_000 * 10**9),
 )
-# Numbers of up to six digits are times of day, or counts, but for those of bars of January 1970,
-# which go on after its 12th day.
+# Numbers of up to six digits are times of day or counts, unless they are seconds of January 1970,
+# which then go on beyond its 12th day.
 LEAST_SECONDS = 1_000_000
 
 
 def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
-    """Read numbers: dates of eight digits, seconds since 1970 or thousandths, millionths,
-    billionths of them, and days. Raises BadInput where all may be counted in another way as well.
+    """Read numbers: dates of eight digits; seconds, milliseconds, microseconds or nanoseconds since
+    1970; days. Raises BadInput where all numbers could be read in another way, too.
 
-    Whole numbers are divided as such: as floats, nanoseconds would not be exact.
+    Integers are divided as integers, as nanoseconds are not exact as floats.
     """
     values = numbers.to_numpy(np.float64, na_value=np.nan)
     bad = ~np.isfinite(values) | (np.abs(values) >= 2**63)
@@ -61,7 +61,7 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
         seconds[compact] = to_seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
         if 2 * np.count_nonzero(compact & ~bad) >= np.count_nonzero(~bad):
-            # Among dates, as many digits are no seconds of 1970.
+            # Among dates of eight digits, other numbers of eight digits are no seconds.
             bad |= ~compact & (size < 10**8)
     days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
     small = (values >= 0) & (values < LEAST_SECONDS) & ~bad & ~days
@@ -84,7 +84,7 @@ def read_epochs(numbers: "pd.Series[Any]") -> Uniques:
 
 
 def _refuse_ticks(values: "np.ndarray[Any, Any]", written: "pd.Series[Any]") -> None:
-    """Raise BadInput where all times may be ticks of Windows: nanoseconds they would be too."""
+    """Raise BadInput where all times may be ticks of Windows as well as nanoseconds."""
     for name, epoch, least, most in TICKS:
         if len(values) and least <= values.min() and values.max() < most:
             nanoseconds = _name_day(int(values[0]) // 10**9)
@@ -97,7 +97,7 @@ def _refuse_ticks(values: "np.ndarray[Any, Any]", written: "pd.Series[Any]") -> 
 
 
 def _refuse_days(values: "np.ndarray[Any, Any]") -> None:
-    """Raise BadInput where all numbers of days may be Excel's, or counted from 1970 on."""
+    """Raise BadInput where all day numbers may be Excel's as well as days since 1970."""
     if values.max() < LATEST_OPEN_DAY:
         excel = _name_day(int(values[0] + EXCEL_EPOCH) * DAY_SECONDS)
         unix = _name_day(int(values[0]) * DAY_SECONDS)

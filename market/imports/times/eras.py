@@ -1,7 +1,7 @@
-"""Years that are counted otherwise than from the first: such dates are refused with what they are.
+"""Refuses dates of other calendars, Buddhist years and Japanese eras, and says what they are.
 
-Taiwan's years of three digits are read; these are not: a Buddhist year of four digits is also one
-that is to come, and of a Japanese era only its letter may be there.
+Taiwan's years of three digits are read. These are not: a Buddhist year could also be a year in the
+future, and a Japanese era may be given by its letter only.
 """
 
 import re
@@ -14,7 +14,7 @@ from market.imports.times.uniques import SHOWN
 
 MOST_LOOKED_AT = 1_000
 BUDDHIST_EPOCH = -543
-# The first years, less one, of the eras by their letters and names.
+# The year before the first one of each era, by the era's letter and name.
 ERAS = {"R": 2018, "令和": 2018, "H": 1988, "平成": 1988, "S": 1925, "昭和": 1925}
 _YEAR = r"(?P<year>2[45]\d\d)"
 _BUDDHIST = re.compile(
@@ -27,7 +27,7 @@ _ERA = re.compile(
 
 
 def refuse_eras(values: "pd.Series[Any]") -> None:
-    """Raise BadInput where most dates are counted from another year than ours are."""
+    """Raise BadInput where most dates have Buddhist years or Japanese eras."""
     looked_at = values.iloc[:: max(1, len(values) // MOST_LOOKED_AT)].astype(str).str.strip()
     for pattern, calendar in (
         (_BUDDHIST, "the Buddhist calendar, as Thailand's"),
@@ -43,7 +43,7 @@ def refuse_eras(values: "pd.Series[Any]") -> None:
 
 
 def _name_year(match: "re.Match[str]") -> tuple[str, int]:
-    """Return the year as it is written, and which one it is."""
+    """Return a year as it is written, and the same year AD."""
     groups = match.groupdict()
     if era := groups.get("era"):
         number = 1 if groups["year"] == "元" else int(groups["year"])

@@ -1,4 +1,4 @@
-"""The labels that bars are stored under, by the times of a source."""
+"""Turns the times of a source into the labels under which bars are stored."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from market.sessions.calendar import local_days
 
 SUNDAY = 6
 MINUTE_SECONDS = 60
-# Of the times of a series, that are a minute's last second.
+# The share of a series' times that must be the last second of a minute.
 MOST_LAST = 0.95
 
 
@@ -44,9 +44,11 @@ def label_times(
 
 
 def _move_last_seconds(labels: ReadTimes, series: Int64 | None) -> ReadTimes:
-    """Return intraday labels of which almost all of each series are the last second of a minute, as
-    closes of bars are that end with 00:59:59.999, as those of the bars' ends: no bar begins with
-    such a second. Of a series beside them that is labelled by its starts, they would be wrong.
+    """Return intraday labels as those of the ends of bars, where almost all labels of each series
+    are the last second of a minute, as in 00:59:59.999; other labels unchanged.
+
+    No bar begins with such a second. All series must have such labels, as those of a series that is
+    labelled by its starts would become wrong.
     """
     good = np.flatnonzero(~labels.bad)
     groups = np.zeros(len(good), np.int64) if series is None else series[good]
@@ -60,8 +62,8 @@ def _move_last_seconds(labels: ReadTimes, series: Int64 | None) -> ReadTimes:
 
 
 def _refuse_sundays(days: Int64) -> None:
-    """Raise BadInput where all weeks are dated by a Sunday, which ends one and, with some vendors,
-    stands for the one that begins the day after.
+    """Raise BadInput where all weekly bars are dated by a Sunday. That day ends a week, but some
+    vendors date a week by the Sunday before it.
     """
     if len(days) and (_find_weekdays(days) == SUNDAY).all():
         first = days[:1].astype("datetime64[D]")[0]

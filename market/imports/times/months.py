@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from core.errors import BadInput
 from market.imports.times.uniques import SHOWN
 
-# As many dates of a month whose name is not known are no stray line.
+# So many dates with an unknown name of a month are no stray lines.
 FEWEST_UNKNOWN = 3
-# By how their names begin in English, German, Dutch, French, Spanish, Portuguese, Italian, Danish,
-# Norwegian, Swedish, Polish, Russian, Ukrainian, Turkish and Hungarian: no two of these languages
-# mean different months by one beginning. Of others that do four letters are known (marraskuu is the
-# Finns' November).
+# Months by the first letters of their names in English, German, Dutch, French, Spanish, Portuguese,
+# Italian, Danish, Norwegian, Swedish, Polish, Russian, Ukrainian, Turkish and Hungarian. No two of
+# these languages mean different months by the same letters. Of languages that would, four letters
+# are listed (marraskuu is November in Finnish).
 MONTHS = {
     beginning: number
     for number, beginnings in enumerate(
@@ -35,15 +35,15 @@ MONTHS = {
     )
     for beginning in beginnings.split()
 }
-# Croatian has beginnings of Polish and Czech months for those before: its lipanj is June, theirs
-# lipiec July; its listopad is October, theirs November.
+# Some Croatian names begin like the Polish and Czech names of the month after: lipanj is June,
+# lipiec July; listopad is October in Croatian, November in Polish and Czech.
 CROATIAN_MONTHS = {
     "sij": 1, "vel": 2, "ožu": 3, "ozu": 3, "tra": 4, "svi": 5, "lip": 6, "srp": 7, "kol": 8,
     "ruj": 9, "lis": 10, "stu": 11, "pro": 12,
 }  # fmt: skip
-# In Polish, and in Croatian.
+# The meaning in Polish, and in Croatian.
 DOUBTFUL_MONTHS = {"lip": ("July", "June"), "lis": ("November", "October")}
-# What no other language has of these, and of Polish months: they settle whose the others are.
+# Names that are only Croatian, or only Polish: they settle the language of the doubtful ones.
 CROATIAN_ALONE = {*CROATIAN_MONTHS, "lipa", "lipn"} - {"lip", "srp", "lis", "pro"}
 POLISH_ALONE = {"sty", "lut", "kwi", "cze", "lipi", "lipc", "sie", "wrz", "paź", "paz", "gru"}
 MONTH_LANGUAGES = "English, the large languages of Europe and Turkish"
@@ -57,15 +57,16 @@ _MONTH_DAY = re.compile(
     rf"(?:{NAME},?\s+)?({NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
     r"(?:[ T,]+(.*))?"
 )
-# Each with where it has the year, the month and the day; what follows them is the fourth.
+# Each pattern with its groups of year, month and day; the fourth group is the rest of the text.
 NAMED_MONTHS = ((_DAY_MONTH, (3, 2, 1)), (_YEAR_MONTH, (1, 2, 3)), (_MONTH_DAY, (3, 1, 2)))
 
 
 def settle_months(texts: list[str], rows: int) -> dict[str, int]:
-    """Return the months of the language that they are written in.
+    """Return the months by name in the language of some texts.
 
-    Raises BadInput where nothing tells which that is, or where a name is not known: of a table of
-    so many rows the bars of one month would be missing.
+    Raises BadInput where nothing tells the language, or where a name is unknown in a table of
+    `rows`
+    rows: the bars of that month would be missing.
     """
     first: dict[str, str] = {}
     names = Counter[str]()
@@ -96,8 +97,8 @@ def settle_months(texts: list[str], rows: int) -> dict[str, int]:
 
 
 def find_month(name: str, months: Mapping[str, int]) -> int:
-    """Return the number of a month, 0 where it is none; juin and juillet part at the fourth
-    letter.
+    """Return the number of a month, 0 where the name is none. Four letters are compared first, as
+    juin and juillet differ in the fourth.
     """
     known = name.lower()
     return months.get(known[:4]) or months.get(known[:3], 0)

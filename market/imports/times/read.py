@@ -1,4 +1,4 @@
-"""A column of times as a source wrote it, whatever its values are."""
+"""Reads a column of times, whatever the form of its values."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,12 @@ class ReadTimes:
     """Times as a source wrote them; each of shape (n,).
 
     Attributes:
-        seconds: since 1970; of UTC where `zoned`, else as a clock on the wall shows.
-        zoned: which name a moment, whatever the place.
-        bad: which cannot be read; their seconds mean nothing.
-        notes: what a reader of the report should know.
-        labels: `end` where somebody says that they are of the ends of bars, `start` where of their
-            starts; None where nobody says.
+        seconds: seconds since 1970, of UTC where `zoned`, else of local time.
+        zoned: which times have a zone.
+        bad: which times cannot be read; their seconds mean nothing.
+        notes: notes for the report.
+        labels: `end` or `start`, where a person or the table says that the times are those of the
+            ends or the starts of bars; else None.
     """
 
     seconds: Int64
@@ -46,7 +46,7 @@ def read_times(
     options: ReadingOptions = NO_OPTIONS,
     series: Int64 | None = None,
 ) -> ReadTimes:
-    """Read a column of times; `series` says of each row of which series it is, where there are
+    """Read a column of times; `series` has a number for the series of each row, where there are
     several.
 
     Raises BadInput where no row settles which of two numbers is the month.

@@ -1,4 +1,4 @@
-"""Times as texts."""
+"""Reads times that are texts."""
 
 from datetime import UTC, timedelta
 from typing import Any
@@ -56,7 +56,7 @@ def read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> Uniques:
     ends = np.zeros(len(rest), bool)
     if options.labels == "end":
         ends = texts.iloc[rest].str.contains(_END_OF_DAY, regex=True).to_numpy(bool)
-        # Where all are, they are of days or weeks, which their date says.
+        # Where all times are 24:00, the bars are daily or weekly, and the date is their label.
         ends = ends & (not ends.all())
         texts = texts.str.replace(_MIDNIGHT, r"\g<1>00", regex=True)
     else:
@@ -76,15 +76,15 @@ def read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> Uniques:
 
 
 def _to_numbers(texts: "pd.Series[str]") -> "pd.Series[Any]":
-    """Return digits as whole numbers, or as floats where some are none or too long."""
+    """Return texts of digits as integers, or as floats where some are no integers or too long."""
     if texts.str.fullmatch(r"-?\d{1,18}|-?[1-8]\d{18}").all():
         return pd.Series(texts.to_numpy(object).astype(np.int64))
     return pd.Series(texts.to_numpy(object).astype(np.float64))
 
 
 def _find_compact(texts: "pd.Series[str]") -> Bools:
-    """Return which texts of 12 or 14 digits are dates with times (202401020930):
-    all of them, or none.
+    """Return which texts are dates with times of 12 or 14 digits (202401020930): all that have so
+    many digits, or none.
     """
     digits = texts.str.fullmatch(r"(?:19|20|21)\d{10}(?:\d{2})?").to_numpy(bool)
     if not digits.any():
@@ -97,8 +97,8 @@ def _find_compact(texts: "pd.Series[str]") -> Bools:
 def _normalize(
     texts: "pd.Series[str]", options: ReadingOptions, notes: list[str]
 ) -> tuple["pd.Series[str]", dict[int, str], Bools]:
-    """Return times as ISO 8601 (None for those that cannot be read),
-    zones by name by row, and which are only dates.
+    """Return times as ISO 8601 (None where one cannot be read), by row the names of zones, and
+    which times are only dates.
     """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
@@ -133,7 +133,7 @@ def _normalize(
 
 
 def _refuse_ends(texts: "pd.Series[str]") -> None:
-    """Raise BadInput where a bar is labelled 24:00, which none begins at."""
+    """Raise BadInput where an intraday bar is labelled 24:00, as no bar begins then."""
     written = pa.array(texts)
     ends = written.filter(pc.match_substring_regex(written, _END_OF_DAY))
     if len(ends):
@@ -145,8 +145,8 @@ def _refuse_ends(texts: "pd.Series[str]") -> None:
 
 
 def _refuse_other_season(texts: "pd.Series[str]", seconds: Int64) -> None:
-    """Raise BadInput where a time has a name of its zone that nobody there uses on that day, such
-    as EST in July: a clock that is said to show EST all year mostly shows New York's time.
+    """Raise BadInput where a time has an abbreviation of another season, such as EST in July: times
+    that are marked EST all year are mostly New York's local times.
     """
     ends = pc.match_substring_regex(pa.array(texts, pa.string()), _IN_SEASON, ignore_case=True)
     rows = np.flatnonzero(np.asarray(ends))
@@ -159,7 +159,7 @@ def _refuse_other_season(texts: "pd.Series[str]", seconds: Int64) -> None:
         written = moments.tz_localize(None) + timedelta(hours=int(ABBREVIATIONS[name][:3]))
         for row in np.flatnonzero(walls != written).tolist():
             moment, meant = moments[row], written[row].replace(tzinfo=zone).astimezone(UTC)
-            if moment == meant:  # in the hour that the clocks skip
+            if moment == meant:  # In the hour that the clocks skip.
                 continue
             raise BadInput(
                 f"times such as {texts.iloc[own[row]][:SHOWN]} can be read two ways: {zone.key} has"

@@ -1,4 +1,4 @@
-"""What is read of the different values of a column of times."""
+"""The times read from the distinct values of a column."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,28 +11,30 @@ from market.intervals import FIRST_YEAR, LAST_YEAR
 
 EARLIEST = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
 LATEST = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
-# So many dates do not follow each other by accident, read another way than they are written.
+# So many dates, read with day and month swapped, do not follow each other by accident.
 FEWEST_IN_ORDER = 5
-# How much of a text a message quotes.
+# A message quotes so many characters of a text.
 SHOWN = 40
 
 
 @dataclass(slots=True)
 class Uniques:
-    """What is read of the different values of a column; `dated` have no time of day."""
+    """The times read from the distinct values of a column; `dated` marks those without a
+    time of day.
+    """
 
     seconds: Int64
     zoned: Bools
     bad: Bools
     dated: Bools
     notes: list[str] = field(default_factory=list)
-    # Of those that a clock shows twice, by position: both moments.
+    # By position both moments of a local time that the clocks show twice.
     repeated: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def to_seconds(moments: "pd.Series[pd.Timestamp]") -> Int64:
-    """Return seconds since 1970 (of UTC, or as on the wall), rounded down;
-    something before 1900 for NaT.
+    """Return seconds since 1970 (of UTC or of local time), rounded down; a time before
+    1900 for NaT.
     """
     naive = (
         moments.dt.tz_convert("UTC").dt.tz_localize(None) if moments.dt.tz is not None else moments

@@ -1,4 +1,4 @@
-"""The moments of what a clock on a wall shows, also where a change of the clocks repeats it."""
+"""Converts local times to UTC, also those that a change of the clocks repeats or skips."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -11,8 +11,8 @@ from market.imports.times.uniques import EARLIEST, LATEST, Uniques, to_seconds
 
 
 def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
-    """Return the UTC seconds of local times,
-    and which of these a change of the clocks skips or repeats.
+    """Return the UTC seconds of local times, and which of these a change of the clocks skips or
+    repeats.
     """
     wall = pd.DatetimeIndex(wall_seconds.astype("datetime64[s]"))
     local = wall.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
@@ -20,7 +20,9 @@ def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
 
 
 def apply_zone(read: Uniques, zone: ZoneInfo) -> None:
-    """Make moments of times of day that have no zone; a date alone stays one."""
+    """Convert times without a zone to UTC, in place; dates without a time of day stay as
+    they are.
+    """
     rows = np.flatnonzero(~read.zoned & ~read.bad & ~read.dated)
     if len(rows):
         make_moments(read, rows, zone)
@@ -28,7 +30,7 @@ def apply_zone(read: Uniques, zone: ZoneInfo) -> None:
 
 
 def make_moments(read: Uniques, rows: Int64, zone: ZoneInfo) -> None:
-    """Make moments of what a clock of this zone shows."""
+    """Convert the times of some `rows` from the local time of a zone to UTC, in place."""
     inside = rows[(read.seconds[rows] >= EARLIEST) & (read.seconds[rows] < LATEST)]
     wall = read.seconds[inside]
     read.seconds[inside], skipped = localize(wall, zone)
@@ -39,8 +41,8 @@ def make_moments(read: Uniques, rows: Int64, zone: ZoneInfo) -> None:
 
 
 def find_moments(wall: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Return both moments of a time that a change of the clock repeats; of one that it skips the
-    second is the earlier.
+    """Return both moments (UTC seconds) of a local time that a change of the clocks repeats. For a
+    time that it skips, the second moment is the earlier one.
     """
     shown = datetime.fromtimestamp(wall, UTC).replace(tzinfo=zone)
     first, second = (int(shown.replace(fold=fold).timestamp()) for fold in (0, 1))
@@ -48,10 +50,11 @@ def find_moments(wall: int, zone: ZoneInfo) -> tuple[int, int]:
 
 
 def tell_repeated_apart(seconds: Int64, bad: Bools, moments: Int64, series: Int64 | None) -> None:
-    """Read times that the clock shows twice, with both of their moments, shape (n, 2), where the
-    rows of a series have each twice: the earlier one first, or last where they descend. They must
-    have all others once: what lacks a name of its own may be several series, of which one lacks a
-    bar.
+    """Settle local times that the clocks show twice, in place, where the rows of a series have each
+    of them twice: the first row is the earlier moment, or the later one where times descend.
+
+    `moments` has both moments of each time, shape (n, 2). The series must have all other times
+    once: rows without a name may be several series, of which one lacks a bar.
     """
     is_twice = moments[:, 0] < moments[:, 1]
     if not is_twice.any():
