@@ -1,1 +1,1 @@
-"""The substance: bars in, anomalies out. Knows nothing of Flask or Celery."""
+"""Detection: bars in, anomalies out. It imports neither Flask nor Celery."""

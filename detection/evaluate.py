@@ -1,6 +1,6 @@
-"""Judging versions on a stretch: what each flags, and how that fits labels; nothing is promoted.
+"""Evaluates versions on a stretch: what each flags, and how that fits labels; nothing is promoted.
 
-A rate of alarms is a thousand times the share of bars that pass the threshold.
+An alarm rate is the number of alarms for a thousand bars.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,8 +36,8 @@ STRANGEST_SHARE = 0.01
 def judge(
     record: ModelDocument, found: StretchScores, labels: Sequence[LabelFields], bar_seconds: int
 ) -> VersionJudgement:
-    """Return what a version flags of a stretch, whether that has drifted from what it learned and,
-    where there are labels, how these fit.
+    """Return what a version flags in a stretch, whether the stretch has drifted from its training
+    bars and, where there are labels, how its alarms fit them.
     """
     bars, alarms = len(found.scores), int(found.alarms.sum())
     large = found.moves >= MOVE
@@ -62,7 +62,7 @@ def judge(
 
 
 def measure_drift(record: ModelDocument, found: StretchScores) -> DriftFields:
-    """Return whether a stretch looks to a version as the bars that it learned from did."""
+    """Return how far a stretch looks to a version unlike its training bars."""
     grades = GradeTable.from_document(find_tail(record, found.market)["score_quantiles"])
     asked = find_asked_share(ThresholdPolicy(**record["parameters"]["threshold"]))
     known = {part["ticker"] for part in record["tickers"]}
@@ -105,10 +105,10 @@ def judge_labels(
 ) -> JudgedLabels:
     """Return how a version's alarms fit labels.
 
-    Precision is the share of true labels among the labelled bars that were flagged, recall the
-    share of flagged ones among the true ones. A label names a bar by a time within it, which counts
-    once, however many labels it has; of those that have no score, and of bars that are labelled
-    both ways, it is counted how many there are.
+    Precision is the share of true anomalies among the labelled bars that were flagged, recall the
+    share of flagged bars among the true anomalies. A label names a bar by a time within it; a bar
+    with several labels counts once. Labels of bars without a score, and bars with contradictory
+    labels, are only counted.
     """
     counts = {"true_alarms": 0, "false_alarms": 0, "missed": 0, "rightly_quiet": 0}
     not_scored = contradictory = 0
@@ -143,7 +143,7 @@ def judge_labels(
 
 
 def compare(one: StretchScores, other: StretchScores) -> AgreementFields:
-    """Return how far two versions flag the same, of the bars that both scored."""
+    """Return how far two versions flag the same bars, of those that both scored."""
     places = _find_both(one, other)
     both = len(places[0])
     count = max(1, int(both * STRANGEST_SHARE)) if both else 0
@@ -161,7 +161,7 @@ def compare(one: StretchScores, other: StretchScores) -> AgreementFields:
 
 
 def _find_both(one: StretchScores, other: StretchScores) -> tuple[Int64, Int64]:
-    """Return where each has the bars that both scored, by ticker and time."""
+    """Return the positions in each of the bars that both scored, by ticker and time."""
     places: tuple[list[Int64], list[Int64]] = ([np.empty(0, np.int64)], [np.empty(0, np.int64)])
     owns = [dict(zip(scores.tickers, _find_spans(scores), strict=True)) for scores in (one, other)]
     for ticker in sorted(owns[0].keys() & owns[1].keys()):
@@ -174,7 +174,7 @@ def _find_both(one: StretchScores, other: StretchScores) -> tuple[Int64, Int64]:
 
 
 def _find_spans(scores: StretchScores) -> Iterator[slice]:
-    """Yield where the bars of each ticker are."""
+    """Yield the slice of each ticker's bars."""
     edges = np.searchsorted(scores.series, np.arange(len(scores.tickers) + 1)).tolist()
     yield from (slice(start, stop) for start, stop in pairwise(edges))
 

@@ -1,5 +1,5 @@
-"""Why a series has no result, in words: what is stored of it, how far it was detected,
-and what is missing.
+"""Explains in words why a series has no result: what is stored, how far it was detected, and what
+is missing.
 """
 
 from datetime import datetime
@@ -24,8 +24,8 @@ class SeriesState(TypedDict):
     """What is known of one series.
 
     Attributes:
-        bars_needed: how many it needs for a first result.
-        watermark: the last bar that was looked at.
+        bars_needed: how many bars it needs for a first result.
+        watermark: the last bar that was detected.
     """
 
     ticker: str
@@ -42,8 +42,8 @@ class SeriesState(TypedDict):
 
 
 class SeriesReason(SeriesState):
-    """What is known of one series, and why it has no result, or no newer one: in a stable word and
-    in full.
+    """What is known of one series, and why it has no result, or no newer one: as a stable word and
+    as a sentence.
     """
 
     reason: str
@@ -51,8 +51,8 @@ class SeriesReason(SeriesState):
 
 
 class SeriesOutlook(SeriesReason):
-    """What is known of one series and why, when it is scanned next,
-    and how many sessions of its market have ended since its last bar's.
+    """What is known of one series, the reason, when it is scanned next, and how many sessions of
+    its market have ended since that of its last bar.
     """
 
     next_scan: datetime | None
@@ -60,10 +60,10 @@ class SeriesOutlook(SeriesReason):
 
 
 def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> SeriesOutlook:
-    """Return what is known of one series and when it is scanned next,
-    with the reason of `find_reason`.
+    """Return what is known of one series, the reason that `find_reason` gives, and when the series
+    is scanned next.
 
-    `sessions_behind` is None where the sessions are not known.
+    `sessions_behind` is None where the market's sessions are not known.
     """
     series = find_one_series(database, ticker, interval)
     next_scan = watchlists.ask_next_scan(database, ticker, interval)
@@ -94,15 +94,16 @@ def find_reason(
     series: SeriesDocument | None,
     *others: Question[Any],
 ) -> SeriesReason:
-    """Return what is known of one series, with `reason` (a stable word)
-    and `message` (the same in full); `others` are asked with what it asks.
+    """Return what is known of one series, with `reason` (a stable word) and `message` (a sentence).
+
+    The questions `others` are asked in the same round trip to MongoDB.
     """
     market = series["market"] if series else _guess_market(database, ticker)
     watermark = watermarks.ask_watermark(database, ticker, interval)
     in_use = champions.ask_in_use(database, market or "", interval, ticker)
     last_run = latest_runs.ask_latest(database, ticker, interval, "backfill", "incremental")
     ask(database, watermark, in_use, last_run, *others)
-    # One that looks like no market's has no champion, not even that of all markets.
+    # A ticker without a market has no champion, not even that of all markets.
     champion, warm_up_bars = (market and in_use.answer) or (None, None)
     known: SeriesState = {
         "ticker": ticker,
@@ -134,8 +135,8 @@ def find_reason(
 
 
 def _find_obstacle(known: SeriesState, idle: int) -> tuple[str, str] | None:
-    """Return the first thing that stands between a series and any result,
-    in the order in which to mend them. In `idle` of its bars nothing traded.
+    """Return the first obstacle to any result of a series, in the order in which a user has to
+    remove them; None where there is none. `idle` is how many of its bars did not trade.
     """
     ticker, interval, market = known["ticker"], known["interval"], known["market"]
     if known["model_version"] is None:
@@ -153,7 +154,7 @@ def _find_obstacle(known: SeriesState, idle: int) -> tuple[str, str] | None:
 
 
 def _describe_state(known: SeriesState) -> tuple[str, str]:
-    """Return how far a series that can be detected was."""
+    """Return how far a series was detected that can be, as a stable word and a sentence."""
     ticker, run = known["ticker"], known["last_run"]
     watermark, last_bar = known["watermark"], known["last_bar"]
     if run is not None and run["status"] in runs.OPEN_STATUSES:
@@ -175,6 +176,8 @@ def _describe_state(known: SeriesState) -> tuple[str, str]:
 
 
 def _guess_market(database: Db, ticker: str) -> str | None:
-    """Return the market that a ticker without bars looks like, None where it looks like none."""
+    """Return the market that the spelling of a ticker without bars tells, None where it
+    tells none.
+    """
     found = load_markets(database).find_of(ticker)
     return found.code if found else None

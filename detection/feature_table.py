@@ -1,4 +1,6 @@
-"""Features as a table: of every bar what the model in use for its ticker read, warm-up left out."""
+"""Features as a table: the inputs of every bar to the model in use for its ticker, without
+warm-up.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,10 +35,11 @@ class _Group:
 
 
 def open_features(database: Db, models: ModelManager, asked: Asked) -> Table:
-    """Return the model's inputs of every bar that can be scored: a row a bar, or a row a feature.
+    """Return a table of the model's inputs of every bar that can be scored, with a row for each
+    bar, or for each feature of each bar.
 
-    Where models read different features, a wide table has all of them. Raises NoModel,
-    ModelIntegrity, and BadInput where none of the tickers has bars.
+    Where models have different features, a table with a row for each bar has all of them. Raises
+    NoModel, ModelIntegrity, and BadInput where none of the tickers has bars.
     """
     sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
     if not sizes:
@@ -80,7 +83,7 @@ def _list_long(database: Db, groups: list[_Group], asked: Asked) -> Iterator[Row
 def _list_rows(
     database: Db, group: _Group, asked: Asked
 ) -> Iterator[tuple[tuple[str, str, int, str], list[float]]]:
-    """Yield of each bar whose it is, and what its model read."""
+    """Yield for each bar its ticker, interval, time and model, and its inputs."""
     for ticker, times, inputs in _read(database, group, asked):
         for time, row in zip(times.tolist(), inputs.tolist(), strict=True):
             yield (ticker, asked.interval, time * MICROSECONDS, group.model.version), row

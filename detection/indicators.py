@@ -1,9 +1,9 @@
-"""What charts draw of a series besides its bars, on plain lists:
-the web process does without numpy.
+"""Computes the lines that charts draw of a series besides its bars, on plain lists, as the web
+process does not load numpy.
 
-Each of the 14 features by its own name, and some in the groups in which charts show them, as they
-are documented. EMA and Wilder recursions start with their first value, so the caller hands in some
-history before the first bar shown.
+These are the 14 documented features by name, and some groups of lines as charts show them. EMA and
+Wilder recursions start with the first value, so the caller must pass some history before the first
+bar that is shown.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +23,11 @@ LEAST_BODY_SHARE = 1e-4  # of the close, under the wicks
 def compute_indicator(
     name: str, bars: Sequence[Bar], sessions: Sequence[int] | None = None
 ) -> dict[str, Line]:
-    """Return the lines of an indicator or a feature, each with one value a bar,
-    None where it has not enough before.
+    """Return the lines of an indicator or a feature, each with one value a bar, None where there is
+    too little history.
 
-    `sessions` numbers the session of each intraday bar; None for bars of a day and longer. Raises
-    KeyError.
+    `sessions` has a number for the session of each intraday bar; it is None for daily and longer
+    bars. Raises KeyError on an unknown name.
     """
     if name == "VWAP":
         return {name: compute_vwap(bars, sessions)}
@@ -56,7 +56,7 @@ def compute_ema(bars: Sequence[Bar]) -> dict[str, Line]:
 
 
 def compute_macd(bars: Sequence[Bar]) -> dict[str, Line]:
-    """Return `MACD` (EMA12 - EMA26) and `MACD_hist` (what it is above its EMA9)."""
+    """Return `MACD` (EMA12 - EMA26) and `MACD_hist` (MACD minus its EMA9)."""
     closes = [bar.close for bar in bars]
     pairs = zip(_smooth(closes, 2 / 13), _smooth(closes, 2 / 27), strict=True)
     macd = [fast - slow for fast, slow in pairs]
@@ -192,7 +192,7 @@ INDICATORS: dict[str, Callable[[Sequence[Bar]], dict[str, Line]]] = {
         for name in ("body", "upper_wick", "lower_wick", "wick_ratio")
     },
 }
-# What a chart may ask for. VWAP alone asks where sessions begin.
+# The indicators that a chart may ask for. Only VWAP needs to know where sessions begin.
 NAMES: tuple[str, ...] = (*[name for name in INDICATORS if name not in FEATURES], *FEATURES)
 
 
@@ -204,10 +204,10 @@ def _at_band(bars: Sequence[Bar], write: Callable[[float, float, float], float])
 
 
 def _bands(bars: Sequence[Bar]) -> Iterator[tuple[float, float] | None]:
-    """Yield how far the mean of 20 closes is above the last of them,
-    and their population deviation.
+    """Yield how far the mean of 20 closes is above the last of them, and their population standard
+    deviation.
 
-    Both are taken from the last close, so that they are exactly 0 where nothing moved.
+    Both are computed relative to the last close, so that they are exactly 0 where nothing moved.
     """
     closes = [bar.close for bar in bars]
     for stop, now in enumerate(closes, start=1):

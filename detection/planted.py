@@ -1,7 +1,8 @@
-"""Planted faults: of faults that are known, how many a version finds.
+"""Planted faults: plants known faults into bars, and counts how many of them a version finds.
 
-Each is planted into a copy of a ticker's bars up to it, so that none is measured by another. Which
-bars, and which fault, their tickers and times say: two versions are shown the same.
+Each fault is planted into its own copy of a ticker's bars up to it, so that no fault changes the
+measure of another. A hash of ticker and time chooses the bars and the faults, so that two versions
+get the same ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ from market.bars.panel import BAR_COLUMNS, BarPanel
 MOST_PLANTED = 140
 STALE_BARS = 5
 USUAL_BARS, RETURN_BARS = 14, 60
-# A prime near the golden ratio of 2^32 (Knuth's multiplicative hashing): it draws bars at random.
+# A prime near the golden ratio of 2^32 (Knuth's multiplicative hashing), which draws bars at
+# random.
 SPREAD, HASHES = 2_654_435_761, 2**32
 
 Columns = Mapping[str, Float64]
@@ -33,8 +35,8 @@ class Planted:
     """Copies of histories, each of which ends with a fault.
 
     Attributes:
-        panel: of one series a fault.
-        first: shape (m,), the row on which each fault begins.
+        panel: the copies, one series for each fault.
+        first: shape (m,), the row at which each fault begins.
     """
 
     panel: BarPanel
@@ -67,9 +69,9 @@ def count_found(load: Load, rows: Int64) -> tuple[int, int]:
 def plant_faults(
     panel: BarPanel, rows: Int64, reach: Callable[[int, str], int], most: int = MOST_PLANTED
 ) -> Planted:
-    """Plant a fault on so many of the `rows` (m,) of a panel at the most.
+    """Plant a fault on at most `most` of the `rows` (m,) of a panel.
 
-    `reach` says from which position of a series on bars are needed for the bar at a position.
+    `reach` returns the position of the first bar that is needed to compute the bar at a position.
     """
     own = panel.find_series(rows)
     starts, stops = panel.offsets[own], panel.offsets[own + 1]

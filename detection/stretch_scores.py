@@ -1,4 +1,4 @@
-"""What versions say of every bar of a stretch, by the same steps as in a detection."""
+"""Scores every bar of a stretch by some versions, with the same steps as a detection."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,22 +30,22 @@ _RETURN = MEASURES.index("return")
 
 @dataclass(frozen=True, slots=True)
 class StretchScores:
-    """What a version says of every bar of a stretch that it could score.
+    """A version's scores of every bar of a stretch that it could score.
 
     Attributes:
-        tickers: those of which it scored a bar.
-        series: shape (n,), whose bar each is, as a position in `tickers`; ascending.
+        tickers: the tickers of which a bar was scored.
+        series: shape (n,), the position of each bar's ticker in `tickers`; ascending.
         times: shape (n,), UTC seconds, ascending within a ticker.
         scores: shape (n,).
-        threshold: bars with a lower score are alarms; of more than one market each bar's own,
-            shape (n,).
-        errors: what is wrong with a ticker's bars.
+        threshold: bars with a lower score are alarms; where bars are of several markets, the
+            threshold of each bar, shape (n,).
+        errors: by ticker what is wrong with its bars.
         moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
-        wrong: shape (n,), which are no events whatever their score: a rule tells them.
+        wrong: shape (n,), which bars are no events whatever their score, by a rule for faults.
         inputs: the stability index of each column of the inputs; empty where it is not known.
-        seconds: what scoring took.
-        thresholds: by market, of those that the bars are of.
-        planted, planted_found: how many known faults were planted, and how many of them found.
+        seconds: how long scoring took.
+        thresholds: by market, for the markets of the bars.
+        planted, planted_found: how many known faults were planted, and how many were found.
     """
 
     tickers: tuple[str, ...]
@@ -64,7 +64,7 @@ class StretchScores:
 
     @property
     def market(self) -> str | None:
-        """Return the market that all bars are of; None where there are more."""
+        """Return the market of all bars; None where they are of several markets."""
         return next(iter(self.thresholds)) if len(self.thresholds) == 1 else None
 
     @property
@@ -91,8 +91,8 @@ def score_versions(
     stretch: tuple[datetime | None, datetime | None],
     checkpoint: Callable[[float], None],
 ) -> list[StretchScores]:
-    """Return what each of the versions says of a stretch of the jobs' tickers, each job being of
-    one market.
+    """Return the scores of a stretch of the jobs' tickers by each of the versions. A job is of one
+    market.
 
     Raises NotFound, ModelIntegrity and BadInput.
     """
@@ -106,7 +106,8 @@ def score_versions(
         if model.feature_set.sees_market and has_days(model.interval):
             for job in jobs:
                 refresh_days(database, job.market, job.interval, datetime.now(UTC))
-        # Faults are told by rules, and those of a weak word by models: it is two that differ.
+        # Rules find certain faults, models the others. So planted faults tell something only where
+        # two versions are compared.
         plants = len(versions) > 1
         found.append(_score_stretch(database, model, jobs, stretch, tell, plants=plants))
     return found
@@ -121,11 +122,11 @@ def _score_stretch(
     *,
     plants: bool,
 ) -> StretchScores:
-    """Return what a version says of every bar of some jobs' tickers from one time to another and,
-    where it `plants` known faults, how many of these it finds.
+    """Return a version's scores of every bar of some jobs' tickers in a stretch and, with `plants`,
+    how many planted faults it finds.
 
     `checkpoint(fraction)` is called between two parts; what it raises ends the work. Raises
-    BadInput where these are more than can be looked at in one go.
+    BadInput where there are more bars than can be scored at once.
     """
     first, last = (None if time is None else int(time.timestamp()) for time in stretch)
     tickers: list[str] = []
@@ -190,7 +191,7 @@ def _score_stretch(
 
 
 def _split(jobs: Sequence[Job]) -> Iterator[Job]:
-    """Yield the jobs in parts of so many tickers."""
+    """Yield the jobs in parts with a limited number of tickers."""
     for job in jobs:
         for start in range(0, len(job.tickers), PART_TICKERS):
             yield replace(job, tickers=job.tickers[start : start + PART_TICKERS])

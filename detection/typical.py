@@ -1,5 +1,5 @@
-"""What is usual for a ticker: of each input that the model read of a strange bar, its actual value
-beside the range of the 250 bars before.
+"""What is usual for a ticker: each input of a strange bar to the model, beside the range of the
+input in the 250 bars before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ TYPICAL_BARS = 250
 LEAST_BARS = 20
 # Nine bars in ten lie between these.
 QUANTILES = (0.05, 0.5, 0.95)
-# So many tickers are looked at together, of which so many bars are between their anomalies, were
-# they of a market that never closes.
+# So many tickers are read together, with at most so many bars between their anomalies, counted as
+# in a market that never closes.
 CHUNK = 100
 CHUNK_BARS = 200_000
 _WORDS = {
@@ -44,9 +44,9 @@ _SPEEDS = {
 def find_typical(
     database: Db, interval: str, anomalies: Sequence[AnomalyDocument]
 ) -> Iterator[dict[str, list[InputFields]]]:
-    """Yield by anomaly, some tickers at a time, its inputs, the one with the largest share first.
+    """Yield the inputs by anomaly id, for some tickers at a time, those of the largest share first.
 
-    Of anomalies whose bars are gone, or that have fewer than 20 bars before them, it has none.
+    Anomalies whose bars are gone, or that have fewer than 20 bars before them, are left out.
     """
     groups: dict[tuple[str, str], dict[str, list[AnomalyDocument]]] = {}
     for anomaly in anomalies:
@@ -60,7 +60,7 @@ def find_typical(
 
 
 def describe_input(column: str) -> str:
-    """Return a model's column in words and its unit; one that is in no list as it is written."""
+    """Return a model's column in words with its unit; an unknown column as it is written."""
     stem, _, speed = column.rpartition("_")
     if stem in _WORDS and speed in _SPEEDS:
         return f"{_WORDS[stem]}, {_SPEEDS[speed]}"
@@ -86,7 +86,7 @@ def _split(
 
 
 def _find_span(found: Sequence[AnomalyDocument]) -> tuple[int, int]:
-    """Return when the first and the last bar of anomalies start, in UTC seconds."""
+    """Return the start of the first and of the last bar of some anomalies, in UTC seconds."""
     seconds = [int(anomaly["Datetime"].timestamp()) for anomaly in found]
     return min(seconds), max(seconds)
 
@@ -119,7 +119,7 @@ def _find_chunk(
 
 
 def _find_first(panel: BarPanel, s: int, first_bar: int) -> int:
-    """Return the row 250 bars before the first bar, or that of the series' first."""
+    """Return the row 250 bars before the first bar, or the first row of the series."""
     rows = panel.series(s)
     position = int(panel.first_index[s]) + int(np.searchsorted(panel.times[rows], first_bar))
     begin: int = rows.start + max(0, position - TYPICAL_BARS) - int(panel.first_index[s])

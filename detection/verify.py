@@ -1,10 +1,10 @@
-"""Deriving stored anomalies again, and saying what moved: the model, the threshold, the code, the
-data or the market's days.
+"""Derives stored anomalies again, and tells what has changed: the model, the threshold, the code,
+the data or the market's days.
 
-Each anomaly is computed twice from today's bars: with the model that found it, and with today's
-champion, which with its threshold is that of the watchlist whose scan found it. The first says
-whether the record can be trusted; the second, what would be found today. Nothing that is stored
-changes.
+Each anomaly is computed twice from today's bars: with the model that found it, which tells whether
+the record can be trusted; and with today's champion, which tells what would be found today. For an
+anomaly that a watchlist's scan found, champion and threshold are those of the watchlist. Nothing
+stored is changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ Spans = Mapping[str, Sequence[tuple[datetime, datetime]]]
 
 @dataclass(frozen=True, slots=True)
 class Underived:
-    """Anomalies of a version that cannot be asked any more, and why."""
+    """Anomalies of a version that cannot score any more, and the reason."""
 
     version: str
     error: NoModel
@@ -47,7 +47,7 @@ class Underived:
 
 @dataclass(frozen=True, slots=True)
 class Rederived:
-    """What was derived again, and of which versions nothing could be."""
+    """The verifications of anomalies, and the anomalies that could not be derived again."""
 
     documents: list[VerificationDocument]
     underived: list[Underived]
@@ -61,17 +61,17 @@ def verify(
     spans: Spans,
     checkpoint: Checkpoint,
 ) -> Rederived:
-    """Verify stored anomalies of one market and interval, and return a document for each, but for
-    those of a version whose columns are no more.
+    """Verify stored anomalies of one market and interval. Each gets a document, except those of a
+    version whose columns do not exist any more.
 
     Args:
-        database: where the bars are.
+        database: has the bars.
         models: this process' models.
-        job: the run and its tickers; `job.run_id` is named in the documents, and `job.watchlist`
-            is whose champion and threshold count for the spans.
+        job: the run and its tickers; `job.run_id` is named in the documents. In the spans, champion
+            and threshold are those of `job.watchlist`.
         stored: the anomalies to derive again.
-        spans: first and last bar of each ticker within which anomalies found today but not stored
-            count as new.
+        spans: by ticker the first and the last bar between which anomalies that are found today but
+            not stored count as new.
         checkpoint: called between two steps; what it raises ends the work.
 
     Raises NoModel where there is no champion, and ModelIntegrity where a recorded model cannot be
@@ -90,7 +90,7 @@ def verify(
         for anomaly in stored
     ]
     news = {each: found for each, found in current.items() if _within(found, spans)}
-    # What another run or version found is stored too, though nobody asked about it.
+    # An anomaly in a span may be stored although it is not in `stored`, by another run or version.
     unknown = find_fallen(database, list(news))
     compared += [
         _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found)
@@ -107,8 +107,8 @@ def _recompute(
     stored: Sequence[AnomalyDocument],
     checkpoint: Checkpoint,
 ) -> tuple[dict[str, AnomalyDocument], list[Underived]]:
-    """Return today's finding for each stored anomaly, by the model that found it, and those whose
-    model looks at columns that are no more.
+    """Return today's result for each stored anomaly by the model that found it, and the anomalies
+    whose model has columns that do not exist any more.
     """
     found: dict[str, AnomalyDocument] = {}
     underived: list[Underived] = []
@@ -134,12 +134,13 @@ def _find_current(
     spans: Spans,
     checkpoint: Checkpoint,
 ) -> dict[str, AnomalyDocument]:
-    """Return what the champions of today say of the stored anomalies,
-    and what else they find in the spans.
+    """Return the results of today's champions for the stored anomalies, and for the other anomalies
+    that they find in the spans.
     """
     found: dict[str, AnomalyDocument] = {}
     scanned = find_watchlists(database, {anomaly["detection_run_id"] for anomaly in stored})
-    # What a watchlist's scan found is asked by its champion and threshold, after the spans.
+    # An anomaly of a watchlist's scan is scored by the watchlist's champion and threshold. Spans
+    # come first.
     by_watchlist: dict[str | None, list[AnomalyDocument]] = {job.watchlist: []}
     for anomaly in stored:
         by_watchlist.setdefault(scanned.get(anomaly["detection_run_id"]), []).append(anomaly)
@@ -165,11 +166,11 @@ def _describe_bars(
     spans: Spans,
     kinds: Mapping[str, AnomalyKind] | None = None,
 ) -> dict[str, AnomalyDocument]:
-    """Return what a model finds today, by id,
-    of the bars of stored anomalies and in the spans; no other is scored.
+    """Return by id a model's results today for the bars of stored anomalies, and for the anomalies
+    in the spans; no other bars are scored.
 
-    `kinds` says what the stored ones were found as, where that is to be kept: the threshold then
-    is not in the model.
+    `kinds` has the kinds of the stored anomalies, where these are to be kept, as today's threshold
+    of the model is not the one that found them.
     """
     stretches: dict[str, list[Stretch]] = {}
     for anomaly in stored:
@@ -202,9 +203,7 @@ def _compare(
     current: AnomalyDocument | None,
     job: Job,
 ) -> VerificationDocument:
-    """Return the verdict on one stored anomaly: what today's champion says of it,
-    and why that differs.
-    """
+    """Return the verdict on one stored anomaly: today's champion's result, and why it differs."""
     if current is None or not _is_found(current):
         verdict: Verdict = "vanished"
     elif abs(current["anomaly_score"] - anomaly["anomaly_score"]) <= SAME_SCORE:
@@ -213,7 +212,7 @@ def _compare(
         verdict = "score_moved"
     cause = _find_cause(anomaly, recomputed, current)
     if cause is None and verdict == "vanished":
-        cause = "threshold"  # all else is as it was
+        cause = "threshold"  # Everything else is unchanged.
     document = _build(
         job,
         anomaly,
@@ -231,39 +230,42 @@ def _compare(
 
 
 def _is_found(current: AnomalyDocument) -> bool:
-    """Return whether a bar that was asked about is an anomaly today, and not only described."""
-    # A fault that a rule just finds has the score of the rules' threshold.
+    """Return whether a described bar is an anomaly today; bars that are asked for are described
+    whether or not they are.
+    """
+    # A fault of strength 1 has the score of the rules' threshold itself.
     return current["kind"] == "fault" or current["anomaly_score"] < current["threshold"]
 
 
 def _find_cause(
     anomaly: AnomalyDocument, recomputed: AnomalyDocument | None, current: AnomalyDocument | None
 ) -> Cause | None:
-    """Return what moved since the anomaly was found: its data before the market's,
-    these before code before model.
+    """Return what has changed since the anomaly was found: the first of its data, the market's
+    days, the code, and the threshold or the model; None for nothing.
     """
     if recomputed is None or recomputed["bars_fingerprint"] != anomaly["bars_fingerprint"]:
         return "data"
     if recomputed.get("market_fingerprint") != anomaly.get("market_fingerprint"):
         return "market"
     has_moved = abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE
-    # It is derived as what it was found as, wherever a rule of today allows that.
+    # The bar is derived as its stored kind, wherever today's rules allow that.
     if has_moved or recomputed["kind"] != anomaly["kind"]:
         return "code"
     if current is None:
         return "model"
     is_same_model = current["model_hash"] == anomaly["model_hash"]
     if current["kind"] != anomaly["kind"]:
-        # A bar that may be a fault as well is an event where it passes.
+        # A bar that may be a fault counts as an event where its score passes the threshold.
         return "threshold" if is_same_model else "model"
-    # No model has a part in a fault.
+    # Faults do not depend on the model.
     return None if is_same_model or current["kind"] == "fault" else "model"
 
 
 def _list_code_changes(database: Db, anomaly: AnomalyDocument) -> list[LibraryChange]:
-    """Return the libraries whose versions are not those that the anomaly's model was trained under.
+    """Return the libraries whose versions differ from those that the anomaly's model was trained
+    with.
 
-    Where there is none, what moved is our own code of its feature set, or the record itself.
+    Where no library differs, this project's code of the feature set has changed, or the record.
     """
     then, now = (
         get_model_record(database, anomaly["model_version"])["library_versions"],
@@ -277,8 +279,8 @@ def _list_code_changes(database: Db, anomaly: AnomalyDocument) -> list[LibraryCh
 
 
 def _list_data_changes(database: Db, anomaly: AnomalyDocument) -> list[Mapping[str, object]]:
-    """Return the revisions of bars up to the anomaly's that came after it was found,
-    the newest first.
+    """Return the revisions, after the anomaly was found, of bars up to its own, the newest
+    first.
     """
     revisions = find_revisions(
         database,
@@ -314,7 +316,7 @@ def _build(
         "ticker": subject["Ticker"],
         "interval": subject["interval"],
         "datetime": subject["Datetime"],
-        # the recorded model, on today's bars, gives the recorded score
+        # The recorded model gives the recorded score on today's bars.
         "verified": rederived and _score_gap(original, recomputed) <= SAME_SCORE,
         "verdict": verdict,
         "cause": cause,

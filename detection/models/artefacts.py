@@ -1,6 +1,6 @@
 """Artefacts: fitted detectors as arrays of numbers by name, with a JSON header, signed.
 
-What must be so before one is opened is in sealed.py.
+sealed.py checks an artefact before it is opened.
 """
 
 import json
@@ -32,9 +32,9 @@ def dump_artefact(fitted: Fitted) -> bytes:
 
 
 def store_artefact(database: Db, version: str, content: bytes) -> None:
-    """Keep the bytes under `version`, signed.
+    """Store the bytes under `version`, signed.
 
-    Raises gridfs.errors.FileExists where another training took it.
+    Raises gridfs.errors.FileExists where another training has taken the version.
     """
     artefacts.store_artefact(
         database, version, content, sign(get_settings(), version, compute_sha256(content))
@@ -42,7 +42,7 @@ def store_artefact(database: Db, version: str, content: bytes) -> None:
 
 
 def load_arrays(version: str, sha256: str, content: bytes) -> Fitted:
-    """Return the arrays in the bytes of an artefact. Raises ModelIntegrity where they are none."""
+    """Return the arrays of an artefact. Raises ModelIntegrity where the bytes are no artefact."""
     try:
         with np.load(BytesIO(content), allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files if name != HEADER}

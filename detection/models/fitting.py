@@ -1,5 +1,5 @@
-"""Fitting: from a market's bars to a detector, its threshold and the distribution of its scores,
-all of the same rows. The same bars, plan and seed give the same bytes.
+"""Fits a detector on a market's bars, with its threshold and the distribution of its scores, all of
+the same rows. The same bars, plan and seed give the same bytes.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,12 @@ from records.models.documents import FitFields
 FEWEST_ROWS = 100
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
-# What a version of all markets says of one: its own scores, of so many at least, beside as many of
-# all, which keep a few bars of it from setting its grades. Of more, a market whose scores end
-# sooner than the others' would hardly ever reach its high grades.
+# A version of all markets has grades for each market with at least so many training rows. They are
+# of the market's own scores and as many scores of all markets, so that a few bars of the market do
+# not set its grades. With more scores of all markets, a market whose scores reach less far than
+# those of the others would hardly ever get high grades.
 ROWS_OF_MARKET = 2_000
-# What to do about a member of an ensemble that could not be fitted.
+# Advice on members of an ensemble that could not be fitted, by the reason.
 MISSING_HINTS = {
     "too_slow": "Write the weights out to have it vote.",
     "missing_library": "Install requirements-autoencoder.txt where workers run, and train again.",
@@ -50,11 +51,11 @@ class Fit:
         threshold: score below which a bar is an anomaly.
         grades: distribution of the training scores.
         rows_fitted: size of the sample of rows.
-        inputs: distribution of what the detector was shown.
-        tails: the largest values of it.
-        seen: what was learned from.
-        warnings: what a person should know of it.
-        by_market: of a model of all markets threshold and grades of each with bars enough.
+        inputs: distribution of the detector's inputs.
+        tails: the largest values of these inputs.
+        seen: the bars that were learned from.
+        warnings: messages for the user.
+        by_market: for a model of all markets, threshold and grades of each market with enough bars.
     """
 
     plan: TrainingPlan
@@ -121,7 +122,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
 def _score(
     detector: Detector | SeriesDetector, rows: SeriesRows, checkpoint: Checkpoint
 ) -> Float64:
-    """Return the score of each wanted row, in portions: of many trees each takes its time."""
+    """Return the score of each wanted row, in portions, as many trees take long."""
     scores = np.empty(len(rows.wanted))
     for start in range(0, len(scores), SCORED_ROWS):
         portion = slice(start, start + SCORED_ROWS)
@@ -137,8 +138,10 @@ def grade_markets(
     codes: Sequence[str],
     rarities: Float64 | None = None,
 ) -> dict[str, tuple[float, GradeTable]]:
-    """Return threshold and grades of each market with enough of the training scores (n,);
-    `owners` (n,) says whose each is, and `rarities` (n,) how rare it is by its columns.
+    """Return threshold and grades of each market with enough training scores.
+
+    `scores`, `owners` (the position of each row's market in `codes`) and `rarities` (by columns)
+    all have the shape (n,).
     """
     ranks = (np.arange(ROWS_OF_MARKET) + 0.5) / ROWS_OF_MARKET
     borrowed = np.argsort(scores, kind="stable")[(ranks * scores.size).astype(np.int64)]
@@ -156,7 +159,8 @@ def grade_markets(
 def describe_fit(fit: Fit, now: datetime) -> FitFields:
     """Return the part of a model's record that the fit determines.
 
-    A window without an end, or with one that is to come, does not reach over bars of tomorrow.
+    A window without an end, or with an end in the future, is stored as ending with the last bar
+    that can exist now, so that it does not include tomorrow's bars.
     """
     plan, seen = fit.plan, fit.seen
     return {
@@ -200,7 +204,9 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
 
 
 def _explain_alike(plan: TrainingPlan, rows: int) -> str:
-    """Return why no bar is stranger than another: a threshold would pass all of them, or none."""
+    """Return the message for bars that all have the same score, so that any threshold passes all of
+    them or none.
+    """
     said = f"all {rows} {plan.interval} bars of market {plan.market} look alike to {plan.detector}"
     if plan.feature_set.sessions:
         said += f": what is usual at a time of day is not known of fewer than {FEWEST_SESSIONS}"

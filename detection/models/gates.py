@@ -1,8 +1,8 @@
-"""Gates: what a challenger must pass before it is put in use in place of the champion.
+"""Gates: the conditions that a challenger must pass before it replaces the champion.
 
-Both are judged on the same bars, which neither has learned from. A challenger need not be better in
-each respect; in none may it be much worse, and its scores must be steadier than those which made it
-necessary.
+Both are judged on the same bars, from which neither has learned. The challenger need not be better
+in every respect, but may not be much worse in any. Its scores must be steadier than the drifted
+scores of the champion.
 """
 
 from collections.abc import Sequence
@@ -15,34 +15,36 @@ from records.models.documents import (
     VersionJudgement,
 )
 
-# Bars that neither learned from must reach over so many days, and be so many.
+# The held-out bars must span so many days, and be so many.
 LEAST_DAYS = 90
 LEAST_BARS = 1_000
-# The latest half of what the champion has not seen is held out, a year (250 sessions) at the most.
+# The later half of the time that the champion has not seen is held out, at most a year.
 MOST_DAYS = 365
-# In shares of what was asked for, or of what the champion flags where no share was asked for.
+# Bounds of the flagged share, as a multiple of the share that was asked for, or of the champion's
+# flagged share where none was asked for.
 LEAST_TIMES, MOST_TIMES = 0.5, 2.0
 STEADY_INDEX = 0.25
 LEAST_OVERLAP = 0.5
-# How much less of the large moves, faults, and of what was labelled, it may find. Fewer bars than
-# these are chance: of four on which two versions differ all four speak against one of them once in
-# 16 times, of five once in 32 (a sign test, one-sided, at .05).
+# By how much the challenger's share of found large moves, faults and labelled anomalies may be
+# lower. A loss of fewer bars than FEWEST_LOST may be chance: of four bars on which two equal
+# versions differ, all four favour the same given one once in 16 times, of five once in 32 (a
+# one-sided sign test at .05).
 ALLOWED_LOSS = 0.05
 FEWEST_LOST = 5
 MOST_COST = 3.0
 
 
 def choose_held_out(champion_end: datetime, last_bar: datetime) -> datetime:
-    """Return the end of a challenger's window: it leaves to the comparison the later half of the
-    time that the champion has not seen, a year at the most.
+    """Return the end of a challenger's training window. The later half of the time that the
+    champion has not seen, at most a year, is held out for the comparison.
     """
     unseen = max(last_bar - champion_end, timedelta(0))
     return last_bar - min(unseen / 2, timedelta(days=MOST_DAYS))
 
 
 def judge_challenger(evaluation: EvaluationDocument) -> list[GateFields]:
-    """Return what a challenger had to pass, by the report that compares it, the second version,
-    with the champion, the first.
+    """Return the gates of a challenger, with their results, from the evaluation whose first version
+    is the champion and whose second is the challenger.
     """
     champion, challenger = evaluation["judgements"] or []
     start, end = evaluation["start"], evaluation["end"]
@@ -117,7 +119,7 @@ def _judge_moves(champion: VersionJudgement, challenger: VersionJudgement) -> Ga
         for judged in (champion, challenger)
     ]
     count = challenger["large_moves"]
-    # Each is judged by the bars that it can score; one with a longer warm-up scores fewer.
+    # Shares are compared, as a version with a longer warm-up scores fewer bars.
     lost = round(recalls[0] * count) - challenger["large_moves_flagged"]
     return {
         "name": "events",
@@ -148,7 +150,7 @@ def _judge_faults(champion: VersionJudgement, challenger: VersionJudgement) -> G
 
 
 def _judge_labels(champion: VersionJudgement, challenger: VersionJudgement) -> Sequence[GateFields]:
-    """Return the gate of the labels, where any bar was labelled."""
+    """Return the gate of the labels; none where no bar is labelled."""
     own, other = challenger["labels"], champion["labels"]
     if own is None or other is None:
         return ()
@@ -169,8 +171,8 @@ def _judge_labels(champion: VersionJudgement, challenger: VersionJudgement) -> S
 
 
 def _is_loss(before: float | None, now: float | None, bars: int) -> bool:
-    """Whether a share that was found is lower than before, by more than is allowed and by more
-    `bars` than chance lets expect.
+    """Return whether a share of found bars has fallen by more than is allowed, and by more `bars`
+    than chance makes likely.
     """
     if before is None or now is None:
         return False
@@ -178,7 +180,7 @@ def _is_loss(before: float | None, now: float | None, bars: int) -> bool:
 
 
 def _judge_cost(champion: VersionJudgement, challenger: VersionJudgement) -> Sequence[GateFields]:
-    """Return the gate of the cost, where both scored anything."""
+    """Return the gate of the time for scoring; none where either scored nothing."""
     own, other = challenger["microseconds_a_bar"], champion["microseconds_a_bar"]
     if not own or not other:
         return ()

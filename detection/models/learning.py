@@ -1,9 +1,9 @@
-"""Learning: what a model is fitted on, read from stored bars in portions, so that memory does not
-grow with the market.
+"""Collects the rows that a model is fitted on from stored bars, in portions, so that memory does
+not grow with the market.
 
-A detector that looks at a bar's row alone is shown a uniform sample of at most `MOST_ROWS` rows:
-every row, for up to some 400 tickers x 5 years of days. One that looks back is shown whole series
-instead, of as many tickers, drawn at random, as have so many bars.
+A detector that looks at a bar's own row only gets a uniform sample of at most `MOST_ROWS` rows,
+which is every row for up to some 400 tickers x 5 years of daily bars. A detector that looks back
+gets whole series instead, drawn at random up to that number of bars.
 """
 
 import sys
@@ -37,8 +37,8 @@ Checkpoint = Callable[[float], None]
 
 @dataclass(slots=True)
 class Seen:
-    """What a training has learned from so far;
-    `first` and `last` are UTC seconds of its earliest and latest bar.
+    """The bars that a training has learned from so far; `first` and `last` are UTC seconds of the
+    earliest and the latest bar.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -50,14 +50,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a model is fitted on.
+    """The rows that a model is fitted on.
 
     Attributes:
-        rows: those that are wanted, and what a detector looks back on before them.
-        owners: shape (m,), of which market each wanted row is, as a position in `markets`.
-        markets: their codes.
-        tickers: how many were looked at.
-        seen: what was learned from.
+        rows: the rows to learn from (wanted), and those that a detector looks back on before them.
+        owners: shape (m,), the position in `markets` of each wanted row's market.
+        markets: the codes of the markets.
+        tickers: how many tickers were read.
+        seen: the bars that were learned from.
     """
 
     rows: SeriesRows
@@ -68,10 +68,10 @@ class Learned:
 
 
 class _DrawnRows:
-    """A sample of all rows, for a detector that looks at a bar's row alone."""
+    """A sample of all rows, for a detector that looks at a bar's own row only."""
 
     def __init__(self, plan: TrainingPlan) -> None:
-        # The last column says of which market a row is.
+        # The last column is the number of the row's market.
         self._sample = RowSample(MOST_ROWS, len(plan.feature_set.columns) + 1, plan.seed)
 
     def add(self, shown: SeriesRows, market: int) -> None:
@@ -85,7 +85,7 @@ class _DrawnRows:
 
 
 class _WholeSeries:
-    """All rows of some series, for a detector that looks back on the rows before a bar's."""
+    """All rows of some series, for a detector that looks back on earlier rows."""
 
     def __init__(self, plan: TrainingPlan) -> None:
         self._columns = len(plan.feature_set.columns)
@@ -134,7 +134,7 @@ def learn_rows(database: Db, plan: TrainingPlan, checkpoint: Checkpoint) -> Lear
 
 
 def _find_days(database: Db, plan: TrainingPlan, market: str) -> MarketDays | None:
-    """Return what a market did on each day, up to date, where the model looks at it."""
+    """Return a market's days, up to date; None where the model does not look at them."""
     if not plan.feature_set.sees_market or not has_days(plan.interval):
         return None
     refresh_days(database, market, plan.interval, datetime.now(UTC))
@@ -162,15 +162,15 @@ def _learn(
     market: MarketDays | None,
     seen: Seen,
 ) -> SeriesRows:
-    """Return the rows of a panel that lie in the window, and note what they were."""
+    """Return the rows of a panel, those in the training window wanted, and add these to `seen`."""
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     first = _find_first_rows(panel, start)
     kind = get_detector(plan.detector)
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     wanted &= features.rows >= np.repeat(first, panel.count_rows(features.rows))
-    # Bars that rules call wrong are found without a model. Were they learned from, those of a feed
-    # that is often wrong would take up the share of bars that is to pass the threshold.
+    # Rules find certain faults without a model. If they were learned from, the faults of a bad feed
+    # would use up the share of bars that should pass the threshold.
     wanted[wanted] = ~mark_wrong(panel, features.rows[wanted], features, market)
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
     shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])
@@ -197,8 +197,8 @@ def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:
 
 
 def _select(panel: BarPanel, features: Features, plan: TrainingPlan) -> tuple[Bools, set[str]]:
-    """Return which feature rows to learn from,
-    and the tickers left out because a bar is not a number.
+    """Return which feature rows to learn from, and the tickers that are left out because a bar is
+    NaN or infinite.
     """
     wanted = np.ones(features.rows.size, dtype=np.bool_)
     if plan.window_end is not None:

@@ -7,5 +7,5 @@ LIBRARIES = ("numpy", "scikit-learn", "numba", "joblib")
 
 
 def find_library_versions() -> dict[str, str]:
-    """Return the version of each by name, as they are installed here."""
+    """Return by name the installed version of each of these libraries."""
     return {"python": platform.python_version()} | {name: find_version(name) for name in LIBRARIES}

@@ -1,4 +1,4 @@
-"""Which bars that a model learned from are gone since (plain Python)."""
+"""Finds bars that a model learned from and that are gone by now (plain Python)."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -13,7 +13,9 @@ from records.models.documents import ModelDocument
 
 
 class GoneBars(TypedDict):
-    """Bars of a ticker that a model learned from and that are gone: how, when and how many."""
+    """Bars of a ticker that a model learned from and that are gone: why, since when and
+    how many.
+    """
 
     ticker: str
     kind: RevisionKind
@@ -22,8 +24,8 @@ class GoneBars(TypedDict):
 
 
 def find_gone_bars(database: Db, model: ModelDocument) -> list[GoneBars]:
-    """Return the bars of a model's training window that were deleted, renamed or taken back
-    since it was made and did not come again, one entry a ticker, the latest, by ticker.
+    """Return, by ticker, the latest removal of bars of a model's training window (deleted, renamed
+    or undone) since the model was made, for tickers whose bars were not imported again.
     """
     learned = [trained["ticker"] for trained in model["tickers"]]
     removals = find_removals(
@@ -53,7 +55,7 @@ def find_gone_bars(database: Db, model: ModelDocument) -> list[GoneBars]:
 def _are_back(
     database: Db, model: ModelDocument, removal: RevisionDocument, ends: SeriesEnds | None
 ) -> bool:
-    """Whether a series reaches again over the bars that went, by an import that came since."""
+    """Return whether a later import has brought back bars over the range of a removal."""
     if ends is None:
         return False
     first = max(removal["first"], model["window_start"])

@@ -1,5 +1,5 @@
-"""The models of one process: each version is loaded and checked once,
-and the champion's pointer read at every use.
+"""The models of one process: each version is loaded and checked once; the champion's pointer is
+read at every use.
 """
 
 from collections import OrderedDict
@@ -36,18 +36,19 @@ class LoadedModel:
 
     Attributes:
         version, sha256: such as `US_model-0.1.0`, and `sha256:...` of its artefact.
-        market, interval: what it learned from.
-        feature_set: what its detector must be shown.
-        warm_up_bars: how many bars it needs before the first that it scores.
-        history_bars: on how many stored bars before a bar its score may depend, besides what the
-            bar's features do.
+        market, interval: of the bars that it learned from.
+        feature_set: the feature set of its detector.
+        warm_up_bars: how many bars it needs before the first one that it scores.
+        history_bars: how many stored bars before a bar its score may depend on, besides those that
+            the bar's features depend on.
         threshold: bars with a lower score are anomalies.
-        threshold_problem: of one that was set in place of its own, why it may not be meant.
-        detector: scores and attributes.
+        threshold_problem: why a threshold that was set in place of the model's own may be a
+            mistake; "" where it seems right.
+        detector: computes scores and attributions.
         grades: how rare a score is.
-        by_market: of a model of all markets both, of each market that has its own.
-        inputs, tails: how its training inputs were distributed, and the largest of them, where its
-            record has that.
+        by_market: for a model of all markets, threshold and grades of each market with its own.
+        inputs, tails: the distribution of its training inputs, and the largest of them, where its
+            record has them.
         window_start, window_end: aware; first and last start of the bars it may have learned from.
         parameters, library_versions: as recorded at training.
     """
@@ -79,7 +80,7 @@ class LoadedModel:
         return replace(self, threshold=threshold, grades=grades)
 
     def find_known(self, rows: SeriesRows) -> Bools:
-        """Return which wanted rows it can score, shape (m,): those with enough before them."""
+        """Return which wanted rows it can score, shape (m,): those with enough rows before them."""
         return get_detector(self.parameters["detector"]).find_known(rows, self.parameters)
 
     def reach(self, index: int, interval: str) -> int:
@@ -90,12 +91,11 @@ class LoadedModel:
 
 
 class ModelManager:
-    """Hands out models by market and interval, tickers or version,
-    and keeps the `capacity` last used ones.
+    """Returns models by market and interval, by ticker or by version; keeps the `capacity` last
+    used ones in memory.
 
-    A version is opened once a process, after hash and signature of its artefact were checked; one
-    that fails the check is refused each time it is asked for, and never kept. A promotion is seen
-    by the next call.
+    A version is opened once, after hash and signature of its artefact were checked. A version that
+    fails the check is refused each time, and never kept. A promotion is seen by the next call.
     """
 
     def __init__(self, database: Db, capacity: int = 8) -> None:
@@ -136,15 +136,16 @@ class ModelManager:
     def group_by_model(
         self, market: str, interval: str, tickers: Sequence[str], *, watchlist: str | None = None
     ) -> list[tuple[LoadedModel, tuple[str, ...]]]:
-        """Return tickers of one market by the model, with its threshold,
-        in use for their bars of an interval.
+        """Return each model in use for bars of an interval of some tickers of a market, with its
+        threshold for them, and its tickers.
 
         Raises NoModel, ModelIntegrity.
         """
         champions = find_champions(self._database, market, interval, tickers, watchlist=watchlist)
         policies = find_thresholds(self._database, market, tickers, watchlist=watchlist)
         groups: dict[tuple[Champion, ThresholdPolicy | None], list[str]] = {}
-        # Most share what is of their market: one object each, which is compared once.
+        # Most tickers share the champion and the threshold of their market, which are the same two
+        # objects for all of them: so they are grouped by identity first.
         shared: dict[tuple[int, int], list[str]] = {}
         for ticker in tickers:
             champion, found = champions.get(ticker), policies.get(ticker)
@@ -164,13 +165,12 @@ class ModelManager:
     def list_walk_forward(
         self, market: str, interval: str
     ) -> list[tuple[LoadedModel, datetime | None]]:
-        """Return, earliest first, the models by which a history can be scored
-        with none having seen what it scores: the market's, or where it has none those of all
-        markets.
+        """Return, earliest first, the models for a walk forward, in which no model scores bars that
+        it has learned from: the market's models, or those of all markets where it has none.
 
-        With each comes the last bar it is to score: the end of the window of the next, None for the
-        last one. Raises NoModel where no version of the market and interval is there,
-        ModelIntegrity.
+        With each comes the last bar that it scores, which is the end of the next one's window; None
+        for the last model. Raises NoModel where there is no version for the market and interval,
+        and ModelIntegrity.
         """
         by_end: dict[datetime, ModelSummary] = {}
         for name in (market, ALL_MARKETS):
@@ -193,8 +193,8 @@ class ModelManager:
         ]
 
     def may_see_market(self, market: str, interval: str) -> bool:
-        """Whether a loaded model that may score a market's bars looks at what the market did;
-        where none is loaded yet, whether its champion does.
+        """Return whether a loaded model that may score a market's bars looks at the market's days;
+        where none is loaded yet, whether the market's champion does.
         """
         with self._lock:
             held = [
@@ -206,12 +206,12 @@ class ModelManager:
             return any(model.feature_set.sees_market for model in held)
         try:
             return self.get_model(market, interval).feature_set.sees_market
-        except (NoModel, ModelIntegrity):  # it may not be needed; where it is, that is said
+        except (NoModel, ModelIntegrity):  # Reported later, if the model is needed at all.
             return False
 
     def get_cache_stats(self) -> dict[str, Any]:
-        """Return `hits`, `misses` and `loads` since the start,
-        the `models` loaded (last used last) and `capacity`.
+        """Return `hits`, `misses` and `loads` since the start, the loaded `models` (last used last)
+        and the `capacity`.
         """
         with self._lock:
             loaded = [champion.version for champion in self._models]
@@ -226,8 +226,7 @@ class ModelManager:
 
     def open(self, champion: Champion) -> LoadedModel:
         """Return the model of a champion. Raises NoModel, NotFound, ModelIntegrity."""
-        # Loading happens under the lock: two threads that ask for the same version must not both
-        # open it.
+        # Loading happens under the lock, so that two threads do not open the same version twice.
         with self._lock:
             if champion in self._models:
                 self._counts["hits"] += 1
@@ -247,7 +246,7 @@ def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> Loade
         return model
     threshold = find_threshold(policy.kind, policy.value, model.grades)
     flagged, rows = model.grades.count_below(threshold), model.grades.rows
-    # A champion may have come after it was set, or have changed.
+    # The threshold may have been set before there was a champion, or for another one.
     problem = find_problem(flagged, rows, policy)
     if problem:
         problem = (

@@ -1,5 +1,5 @@
-"""What a training is asked to do; numpy-free,
-so that a request can be refused before a run is written.
+"""The plan of a training, without numpy, so that the API can refuse a bad request before a run is
+written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,16 +40,14 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
-    """How the threshold is found: by the share of bars that pass it, by a grade,
-    or as a score that is given.
-    """
+    """How the threshold is found: by the share of bars that pass it, by a grade, or as a score."""
 
     kind: ThresholdKind = "contamination"
     value: float = 0.01
 
     @classmethod
     def choose(cls, values: Mapping[str, float | None]) -> Self:
-        """Return the policy of the one kind that has a value (the default where none has).
+        """Return the policy of the only kind that has a value; the default where none has.
 
         Raises BadInput.
         """
@@ -114,10 +112,11 @@ class TrainingPlan:
         tickers: Sequence[str] = (),
         options: Mapping[str, Any],
     ) -> Self:
-        """Read a plan from a run's fields, `options` being JSON values of the names
-        in `OPTIONS`; None is unset.
+        """Read a plan from a run's fields; `options` are JSON values by the names in `OPTIONS`,
+        where None means unset.
 
-        Raises BadInput on what is not known, of the wrong type, out of range, or of another market.
+        Raises BadInput on an unknown option, a wrong type, a value out of range, or a ticker of
+        another market.
         """
         given = {name: value for name, value in options.items() if value is not None}
         unknown = sorted(given.keys() - set(OPTIONS))
@@ -162,14 +161,14 @@ class TrainingPlan:
 
     @property
     def warm_up_bars(self) -> int:
-        """Return how many bars the model needs before the first that it scores."""
+        """Return how many bars the model needs before the first one that it scores."""
         return self.feature_set.warm_up_bars + get_detector(self.detector).find_warm_up_bars(
             self.parameters
         )
 
     def describe_parameters(self) -> dict[str, Any]:
-        """Return what makes this another model than its predecessor, the data apart;
-        goes into the record.
+        """Return the parameters that go into the model's record: all that makes it differ from its
+        predecessor, besides the data.
         """
         return {
             "detector": self.detector,
@@ -181,7 +180,9 @@ class TrainingPlan:
 
 
 def read_model_market(markets: Markets, code: str) -> str:
-    """Return the code of a market that a model may be of, `ALL` included. Raises BadInput."""
+    """Return the code of a model's market, which may be `ALL`. Raises BadInput on an
+    unknown one.
+    """
     wanted = code.strip().upper()
     return wanted if wanted == ALL_MARKETS else markets.choose(wanted).code
 
@@ -189,7 +190,7 @@ def read_model_market(markets: Markets, code: str) -> str:
 def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocument]:
     """Return the series to learn from, by ticker.
 
-    Raises BadInput where one that is named, or any, is missing.
+    Raises BadInput where a named ticker has no bars, or none has.
     """
     market = None if plan.market == ALL_MARKETS else plan.market
     series = find_series(

@@ -1,8 +1,8 @@
-"""Whether a version flags about as many bars as it was asked to; numpy-free,
-so that the API can ask.
+"""Checks that a version flags about as many bars as it was asked to; without numpy, as the API uses
+it.
 
-A version that flags nothing silences its market, and one that flags far more than was asked buries
-what matters. What counts is how many of its own training bars lie below the threshold, by the score
+A version that flags nothing silences its market, and one that flags far too much buries what
+matters. The check counts the version's own training bars below the threshold, by the score
 quantiles in its record.
 """
 
@@ -15,15 +15,15 @@ from records.models.documents import ModelDocument, TailFields
 from records.models.models import find_tail
 
 MOST_TIMES_ASKED = 3.0
-# Of few bars a handful more or less says nothing.
+# So few flagged bars are never too many, as a handful more or less tells nothing.
 FEWEST_TOO_MANY = 10
-# Where a score was given, nobody said how many bars are to have a lower one.
+# The largest plausible share for a threshold that was given as a score, which asks for no share.
 MOST_SHARE_BY_SCORE = 0.1
 
 
 def check_plausible(record: ModelDocument) -> None:
-    """Raise Conflict where a version flags none of its training bars, or far more than it was asked
-    to: of all of them, or of those of a market that it has a threshold for.
+    """Raise Conflict where a version flags none, or far too many, of its training bars, or of those
+    of a market for which it has its own threshold.
     """
     policy = ThresholdPolicy(**record["parameters"]["threshold"])
     check_threshold(record, record["threshold"], policy)
@@ -39,9 +39,10 @@ def check_threshold(
     *,
     advice: str | None = None,
 ) -> None:
-    """Raise Conflict where a threshold, found by this policy, has a version flag nothing of what it
-    learned from, or of that of a market, or far more than asked; `advice` says what to do where it
-    is none of a training, but one that is set in its place.
+    """Raise Conflict where a version with this threshold, found by this policy, flags none or far
+    too many of its training bars, or of those of a market.
+
+    `advice` says what to do where the threshold is set in place of the one from the training.
     """
     tail = find_tail(record, market)
     rows, flagged = int(tail["score_quantiles"]["rows"]), count_flagged(tail, threshold)
@@ -64,8 +65,8 @@ def check_threshold(
 
 
 def find_problem(flagged: int, rows: int, policy: ThresholdPolicy) -> str:
-    """Return what is wrong where so many of so many bars pass a threshold found by this policy;
-    nothing where none or far too much is not what came of it.
+    """Return what is wrong where `flagged` of `rows` bars pass a threshold found by this policy; ""
+    where the number is plausible.
     """
     asked = find_asked_share(policy)
     most = (
@@ -73,7 +74,7 @@ def find_problem(flagged: int, rows: int, policy: ThresholdPolicy) -> str:
         if asked is None
         else max(MOST_TIMES_ASKED * asked * rows, FEWEST_TOO_MANY)
     )
-    # Less than one bar was asked for: that there is none is what was to be expected.
+    # Where the policy asks for less than one bar, flagging none is right.
     least = 0 if asked is not None and asked * rows < 1 else 1
     if least <= flagged <= most:
         return ""
@@ -88,7 +89,7 @@ def count_flagged(tail: TailFields, threshold: float) -> int:
 
 
 def find_asked_share(policy: ThresholdPolicy) -> float | None:
-    """Return the share of bars that a policy asks for; None where it asks for none."""
+    """Return the share of bars that a policy asks for; None for a policy without a share."""
     match policy.kind:
         case "contamination":
             return policy.value

@@ -1,6 +1,6 @@
-"""Which version is in use: promotion, rollback and retirement.
+"""The registry of versions in use: promotion, rollback and retirement.
 
-The champion is moved by one write of its pointer; workers read the pointer at each batch. Retiring
+A promotion is one write of the champion's pointer; workers read the pointer at each batch. Retiring
 and promoting the same version exclude each other, because both write that version's document.
 """
 
@@ -60,16 +60,14 @@ def promote(
     scope: Scope | None = None,
     session: ClientSession | None = None,
 ) -> PointerDocument:
-    """Make a version the champion of a scope (of its own market if none is given)
-    and return the pointer.
+    """Make a version the champion of a scope (None: of its own market), and return the pointer.
 
     Promoting the champion again changes nothing.
 
     Raises:
         NotFound: there is no such version, watchlist, or ticker with stored bars.
-        Conflict: it is retired, or flags nothing or far more than was asked
-            (`implausible_threshold`), or cannot be opened (`model_integrity`, or what else is amiss
-            with it).
+        Conflict: the version is retired, flags nothing or far too much
+            (`implausible_threshold`), or cannot be opened (`model_integrity` or another reason).
         BadInput: the scope is of another market.
     """
     record = models.get_model_record(database, version)
@@ -87,7 +85,8 @@ def promote(
 def promote_within(
     database: Db, record: ModelDocument, scope: Scope, now: datetime, session: ClientSession
 ) -> PointerDocument:
-    """Promote inside a transaction of the caller's, who knows that the version can be opened.
+    """Promote inside the caller's transaction; the caller has checked that the version can be
+    opened.
 
     Raises Conflict as `promote` does.
     """
@@ -112,8 +111,8 @@ def promote_within(
 
 
 def check_promotable(database: Db, record: ModelDocument, scope: Scope) -> None:
-    """Raise Conflict where a version cannot be opened, or where it flags nothing or far too much by
-    the threshold that is set where it would be in use.
+    """Raise Conflict where a version cannot be opened, or where it flags nothing or far too much
+    with the threshold that is set for the scope.
     """
     check_opens(database, record)
     for market in _find_markets(database, scope):
@@ -129,7 +128,9 @@ def check_promotable(database: Db, record: ModelDocument, scope: Scope) -> None:
 
 
 def check_opens(database: Db, record: ModelDocument) -> None:
-    """Raise Conflict where a version cannot be opened, as every detection with it would have to."""
+    """Raise Conflict where a version cannot be opened, so that every detection with it
+    would fail.
+    """
     try:
         read_champion(database, Champion(record["_id"], record["sha256"]))
     except (NoModel, ModelIntegrity) as error:
@@ -143,15 +144,15 @@ def check_opens(database: Db, record: ModelDocument) -> None:
 def rollback(
     database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession | None = None
 ) -> PointerDocument:
-    """Point a scope back to the version before its present one for bars of an interval,
-    and return the pointer.
+    """Make the previous version the champion of a scope for bars of an interval again, and return
+    the pointer.
 
-    Retired versions are passed over. A ticker or watchlist with none before goes back to its
+    Retired versions are skipped. A ticker or watchlist without a previous version goes back to its
     market's champion.
 
     Raises:
-        Conflict: the scope has no champion, the market had none before, or the one before cannot be
-            opened.
+        Conflict: the scope has no champion, the market had none before, or the previous one cannot
+            be opened.
     """
     return _within(
         database, session, lambda active: _roll_back(database, scope, interval, now, active)
@@ -165,8 +166,8 @@ def set_threshold(
     now: datetime,
     session: ClientSession | None = None,
 ) -> None:
-    """Set what passes in a scope in place of its champion's own threshold;
-    the next detection uses it.
+    """Set the threshold policy of a scope in place of its champion's own threshold; the next
+    detection uses it.
 
     Raises as `check_policy`, and NotFound where there is no such watchlist.
     """
@@ -177,10 +178,10 @@ def set_threshold(
 def check_policy(
     database: Db, scope: Scope, policy: ThresholdPolicy, watchlist: WatchlistFields | None = None
 ) -> None:
-    """Check that this can be what passes in a scope; `watchlist` is one that is not stored yet.
+    """Check a threshold policy for a scope; `watchlist` is a watchlist that is not stored yet.
 
-    Raises Conflict where a score is given with which a champion that would be held to it flags
-    nothing, or far too much, and NotFound where no bars are stored of its ticker.
+    Raises Conflict where a champion that would use it, given as a score, flags nothing or far too
+    much, and NotFound where the scope's ticker has no stored bars.
     """
     if scope.kind == "ticker":
         _check_stored(database, scope.name, "1d")
@@ -197,12 +198,12 @@ def check_policy(
 def retire(
     database: Db, version: str, now: datetime, session: ClientSession | None = None
 ) -> ModelRecord:
-    """Take a version out of use for good and return its record; its artefact stays,
-    so that verify can use it.
+    """Take a version out of use for good and return its record. Its artefact is kept for
+    verifications.
 
     Raises:
         NotFound: there is no such version.
-        Conflict: it is somebody's champion.
+        Conflict: it is the champion of a scope.
     """
     models.get_model_record(database, version)
 
@@ -223,7 +224,7 @@ def retire(
 def _within(
     database: Db, session: ClientSession | None, write: Callable[[ClientSession], Written]
 ) -> Written:
-    """Write in the caller's transaction or, where there is none, in one of its own."""
+    """Call `write` in the caller's transaction, or in a new one where `session` is None."""
     return in_transaction(database, write) if session is None else write(session)
 
 
@@ -255,8 +256,8 @@ def _roll_back(
 
 
 def _list_before(history: list[MoveFields]) -> list[str]:
-    """Return the versions that stand below the present one: a promotion puts one on top,
-    a rollback takes off.
+    """Return the versions before the present one. The history is read as a stack: a promotion puts
+    a version on top, a rollback removes the top.
     """
     standing: list[str] = []
     for move in history:
@@ -269,9 +270,7 @@ def _list_before(history: list[MoveFields]) -> list[str]:
 
 
 def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
-    """Raise NotFound where there is nothing of this name,
-    and BadInput where it is of another market.
-    """
+    """Raise NotFound where the scope does not exist, and BadInput where it is of another market."""
     if (
         scope.kind == "watchlist"
         and (of := get_watchlist(database, scope.name)["interval"]) != record["interval"]
@@ -290,7 +289,7 @@ def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
 
 
 def _check_stored(database: Db, ticker: str, interval: str) -> None:
-    """Raise NotFound, with what looks like it, where no bars of a ticker are stored."""
+    """Raise NotFound, which names similar tickers, where a ticker has no stored bars."""
     if not find_sizes(database, tickers=[ticker]):
         get_series(database, ticker, interval)
 
@@ -298,8 +297,8 @@ def _check_stored(database: Db, ticker: str, interval: str) -> None:
 def _find_judges(
     database: Db, scope: Scope, watchlist: WatchlistFields | None
 ) -> list[tuple[str, str]]:
-    """Return each version that judges bars of a scope, with the market of the bars: for each
-    interval the scope's own champion, or that which takes its place.
+    """Return each version that scores bars of a scope, with the market of the bars: for each
+    interval the scope's own champion, or else that of the wider scope.
     """
     every = Scope("market", ALL_MARKETS)
     intervals = {watchlist["interval"]} if watchlist else None

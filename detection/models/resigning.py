@@ -1,4 +1,4 @@
-"""Bringing stored artefacts to the present key and form."""
+"""Brings stored artefacts to the present key and format."""
 
 from io import BytesIO
 
@@ -13,10 +13,10 @@ from records.models.models import find_artefact_hashes, get_artefact_hash, get_m
 
 
 def rotate_key(database: Db, settings: Settings) -> tuple[int, list[str]]:
-    """Make a new key, sign all artefacts with it, and forget the old ones;
-    return what `sign_again` does.
+    """Make a new key, sign all artefacts with it, and drop the old keys; return what `sign_again`
+    returns.
 
-    An artefact that no old key had signed stays as it is. Raises BadInput where the keys are not in
+    An artefact that no old key has signed stays as it is. Raises BadInput where the keys are not in
     the file.
     """
     if settings.artefact_keys:
@@ -25,7 +25,7 @@ def rotate_key(database: Db, settings: Settings) -> tuple[int, list[str]]:
             " restart all processes, run `flask models sign`, then take the old one away"
         )
     key = make_key()
-    # Until all is signed again both are known, to the workers that run too.
+    # Until all artefacts are signed again, old and new keys are valid, also for running workers.
     write_keys([key, *read_keys(settings)])
     signed, unsigned = sign_again(database, settings)
     write_keys([key])
@@ -33,8 +33,8 @@ def rotate_key(database: Db, settings: Settings) -> tuple[int, list[str]]:
 
 
 def sign_again(database: Db, settings: Settings) -> tuple[int, list[str]]:
-    """Sign with the first key what an older one had signed; return how many,
-    and the versions that none had.
+    """Sign artefacts with the first key that an older key has signed; return how many, and the
+    versions that no key has signed.
     """
     first, signed, unsigned = name_key(read_keys(settings)[0]), 0, []
     for version, sha256 in find_artefact_hashes(database):
@@ -53,12 +53,12 @@ def sign_again(database: Db, settings: Settings) -> tuple[int, list[str]]:
 
 
 def migrate_pickle(database: Db, settings: Settings, version: str) -> None:
-    """Turn an artefact that an earlier version pickled into arrays, signed;
-    it scores the same, to the last bit.
+    """Convert an artefact that an earlier version stored as a pickle into signed arrays, which
+    score the same to the last bit.
 
-    This opens the pickle, which runs whatever it says: only for a database to which nobody else
-    could write. The record's `sha256`, by which anomalies name the model, stays. Raises
-    ModelIntegrity, and BadInput where it is none.
+    Opening a pickle may execute code, so this is only for a database to which nobody else could
+    write. The record keeps its `sha256`, by which anomalies name the model. Raises ModelIntegrity,
+    and BadInput where the artefact is no pickle.
     """
     import joblib  # noqa: PLC0415 - opens what nothing else here may open
 

@@ -1,4 +1,4 @@
-"""The features of a panel become what a detector is shown."""
+"""Turns the features of a panel into the rows that a detector takes."""
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from market.bars.segments import find_segments
 def lay_out_rows(
     panel: BarPanel, features: Features, feature_set: FeatureSet, wanted: Int64
 ) -> SeriesRows:
-    """Return the rows of a panel's series, those at the positions `wanted` (m,) of the features to
-    be scored. What comes after a pause of more than a year, be it one without a trade, is a series
-    of its own.
+    """Return the rows of a panel's series; those at the positions `wanted` (m,) of the features are
+    the rows to score. After a pause of more than a year, also one without a trade, a new series
+    begins.
     """
     own = np.searchsorted(features.rows, panel.offsets)
     offsets, _ = find_segments(panel.times[features.rows], own)
@@ -25,7 +25,7 @@ def lay_out_rows(
 
 
 def join_rows(portions: list[SeriesRows], columns: int) -> SeriesRows:
-    """Return the rows of all portions, of so many columns, as one."""
+    """Return the rows of all portions, which have so many `columns`, as one."""
     counts = [len(portion.inputs) for portion in portions]
     starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)[: len(portions)]
     return SeriesRows(

@@ -9,8 +9,7 @@ from records.market.documents import SeriesDocument
 
 
 class RowSample:
-    """Keeps at most `capacity` of the rows it is shown, each with the same probability,
-    in the order they came.
+    """Keeps at most `capacity` of the added rows, each with the same probability, in their order.
 
     Every row draws a random key, and the rows with the smallest keys stay (bottom-k sampling: Cohen
     and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). So the sample depends on the
@@ -28,7 +27,7 @@ class RowSample:
         self._bound = 1.0
 
     def add(self, rows: Float32) -> None:
-        """Show further rows, shape (m, columns)."""
+        """Add further rows, shape (m, columns)."""
         keys = self._random.random(len(rows))
         self.seen += len(rows)
         stays = keys < self._bound
@@ -55,8 +54,8 @@ class RowSample:
 def draw_series(
     series: Sequence[SeriesDocument], most_bars: int, seed: int
 ) -> list[SeriesDocument]:
-    """Return as many series, drawn at random and left in their order, as have `most_bars` bars in
-    all; at least one.
+    """Return series drawn at random, in their order, with at most `most_bars` bars in all; at least
+    one series.
     """
     order = np.random.default_rng(seed).permutation(len(series))
     bars = np.cumsum([series[position]["bars"] for position in order])

@@ -1,9 +1,9 @@
-"""Stored artefacts before they are opened: that a version's record, hash and signature are sound,
-which the API asks too, and so without the numeric stack.
+"""Checks stored artefacts before they are opened: a version's record, hash and signature. The API
+uses it too, so it does not import numpy.
 
-Nothing in an artefact can execute: it is a zip of `.npy` arrays, opened without pickle. And nothing
-of it is opened before its bytes have the recorded hash and a signature by one of our keys, which
-are not in the database (signing.py).
+Nothing in an artefact can execute: it is a zip of `.npy` arrays, opened without pickle. And it is
+opened only where its bytes have the recorded hash and a signature by one of this installation's
+keys, which are not in the database (signing.py).
 """
 
 import hashlib
@@ -37,8 +37,8 @@ def read_champion(database: Db, champion: Champion) -> tuple[ModelDocument, byte
 
     Raises:
         NotFound: there is no such version.
-        NoModel: its detector or columns are no more.
-        ModelIntegrity: as `read_sealed`, or its record says another hash than it was promoted with.
+        NoModel: its detector or columns do not exist any more.
+        ModelIntegrity: as `read_sealed`, or the record's hash differs from that of the promotion.
     """
     record = get_model_record(database, champion.version)
     if record["sha256"] != champion.sha256:
@@ -52,7 +52,9 @@ def read_champion(database: Db, champion: Champion) -> tuple[ModelDocument, byte
 
 
 def check_known(record: ModelSummary | ModelDocument) -> None:
-    """Raise NoModel where a version's columns or detector are no more, as after an upgrade."""
+    """Raise NoModel where a version's columns or detector do not exist any more, as after
+    an upgrade.
+    """
     if record["feature_set"] not in {known.label for known in FEATURE_SETS}:
         raise NoModel(
             f"model {record['_id']} looks at the columns of {record['feature_set']}, which are"
@@ -75,8 +77,8 @@ def read_sealed(database: Db, version: str, sha256: str) -> bytes:
     an artefact in the present format.
 
     Raises:
-        ModelIntegrity: the bytes are missing, cut short, others than recorded, not signed by a key
-            of ours, or no artefact; they were not opened.
+        ModelIntegrity: the bytes are missing, cut short, not those recorded, not signed by a key of
+            this installation, or no artefact; they were not opened.
     """
     content, signature = read_unopened(database, version, sha256)
     if find_signer(get_settings(), version, sha256, signature) is None:
@@ -91,7 +93,7 @@ def read_sealed(database: Db, version: str, sha256: str) -> bytes:
         )
     try:
         with ZipFile(BytesIO(content)) as stored:
-            # What numpy puts before an array ends with a line break.
+            # numpy's header before an array ends with a line break.
             form = json.loads(stored.read(f"{HEADER}.npy").partition(b"\n")[2])["format"]
     except (ValueError, LookupError, TypeError, EOFError, OSError, BadZipFile) as error:
         raise explain(version, sha256, f"bytes that are no artefact ({error})") from error

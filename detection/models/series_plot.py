@@ -1,5 +1,5 @@
-"""What a plot of a version shows: the history it learned from, what it says of it,
-and the predictions stored last.
+"""The plot of a single series' version: its history, its judgements of it, and the last stored
+predictions.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def build_plot(database: Db, series_id: str, version: int | None) -> Document:
     """Return {series_id, version, detector, versions, training, predictions};
     points are those of `DrawnPoint`.
 
-    Of a long history the lowest and the highest point of each stretch are there. Raises NotFound
-    and ModelIntegrity.
+    Of a long history only the lowest and the highest point of each stretch are returned. Raises
+    NotFound and ModelIntegrity.
     """
     record = get_version(database, series_id, version)
     model = load_model(record)
@@ -32,7 +32,7 @@ def build_plot(database: Db, series_id: str, version: int | None) -> Document:
         database, series_id, version=record["version"], limit=SHOWN_PREDICTIONS
     )
     versions = find_versions(database, series_id, ("version",), LISTED_VERSIONS)
-    # What a detector that learns would have said then, its state of now does not know.
+    # The state of a detector that learns does not tell what it would have judged earlier.
     said = [{} if model.kind.learns else model.judge(point)._asdict() for point in shown]
     return {
         "series_id": series_id,

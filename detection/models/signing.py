@@ -1,10 +1,10 @@
-"""Signatures of artefacts: whoever can write to the database cannot put a detector
-of their own into it.
+"""Signatures of artefacts, so that somebody who can write to the database cannot put in a detector
+of their own.
 
-A signature is an HMAC-SHA256 of version and content hash. Its keys are not in the database: they
+A signature is an HMAC-SHA256 of version and content hash. The keys are not in the database: they
 come from ARTEFACT_KEYS or, where that is empty, from the file `.tapewatch/artefact.keys`, which is
-made at first use and is its owner's alone. New artefacts are signed by the first key; the others
-are of old ones that were not signed again yet.
+made at first use and readable by its owner only. The first key signs new artefacts; the others are
+for old artefacts that were not signed again yet.
 """
 
 import hmac
@@ -33,7 +33,7 @@ def sign(settings: Settings, version: str, content_sha256: str) -> dict[str, str
 def find_signer(
     settings: Settings, version: str, content_sha256: str, signature: Mapping[str, Any]
 ) -> str | None:
-    """Return the name of the key that made a signature; None where it was none of ours."""
+    """Return the name of the key that made a signature; None where no known key did."""
     given = str(signature.get("signature", "")).encode()
     for key in read_keys(settings):
         if hmac.compare_digest(_compute(key, version, content_sha256).encode(), given):
@@ -42,10 +42,10 @@ def find_signer(
 
 
 def read_keys(settings: Settings) -> list[str]:
-    """Return the keys, the first for new signatures; they are read anew each time,
-    so that a rotation is seen.
+    """Return the keys, the first for new signatures. They are read again each time, so that a
+    rotation is seen.
 
-    Raises BadInput where they are too short, or others on this machine can read them.
+    Raises BadInput where they are too short, or where other users of this machine can read them.
     """
     if settings.artefact_keys:
         return _check(settings.artefact_keys.split(","), "ARTEFACT_KEYS")
@@ -59,7 +59,7 @@ def read_keys(settings: Settings) -> list[str]:
 
 
 def write_keys(keys: list[str]) -> None:
-    """Put these keys into the file, in one step."""
+    """Write the keys to the file, atomically."""
     draft = KEYS_FILE.with_suffix(".new")
     draft.unlink(missing_ok=True)
     _write(draft, keys)
@@ -72,7 +72,7 @@ def make_key() -> str:
 
 
 def name_key(key: str) -> str:
-    """Return a key's name, which tells nothing of it."""
+    """Return a key's name, which does not reveal the key."""
     return sha256(f"name of {key}".encode()).hexdigest()[:12]
 
 
@@ -93,7 +93,7 @@ def _check(keys: list[str], source: str) -> list[str]:
 
 
 def _make_file() -> None:
-    """Make the file with a first key, unless another process just did."""
+    """Make the file with a first key, unless another process has just made it."""
     KEYS_FILE.parent.mkdir(mode=0o700, exist_ok=True)
     draft = KEYS_FILE.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}")
     try:

@@ -1,7 +1,6 @@
-"""Models of single series: fitted and stored under a version, loaded with their hash checked,
-asked for judgements.
+"""Fits, stores and loads models of single series, and judges points by them.
 
-All of it runs in the web process, in plain Python.
+It runs in the web process, in plain Python.
 """
 
 import json
@@ -53,17 +52,17 @@ class FitRequest:
 
     @property
     def count(self) -> int:
-        """How many points there are."""
+        """Return how many points there are."""
         return len(self.values) // 8
 
     @property
     def data_sha256(self) -> str:
-        """The hash of the history alone."""
+        """Return the hash of the history alone."""
         return hash_bytes(self.timestamps, self.values)
 
     @property
     def fingerprint(self) -> str:
-        """The hash of all that the model will be a function of."""
+        """Return the hash of everything that the model is a function of."""
         asked = json.dumps({"detector": self.kind.name, **asdict(self.parameters)}, sort_keys=True)
         return hash_bytes(asked.encode(), self.timestamps, self.values)
 
@@ -77,10 +76,10 @@ def read_fit(
     detector: str | None = None,
     **options: Any,
 ) -> FitRequest:
-    """Return what is asked for, from lists as JSON has them.
+    """Return a checked request, from lists as JSON has them.
 
-    Raises BadInput: the detector or one of its options cannot be used, or a rule of the history is
-    broken.
+    Raises BadInput where the detector or one of its options cannot be used, or where the history
+    breaks a rule.
     """
     kind = get_kind(detector)
     parameters = choose_parameters(kind, **options)
@@ -103,8 +102,8 @@ def fit_series(
 ) -> SeriesVersion:
     """Fit a model, store it with its history under the next version, and return its record.
 
-    The same request again returns the version that it has. Where `fit_id` names a fit, its history
-    is stored already. `finish` writes into the transaction what else is to be known with the
+    A repeated request returns the version that the first one made. `fit_id` names a fit whose
+    history is stored already. `finish` writes what else belongs into the transaction of the
     version. Raises BadInput where the detector cannot learn from these points.
     """
     known = find_fitted(database, request)
@@ -152,9 +151,9 @@ def _write_state(state: State) -> StateFields:
 
 @dataclass(frozen=True, slots=True)
 class SeriesModel:
-    """A version that was loaded.
+    """A loaded version.
 
-    Its detector is shared by all threads: who learns learns on a copy.
+    All threads share its detector, so that learning must happen on a copy.
     """
 
     series_id: str
@@ -167,8 +166,8 @@ class SeriesModel:
         return self.detector.judge(point.timestamp, point.value)
 
     def judge_all(self, points: Sequence[Point]) -> list[Judgement]:
-        """Judge points one after the other; a detector that learns does so on a copy,
-        for these points alone.
+        """Judge points one after another; a detector that learns does so on a copy, for these
+        points only.
         """
         judge = self.copy().learn if self.kind.learns else self.detector.judge
         return [judge(point.timestamp, point.value) for point in points]
@@ -179,11 +178,11 @@ class SeriesModel:
 
 
 class SeriesModels:
-    """The models that this process holds: those used last, at most so many.
+    """A cache of the last used models of this process, of limited size.
 
-    A model is known by series, version and the hash of its state, so one that learned, or was
-    deleted and made anew, is never taken for what it was. Which version is the latest, and whether
-    there is one, MongoDB is asked each time.
+    Its key is series, version and the hash of the state, so that a model that has learned, or was
+    deleted and made again, is never confused with its earlier state. MongoDB is asked each time for
+    the latest version.
     """
 
     def __init__(self, capacity: int = CACHED_MODELS) -> None:
@@ -209,7 +208,7 @@ class SeriesModels:
 def load_model(record: SeriesVersion) -> SeriesModel:
     """Return the model of a record.
 
-    Raises ModelIntegrity where its state is not what was stored.
+    Raises ModelIntegrity where its state does not have the stored hash.
     """
     text = record["state"]
     if hash_bytes(text.encode()) != record["state_sha256"]:
@@ -228,7 +227,7 @@ def load_model(record: SeriesVersion) -> SeriesModel:
 def read_history(database: Db, record: SeriesVersion) -> tuple[list[int], list[float]]:
     """Return the points that a version was fitted to.
 
-    Raises ModelIntegrity where they are not those.
+    Raises ModelIntegrity where they do not have the stored hash.
     """
     timestamps, values = single_series.read_points(database, record["fit_id"])
     if hash_bytes(timestamps, values) != record["data_sha256"]:
@@ -241,10 +240,10 @@ def read_history(database: Db, record: SeriesVersion) -> tuple[list[int], list[f
 def store_predictions(
     database: Db, series_id: str, version: int, points: Sequence[Point], now: datetime
 ) -> list[Judgement]:
-    """Judge points, keep the predictions, and have anomalies among them told, in one transaction.
+    """Judge points, store the predictions, and write an event for the anomalies among them, in one
+    transaction.
 
-    A detector that learns takes the points in. A point that is stored already is answered as it
-    was.
+    A detector that learns learns the points. A point that is stored already keeps its judgement.
 
     Raises:
         NotFound: the series was deleted.
@@ -328,7 +327,7 @@ def _tell(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Put an event for whoever raises alerts beside the anomalies that it is about."""
+    """Write the event by which alerts are raised, in the transaction of its anomalies."""
     if anomalies:
         payload: SeriesAnomalies = {
             "series_id": model.series_id,
@@ -351,7 +350,7 @@ def delete_series(database: Db, series_id: str) -> None:
 
 
 def describe_version(record: SeriesVersion) -> Document:
-    """Return what a fit answers."""
+    """Return a version as the answer to a fit."""
     return {
         "series_id": record["series_id"],
         "version": str(record["version"]),

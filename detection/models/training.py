@@ -1,4 +1,4 @@
-"""A fitted model gets its version, artefact and record."""
+"""Trains models: gives a fitted model its version, artefact and record."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -44,9 +44,9 @@ def save_model(
 ) -> ModelRecord:
     """Store a fitted model under the next version of its market and return its record.
 
-    The artefact is stored first, which also reserves the version; then, in one transaction, the
-    record is written, the model promoted where its plan says so, and `finish(session, record)`
-    called: what that raises undoes it all.
+    The artefact is stored first, which also reserves the version. Then one transaction writes the
+    record, promotes the model where its plan says so, and calls `finish(session, record)`; an
+    exception from `finish` undoes the transaction.
     """
     content = fit.artefact
     version = _reserve_version(database, fit)
@@ -76,8 +76,8 @@ def save_model(
     try:
         in_transaction(database, write)
     except TapewatchError:
-        # One of our own checks undid the transaction. After any other error it may have been
-        # committed all the same.
+        # One of this project's checks undid the transaction. After any other error the transaction
+        # may have been committed, so the artefact stays.
         delete_artefact(database, version)
         raise
     return models.get_model_record(database, version)
@@ -86,13 +86,13 @@ def save_model(
 def propose_version(
     lineage: Sequence[LineageFields], plan: TrainingPlan
 ) -> tuple[ModelVersion, Change]:
-    """Return the version that follows the latest of a market,
-    and in which place it differs from its interval's.
+    """Return the version that follows the latest one of a market, and how the model differs from
+    the latest one of its interval.
     """
     if not lineage:
         return ModelVersion.first(plan.market), "patch"
     latest = max(lineage, key=_read_version)
-    # Versions are of a market; how a model differs, by those of its own interval.
+    # Versions are numbered by market; the change is relative to the latest of the same interval.
     alike = [record for record in lineage if record["parameters"].get("interval") == plan.interval]
     before = max(alike, key=_read_version, default=None)
     change: Change = "patch"
@@ -110,8 +110,8 @@ def _read_version(record: LineageFields) -> ModelVersion:
 def _reserve_version(database: Db, fit: Fit) -> str:
     """Store the artefact under the next free version.
 
-    Another training may have taken that one a moment ago, or have died after it did; the next is as
-    good.
+    Where another training has just taken a version, or has died after taking it, the next version
+    is taken.
     """
     taken: set[ModelVersion] = set()
     while True:

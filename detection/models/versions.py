@@ -40,8 +40,8 @@ class ModelVersion:
         return cls(market, 0, 1, 0)
 
     def bump(self, change: Change) -> "ModelVersion":
-        """Return the version that follows: major for another feature set,
-        minor for other parameters, else patch.
+        """Return the next version: a major one for another feature set, a minor one for other
+        parameters, else a patch.
         """
         match change:
             case "major":

@@ -1,4 +1,4 @@
-"""The detectors of single series that there are: one row each."""
+"""The catalogue of detectors of single series, one entry each."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,7 +39,7 @@ def choose_parameters(
     season: int | None = None,
     window: int | None = None,
 ) -> Parameters:
-    """Return the parameters that were named, the others as the kind has them.
+    """Return the given parameters, with the kind's defaults for the others.
 
     Raises BadInput where the detector has no such parameter, or its value cannot be used.
     """

@@ -1,5 +1,5 @@
-"""Columns as bytes: little-endian int64 seconds and float64 values,
-and the hash by which data are known again.
+"""Columns as bytes: little-endian int64 seconds and float64 values, and the hash that identifies
+data.
 """
 
 import sys
@@ -23,7 +23,7 @@ def pack(typecode: str, numbers: Iterable[float]) -> bytes:
 
 
 def unpack(typecode: str, content: bytes) -> list[Any]:
-    """Return the numbers that were packed, whole ones or floats.
+    """Return the packed numbers, integers or floats.
 
     Raises ModelIntegrity where a number is cut off.
     """

@@ -1,4 +1,4 @@
-"""What every detector of a series is held to."""
+"""The contract of detectors of single series."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ from core.errors import BadInput
 Direction = Literal["above", "below", "both"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
-# A detector's state as JSON has it: objects, lists, strings, numbers.
+# A detector's state as JSON values: objects, lists, strings, numbers.
 State = dict[str, Any]
 
 
 class Judgement(NamedTuple):
-    """What a detector says of one point.
+    """A detector's judgement of one point.
 
     Attributes:
         anomaly: whether the value lies outside the normal range.
@@ -41,7 +41,7 @@ class Parameters:
     Attributes:
         k: how many deviations from the expected value are still normal.
         direction: on which side of the normal range a value is strange.
-        season: points of one cycle; None: to be found.
+        season: how many points a cycle has; None: find it.
         window: how many of the last values count.
     """
 
@@ -59,7 +59,7 @@ class SeriesDetector(Protocol):
         ...
 
     def to_state(self) -> State:
-        """Return all that the detector knows, as `load` of its kind reads it."""
+        """Return the detector's state, which `load` of its kind reads."""
         ...
 
 
@@ -67,19 +67,19 @@ class LearningDetector(SeriesDetector, Protocol):
     """A fitted detector that goes on learning from what it judges."""
 
     def learn(self, timestamp: int, value: float) -> Judgement:
-        """Judge a point and take it in. Raises BadInput where it is not later than the last one."""
+        """Judge a point and learn it. Raises BadInput where it is not later than the last one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesDetectorKind:
-    """A kind of detector: one row of the catalogue.
+    """A kind of detector: one entry of the catalogue.
 
     Attributes:
-        name: as requests name it.
+        name: its name in requests.
         summary: what it finds strange, in one sentence.
-        defaults: the parameters where the caller names none.
-        options: which parameters the caller may name.
+        defaults: the parameters that count where the caller gives none.
+        options: the parameters that the caller may give.
         least_points: the fewest points that it can be fitted to.
         fit: learns from timestamps and values, each of shape (n,), checked by
             `rules.check_training`.
@@ -108,14 +108,14 @@ class Band:
 
     @classmethod
     def build(cls, expected: float, deviation: float, k: float, direction: Direction) -> Self:
-        """Return the range, open on the side on which nothing is strange."""
+        """Return the range; it is open on a side on which no value is strange."""
         reach = k * deviation
         lower = clip(expected - reach) if direction != "above" else None
         upper = clip(expected + reach) if direction != "below" else None
         return cls(expected, deviation, lower, upper)
 
     def judge(self, value: float) -> Judgement:
-        """Judge a value by what was expected."""
+        """Judge a value by the range."""
         lower, upper = self.lower, self.upper
         is_strange = (upper is not None and value > upper) or (lower is not None and value < lower)
         score = divide(value - self.expected, self.deviation)
@@ -124,7 +124,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandDetector(ABC):
-    """A detector whose normal range is the same for every point; it is made from all its fields."""
+    """A detector whose normal range is the same for every point; its fields are its whole state."""
 
     k: float
     direction: Direction
@@ -138,7 +138,7 @@ class BandDetector(ABC):
         """Return the expected value and the deviation."""
 
     def check(self) -> Self:
-        """Return the detector. Raises BadInput where its range does not fit into a number."""
+        """Return the detector. Raises BadInput where its range is not finite."""
         check_range(*self.measure(), self.k)
         return self
 
@@ -148,7 +148,7 @@ class BandDetector(ABC):
         return cls(**state)
 
     def to_state(self) -> State:
-        """Return what the detector was made from."""
+        """Return the detector's fields."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     def judge(self, _timestamp: int, value: float) -> Judgement:
@@ -157,7 +157,7 @@ class BandDetector(ABC):
 
 
 def check_range(expected: float, deviation: float, k: float) -> None:
-    """Raise BadInput where a normal range does not fit into a number."""
+    """Raise BadInput where a normal range is not finite."""
     reach = k * deviation
     if not (isfinite(expected - reach) and isfinite(expected + reach)):
         raise BadInput(
@@ -169,7 +169,9 @@ def check_range(expected: float, deviation: float, k: float) -> None:
 
 
 def clip(value: float) -> float:
-    """Return a number that JSON can hold in place of an infinite one."""
+    """Return the value, or the largest finite number in its place where it is infinite, as JSON has
+    no infinity.
+    """
     return max(-float_info.max, min(value, float_info.max))
 
 

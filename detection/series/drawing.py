@@ -1,8 +1,8 @@
-"""A drawing of a series as SVG: its points, what was expected, the normal range,
-and what lies outside in red.
+"""Draws a single series as SVG: its points, the expected values, the normal range, and values
+outside it in red.
 
-Nothing in it comes from elsewhere. Colours are attributes, so that it can be looked at alone, and
-each part has a class, so that a page may have other ones.
+The SVG refers to no other file. Colours are attributes, so that it can be shown alone; each part
+has a class, so that a page can change them.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,14 @@ from sys import float_info
 
 WIDTH, HEIGHT = 960, 360
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 28
-# More points than this would lie on one another: of each stretch the lowest and the highest are
-# drawn.
+# Of more points only the lowest and the highest of each stretch are drawn, as points would overlap.
 MOST_DRAWN = 2_000
 TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnPoint:
-    """A point with what a detector says of it, as far as it does."""
+    """A point with its judgement, as far as there is one."""
 
     timestamp: int
     value: float
@@ -32,8 +31,8 @@ class DrawnPoint:
 
 
 def thin_out(values: Sequence[float]) -> list[int]:
-    """Return the places of the points that are drawn: all,
-    or the lowest and the highest of each stretch.
+    """Return the positions of the points that are drawn: all, or the lowest and the highest of each
+    stretch.
     """
     count = len(values)
     if count <= MOST_DRAWN:
@@ -49,8 +48,8 @@ def thin_out(values: Sequence[float]) -> list[int]:
 def draw_series(
     title: str, training: Sequence[DrawnPoint], predictions: Sequence[DrawnPoint]
 ) -> str:
-    """Return the SVG of training points and stored predictions, each in order of time;
-    one at least is there.
+    """Return the SVG of training points and stored predictions, each in order of time; at least one
+    point is needed.
     """
     points = [*training, *predictions]
     scale = _Scale.fit(points)
@@ -81,7 +80,7 @@ def draw_series(
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where times and values lie in the drawing."""
+    """Maps times and values to coordinates of the drawing."""
 
     first: int
     last: int
@@ -96,7 +95,7 @@ class _Scale:
             for number in (p.value, p.expected, p.lower, p.upper)
             if number is not None
         ]
-        # Halves: the difference of two numbers may be beyond what a number can hold.
+        # Computed with halves, as the difference of two floats may overflow.
         low, high = min(shown) / 2, max(shown) / 2
         margin = 0.05 * (high - low) or abs(high) * 0.05 or 0.5
         times = [p.timestamp for p in points]

@@ -1,10 +1,9 @@
-"""Median and median absolute deviation: strange is a modified z-score beyond `k`.
+"""Median and median absolute deviation: a value is strange with a modified z-score beyond `k`.
 
 Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): .6745 (x - median) / MAD
-    beyond 3.5. Where more
-than half of the values are the median, MAD is 0, and the mean absolute deviation times 1.253314
-takes its place. Half of the training data may be outliers. It fails where the level moves or a
-season comes round. A fit sorts twice.
+beyond 3.5. Where more than half of the values equal the median, MAD is 0, and the mean absolute
+deviation times 1.253314 takes its place. Half of the training data may be outliers. It fails where
+the level moves or where there is a season. A fit sorts twice.
 """
 
 from collections.abc import Sequence
@@ -15,8 +14,8 @@ from typing import Self
 from detection.series.contract import BandDetector, Parameters, SeriesDetectorKind
 from detection.series.moments import compute_median
 
-# What MAD and mean absolute deviation of normally distributed values are to their standard
-# deviation.
+# Of normally distributed values MAD is 0.6745 standard deviations, and the standard deviation is
+# 1.253314 mean absolute deviations.
 MAD_SHARE = 0.6745
 MEAN_DEVIATION_FACTOR = 1.253314
 
@@ -50,7 +49,7 @@ class Mad(BandDetector):
         ).check()
 
     def measure(self) -> tuple[float, float]:
-        """Return the median and what a standard deviation would be."""
+        """Return the median and the estimated standard deviation."""
         if self.mad:
             return self.median, self.mad / MAD_SHARE
         return self.median, self.mean_deviation * MEAN_DEVIATION_FACTOR

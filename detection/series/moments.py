@@ -5,7 +5,8 @@ from math import frexp, fsum, isfinite, ldexp, sqrt
 
 
 def scale_down(values: Sequence[float]) -> tuple[list[float], int]:
-    """Return the values divided by a power of two, so that none is beyond 1, and its exponent.
+    """Return the values divided by a power of two, so that none exceeds 1 in size, and the
+    exponent.
 
     Their squares and sums then neither overflow nor, where it matters, vanish.
     """
@@ -16,8 +17,8 @@ def scale_down(values: Sequence[float]) -> tuple[list[float], int]:
 def compute_moments(values: Sequence[float]) -> tuple[float, float]:
     """Return mean and population standard deviation.
 
-    Two passes with exact sums; the second takes back what the mean was rounded by (Chan, Golub and
-    LeVeque 1983, equation 1.7).
+    It takes two passes with exact sums; the second one corrects the rounding of the mean (Chan,
+    Golub and LeVeque 1983, equation 1.7).
     """
     scaled, exponent = scale_down(values)
     n = len(scaled)
@@ -29,7 +30,7 @@ def compute_moments(values: Sequence[float]) -> tuple[float, float]:
 
 
 def compute_median(values: Sequence[float]) -> float:
-    """Return the median; of an even number of values, the middle of the two in the middle."""
+    """Return the median; of an even number of values, the mean of the two middle ones."""
     ordered = sorted(values)
     half = len(ordered) // 2
     if len(ordered) % 2:

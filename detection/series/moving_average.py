@@ -1,9 +1,8 @@
-"""Mean and deviation of the last values: strange is a value more than `k` deviations from them.
+"""Mean and deviation of the last values: a value is strange more than `k` deviations from the mean.
 
-Source: the rolling z-score, whose window ends where the training data end: fit again as the series
-    goes on, or use
-`stream`, which does so by itself. It fails on seasons longer than the window. A fit looks at
-`window` values.
+Source: the rolling z-score. The window ends where the training data end: fit again as the series
+goes on, or use `stream`, which learns as it goes. It fails on seasons longer than the window. A fit
+looks at `window` values.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ DEFAULT_WINDOW = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovingAverage(BandDetector):
-    """The tail of the training values."""
+    """The last training values, by their mean and deviation."""
 
     tail: list[float]
 

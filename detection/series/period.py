@@ -1,10 +1,9 @@
-"""Finding the period of a series: the strongest significant peak of its autocorrelation.
+"""Finds the period of a series: the strongest significant peak of its autocorrelation.
 
-Source: autocorrelation by the Wiener-Khinchin theorem; a peak is significant beyond Bartlett's
-    bound for white noise,
-divided among all lags that were looked at (Bonferroni), where it also rises as far above the
-deepest valley before it, and where it comes again at twice the lag. So slow wandering, which has no
-peaks, is no season.
+Source: autocorrelation by the Wiener-Khinchin theorem. A peak is significant where it exceeds
+Bartlett's bound for white noise, corrected for the number of lags (Bonferroni), rises by as much
+above the deepest valley before it, and comes again at twice the lag. So slow wandering, which has
+no peaks, is no season.
 """
 
 from cmath import exp
@@ -13,12 +12,12 @@ from math import fsum, pi, sqrt
 from operator import mul
 from statistics import NormalDist
 
-# Of longer series the last points count: finding takes half a second of 16,384.
+# Of longer series only the last points count: finding the period of 16,384 takes half a second.
 MOST_POINTS = 16_384
 LEAST_CYCLES = 3
 FALSE_ALARM = 0.01
-# A shorter period counts where its peak is nearly as high: each multiple of a period has a peak,
-# too.
+# A shorter period is preferred where its peak is nearly as high, as each multiple of a period has a
+# peak, too.
 NEARLY = 0.9
 COMES_AGAIN = 0.5
 HILL = 1.25
@@ -45,7 +44,7 @@ def find_period(values: Sequence[float]) -> int | None:
         return None
     highest = max(peaks.values())
     first = min(lag for lag, height in peaks.items() if height >= NEARLY * highest)
-    # Noise puts small peaks on the hill of a long period: its top counts.
+    # Noise makes small peaks around that of a long period: the highest of them counts.
     return max(
         (lag for lag in peaks if lag <= HILL * first),
         key=lambda lag: peaks[lag] if lag >= first else 0.0,
@@ -83,7 +82,7 @@ def _build_roots(n: int) -> list[complex]:
 
 
 def _remove_line(values: Sequence[float]) -> list[float]:
-    """Return what a straight line by least squares leaves."""
+    """Return the residuals of a straight line fitted by least squares."""
     n = len(values)
     middle, mean = (n - 1) / 2, fsum(values) / n
     slope = fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / (

@@ -1,5 +1,5 @@
-"""What names, histories and points must be; every rule that is broken is named,
-with the first place where.
+"""The rules for names, histories and points; an error names every broken rule, with the first place
+where it is broken.
 """
 
 import re
@@ -26,9 +26,7 @@ _DIGITS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that was broken: `pointer` leads to the first place,
-    `reason` is the rule's own word.
-    """
+    """A broken rule: `pointer` leads to the first place, `reason` is the rule's stable word."""
 
     pointer: str
     reason: str
@@ -81,7 +79,7 @@ def parse_version(text: str | None) -> int | None:
             reason="bad_version",
         )
     digits = found[1].lstrip("0")
-    # No version has so many digits, and reading millions of them would take minutes.
+    # Only some digits are read, as reading millions of them would take minutes.
     return min(int(digits[:19]), NEVER_REACHED) if digits else None
 
 
@@ -189,11 +187,11 @@ class Point(NamedTuple):
 
 
 def read_plain_points(text: bytes) -> list[Point] | None:
-    """Return the points of a list as plain JSON text, in half the time that `check_points` and a
-    reader that sees names given twice take; None for whatever else, which is for those two.
+    """Return the points of a list in plain JSON text; None for any other text, which must then go
+    through `check_points` and a reader that notices repeated names. This takes half of their time.
 
-    Plain is a list of at most 10,000 points that break no rule, without escapes. A name given
-    twice would show in the text: each point has six quotes, two of them about its timestamp.
+    Plain is a list of at most 10,000 points that break no rule, without escapes. A repeated name
+    would show in the number of quotes: each point has six, two of them around its timestamp.
     """
     try:
         points = from_json(text)
@@ -210,7 +208,7 @@ def read_plain_points(text: bytes) -> list[Point] | None:
             and digits.isdigit()
             and all(map(isfinite, values))
         )
-    except (ValueError, TypeError, KeyError, OverflowError):  # it is said elsewhere what is wrong
+    except (ValueError, TypeError, KeyError, OverflowError):  # `check_points` reports what is wrong
         return None
     return list(map(Point, map(int, timestamps), map(float, values))) if is_plain else None
 
@@ -334,7 +332,7 @@ def _refuse(broken: Sequence[Broken]) -> None:
 def _is_finite(value: float) -> bool:
     try:
         return isfinite(value)
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # An integer that is too large for a float.
         return False
 
 

@@ -1,11 +1,11 @@
-"""Level, trend and season: strange is a value whose residual is beyond `k` deviations
-of the training residuals.
+"""Level, trend and season: a value is strange whose residual is beyond `k` deviations of the
+training residuals.
 
-The training values are taken apart as in a classical additive decomposition, with medians for
-means, so that single outliers move nothing: the trend is the median difference of values half of
-the history apart, the season the median of each phase. Points belong to a phase by their time, so
-gaps do no harm. It fails where the season changes. A fit costs three sorts; finding the season
-costs two Fourier transforms more.
+The training values are decomposed as in a classical additive decomposition, but with medians in
+place of means, so that single outliers change nothing: the trend is the median difference of values
+half of the history apart, the season the median of each phase. A point's phase follows from its
+time, so gaps do no harm. It fails where the season changes. A fit costs three sorts; finding the
+season costs two more Fourier transforms.
 """
 
 from collections import defaultdict
@@ -28,16 +28,16 @@ from detection.series.contract import (
 from detection.series.moments import compute_median, compute_moments, scale_down
 from detection.series.period import find_period
 
-# Rounding leaves this share of the values' own spread where they repeat exactly.
+# Where values repeat exactly, rounding leaves residuals of this share of the values' spread.
 LEAST_DEVIATION_SHARE = 1e-9
 LEAST_CYCLES = 2
-# How many times more places than points there may be where the season is to be found.
+# To find the season, there may be at most so many time steps for each point.
 MOST_PLACES_A_POINT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Seasonal:
-    """What is expected of a time, and by how much values differ from it.
+    """The value that is expected at a time, and how far values usually differ from it.
 
     Attributes:
         start: time of the first training point, in the unit of the timestamps.
@@ -61,7 +61,7 @@ class Seasonal:
     def fit(
         cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
     ) -> Self:
-        """Take the values apart; find the season where none is named.
+        """Decompose the values; find the season where none is given.
 
         Raises BadInput where the season is longer than half of the data, none is found, or a phase
         has no point.
@@ -106,7 +106,7 @@ class Seasonal:
         return cls(**{**state, "season": tuple(state["season"])})
 
     def judge(self, timestamp: int, value: float) -> Judgement:
-        """Judge a point by what was expected of its time."""
+        """Judge a point by the value that is expected at its time."""
         return Band.build(self._expect(timestamp), self.deviation, self.k, self.direction).judge(
             value
         )
@@ -143,10 +143,10 @@ def _find_season(places: Sequence[int], values: Sequence[float]) -> int:
 
 
 def _compute_trend(known: Mapping[int, float], season: int) -> float:
-    """Return the change by step: the median over all pairs half of the history apart,
-    in whole seasons.
+    """Return the change for each step: the median over all pairs that are half of the history
+    apart, in whole seasons.
 
-    Of all distances that one tells the trend best, as in the test of Cox and Stuart (1955).
+    That distance estimates the trend best, as in the test of Cox and Stuart (1955).
     """
     lag = season * max(1, (max(known) + 1) // season // 2)
     changes = [known[place + lag] - value for place, value in known.items() if place + lag in known]
@@ -156,7 +156,7 @@ def _compute_trend(known: Mapping[int, float], season: int) -> float:
 def _compute_season(
     places: Sequence[int], values: Sequence[float], season: int
 ) -> tuple[float, list[float]]:
-    """Return the level and, by phase, how far it is left; the phases' mean is 0."""
+    """Return the level and, by phase, the deviation from it; the deviations have the mean 0."""
     by_phase: dict[int, list[float]] = defaultdict(list)
     for place, value in zip(places, values, strict=True):
         by_phase[place % season].append(value)

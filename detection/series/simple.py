@@ -1,9 +1,9 @@
-"""Mean and standard deviation: strange is a value more than `k` deviations above the mean.
+"""Mean and standard deviation: a value is strange more than `k` deviations above the mean.
 
 Source: Shewhart's control chart, with the population deviation and, as the contract of this API has
-    it, one-sided
-unless `direction` says otherwise. It fails where the training data hold outliers, which widen the
-range (`mad` stays), and where the level moves. A fit costs three passes, a judgement a comparison.
+it, one-sided unless `direction` says otherwise. It fails where the training data contain outliers,
+which widen the range (that of `mad` stays), and where the level moves. A fit costs three passes, a
+judgement a comparison.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from detection.series.moments import compute_moments
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simple(BandDetector):
-    """The two moments of the training values."""
+    """The mean and the standard deviation of the training values."""
 
     mean: float
     std: float
@@ -25,7 +25,7 @@ class Simple(BandDetector):
     def fit(
         cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
     ) -> Self:
-        """Learn the two moments. Raises BadInput where the range is not finite."""
+        """Learn mean and deviation. Raises BadInput where the range is not finite."""
         mean, std = compute_moments(values)
         return cls(mean=mean, std=std, k=parameters.k, direction=parameters.direction).check()
 

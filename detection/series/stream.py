@@ -1,16 +1,16 @@
-"""A detector that learns as it goes: strange is a pattern unlike the nearest of those
-that it remembers.
+"""A detector that learns as it goes: a point is strange whose pattern is unlike the nearest of the
+remembered patterns.
 
 The pattern of a point is the point with the values before it. Its distance is the mean distance to
-its nearest neighbours among the remembered patterns, and how strange that is, the share of the
-latest distances that were smaller, as the number of standard deviations a normal variable has it
-at. After an anomaly the detector rests, so that one event is told once. What it expects is what
-came after the neighbours of the values before the point.
+its nearest neighbours among the remembered patterns. The score is the share of the latest distances
+that were smaller, converted to the standard deviations of a normal variable with that share below.
+After an anomaly the detector rests, so that one event is reported once. The expected value is the
+one that followed the neighbours of the values before the point.
 
 Source: conformal nearest-neighbour detection (Burnaev and Ishimtsev 2016), with plain Euclidean
-    distances. It fails
-where something strange comes so slowly that it is learned. A judgement costs one distance for each
-pattern remembered, at most a thousand; a fit as much for each of the last thousand points.
+distances. It fails where something strange comes so slowly that it is learned. A judgement costs
+one distance for each remembered pattern, at most a thousand; a fit costs as much for each of the
+last thousand points.
 """
 
 from collections.abc import Sequence
@@ -30,21 +30,21 @@ POINTS_A_LAG = 4
 NEIGHBOURS = 10
 MOST_MEMORY = 1_000
 REST_SHARE = 0.2
-# Distances are ranked among so many more than patterns are remembered.
+# A distance is ranked among so many times as many distances as there are remembered patterns.
 RANKED_SHARE = 2.5
-# As many deviations as a normal variable is beyond 15 times in a thousand.
+# The number of deviations that a normal variable exceeds 15 times in a thousand.
 NORMAL = NormalDist()
 DEFAULT_K = NORMAL.inv_cdf(0.985)
 
 
 @dataclass(slots=True)
 class Stream:
-    """What the detector remembers. It changes as it learns; `load` of its state makes a copy.
+    """The detector's memory, which changes as it learns; `load` of its state makes a copy.
 
     Attributes:
         values: the latest values, enough for `memory` patterns apart from the latest ones.
         distances: of the latest points, some more than `memory`, the oldest first.
-        rest: for how many more points no anomaly is told.
+        rest: for how many more points no anomaly is reported.
         last_timestamp: time of the last point learned.
         lags: points of a pattern.
         memory: how many patterns are remembered.
@@ -89,8 +89,8 @@ class Stream:
         for timestamp, value in zip(timestamps[seed:], values[seed:], strict=True):
             detector.learn(timestamp, value)
         detector.rest = 0
-        # While little is known, all is far from it: those distances would hide what is strange
-        # later.
+        # While few patterns are remembered, all points are far from them. These early distances
+        # would hide strange points later.
         del detector.distances[: len(detector.distances) // 2]
         return detector
 
@@ -102,7 +102,7 @@ class Stream:
         )
 
     def to_state(self) -> State:
-        """Return what is remembered."""
+        """Return the detector's memory and parameters."""
         names = ("values", "distances", "rest", "last_timestamp", "lags", "memory", "k")
         return {name: getattr(self, name) for name in names}
 
@@ -138,7 +138,7 @@ class Stream:
     def _judge(self, value: float) -> tuple[Judgement, float]:
         """Return the judgement and the distance of the pattern that ends with `value`."""
         context = self._contexts[-1]
-        # Patterns that overlap with this one are like it for no other reason.
+        # Patterns that overlap with this one are near only because they share values with it.
         apart = len(self._contexts) - 1 - self.lags
         count = apart if apart > NEIGHBOURS else len(self._contexts) - 1
         followers = self.values[self.lags - 1 :]
@@ -161,15 +161,15 @@ class Stream:
         )
 
     def _rank(self, distance: float) -> float:
-        """Return how rare a distance is among the latest,
-        in deviations of a normal variable, at least 0.
+        """Return how rare a distance is among the latest ones, in deviations of a normal variable,
+        at least 0.
         """
         share = sum(map(distance.__gt__, self.distances)) / (len(self.distances) + 1)
         return NORMAL.inv_cdf(share) if share > 0.5 else 0.0
 
     def _reach(self, nearest: float) -> float:
-        """Return how far from what is expected a value is normal,
-        where neighbours are so near before it.
+        """Return how far from the expected value a value is still normal, where the nearest context
+        before it has the distance `nearest`.
         """
         if not self.distances:
             return 0.0
@@ -180,7 +180,7 @@ class Stream:
 
 
 def _check_rank(memory: int, k: float) -> None:
-    """Raise BadInput where the farthest of all distances that are ranked is not beyond `k`."""
+    """Raise BadInput where even the largest distance could not have a score beyond `k`."""
     if _find_highest(memory) > k:
         return
     message = f"no point could ever be strange: of {memory} points the highest score is"
@@ -195,7 +195,7 @@ def _check_rank(memory: int, k: float) -> None:
 
 
 def _find_highest(memory: int) -> float:
-    """Return the score of what is farther than all distances that are ranked."""
+    """Return the score of a distance that is larger than all ranked ones."""
     ranked = int(RANKED_SHARE * memory)
     return NORMAL.inv_cdf(ranked / (ranked + 1))
 
@@ -213,7 +213,7 @@ KIND = SeriesDetectorKind(
     ),
     defaults=Parameters(k=DEFAULT_K, direction="both"),
     options=frozenset({"k"}),
-    least_points=27,  # of fewer no distance is rarer than the usual `k`
+    least_points=27,  # With fewer points no distance can be rarer than the default `k`.
     fit=Stream.fit,
     load=Stream.load,
     learns=True,
