@@ -1,9 +1,9 @@
-"""Whether watermarks, anomalies, audits and runs say the same of what was detected,
-and the documents of metrics the same of what was computed.
+"""Checks that watermarks, anomalies, audits and runs agree on what was detected, and that the
+documents of metrics agree on what was computed.
 
-They are written in one transaction, so a disagreement means that somebody changed or lost
-documents: by hand, with a backup of which only a part was restored, or by an error of ours. Audit
-documents expire, so of what is older they are not asked.
+They are written in one transaction. So a disagreement means that documents were changed or lost: by
+hand, by restoring only a part of a backup, or by a fault of this code. Audits expire, so older
+results are not checked against them.
 """
 
 from collections import Counter
@@ -42,9 +42,9 @@ Item = TypeVar("Item", bound=Mapping[str, Any])
 CHUNK = 1_000
 MEASURE_AGAIN = "measure it again: `flask gaps measure`"
 DETECTIONS = ("backfill", "incremental")
-# A day less than they are kept, so that none is missed that was just about to expire.
+# A day less than audits are kept, so that none is reported as missing that has just expired.
 KEPT = timedelta(days=FINISHED_RUNS_DAYS - 1)
-# What a watermark and the audit of the run that wrote it both say.
+# The fields that a watermark shares with the audit of the run that wrote it.
 _SHARED: tuple[Literal["rows_processed", "anomalies_found", "model_version", "model_hash"], ...] = (
     "rows_processed",
     "anomalies_found",
@@ -59,7 +59,7 @@ _SUMMED: tuple[Literal["rows_processed", "anomalies_found"], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What two documents say differently, and what to do about it."""
+    """A disagreement between two documents, and what to do about it."""
 
     subject: str
     found: str
@@ -70,9 +70,9 @@ class Disagreement:
 
 
 def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
-    """Yield every disagreement, all of one moment: what is committed meanwhile is not seen.
+    """Yield every disagreement in one snapshot of the database.
 
-    Reads all watermarks and anomalies, and what is left of the audits.
+    It reads all watermarks and anomalies, and the audits that have not expired.
     """
     yield from _check_indexes(database)
     yield from _check_thresholds(database)
@@ -87,8 +87,8 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
 
 
 def _check_single_series(database: Db) -> Iterator[Disagreement]:
-    """Each version of a single series has its history,
-    and the versions of each are counted without a gap.
+    """Check that each version of a single series has its history, and that the versions of a series
+    are numbered without gaps.
     """
     for model_id, fit_id in find_fits(database):
         if not has_points(database, fit_id):
@@ -105,8 +105,8 @@ def _check_single_series(database: Db) -> Iterator[Disagreement]:
 
 
 def _check_gaps(database: Db) -> Iterator[Disagreement]:
-    """Look for series whose ledger of gaps counts other than their coverage,
-    and for gaps of series that are not stored.
+    """Yield series whose ledger of gaps disagrees with their coverage, and gaps of series that are
+    not stored.
     """
     with database.client.start_session(snapshot=True) as session:
         counted = count_gaps(database, session)
@@ -142,8 +142,8 @@ def _check_indexes(database: Db) -> Iterator[Disagreement]:
 
 
 def _check_thresholds(database: Db) -> Iterator[Disagreement]:
-    """Look for thresholds of watchlists that are not
-    in the watchlist, where detection reads them.
+    """Yield thresholds of watchlists that are stored elsewhere than in the watchlist, where
+    detection reads them.
     """
     for policy in database.thresholds.find({"scope": "watchlist"}):
         subject = f"threshold of watchlist {policy['name']}"
@@ -155,9 +155,7 @@ def _check_thresholds(database: Db) -> Iterator[Disagreement]:
 def _check_watermarks(
     database: Db, since: datetime, session: ClientSession
 ) -> Iterator[Disagreement]:
-    """Hold watermarks against the bars that are stored,
-    and against the audit of the run that wrote them.
-    """
+    """Compare watermarks with the stored bars, and with the audit of the run that wrote them."""
     for marks in _chunk(watermarks_in(database).find(session=session)):
         series = _find(
             series_in(database),
@@ -204,8 +202,8 @@ def _check_watermarks(
 def _check_anomalies(
     database: Db, since: datetime, session: ClientSession
 ) -> Iterator[Disagreement]:
-    """Hold anomalies against the watermark of their series,
-    and against the audit of the run that found them.
+    """Compare anomalies with the watermark of their series, and with the audit of the run that
+    found them.
     """
     fields = dict.fromkeys(
         ("Ticker", "interval", "Datetime", "detection_run_id", "detection_timestamp"), 1
@@ -250,7 +248,7 @@ def _check_anomalies(
 
 
 def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement]:
-    """Look for the anomalies that audits list."""
+    """Check that the anomalies that audits list are stored."""
     query = {"run_id": {"$gt": ""}, "task": {"$in": list(DETECTIONS)}}
     told = iterate_audits(database, query, session)
     for audits in _chunk(audit for audit in told if audit["status"] == "complete"):
@@ -275,9 +273,7 @@ def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement
 
 
 def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold ended detections against the sum of their audits,
-    and look for batches they left open.
-    """
+    """Compare ended detections with the sums of their audits, and yield those with open batches."""
     audited: dict[str, Counter[str]] = {}
     for audit in iterate_audits(database, {"run_id": {"$gt": ""}}, session):
         sums = audited.setdefault(audit["run_id"], Counter())
@@ -295,7 +291,7 @@ def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterat
             yield Disagreement(subject, found, f"do it again: `flask runs retry {run['_id']}`")
         if run["task"] not in DETECTIONS or "rows_processed" not in run:
             continue
-        if run["options"].get("store") is False:  # it was only to look, and wrote no audits
+        if run["options"].get("store") is False:  # Such a run stores no anomalies and no audits.
             continue
         sums_found = audited.get(run["_id"], Counter())
         for name in (name for name in _SUMMED if run[name] != sums_found[name]):
@@ -306,7 +302,7 @@ def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterat
 
 
 def _check_metrics(database: Db, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold what the overview shows of series against their snapshots, and against their bars."""
+    """Compare the overview's rows with the snapshots and the bars of their series."""
     for shown in _chunk(overview_in(database).find(session=session)):
         snapshots = _find(snapshots_in(database), (d["snapshot_id"] for d in shown), session)
         series = _find(series_in(database), (d["_id"] for d in shown), session)
@@ -324,7 +320,7 @@ def _describe_fault(
     """Return what is wrong with a row of the overview, None where nothing is."""
     if series is None:
         return "they are shown, and no bars are stored"
-    is_behind = row["bars_revision"] < series["revision"]  # the next slot computes it anew
+    is_behind = row["bars_revision"] < series["revision"]  # The next slot computes it again.
     if not is_behind and (
         row["as_of"] > series["last_bar"] or row["bars_revision"] > series["revision"]
     ):

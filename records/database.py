@@ -1,4 +1,4 @@
-"""Connecting to MongoDB, with what the promises need set in one place."""
+"""Connects to MongoDB, with the settings that the promises need in one place."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +27,8 @@ Query = Mapping[str, Any]
 """What is asked for, as MongoDB takes it."""
 Db = Database[Any]
 
-# With less free on MongoDB's disk it soon ends; with few, somebody should look.
+# With less than LEAST_BYTES free on its disk, MongoDB soon ends; below FEW_BYTES somebody should
+# look.
 LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 
 # TransactionTooLargeForCache, TransactionExceededLifetimeLimitSeconds, NoSuchTransaction
@@ -39,12 +40,12 @@ Stored = TypeVar("Stored", bound=Mapping[str, Any])
 
 
 def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Any]:
-    """Return a client of this process's own.
+    """Return a new client for this process.
 
-    Make it after the fork: its threads and sockets do not survive one.
+    It must be made after a fork, which its threads and sockets do not survive.
 
-    Its calls wait so long for a primary; by default as long as for a server that does not answer.
-    Raises ServerUnreachable where MONGO_URL cannot be used.
+    Its calls wait `wait_seconds` for a primary, by default as long as for a server that does not
+    answer. Raises ServerUnreachable where MONGO_URL cannot be used.
     """
     timeout_ms = int(settings.server_timeout_seconds * 1000)
     try:
@@ -72,13 +73,13 @@ def open_database(settings: Settings, wait_seconds: float | None = None) -> Db:
 
 
 def get_server_time(database: Db) -> datetime:
-    """Return MongoDB's time, which is everybody's: the clocks of hosts differ."""
+    """Return MongoDB's time, which all processes share, as the clocks of hosts differ."""
     now: datetime = database.command("hello")["localTime"]
     return now.replace(tzinfo=UTC)
 
 
 def find_free_bytes(database: Db) -> int | None:
-    """Return how much is free on the disk that MongoDB stores on, None where it does not say."""
+    """Return how many bytes are free on MongoDB's disk, None where MongoDB does not tell."""
     said = database.command("dbStats")
     if "fsTotalSize" not in said:
         return None
@@ -86,10 +87,10 @@ def find_free_bytes(database: Db) -> int | None:
 
 
 def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
-    """Commit all that `write` does in the session it is given, or nothing; return what it returned.
+    """Commit everything that `write` does in its session, or nothing; return what `write` returned.
 
-    MongoDB may ask for it to be repeated, so `write` is to do the same at each call. What it raises
-    ends the transaction.
+    MongoDB may ask for the transaction to be repeated, so `write` must do the same at each call. An
+    exception from `write` aborts the transaction.
     """
     with database.client.start_session() as session:
         return session.with_transaction(write)
@@ -98,9 +99,9 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
 def put_documents(
     collection: Collection[Stored], documents: Sequence[Stored], session: ClientSession
 ) -> None:
-    """Store documents inside a transaction, in place of those of the same `_id`.
+    """Store documents inside a transaction, in place of those with the same `_id`.
 
-    Most are new, and those are inserted at once: to have each looked for by itself takes longer.
+    New documents, which most are, are inserted together: an upsert of each would take longer.
     """
     ids = [document["_id"] for document in documents]
     found = collection.find({"_id": {"$in": ids}}, {"_id": 1}, session=session) if ids else ()
@@ -114,35 +115,35 @@ def put_documents(
 
 
 def match(**fields: object) -> Query:
-    """Return the query of the documents with these values; a field that is None may have any."""
+    """Return the query of documents with these values; a field that is None may have any value."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def between(start: datetime | float | None, end: datetime | float | None) -> Query | None:
-    """Return the condition of a value from `start` to `end`, both inclusive and None without bound;
-    None where it is none.
+    """Return the condition that a value is from `start` to `end`, both inclusive (None: no bound);
+    None where there is no bound.
     """
     return match(**{"$gte": start, "$lte": end}) or None
 
 
 def older_than(field: str, seconds: float) -> Query:
-    """Return the expression of a time that lies further back than this, by the server's clock; one
-    that is null does.
+    """Return the expression that a field's time is more than `seconds` ago, by the server's clock;
+    it holds for null, too.
     """
     return {"$lt": [f"${field}", {"$subtract": ["$$NOW", int(seconds * 1000)]}]}
 
 
 def among(values: Iterable[object] | None) -> Query | None:
-    """Return the condition of a value that is one of these; None where any may be."""
+    """Return the condition that a value is one of `values`; None where any value may be."""
     return None if values is None else {"$in": list(values)}
 
 
 class _TakenBack(Exception):
-    """Ends a transaction that was only to be tried."""
+    """Aborts a transaction of `try_transaction`."""
 
 
 def try_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
-    """Do what `in_transaction` does, take it back, and return what `write` returned."""
+    """Do what `in_transaction` does, but abort the transaction; return what `write` returned."""
     written: list[Written] = []
 
     def take_back(session: ClientSession) -> NoReturn:
@@ -155,8 +156,8 @@ def try_transaction(database: Db, write: Callable[[ClientSession], Written]) -> 
 
 
 def is_too_large(error: OperationFailure) -> bool:
-    """Whether a transaction failed since MongoDB's cache cannot hold what it writes."""
-    # A read within such a transaction has no code of its own.
+    """Return whether a transaction failed because MongoDB's cache cannot hold its writes."""
+    # A read in such a transaction fails without an own error code.
     return _TOO_LARGE in _find_codes(error) or "-31800" in str(error)
 
 
@@ -167,22 +168,25 @@ def _find_codes(error: OperationFailure) -> set[int | None]:
 
 
 def is_too_much(error: Exception) -> bool:
-    """Whether fewer writes at once may be stored where these could not."""
+    """Return whether a transaction failed that may succeed with fewer writes."""
     return (
         isinstance(error, TooMuchAtOnce)
-        # What took too long it ended amid a command, which the driver does not try again.
+        # MongoDB ended a transaction that took too long during a command, which the driver does not
+        # repeat.
         or (
             isinstance(error, OperationFailure)
             and (is_too_large(error) or _TOO_LONG in _find_codes(error))
         )
-        # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
+        # MongoDB's error also where other transactions fill the cache; the driver has tried for two
+        # minutes.
         or (isinstance(error, PyMongoError) and "Cache full" in str(error))
     )
 
 
 def has_taken_too_long(error: Exception) -> bool:
-    """Whether MongoDB ended a transaction amid a command, or each time that the driver tried it,
-    for two minutes: one may take a minute, or 20 s where the service brings MongoDB.
+    """Return whether MongoDB ended a transaction because it took too long: during a command, or
+    each time that the driver tried it, for two minutes. A transaction may take a minute, or 20 s
+    where the service starts MongoDB itself.
     """
     is_amid = isinstance(error, OperationFailure) and _TOO_LONG in _find_codes(error)
     cause = error.__cause__
@@ -191,8 +195,8 @@ def has_taken_too_long(error: Exception) -> bool:
 
 @contextmanager
 def explain_unreachable(settings: Settings) -> Iterator[None]:
-    """Turn a MongoDB that does not answer into `ServerUnreachable`,
-    which names its URL without credentials.
+    """Raise `ServerUnreachable`, which names the URL without credentials, where MongoDB does not
+    answer.
     """
     try:
         yield
@@ -204,8 +208,8 @@ def explain_unreachable(settings: Settings) -> Iterator[None]:
             ) from error
         if isinstance(error, OperationFailure) and error.code not in {13, 18} and not error.timeout:
             raise
-        # The driver goes on to describe its settings and its view of the servers, which helps
-        # nobody here.
+        # The driver's message goes on with its settings and its view of the servers, which does not
+        # help the reader.
         found = str(error).partition(" (configured timeouts")[0][:200]
         raise ServerUnreachable(
             f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or"

@@ -16,8 +16,8 @@ FILLED_GAPS_DAYS = 90
 IMPORTS_DAYS = 90
 NOT_CLOSED_DAYS = 7
 DRIFTS_DAYS = 400
-# Options or keys that differ from those of an index with the same name or keys, and documents that
-# are not unique.
+# Error codes: an index of the same name or keys has other options or keys, and documents are not
+# unique.
 _TWICE = 11000
 _CANNOT_BE_MADE = {85, 86, _TWICE}
 
@@ -32,7 +32,7 @@ def _index(*keys: str, **options: object) -> IndexModel:
 # waits.
 _FINISHED = {"completed_at": {"$type": "date"}}
 
-# A run has no `run_id`, and an audit document has: of these there are a thousand times as many.
+# An audit has a `run_id`, a run has none; there are a thousand times as many audits as runs.
 _RUN = {"run_id": None}
 
 _OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
@@ -259,16 +259,16 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def ensure_indexes(database: Db) -> None:
-    """Make the indexes that are missing; those that exist are left as they are.
+    """Make the missing indexes; existing ones are left as they are.
 
-    Raises DatabaseUnfit where one exists that is another than the code says, or its documents do
-    not allow it.
+    Raises DatabaseUnfit where an existing index differs from the code's, or where the documents do
+    not allow one.
     """
     _make_indexes(database, INDEXES)
 
 
 def ensure_tenant_indexes(database: Db) -> None:
-    """Make the indexes that are missing of a tenant's own collections. Raises as above."""
+    """Make the missing indexes of a tenant's own collections. Raises as `ensure_indexes`."""
     _make_indexes(database, {name: INDEXES[name] for name in sorted(OWN)})
 
 

@@ -1,4 +1,4 @@
-"""API keys: what a client shows to be let in.
+"""API keys, by which clients are admitted.
 
 Only a hash is stored; the key itself is shown once, when it is made.
 
@@ -29,7 +29,7 @@ MAX_NAME_LENGTH = 64
 
 
 class KnownKey(TypedDict):
-    """An API key as all may know it: without its hash; one without a tenant is the default's."""
+    """An API key without its hash. A key without a tenant is the default tenant's."""
 
     _id: str
     name: str
@@ -57,7 +57,7 @@ def add_key(
     now: datetime,
     session: ClientSession | None = None,
 ) -> str:
-    """Make a key of the handle's tenant and return it; it cannot be shown again.
+    """Make a key for the tenant of `database` and return it; it cannot be shown again.
 
     Raises BadInput, and Conflict on a name in use.
     """
@@ -90,13 +90,13 @@ def add_key(
 
 
 def find_key(database: Db, key: str) -> KnownKey | None:
-    """Return the document of a key that is in force, or None."""
+    """Return the document of a valid key, or None."""
     return keys_in(database).find_one({"sha256": _hash(key), "revoked_at": None}, {"sha256": 0})
 
 
 def is_admitted(database: Db, key_id: str | None) -> bool:
-    """Whether a key, by its id, is still in force; None is open access,
-    which ends with the first key.
+    """Return whether a key, given by its id, is still valid; None is open access, which ends with
+    the first key.
     """
     if key_id is None:
         return not has_keys(database)
@@ -109,14 +109,14 @@ def find_keys(database: Db) -> list[KnownKey]:
 
 
 def has_keys(database: Db) -> bool:
-    """Whether a key was ever made. Revoking the last one does not open the door again."""
+    """Return whether a key was ever made. Revoking the last one does not open access again."""
     return keys_in(database).find_one({}, {"_id": 1}) is not None
 
 
 def revoke_key(
     database: Db, name: str, now: datetime, session: ClientSession | None = None
 ) -> None:
-    """End a key at once. Raises NotFound where no key of this name is in force."""
+    """Revoke a key at once. Raises NotFound where no valid key has this name."""
     ended = keys_in(database).update_one(
         {"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}}, session=session
     )

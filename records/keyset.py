@@ -1,5 +1,5 @@
-"""Keyset paging: a page begins after the last document
-of the one before, whatever came meanwhile.
+"""Keyset paging: a page begins after the last document of the page before, whatever documents were
+added meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,10 +87,10 @@ def fit_page(
     field: str,
     most: int,
 ) -> int:
-    """Return how many documents of a page, at least one,
-    have at most so many entries of a list between them.
+    """Return how many documents of a page, at least one, have together at most `most` entries in
+    the list `field`.
 
-    A page of 500 documents, each with a list of ten thousand, would be a gigabyte of answer.
+    An answer with 500 documents of ten thousand entries each would be a gigabyte.
     """
     following = order.build_query(after)
     stages: list[dict[str, Any]] = [

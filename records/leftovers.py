@@ -1,9 +1,9 @@
-"""Leftovers: files in GridFS and histories of series that nobody will read,
-and parts whose writer died.
+"""Deletes leftovers: files in GridFS and histories of single series that nobody will read, and
+parts of files whose writer died.
 
-An upload is needed until its import is complete: one that failed, in whole or in part, or was
-cancelled can be retried for three days. An artefact is needed where a model names it. What was
-exported is kept for a week.
+An upload is needed until its import is complete; an import that failed, in whole or in part, or was
+cancelled can be retried for three days. An artefact is needed while a model names it. Exported
+files are kept for a week.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,19 @@ from records.models.single_series import delete_unneeded_points
 from records.work import export_files
 from records.work.runs import OPEN_STATUSES
 
-# Whoever writes a file writes the document that needs it within minutes.
+# A file is not deleted before this age: the document that needs it is written minutes after it.
 YOUNGEST = timedelta(days=1)
-# What an import that failed or was cancelled would read again; whoever retries it does so within
-# days.
+# The upload of a failed or cancelled import is kept so long for a retry.
 RETRIED_WITHIN = timedelta(days=3)
 
 
 def delete_leftovers(database: Db, now: datetime) -> int:
-    """Delete what is older than a day and not needed, and return how many files that were."""
+    """Delete leftovers that are older than a day; return how many files they were."""
     before = now - YOUNGEST
     imports, records = database.detection_runs, database.models
 
     def find_retried(ids: list[str]) -> list[str]:
-        """Return the uploads that an import has to read, or could be asked to read again."""
+        """Return the uploads that an import still reads, or would read in a retry."""
         is_open = {"status": {"$in": list(OPEN_STATUSES)}}
         can_be_retried = {
             "status": {"$ne": "complete"},
@@ -55,7 +54,7 @@ def _delete(
 ) -> int:
     files, chunks = database[f"{bucket}.files"], database[f"{bucket}.chunks"]
     old = set(files.distinct("_id", {"uploadDate": {"$lt": before}}))
-    # A file's document is written last.
+    # A file's document is written after its chunks, so chunks without one are of a dead writer.
     for broken_off in set(chunks.distinct("files_id")) - set(files.distinct("_id")):
         chunk = chunks.find_one({"files_id": broken_off}, {"_id": 1})
         if chunk is not None and chunk["_id"].generation_time < before:

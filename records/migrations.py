@@ -1,8 +1,8 @@
-"""Migrations: numbered steps that bring a database to what this code needs.
+"""Migrations: numbered steps that bring a database to the state that this code needs.
 
 A migration may be run again at any time, by two processes at once, and beside the code of the
-version before: it adds and rewrites, and takes away only what that code no longer reads. So no lock
-is needed, and none can be left behind.
+version before: it adds and rewrites, and removes only what that code does not read any more. So it
+needs no lock, which could be left behind.
 """
 
 import re
@@ -20,9 +20,9 @@ from records.market.markets import SHIPPED_ROWS
 from records.tenancy import find_tenants, of_tenant
 
 SCHEMA = "schema"
-# There is no such index, or not even the collection.
+# Error codes: the collection, or the index, does not exist.
 _GONE = {26, 27}
-# Who has one of these has used the service before.
+# A database in which one of these collections has a document is not new.
 _DATA = ("series", "detection_runs", "models")
 
 
@@ -45,15 +45,15 @@ def drop_index(database: Db, collection: str, name: str) -> None:
 
 
 def narrow_run_indexes(database: Db) -> None:
-    """Have runs alone in the indexes that only runs are looked for by."""
+    """Replace indexes that are only used to find runs by partial ones, without audits."""
     ensure_indexes(database)
     for name in ("started_at_-1", "run_id_1_requested_at_-1__id_-1", "tickers_1_requested_at_-1"):
         drop_index(database, "detection_runs", name)
 
 
 def join_score_indexes(database: Db) -> None:
-    """Have one index of anomalies by score in place of two: each costs every anomaly that is
-    written.
+    """Replace two indexes of anomalies by score by one, as each index slows every written
+    anomaly.
     """
     ensure_indexes(database)
     for name in ("anomaly_score_-1", "anomaly_score_1__id_1"):
@@ -61,21 +61,20 @@ def join_score_indexes(database: Db) -> None:
 
 
 def drop_unread_anomaly_indexes(database: Db) -> None:
-    """Drop indexes that nothing reads: each costs every anomaly that is written."""
+    """Drop unused indexes, as each index slows every written anomaly."""
     for name in ("sent_1_Datetime_-1", "created_at_-1"):
         drop_index(database, "anomalies", name)
 
 
 def let_imports_expire(database: Db) -> None:
-    """Have what imports brought be forgotten after a time; and drop an index that nothing reads."""
+    """Make the records of imports expire, and drop an unused index."""
     drop_index(database, "bar_imports", "at_-1")
     drop_index(database, "models", "sha256_1")
 
 
 def forget_day_inputs(database: Db) -> None:
-    """Have what markets did computed anew, as the rule for it is another; their revisions go on, so
-    that the days which that moves are scored again. Of the three columns that a day had, the first
-    is its ratio.
+    """Make all market days be computed again, by a new rule. Their revisions go on, so that bars
+    are scored again whose days change. A day had three columns, of which the first is its ratio.
     """
     for days in database.market_days.find({"columns": {"$exists": True}}, {"columns": 1}):
         columns = days["columns"]
@@ -94,15 +93,15 @@ def forget_day_inputs(database: Db) -> None:
 
 
 def forget_fingerprints(database: Db) -> None:
-    """Take the bars' fingerprint out of watermarks, which go by the bars' revision."""
+    """Remove the fingerprint of bars from watermarks, which have the bars' revision instead."""
     database.detection_metadata.update_many(
         {"bars_fingerprint": {"$exists": True}}, {"$unset": {"bars_fingerprint": ""}}
     )
 
 
 def move_thresholds(database: Db) -> None:
-    """Move the thresholds of watchlists, which were kept twice, into the watchlists:
-    detection read the others.
+    """Move the thresholds of watchlists, which were stored in two places, into the watchlists. The
+    others, which detection read, count.
     """
     kept = {each["name"]: each for each in database.thresholds.find({"scope": "watchlist"})}
     for watchlist in database.watchlists.find({"threshold": {"$not": {"$type": "object"}}}):
@@ -113,12 +112,12 @@ def move_thresholds(database: Db) -> None:
 
 
 def tell_markets(database: Db) -> None:
-    """Give each series the market of its ticker's suffix, its time zone,
-    and watchlists the list of their markets.
+    """Give each series the market of its ticker's suffix and that market's time zone, and each
+    watchlist the list of its markets.
 
-    What was taken for a US stock for want of another market is no longer; its coverage is measured
-    at the next import. A ticker whose looks tell nothing stays where it is, said by hand, so that
-    it is seen.
+    A series that counted as a US stock, as there was no other market, moves to its own market; its
+    coverage is measured at the next import. A ticker whose spelling tells no market stays where it
+    is, as a market that was set by hand, so that a user sees it.
     """
     for market in SHIPPED_ROWS:
         zone = {"market": market["code"], "timezone": market["timezone"]}
@@ -149,10 +148,10 @@ def tell_markets(database: Db) -> None:
 
 
 def part_champions(database: Db) -> None:
-    """Have a champion for each interval in place of one for all:
-    a pointer goes to those of the versions it named.
+    """Replace a champion for all intervals by one for each interval: the pointer is split by the
+    intervals of the versions that it has named.
 
-    Each gets the moves to versions of its interval, and names the last of them.
+    Each new pointer gets the moves to versions of its interval, and names the last of these.
     """
     for pointer in list(database.champions.find({"interval": {"$exists": False}})):
         versions = [move["version"] for move in pointer["history"] if move["version"]]
@@ -181,28 +180,28 @@ def part_champions(database: Db) -> None:
 
 
 def forget_coverage(database: Db) -> None:
-    """Have coverage that does not count the bars on which nothing traded measured anew,
-    at the next import.
+    """Remove coverage that does not count bars without a trade, so that the next import measures it
+    again.
     """
     uncounted = {"coverage": {"$exists": True}, "coverage.no_trade": {"$exists": False}}
     database.series.update_many(uncounted, {"$unset": {"coverage": ""}})
 
 
 def forget_listed_gaps(database: Db) -> None:
-    """Forget the coverage that lists gaps itself: these are in a ledger of their own,
-    which `flask db upgrade` goes on to write.
+    """Remove coverage that lists gaps itself. Gaps are in a ledger now, which `flask db upgrade`
+    writes afterwards.
     """
     database.series.update_many({"coverage.gaps": {"$exists": True}}, {"$unset": {"coverage": ""}})
 
 
 def await_sums(_database: Db) -> None:
-    """Write nothing: who upgrades goes on to sum up what looks odd in bars, of which nobody is told
-    until then.
+    """Write nothing. This step only raises the version, so that `flask db upgrade` is run, which
+    then computes the oddities of series; until then there are none.
     """
 
 
 def tell_kinds(database: Db) -> None:
-    """Say of what was found before there were faults that it is an event."""
+    """Set the kind `event` in anomalies that were found before there were faults."""
     untold = {"kind": {"$exists": False}}
     database.anomalies.update_many(untold, {"$set": {"kind": "event", "fault": None}})
     database.anomalies.update_many(
@@ -211,7 +210,7 @@ def tell_kinds(database: Db) -> None:
 
 
 def tell_bars_gone(database: Db) -> None:
-    """Say in the status of anomalies too that their bars are gone: lists and counts go by it."""
+    """Set the status of anomalies whose bars are gone, as lists and counts go by the status."""
     database.anomalies.update_many(
         {"status": "new", "bars_gone_at": {"$exists": True}}, {"$set": {"status": "bars_gone"}}
     )
@@ -249,7 +248,7 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def find_version(database: Db) -> int:
-    """Return the number of the last migration that was applied; 0 where none was."""
+    """Return the number of the last applied migration; 0 where none was applied."""
     schema = database.settings.find_one({"_id": SCHEMA})
     return int(schema["version"]) if schema else 0
 
@@ -257,10 +256,10 @@ def find_version(database: Db) -> int:
 def upgrade(
     database: Db, now: datetime, migrations: Sequence[Migration] = MIGRATIONS
 ) -> list[Migration]:
-    """Apply the migrations that were not applied yet, in order, and return them.
+    """Apply the missing migrations in order, and return them.
 
-    Indexes that came since are made too: a new one needs no number, but one that changed does.
-    Raises DatabaseUnfit.
+    New indexes are made, too: a new index needs no migration, a changed one does. Raises
+    DatabaseUnfit.
     """
     version = find_version(database)
     pending = [migration for migration in migrations if migration.number > version]
@@ -274,8 +273,8 @@ def upgrade(
 
 
 def prepare_database(database: Db, now: datetime) -> None:
-    """Make the indexes that are missing, as every process does at its start;
-    what is new needs no migration.
+    """Make the missing indexes, as every process does at its start. In a new database, store the
+    latest version, as it needs no migration.
 
     Raises DatabaseUnfit where an index cannot be made.
     """
@@ -299,7 +298,7 @@ def check_version(database: Db, migrations: Sequence[Migration] = MIGRATIONS) ->
 
 
 def _note_version(database: Db, version: int, now: datetime) -> None:
-    """Note a version, unless another process is further already."""
+    """Store a version, unless another process has stored a later one."""
     database.settings.update_one(
         {"_id": SCHEMA}, {"$max": {"version": version, "upgraded_at": now}}, upsert=True
     )

@@ -1,7 +1,7 @@
-"""Questions that do not need each other's answers, asked of MongoDB in one round trip.
+"""Asks MongoDB several independent questions in one round trip.
 
-A query costs its round trip more than its work: six of one document each take six times as long as
-one does, and all together hardly longer than one.
+The round trip of a small query takes longer than its work: six queries of one document each take
+six times as long as one, but all together hardly longer than one.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class Question(Generic[Answer]):
-    """The stages of a pipeline over a collection, and what makes an answer of the few documents
-    that it finds. `answer` is there once it was asked.
+    """A pipeline over a collection, with a function that makes an answer of the few documents that
+    it finds. `answer` is set by `ask`.
     """
 
     collection: Collection[Any]
@@ -29,7 +29,7 @@ class Question(Generic[Answer]):
 
 
 def ask(database: Db, *questions: Question[Any]) -> None:
-    """Answer questions, whose documents together may have 16 MB."""
+    """Set the answers of some questions, whose documents may have 16 MB together."""
     named = {str(number): question for number, question in enumerate(questions)}
     lookups = [
         {

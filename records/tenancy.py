@@ -1,13 +1,13 @@
-"""Tenants: what is theirs is kept apart in one place, the database handle.
+"""Tenants: one place, the database handle, keeps their data apart.
 
-Whoever works for a tenant is given `of_tenant(database, name)` in place of the database. On that
-handle the collections in `OWN` are the tenant's own, and of those in `PARTED` only the tenant's
-documents are seen, changed or written. So nobody can forget a filter: there is no way past it but
-another handle. All else (bars, series, models, anomalies, metrics) is shared.
+Code that works for a tenant gets `of_tenant(database, name)` in place of the database. On that
+handle the collections in `OWN` are the tenant's own, and of the collections in `PARTED` only the
+tenant's documents are read, changed or written. So no query can forget the filter. All other
+collections (bars, series, models, anomalies, metrics) are shared.
 
-The default tenant's collections bear plain names, and its documents no tenant: an installation
-without tenants has nothing of them. The database itself, as workers have it, is the operator's: it
-sees the default tenant's collections, and the runs and keys of all.
+The default tenant's collections have plain names, and its documents have no tenant, so that an
+installation without tenants looks as if there were none. The plain database, as workers have it,
+is the operator's: it has the default tenant's collections, and the runs and keys of all tenants.
 """
 
 import re
@@ -37,7 +37,7 @@ OWN = frozenset(
         "watchlists",
     }
 )
-# These are worked at whoever's they are, so all of them are together.
+# Workers and the API read these collections for all tenants, so they are not split by tenant.
 PARTED = frozenset({"api_keys", "detection_runs"})
 
 
@@ -81,17 +81,17 @@ class TenantDatabase(Database[Any]):
 
 
 class _Part(Collection[Any]):
-    """Those documents of a collection that are a tenant's."""
+    """The documents of a collection that belong to one tenant."""
 
     def __init__(self, database: TenantDatabase, name: str, **options: Any) -> None:
         super().__init__(database, name, **options)
-        # Of the default tenant documents bear none, and null matches what is not there.
+        # Documents of the default tenant have no such field, which null matches.
         tenant = None if database.tenant == DEFAULT_TENANT else database.tenant
         self._own: Query = {"tenant": tenant}
 
     @property
     def own(self) -> Query:
-        """What the tenant's documents match."""
+        """Return the query that the tenant's documents match."""
         return self._own
 
     def _narrow(self, query: Query | None) -> Query:
@@ -163,7 +163,9 @@ class _Part(Collection[Any]):
 
 
 def narrow(collection: Collection[Any], stages: Sequence[Query]) -> list[Query]:
-    """Return the stages of a pipeline over those documents that a handle sees of a collection."""
+    """Return the stages of a pipeline, restricted to the documents that the collection's
+    tenant sees.
+    """
     return [{"$match": collection.own}, *stages] if isinstance(collection, _Part) else [*stages]
 
 
@@ -173,7 +175,7 @@ def of_tenant(database: Db, tenant: str | None) -> Db:
 
 
 def of_owner(database: Db, document: Mapping[str, Any]) -> Db:
-    """Return the database as the tenant sees it whose document, such as a run, this is."""
+    """Return the database as the owner of a document, such as a run, sees it."""
     return of_tenant(database, document.get("tenant"))
 
 
@@ -185,13 +187,13 @@ def each_tenant(database: Db) -> Iterator[Db]:
 
 
 def get_tenant(database: Db) -> str | None:
-    """Return whose a handle is; None of the operator's, and of the default tenant."""
+    """Return the tenant of a handle; None for the operator and for the default tenant."""
     tenant = database.tenant if isinstance(database, TenantDatabase) else DEFAULT_TENANT
     return None if tenant == DEFAULT_TENANT else tenant
 
 
 def qualify(tenant: str | None, name: str) -> str:
-    """Return a name that no other tenant's has: `tech`, `acme/tech`."""
+    """Return a name that is unique among all tenants: `tech`, `acme/tech`."""
     return name if tenant in {None, DEFAULT_TENANT} else f"{tenant}/{name}"
 
 
@@ -202,7 +204,7 @@ def split_name(name: str) -> tuple[str | None, str]:
 
 
 def name_collection(tenant: str | None, name: str) -> str:
-    """Return under which name MongoDB has a tenant's collection."""
+    """Return the name of a tenant's collection in MongoDB."""
     is_shared = name not in OWN or tenant in {None, DEFAULT_TENANT}
     return name if is_shared else f"tenants.{tenant}.{name}"
 
@@ -218,7 +220,7 @@ def find_tenants(database: Db) -> list[TenantDocument]:
 
 
 def check_tenant(database: Db, name: str) -> None:
-    """Raise NotFound, with the tenants there are, where there is none of this name."""
+    """Raise NotFound, which names the tenants, where there is none of this name."""
     known = [DEFAULT_TENANT, *(tenant["_id"] for tenant in find_tenants(database))]
     if name not in known:
         raise NotFound(
@@ -228,7 +230,7 @@ def check_tenant(database: Db, name: str) -> None:
 
 
 def add_tenant(database: Db, name: str, now: datetime) -> None:
-    """Note a tenant. Raises BadInput on a name that cannot be one, and Conflict on one in use."""
+    """Store a tenant. Raises BadInput on a bad name, and Conflict on a name in use."""
     if NAME.fullmatch(name) is None:
         raise BadInput(
             f"{name[:40]!r} cannot name a tenant: small letters, digits and -, at most 32, a letter"
@@ -243,7 +245,8 @@ def add_tenant(database: Db, name: str, now: datetime) -> None:
 
 
 def export_tenant(database: Db, name: str) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Yield all that is a tenant's, as collection and document; of its keys not their hashes.
+    """Yield everything that belongs to a tenant, as collection and document, without hashes of
+    keys.
 
     Raises NotFound.
     """
@@ -255,7 +258,7 @@ def export_tenant(database: Db, name: str) -> Iterator[tuple[str, Mapping[str, o
 
 
 def check_erasable(database: Db, name: str) -> None:
-    """Raise what erasing a tenant would, before somebody is asked whether it shall be."""
+    """Raise what `erase_tenant` would raise, before a user is asked to confirm it."""
     if name == DEFAULT_TENANT:
         raise BadInput("the default tenant cannot be erased: it is the installation itself")
     check_tenant(database, name)
@@ -268,11 +271,11 @@ def check_erasable(database: Db, name: str) -> None:
 
 
 def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
-    """Remove a tenant and all that is its own; return how many documents, by collection.
+    """Remove a tenant and everything that belongs to it; return how many documents, by collection.
 
-    Its keys end first, and its open runs are asked to end. Raises NotFound, BadInput for the
-    default tenant, and Conflict where nobody else has or had a key: with none left in the database,
-    access would be open again.
+    Its keys are revoked first, and its open runs are cancelled. Raises NotFound, BadInput for the
+    default tenant, and Conflict where no other tenant has or had a key: with no key left in the
+    database, access would be open again.
     """
     check_erasable(database, name)
     own = of_tenant(database, name)
@@ -282,7 +285,8 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
     for collection in sorted(OWN):
         counts[collection] = own[collection].count_documents({})
         own[collection].drop()
-    # How anomalies and watermarks came about, which are everybody's, is told by the audits of runs.
+    # Audits stay, without the tenant: they are the record of anomalies and watermarks, which are
+    # shared.
     audits = {"tenant": name, "run_id": {"$exists": True}}
     database.detection_runs.update_many(audits, {"$unset": {"tenant": ""}})
     for collection in sorted(PARTED):

@@ -28,11 +28,11 @@ from records.questions import Question, get_first
 
 NEW = "new"
 SUPERSEDED = "superseded"
-# It was not superseded, and its bar is not stored any more.
+# The status of an anomaly that is not superseded and whose bar is not stored any more.
 BARS_GONE = "bars_gone"
-# So many are named in one query.
+# A query names at most so many bars.
 BARS_AT_ONCE = 10_000
-# And so many small documents brought at a time.
+# A cursor fetches so many small documents at a time.
 READ_AT_ONCE = 5_000
 _STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
 
@@ -43,7 +43,7 @@ def build_anomaly_id(ticker: str, interval: str, time: datetime) -> str:
 
 
 def write_anomaly_id(ticker: str, interval: str, time: str) -> str:
-    """Return the same of a time in UTC that is written `2001-09-17T00:00:00`."""
+    """Return the `_id` of an anomaly whose time is a text in UTC: `2001-09-17T00:00:00`."""
     return f"{ticker}::{interval}::{time}Z"
 
 
@@ -64,14 +64,14 @@ def plan_writes(
     run_id: str,
     now: datetime,
 ) -> tuple[list[AnomalyDocument], list[UpdateOne]]:
-    """Return what brings the collection from `existing` (by `_id`) to what a run found: the
-    anomalies that are new, and what changes of those that are not.
+    """Return the new anomalies of a run, and the changes to stored ones: opinions, and the status
+    `superseded` for those that the run no longer finds.
 
     Args:
         found: the anomalies of the bars that the run scored.
-        existing: the stored anomalies of those same bars.
+        existing: by `_id` the stored anomalies of the same bars.
         run_id: the run, named as the author of opinions and supersessions.
-        now: when.
+        now: the time of the changes.
     """
     if not existing:
         return list(found), []
@@ -84,7 +84,7 @@ def plan_writes(
         elif _is_new_opinion(stored, anomaly):
             changes.append(_append_opinion(anomaly, stored, run_id, now))
     for anomaly_id in existing.keys() - {anomaly["_id"] for anomaly in found}:
-        # One whose bar is gone was not looked at.
+        # An anomaly whose bar is gone was not scored.
         if existing[anomaly_id]["status"] == NEW:
             superseded = {"status": SUPERSEDED, "superseded_by": run_id, "superseded_at": now}
             changes.append(UpdateOne({"_id": anomaly_id}, {"$set": superseded}))
@@ -103,8 +103,8 @@ def find_stored(
     spans = [span for ticker_spans in stretches.values() for span in ticker_spans]
     if not spans:
         return []
-    # One range for all tickers, narrowed down here: MongoDB would plan a query of a range for each
-    # ticker once a ticker, which took longer than all else in a commit.
+    # The query has one range for all tickers, and the result is filtered here: MongoDB plans a
+    # query with a range for each ticker once a ticker, which took longer than the rest of a commit.
     within = {"$gte": min(first for first, _ in spans), "$lte": max(last for _, last in spans)}
     query = {"Ticker": {"$in": list(stretches)}, "interval": interval, "Datetime": within}
     return [
@@ -123,8 +123,8 @@ def mark_bars_gone(
     *,
     times: Sequence[datetime] | None = None,
 ) -> None:
-    """Have anomalies of a series, or those of single bars, say that their bars are gone;
-    they stay as they are.
+    """Mark anomalies of a series, or of some of its bars, as "bars gone"; nothing else of them
+    changes.
     """
     query: dict[str, object] = {"Ticker": ticker, "interval": interval}
     if times is not None:
@@ -152,7 +152,7 @@ def find_bars_gone(
     last: datetime,
     session: ClientSession,
 ) -> dict[str, datetime]:
-    """Return the times, by id, of anomalies between two bars that say that their bars are gone."""
+    """Return by id the times of the anomalies between two bars that are marked as "bars gone"."""
     query = {"Ticker": ticker, "interval": interval, "Datetime": {"$gte": first, "$lte": last}}
     found = anomalies_in(database).find(
         query | {"bars_gone_at": {"$exists": True}}, {"Datetime": 1}, session=session
@@ -163,8 +163,8 @@ def find_bars_gone(
 def unmark_bars_gone(
     database: Db, gone: Mapping[str, datetime], came: Collection[int], session: ClientSession
 ) -> None:
-    """Forget of those anomalies that their bars are `gone` (by `find_bars_gone`) whose bars, of the
-    seconds since 1970 that `came` has, are there again.
+    """Remove the mark "bars gone" from those of the anomalies in `gone` (from `find_bars_gone`)
+    whose bars are stored again: `came` has the bars' times (UTC seconds).
     """
     anomaly_ids = [each for each, time in gone.items() if int(time.timestamp()) in came]
     query = {"_id": {"$in": anomaly_ids}}
@@ -244,7 +244,7 @@ def find_new(
 
 
 def find_asked(database: Db, anomaly_ids: Sequence[str]) -> list[AskedFields]:
-    """Return what rules ask for of these anomalies."""
+    """Return the fields of some anomalies that notification rules ask for."""
     fields = dict.fromkeys(("detection_run_id", "kind", "grade", "confidence", "scope"), 1)
     query = {"_id": {"$in": list(anomaly_ids)}}
     return [cast("AskedFields", each) for each in anomalies_in(database).find(query, fields)]
@@ -308,8 +308,11 @@ def find_unexplained_tickers(database: Db, run_id: str) -> list[str]:
 def find_unexplained(
     database: Db, run_id: str, tickers: Sequence[str], lacking: Literal["inputs", "root_cause"]
 ) -> list[AnomalyDocument]:
-    """Return the anomalies of these tickers that a run found first of which nobody has written this
-    yet, with what it takes to do so and no more: a backfill of a market finds a hundred thousand.
+    """Return the anomalies of some tickers that a run found first and that lack the field
+    `lacking`.
+
+    They have only the fields that computing it needs, as a backfill of a market finds a hundred
+    thousand anomalies.
     """
     query = {
         "Ticker": {"$in": list(tickers)},
@@ -323,8 +326,8 @@ def find_unexplained(
 
 
 def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:
-    """Write into anomalies what their model read, and whose move they were; what was written before
-    is replaced.
+    """Write the inputs and the root causes of anomalies; those that were written before
+    are replaced.
     """
     writes = [UpdateOne({"_id": each}, {"$set": fields}) for each, fields in told.items() if fields]
     if writes:
@@ -339,7 +342,7 @@ def find_fallen(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
 
 
 def _is_new_opinion(stored: StoredAnomaly, anomaly: AnomalyDocument) -> bool:
-    """Whether this finding says something that the last one did not."""
+    """Return whether a finding differs from the last stored one."""
     latest: FindingFields = stored["opinions"][-1] if stored["opinions"] else stored
     return (
         stored["status"] == SUPERSEDED

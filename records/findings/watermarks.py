@@ -13,7 +13,7 @@ from records.market.series import build_series_id
 from records.questions import Question, get_first
 
 _PREFIX = "detection_meta::"
-# What tells one series' watermark from another's, and never changes.
+# The fields that identify a series' watermark and never change.
 _OWN = {"_id", "ticker"}
 _SAID = tuple(name for name in WatermarkDocument.__annotations__ if name not in _OWN)
 _get_said = itemgetter(*_SAID)
@@ -42,7 +42,9 @@ def ask_watermark(database: Db, ticker: str, interval: str) -> Question[Watermar
 def find_detected_ranges(
     database: Db, tickers: Sequence[str], interval: str
 ) -> dict[str, DetectedRange]:
-    """Return by ticker what a run goes on from, which is a part of the watermark."""
+    """Return by ticker the range that was detected, which is the part of a watermark that a run
+    goes on from.
+    """
     found = watermarks_in(database).find(
         _select(tickers, interval), _RANGE, batch_size=len(tickers) + 1
     )
@@ -61,7 +63,7 @@ def find_watermark_times(database: Db, series_ids: Sequence[str]) -> dict[str, d
 
 
 def find_all_watermark_times(database: Db) -> dict[str, datetime]:
-    """Return the same of all series that a detection has come to."""
+    """Return the last detected bar of all detected series, by series id."""
     found = watermarks_in(database).find({}, {"last_detected_timestamp": 1}, batch_size=100_000)
     return {one["_id"].partition("::")[2]: one["last_detected_timestamp"] for one in found}
 
@@ -80,7 +82,7 @@ def has_watermarks(database: Db) -> bool:
 
 
 def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
-    """Forget how far a series was detected: its bars are gone."""
+    """Delete the watermark of a series whose bars are gone."""
     watermarks_in(database).delete_one(
         {"_id": build_watermark_id(ticker, interval)}, session=session
     )
@@ -89,7 +91,7 @@ def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSe
 def move_watermark_back(
     database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession
 ) -> None:
-    """Have a series be detected no further than its last bar, after later ones have gone."""
+    """Move a watermark back to the series' last bar, after later bars have gone."""
     own = {"_id": build_watermark_id(ticker, interval)}
     earlier = own | {"first_detected_timestamp": {"$gt": last_bar}}
     if watermarks_in(database).delete_one(earlier, session=session).deleted_count == 0:
@@ -108,8 +110,9 @@ def write_watermarks(
     """Store watermarks inside the transaction of their batch;
     `last_detected_timestamp` never moves back.
 
-    A scan says the same of most of its series: they are written by one update. Where `are_stored`
-    they were all there a moment ago, and are looked for only if that has changed.
+    In a scan most watermarks have the same new values, so one update writes them all. `are_stored`
+    says that all of them existed when the batch was planned; they are looked up only where the
+    update did not match all of them.
     """
     watermarks = watermarks_in(database)
     stored = {document["_id"] for document in documents}

@@ -1,7 +1,7 @@
-"""How often the series of an interval were written: who made something of all of them knows by that
-whether it may still stand, without a look at each.
+"""Counts how often the series of an interval were written. A result computed from all of them is
+known to be up to date where the count has not changed, without reading each series.
 
-A count is spread over slots, as two transactions that write one document do not both commit.
+The count is spread over slots, as two transactions that write the same document conflict.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ SLOTS = 64
 
 
 def note_changes(database: Db, intervals: Iterable[str], session: ClientSession) -> None:
-    """Count that series of these intervals are written, inside the transaction that does so."""
+    """Count a write of series of these intervals, inside the transaction that writes them."""
     slot = randrange(SLOTS)
     own = [{"_id": f"{interval}::{slot}"} for interval in sorted(set(intervals))]
     writes = [UpdateOne(one, {"$inc": {"count": 1}}, upsert=True) for one in own]
@@ -25,6 +25,6 @@ def note_changes(database: Db, intervals: Iterable[str], session: ClientSession)
 
 
 def count_changes(database: Db, interval: str, session: ClientSession) -> int:
-    """Return how often a series of an interval was written, as a session's snapshot has it."""
+    """Return how often series of an interval were written, by the session's snapshot."""
     own = {"_id": {"$in": [f"{interval}::{slot}" for slot in range(SLOTS)]}}
     return sum(one["count"] for one in change_counts_in(database).find(own, session=session))

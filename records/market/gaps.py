@@ -1,9 +1,9 @@
 """The ledger of gaps: what each series lacks between its first bar and its last.
 
 A gap is a stretch of neighbouring sessions each of which lacked bars when it was found. It keeps
-its stretch: as bars come it is `partial`, then `filled`. The transaction that writes bars keeps the
-ledger in step (`market/bars/ledger.py`); what is here else notes what was tried, and why a gap is
-as it is.
+its stretch: as bars come it becomes `partial`, then `filled`. The transaction that writes bars also
+updates the ledger (`market/bars/ledger.py`). The other functions here store attempts to fill a gap,
+and the reason for its state.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ def build_gap_id(ticker: str, interval: str, first: datetime) -> str:
 
 
 def choose_state(gap: GapFields) -> GapState:
-    """Return the state of a gap that nobody is at work on, by the bars it has."""
+    """Return the state of a gap that no run is filling, by its bars."""
     if gap["bars_held"] >= gap["bars_expected"]:
         return "filled"
     return "partial" if gap["bars_held"] else "open"
@@ -114,13 +114,13 @@ def find_due(
 
 
 def count_tried(database: Db, market: str, since: datetime) -> int:
-    """Return for how many gaps of a market a source was asked since a moment."""
+    """Return for how many gaps of a market a source was asked since a time."""
     return gaps_in(database).count_documents({"market": market, "tried_at": {"$gte": since}})
 
 
 def count_lacking(database: Db, tickers: Sequence[str] | None) -> dict[str, dict[str, int]]:
-    """Return by series how many gaps are `open` (in whatever state that is to be mended),
-    and how many bars those lack that are `expected`.
+    """Return by series the number of gaps to fill (`open`), and the number of bars that accepted
+    gaps lack (`expected`).
     """
     query = _build_query(tickers=tickers, states=(*LACKING, "expected"))
     is_expected = {"$eq": ["$state", "expected"]}
@@ -150,7 +150,7 @@ def count_gaps(database: Db, session: ClientSession) -> dict[str, dict[str, int]
 
 
 def forget_strays(database: Db) -> None:
-    """Forget gaps of series that are not stored."""
+    """Delete the gaps of series that are not stored."""
 
     def write(session: ClientSession) -> None:
         stored = {s["_id"] for s in series_in(database).find({}, {"_id": 1}, session=session)}
@@ -170,19 +170,19 @@ def write_gaps(database: Db, writes: Sequence[GapWrite], session: ClientSession 
 def replace_gaps(
     database: Db, gaps: Sequence[GapDocument], session: ClientSession | None = None
 ) -> None:
-    """Store gaps that are there already, in a new state."""
+    """Store a new state of existing gaps."""
     write_gaps(database, [ReplaceOne({"_id": gap["_id"]}, gap) for gap in gaps], session)
 
 
 def forget_gaps(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
-    """Forget the gaps of a series whose bars are gone."""
+    """Delete the gaps of a series whose bars are gone."""
     gaps_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
 
 
 def rename_gaps(
     database: Db, ticker: str, interval: str, name: str, session: ClientSession
 ) -> None:
-    """Have the gaps of a series be those of another ticker."""
+    """Move the gaps of a series to a new name."""
     found = find_reaching(database, [ticker], interval, None, session)
     forget_gaps(database, ticker, interval, session)
     if found:
@@ -194,9 +194,10 @@ def rename_gaps(
 
 
 def accept_gaps(database: Db, ids: Sequence[str], reason: GapReason) -> list[GapDocument]:
-    """Have gaps be known as `expected` for a reason, and return them as they were.
+    """Accept gaps as `expected` for a reason, and return them as they were.
 
-    Raises NotFound, naming those that there are not; then none was accepted.
+    Raises NotFound, which names the missing ones, where a gap does not exist; then none is
+    accepted.
     """
     found = find_gaps(database, ids=ids)
     missing = sorted(set(ids) - {gap["_id"] for gap in found})
@@ -213,7 +214,7 @@ def accept_gaps(database: Db, ids: Sequence[str], reason: GapReason) -> list[Gap
 def mark_filling(
     database: Db, ids: Iterable[str], *, run_id: str, source: str, now: datetime
 ) -> None:
-    """Note that a run asks a source for gaps that nobody else is at work on."""
+    """Mark gaps as `filling` by a run, where no other run is filling them."""
     free = {"_id": {"$in": list(ids)}, "state": {"$in": list(FREE)}}
     changes = {"state": "filling", "run_id": run_id, "source": source, "tried_at": now}
     gaps_in(database).update_many(free, {"$set": changes, "$inc": {"attempts": 1}})
@@ -222,12 +223,12 @@ def mark_filling(
 def find_filling(
     database: Db, run_id: str, session: ClientSession | None = None
 ) -> list[GapDocument]:
-    """Return the gaps that a run is at work on."""
+    """Return the gaps that a run is filling."""
     return list(gaps_in(database).find({"state": "filling", "run_id": run_id}, session=session))
 
 
 def list_filling_runs(database: Db) -> list[str]:
-    """Return the runs that are said to be at work on gaps."""
+    """Return the ids of the runs that gaps name as filling them."""
     return [str(run_id) for run_id in gaps_in(database).distinct("run_id", {"state": "filling"})]
 
 
