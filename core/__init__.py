@@ -1,5 +1,5 @@
-"""What everything stands on: errors, settings, logs, moments, grades, array types,
-closed vocabularies, and where the servers' binaries are.
+"""The base of all packages: errors, settings, logs, moments, grades, array types, closed
+vocabularies, and where the servers' binaries are.
 
-Imports nothing of ours.
+It imports no other package of this project.
 """

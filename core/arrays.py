@@ -1,4 +1,4 @@
-"""The array types that travel between rooms."""
+"""The array types that packages pass to each other."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -9,11 +9,11 @@ LONGEST_MESSAGE = 2_000
 
 
 class TapewatchError(Exception):
-    """Something this service knows how to explain.
+    """An error that this service can explain.
 
-    `reason` is the stable word clients can switch on; `details` are further facts for them, such as
-    the `run_id` of a run that is in the way. A message that quotes something without end is cut: it
-    is stored, logged and sent.
+    `reason` is a stable word that clients can switch on; `details` are further facts for them, such
+    as the `run_id` of a run that is in the way. A very long message is cut, as messages are stored,
+    logged and sent.
     """
 
     reason = "error"
@@ -47,19 +47,19 @@ class ScopeMissing(TapewatchError):
 
 
 class NotFound(TapewatchError):
-    """What was asked for by name is nowhere."""
+    """Something that was asked for by name does not exist."""
 
     reason = "not_found"
 
 
 class Conflict(TapewatchError):
-    """The request is sound, but not in the present state."""
+    """The request is valid, but cannot be done in the present state."""
 
     reason = "conflict"
 
 
 class VersionMoved(Conflict):
-    """Somebody else changed it since it was read."""
+    """The document has changed since the caller read it."""
 
     reason = "version_moved"
 
@@ -77,7 +77,7 @@ class ModelIntegrity(TapewatchError):
 
 
 class DatabaseUnfit(TapewatchError):
-    """The database is not as this code needs it; the message says what brings it there."""
+    """The database is not in the state that this code needs; the message says how to upgrade it."""
 
     reason = "database_unfit"
 
@@ -89,7 +89,7 @@ class SeriesError(TapewatchError):
 
 
 class TooMuchAtOnce(TapewatchError):
-    """So much is not read and written in one transaction; less may be."""
+    """Too much for one transaction; with less at once it may succeed."""
 
     reason = "too_much_at_once"
 
@@ -113,7 +113,7 @@ class Transient(TapewatchError):
 
 
 class Busy(Transient):
-    """More is sent than can be stored; the same call succeeds when less is at work."""
+    """More is being sent than can be stored; the same call may succeed when there is less load."""
 
     reason = "busy"
 

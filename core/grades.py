@@ -22,7 +22,9 @@ def grade_share(share: float) -> float:
 
 
 def find_share(grade: float) -> float:
-    """Return the share of bars at least as strange as one of a grade: `grade_share` backwards."""
+    """Return the share of bars at least as strange as a bar of this grade; inverts
+    `grade_share`.
+    """
     return float(10 ** (-grade / POINTS_PER_DECADE))
 
 
@@ -34,7 +36,7 @@ def get_severity(grade: float) -> Severity:
 
 
 def write_grade(grade: float) -> str:
-    """Return a grade as a whole number, rounded down: 74.96 is below 75, where another severity
-    begins, and must not look like it.
+    """Return a grade as an integer, rounded down. 74.96 must not be shown as 75, at which another
+    severity begins.
     """
     return f"{floor(grade)}"

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address (without port) means this machine."""
+    """Return whether a host name or address (without port) means this machine."""
     if host in {"localhost", ""}:
         return host == "localhost"
     try:

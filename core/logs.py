@@ -1,5 +1,5 @@
-"""How every process logs: to stderr, one JSON object a line,
-or lines for people where that is a terminal.
+"""Configures the logs of every process: to stderr, one JSON object a line, or lines for people on a
+terminal.
 """
 
 import logging
@@ -10,27 +10,28 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Other libraries log at debug what they send and receive, bars and all.
+# Only these loggers get a level below info: at debug, other libraries log all data they send and
+# receive.
 OURS = ("api", "cli", "detection", "feed", "tasks")
-# What an address cannot have, so that each word is looked at once.
+# A word has no character that a URL cannot have, so that each word is searched once.
 _WORD = re.compile(r"""[^\s"'<>]+""")
 LONGEST_VALUE = 4_000
 LONGEST_TRACE = 20_000
-# What a terminal takes for a command: colours, titles, and worse.
+# Control characters, which a terminal takes for commands: colours, titles, and worse.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def strip_controls(text: str) -> str:
-    """Return a text in which whatever a terminal would obey is a question mark."""
+    """Return a text with its control characters replaced by question marks."""
     return _CONTROLS.sub("?", text)
 
 
 def configure_logs(level: str) -> None:
-    """Make this process log what is of `level` (debug, info, warning, error) or above;
-    others' logs too, from info on.
+    """Make this process log at `level` (debug, info, warning, error) and above, and the libraries
+    at info at least.
 
-    Every line has what is bound with `structlog.contextvars`; user and password of a URL are in
-    none.
+    Every line has the values bound with `structlog.contextvars`. User and password of a URL are
+    removed from all lines.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,7 +56,7 @@ def configure_logs(level: str) -> None:
 
 def _choose_renderer() -> list[Processor]:
     if sys.stderr is not None and sys.stderr.isatty():
-        # A traceback with the values of variables would show what must not be seen.
+        # A traceback with the values of variables could show secrets.
         shown: Processor = structlog.dev.ConsoleRenderer(
             exception_formatter=structlog.dev.plain_traceback
         )
@@ -65,7 +66,7 @@ def _choose_renderer() -> list[Processor]:
 
 
 def _hide_credentials(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
-    """Return the rendered line without the users and passwords of URLs, wherever in it they are."""
+    """Return the rendered line without the users and passwords of URLs anywhere in it."""
     return _WORD.sub(_hide_in_word, str(line))
 
 
@@ -76,7 +77,7 @@ def _hide_in_word(word: re.Match[str]) -> str:
 
 
 def _shorten(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Cut the values that have no end, and take from all of them what a terminal would obey."""
+    """Cut very long values, and remove control characters from all values."""
     return {
         name: (
             _CONTROLS.sub("?", value[: LONGEST_TRACE if name == "exception" else LONGEST_VALUE])

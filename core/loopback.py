@@ -1,6 +1,6 @@
-"""Asking a server of this machine over HTTP."""
+"""HTTP requests to a server of this machine."""
 
 from urllib.request import ProxyHandler, build_opener
 
-# The proxy that the environment names for requests to elsewhere does not know this machine's ports.
+# A proxy that the environment names is for other hosts, and cannot reach this machine's ports.
 open_directly = build_opener(ProxyHandler({})).open

@@ -6,12 +6,14 @@ from os import sysconf
 from pathlib import Path, PurePosixPath
 
 GIBIBYTE = 2**30
-# What `make up` takes when it computes metrics and explains, with a gigabyte when it does nothing.
+# What `make up` needs while it computes metrics and root causes; idle, it takes a gigabyte.
 NEEDED_BYTES = int(1.3 * GIBIBYTE)
 
 
 def find_memory(root: Path = Path("/")) -> int:
-    """Return the bytes that there are: the machine's, or what its control groups leave of them."""
+    """Return how many bytes of memory processes may use: the machine's, or the limit of a control
+    group.
+    """
     machine = sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE")
     return min([machine, *_find_limits(root)])
 
@@ -24,7 +26,7 @@ def _find_limits(root: Path) -> Iterator[int]:
             continue
         top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
         name = "memory.limit_in_bytes" if controllers else "memory.max"
-        # A container may see its own group as the top one, under whatever path it has outside.
+        # A container may see its own group as the top one, whatever path the group has outside.
         for group in (PurePosixPath(path), *PurePosixPath(path).parents):
             with suppress(OSError, ValueError):  # there is none, or it says "max"
                 yield int((top / group.relative_to("/") / name).read_text())

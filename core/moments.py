@@ -1,4 +1,4 @@
-"""Moments that somebody asks for, as MongoDB keeps them."""
+"""Times from requests, converted to the form in which MongoDB stores them."""
 
 from datetime import UTC, datetime
 
@@ -8,10 +8,9 @@ MILLISECOND = 1_000  # in microseconds
 
 
 def as_utc(moment: datetime) -> datetime:
-    """Return a moment in UTC, which it is of without a zone, to the millisecond: what comes after
-    the last one of the year 9999 is of a year that is none.
+    """Return a time in UTC, cut to the millisecond; a time without a zone is in UTC already.
 
-    Raises BadInput where it is of such a year in UTC.
+    Raises BadInput where in UTC it is not in the years 1 to 9999.
     """
     try:
         utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -35,6 +34,6 @@ def parse_moment(text: str, subject: str) -> datetime:
 
 
 def check_order(start: datetime | None, end: datetime | None) -> None:
-    """Raise BadInput where a stretch ends before it starts: nothing lies in it."""
+    """Raise BadInput where a stretch ends before it starts."""
     if start is not None and end is not None and end < start:
         raise BadInput(f"`end` {end.isoformat()} is before `start` {start.isoformat()}; swap them")

@@ -1,5 +1,5 @@
-"""The one settings object: read once from the environment,
-passed as an argument everywhere else.
+"""The settings object: read once from the environment, and passed as an argument
+everywhere else.
 """
 
 from functools import lru_cache
@@ -94,12 +94,12 @@ class Settings(BaseSettings):
     batch_bars: int = Field(
         400_000, ge=1_000, le=100_000_000, description="most bars in one Celery message"
     )
-    # With a sweep, and half a minute for the work itself, what a lost host held is done again
+    # After the lease, a sweep and half a minute of work, the batches of a lost host are done again
     # within 90 s.
     lease_seconds: int = Field(
         45, ge=2, le=3_600, description="how long a worker may hold a batch before it must renew"
     )
-    # After two a batch is split: its sound tickers need at least one more.
+    # After two attempts a batch is split; its other tickers need at least one more.
     max_attempts: int = Field(
         5, ge=3, le=100, description="claims of a ticker's batches before it is given up"
     )

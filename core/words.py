@@ -1,6 +1,4 @@
-"""The closed vocabularies: words that stand in documents,
-travel over HTTP and are chosen on the command line.
-"""
+"""The closed vocabularies: words that are used in documents, over HTTP and on the command line."""
 
 from typing import Literal
 

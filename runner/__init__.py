@@ -1,1 +1,1 @@
-"""Everything `make up` and `make demo` start, and what keeps it running."""
+"""Starts everything for `make up` and `make demo`, and keeps it running."""

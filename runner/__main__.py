@@ -2,7 +2,7 @@
 
 import signal
 
-# Until something is started, Ctrl-C ends this at once, and not with where it just was.
+# Until something is started, Ctrl-C ends the process at once, without a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402 -- after it
@@ -24,7 +24,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> int:
     """Serve until told to stop.
 
-    Returns 0 for that, 2 for a setting that cannot be used, 1 for what went wrong.
+    Returns 0 after that, 2 for a setting that cannot be used, 1 for any other error.
     """
     parser = argparse.ArgumentParser(prog="python -m runner", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -56,7 +56,7 @@ def main() -> int:
     except TapewatchError as error:
         return _complain(error.message, 1)
     finally:
-        # All is stopped: one more has nothing to hurry.
+        # Everything is stopped, so further signals are ignored.
         for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
     return 0

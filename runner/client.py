@@ -1,4 +1,4 @@
-"""A small client of our own API, for the demo."""
+"""A small client of the service's API, for the demo."""
 
 import json
 import time
@@ -34,7 +34,7 @@ class ApiRefused(TapewatchError):
 
 
 class Api:
-    """Asks the API; while it is being started again, asks once more, for so long."""
+    """Sends requests to the API; repeats them for a while where the API is being restarted."""
 
     def __init__(self, settings: Settings, *, try_seconds: float = TRY_SECONDS) -> None:
         self._url = api_url(settings) + settings.url_prefix

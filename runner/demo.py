@@ -1,4 +1,4 @@
-"""`make demo`: real daily bars in, their anomalies out, over the same HTTP that everybody uses."""
+"""`make demo`: imports real daily bars and shows their anomalies, over the public HTTP API."""
 
 import subprocess
 import sys
@@ -38,13 +38,13 @@ RUN_SECONDS = 300
 
 
 class DemoFailed(TapewatchError):
-    """A step of the demo did not come to its end."""
+    """A step of the demo failed."""
 
     reason = "demo_failed"
 
 
 class RunGoesOn(DemoFailed):
-    """A run takes longer than is waited for."""
+    """A run takes longer than the demo waits."""
 
 
 def run_demo(console: Console, *, once: bool) -> None:
@@ -70,7 +70,7 @@ def run_demo(console: Console, *, once: bool) -> None:
         api = Api(settings)
         _bring_model(console, api, database)
         _detect(console, api, database)
-        # Not before: in an empty folder two processes would compile the same kernels.
+        # Not earlier: in a new folder two processes would compile the same kernels.
         metrics = _ask_for_metrics(api, database)
         _show_anomalies(console, api)
         console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
@@ -83,7 +83,7 @@ def run_demo(console: Console, *, once: bool) -> None:
 
 @contextmanager
 def _start_import() -> Iterator[subprocess.Popen[str]]:
-    """Yield what imports the bars once it is told where; see runner/demo_bars.py."""
+    """Yield a process that imports the bars once it gets MongoDB's URL; see runner/demo_bars.py."""
     with subprocess.Popen(  # noqa: S603 -- our own module
         die_with_parent([sys.executable, "-m", "runner.demo_bars"]),
         env=build_environment(read_settings(env_file=None)),
@@ -154,7 +154,7 @@ def _detect(console: Console, api: Api, database: Db) -> None:
     try:
         run_id = api.post("/anomalies/backfill", body)["run_id"]
     except ApiRefused as error:
-        # an earlier demo was interrupted: its backfill goes on where it was
+        # An earlier demo was interrupted, and its backfill goes on.
         if error.reason != "backfill_in_progress":
             raise
         run_id = error.problem["run_id"]
@@ -166,7 +166,7 @@ def _detect(console: Console, api: Api, database: Db) -> None:
 
 
 def _ask_for_metrics(api: Api, database: Db) -> str | None:
-    """Ask for metrics, which need no model; return the run, None where they are here already."""
+    """Ask for metrics, which need no model; return the run, None where metrics exist already."""
     if all(
         find_snapshots(database, ticker, INTERVAL, limit=METRIC_BARS)[METRIC_BARS - 1 :]
         for ticker in TICKERS
@@ -182,7 +182,7 @@ def _follow_metrics(console: Console, api: Api, run_id: str | None) -> None:
         return
     try:
         ended = follow_run(console, api, "Metrics: computing", run_id)
-    except RunGoesOn as error:  # of many tickers of one's own; nothing waits for them
+    except RunGoesOn as error:  # With many own tickers it takes long; nothing waits for metrics.
         console.print(f"Metrics: {error.message}")
         return
     console.print(
@@ -192,10 +192,10 @@ def _follow_metrics(console: Console, api: Api, run_id: str | None) -> None:
 
 
 def run_command(settings: Settings, *command: str) -> str:
-    """Return what a command of ours prints. Raises DemoFailed.
+    """Return the output of a command of this service. Raises DemoFailed.
 
-    It is a process of its own, so that the runner does not keep the numeric stack for as long as it
-    serves.
+    The command runs in a process of its own, so that the runner does not keep numpy and the like in
+    memory while it serves.
     """
     done = subprocess.run(  # noqa: S603 -- our own command line
         flask_command(*command),
@@ -243,8 +243,8 @@ def follow_run(console: Console, api: Api, what: str, run_id: str) -> dict[str, 
 
 
 def _tell_split(anomaly: dict[str, Any]) -> list[str]:
-    """Return the likeliest reason of all,
-    where the jump has the size of a split that nobody recorded.
+    """Return a suspected split as the first reason, where the jump has the size of one that is not
+    recorded; else nothing.
     """
     ratio = anomaly["suspected_split"]
     return [f"looks like a split of {ratio:g} for 1"] if ratio else []

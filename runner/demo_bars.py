@@ -1,7 +1,7 @@
 """`python -m runner.demo_bars` imports the demo's bars once it is told where MongoDB is.
 
-It is a process of its own, so that the runner does not keep the numeric stack for as long as it
-serves, and it loads that stack while the servers start.
+It is a process of its own: the runner does not keep numpy and the like in memory while it serves,
+and this process imports them while the servers start.
 """
 
 import sys

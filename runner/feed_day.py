@@ -1,6 +1,7 @@
-"""`python -m runner.feed_day FOLDER`: a made-up month and day as files, for `make feed-demo`.
+"""`python -m runner.feed_day FOLDER`: writes a synthetic month and day as files, for `make
+feed-demo`.
 
-It is a process of its own, so that the runner does not keep the numeric stack.
+It is a process of its own, so that the runner does not keep numpy and the like in memory.
 """
 
 import sys

@@ -1,7 +1,6 @@
-"""`make feed-demo`: a made-up day is replayed into the feed, and what is strange is shown as it
-comes.
+"""`make feed-demo`: replays a synthetic day into the feed, and shows alerts as they come.
 
-It has a database of its own beside that of `make up` and `make demo`, which begins empty each time.
+It uses its own database, beside that of `make up` and `make demo`, which is emptied each time.
 """
 
 import json
@@ -33,9 +32,9 @@ WATCHLIST = "feed-demo"
 MARKET = "CRYPTO"
 INTERVAL = "5m"
 POLL_SECONDS = 0.3
-# Nothing has come for so long: that was all.
+# The demo ends when no alert has come for so long.
 QUIET_SECONDS = 5.0
-# The day has 1,728 candles: at the least speed it takes half an hour.
+# The day has 1,728 candles: at the lowest speed it takes half an hour.
 REPLAY_SECONDS = 3_600.0
 FASTEST = 10_000
 SHOWN_REASONS = 2
@@ -52,7 +51,7 @@ def run_feed_demo(console: Console, speed: int) -> None:
     with serve(console.print) as settings, TemporaryDirectory() as name:
         folder = Path(name)
         with open_database(settings).client as client:
-            # Whatever an earlier one left.
+            # An earlier demo may have left data.
             client.drop_database(DATABASE)
             prepare_database(client[DATABASE], datetime.now(UTC))
         wait_for_api(settings)
@@ -94,7 +93,7 @@ def _replay(
 ) -> None:
     command = ["feed", "publish", str(day), "--kind", "candles", "--interval", INTERVAL]
     command += ["--speed", str(speed), "--json"]
-    time.sleep(1.5)  # the feed looks once a second at what is watched
+    time.sleep(1.5)  # The feed reads the watchlists once a second.
     console.print(
         f"\nReplaying a day of {len(tickers)} tickers at {speed} candles a second."
         " Alerts as they come:\n"
@@ -130,7 +129,7 @@ def _replay(
 
 
 def _show_news(console: Console, api: Api, shown: dict[str, int]) -> bool:
-    """Print the alerts that are new, or hold more bars than before; return whether any is."""
+    """Print the alerts that are new or have more bars than before; return whether there was any."""
     found = api.get("/alerts", limit=100)["items"]
     news = False
     for alert in sorted(found, key=lambda one: str(one["last_bar"])):
@@ -148,7 +147,9 @@ def _show_news(console: Console, api: Api, shown: dict[str, int]) -> bool:
 
 
 def _is_open(api: Api, database: Db) -> bool:
-    """Whether candles wait, a run of the feed goes on, or its alerts are not all raised."""
+    """Return whether candles wait, a run of the feed is open, or not all of its alerts are
+    raised.
+    """
     if any(one["lag_entries"] or one["waiting"] for one in find_positions(database)):
         return True
     if find_undelivered(database, limit=1):

@@ -1,5 +1,5 @@
-"""The first key, made while nothing else runs: of the service's servers MongoDB alone is started,
-on the data of the current folder.
+"""Makes the first API key while nothing else runs: of the service's servers only MongoDB is
+started, on the data of the current folder.
 """
 
 import os
@@ -38,7 +38,7 @@ def make_first_key(name: str) -> str:
 
 @contextmanager
 def _serve_mongodb() -> Iterator[Settings]:
-    """Yield settings by which MongoDB is reached: the one that MONGO_URL names, else our own."""
+    """Yield settings for reaching MongoDB: the one that MONGO_URL names, else the embedded one."""
     wanted = read_settings(env_file=None)
     if os.environ.get("MONGO_URL"):
         yield wanted

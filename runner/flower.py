@@ -1,8 +1,8 @@
-"""Starting Flower: it asks for a password once an API key was made, for a loopback name until then.
+"""Starts Flower. It asks for a password once an API key was made; until then it only answers
+requests to a loopback name.
 
-`python -m runner.flower celery ... flower ...` does what that command does. The password is in
-`.tapewatch/secrets/flower`, for the user `tapewatch`, unless FLOWER_BASIC_AUTH already says who may
-come in.
+`python -m runner.flower celery ... flower ...` runs that command. The password is in
+`.tapewatch/secrets/flower`, for the user `tapewatch`, unless FLOWER_BASIC_AUTH names users.
 """
 
 import os
@@ -25,21 +25,22 @@ USER = "tapewatch"
 
 
 class OpenFlower(Flower):  # type: ignore[misc]  # Flower has no types
-    """Flower that asks for no password, and so answers only who meant this machine.
+    """Flower without a password, which only answers requests whose `Host` is a loopback name.
 
-    A page of another site can have its name resolve to 127.0.0.1 and so read it from a visitor's
-    browser (DNS rebinding); such requests still carry that name in `Host`. The API does the same.
+    A page of another site can make its name resolve to 127.0.0.1, and so read Flower from a
+    visitor's browser (DNS rebinding). Such requests still have that name in `Host`. The API has the
+    same check.
     """
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Return what answers a request: 403 where its Host is no loopback name."""
+        """Return the handler of a request, which answers 403 where its Host is no loopback name."""
         if is_loopback(request.host_name):
             return super().find_handler(request, **kwargs)
         return self.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
 
 
 def main() -> None:
-    """Do what the command of the arguments does, with a password where one is needed."""
+    """Run the command of the arguments, with a password where one is needed."""
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         database = open_database(read_settings(env_file=None))
         with database.client:

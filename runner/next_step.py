@@ -1,4 +1,4 @@
-"""What whoever has started the service may do next, by what is stored."""
+"""Suggests the next step to a user who has started the service, by what is stored."""
 
 from core.errors import BadInput, NoModel
 from core.hosts import is_loopback
@@ -17,8 +17,8 @@ from runner.service import api_url
 
 
 def describe_next_step(settings: Settings) -> str:
-    """Return the first of key, models' key, bars, model, backfill and watchlist that is missing,
-    with the command that brings it.
+    """Return which of key, models' key, bars, model, backfill and watchlist is missing first, with
+    the command that makes it.
     """
     database = open_database(settings)
     with database.client:
@@ -41,13 +41,15 @@ def _find_first_key(settings: Settings, database: Db) -> str | None:
 
 
 def _find_refused_model(settings: Settings, database: Db) -> str | None:
-    """Return what to do where a model in use is refused here: it is of another service on the same
-    MongoDB, each of which has a file of its own, or of a backup without the file; or of a version
-    of the code whose columns are no more.
+    """Return what to do where a model in use cannot be opened here, else None.
+
+    Its signing key may be missing: the model is of another service on the same MongoDB, with its
+    own file of keys, or of a backup without that file. Or the model is of an earlier version of the
+    code, whose columns do not exist any more.
     """
     try:
         read_keys(settings)
-    except BadInput as error:  # it is no reason to serve nothing
+    except BadInput as error:  # The service can start all the same.
         return f"what detects here fails: {error.message}"
     hashes = dict(find_artefact_hashes(database))
     for model in find_models(database, state="champion"):

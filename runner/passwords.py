@@ -1,7 +1,7 @@
-"""The embedded servers' passwords: made at the first start, for this user's eyes only.
+"""The embedded servers' passwords, made at the first start and readable by this user only.
 
-Whoever can write to Redis or MongoDB decides what the workers do, and on a shared machine loopback
-is open to all.
+A process that can write to Redis or MongoDB decides what the workers do, and on a shared machine
+all users can reach loopback.
 """
 
 import os
@@ -28,12 +28,12 @@ ALREADY_EXISTS = 51003
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """What the embedded servers ask for.
+    """The passwords of the embedded servers.
 
     Attributes:
-        redis, mongo: passwords; fit for a URL as they are.
-        mongo_key_file: what members of the replica set know each other by; MongoDB asks nobody
-            without one.
+        redis, mongo: passwords, which need no escaping in a URL.
+        mongo_key_file: the key by which members of the replica set authenticate each other; without
+            one MongoDB asks for no password.
     """
 
     redis: str
@@ -42,9 +42,7 @@ class Passwords:
 
 
 def read_passwords(state_dir: Path) -> Passwords:
-    """Return the passwords of the servers whose data are in `state_dir`;
-    those that are missing are made.
-    """
+    """Return the passwords of the servers whose data are in `state_dir`; missing ones are made."""
     folder = state_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -60,7 +58,7 @@ def read_password(state_dir: Path, name: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, in one step."""
+    """Write a file that only this user can read, atomically."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -69,11 +67,10 @@ def write_private(path: Path, text: str) -> None:
 
 
 def protect_mongod(binary: Path, state_dir: Path, passwords: Passwords) -> None:
-    """Make MongoDB's user where its data have none yet,
-    also those of a version that asked for no password.
+    """Make MongoDB's user where its data have none yet, as those of a version without passwords do.
 
-    That takes a MongoDB that asks nobody: it listens on a socket that only this user can reach.
-    Raises ServerProblem.
+    For that MongoDB is started without authentication, on a Unix socket that only this user can
+    reach. Raises ServerProblem.
     """
     folder = state_dir / "mongod"
     done = state_dir / FOLDER / "mongod.protected"

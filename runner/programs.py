@@ -18,11 +18,11 @@ SERVICE = "service"
 SOCKET = "supervisor.sock"
 PID_FILE = "supervisor.pid"
 LOG_BYTES = "10MB"
-# the 20 s that a worker may take to finish what runs, and as long again to hand the rest back
+# A worker may take 20 s to finish its work, and as long again to hand the rest back.
 WORKER_SECONDS = 45
-# A worker beside an API and servers that are busy gets a tenth of what each of them gets of a core.
+# Beside a busy API and busy servers, a worker gets a tenth of their share of a core.
 NICENESS = 10
-# supervisor waits a second longer before each try; then the runner starts the count afresh
+# supervisor waits a second longer before each try; after so many tries the runner starts again.
 TRIES = 10
 
 
@@ -61,7 +61,7 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     work_queues = ",".join(WORK_QUEUES)
     return [
         Program("api", SERVICE, api_command(settings)),
-        # Whoever looks at something waits less than whoever has everything computed.
+        # Requests of a person who waits have a worker of their own.
         Program(
             "worker",
             SERVICE,
@@ -121,18 +121,20 @@ def worker_command(name: str, queues: str, processes: int) -> list[str]:
 
 
 def feed_command() -> list[str]:
-    """Return the command of what stores the feed."""
+    """Return the command of the process that stores the feed."""
     return [sys.executable, "-m", "feed"]
 
 
 def beat_command(folder: Path) -> list[str]:
-    """Return the command of the scheduler, which keeps when it last sent what in `folder`."""
+    """Return the command of the scheduler, which stores the times of its last messages in
+    `folder`.
+    """
     return [*_celery("beat"), "--schedule", str(folder / "schedule"), "--pidfile="]
 
 
 def flower_command(settings: Settings, folder: Path) -> list[str]:
-    """Return the command of Flower, which keeps what it has seen in `folder`;
-    runner/flower.py lets people in.
+    """Return the command of Flower, which stores its state in `folder`; runner/flower.py controls
+    the access.
     """
     python, module, *command = _celery("flower")
     return [

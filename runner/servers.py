@@ -42,11 +42,11 @@ class Servers:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on now,
-    and that nobody else who asks for any port is given within the next minute.
+    """Return a loopback port on which nothing listens, and which the kernel gives to no other
+    process that asks for any free port within the next minute.
 
-    A connection to it has just been closed from its side: until the kernel forgets that, only a
-    server that asks for this port, and reuses addresses as servers do, can have it.
+    A connection to the port has just been closed from its side. Until the kernel forgets it, only a
+    server can get the port that asks for this number, and sets SO_REUSEADDR as servers do.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,8 +58,8 @@ def free_port() -> int:
 
 
 def is_port_free(port: int) -> bool:
-    """Whether a server could listen on `port` now;
-    connections that linger from the last one don't matter.
+    """Return whether a server could listen on `port` now; lingering connections of an earlier
+    server do not count.
     """
     try:
         try_address(LOOPBACK, port)
@@ -69,7 +69,7 @@ def is_port_free(port: int) -> bool:
 
 
 def try_address(host: str, port: int) -> None:
-    """Raise OSError, UnicodeError of a name that is none, where no server could listen here."""
+    """Raise OSError where no server could listen on an address, UnicodeError on an invalid name."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
@@ -79,13 +79,13 @@ def die_with_parent(command: list[str], parent: str = "") -> list[str]:
     """Return `command` so that the kernel kills it when its parent dies (Linux;
     elsewhere unchanged).
 
-    `parent` are the words by which a shell finds the parent's id, where that is not this process;
-    it is not asked for where they say nothing.
+    `parent` is the shell expression for the parent's id, where the parent is not this process.
+    Where the expression is empty in the shell, the parent is not checked.
     """
     setpriv = shutil.which("setpriv")
     if not setpriv:
         return command
-    # One that died before the kernel was told is seen by who the parent is now.
+    # A parent that died before setpriv ran is noticed, as the process has another parent now.
     check = f'parent={parent or os.getpid()}; [ "${{parent:-$PPID}}" = "$PPID" ] && exec "$@"'
     return [setpriv, "--pdeathsig", "KILL", "--", "sh", "-c", check, "sh", *command]
 
@@ -96,7 +96,7 @@ def redis_command(
     """Return the command of a durable Redis: every write in the append-only file,
     nothing ever evicted.
 
-    `config` is a file with what others must not see, such as a password, in a list of processes.
+    `config` is a file for options that must not be seen in a list of processes, such as a password.
     """
     options = {
         "bind": LOOPBACK,
@@ -156,16 +156,16 @@ def mongod_command(
             "--nounixsocket",
             "--quiet",
         ),
-        # what batches write is written out as it comes to half of this target in percent of the
-        # cache; with the default of 5, pages that are still added to are written out over and over,
-        # a quarter of MongoDB's time in a backfill
+        # MongoDB starts writing changed pages to disk at half of this percentage of the cache. With
+        # the default of 5, pages that still change are written again and again, which takes a
+        # quarter of MongoDB's time in a backfill.
         *("--wiredTigerEngineConfigString", EVICTION),
         # a lone primary has nobody to hand over to: don't wait for it at shutdown
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-        # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that,
-        # as it is looked for only now and then); with the default of 60 s its batch would not be
-        # back within 90 s
+        # The writes of a worker that was killed during a commit stay locked for so long (up to 1.5
+        # times that, as MongoDB checks only now and then). With the default of 60 s its batch would
+        # not be done again within 90 s.
         *("--setParameter", f"transactionLifetimeLimitSeconds={transaction_seconds}"),
         *protection,
     ]
@@ -177,7 +177,7 @@ def redis_url(port: int, password: str | None = None) -> str:
 
 
 def flask_command(*words: str) -> list[str]:
-    """Return a command of our own command line, which ends with this process."""
+    """Return a command of the service's command line, which is killed when this process dies."""
     return die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *words])
 
 

@@ -1,4 +1,4 @@
-"""The whole service on one machine: its servers, its processes, and what they are told."""
+"""Runs the whole service on one machine: its servers, its processes and their environment."""
 
 import errno
 import fcntl
@@ -52,20 +52,20 @@ API_SECONDS = 120.0
 SHOWN_SECONDS = 15.0
 # supervisor's own least
 OPEN_FILES = 1_024
-# Options that gunicorn and Celery would take from whoever has them set for another project.
+# Variables by which gunicorn and Celery would use options that are meant for another project.
 NOT_OURS = re.compile(r"CELERY_|GUNICORN_|(BROKER_URL|RESULT_BACKEND|LOADER|CONFIG_MODULE)$")
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 
 @contextmanager
 def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
-    """Run the service in the current folder and yield its settings,
-    as soon as the processes that are waited for are started.
+    """Run the service in the current folder; yield its settings as soon as the first processes are
+    started.
 
     Servers whose URL is in the environment are used; the others are started, with their data under
-    `.tapewatch/`. What is not needed for what somebody waits for starts once that is `shown`, or
-    after a while. Raises BadInput when a port is taken or the service already runs here, and
-    ServerProblem or ServerUnreachable when a server cannot be started or does not answer.
+    `.tapewatch/`. Processes that the user does not wait for start once `shown` is set, or after a
+    while. Raises BadInput when a port is taken or the service already runs here, and ServerProblem
+    or ServerUnreachable when a server cannot be started or does not answer.
     """
     wanted = read_settings(env_file=None)
     with own_state() as state_dir:
@@ -94,8 +94,8 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
         supervision = Supervision(programs, state_dir, environment, say)
         try:
             supervision.start_supervisor()
-            # They load while the servers start. The API asks nothing of them before somebody asks
-            # it, and a worker nothing before Redis, which comes last, gives it work.
+            # API and worker load while the servers start. The API does not need the servers before
+            # its first request, and a worker not before Redis, which starts last, gives it work.
             supervision.start("api")
             if redis_port:
                 supervision.start("worker")
@@ -139,25 +139,25 @@ def wait_for_api(settings: Settings) -> None:
 def _start_others(
     supervision: Supervision, settings: Settings, shown: Event | None, say: Say
 ) -> None:
-    """Start what nobody waits for once the API answers and what somebody waits for is shown:
-    until then it would only take processor time from API and worker. Then finish an upgrade.
+    """Start the other processes once the API answers and `shown` is set, as until then they would
+    take processor time from API and worker. Then finish an upgrade.
     """
     with suppress(ServerProblem):
         wait_for_api(settings)
     if shown:
-        # Not for ever: where a worker dies, it takes the sweeper to give its work to another.
+        # Not for ever: where a worker dies, the sweeper must run to give its work to another.
         shown.wait(SHOWN_SECONDS)
-    # Where all is being stopped by now, supervisor starts nothing more.
+    # Where the service is being stopped, supervisor starts no more processes.
     with suppress(ServerProblem, Fault):
         supervision.start_service()
     _finish_upgrade(settings, say)
 
 
 def _finish_upgrade(settings: Settings, say: Say) -> None:
-    """Do what an upgrade of the database leaves to do in series, of which there may be thousands:
-    all are looked at, and each that lacks something is measured.
+    """Complete the series after an upgrade of the database: of all series, which may be thousands,
+    those that lack something are measured.
     """
-    # Where all is being stopped, or the database is away, the next start goes on with it.
+    # Where the service is being stopped, or the database does not answer, the next start goes on.
     with suppress(PyMongoError), open_database(settings).client as client:
         try:
             for done in complete_series(client[settings.mongo_database], datetime.now(UTC)):
@@ -167,17 +167,17 @@ def _finish_upgrade(settings: Settings, say: Say) -> None:
 
 
 def api_url(settings: Settings) -> str:
-    """Return where a program on this machine reaches the API."""
+    """Return the API's URL for programs on this machine."""
     return f"http://{LOOPBACK if settings.host == ANY_ADDRESS else settings.host}:{settings.port}"
 
 
 def flower_url(settings: Settings) -> str:
-    """Return where a browser on this machine finds Flower."""
+    """Return Flower's URL for a browser on this machine."""
     return f"http://{LOOPBACK}:{settings.flower_port}/"
 
 
 def describe_addresses(settings: Settings) -> str:
-    """Return where the user finds what."""
+    """Return the addresses of the service's pages and logs, for the user."""
     return (
         f"  API docs   {api_url(settings)}{settings.url_prefix}/docs\n"
         f"  dashboard  {api_url(settings)}/\n"
@@ -187,7 +187,7 @@ def describe_addresses(settings: Settings) -> str:
 
 
 def stay(console: Console) -> NoReturn:
-    """Say that all is up, and wait for the signal that ends it."""
+    """Print that the service is up, and wait for the signal that ends it."""
     console.print("Serving until Ctrl-C.")
     while True:
         signal.pause()
@@ -202,20 +202,20 @@ def build_environment(settings: Settings) -> dict[str, str]:
         "REDIS_URL": settings.redis_url,
         "FLOWER_URL": settings.flower_url or flower_url(settings),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-        # processes share the cores; threads of one more library would only fight over them
+        # The processes share the cores; threads of numerical libraries would only compete for them.
         "OMP_NUM_THREADS": "1",
     }
 
 
 @contextmanager
 def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
-    """Yield the folder of the service's state, made where it is not there, while nobody else has
-    it. Raises BadInput while somebody has, which says what to do `otherwise`.
+    """Yield the folder of the service's state, locked for this process; it is made if missing.
+    Raises BadInput where another process holds it, with the advice `otherwise`.
     """
     state_dir = STATE_DIR.absolute()
     try:
         state_dir.mkdir(mode=0o700, exist_ok=True)
-        # One that an earlier version made may be open to others.
+        # A folder that an earlier version made may be readable by others.
         state_dir.chmod(0o700)
         _check_own(state_dir)
         lock = (state_dir / "runner.lock").open("a+")
@@ -237,10 +237,11 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
 
 
 def _check_own(folder: Path) -> None:
-    """Raise PermissionError where another user's start left something that this one cannot use:
-    each program would fail of it in its own way, some of them after a minute.
+    """Raise PermissionError where another user's start has left files that this user cannot use:
+    each program would fail in its own way, some of them after a minute.
     """
-    # What is gone while it is looked at is of whoever runs here, which is said next.
+    # Files that disappear during the check belong to a service that runs here, which is reported
+    # next.
     with suppress(FileNotFoundError):
         for path in folder.rglob("*"):
             is_anothers = path.lstat().st_uid != os.geteuid()
@@ -249,9 +250,7 @@ def _check_own(folder: Path) -> None:
 
 
 def _make_temporary(state_dir: Path) -> Path:
-    """Return the folder of what the programs keep for a while, emptied of what one that was killed
-    left behind.
-    """
+    """Return the programs' folder for temporary files, without files that killed programs left."""
     folder = state_dir / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(exist_ok=True)
@@ -259,8 +258,8 @@ def _make_temporary(state_dir: Path) -> Path:
 
 
 def _check_open_files() -> None:
-    """Raise BadInput where supervisor would refuse to start: it wants more than it has itself, for
-    MongoDB.
+    """Raise BadInput where the limit of open files is too low, so that supervisor would
+    not start.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < OPEN_FILES:
@@ -282,7 +281,7 @@ def _check_ports(settings: Settings) -> None:
 
 
 def _check_host(settings: Settings) -> None:
-    """Raise BadInput where the API could not listen: it would be started again and again."""
+    """Raise BadInput where the API could not listen on HOST, and would be restarted for ever."""
     host = settings.host.strip("[]")
     if ":" in host and host == settings.host:
         raise BadInput(f"HOST={host} is an address of IPv6: write it as [{host}]")
@@ -301,7 +300,7 @@ def _prepare_database(settings: Settings, say: Say) -> None:
     with explain_unreachable(settings):
         database = open_database(settings)
         with database.client:
-            # Whoever starts everything at once has nobody else to do it.
+            # A user of `make up` has no other step in which to upgrade the database.
             upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
                 from api.http.auth import (  # noqa: PLC0415 -- slow to load, and seldom needed
@@ -329,8 +328,8 @@ def _check_redis(settings: Settings) -> None:
 
 
 def _write_addresses(settings: Settings, state_dir: Path) -> None:
-    """Tell the command line where the servers are, for as long as they run;
-    an external URL may hold a password.
+    """Write the servers' URLs to a file for the command line, while they run. Only this user can
+    read it, as an external URL may have a password.
     """
     path = state_dir / "servers.env"
     path.unlink(missing_ok=True)

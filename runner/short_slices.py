@@ -1,10 +1,11 @@
 """`python short_slices.py PROGRAM ARGUMENT...`: become a program that runs as soon as it is woken.
 
-Somebody waits for each of MongoDB's answers, most of which take less than a millisecond. Woken for
-one, it would by default wait until who computes has had a slice of some milliseconds, and a read
-asks several times. Whose slices are shorter goes first, and gets no more of the processor in all.
+A caller waits for each of MongoDB's answers, most of which take less than a millisecond, and a read
+needs several. By default MongoDB, when it wakes, waits until a computing process has used its slice
+of some milliseconds. A process with shorter slices runs first, but gets no more processor time in
+all.
 
-Linux from 6.12 on knows slices of a thread's own; elsewhere the program runs as it would have.
+Linux has slices per thread from 6.12 on; elsewhere the program runs as usual.
 """
 
 import ctypes

@@ -119,8 +119,8 @@ def count_tried(database: Db, market: str, since: datetime) -> int:
 
 
 def count_lacking(database: Db, tickers: Sequence[str] | None) -> dict[str, dict[str, int]]:
-    """Return by series the number of gaps to fill (`open`), and the number of bars that accepted
-    gaps lack (`expected`).
+    """Return by series the number of gaps to fill (`open`), and the number of bars that gaps in the
+    state `expected` lack (`expected`).
     """
     query = _build_query(tickers=tickers, states=(*LACKING, "expected"))
     is_expected = {"$eq": ["$state", "expected"]}
