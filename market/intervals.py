@@ -8,9 +8,9 @@ from datetime import MINYEAR, date, datetime, timedelta
 from core.errors import BadInput
 
 DAY_SECONDS = 86_400
-# Bars are of these years; others are rejected as they come in.
+# Bars of other years are rejected.
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-# `date.toordinal()` of the day from which days are counted
+# `date.toordinal()` of day 0 in days since 1970.
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 # Nominal length in seconds. A session's last bar may be shorter, and a daily bar lasts from the
@@ -26,7 +26,7 @@ INTERVALS: dict[str, int] = {
     "1w": 7 * DAY_SECONDS,
 }
 
-# In place of an interval, where the spacing of the bars that come in is to tell it.
+# In place of an interval: find it from the distance between the incoming bars.
 AUTO = "auto"
 
 _UNITS = {
@@ -58,7 +58,7 @@ def parse_interval(text: str) -> str:
 
 
 def parse_import_interval(text: str) -> str:
-    """Return the interval's name, or `auto` where the bars are to tell it.
+    """Return the interval's name, or `auto` where it is to be found from the bars.
 
     Raises BadInput on one that is not known.
     """
@@ -66,8 +66,8 @@ def parse_import_interval(text: str) -> str:
 
 
 def read_interval(word: str) -> tuple[str, ...]:
-    """Return the intervals that a vendor's word may mean: none where that is no length of time; the
-    word itself where it is one that is not known. A bare number is of minutes or of seconds.
+    """Return the intervals that a vendor's word may mean: none where it is no length of time, the
+    word itself where it is an unknown length. A bare number may be minutes or seconds.
     """
     text = word.strip()
     if text.isascii() and text.isdigit() and len(text) < 9:
@@ -77,7 +77,7 @@ def read_interval(word: str) -> tuple[str, ...]:
         unit, count = match.groups()
     elif match := _COUNT_FIRST.fullmatch(text):
         count, unit = match.groups()
-        # A month, where minutes are written with a small letter.
+        # A capital M is a month; minutes have a small letter.
         unit = "mo" if unit == "M" else unit
     else:
         return ()
@@ -86,14 +86,14 @@ def read_interval(word: str) -> tuple[str, ...]:
 
 
 def is_intraday(interval: str) -> bool:
-    """Whether a session holds several bars of this interval."""
+    """Return whether a session has several bars of an interval."""
     return INTERVALS[interval] < DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of calendar time counted back from the last stored bar;
-    of neither days nor months: everything.
+    """A stretch of calendar time before the last stored bar; with neither days nor months it is
+    everything.
     """
 
     text: str
@@ -119,7 +119,7 @@ def parse_period(text: str) -> Period:
 
 
 def period_start(period: Period, last: datetime) -> datetime | None:
-    """Return the moment `period` before `last`; None where that means everything.
+    """Return the time that is `period` before `last`; None where the period is everything.
 
     Months are calendar months: one month before 31 March is the last day of February.
     """

@@ -1,4 +1,4 @@
-"""Adding and changing markets: what a row must be, and when it may not change."""
+"""Adds and changes markets: checks their rows, and when a row may not change."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +16,8 @@ from records.market.documents import MarketDocument
 from records.market.series import find_series, set_timezone
 from records.models.champions import ALL_MARKETS
 
-# Those of exchange_calendars 4.13. To ask it would load pandas, which the web process does without.
+# The calendars of exchange_calendars 4.13, which is not imported here, as it would load pandas into
+# the web process.
 CALENDARS = (
     "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "IEPA", "XAMS", "XASX", "XBDA", "XBEL",
     "XBKK", "XBOG", "XBOM",
@@ -38,7 +39,7 @@ def add_market(
 ) -> Market:
     """Add a market and return it.
 
-    Raises BadInput on a row that cannot be, Conflict where there is one of its code.
+    Raises BadInput on an invalid row, Conflict where a market with its code exists.
     """
     if str(fields["code"]).strip().upper() == ALL_MARKETS:
         raise BadInput(f"{ALL_MARKETS} stands for all markets: give the new one another code")
@@ -63,8 +64,8 @@ def change_market(
 ) -> Market:
     """Change fields of a market and return it.
 
-    Raises BadInput, and Conflict where its calendar or time zone would change under stored bars and
-    `keep_rows` does not say that these stay.
+    Raises BadInput, and Conflict where its calendar or time zone would change although it has
+    stored bars, unless `keep_rows` says that these stay.
     """
     markets = load_markets(database)
     market = markets.choose(code)
@@ -109,9 +110,10 @@ def remove_market(database: Db, code: str, session: ClientSession) -> None:
 def set_ticker_market(
     database: Db, ticker: str, code: str, now: datetime, session: ClientSession
 ) -> str:
-    """Say of which market a ticker is, whatever it looks like, and return it.
+    """Set the market of a ticker, whatever its spelling tells, and return the ticker as it is
+    stored.
 
-    Raises BadInput, and Conflict where bars of it are stored as another market's.
+    Raises BadInput, and Conflict where bars of it are stored under another market.
     """
     name, market = normalize_ticker(ticker), load_markets(database).choose(code)
     for series in find_series(database, tickers=[name]):
@@ -126,7 +128,7 @@ def set_ticker_market(
 
 
 def build_row(fields: Mapping[str, Any], markets: Markets, now: datetime) -> MarketDocument:
-    """Return a market's row as it is stored. Raises BadInput on what cannot be."""
+    """Return a market's row as it is stored. Raises BadInput on an invalid field."""
     code = str(fields["code"]).strip().upper()
     if not is_market_code(code):
         raise BadInput(

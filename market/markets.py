@@ -1,7 +1,7 @@
-"""The markets: calendar, time zone and suffixes of each, and which market a ticker is of.
+"""The markets, with calendar, time zone and suffixes, and the rule that tells a ticker's market.
 
-`Markets` is a value: it is read from the database once a request, batch or import, and passed on as
-an argument.
+`Markets` is a value: it is read from the database once for a request, batch or import, and passed
+as an argument.
 """
 
 import re
@@ -19,12 +19,11 @@ from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
 
 US = "US"
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
-# What stands after a dot or hyphen in tickers of US exchanges: a class of shares, preferred ones,
-# warrants, units.
+# The part of a US ticker after a dot or hyphen: a class of shares, preferred shares, warrants,
+# units.
 _CLASS = r"([.-]([A-Z]|P[A-Z]|PR?[.-]?[A-Z]|WSA?|WT|UN?|RI|RT|WI|CL))"
 _US_STYLE = re.compile(rf"(?=[A-Z0-9_]*[A-Z])[A-Z0-9_]+{_CLASS}?")
-# What looks like something else although it is written in the letters of US tickers, with what it
-# may be.
+# Texts that have the style of US tickers but are probably something else, with what they may be.
 _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
     (re.compile(rf"({CURRENCIES})[_/]?({CURRENCIES})"), "a pair of currencies", ("FX", "CRYPTO")),
     (
@@ -64,15 +63,15 @@ _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
     (re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]"), "an ISIN", ()),
     (re.compile(r"[0-9]+"), "a number", ("JP", "HK", "KR", "CN", "TW")),
 )
-# Codes of vendors that say their market's own in another way; read where the market is told.
+# Vendors' forms of codes, which are read only where the market is given.
 _JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
 _HONG_KONG = re.compile(r"0*([0-9]{1,5})")
 _CHINA = re.compile(r"(?:(SH|SZ)\.?)?([0-9]{6})")
 _KOREA = re.compile(r"A([0-9]{6})")
-# Bombay numbers what the National Stock Exchange has letters for.
+# Bombay uses numbers for shares that have letters at the National Stock Exchange.
 _BOMBAY = re.compile(r"5[0-9]{5}")
 _BEIJING = re.compile(r"(?:[48][0-9]|92)[0-9]{4}")
-# What codes of Shenzhen's shares and funds begin with; those of Shanghai with 5, 6 and 9.
+# First digits of the codes of Shenzhen's shares and funds; those of Shanghai are 5, 6 and 9.
 _SHENZHEN = "0123"
 
 
@@ -115,24 +114,24 @@ class Market:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The exchange's local time."""
+        """Return the exchange's time zone."""
         return ZoneInfo(self.timezone)
 
     @property
     def suffix(self) -> str:
-        """What a ticker of this market without a suffix gets."""
+        """Return the suffix that is added to a ticker of this market without one."""
         return self.suffixes[0]
 
 
 class UnknownMarket(BadInput):
-    """It cannot be told of which market a ticker is."""
+    """The market of a ticker cannot be told."""
 
     reason = "unknown_market"
 
 
 class Markets(Mapping[str, Market]):
-    """All markets by code, and the rule that tells a ticker's: set by hand, an index,
-    the longest suffix, its style.
+    """All markets by code, and the rule that tells a ticker's market, in this order: set by hand,
+    an index of the market, the longest suffix, the style.
     """
 
     def __init__(
@@ -179,7 +178,7 @@ class Markets(Mapping[str, Market]):
         return self._markets.get(code)
 
     def find_of(self, ticker: str) -> Market | None:
-        """Return the market of a ticker, None where its looks do not tell."""
+        """Return the market of a ticker, None where its spelling does not tell."""
         if ticker in self._set_by_hand:
             return self._markets[self._set_by_hand[ticker]]
         if ticker in self._named:
@@ -195,7 +194,7 @@ class Markets(Mapping[str, Market]):
     def get_of(self, ticker: str) -> Market:
         """Return the market of a ticker.
 
-        Raises UnknownMarket, with what it may be and how to say which.
+        Raises UnknownMarket, which names the possible markets and how to choose one.
         """
         market = self.find_of(ticker)
         if market is None:
@@ -221,10 +220,10 @@ class Markets(Mapping[str, Market]):
         return ticker
 
     def complete(self, text: str, market: Market) -> str:
-        """Return a ticker of a market that is told, its suffix added where missing.
+        """Return a ticker of a given market, with the market's suffix added where it is missing.
 
-        Vendors' codes are read too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises
-        BadInput on a ticker that is plainly of another market.
+        Vendors' codes are read, too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises
+        BadInput on a ticker that is clearly of another market.
         """
         if pair := read_pair(text, market.code):
             return pair
@@ -242,16 +241,16 @@ class Markets(Mapping[str, Market]):
         return normalize_ticker(_add_suffix(ticker, market))
 
     def tells_market(self, ticker: str) -> bool:
-        """Whether more than its style tells of which market a ticker is."""
+        """Return whether more than the style of a ticker tells its market."""
         market = self.find_of(ticker)
         return market is not None and (
             market.code != US or ticker in self._set_by_hand or ticker in self._named
         )
 
     def find_at(self, ticker: str, venue: str) -> tuple[str, Market] | None:
-        """Return a ticker, of whose market nothing but its style tells, as it is stored, and its
-        market, by where it is said to be traded: the code of a market or of an exchange. None where
-        that is not known.
+        """Return a ticker in its stored form, with its market, by the code of the market or
+        exchange at which it is traded. It is for tickers whose market only their style tells. None
+        where the venue is not known.
 
         Raises BadInput, or UnknownMarket where no market has the exchange's suffix.
         """
@@ -260,8 +259,8 @@ class Markets(Mapping[str, Market]):
             market = self._markets.get(venue.strip().upper() if suffix is None else US)
             return None if market is None else (self.complete(ticker, market), market)
         market = self.get_of(ticker + suffix)
-        # Of a market's several exchanges it is known which: 000001 is a bank in Shenzhen, and an
-        # index in Shanghai.
+        # In a market with several exchanges the venue tells which one: 000001 is a bank in
+        # Shenzhen, and an index in Shanghai.
         stored = self.complete(ticker, market)
         own = next(filter(stored.endswith, filter(None, market.suffixes)), "")
         return normalize_ticker(stored.removesuffix(own) + suffix), market
@@ -292,18 +291,20 @@ def load_markets(database: Db) -> Markets:
 
 
 def read_market(stored: MarketDocument | None, code: str) -> Market:
-    """Return the market of a code, of which this is stored. Raises BadInput where there is none."""
+    """Return the market of a code from its stored row, or the shipped one. Raises BadInput where
+    there is none.
+    """
     return SHIPPED.choose(code) if stored is None else Market.from_document(stored)
 
 
 def is_market_code(text: str) -> bool:
-    """Whether a market may have this code."""
+    """Return whether a text is a valid code of a market."""
     return _CODE.fullmatch(text) is not None
 
 
 def _add_suffix(ticker: str, market: Market) -> str:
-    """Return a code as the exchange itself writes it, of those of vendors that are known, with the
-    suffix of its market.
+    """Return a code with the suffix of its market; known vendors' forms of codes become those of
+    the exchange.
     """
     suffix = market.suffix
     if market.code == "JP" and (code := _JQUANTS.fullmatch(ticker)):

@@ -1,8 +1,8 @@
-"""How vendors write tickers, and what that is here (plain Python).
+"""Converts vendors' spellings of tickers to those of this service (plain Python).
 
-Read is what can only mean one ticker: Bloomberg's `VOD LN Equity`, Reuters' `AAPL.O`, `NYSE:IBM` of
-Google and TradingView, pairs such as `BTC/USDT`. What would need a list of names, such as `SPX
-Index`, is refused by `market/tickers.py` with how to write it.
+Only spellings with a single meaning are read: Bloomberg's `VOD LN Equity`, Reuters' `AAPL.O`,
+`NYSE:IBM` of Google and TradingView, pairs such as `BTC/USDT`. Spellings that would need a list of
+names, such as `SPX Index`, are refused by `market/tickers.py` with advice.
 """
 
 import re
@@ -101,7 +101,7 @@ _OF_THREE = re.compile(r"([A-Z]{3})/([A-Z]{3})")
 
 
 def read_spelling(text: str) -> str | None:
-    """Return the ticker that a vendor's way to write one can only mean, or None."""
+    """Return the ticker that a vendor's spelling means; None where it has no single meaning."""
     written = " ".join(text.split())
     if match := _REUTERS.fullmatch(written) or _REUTERS.fullmatch(written.upper()):
         return match["code"] + (f".{match['cls'].upper()}" if match["cls"] else "")
@@ -166,7 +166,7 @@ def is_same_spelling(one: str, other: str) -> bool:
 
 
 def list_alike(ticker: str) -> list[str]:
-    """Return how else a ticker may be written where only its marks differ: BRK-B and BRKB for
+    """Return the other spellings of a ticker that differ in punctuation only: BRK-B and BRKB for
     BRK.B.
     """
     found = {
@@ -186,7 +186,7 @@ def list_alike(ticker: str) -> list[str]:
 
 
 def read_pair(text: str, market: str) -> str | None:
-    """Return the ticker of a pair that a slash parts, where it is told of which market it is."""
+    """Return the ticker of a pair with a slash, given its market; None where it is no pair."""
     pattern = {"FX": _OF_THREE, "CRYPTO": _ANY_COIN}.get(market.strip().upper())
     match = pattern.fullmatch(text.strip().upper()) if pattern else None
     if match is None:

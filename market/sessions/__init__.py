@@ -1,3 +1,1 @@
-"""Trading days: the exchanges' calendars,
-what was announced besides, and schedules made of them.
-"""
+"""Trading days: the exchanges' calendars, exceptions to them, and schedules that follow them."""

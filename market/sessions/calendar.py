@@ -15,9 +15,9 @@ from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, INTERVALS, is_intraday
 from market.markets import Market
 
 HOUR_SECONDS = 3_600
-# the longest holidays, those of China, shut an exchange for ten days
+# The longest holidays, those of China, close an exchange for ten days.
 DAYS_WITHOUT_SESSION = 14
-# The day before which no bars are looked for; some calendars are known from later on.
+# No bars are expected before this day. Some calendars begin later.
 CALENDAR_START = date(1900, 1, 1)
 
 
@@ -40,8 +40,8 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What an exchange announced of one day besides its calendar;
-    without `opens` and `closes` it stays shut.
+    """An exception to an exchange's calendar on one day; without `opens` and `closes` it
+    is closed.
     """
 
     day: date
@@ -52,7 +52,7 @@ class Override:
 def find_closes(
     times: Int64, market: Market, interval: str, known: Sessions
 ) -> tuple[NDArray[np.bool_], Int64]:
-    """Return which bars lie in a session, and when each closes (UTC seconds, at the latest),
+    """Return which bars lie in a session, and the latest time (UTC seconds) at which each closes,
     by its label.
 
     A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap
@@ -81,8 +81,8 @@ def find_closes(
 
 
 def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
-    """Return when bars of `interval` close between `start` and `end` (UTC seconds,
-    both inclusive), in order.
+    """Return the closes of all bars of `interval` from `start` to `end` (UTC seconds, both
+    inclusive), in order.
 
     Intraday bars are counted from their session's open, and close with it or with its lunch break
     if not before; a week's bar closes with its last session.
@@ -110,12 +110,12 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
 
 
 def load_sessions(market: Market) -> Sessions:
-    """Return all sessions of a market's calendar,
-    from `CALENDAR_START` to a year after the first of this month.
+    """Return all sessions of a market's calendar, from `CALENDAR_START` to a year after the first
+    of this month.
 
-    A process makes them once a month (about 0.2 s), so that they do not end under one that lives
-    for years. Where the calendar itself ends before that, as those do whose holidays are announced
-    from year to year, weekdays count as sessions with the hours of the last one.
+    A process computes them once a month (about 0.2 s), so that a process that runs for years does
+    not run out of sessions. Some calendars end earlier, as their holidays are announced from year
+    to year; from there on weekdays count as sessions, with the hours of the last session.
     """
     month = datetime.now(UTC).date().replace(day=1)
     end = month.replace(year=month.year + 1)
@@ -179,11 +179,11 @@ def _make_sessions(calendar: str, end: date) -> Sessions:
 
 
 def find_last_listed_year(market: Market, now: datetime) -> int | None:
-    """Return the last year whose holidays are in a list that somebody has to add to;
-    None where all follow rules.
+    """Return the last year of a calendar's list of holidays, which somebody has to extend; None
+    where all holidays follow rules.
 
-    Single days of mourning or of a storm make no such list: one has days in each of its last three
-    years.
+    A list has days in each of its last three years. Single days, of mourning or of a storm, are no
+    such list.
     """
     listed = _get_recent_calendar(market, now).adhoc_holidays
     years = {int(str(day)[:4]) for day in listed}
@@ -192,12 +192,12 @@ def find_last_listed_year(market: Market, now: datetime) -> int | None:
 
 
 def _get_recent_calendar(market: Market, now: datetime) -> Any:
-    """Return the last two years of a calendar, which take a fraction of what all take."""
+    """Return the last two years of a calendar, in a fraction of the time that the whole takes."""
     return _get_calendar(market.calendar, now.date() + timedelta(days=365), days=2 * 365)
 
 
 def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
-    """Return a calendar up to `end`, or to where it ends itself: whole, or its last days."""
+    """Return a calendar up to `end` or its own end: the whole calendar, or its last `days` days."""
     import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
 
     def get(first: date, last: date) -> Any:
@@ -207,7 +207,7 @@ def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
     try:
         return get(CALENDAR_START, end)
     except ValueError:
-        # It is known from later on, as Tokyo's from 1997, or does not go as far.
+        # The calendar begins later, as Tokyo's does in 1997, or ends earlier.
         kind = type(exchange_calendars.get_calendar(name))
         first, last = kind.bound_min(), kind.bound_max()
         return get(
@@ -217,9 +217,7 @@ def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
 
 
 def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
-    """Return the sessions with what was announced of single days put in place
-    of what the calendar says of them.
-    """
+    """Return the sessions with exceptions in place of the calendar's days."""
     if not overrides:
         return known
     announced = np.array([_count_days(override.day) for override in overrides], np.int64)
@@ -252,11 +250,9 @@ def local_days(times: Int64, zone: ZoneInfo) -> Int64:
 
 
 def local_seconds(times: Int64, zone: ZoneInfo) -> Int64:
-    """Return the local time of each UTC time,
-    in seconds since 1970 as a clock on the wall shows it.
+    """Return the local time of each UTC time, as seconds since 1970 in local time.
 
-    A zone's offset is looked up once an hour: all our markets change theirs on the full hour, if at
-    all.
+    A zone's offset is looked up once for each hour, as all markets' clocks change on the full hour.
     """
     hours, positions = np.unique(times // HOUR_SECONDS, return_inverse=True)
     offsets = [_offset_seconds(int(hour) * HOUR_SECONDS, zone) for hour in hours]

@@ -1,4 +1,4 @@
-"""How many sessions ago a series' last bar came: plain Python, for the web process."""
+"""Counts the sessions since a series' last bar; plain Python, for the web process."""
 
 from bisect import bisect_right
 from datetime import datetime
@@ -16,14 +16,14 @@ def count_sessions_behind(
     now: datetime,
     market: Market | None,
 ) -> int | None:
-    """Return how many sessions have ended since the one of a series' last bar;
-    None where they are not known.
+    """Return how many sessions have ended since that of a series' last bar; None where the sessions
+    are not known.
 
     Args:
-        series: with `last_bar` and `interval`.
-        noted: the sessions of its market, as `records.market.session_days` has them.
-        now: sessions count whose bars have come by then.
-        market: how long a bar of it may take to come in; None: no time.
+        series: has `last_bar` and `interval`.
+        noted: the stored sessions of its market (`records.market.session_days`).
+        now: sessions count whose bars should have come by then.
+        market: tells how long a bar may take to come in; None: no time.
     """
     if noted is None:
         return None

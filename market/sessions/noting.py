@@ -1,4 +1,4 @@
-"""Noting a market's sessions for the web process, which does without the calendars."""
+"""Stores a market's sessions for the web process, which does not load the calendars."""
 
 from datetime import datetime, timedelta
 
@@ -10,8 +10,8 @@ from market.sessions.calendar import Sessions
 from records.database import Db
 from records.market.session_days import find_made_at, set_session_days
 
-# So far back a series' last bar may lie and its sessions still be counted; a calendar goes on for a
-# year from now.
+# Sessions since a last bar are counted up to so many days back. Calendars go on for a year from
+# now.
 NOTED_DAYS = 11 * 366
 RENEWED_AFTER = timedelta(days=30)
 
@@ -19,7 +19,7 @@ RENEWED_AFTER = timedelta(days=30)
 def note_sessions(
     database: Db, market: Market, known: Sessions, now: datetime, *, again: bool = False
 ) -> None:
-    """Note the sessions of a market, unless that was done lately."""
+    """Store the sessions of a market, unless that was done lately; with `again`, in any case."""
     made_at = find_made_at(database, market.code)
     if made_at is not None and now - made_at < RENEWED_AFTER and not again:
         return

@@ -1,6 +1,4 @@
-"""The sessions of a market as they are: its exchange's calendar,
-with what was announced of single days.
-"""
+"""The actual sessions of a market: its exchange's calendar with the exceptions to it."""
 
 from datetime import date
 
@@ -11,7 +9,7 @@ from records.market import session_overrides
 
 
 def find_sessions(database: Db, market: Market) -> Sessions:
-    """Return all sessions of a market, those that were overridden among them."""
+    """Return all sessions of a market, with exceptions applied."""
     stored = session_overrides.find_overrides(database, market.code)
     overrides = [Override(date.fromisoformat(o["day"]), o["opens"], o["closes"]) for o in stored]
     return apply_overrides(load_sessions(market), overrides)

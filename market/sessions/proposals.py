@@ -1,7 +1,7 @@
-"""Days on which an exchange's calendar must be wrong: most of its market traded, and the calendar
-calls them closed.
+"""Proposes sessions: days on which most of a market traded although its calendar says that it was
+closed.
 
-Bars of such days are kept aside (`not_a_session`). Opening the day is for a person to do; then the
+Bars of such days are rejected (`not_a_session`). A person decides whether to open the day; then the
 bars can be imported again.
 """
 
@@ -17,14 +17,15 @@ from records.market.session_overrides import find_overrides
 
 INTERVAL = "1d"
 LEAST_TICKERS = 3
-# A series whose last bar is that day's does not reach so far: the bar was kept aside.
+# A series counts if it has bars within so many days of the day. The bar of the day itself was
+# rejected, so it may not be the series' last bar.
 ABOUT = timedelta(days=7)
 LISTED = 50
 
 
 class ProposedSession(TypedDict):
-    """A day that a market may have been open on: how many of its tickers traded, of how many that
-    have bars around it; and its usual hours, in its own time, None where no session is known.
+    """A day on which a market may have been open: how many tickers traded, of how many with bars
+    around the day; and the market's usual hours in local time, None where no session is known.
     """
 
     day: str
@@ -35,8 +36,8 @@ class ProposedSession(TypedDict):
 
 
 def find_proposed_sessions(database: Db, market: Market) -> list[ProposedSession]:
-    """Return the latest days on which most of a market traded though its calendar calls them
-    closed, by day; those of which somebody said something are left out.
+    """Return, by day, the latest days on which most of a market traded although its calendar says
+    that it was closed, without days for which an exception was set.
     """
     tickers = find_tickers(database, INTERVAL, market=market.code)
     traded = find_outside_sessions(database, tickers, INTERVAL, LEAST_TICKERS)
@@ -61,7 +62,7 @@ def find_proposed_sessions(database: Db, market: Market) -> list[ProposedSession
 
 
 def _find_usual_hours(database: Db, market: Market) -> tuple[str | None, str | None]:
-    """Return the hours of the last session that was noted of a market."""
+    """Return the hours of the last stored session of a market."""
     noted = find_session_days(database, [market.code]).get(market.code)
     if noted is None or not noted["opens"]:
         return None, None

@@ -1,4 +1,4 @@
-"""Schedules: at which moments, called slots, a watchlist is due to be scanned."""
+"""Schedules: the times, called slots, at which a watchlist is due for a scan."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ def parse_schedule(text: str) -> str:
         return schedule
     five = len(schedule.split(" ")) == CRON_FIELDS
     try:
-        # Any day does: what never comes, such as 30 February, is refused.
+        # An expression without any slot, such as 30 February, is refused. Any start date will do.
         comes = five and next(CronSim(schedule, datetime(2024, 1, 1, tzinfo=UTC)), None) is not None
     except CronSimError:
         comes = False
@@ -35,14 +35,15 @@ def parse_schedule(text: str) -> str:
 
 
 def find_cron_slots(schedule: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    """Return the latest slot of a cron expression that is not after `now`, and the first that is.
+    """Return the latest slot of a cron expression that is not after `now`, and the first one that
+    is.
 
-    Fields are local times of `zone`. When clocks change, a daily time happens once: one that is
-    skipped comes when the clock is set forward, one that comes twice counts the first time (as
-    Debian's cron does).
+    Fields are local times of `zone`. When clocks change, a daily time has one slot: a skipped time
+    comes when the clock is set forward, a repeated time counts the first time (as in Debian's
+    cron).
     """
-    # Within the hour that comes twice CronSim may step to the wrong side of `now`, so it starts
-    # well outside of it.
+    # Within the hour that the clocks repeat, CronSim may step to the wrong side of `now`, so it
+    # starts well outside of that hour.
     later, earlier = ((now + step).astimezone(zone) for step in (CLOCK_CHANGE, -CLOCK_CHANGE))
     back = (slot.astimezone(UTC) for slot in CronSim(schedule, later, reverse=True))
     ahead = (slot.astimezone(UTC) for slot in CronSim(schedule, earlier))
