@@ -22,7 +22,7 @@ from records.database import Db
 
 
 class FindingFields(TypedDict):
-    """What one model says of one bar: its score, and of which bars that was computed."""
+    """One model's finding for one bar: its score, and the bars that it was computed from."""
 
     anomaly_score: float
     model_version: str
@@ -31,9 +31,9 @@ class FindingFields(TypedDict):
 
 
 class OpinionFields(FindingFields):
-    """What a later run found of the same bar, under another model or from other bars.
+    """A later run's finding for the same bar, by another model or from other bars.
 
-    Those of before `Close`, `fault` and `reasons` were kept lack them.
+    Opinions that were stored before there were `Close`, `fault` and `reasons` lack them.
     """
 
     kind: AnomalyKind
@@ -47,7 +47,7 @@ class OpinionFields(FindingFields):
 
 
 class StoredAnomaly(FindingFields):
-    """What of a stored anomaly a run needs to see whether it has anything to add."""
+    """The fields of a stored anomaly by which a run decides whether it has an opinion to add."""
 
     _id: str
     Ticker: str
@@ -94,12 +94,12 @@ class RootCauseFields(TypedDict):
     """A move taken apart: log returns, and how strange each part is.
 
     Attributes:
-        sector: the name of the ticker's, `residual cluster ...` where nobody said one.
+        sector: the ticker's sector, `residual cluster ...` where none was set.
         causes: ranked.
-        carriers: of an index: the members without which it would be no anomaly.
-        impact: which other tickers are strange on the same bar, in the same direction.
-        flagged: how many of the market's tickers are anomalies on the same bar, itself among them.
-        of: how many have bars that reach over it.
+        carriers: for an index, the members without which it would be no anomaly.
+        impact: the other tickers that are strange on the same bar, in the same direction.
+        flagged: how many of the market's tickers are anomalies on the same bar, this one included.
+        of: how many of the market's tickers have bars that span it.
     """
 
     move: float | None
@@ -121,7 +121,7 @@ class RootCauseFields(TypedDict):
 
 
 class ExplainedFields(TypedDict, total=False):
-    """What is said of an anomaly besides its score: what its model read, and whose move it was."""
+    """The explanation of an anomaly besides its score: the model's inputs, and the root causes."""
 
     inputs: list[InputFields]
     scope: MoveScope | None
@@ -130,7 +130,7 @@ class ExplainedFields(TypedDict, total=False):
 
 
 class ConfidenceFactors(TypedDict):
-    """What a confidence is the product of; see `detection/scoring/confidence.py`."""
+    """The factors of a confidence; see `detection/scoring/confidence.py`."""
 
     stability: float
     agreement: float
@@ -138,7 +138,7 @@ class ConfidenceFactors(TypedDict):
 
 
 class VoteFields(TypedDict):
-    """What one member of an ensemble said of a bar; `missing` is why it said nothing, else None."""
+    """One member's vote on a bar; `missing` is the reason where the member has none, else None."""
 
     detector: str
     weight: float
@@ -148,7 +148,7 @@ class VoteFields(TypedDict):
 
 
 class AnomalyDocument(TypedDict):
-    """A bar that is strange, with what it takes to understand it and derive it again.
+    """A strange bar, with everything that is needed to understand it and to derive it again.
 
     Attributes:
         in_training_window: whether the model had seen this bar's time.
@@ -226,7 +226,7 @@ class AskedFields(TypedDict):
 
 
 class LabelDocument(TypedDict):
-    """What somebody said of an anomaly when they resolved its alert.
+    """The label of an anomaly, given by a person who resolved its alert.
 
     Attributes:
         is_true_anomaly: whether it was one; only a false alarm was not.
@@ -280,9 +280,9 @@ class AnomalyCounts(TypedDict):
 
 
 class DetectedRange(TypedDict):
-    """The first and the last bar of a series that were looked at, and the bars' revision then.
+    """The first and the last detected bar of a series, and the bars' revision at the time.
 
-    `market_revision` is that of the market's days, where the model looked at them.
+    `market_revision` is the revision of the market's days, where the model looked at them.
     """
 
     _id: str
@@ -294,7 +294,7 @@ class DetectedRange(TypedDict):
 
 
 class WatermarkDocument(DetectedRange):
-    """How far a series has been detected, and what the last run that looked at it found."""
+    """How far a series has been detected, and the result of the last run that detected it."""
 
     interval: str
     last_detection_run: str
@@ -315,7 +315,7 @@ class LibraryChange(TypedDict):
 
 
 class VerificationDocument(TypedDict):
-    """What became of one anomaly when it was derived again from today's bars.
+    """The result of deriving one anomaly again from today's bars.
 
     Attributes:
         verified: whether the model that found it gives the recorded score.
@@ -364,7 +364,7 @@ def verifications_in(database: Db) -> Collection[VerificationDocument]:
 
 
 class PredictionLabel(TypedDict):
-    """What somebody said of a stored prediction."""
+    """The label of a stored prediction, given by a person."""
 
     feedback: Feedback
     labelled_by: str

@@ -20,14 +20,14 @@ class SplitFields(TypedDict):
 
 
 class HoldingFields(TypedDict):
-    """What is stored of a market: how much of which intervals, from when to when, and whether any
-    of its bars were made up.
+    """What is stored of a market: its bars by interval, their first and last times, and whether any
+    bars are synthetic.
 
     Attributes:
-        looked_at: how many of its series a detection has come to.
-        up_to_date: how many of them it has come to the last bar of.
-        missed: the intervals that have series to which none has come.
-        behind: the intervals that have series whose last bar none has come to.
+        looked_at: how many of its series were ever detected.
+        up_to_date: how many of these were detected up to their last bar.
+        missed: the intervals with series that were never detected.
+        behind: the intervals with series that were not detected up to their last bar.
     """
 
     looked_at: int
@@ -44,12 +44,12 @@ class HoldingFields(TypedDict):
 
 
 class CoverageCounts(TypedDict):
-    """What there was from a series' first bar to its last, and what of it is stored.
+    """The coverage of a series from its first bar to its last.
 
     Attributes:
-        sessions: how many its exchange held.
+        sessions: how many sessions its exchange held.
         missing: how many of them have no bar.
-        gap_count: how many gaps that are not filled the ledger has of it.
+        gap_count: how many of its gaps in the ledger are not filled.
         bars_expected, bars_held: how many bars these sessions have, and how many are stored.
     """
 
@@ -61,7 +61,7 @@ class CoverageCounts(TypedDict):
 
 
 class CoverageFields(CoverageCounts):
-    """What there was and is stored of a series, and in how many of its bars nothing traded."""
+    """The coverage of a series, and on how many of its bars nothing traded."""
 
     no_trade: int
 
@@ -134,15 +134,15 @@ class FigureFields(TypedDict):
     """What looks odd in the bars of a bucket.
 
     Attributes:
-        no_trade: in how many bars nothing traded; of the bucket's first one it is not asked whether
-            it repeats the one before.
+        no_trade: on how many bars nothing traded; the bucket's first bar is not compared with the
+            bar before it.
         no_volume: how many bars have a volume of zero.
         stale_runs: how many runs of neighbouring bars there are in which no price moves.
         jumps: sessions whose open is a split's factor away from the close before, in days since
             1970; at most 20.
-        first_day, first_open, first_close: of its first bar, the day in days since 1970: what is
-            odd of it is told by the bucket before.
-        last_close: of its last bar.
+        first_day, first_open, first_close: of the bucket's first bar, the day in days since 1970;
+            with `last_close` of the bucket before they tell whether that bar is a jump.
+        last_close: the close of the bucket's last bar.
     """
 
     no_trade: int
@@ -159,9 +159,9 @@ class OddityFields(TypedDict):
     """What looks odd in all bars of a series.
 
     Attributes:
-        fingerprint: of the bars and splits that they were summed up of.
-        no_volume, stale_runs: those of its buckets, summed up.
-        jumps: those within its buckets and between them, ascending.
+        fingerprint: of the bars and splits from which they were computed.
+        no_volume, stale_runs: the sums over its buckets.
+        jumps: the jumps within its buckets and between them, ascending.
     """
 
     fingerprint: str
@@ -207,7 +207,7 @@ class SeriesTotal(TypedDict):
 
 
 class QualitySeries(TypedDict):
-    """What of a series its quality is told by."""
+    """The fields of a series from which its quality is computed."""
 
     _id: str
     ticker: str
@@ -253,7 +253,7 @@ class SeriesEnds(TypedDict):
 
 
 class PanelSeries(TypedDict):
-    """What of a series a panel of its bars is made from, and what detection is planned by."""
+    """The fields of a series from which a panel is read and a detection planned."""
 
     _id: str
     ticker: str
@@ -270,7 +270,7 @@ class PanelSeries(TypedDict):
 
 
 class SeriesState(TypedDict):
-    """Which bar is the last of a series, and which revision its bars are."""
+    """The last bar of a series, and the revision of its bars."""
 
     _id: str
     ticker: str
@@ -304,14 +304,14 @@ class BucketDocument(BucketColumns):
 
 
 class ChangeFields(TypedDict):
-    """What changed behind a series' last bar.
+    """A change at or before a series' last bar.
 
     Attributes:
-        first, last: of the stored bars that it touches.
-        bars: how many changed or came; a split has none.
+        first, last: the first and the last stored bar that it touches.
+        bars: how many bars changed or were added; a split has none.
         old, new: a bar's values, or a split's factor.
-        inserted_until: the last of the bars that came late.
-        session: that of a split.
+        inserted_until: the last one of late bars.
+        session: the session of a split.
     """
 
     kind: RevisionKind
@@ -336,10 +336,10 @@ class RevisionDocument(ChangeFields):
 
 
 class BarImportDocument(TypedDict):
-    """What an import brought of a series, as is needed to take it back.
+    """An import's changes to one series, by which the import can be undone.
 
-    `times` are those of its new bars, packed; what it changed is in the revisions of `revision`,
-    where it was `revised`.
+    `times` are the packed times of its new bars. Where it was `revised`, the revisions of
+    `revision` have what else it changed.
     """
 
     _id: str
@@ -384,7 +384,7 @@ class MarketDocument(TypedDict):
 
 
 class TickerMarketDocument(TypedDict):
-    """Of which market a ticker was said to be; not by anybody where `set_at` is None."""
+    """The market that was set for a ticker; where `set_at` is None, it was not set by a person."""
 
     _id: str
     market: str
@@ -478,7 +478,7 @@ def session_days_in(database: Db) -> Collection[SessionDaysDocument]:
 
 
 class SeriesInputs(TypedDict):
-    """What of a series the days of its market are a function of."""
+    """The fields of a series that its market's days are a function of."""
 
     _id: str
     ticker: str
@@ -487,7 +487,7 @@ class SeriesInputs(TypedDict):
 
 
 class DaysChange(TypedDict):
-    """What a revision of a market's days changed: the first and last of them (UTC seconds)."""
+    """The first and the last day (UTC seconds) that a revision of a market's days changed."""
 
     revision: int
     first: int
