@@ -38,7 +38,7 @@ from market.imports.parting import (
 )
 from market.imports.report import Rejection
 from market.imports.settled import Settled, encode_texts
-from market.imports.shifts import check_shift, move_ends
+from market.imports.shifts import check_shift, is_any_clock_in, move_ends
 from market.imports.spacing import (
     describe_off_grid,
     find_fault,
@@ -107,6 +107,8 @@ class _Table:
     currencies: Currencies | None
     # The markets whose times were read as the ends of bars although no option says so.
     ended: set[Market]
+    # The markets whose times without a zone were read in the exchange's, and any would fit.
+    assumed: set[Market]
     # Read once for all tickers, and only where rows of a ticker share their time.
     partings: Callable[[], Sequence[Parting]]
 
@@ -298,7 +300,7 @@ def _read_table(
     columns["times"] = np.zeros(len(codes), np.int64)
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
     timely = np.zeros(len(codes), np.bool_)
-    ended = set()
+    ended, assumed = set(), set()
     for market, known in sessions.items():
         of_market = np.array([one.market is market for one in named])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
@@ -307,6 +309,8 @@ def _read_table(
         columns["times"][rows] = labels.seconds
         if labels.labels != times.labels and is_intraday(interval):
             ended.add(market)
+        if is_intraday(interval) and not taken.zoned.all() and is_any_clock_in(known):
+            assumed.add(market)
         held, closes = find_closes(labels.seconds, market, interval, known)
         check_shift(
             labels, held & ~labels.bad, market, interval, known, is_zoned=bool(taken.zoned.all())
@@ -327,6 +331,7 @@ def _read_table(
         int(now.timestamp()),
         read_currencies(settled),
         ended,
+        assumed,
         cache(partial(read_partings, settled)),
     )
 
@@ -380,7 +385,13 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
             _describe(table, int(row), NAMES[int(code)])
             for row, code in zip(rows[kept], reasons[kept], strict=True)
         ],
-        _explain(named, len(refused), order, ended=market in table.ended)
+        _explain(
+            named,
+            len(refused),
+            order,
+            ended=market in table.ended,
+            assumed=market.timezone if market in table.assumed else None,
+        )
         + explain_volumes(table.settled, accepted, market)
         + remarks,
     )
@@ -426,7 +437,9 @@ def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) ->
     return fault
 
 
-def _explain(named: _Named, refused: int, order: str | None, *, ended: bool) -> list[str]:
+def _explain(
+    named: _Named, refused: int, order: str | None, *, ended: bool, assumed: str | None
+) -> list[str]:
     """Return the notes of the report on one ticker's rows."""
     notes = [
         f"{written[:MOST_TICKER]} is taken for {named.ticker}"
@@ -438,6 +451,8 @@ def _explain(named: _Named, refused: int, order: str | None, *, ended: bool) -> 
             f"{named.venue[:MOST_TICKER]!r} is no exchange that is known: {named.ticker} is taken"
             f" for a ticker of {named.market.code} by its style"
         )
+    if assumed is not None:
+        notes.append(f"times without a zone are taken for those of {assumed}")
     if ended:
         notes.append("times of the last second of a minute are taken for the ends of bars")
     if order is not None:

@@ -191,6 +191,51 @@ def test_evening_that_belongs_to_no_day_of_a_market_round_the_clock_costs_itself
     assert len(rows.rejected) == 84
 
 
+def list_currency_hours(weeks: int, shut: Sequence[int] = ()) -> list[datetime]:
+    """Return hours of currencies from the week on in which New York's clock changes first; `shut`
+    are hours after Friday's end that have bars all the same.
+    """
+    zone = ZoneInfo("America/New_York")
+    sundays = [date(2024, 2, 25) + timedelta(weeks=week) for week in range(weeks)]
+    return [
+        (datetime(day.year, day.month, day.day, 17, tzinfo=zone) + timedelta(hours=hour))
+        for day in sundays
+        for hour in (*range(120), *(120 + each for each in shut))
+    ]
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "Etc/GMT+5", "Europe/Athens", "Asia/Tokyo", "Etc/GMT-3"]
+)
+def test_weeks_of_currencies_by_another_clock_are_asked_about(zone: str) -> None:
+    bars = list_currency_hours(8)
+    clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(BadInput, match=rf"currencies are not traded, .* are, {re.escape(zone)} or"):
+        read(clock, "1h", ticker="EURUSD=X")
+    rows = read(clock, "1h", ticker="EURUSD=X", timezone=zone)
+    moments = {int(bar.timestamp()) for bar in bars}
+    assert set(rows.columns["times"].tolist()) < moments
+    assert len(read(clock, "1h", ticker="EURUSD=X", timezone="UTC").columns["times"])
+
+
+def test_servers_by_which_new_york_s_week_ends_at_midnight_are_asked_about() -> None:
+    bars = list_currency_hours(8)
+    clock = [f"{bar.replace(tzinfo=None) + timedelta(hours=7):%Y.%m.%d %H:%M}" for bar in bars]
+    with pytest.raises(
+        BadInput, match=r"such as that of 2024-03-01 22:00 as .*: say of which zone"
+    ):
+        read(clock, "1h", ticker="EURUSD=X")
+
+
+@pytest.mark.parametrize("shut", [(), (0,), range(48)])
+def test_weeks_of_currencies_by_the_market_s_clock_are_read(shut: Sequence[int]) -> None:
+    """Those with a last trade after the end, and those that are quoted at the weekend, too."""
+    bars = list_currency_hours(8, shut)
+    rows = read([f"{bar.astimezone(UTC):%Y-%m-%d %H:%M}" for bar in bars], "1h", ticker="EURUSD=X")
+    assert len(rows.columns["times"]) + len(rows.rejected) == len(bars)
+    assert rows.notes == ["times without a zone are taken for those of UTC"]
+
+
 @pytest.mark.parametrize("labels", [None, "end"])
 def test_last_seconds_are_the_ends_of_bars(labels: str | None) -> None:
     """Binance's and CoinMarketCap's closes; nothing but they tells of a market without a close."""
@@ -211,7 +256,10 @@ def test_last_seconds_of_few_bars_are_ends_too(count: int) -> None:
     assert [datetime.fromtimestamp(time, UTC).hour for time in rows.columns["times"]] == [
         *range(count)
     ]
-    assert rows.notes == ["times of the last second of a minute are taken for the ends of bars"]
+    assert rows.notes == [
+        "times without a zone are taken for those of UTC",
+        "times of the last second of a minute are taken for the ends of bars",
+    ]
 
 
 def test_a_series_labelled_by_its_starts_is_not_moved_by_the_many_beside_it() -> None:
