@@ -32,7 +32,7 @@ Scope = Literal["series", "market", "set"]
 
 REASONS: dict[str, str] = {
     "flat": "nothing moved in the window",
-    "no_volume": "nothing was traded in the window",
+    "no_volume": "no bar of the window has a volume",
     "no_depth": "no order book of the ticker is stored within the bar",
     "no_trades": "no trades of the ticker are stored",
     "no_benchmark": "the market has neither an index series nor three other tickers on these bars",

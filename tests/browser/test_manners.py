@@ -107,6 +107,22 @@ def test_a_grade_is_never_shown_as_one_of_the_next_severity(
     ]
 
 
+def test_a_volume_of_parts_of_a_coin_is_no_zero(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    write = (
+        "([name, volumes]) => import('/scripts/lib/format.js').then((it) => volumes.map(it[name]))"
+    )
+    volumes = [0.03617, 0, 99.5, 12_345.6, None]
+    assert page.evaluate(write, ["short", volumes]) == [
+        "0.03617",
+        "0",
+        "99.5",
+        "12.3K",
+        "\N{EN DASH}",
+    ]
+    assert page.evaluate(write, ["amount", volumes])[3:] == ["12,346", "\N{EN DASH}"]
+
+
 def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

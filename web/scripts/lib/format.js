@@ -6,6 +6,7 @@ import { isIntraday } from "./intervals.js";
 import { writeBeside } from "./zone.js";
 
 const DASH = "–";
+const FEW = 100; // of shares or coins
 const ISO_DAY = /^(?!0000)\d{4}-\d{2}-\d{2}$/;
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -38,7 +39,12 @@ export const day = (time) => dayOf().format(new Date(time));
 export const moment = (time, market = null) =>
   time ? `${minute().format(new Date(time))} UTC${writeBeside(new Date(time), market)}` : DASH;
 export const count = (value) => (isNumber(value) ? whole().format(value) : DASH);
-export const short = (value) => (isNumber(value) ? compact().format(value) : DASH);
+
+/** How much was traded; of parts of a coin four digits tell. */
+export const amount = (value) => (value < FEW ? figure(value) : count(value));
+/** The same in few letters. */
+export const short = (value) =>
+  value < FEW ? figure(value) : isNumber(value) ? compact().format(value) : DASH;
 
 /**
  * A price with cents. A price of pennies gets four significant digits, one of many millions no

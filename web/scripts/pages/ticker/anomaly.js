@@ -3,10 +3,10 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import {
+  amount,
   barTime,
   change,
   confidence as writeConfidence,
-  count,
   figure,
   frequency,
   grade,
@@ -291,7 +291,7 @@ function drawLineage(anomaly) {
     Run: linkToRun(anomaly.detection_run_id),
     Detected: moment(anomaly.detection_timestamp),
     "Seen in training": anomaly.in_training_window ? "yes" : "no",
-    Volume: count(anomaly.Volume),
+    Volume: amount(anomaly.Volume),
   });
 }
 

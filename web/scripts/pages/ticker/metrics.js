@@ -13,7 +13,7 @@ const PAST_BARS = 120;
 const [WIDTH, HEIGHT] = [96, 22];
 const REASONS = {
   flat: "nothing moved",
-  no_volume: "nothing was traded",
+  no_volume: "no bar has a volume",
   no_depth: "no order book stored",
   no_benchmark: "no benchmark",
   not_significant: "within what noise shows",
@@ -77,8 +77,8 @@ function drawMetrics(data, interval, compute) {
       el(
         "p.muted",
         `As of ${barTime(latest.as_of, interval)}, ` +
-          `${plural(latest.metadata.bars_used, "bar")} used, ` +
-          `${(100 * latest.metadata.completeness).toFixed(1)} % of a year's bars there.`,
+          `${plural(latest.metadata.bars_used, "bar")} used; of its last 250 ` +
+          `${(100 * latest.metadata.completeness).toFixed(1)} % are there.`,
       ),
     ),
     data.pages.map((items, n) => drawCategory(CATEGORIES[n], items)),
