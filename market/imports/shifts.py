@@ -42,13 +42,13 @@ MOST_HELD_OF_ZONE, LEAST_OF_ZONE = 0.97, 0.995
 LEAST_ZONED_ROWS = 50
 # With longer sessions, times of any zone fit.
 LONGEST_SESSION = 12 * HOUR_SECONDS
-# Currencies are traded from Sunday to Friday, 17:00 in New York, whatever days count as sessions.
-# Times of which most weeks have some outside are those of another clock, by which a fourth as many
-# do at the most. The last two are servers of brokers, by which New York's week ends at midnight.
-CURRENCY_CALENDAR, CURRENCY_ZONE = "24/5", ZoneInfo("America/New_York")
-WEEK_SECONDS = 7 * DAY_SECONDS
+# Currencies and futures are traded from a Sunday evening in New York to Friday, 17:00, whatever
+# their sessions are: the hour of that evening, by calendar. Times of which most weeks have some
+# outside are those of another clock, by which a fourth as many do at the most. The last two are of
+# brokers' servers, by which New York's week ends at midnight.
+SUNDAY_HOURS = {"24/5": 17, "us_futures": 18, "CMES": 18}
+WEEK_ZONE, WEEK_SECONDS = ZoneInfo("America/New_York"), 7 * DAY_SECONDS
 WEEK_ENDS = 4 * DAY_SECONDS + 17 * HOUR_SECONDS
-WEEK_BEGINS = 6 * DAY_SECONDS + 17 * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
 LEAST_ENDS, MOST_FIRSTS = 0.8, 0.05
@@ -76,7 +76,7 @@ def check_shift(
         _check_ends(labels.seconds[good], interval, known)
     _check_constant(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
     _check_zone(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
-    if market.calendar == CURRENCY_CALENDAR and not is_zoned:
+    if market.calendar in SUNDAY_HOURS and not is_zoned:
         _check_week(labels.seconds[good], market, interval)
 
 
@@ -161,13 +161,14 @@ def _check_zone(
 
 
 def _check_week(seconds: Int64, market: Market, interval: str) -> None:
-    """Raise BadInput where bars of currencies lie in hours in which nobody trades them, of most
-    weeks, and would not by the clock of another zone.
+    """Raise BadInput where bars lie between Friday and Sunday, when nobody trades, in most weeks,
+    and would not by the clock of another zone.
     """
     if len(seconds) < LEAST_ZONED_ROWS:
         return
+    hour = SUNDAY_HOURS[market.calendar]
     wall = local_seconds(seconds, market.zone)
-    shut = _find_shut(seconds, interval)
+    shut = _find_shut(seconds, interval, hour)
     share = _share_weeks(seconds, shut)
     if share < LEAST_SHUT_WEEKS:
         return
@@ -175,23 +176,25 @@ def _check_week(seconds: Int64, market: Market, interval: str) -> None:
     for zone in WEEK_ZONES:
         moved, skipped = localize(wall, ZoneInfo(zone))
         moved = moved[~skipped]
-        shares[zone] = _share_weeks(moved, _find_shut(moved, interval))
+        shares[zone] = _share_weeks(moved, _find_shut(moved, interval, hour))
     fitting = min(shares, key=lambda zone: shares[zone])
     if shares[fitting] > MOST_LEFT_WEEKS * share:
         return
     first = np.datetime64(int(wall[shut][0]), "s").astype("datetime64[m]").item()
     raise BadInput(
-        f"{share:.0%} of the weeks have bars between Friday and Sunday, 17:00 in New York, when"
-        f" currencies are not traded, such as that of {first:%Y-%m-%d %H:%M} as a time of"
-        f" {market.timezone}; as times of {fitting} {shares[fitting]:.0%} have: say of which zone"
-        f" they are, {fitting} or the market's {market.timezone}"
+        f"{share:.0%} of the weeks have bars between Friday, 17:00, and Sunday, {hour}:00, in New"
+        f" York, when nothing of market {market.code} is traded, such as that of"
+        f" {first:%Y-%m-%d %H:%M} as a time of {market.timezone}; as times of {fitting}"
+        f" {shares[fitting]:.0%} have: say of which zone they are, {fitting} or the market's"
+        f" {market.timezone}"
     )
 
 
-def _find_shut(seconds: Int64, interval: str) -> Bools:
-    """Return which bars lie wholly between two weeks of currencies."""
+def _find_shut(seconds: Int64, interval: str, sunday_hour: int) -> Bools:
+    """Return which bars lie wholly between two weeks, of which the second begins at that hour."""
     clock = _find_week_seconds(seconds)[1]
-    shut: Bools = (clock >= WEEK_ENDS) & (clock + INTERVALS[interval] <= WEEK_BEGINS)
+    begins = 6 * DAY_SECONDS + sunday_hour * HOUR_SECONDS
+    shut: Bools = (clock >= WEEK_ENDS) & (clock + INTERVALS[interval] <= begins)
     return shut
 
 
@@ -203,7 +206,7 @@ def _share_weeks(seconds: Int64, chosen: Bools) -> float:
 
 def _find_week_seconds(seconds: Int64) -> tuple[Int64, Int64]:
     """Return each time's week and its seconds since that week's Monday, by New York's clock."""
-    monday = local_seconds(seconds, CURRENCY_ZONE) + 3 * DAY_SECONDS
+    monday = local_seconds(seconds, WEEK_ZONE) + 3 * DAY_SECONDS
     return monday // WEEK_SECONDS, monday % WEEK_SECONDS
 
 

@@ -191,16 +191,21 @@ def test_evening_that_belongs_to_no_day_of_a_market_round_the_clock_costs_itself
     assert len(rows.rejected) == 84
 
 
-def list_currency_hours(weeks: int, shut: Sequence[int] = ()) -> list[datetime]:
-    """Return hours of currencies from the week on in which New York's clock changes first; `shut`
-    are hours after Friday's end that have bars all the same.
+def list_week_hours(
+    weeks: int, shut: Sequence[int] = (), begins: int = 17, pause: int | None = None
+) -> list[datetime]:
+    """Return hours of currencies, or of futures, which begin later and pause, from the week on in
+    which New York's clock changes first; `shut` are hours after Friday's end that have bars too.
     """
     zone = ZoneInfo("America/New_York")
     sundays = [date(2024, 2, 25) + timedelta(weeks=week) for week in range(weeks)]
     return [
-        (datetime(day.year, day.month, day.day, 17, tzinfo=zone) + timedelta(hours=hour))
+        bar
         for day in sundays
-        for hour in (*range(120), *(120 + each for each in shut))
+        for hour in (*range(17, 137), *(137 + each for each in shut))
+        if (bar := datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(hours=hour)).hour
+        != pause
+        and hour >= begins
     ]
 
 
@@ -208,9 +213,9 @@ def list_currency_hours(weeks: int, shut: Sequence[int] = ()) -> list[datetime]:
     "zone", ["America/New_York", "Etc/GMT+5", "Europe/Athens", "Asia/Tokyo", "Etc/GMT-3"]
 )
 def test_weeks_of_currencies_by_another_clock_are_asked_about(zone: str) -> None:
-    bars = list_currency_hours(8)
+    bars = list_week_hours(8)
     clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
-    with pytest.raises(BadInput, match=rf"currencies are not traded, .* are, {re.escape(zone)} or"):
+    with pytest.raises(BadInput, match=rf"of market FX is traded, .* are, {re.escape(zone)} or"):
         read(clock, "1h", ticker="EURUSD=X")
     rows = read(clock, "1h", ticker="EURUSD=X", timezone=zone)
     moments = {int(bar.timestamp()) for bar in bars}
@@ -218,8 +223,23 @@ def test_weeks_of_currencies_by_another_clock_are_asked_about(zone: str) -> None
     assert len(read(clock, "1h", ticker="EURUSD=X", timezone="UTC").columns["times"])
 
 
+@pytest.mark.parametrize("zone", ["America/Chicago", "UTC"])
+def test_weeks_of_futures_by_another_clock_are_asked_about(zone: str) -> None:
+    bars = list_week_hours(8, begins=18, pause=17)
+    clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(BadInput, match=rf"of market FUT is traded, .* are, {zone} or the market's"):
+        read(clock, "1h", ticker="ES=F")
+    moments = {int(bar.timestamp()) for bar in bars}
+    for rows in (
+        read(clock, "1h", ticker="ES=F", timezone=zone),
+        read([f"{bar:%Y-%m-%d %H:%M}" for bar in bars], "1h", ticker="ES=F"),
+    ):
+        assert set(rows.columns["times"].tolist()) <= moments
+        assert len(rows.columns["times"]) > 0.95 * len(bars)  # without days of short sessions
+
+
 def test_servers_by_which_new_york_s_week_ends_at_midnight_are_asked_about() -> None:
-    bars = list_currency_hours(8)
+    bars = list_week_hours(8)
     clock = [f"{bar.replace(tzinfo=None) + timedelta(hours=7):%Y.%m.%d %H:%M}" for bar in bars]
     with pytest.raises(
         BadInput, match=r"such as that of 2024-03-01 22:00 as .*: say of which zone"
@@ -230,7 +250,7 @@ def test_servers_by_which_new_york_s_week_ends_at_midnight_are_asked_about() -> 
 @pytest.mark.parametrize("shut", [(), (0,), range(48)])
 def test_weeks_of_currencies_by_the_market_s_clock_are_read(shut: Sequence[int]) -> None:
     """Those with a last trade after the end, and those that are quoted at the weekend, too."""
-    bars = list_currency_hours(8, shut)
+    bars = list_week_hours(8, shut)
     rows = read([f"{bar.astimezone(UTC):%Y-%m-%d %H:%M}" for bar in bars], "1h", ticker="EURUSD=X")
     assert len(rows.columns["times"]) + len(rows.rejected) == len(bars)
     assert rows.notes == ["times without a zone are taken for those of UTC"]
