@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from market.imports.report import ImportReport, SeriesReport
 
 SHOWN_SERIES = 40
+SHOWN_NOTES = 20
 COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")
 
 
@@ -74,24 +76,36 @@ def _print_table(report: "ImportReport") -> None:
     print_table(table)
     if len(report.series) > len(shown):
         echo(
-            f"... and {len(report.series) - len(shown)} more tickers without remarks: --json"
-            " has all"
+            f"... and {len(report.series) - len(shown)} more lines without remarks: --json has all"
         )
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
-    echo(f"{len(report.series):,} tickers: {totals}")
+    # One that several files have, a month each, is in several lines.
+    echo(f"{len({series.ticker for series in report.series}):,} tickers: {totals}")
     if report.import_id and report.total("new") + report.total("changed"):
         echo(f"import {report.import_id}: `flask bars undo {report.import_id}` takes it back")
     if report.total("rejected_rows"):
         echo("rejected rows are kept: `flask bars rejected` lists them")
     if report.dry_run:
         echo("a dry run: nothing was stored")
+    _print_notes(report)
     for file in report.files:
-        for note in file.notes:
-            echo(f"{file.name}: {note}")
         if file.skipped:
             echo(f"{file.name}: skipped, {file.skipped}")
         if file.error:
             echo(f"Error: {file.name}: {file.error}", err=True)
+
+
+def _print_notes(report: "ImportReport") -> None:
+    """Print once what the report says of several files, so that it does not hide their table."""
+    named: dict[str, list[str]] = {}
+    for file in report.files:
+        for note in file.notes:
+            named.setdefault(note, []).append(file.name)
+    for note, (first, *others) in islice(named.items(), SHOWN_NOTES):
+        more = f" and {len(others):,} more file{'s' * (len(others) > 1)}" if others else ""
+        echo(f"{first}{more}: {note}")
+    if len(named) > SHOWN_NOTES:
+        echo(f"... and {len(named) - SHOWN_NOTES:,} more notes: --json has all")
 
 
 def _remark(series: "SeriesReport") -> str:

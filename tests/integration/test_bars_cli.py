@@ -48,6 +48,29 @@ def test_file_is_imported_once(flask: Command, aapl: Path, database: Db) -> None
     assert (first["rows_loaded"], first["result"]["new"]) == (3, 2)
 
 
+def test_what_is_said_of_many_files_is_said_once(flask: Command, tmp_path: Path) -> None:
+    """It hid the table of tickers: three lines of each month of each pair."""
+    for number in range(25):
+        extra = "spread" if number < 3 else f"spread{number}"
+        text = GOOD.replace("volume", extra)
+        (tmp_path / f"T{chr(65 + number)}.csv").write_text(text)
+    lines = flask("bars", "import", tmp_path, "--dry-run").stdout.splitlines()
+    (once,) = [line for line in lines if "no column is taken for the volume" in line]
+    assert once.startswith(str(tmp_path / "TA.csv") + " and 24 more files: ")
+    (first,) = [line for line in lines if line.endswith("columns left aside: spread")]
+    assert " and 2 more files: " in first
+    assert sum("columns left aside" in line for line in lines) == 19
+    assert lines[-1] == "... and 4 more notes: --json has all"
+
+
+def test_ticker_of_which_each_month_is_a_file_is_one(flask: Command, tmp_path: Path) -> None:
+    for month in ("03", "04"):
+        rows = GOOD.replace("date,", "ticker,date,").replace("2013-03", f"AAPL,2013-{month}")
+        (tmp_path / f"{month}.csv").write_text(rows)
+    answer = flask("bars", "import", tmp_path)
+    assert "1 tickers: 4 read, 4 new, 0 changed, 0 unchanged, 0 rejected" in answer.stdout
+
+
 def test_names_that_are_no_utf8_end_no_import(flask: Command, database: Db, tmp_path: Path) -> None:
     """As of an old disk: all was imported, and then the report was lost."""
     (tmp_path / "AAPL.csv").write_text(GOOD)
