@@ -107,6 +107,25 @@ def test_a_grade_is_never_shown_as_one_of_the_next_severity(
     ]
 
 
+def test_a_price_of_a_currency_has_the_digits_that_move(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    write = "([prices]) => import('/scripts/lib/format.js').then((it) => prices.map(it.price))"
+    prices = [1.08247, -1.5, 5.32, 18.01239, 148.683, 0, 0.5, 0.0000185, 2_500_000.4]
+    assert page.evaluate(write, [prices]) == [
+        "1.0825",
+        "\N{MINUS SIGN}1.50",
+        "5.32",
+        "18.012",
+        "148.68",
+        "0.00",
+        "0.5000",
+        "0.00001850",
+        "2,500,000",
+    ]
+
+
 def test_a_volume_of_parts_of_a_coin_is_no_zero(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
     write = (

@@ -17,7 +17,7 @@ const whole = once(() => new Intl.NumberFormat("en-US", { maximumFractionDigits:
 const compact = once(
   () => new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }),
 );
-const fixed = new Map(); // by the number of digits behind the point
+const fixed = new Map(); // by how many digits are behind the point, at least and at most
 const relative = once(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
 
 /**
@@ -47,18 +47,22 @@ export const short = (value) =>
   value < FEW ? figure(value) : isNumber(value) ? compact().format(value) : DASH;
 
 /**
- * A price with cents. A price of pennies gets four significant digits, one of many millions no
- * cents.
+ * A price with cents. Below 100 it gets the further digits that it has, as currencies move by
+ * 0.0001. A price of pennies gets four significant digits, one of many millions no cents.
  */
 export function price(value) {
   if (!isNumber(value)) return DASH;
-  return findFixed(priceDigits(value)).format(value).replace("-", "−");
+  const digits = priceDigits(value);
+  return findDigits(Math.abs(value) < 1 ? digits : Math.min(2, digits), digits)
+    .format(value)
+    .replace("-", "−");
 }
 
-/** How many digits a price has behind the point. */
+/** How many digits a price has behind the point at the most. */
 export function priceDigits(value) {
   const size = Math.abs(value);
-  if (size >= 1) return size >= 1e6 ? 0 : 2;
+  if (size >= 1e6) return 0;
+  if (size >= 1) return size >= 100 ? 2 : size >= 10 ? 3 : 4;
   return size > 0 ? Math.min(12, Math.max(4, 3 - Math.floor(Math.log10(size)))) : 2;
 }
 
@@ -130,16 +134,14 @@ export const words = (name) => (name ?? "").replaceAll("_", " ");
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-function findFixed(digits) {
-  if (!fixed.has(digits))
+function findDigits(least, most) {
+  const key = `${least} ${most}`;
+  if (!fixed.has(key))
     fixed.set(
-      digits,
-      new Intl.NumberFormat("en-US", {
-        minimumFractionDigits: digits,
-        maximumFractionDigits: digits,
-      }),
+      key,
+      new Intl.NumberFormat("en-US", { minimumFractionDigits: least, maximumFractionDigits: most }),
     );
-  return fixed.get(digits);
+  return fixed.get(key);
 }
 
 function once(make) {
