@@ -198,8 +198,8 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     return (
         f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of"
         f" {plan.warm_up_bars} in {series} ticker{'s' * (series != 1)}{window}, but for those that"
-        f" stand still or that rules call wrong; at least {FEWEST_ROWS} are needed: import more or"
-        " widen the window"
+        " stand still, as of one price and no volume, or that rules call wrong; at least"
+        f" {FEWEST_ROWS} are needed: import more or widen the window"
     )
 
 

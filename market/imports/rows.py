@@ -11,6 +11,7 @@ import numpy as np
 from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.bars.buckets import PRICES, VALUES, Columns, empty_columns
+from market.bars.no_trade import count_no_trade
 from market.bars.readjustment import is_adjusted
 from market.bars.splits import session_of
 from market.imports.checks import (
@@ -60,6 +61,8 @@ MOST_TICKER = 40
 EXPORTED = ("ticker", "interval", "time", *VALUES)
 # So many rejected rows of one ticker and source are kept; with fewer the whole source is wrong.
 MOST_REJECTIONS_KEPT = 10_000
+# Of so many bars, at least, a share that says that nothing traded is one of the source.
+LEAST_IDLE, MOST_IDLE = 100, 0.9
 
 
 class TickerNotThere(BadInput):
@@ -393,6 +396,7 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
             assumed=market.timezone if market in table.assumed else None,
         )
         + explain_volumes(table.settled, accepted, market)
+        + _explain_no_trade({name: table.columns[name][accepted] for name in VALUES})
         + remarks,
     )
 
@@ -411,6 +415,22 @@ def _find_wrong_times(table: _Table, rows: Int64) -> str | None:
         f"{said}, such as {time[:SHOWN]!r} in row {int(table.settled.rows[rows[first]]) + 1:,}:"
         " mend them, or take these rows out"
     )
+
+
+def _explain_no_trade(columns: Columns) -> list[str]:
+    """Return that next to nothing traded in a ticker's bars, as of a fund with one price a day:
+    whoever imports them should not find out as a training fails.
+    """
+    bars = len(columns["close"])
+    idle = count_no_trade(columns) if bars >= LEAST_IDLE else 0
+    if idle <= MOST_IDLE * bars:
+        return []
+    note = (
+        f"{idle:,} of {bars:,} bars say that nothing traded (one price, no volume, or the bar"
+        " before again), and no market's model looks at them; one value a time is a single"
+        " series: `flask series fit`"
+    )
+    return [note]
 
 
 def _find_repeated(named: _Named, table: _Table, rows: Int64, reasons: Codes) -> str | None:

@@ -1,7 +1,7 @@
 """Rows of which many lack what a bar has, and volumes that are left out or counted in lots."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -35,6 +35,17 @@ def test_an_index_or_a_currency_has_the_bars_that_lack_a_volume(ticker: str) -> 
     assert (found.error, found.rejected) == (None, [])
     assert found.columns["volume"].tolist() == [0, 0, 0, 5]
     assert found.notes == ["3 of its volumes are empty, and are 0"]
+
+
+def test_prices_of_a_fund_say_that_no_model_looks_at_them() -> None:
+    days = [date(2023, 1, 1) + timedelta(days=day) for day in range(120)]
+    rows = [f"{day},{100 + n}" for n, day in enumerate(days)]
+    alike = [f"{row},{100 + n},{100 + n},{100 + n},0" for n, row in enumerate(rows)]
+    (note,) = read("FUND-USD", alike).notes
+    assert note.startswith("120 of 120 bars say that nothing traded (one price, no volume, or the")
+    assert "`flask series fit`" in note
+    traded = [f"{row},{101 + n},{99 + n},{100 + n},0" for n, row in enumerate(rows)]
+    assert read("EURUSD-USD", traded).notes == []
 
 
 @pytest.mark.parametrize("ticker", ["AAPL", "BTC-USD", "ES=F", "600519.SS"])
