@@ -12,6 +12,7 @@ from cli.common import (
     exits_on_error,
     json_option,
     keep_listed,
+    market_option,
     print_json,
     print_table,
     use_database,
@@ -20,6 +21,7 @@ from core.grades import write_grade
 from core.moments import check_order
 from core.words import AnomalyKind, Severity
 from market.intervals import parse_interval
+from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.findings.anomaly_queries import build_query, find_anomalies
 
@@ -30,6 +32,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 @group.command("list")
 @click.option("--ticker", "tickers", multiple=True, help="Only of these; may be repeated.")
+@market_option
 @click.option("--interval", default=None, help="Only of bars of this length.")
 @click.option("--severity", type=click.Choice(get_args(Severity)))
 @click.option("--min-grade", type=NumberRange(0, 100))
@@ -48,6 +51,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 def list_anomalies(
     *,
     tickers: tuple[str, ...],
+    market: str | None,
     interval: str | None,
     severity: Severity | None,
     min_grade: float | None,
@@ -61,17 +65,18 @@ def list_anomalies(
 ) -> None:
     """List anomalies with their reasons, but those that are superseded or whose bars are gone."""
     check_order(start, end)
-    query = build_query(
-        tickers=[normalize_ticker(ticker) for ticker in tickers] or None,
-        interval=parse_interval(interval) if interval else None,
-        severity=severity,
-        min_grade=min_grade,
-        min_confidence=min_confidence,
-        kind=kind,
-        start=start.replace(tzinfo=UTC) if start else None,
-        end=end.replace(tzinfo=UTC) if end else None,
-    )
     with use_database() as database:
+        query = build_query(
+            tickers=[normalize_ticker(ticker) for ticker in tickers] or None,
+            market=load_markets(database).choose(market).code if market else None,
+            interval=parse_interval(interval) if interval else None,
+            severity=severity,
+            min_grade=min_grade,
+            min_confidence=min_confidence,
+            kind=kind,
+            start=start.replace(tzinfo=UTC) if start else None,
+            end=end.replace(tzinfo=UTC) if end else None,
+        )
         sort = "-grade" if strangest else "-Datetime"
         found = find_anomalies(database, query, sort=sort, limit=limit + 1)
     found = keep_listed(found, limit)

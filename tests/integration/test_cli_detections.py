@@ -47,6 +47,8 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
     assert listed
     assert {each["kind"] for each in listed} == {"event"}
     assert min(each["confidence"] for each in listed) >= 0.5
+    assert read_json(flask("anomalies", "list", "--market", "us", *asked)) == listed
+    assert read_json(flask("anomalies", "list", "--market", "FX", *asked)) == []
 
 
 def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Command) -> None:
