@@ -84,7 +84,7 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
             if number == 0 and (suffix in WITH_HEAD or is_foreign):
                 _check_head(path, kind, names)
             yield named
-    except (ValueError, OSError, EOFError, csv.Error) as error:
+    except (ValueError, OSError, EOFError, RecursionError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read as {suffix}: {str(error)[:200]}") from error
 
 

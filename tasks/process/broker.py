@@ -84,5 +84,5 @@ def _read_subject(message: bytes) -> str | None:
     try:
         args, *_ = json.loads(b64decode(json.loads(message)["body"]))
         return str(args[0])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None

@@ -135,6 +135,7 @@ def test_what_is_in_the_queues_besides_our_messages_does_not_stop_the_sweeper(
         b'{"body": 7}',
         b'{"body": "AAAA"}',
         b'{"body": "W1tdXQ=="}',
+        b"[" * 50_000,
     ):
         broker.rpush(names.BACKFILL_QUEUE, rubbish)
     assert sweep(worker) == {"batch_sent_again": 1}

@@ -92,6 +92,16 @@ def test_records_of_other_names_alone_are_refused_as_a_file(tmp_path: Path) -> N
         list(read_file(path, "trades"))
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_records_that_are_nested_too_deeply_are_refused_as_a_file(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("[" * 50_000)
+    with pytest.raises(BadInput, match=f"{name} cannot be read as"):
+        list(read_file(path, "trades"))
+
+
 @pytest.mark.parametrize(
     ("names", "row", "both"),
     [
