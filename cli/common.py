@@ -5,6 +5,7 @@ import functools
 import getpass
 import json
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,7 +144,8 @@ class InputRefused(CommandFailed):
 
 def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
     """Turn the errors of detection into exit codes:
-    2 for bad input and names that are nowhere, 1 for the rest.
+    2 for bad input and names that are nowhere, 1 for the rest. Ctrl-C ends the process as it does
+    one that knows nothing of it, so that a shell's loop ends too.
     """
 
     @functools.wraps(command)
@@ -163,8 +165,26 @@ def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
                 ) from error
             # A file that was named, or one of the service's own that is another user's.
             raise CommandFailed(f"{str(error.filename)[:SHOWN_PATH]}: {error.strerror}") from error
+        except KeyboardInterrupt as stopped:
+            _end_stopped(str(stopped))
 
     return run
+
+
+def _end_stopped(said: str) -> NoReturn:
+    echo(f"\nStopped{said and f': {said}'}.", err=True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    raise click.Abort  # where a parent has the signal ignored
+
+
+@contextmanager
+def says_if_stopped(said: str) -> Iterator[None]:
+    """Have a command that Ctrl-C ends within this say what became of what it did."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(said) from None
 
 
 def fail(error: TapewatchError) -> NoReturn:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.common import echo, print_json, print_table
+from cli.common import echo, print_json, print_table, says_if_stopped
 
 if TYPE_CHECKING:
     from market.imports.report import ImportReport, SeriesReport
@@ -31,7 +31,11 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[["SeriesReport", int], No
         TextColumn("tickers"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    stays = "what was stored by then stays; the same command goes on with the rest"
+    with (
+        says_if_stopped(stays),
+        Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar,
+    ):
         task = bar.add_task("reading", total=None)
         done = 0
 

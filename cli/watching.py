@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.common import echo, print_json, print_table
+from cli.common import echo, print_json, print_table, says_if_stopped
 from core.settings import get_settings
 from records.database import Db
 from records.work.documents import RunDocument, ShownRun
@@ -51,7 +51,7 @@ def say_accepted(run: RunDocument) -> None:
 def watch_run(database: Db, run_id: str, *, quiet: bool) -> ShownRun:
     """Show a run's progress until it ends, and why it waits where it does; return it.
 
-    Ctrl-C ends the watching only. Raises NotFound.
+    Ctrl-C ends the watching only, and it says so. Raises NotFound.
     """
     settings = get_settings()
     census = WorkerCensus(build_celery(settings))
@@ -63,7 +63,14 @@ def watch_run(database: Db, run_id: str, *, quiet: bool) -> ShownRun:
         TextColumn("{task.fields[batches]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    goes_on = (
+        f"the run goes on; `flask runs watch {run_id}` follows it, `flask runs cancel {run_id}`"
+        " ends it"
+    )
+    with (
+        says_if_stopped(goes_on),
+        Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar,
+    ):
         run = get_run(database, run_id)
         task = bar.add_task(run["task"], batches="")
         while True:

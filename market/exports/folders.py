@@ -112,7 +112,9 @@ def write_folder(
 
 def _check_empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
-        raise BadInput(f"{folder} holds something already; name a new folder")
+        broken_off = (folder / f"{MANIFEST}.part").exists()
+        found = "an export that was broken off, or is being written" if broken_off else "something"
+        raise BadInput(f"{folder} holds {found} already; name a new folder")
 
 
 def _take(folder: Path) -> Path:

@@ -2,6 +2,9 @@
 
 import inspect
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +18,7 @@ from records.database import Db
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_run
 from tests.integration.test_cli_terminal import COMMANDS
+from tests.processes import ROOT
 
 LISTING = sorted(
     name
@@ -78,6 +82,19 @@ def test_runs_are_listed_with_why_they_wait(app: Flask) -> None:
     assert f"{found[0]['_id']} waits: no worker that answers" in listed
     shown = runner.invoke(args=["runs", "show", found[0]["_id"], "--json"])
     assert json.loads(shown.stdout)["waits"] == found[0]["waits"]
+
+
+def test_a_watch_that_ctrl_c_ends_says_that_the_run_goes_on(app: Flask, database: Db) -> None:
+    """It said `Aborted!`, as if the run were; and a shell's loop went on with its next command."""
+    (run, *_) = database.detection_runs.find({"status": "queued"})
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "runs", "watch", run["_id"]]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline().startswith("It waits: no worker that answers")
+        watching.send_signal(signal.SIGINT)
+        said = watching.stderr.read()
+    assert f"Stopped: the run goes on; `flask runs watch {run['_id']}` follows it" in said
+    assert watching.returncode == -signal.SIGINT
 
 
 def test_an_option_that_takes_one_value_is_not_given_two(app: Flask) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import resource
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,23 @@ def test_of_two_exports_to_one_folder_one_is_refused(database: Db, tmp_path: Pat
     with pytest.raises(BadInput, match="holds something already"):
         write_folder(database, asked, "csv", folder, opener=open_slowly, now=now)
     verify_folder(folder)
+
+
+def test_a_folder_of_an_export_that_was_broken_off_is_called_that(
+    database: Db, tmp_path: Path
+) -> None:
+    """It only held something: nothing told it from a folder with something of one's own."""
+    store(database, "AAPL", make_bars(50))
+
+    def break_off(database: Db, asked: Asked) -> Table:
+        table = open_table(database, asked)
+        return replace(table, rows=(1 / 0 for _ in table.rows))
+
+    asked, folder, now = Asked("bars", ("AAPL",)), tmp_path / "out", datetime.now(UTC)
+    with pytest.raises(ZeroDivisionError):
+        write_folder(database, asked, "csv", folder, opener=break_off, now=now)
+    with pytest.raises(BadInput, match="holds an export that was broken off, or is being written"):
+        write_folder(database, asked, "csv", folder, now=now)
 
 
 def test_parts_follow_each_other(
