@@ -20,6 +20,8 @@ group = CommandGroup(
 def upgrade_database() -> None:
     """Apply the migrations that are missing; safe at any time, and by several at once."""
     with use_database() as database:
+        if (before := find_version(database)) < MIGRATIONS[-1].number:
+            echo(f"the database is at version {before} and is brought to {MIGRATIONS[-1].number}")
         for migration in upgrade(database, datetime.now(UTC)):
             echo(f"migration {migration.number} applied: {migration.name}")
         from market.bars.repacking import repack_buckets  # noqa: PLC0415 - loads numpy

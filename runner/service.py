@@ -33,7 +33,7 @@ from core.loopback import open_directly
 from core.settings import STATE_DIR, Settings, read_settings
 from market.bars.upgrading import complete_series
 from records.database import explain_unreachable, hide_credentials, open_database
-from records.migrations import upgrade
+from records.migrations import MIGRATIONS, find_version, upgrade
 from runner.passwords import protect_mongod, read_passwords
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
@@ -301,6 +301,8 @@ def _prepare_database(settings: Settings, say: Say) -> None:
         database = open_database(settings)
         with database.client:
             # A user of `make up` has no other step in which to upgrade the database.
+            if 0 < (before := find_version(database)) < (known := MIGRATIONS[-1].number):
+                say(f"The database is at version {before} and is brought to {known}.")
             upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
                 from api.http.auth import (  # noqa: PLC0415 -- slow to load, and seldom needed

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.http.state import get_state
 from core.settings import Settings
+from market.bars import upgrading
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.ledger import measure_series, read_times
 from market.bars.undoing import undo_import
@@ -26,7 +27,7 @@ from records.consistency import find_disagreements
 from records.database import Db, Document
 from records.market.bar_imports import find_import
 from records.market.gaps import find_gaps
-from records.market.series import find_one_series, find_series
+from records.market.series import find_one_series, find_series, find_uncovered
 from records.work import runs, watchlists
 from tasks.engine.planning import start
 from tasks.periodic.gaps import GAPS_AN_HOUR, fill_due
@@ -511,6 +512,23 @@ def test_a_pushed_bar_off_the_grid_is_kept_aside(worker: Worker, database: Db) -
         get_state(app).close()
     assert (rejected["reason"], rejected["row"]) == ("off_grid", 2)
     assert tell(database) == [("2024-01-03", "2024-01-03", 2, 5, "partial")]
+
+
+def test_how_many_series_are_left_is_said_while_an_upgrade_counts_what_they_lack(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 65,000 it took many minutes, of which nothing was said."""
+    for ticker in ("AAA", "BBB", "CCC", "DDD", "EEE"):
+        store(database, ticker, make_bars(30))
+    database.series.update_many({}, {"$unset": {"coverage": "", "figures": ""}})
+    monkeypatch.setattr(upgrading, "AT_ONCE", 2)
+    monkeypatch.setattr(upgrading, "TOLD_SECONDS", 0)
+    assert list(complete_series(database, NOW)) == [
+        "what 5 series lack is still to be counted",
+        "what 3 series lack is still to be counted",
+        "what 5 series lack was counted",
+    ]
+    assert find_uncovered(database) == []
 
 
 def test_a_series_that_is_torn_is_named_and_the_others_are_measured(
