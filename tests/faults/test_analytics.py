@@ -26,8 +26,9 @@ pytestmark = pytest.mark.faults
 STORED = ("analytics", "analytics_overview", "analytics_markets")
 # A scan may have found something meanwhile.
 OWN = ("run_id", "computed_at", "anomaly_grade")
-# Enough work of each batch for a fault to strike in the middle of it.
-BARS = 250
+# Enough work of each batch for a fault to strike in the middle of it, and little enough to be
+# written within a lease while other work takes the processor.
+BARS = 80
 
 
 @pytest.fixture

@@ -196,6 +196,33 @@ def test_splitting_a_batch_leaves_one_batch_a_ticker(database: Db) -> None:
     assert count_progress(database, run["_id"])["tickers_total"] == 3
 
 
+def test_batches_that_are_claimed_while_they_are_counted_count_once_each(database: Db) -> None:
+    """One that moved in the index that they were counted by was passed over, or counted twice: on a
+    busy machine, where MongoDB pauses in a count, the progress of a run fell.
+    """
+    tickers = tuple(f"T{n:02d}" for n in range(40))
+    run_id, _ = make_run(database, tickers)
+    pauses, over = "internalQueryExecYieldIterations", threading.Event()
+    admin = database.client.admin
+    usual = admin.command("getParameter", 1, **{pauses: 1})[pauses]
+
+    def claim_and_release() -> None:
+        while not over.is_set():
+            for state in ("leased", "pending"):
+                database.batches.update_many({"run_id": run_id}, {"$set": {"state": state}})
+
+    thread = threading.Thread(target=claim_and_release)
+    thread.start()
+    try:
+        admin.command("setParameter", 1, **{pauses: 1})
+        counted = {count_progress(database, run_id)["batches_total"] for _ in range(200)}
+    finally:
+        admin.command("setParameter", 1, **{pauses: usual})
+        over.set()
+        thread.join()
+    assert counted == {len(tickers)}
+
+
 def test_cancelling_ends_what_is_pending_and_stops_what_is_held(database: Db) -> None:
     run_id, (held_id, pending_id) = make_run(database)
     held = claim(database, held_id)
