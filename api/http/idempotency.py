@@ -2,9 +2,11 @@
 run's address or, after a wait, `200`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from hashlib import file_digest, sha256
+from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Any
 
@@ -19,6 +21,7 @@ from api.http.links import link_run
 from api.http.shares import Shares
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
+from core.errors import Busy
 from records.work.documents import RunDocument, ShownRun
 from records.work.requests import Once
 from records.work.runs import get_run, has_ended
@@ -31,6 +34,12 @@ LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 # A process has 64 threads. A caller who waits holds one.
 WAITS = Shares(24, each=8)
+# Of these threads so many accept a run at once: of a market of 65,000 tickers each has MongoDB read
+# and index all of them, and thirty that do leave it nothing for others.
+ACCEPTED_AT_ONCE = 6
+TURNS = BoundedSemaphore(ACCEPTED_AT_ONCE)
+# The rest of the time until the answer is due is for the run itself.
+LONGEST_TURN_SECONDS = 4.0
 Outcome = Callable[[ShownRun], BaseModel | None]
 
 
@@ -56,7 +65,8 @@ def enqueues(
             once = read_once(headers_data)
             run = find_repeated(get_database(), once)
             if run is None:
-                run = view(*args, once=once, **kwargs)
+                with _take_turn():
+                    run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)
 
         # the parsed request becomes the arguments of this function, not of the view
@@ -68,6 +78,20 @@ def enqueues(
         return blueprint.input(OnceHeaders, location="headers")(with_wait)
 
     return decorate
+
+
+@contextmanager
+def _take_turn() -> Iterator[None]:
+    """Wait until fewer accept a run than may. Raises Busy where that takes too long."""
+    if not TURNS.acquire(timeout=LONGEST_TURN_SECONDS):
+        raise Busy(
+            f"{ACCEPTED_AT_ONCE} requests before this one are still being accepted; nothing was"
+            " done: send it again, or ask for fewer tickers at once"
+        )
+    try:
+        yield
+    finally:
+        TURNS.release()
 
 
 def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome) -> Response:

@@ -3,17 +3,18 @@
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from threading import Barrier
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from api.http import limits
+from api.http import idempotency, limits
 from core.settings import Settings
 from records.database import Db
 from records.keys import add_key
-from tests.integration.stored import NOW
+from tests.integration.stored import NOW, add_series
 
 MakeApp = Callable[[Settings], APIFlask]
 SITE = "https://charts.example"
@@ -131,3 +132,25 @@ def test_another_sites_page_may_ask_where_the_settings_name_it(
 def test_no_other_site_may_ask_by_default(client: FlaskClient) -> None:
     response = client.get("/py/tickers", headers={"Origin": SITE})
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_of_many_who_ask_for_runs_at_once_those_without_a_turn_are_told_to_come_back(
+    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty that had a market of 65,000 tickers read and written left MongoDB nothing for who
+    only reads.
+    """
+    add_series(database, "AAPL")
+    monkeypatch.setattr(idempotency, "LONGEST_TURN_SECONDS", 0.05)
+    with ExitStack() as turns:
+        for _ in range(idempotency.ACCEPTED_AT_ONCE):
+            turns.enter_context(idempotency.TURNS)
+        refused = client.post("/py/anomalies/incremental", json={"ticker": "AAPL"})
+        assert (refused.status_code, refused.json["reason"]) == (429, "busy")
+        assert "nothing was done: send it again" in refused.json["detail"]
+        assert int(refused.headers["Retry-After"]) > 0
+        assert client.get("/py/tickers").status_code == 200
+    assert database.detection_runs.count_documents({}) == 0
+    for _ in range(2 * idempotency.ACCEPTED_AT_ONCE):
+        accepted = client.post("/py/anomalies/incremental", json={"ticker": "AAPL"})
+        assert accepted.status_code == 202
