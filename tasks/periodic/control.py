@@ -1,5 +1,6 @@
 """Control tasks keep the service going: the sweep, the tick, and the notifier that it calls."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +18,7 @@ from tasks.periodic.analytics import accept_due
 from tasks.periodic.gaps import fill_due
 from tasks.periodic.model_watch import watch_models
 from tasks.periodic.notifications import has_work
+from tasks.process.broker import BROKER_ERRORS, hold_redis
 from tasks.process.worker import get_worker
 
 # Tasks that run every few seconds send no events: in Flower they were nine rows in ten and hid the
@@ -41,6 +43,8 @@ def sweep() -> dict[str, int]:
     if _was_just_done(worker.database, SWEEPER, worker.settings.sweep_seconds):
         return {}
     done = sweeper.sweep(worker)
+    with suppress(*BROKER_ERRORS):  # of which the sweeper has told
+        hold_redis(worker.celery, worker.database, worker.settings)
     beat(worker.database, SWEEPER)
     return done
 

@@ -5,12 +5,16 @@ import os
 from base64 import b64decode
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.signals import before_task_publish
 from kombu.exceptions import OperationalError
+from redis import Redis
 from redis.exceptions import RedisError
 
 from core.settings import Settings
+from records.database import Db, hide_credentials
+from records.work.service_name import get_service_name
 from tasks import names
 from tasks.process import transport
 from tasks.process.logs import hand_on_request_id
@@ -28,6 +32,15 @@ NOT_OURS = (
 )
 # The errors that a client raises when a broker is down, frozen or full.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
+# Whose it is, until so long after that one was last heard of.
+OWNER = "tapewatch:service"
+OWNED_SECONDS = 60
+SHARED_ADVICE = (
+    "give this service a database of Redis of its own, such as REDIS_URL=redis://HOST:6379/1: each"
+    " takes messages of the other, and trims what came by its feed before it is stored"
+)
+
+log = structlog.get_logger()
 
 
 def build_celery(settings: Settings) -> Celery:
@@ -67,6 +80,37 @@ def find_waiting(celery: Celery) -> set[str]:
             message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)
         ]
     return {subject for message in messages if (subject := _read_subject(message)) is not None}
+
+
+def claim_redis(client: Redis, service: str, place: str) -> str | None:
+    """Note in Redis that it is this service's, whose MongoDB is at `place`; return where that of
+    another is whose it is already, and None where there is no other.
+
+    Two on one take each other's messages, and trim what came by the other's feed.
+    """
+    client.set(OWNER, f"{service} {place}", nx=True, ex=OWNED_SECONDS)
+    owner, _, others = bytes(client.get(OWNER) or b"").decode().partition(" ")  # type: ignore[arg-type]  # it is no coroutine
+    if owner not in {service, ""}:
+        return others
+    client.expire(OWNER, OWNED_SECONDS)
+    return None
+
+
+def describe_own(settings: Settings) -> str:
+    """Return where the MongoDB of these settings is, as others are told."""
+    return f"{hide_credentials(settings.mongo_url)} ({settings.mongo_database})"
+
+
+def hold_redis(celery: Celery, database: Db, settings: Settings) -> None:
+    """Renew the note that this Redis is ours; where it is another's, the log says so.
+
+    Raises `BROKER_ERRORS`.
+    """
+    with celery.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        service = get_service_name(database)
+        if others := claim_redis(channel.client, service, describe_own(settings)):
+            log.error("redis_is_anothers", mongodb=others, advice=SHARED_ADVICE)
 
 
 def take_unreadable(celery: Celery) -> dict[str, int]:

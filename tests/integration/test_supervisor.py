@@ -27,7 +27,7 @@ from records.database import Db
 from runner.passwords import read_passwords
 from runner.servers import LOOPBACK, Servers, free_port
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
-from tasks.process.broker import build_celery
+from tasks.process.broker import OWNER, build_celery
 from tests.integration.detecting import make_bars, store
 from tests.processes import PATIENCE_SECONDS, ROOT, Runner, run_runner, start_service, wait_until
 
@@ -203,6 +203,8 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         assert len(runner.pids("mongod --bind_ip")) == 1
         assert runner.pids("-server") == []
         kill(runner)
+    with redis.Redis.from_url(settings.redis_url) as broker:
+        broker.delete(OWNER)  # that service has another MongoDB than the next one
     temporary = tmp_path / ".tapewatch" / "tmp"
     left = set(temporary.iterdir())
     assert any("metrics" in path.name for path in left)
