@@ -34,7 +34,7 @@ group = CommandGroup(
 LISTED_TICKERS = 20
 takes_row = takes_options(
     click.option("--name", help="For people."),
-    click.option("--calendar", help="Of exchange_calendars: XNYS, XHKG, BVMF, 24/5, 24/7, ..."),
+    click.option("--calendar", help="Of exchange_calendars: XNYS, BVMF, 24/7, ...; or FX."),
     click.option("--timezone", help="Of its local time: America/Sao_Paulo."),
     click.option(
         "--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."

@@ -17,9 +17,9 @@ from records.market.series import find_series, set_timezone
 from records.models.champions import ALL_MARKETS
 
 # The calendars of exchange_calendars 4.13, which is not imported here, as it would load pandas into
-# the web process.
+# the web process; and FX, that of currencies (sessions/calendar.py).
 CALENDARS = (
-    "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "IEPA", "XAMS", "XASX", "XBDA", "XBEL",
+    "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "FX", "IEPA", "XAMS", "XASX", "XBDA", "XBEL",
     "XBKK", "XBOG", "XBOM",
     "XBRA", "XBRU", "XBSE", "XBUD", "XBUE", "XCBF", "XCSE", "XCYS", "XDUB", "XDUS", "XEEE",
     "XETR", "XEUR", "XFRA",

@@ -194,6 +194,14 @@ def forget_listed_gaps(database: Db) -> None:
     database.series.update_many({"coverage.gaps": {"$exists": True}}, {"$unset": {"coverage": ""}})
 
 
+def forget_currency_sessions(database: Db) -> None:
+    """Have the sessions and the coverage of currencies measured again: a week begins on Sunday and
+    ends on Friday at 17:00 in New York.
+    """
+    database.session_days.delete_one({"_id": "FX"})
+    database.series.update_many({"market": "FX"}, {"$unset": {"coverage": ""}})
+
+
 def await_sums(_database: Db) -> None:
     """Write nothing. This step only raises the version, so that `flask db upgrade` is run, which
     then computes the oddities of series; until then there are none.
@@ -244,6 +252,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(17, "compute the days of markets without prices that are off", forget_day_inputs),
     Migration(18, "let what imports brought be forgotten after a time", let_imports_expire),
     Migration(19, "sum up what looks odd in the bars of each series", await_sums),
+    Migration(20, "measure bars of currencies by their week", forget_currency_sessions),
 )
 
 

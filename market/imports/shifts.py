@@ -14,7 +14,7 @@ from market.imports.times.read import ReadTimes
 from market.imports.times.zones import localize
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
-from market.sessions.calendar import Sessions, find_closes, local_seconds
+from market.sessions.calendar import CURRENCIES, Sessions, find_closes, local_seconds
 
 HOUR_SECONDS = 3_600
 STEP_SECONDS = HOUR_SECONDS // 2
@@ -46,7 +46,7 @@ LONGEST_SESSION = 12 * HOUR_SECONDS
 # their sessions are: the hour of that evening, by calendar. Times of which most weeks have some
 # outside are those of another clock, by which a fourth as many do at the most. The last two are of
 # brokers' servers, by which New York's week ends at midnight.
-SUNDAY_HOURS = {"24/5": 17, "us_futures": 18, "CMES": 18}
+SUNDAY_HOURS = {CURRENCIES: 17, "us_futures": 18, "CMES": 18}
 WEEK_ZONE, WEEK_SECONDS = ZoneInfo("America/New_York"), 7 * DAY_SECONDS
 WEEK_ENDS = 4 * DAY_SECONDS + 17 * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,11 @@ from market.markets import Market
 HOUR_SECONDS = 3_600
 # The longest holidays, those of China, close an exchange for ten days.
 DAYS_WITHOUT_SESSION = 14
+# The calendar of currencies, which exchange_calendars does not have. Currencies trade without a
+# break from Sunday to Friday, 17:00 in New York. Sessions are UTC days; Sunday evening belongs to
+# Monday's.
+CURRENCIES, UTC_WEEKDAYS = "FX", "24/5"
+WEEK_ENDS, WEEK_ZONE = time(17), ZoneInfo("America/New_York")
 # No bars are expected before this day. Some calendars begin later.
 CALENDAR_START = date(1900, 1, 1)
 
@@ -169,6 +174,10 @@ def _make_sessions(calendar: str, end: date) -> Sessions:
     )
     has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))
     days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
+    if calendar == CURRENCIES:
+        is_monday, is_friday = (days + 3) % 7 == 0, (days + 3) % 7 == 4
+        opens[is_monday] = _find_week_ends(days[is_monday] - 1)
+        closes[is_friday] = _find_week_ends(days[is_friday])
     return Sessions(
         days,
         opens,
@@ -176,6 +185,15 @@ def _make_sessions(calendar: str, end: date) -> Sessions:
         np.where(has_break, pauses, closes),
         np.where(has_break, resumes, closes),
     )
+
+
+def _find_week_ends(days: Int64) -> Int64:
+    """Return the UTC seconds at which trade in currencies begins or ends on some days."""
+    moments = [
+        datetime.combine(date.fromordinal(int(day) + EPOCH_ORDINAL), WEEK_ENDS, WEEK_ZONE)
+        for day in days
+    ]
+    return np.array([int(moment.timestamp()) for moment in moments], np.int64)
 
 
 def find_last_listed_year(market: Market, now: datetime) -> int | None:
@@ -199,6 +217,8 @@ def _get_recent_calendar(market: Market, now: datetime) -> Any:
 def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
     """Return a calendar up to `end` or its own end: the whole calendar, or its last `days` days."""
     import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
+
+    name = UTC_WEEKDAYS if name == CURRENCIES else name
 
     def get(first: date, last: date) -> Any:
         start = first if days is None else max(first, last - timedelta(days=days))

@@ -115,7 +115,7 @@ SHIPPED_ROWS: tuple[MarketDocument, ...] = (
     _row("TW", "Taiwan", "XTAI", "Asia/Taipei", (".TW", ".TWO"), "TWD", "^TWII"),
     _row("CRYPTO", "Coins, round the clock", "24/7", "UTC", ("", *COIN_SUFFIXES), "USD", "BTC-USD",
          tick_delay_seconds=60),
-    _row("FX", "Currencies, Monday to Friday", "24/5", "UTC", ("=X",), "USD", "DX-Y.NYB",
+    _row("FX", "Currencies, Sunday evening to Friday", "FX", "UTC", ("=X",), "USD", "DX-Y.NYB",
          tick_delay_seconds=60),
     _row("FUT", "Futures in Chicago and New York", "us_futures", "America/New_York", ("=F",),
          "USD", "ES=F"),

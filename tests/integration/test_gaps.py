@@ -72,6 +72,20 @@ def days(first: str, last: str) -> pd.DatetimeIndex:
     return CALENDAR.sessions_in_range(first, last)
 
 
+def test_whole_weeks_of_currencies_lack_nothing(database: Db) -> None:
+    """Four weeks of two seasons, each of 120 hours from Sunday, 17:00 in New York."""
+    hours = [
+        pd.date_range(f"{sunday} 17:00", periods=120, freq="h", tz="America/New_York")
+        for sunday in ("2025-10-19", "2025-10-26", "2025-11-02", "2025-11-09")
+    ]
+    bring(database, build(hours[0].append(hours[1:]).tz_convert("UTC")), "EURUSD=X", "1h")
+    series = find_one_series(database, "EURUSD=X", "1h")
+    assert series is not None
+    assert (series["bars"], series["coverage"]["bars_held"]) == (480, 480)
+    assert series["coverage"]["bars_expected"] == 480
+    assert find_gaps(database, limit=1) == []
+
+
 def minutes(day: str, step: int = 5) -> pd.DatetimeIndex:
     return pd.date_range(
         CALENDAR.session_open(day), CALENDAR.session_close(day), freq=f"{step}min", inclusive="left"

@@ -151,6 +151,18 @@ def test_anomalies_whose_bars_are_gone_say_so_in_their_status(fresh: Db) -> None
     assert said == {"there": "new", "gone": "bars_gone", "both": "superseded"}
 
 
+def test_only_currencies_are_measured_by_another_week(fresh: Db) -> None:
+    coverage = {"bars_held": 1}
+    fresh.series.insert_many(
+        [{"_id": code, "market": code, "coverage": coverage} for code in ("FX", "US")]
+    )
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 20])
+    assert [series.get("coverage") for series in fresh.series.find().sort("_id", 1)] == [
+        None,
+        coverage,
+    ]
+
+
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
     watchlists = {"a": 60.0, "b": None, "c": 70.0, "d": None}
     fresh.watchlists.insert_many(

@@ -8,7 +8,7 @@ import pytest
 from core.errors import BadInput
 from market.market_rows import CALENDARS
 from market.markets import SHIPPED, Markets, UnknownMarket
-from market.sessions.calendar import load_sessions
+from market.sessions.calendar import CURRENCIES, load_sessions
 from market.tickers import normalize_ticker
 from records.market.markets import SHIPPED_ROWS
 
@@ -189,7 +189,8 @@ def test_unknown_market_is_refused_with_the_choices() -> None:
 
 
 def test_every_calendar_that_may_be_chosen_is_one() -> None:
-    assert set(CALENDARS) == set(exchange_calendars.get_calendar_names(include_aliases=False))
+    known = exchange_calendars.get_calendar_names(include_aliases=False)
+    assert set(CALENDARS) == {*known, CURRENCIES}
     assert {market.calendar for market in SHIPPED.values()} <= set(CALENDARS)
 
 

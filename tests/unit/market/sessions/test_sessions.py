@@ -115,6 +115,27 @@ def closes_between(market: str, interval: str, start: str, end: str) -> list[str
     return np.array(found, "datetime64[s]").astype("datetime64[m]").astype(str).tolist()
 
 
+def test_currencies_trade_from_sunday_to_friday_evening_in_new_york() -> None:
+    # New York set its clocks forward on 8 March 2026: 17:00 was 22:00 in UTC, then 21:00.
+    assert closes_between("FX", "1h", "2026-03-06T21:00", "2026-03-09T00:00") == [
+        "2026-03-06T21:00",
+        "2026-03-06T22:00",
+        "2026-03-08T22:00",
+        "2026-03-08T23:00",
+        "2026-03-09T00:00",
+    ]
+    assert closes_between("FX", "1d", "2026-03-12T00:00", "2026-03-17T00:00") == [
+        "2026-03-12T00:00",
+        "2026-03-13T00:00",
+        "2026-03-13T21:00",
+        "2026-03-17T00:00",
+    ]
+    labels = seconds("2026-03-06T20:00", "2026-03-06T22:00", "2026-03-08T16:00", "2026-03-08T20:00")
+    held, closes = find_closes(labels, SHIPPED["FX"], "4h", load_sessions(SHIPPED["FX"]))
+    assert held.tolist() == [True, False, False, True]
+    assert closes[held].tolist() == seconds("2026-03-06T22:00", "2026-03-09T00:00").tolist()
+
+
 def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
     # New York set its clocks forward on 10 March 2024; 29 March was Good Friday.
     assert closes_between("US", "1d", "2024-03-08T00:00", "2024-03-11T23:00") == [
