@@ -26,7 +26,7 @@ class MarketFields(Body):
 
     name: str = Field("", max_length=80, description="for people", examples=["Sao Paulo"])
     calendar: str = Field(
-        max_length=12, description="of exchange_calendars 4.13", examples=["BVMF", "24/7"]
+        max_length=12, description="of exchange_calendars 4.13, or FX", examples=["BVMF", "24/7"]
     )
     timezone: str = Field(
         max_length=40, description="IANA name of its local time", examples=["America/Sao_Paulo"]

@@ -5681,7 +5681,7 @@ class Client(Connection):
 
         Args:
             name: for people
-            calendar: of exchange_calendars 4.13
+            calendar: of exchange_calendars 4.13, or FX
             timezone: IANA name of its local time
             suffixes: how its tickers end; one without gets the first, which may be empty
             aliases: how vendors end them; read as the first suffix
@@ -5735,7 +5735,7 @@ class Client(Connection):
 
         Args:
             name: for people
-            calendar: of exchange_calendars 4.13
+            calendar: of exchange_calendars 4.13, or FX
             timezone: IANA name of its local time
             suffixes: how its tickers end; one without gets the first, which may be empty
             aliases: how vendors end them; read as the first suffix
