@@ -1,1 +1,1 @@
-"""The MongoDB documents, one module a collection."""
+"""The MongoDB documents: a module for each collection."""

@@ -1,1 +1,1 @@
-"""Documents of what came in: series, revisions, rejected rows, session overrides, uploads."""
+"""Documents of markets and imports: series, revisions, rejected rows, sessions, uploads."""

@@ -1,8 +1,7 @@
-"""Imports: which bars of a series each brought, so that one can be taken back as a whole,
-for some months.
+"""Imports: which bars each import stored, so that a whole import can be undone for some months.
 
-A document is one series of one import. What it changed of bars that were there is in the revisions
-of its `revision`.
+A document is about one series of one import. How the import changed bars that were stored before is
+in the revisions that have the document's `revision`.
 """
 
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from records.market.documents import BarImportDocument, ImportSummary, bar_impor
 def add_imports(
     database: Db, documents: Sequence[BarImportDocument], session: ClientSession
 ) -> None:
-    """Note what imports brought of series, inside the transaction that wrote their bars."""
+    """Store the documents of imports, inside the transaction that wrote their bars."""
     if documents:
         bar_imports_in(database).insert_many(documents, ordered=False, session=session)
 
 
 def find_import(database: Db, import_id: str) -> list[BarImportDocument]:
-    """Return what an import brought, a document a series and file, the last first."""
+    """Return the documents of an import, one for each series and file, the latest first."""
     return list(
         bar_imports_in(database)
         .find({"import_id": import_id})
@@ -33,7 +32,7 @@ def find_import(database: Db, import_id: str) -> list[BarImportDocument]:
 
 
 def has_import_since(database: Db, ticker: str, interval: str, since: datetime) -> bool:
-    """Whether an import has brought bars of a series since a moment."""
+    """Return whether an import has stored new bars of a series after `since`."""
     query = {"ticker": ticker, "interval": interval, "at": {"$gt": since}, "new": {"$gt": 0}}
     return bar_imports_in(database).find_one(query, {"_id": 1}) is not None
 
@@ -53,12 +52,13 @@ def find_revisers(
 
 
 def list_imports(database: Db, *, ticker: str | None, limit: int) -> list[ImportSummary]:
-    """Return {import_id, source, at, series, new, changed,
-    tickers} of the latest imports, the newest first.
+    """Return {import_id, source, at, new, changed, tickers} of the latest imports, the newest
+    first.
     """
     matched: Document = {} if ticker is None else {"ticker": ticker}
     latest: dict[str, None] = {}
-    # The index gives them one after the other; to group all would take seconds after some months.
+    # The index gives the latest imports directly. To group all imports of some months would take
+    # seconds.
     with bar_imports_in(database).find(matched, {"import_id": 1}).sort("at", -1) as found:
         for document in found:
             latest[document["import_id"]] = None
@@ -87,7 +87,7 @@ def list_imports(database: Db, *, ticker: str | None, limit: int) -> list[Import
 def forget_imports(
     database: Db, ticker: str, interval: str, session: ClientSession, import_id: str | None = None
 ) -> None:
-    """Forget what imports brought of a series, or what one did: its bars are gone."""
+    """Delete the documents of a series whose bars are gone: of one import, or by default of all."""
     query: Document = {"ticker": ticker, "interval": interval}
     bar_imports_in(database).delete_many(
         query if import_id is None else query | {"import_id": import_id}, session=session
@@ -97,7 +97,7 @@ def forget_imports(
 def rename_imports(
     database: Db, ticker: str, interval: str, name: str, session: ClientSession
 ) -> None:
-    """Have what imports brought of a series be of its new name."""
+    """Put the new name of a series into the documents of its imports."""
     bar_imports_in(database).update_many(
         {"ticker": ticker, "interval": interval}, {"$set": {"ticker": name}}, session=session
     )

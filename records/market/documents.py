@@ -117,7 +117,7 @@ class _SeriesFields(TypedDict):
     ticker: str
     interval: str
     market: str
-    # Of its market, so that bars are read without it.
+    # The market's time zone, stored here so that bars can be read without the market.
     timezone: str
     first_bar: datetime
     last_bar: datetime

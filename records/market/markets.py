@@ -1,8 +1,7 @@
-"""Markets: where tickers are traded, as rows that a user can add to;
-and the markets of single tickers set by hand.
+"""Markets: rows that say where tickers are traded, to which a user can add rows; and the markets
+that users set for single tickers.
 
-The rows that are shipped are data of this module; a stored row of the same code takes the place of
-one.
+The shipped rows are in this module. A stored row replaces the shipped row of the same code.
 """
 
 from collections.abc import Mapping
@@ -78,8 +77,8 @@ def _row(  # noqa: PLR0917 - rows of a table
     }
 
 
-# The first suffix is what a ticker without one gets, where the market is told; where that is empty,
-# nothing.
+# A ticker without a suffix whose market is given gets the first suffix of the market, which may be
+# empty.
 SHIPPED_ROWS: tuple[MarketDocument, ...] = (
     _row(
         "US", "United States", "XNYS", "America/New_York", ("",), "USD", "^GSPC",
@@ -123,20 +122,18 @@ SHIPPED_ROWS: tuple[MarketDocument, ...] = (
 
 
 def find_markets(database: Db) -> dict[str, MarketDocument]:
-    """Return all markets by code, those that are shipped first;
-    a stored one takes the place of a shipped one.
-    """
+    """Return all markets by code, the shipped ones first; a stored row replaces a shipped one."""
     rows = {row["code"]: row for row in SHIPPED_ROWS}
     return rows | {stored["code"]: stored for stored in markets_in(database).find().sort("_id", 1)}
 
 
 def ask_market(database: Db, code: str) -> Question[MarketDocument | None]:
-    """Ask for what is stored of a market, which is nothing of most that are shipped."""
+    """Ask for the stored row of a market; None for a shipped market that nobody has changed."""
     return Question(markets_in(database), [{"$match": {"_id": code}}], get_first)
 
 
 def add_market(database: Db, row: MarketDocument, session: ClientSession | None) -> None:
-    """Store a market. Raises Conflict where one of its code is stored."""
+    """Store a market. Raises Conflict where a market with its code is stored."""
     try:
         markets_in(database).insert_one(row, session=session)
     except DuplicateKeyError as error:
@@ -146,26 +143,27 @@ def add_market(database: Db, row: MarketDocument, session: ClientSession | None)
 
 
 def replace_market(database: Db, row: MarketDocument, session: ClientSession) -> None:
-    """Put a market in the place of the one of its code."""
+    """Store a market in place of a stored one with the same code."""
     markets_in(database).replace_one({"_id": row["_id"]}, row, upsert=True, session=session)
 
 
 def remove_market(database: Db, code: str, session: ClientSession) -> bool:
-    """Remove a stored market, or what was changed of a shipped one;
-    False where nothing was stored of it.
+    """Delete the stored row of a market, so that a shipped row of its code counts again; return
+    whether there was one.
     """
     return markets_in(database).delete_one({"_id": code}, session=session).deleted_count == 1
 
 
 def count_series(database: Db, code: str) -> int:
-    """Return of how many series of a market bars are stored."""
+    """Return how many series of a market have stored bars."""
     return series_in(database).count_documents({"market": code})
 
 
 def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str, HoldingFields]:
-    """Return what is stored of each market, by its code; markets without bars are left out.
+    """Return a summary of the stored series of each market, by code; markets without bars are left
+    out.
 
-    `watermarks` are the last bars that were looked at, by series.
+    `watermarks` are the last bars that detection has scored, by the `_id` of their series.
     """
     group = {
         "_id": "$market",
@@ -191,7 +189,7 @@ def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str,
 
 
 def find_set_tickers(database: Db) -> dict[str, str]:
-    """Return the market's code of each ticker whose market was set by hand."""
+    """Return the market's code of each ticker whose market a user has set."""
     return {
         document["_id"]: document["market"]
         for document in ticker_markets_in(database).find({}, {"market": 1})
@@ -201,7 +199,7 @@ def find_set_tickers(database: Db) -> dict[str, str]:
 def set_ticker_markets(
     database: Db, markets: Mapping[str, str], now: datetime, session: ClientSession | None = None
 ) -> None:
-    """Say of which market tickers are, whatever they look like."""
+    """Set the market of each ticker, which then counts in place of the one its suffix names."""
     writes = [
         UpdateOne({"_id": ticker}, {"$set": {"market": market, "set_at": now}}, upsert=True)
         for ticker, market in markets.items()
@@ -211,6 +209,8 @@ def set_ticker_markets(
 
 
 def forget_ticker_market(database: Db, ticker: str, session: ClientSession) -> bool:
-    """Go by a ticker's looks again; False where nothing was set of it."""
+    """Delete the market that was set for a ticker, whose suffix then names its market again;
+    return whether one was set.
+    """
     removed = ticker_markets_in(database).delete_one({"_id": ticker}, session=session)
     return removed.deleted_count == 1

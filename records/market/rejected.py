@@ -1,4 +1,6 @@
-"""Rejected rows: what an import kept aside, with the reason, as the source wrote it."""
+"""Rejected rows: rows that an import did not store as bars, as the source wrote them, each with
+the reason.
+"""
 
 import hashlib
 import json
@@ -30,7 +32,7 @@ def build_rejected(
 ) -> RejectedDocument:
     """Return the document of one row.
 
-    Its `_id` comes of what it says, so that importing again adds nothing.
+    Its `_id` has a hash of its content, so that a repeated import adds no second document.
     """
     content = json.dumps([time, reason, dict(values)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:24]
@@ -50,7 +52,7 @@ def build_rejected(
 def add_rejected(
     database: Db, documents: Sequence[RejectedDocument], session: ClientSession
 ) -> None:
-    """Keep rows that are not kept already, inside the transaction of their import."""
+    """Store the rows that are not stored already, inside the transaction of their import."""
     writes = [UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents]
     if writes:
         rejected_in(database).bulk_write(writes, ordered=False, session=session)
@@ -71,7 +73,7 @@ def find_rejected(
 
 
 def count_by_series(database: Db, tickers: Sequence[str] | None) -> dict[str, int]:
-    """Return how many rows of each series were kept aside; of all tickers where None are named."""
+    """Return how many rejected rows each series has; `tickers` of None are all tickers."""
     query = match(ticker=among(tickers))
     by_series = {"_id": SERIES_ID, "rows": {"$sum": 1}}
     found = database.rejected_bars.aggregate([{"$match": query}, {"$group": by_series}])
@@ -79,7 +81,7 @@ def count_by_series(database: Db, tickers: Sequence[str] | None) -> dict[str, in
 
 
 def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
-    """Return how many rows of these tickers were kept aside for a reason."""
+    """Return how many rows of these tickers were rejected for this reason."""
     return rejected_in(database).count_documents(
         {"ticker": {"$in": list(tickers)}, "reason": reason}
     )
@@ -88,8 +90,8 @@ def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
 def find_outside_sessions(
     database: Db, tickers: Sequence[str], interval: str, least: int
 ) -> dict[str, list[str]]:
-    """Return the days (ISO dates) on which at least so many of these tickers traded by bars that
-    were kept aside because their exchange held no session then, and which did.
+    """Return the days (ISO dates) without a session of the exchange on which at least `least` of
+    these tickers have rejected bars with a volume, each with these tickers.
     """
     stages: list[Query] = [
         {

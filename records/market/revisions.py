@@ -1,12 +1,18 @@
-"""Revisions: what changed in a series at or before its last bar,
-so that detection can look at it again.
+"""Revisions: what changed in a series at or before its last bar, so that detection can score the
+changed bars again.
 
-A document is one changed bar (`changed`, with its old and new values), one stretch of bars that
-came late (`inserted`), one split (`split`), a series whose synthetic bars gave way to real ones
-(`replaced`), or bars that are gone: of a series (`deleted`), to another name (`renamed`), with an
-import that was taken back (`undone`). `first` and `last` bound the stored bars it touches. A bar
-that comes late moves the position of all that follow it, and what is computed depends on the
-position in the last digits: so its stretch reaches to the series' end.
+A document is of one of these kinds:
+
+- `changed`: one bar, with its old and new values;
+- `inserted`: a stretch of bars that came late;
+- `split`: a split;
+- `replaced`: a series whose synthetic bars were replaced by real ones;
+- `deleted`, `renamed`, `undone`: bars that are gone because they were deleted, because the series
+  has another name, or because their import was undone.
+
+`first` and `last` bound the stored bars that a revision touches. A bar that comes late moves the
+position of all bars after it, and the last digits of what is computed depend on the position: so an
+inserted stretch reaches to the end of the series.
 """
 
 from collections.abc import Sequence
@@ -44,8 +50,8 @@ def add_revisions(
 def find_changes(
     database: Db, ticker: str, interval: str, since_revision: int
 ) -> tuple[int, int] | None:
-    """Return the times (UTC seconds) of the first
-    and last stored bar touched after a revision; None if none was.
+    """Return the times (UTC seconds) of the first and last stored bar that revisions after
+    `since_revision` touch; None where there is no such revision.
     """
     newer = {"ticker": ticker, "interval": interval, "revision": {"$gt": since_revision}}
     bounds = {"_id": None, "first": {"$min": "$first"}, "last": {"$max": "$last"}}
@@ -55,9 +61,7 @@ def find_changes(
 
 
 def count_by_series(database: Db, tickers: Sequence[str] | None, since: datetime) -> dict[str, int]:
-    """Return how often each series was revised since a moment;
-    of all tickers where None are named.
-    """
+    """Return how often each series was revised from `since` on (`tickers` of None: of all)."""
     query: dict[str, object] = {"at": {"$gte": since}}
     if tickers is not None:
         query["ticker"] = {"$in": list(tickers)}
@@ -72,7 +76,7 @@ def count_by_series(database: Db, tickers: Sequence[str] | None, since: datetime
 def find_revision(
     database: Db, ticker: str, interval: str, revision: int, session: ClientSession
 ) -> list[RevisionDocument]:
-    """Return all that one revision of a series changed."""
+    """Return all documents of one revision of a series."""
     query = {"ticker": ticker, "interval": interval, "revision": revision}
     return list(revisions_in(database).find(query, session=session).sort("_id", 1))
 
@@ -80,8 +84,8 @@ def find_revision(
 def find_touching(
     database: Db, ticker: str, interval: str, since_revision: int, session: ClientSession
 ) -> list[RevisionDocument]:
-    """Return bars changed and splits told of a series after a revision,
-    without those that were taken back.
+    """Return the changed bars and splits of a series after a revision, without those that were
+    undone.
     """
     query = {"ticker": ticker, "interval": interval, "revision": {"$gt": since_revision}}
     return list(
@@ -101,7 +105,7 @@ def find_removals(
     start: datetime,
     end: datetime,
 ) -> list[RevisionDocument]:
-    """Return what went of these series since a moment, of bars from `start` to `end`,
+    """Return the revisions after `since` that removed bars from `start` to `end` of these series,
     the latest last.
     """
     query = {
@@ -119,7 +123,7 @@ def find_removals(
 def mark_undone(
     database: Db, ticker: str, interval: str, revision: int, session: ClientSession
 ) -> None:
-    """Have what a revision changed be known as taken back: it stands in nobody's way."""
+    """Mark a revision as undone, so that it does not prevent the undoing of an earlier import."""
     query = {"ticker": ticker, "interval": interval, "revision": revision}
     revisions_in(database).update_many(query, {"$set": {"undone": True}}, session=session)
 
@@ -127,8 +131,8 @@ def mark_undone(
 def find_last_revisions(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession
 ) -> dict[str, int]:
-    """Return the number of the last revision by ticker of those series of which one is known, also
-    of those whose bars are gone.
+    """Return by ticker the number of a series' last revision, also of series whose bars are gone;
+    series without a revision are left out.
     """
     stages: list[Query] = [
         {"$match": {"ticker": {"$in": list(tickers)}, "interval": interval}},

@@ -1,4 +1,6 @@
-"""The series that are stored: one document a ticker and interval, kept in step with its bars."""
+"""Stored series: one document for each ticker and interval, which each transaction that writes the
+bars writes too.
+"""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -49,7 +51,8 @@ def build_series_id(ticker: str, interval: str) -> str:
 
 
 SERIES_ID: Query = {"$concat": ["$ticker", "::", "$interval"]}
-"""The same within a pipeline, of documents with a ticker and an interval."""
+"""The expression that builds the same `_id` in a pipeline, from a document's ticker and interval.
+"""
 
 
 def find_series(
@@ -72,9 +75,7 @@ def find_sizes(
     market: str | None = None,
     interval: str | None = None,
 ) -> list[SeriesSize]:
-    """Return how much is stored of the series that match, and their markets,
-    by ticker and interval.
-    """
+    """Return market and number of bars of the series that match, by ticker and interval."""
     query, fields = _build_query(tickers, market, interval), ("ticker", "market", "bars")
     found = cast("Cursor[SeriesSize]", series_in(database).find(query, fields, batch_size=10_000))
     # Sorted here: MongoDB would sort the whole documents.
@@ -89,12 +90,14 @@ def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[Serie
 
 
 def list_markets(database: Db) -> list[str]:
-    """Return the markets of which bars are stored, in order."""
+    """Return the markets that have stored bars, in order."""
     return sorted(series_in(database).distinct("market"))
 
 
 def find_markets(database: Db, series: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the markets of those of these tickers and intervals that are stored, in order."""
+    """Return the markets of these series (ticker, interval) in order; series that are not stored
+    are left out.
+    """
     wanted = [build_series_id(ticker, interval) for ticker, interval in series]
     return sorted(series_in(database).distinct("market", {"_id": {"$in": wanted}}))
 
@@ -102,21 +105,21 @@ def find_markets(database: Db, series: Iterable[tuple[str, str]]) -> list[str]:
 def find_quality_series(
     database: Db, *, market: str | None, interval: str | None, ticker: str | None
 ) -> list[QualitySeries]:
-    """Return what the quality of the series that match is told by."""
+    """Return the fields from which the data quality of the series that match is computed."""
     query = _build_query([ticker] if ticker else None, market, interval)
     found = series_in(database).find(query, _QUALITY, batch_size=10_000)
     return [*cast("Cursor[QualitySeries]", found)]
 
 
 def find_market_ends(database: Db, market: str, interval: str) -> list[SeriesEnds]:
-    """Return the first and last bar of all series of a market and interval."""
+    """Return the first and last bar of each series of a market and interval."""
     query = {"market": market, "interval": interval}
     found = series_in(database).find(query, _ENDS)
     return [*cast("Cursor[SeriesEnds]", found)]
 
 
 def find_extents(database: Db) -> list[MarketExtent]:
-    """Return of each market and interval how many bars its series have, and from when to when."""
+    """Return the number of bars, the first and the last bar of each market and interval."""
     stages: list[Query] = [
         {
             "$group": {
@@ -136,8 +139,8 @@ def find_extents(database: Db) -> list[MarketExtent]:
 def find_panel_series(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession
 ) -> dict[str, PanelSeries]:
-    """Return what a panel of these tickers' series is made from, by ticker,
-    in a session's snapshot.
+    """Return, by ticker, the fields of these tickers' series from which a panel is built, read in
+    the session's snapshot.
     """
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
@@ -147,7 +150,9 @@ def find_panel_series(
 def find_market_panel_series(
     database: Db, market: str, interval: str, session: ClientSession
 ) -> dict[str, PanelSeries]:
-    """Return what a panel of all series of a market and interval is made from, by ticker."""
+    """Return, by ticker, the fields of all series of a market and interval from which a panel is
+    built.
+    """
     query = {"market": market, "interval": interval}
     found = series_in(database).find(query, _PANEL, batch_size=10_000, session=session)
     return {document["ticker"]: document for document in found}
@@ -159,7 +164,7 @@ def find_states(
     tickers: Sequence[str] | None = None,
     interval: str | None = None,
 ) -> list[SeriesState]:
-    """Return as of which bar and revision the series that match are."""
+    """Return the last bar and the revision of the series that match."""
     query = _build_query(tickers, None, interval)
     found = series_in(database).find(query, _STATE, batch_size=10_000)
     return [*cast("Cursor[SeriesState]", found)]
@@ -176,10 +181,10 @@ def list_series(
     after: Position | None,
     limit: int,
 ) -> list[SeriesSummary]:
-    """Return series documents by `_id`, from the one after `after` on,
-    without what they list by bucket.
+    """Return series documents by `_id`, from the one after `after` on, without their fields by
+    bucket.
 
-    `contains` is in the names of their tickers, which begin with `prefix`.
+    Their tickers contain `contains` and begin with `prefix`.
     """
     query = _build_listing(tickers, contains, market, interval)
     if prefix:
@@ -192,8 +197,8 @@ def list_series(
 def find_tickers(
     database: Db, interval: str, *, tickers: Sequence[str] | None = None, market: str | None = None
 ) -> list[str]:
-    """Return which tickers have stored bars of this interval,
-    of those named or of a market, in order.
+    """Return, in order, the tickers with stored bars of this interval: all, those among `tickers`,
+    or those of a market.
     """
     query: dict[str, object] = {"interval": interval}
     if tickers is not None:
@@ -213,7 +218,9 @@ def find_one_series(
 
 
 def sum_up_series(database: Db, *, contains: str | None, market: str | None) -> SeriesTotal:
-    """Return how many series of these names there are, and what they have and lack in all."""
+    """Return how many series there are whose tickers contain `contains`, and the sums of their bars
+    and coverage.
+    """
     counted = {
         "series": {"$sum": 1},
         "bars": {"$sum": "$bars"},
@@ -231,7 +238,7 @@ def sum_up_series(database: Db, *, contains: str | None, market: str | None) -> 
 
 
 def get_series(database: Db, ticker: str, interval: str) -> SeriesDocument:
-    """Return one series' document. Raises NotFound, naming what is stored that looks alike."""
+    """Return one series' document. Raises NotFound, which names similar stored series."""
     series = find_one_series(database, ticker, interval)
     if series is None:
         raise NotFound(
@@ -252,8 +259,8 @@ def find_series_between(
 def find_reaching(
     database: Db, market: str, interval: str, first: datetime, last: datetime
 ) -> list[str]:
-    """Return the tickers of a market whose bars of this interval reach from before `last` to
-    after `first`.
+    """Return the tickers of a market whose stored range of this interval overlaps that from `first`
+    to `last`, both inclusive.
     """
     query = {
         "market": market,
@@ -267,7 +274,9 @@ def find_reaching(
 def count_reaching(
     database: Db, market: str, interval: str, bars: Collection[datetime]
 ) -> dict[datetime, int]:
-    """Return of how many tickers of a market the bars reach over each of these bars."""
+    """Return, for each time in `bars`, how many tickers of a market have it between their first and
+    last bar.
+    """
     query = {"market": market, "interval": interval}
     ends = list(series_in(database).find(query, {"_id": 0, "first_bar": 1, "last_bar": 1}))
     firsts, lasts = (sorted(one[end] for one in ends) for end in ("first_bar", "last_bar"))
@@ -275,8 +284,8 @@ def count_reaching(
 
 
 def find_uncovered(database: Db) -> list[SeriesState]:
-    """Return the series whose coverage, or what looks odd in their bars, is not known, market by
-    market.
+    """Return the series whose coverage or figures (what looks odd in their bars) were not computed,
+    by market.
     """
     unknown = [{"coverage": {"$exists": False}}, {"figures": {"$exists": False}}]
     found = series_in(database).find({"$or": unknown}, _STATE, batch_size=10_000)
@@ -291,7 +300,7 @@ def set_coverage(
     oddities: OddityFields,
     session: ClientSession,
 ) -> None:
-    """Note a series' coverage, and what looks odd in its bars, inside the transaction that wrote
+    """Store a series' coverage, and what looks odd in its bars, inside the transaction that wrote
     its gaps.
     """
     changes = {"$set": {"coverage": coverage, "figures": figures, "oddities": oddities}}
@@ -299,21 +308,23 @@ def set_coverage(
 
 
 def find_figured(database: Db) -> Iterator[SeriesDocument]:
-    """Yield the series of which it is known by bucket what looks odd: that, what it comes to, and
-    the fingerprint alone.
+    """Yield the series that have figures (what looks odd in each bucket), with these, their sums
+    (`oddities`) and the fingerprint only.
     """
     yield from series_in(database).find(_FIGURED, _FIGURES)
 
 
 def find_unsummed(database: Db) -> Iterator[SeriesDocument]:
-    """Yield the same of those alone of which it was not summed up, or of other bars."""
+    """Yield the same fields of those series whose figures were not summed up, or were summed up for
+    other bars.
+    """
     other = {"$expr": {"$ne": ["$oddities.fingerprint", "$fingerprint"]}}
     yield from series_in(database).find({**_FIGURED, **other}, _FIGURES)
 
 
 def add_oddities(database: Db, summed: Mapping[str, OddityFields]) -> int:
-    """Note what the figures of some series come to, and return of how many; one that was written
-    meanwhile has its own.
+    """Store the sums of some series' figures, and return of how many series; a series that was
+    written meanwhile keeps its own sums.
     """
     writes = [
         UpdateOne(
@@ -337,7 +348,7 @@ def delete_series(database: Db, series: SeriesDocument, session: ClientSession) 
 
 
 def set_timezone(database: Db, market: str, timezone: str, session: ClientSession) -> None:
-    """Give the series of a market another local time."""
+    """Set the time zone of all series of a market."""
     changes = {"$set": {"timezone": timezone}}
     series_in(database).update_many({"market": market}, changes, session=session)
 
@@ -386,16 +397,16 @@ def _build_query(
 
 
 def describe_choices(database: Db, ticker: str) -> str:
-    """Say what else there is, so that a typing error is seen as one."""
+    """Return a hint at stored series, so that a user sees a typing error as one."""
     intervals = [
         document["interval"]
         for document in series_in(database).find({"ticker": ticker}, {"interval": 1})
     ]
     if intervals:
-        return f"of this ticker there is {', '.join(sorted(intervals))}"
+        return f"stored intervals of this ticker: {', '.join(sorted(intervals))}"
     stored = sorted(series_in(database).distinct("ticker"))
     if not stored:
-        return "nothing is: `flask bars import FILE` or `flask bars demo` brings some"
+        return "nor are any others: `flask bars import FILE` or `flask bars demo` stores some"
     if alike := get_close_matches(ticker, stored, n=5, cutoff=0.5):
         return f"did you mean {', '.join(alike)}?"
-    return f"of {len(stored)} tickers there are, for example, {', '.join(stored[:5])}"
+    return f"{len(stored)} tickers have bars, for example {', '.join(stored[:5])}"

@@ -1,7 +1,7 @@
-"""Session overrides: what an exchange announced of a day that its calendar does not know,
-such as a day of mourning.
+"""Session overrides: sessions that an exchange announced and its calendar does not know, such as
+the closing on a day of mourning.
 
-Detection and imports go by them from the next batch or import on.
+Detection and imports use them from the next batch or import on.
 """
 
 from datetime import date, datetime
@@ -10,17 +10,18 @@ from core.errors import BadInput, NotFound
 from records.database import Db
 from records.market.documents import OverrideDocument, overrides_in
 
-# Calendars are asked for no other years.
+# Overrides can be set from FIRST_YEAR to MOST_YEARS_AHEAD after this year: calendars are not read
+# for other years.
 FIRST_YEAR, MOST_YEARS_AHEAD = 1900, 5
 
 
 def check_override_day(day: date, today: date) -> None:
-    """Raise BadInput on a day of which an exchange can hardly have announced anything."""
+    """Raise BadInput where a day lies before FIRST_YEAR or more than MOST_YEARS_AHEAD ahead."""
     last = today.year + MOST_YEARS_AHEAD
     if not FIRST_YEAR <= day.year <= last:
         raise BadInput(
-            f"{day} is none of the days that can be set, which are of the years {FIRST_YEAR} to"
-            f" {last}: is its year right?"
+            f"sessions cannot be set for {day}, only for days from {FIRST_YEAR} to {last}: is its"
+            " year right?"
         )
 
 
@@ -34,9 +35,9 @@ def set_override(
     note: str,
     now: datetime,
 ) -> OverrideDocument:
-    """Say when a market opens and closes on a day (ISO date); without times it stays shut.
+    """Set when a market opens and closes on a day (ISO date); without times it is closed.
 
-    Returns what is stored. Raises BadInput on a day far away.
+    Returns the stored override. Raises as `check_override_day`.
     """
     check_override_day(date.fromisoformat(day), now.date())
     override: OverrideDocument = {
@@ -60,7 +61,7 @@ def find_overrides(database: Db, market: str | None = None) -> list[OverrideDocu
 
 
 def remove_override(database: Db, market: str, day: str) -> None:
-    """Go by the calendar again. Raises NotFound."""
+    """Delete an override, so that the calendar counts again. Raises NotFound."""
     if overrides_in(database).delete_one({"_id": f"{market}::{day}"}).deleted_count == 0:
         known = ", ".join(o["day"] for o in find_overrides(database, market)[:10]) or "(none)"
         raise NotFound(f"nothing is set for {market} on {day}; overridden days are: {known}")

@@ -12,19 +12,19 @@ BUCKET = "uploads"
 
 
 def store_upload(database: Db, filename: str, content: bytes | IO[bytes]) -> str:
-    """Keep a file and return its upload id."""
+    """Store a file and return its upload id."""
     upload_id = str(uuid4())
     GridFSBucket(database, BUCKET).upload_from_stream_with_id(upload_id, filename, content)
     return upload_id
 
 
 def has_upload(database: Db, upload_id: str) -> bool:
-    """Whether an upload is still kept."""
+    """Return whether an upload is still stored."""
     return database[f"{BUCKET}.files"].find_one({"_id": upload_id}, {"_id": 1}) is not None
 
 
 def find_upload_size(database: Db, upload_id: str) -> int:
-    """Return an upload's bytes, 0 where it is kept no longer."""
+    """Return the size of an upload in bytes; 0 where it is not stored any more."""
     file = database[f"{BUCKET}.files"].find_one({"_id": upload_id}, {"length": 1})
     return int(file["length"]) if file is not None else 0
 
@@ -40,7 +40,7 @@ def open_upload(database: Db, upload_id: str) -> GridOut:
 
 
 def delete_upload(database: Db, upload_id: str) -> None:
-    """Remove an upload; one that is gone already is no error."""
+    """Delete an upload, if it is still there."""
     try:
         GridFSBucket(database, BUCKET).delete(upload_id)
     except NoFile:

@@ -1,4 +1,4 @@
-"""Files of watched folders: how each looked when its bars were taken in."""
+"""Files of watched folders: the state of each file when its bars were imported."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from records.database import Db
 
 
 def find_seen(database: Db, names: Sequence[str]) -> dict[str, str]:
-    """Return how files looked when they were seen, by name; those never seen are left out."""
+    """Return by name the state in which each file was imported; other files are left out."""
     return {
         found["_id"]: found["state"]
         for found in database.watched_files.find({"_id": {"$in": list(names)}})
@@ -17,7 +17,7 @@ def find_seen(database: Db, names: Sequence[str]) -> dict[str, str]:
 
 
 def note_seen(database: Db, states: Mapping[str, str], now: datetime) -> None:
-    """Note how files looked, by name, when their bars were taken in."""
+    """Store by name the states of files whose bars were imported."""
     if states:
         database.watched_files.bulk_write(
             [
