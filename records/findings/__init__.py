@@ -1,1 +1,1 @@
-"""Documents of what was found: anomalies, watermarks, verifications."""
+"""Documents of what detection found: anomalies, watermarks, labels, verifications."""

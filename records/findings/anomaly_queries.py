@@ -1,4 +1,4 @@
-"""How anomalies are asked for: by filters, in an order, page by page, or counted."""
+"""Queries of anomalies: filtered, in an order, page by page, or counted."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,9 +32,9 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     run_id: str | None = None,
     model_version: str | None = None,
 ) -> Query:
-    """Return the MongoDB query of these filters;
-    anomalies that are superseded, or of bars that are gone, are left out unless their status is
-    asked for.
+    """Return the MongoDB query of these filters. `start` and `end` are inclusive.
+
+    Without a `status`, anomalies that are superseded or whose bars are gone do not match.
     """
     return match(
         status=status or NEW,
@@ -47,7 +47,7 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
         model_version=model_version,
         Datetime=between(start, end),
         grade=between(min_grade, None),
-        # 0 asks for nothing, and what has none stays
+        # Anomalies without a confidence match a `min_confidence` of 0.
         confidence=between(min_confidence or None, None),
         Ticker=among(tickers),
     )
@@ -63,7 +63,7 @@ ORDERS = {
     "Ticker": Keyset((Key("_id", str),)),
     "-Ticker": Keyset((Key("_id", str, DESCENDING),)),
 }
-"""By time, by score within a kind, by grade, by ticker; each is walked along an index."""
+"""By time, by score within a kind, by grade, by ticker; an index gives each order."""
 
 
 def find_anomalies(
@@ -77,10 +77,10 @@ def find_anomalies(
     """Return anomalies that match `build_query(...)`, in order.
 
     Args:
-        database: where.
+        database: the database.
         query: from `build_query`.
         sort: one of ORDERS.
-        after: the position in this order of the last one seen, to go on from there.
+        after: the position in this order of the last anomaly of the page before.
         limit: how many at the most.
     """
     return find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit)
@@ -98,8 +98,8 @@ def iterate_anomalies(
     scope: MoveScope | None = None,
     fields: Sequence[str],
 ) -> tuple[int, Iterator[Mapping[str, Any]]]:
-    """Return how many anomalies some tickers have, and what yields `fields` of them by ticker and
-    time.
+    """Return how many anomalies of these tickers match, and an iterator over `fields` of them by
+    ticker and time.
     """
     query = build_query(
         tickers=tickers,
@@ -125,8 +125,8 @@ def find_anomaly_parts(
     after: Position | None,
     limit: int,
 ) -> list[Mapping[str, Any]]:
-    """Return `fields` of the same anomalies, and their `_id`;
-    that which they are sorted by must be among them.
+    """Return `fields` and `_id` of the anomalies that `find_anomalies` returns; the field that
+    `sort` names must be among `fields`.
     """
     found = find_page(
         anomalies_in(database), query, ORDERS[sort], after=after, limit=limit, fields=fields
@@ -148,7 +148,7 @@ def ask_latest_parts(
 
 
 def find_flagged(database: Db, query: Query) -> list[str]:
-    """Return the tickers of the anomalies that match `build_query(...)`."""
+    """Return the tickers of the anomalies that match `build_query(...)`, in order."""
     return sorted(anomalies_in(database).distinct("Ticker", query))
 
 
@@ -182,8 +182,8 @@ def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[Seve
 def count_by_span(
     database: Db, query: Query, start: datetime, seconds: int
 ) -> dict[int, dict[Severity, int]]:
-    """Return how many anomalies match `build_query(...)`, by severity, in each span of so many
-    seconds since `start`; spans without any are left out.
+    """Return how many anomalies match `build_query(...)`, by severity, in each span of `seconds`,
+    numbered from 0 at `start`; spans without anomalies are left out.
     """
     since = {"$subtract": ["$Datetime", start]}
     span = {"$floor": {"$divide": [since, 1_000 * seconds]}}
@@ -202,7 +202,7 @@ def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
     that match `build_query(...)`.
     """
     words = {name: f"${name}" for name in ("market", "kind", "severity")}
-    # All of them are gone over once, and only what is left is counted in two ways.
+    # The first stage reads each anomaly once and counts alike ones; the facets sum these counts.
     alike = {
         "_id": {**words, "ticker": "$Ticker"},
         "count": {"$sum": 1},

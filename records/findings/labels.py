@@ -1,4 +1,4 @@
-"""Labels: what people said of anomalies, for training and thresholds to learn from."""
+"""Labels: what people said about anomalies, from which training and thresholds learn."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def add_labels(
 
 
 def remove_labels(database: Db, alert_id: str, session: ClientSession) -> None:
-    """Take back what was said with a resolution, inside the transaction that reopens its alert."""
+    """Delete the labels of an alert, inside the transaction that reopens it."""
     labels_in(database).delete_many({"alert_id": alert_id}, session=session)
 
 
@@ -55,19 +55,19 @@ def find_labels(
 def iterate_labels(
     database: Db, *, tickers: Sequence[str], interval: str
 ) -> tuple[int, Iterator[LabelDocument]]:
-    """Return how many labels some series have, and what yields them by ticker and bar."""
+    """Return how many labels some series have, and an iterator over them by ticker and bar."""
     query: Query = {"ticker": {"$in": list(tickers)}, "interval": interval}
     found = labels_in(database).find(query).sort([("ticker", 1), ("anomaly_id", 1)])
     return labels_in(database).count_documents(query), iter(found)
 
 
 def find_labelled_tickers(database: Db, interval: str) -> list[str]:
-    """Return the tickers that have labels."""
+    """Return the tickers that have labels on bars of this interval, in order."""
     return sorted(labels_in(database).distinct("ticker", {"interval": interval}))
 
 
 def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, int]:
-    """Return how often which feedback was given of a series' anomalies."""
+    """Return how often each feedback was given on a series' anomalies."""
     stages: list[Query] = [
         {"$match": {"ticker": ticker, "interval": interval}},
         {"$group": {"_id": "$feedback", "count": {"$sum": 1}}},
@@ -76,7 +76,7 @@ def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, i
 
 
 class JudgedLabel(NamedTuple):
-    """Grade and score of a labelled anomaly, and whether it was true."""
+    """Grade and score of a labelled anomaly, and whether people called it a true anomaly."""
 
     grade: float
     score: float
@@ -84,8 +84,8 @@ class JudgedLabel(NamedTuple):
 
 
 def find_judged(database: Db, tickers: Sequence[str], interval: str) -> list[JudgedLabel]:
-    """Return what was said of each labelled anomaly of these tickers, in the order of their ids;
-    one that several said something of counts once, by what was said last.
+    """Return the latest label of each labelled anomaly of these tickers, in the order of the
+    anomalies' ids.
     """
     query = {"ticker": {"$in": list(tickers)}, "interval": interval}
     found = labels_in(database).find(query).sort("labelled_at", 1)
@@ -99,8 +99,8 @@ def find_judged(database: Db, tickers: Sequence[str], interval: str) -> list[Jud
 def find_votes(
     database: Db, market: str | None, interval: str
 ) -> list[tuple[dict[str, float], bool]]:
-    """Return of each labelled anomaly that an ensemble found, by time, the grades that its members
-    gave, and whether it was true; of all markets where None is named.
+    """Return, for each labelled anomaly of an ensemble, by time, the grade of each member that gave
+    one, and whether the latest label calls it true; `market` of None are all markets.
     """
     labels = {
         label["anomaly_id"]: label for label in labels_in(database).find().sort("labelled_at", 1)
@@ -126,7 +126,7 @@ def find_votes(
 
 
 def count_true(database: Db, version: str, interval: str) -> tuple[int, int]:
-    """Return how many labelled anomalies of a version were true, and how many are labelled."""
+    """Return how many labels of a version's anomalies say true, and how many labels there are."""
     query: Query = {"model_version": version, "interval": interval}
     found = labels_in(database)
     return found.count_documents({**query, "is_true_anomaly": True}), found.count_documents(query)
@@ -135,8 +135,8 @@ def count_true(database: Db, version: str, interval: str) -> tuple[int, int]:
 def find_said_of_bars(
     database: Db, interval: str, start: datetime, tickers: Sequence[str] | None, limit: int
 ) -> list[tuple[str, datetime, bool]]:
-    """Return ticker, time and whether it was a true anomaly of bars from `start` on that people
-    labelled, each once, by what was said last.
+    """Return (ticker, time, is a true anomaly) of bars from `start` on by their latest labels,
+    among the `limit` latest labels of this interval.
     """
     of_tickers = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
     query: Query = {"interval": interval, **of_tickers}
@@ -149,8 +149,8 @@ def find_said_of_bars(
 
 
 def compute_precision(database: Db, watchlist: str | None) -> float | None:
-    """Return the share of the anomalies labelled with alerts, of one watchlist or of all, that were
-    true; None where none is labelled.
+    """Return the share of labels, of one watchlist's alerts or of all, that say true; None where
+    there are none.
     """
     query: Query = {}
     if watchlist is not None:

@@ -1,8 +1,7 @@
-"""Stored predictions of single series: judged once, kept as they were judged,
-and labelled by people.
+"""Stored predictions of single series. Apart from the labels that people give, they never change.
 
-A prediction's `_id` names series, version and time, so that a request that is sent again stores
-nothing twice.
+A prediction's `_id` names series, version and time, so that a repeated request stores nothing
+twice.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ def build_prediction_id(series_id: str, version: int, timestamp: int) -> str:
 def find_stored(
     database: Db, ids: Sequence[str], session: ClientSession
 ) -> dict[str, StoredPrediction]:
-    """Return those of these predictions that are stored, by `_id`."""
+    """Return the stored ones among these predictions, by `_id`."""
     return {
         found["_id"]: found
         for found in predictions_in(database).find({"_id": {"$in": ids}}, session=session)
@@ -36,7 +35,7 @@ def find_stored(
 
 
 def find_by_ids(database: Db, ids: Sequence[str]) -> list[StoredPrediction]:
-    """Return those of these predictions that are stored, in order of time."""
+    """Return the stored ones among these predictions, in order of time."""
     return list(predictions_in(database).find({"_id": {"$in": list(ids)}}).sort("timestamp", 1))
 
 
@@ -68,14 +67,14 @@ def find_predictions(
 
 
 def build_prediction_label(feedback: Feedback, by: str, now: datetime) -> PredictionLabel:
-    """Return what somebody says of a prediction, as it is stored."""
+    """Return the label that somebody gives a prediction, as it is stored."""
     return {"feedback": feedback, "labelled_by": by, "labelled_at": now}
 
 
 def label_predictions(
     database: Db, ids: Sequence[str], label: PredictionLabel | None, session: ClientSession
 ) -> None:
-    """Write the same label of several stored predictions, or take theirs back."""
+    """Give several stored predictions the same label, or none."""
     predictions_in(database).update_many(
         {"_id": {"$in": list(ids)}}, {"$set": {"label": label}}, session=session
     )
@@ -91,7 +90,7 @@ def label_prediction(
     by: str,
     now: datetime,
 ) -> StoredPrediction:
-    """Write what somebody says of a stored prediction, and return it. Raises NotFound."""
+    """Give a stored prediction a label, and return the prediction. Raises NotFound."""
     labelled: StoredPrediction | None = predictions_in(database).find_one_and_update(
         {"_id": build_prediction_id(series_id, version, timestamp)},
         {"$set": {"label": build_prediction_label(feedback, by, now)}},
@@ -100,7 +99,7 @@ def label_prediction(
     if labelled is None:
         raise NotFound(
             f"no prediction of {series_id!r} for {timestamp} by version {version} is stored; "
-            "only those asked for with store=true are",
+            "only predictions asked for with store=true are stored",
             reason="prediction_not_found",
         )
     return labelled

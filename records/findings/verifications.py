@@ -1,4 +1,4 @@
-"""Verifications: what a verify run said of each anomaly, kept as long as its run."""
+"""Verifications: what a verify run found about each anomaly, kept as long as its run."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
 
 
 def find_selected_tickers(database: Db, options: Mapping[str, Any]) -> list[str]:
-    """Return the tickers of the anomalies that a verify run is about, in order.
+    """Return the tickers of the anomalies that a verify run checks, in order.
 
     Raises as `build_selection`.
     """
@@ -36,20 +36,20 @@ def find_selected_tickers(database: Db, options: Mapping[str, Any]) -> list[str]
 def find_selected_intervals(
     database: Db, options: Mapping[str, Any], tickers: Sequence[str]
 ) -> list[str]:
-    """Return the intervals of those of the anomalies that are of these tickers."""
+    """Return the intervals of the anomalies of these tickers that a verify run checks."""
     return anomalies_in(database).distinct("interval", _select(options, tickers))
 
 
 def find_selected(
     database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str
 ) -> list[AnomalyDocument]:
-    """Return the anomalies of these tickers and this interval that a verify run is about."""
+    """Return the anomalies of these tickers and this interval that a verify run checks."""
     return list(anomalies_in(database).find({**_select(options, tickers), "interval": interval}))
 
 
 def find_any_selected(database: Db, options: Mapping[str, Any]) -> AnomalySubject | None:
-    """Return {Ticker, interval, market} of one of the anomalies
-    that a verify run is about; None where none is.
+    """Return {Ticker, interval, market} of one of the anomalies that a verify run checks; None
+    where there are none.
     """
     return anomalies_in(database).find_one(
         build_selection(options), dict.fromkeys(AnomalySubject.__annotations__, 1)
@@ -57,9 +57,9 @@ def find_any_selected(database: Db, options: Mapping[str, Any]) -> AnomalySubjec
 
 
 def build_selection(options: Mapping[str, Any]) -> Query:
-    """Return the query of the anomalies that a verify run is about.
+    """Return the query of the anomalies that a verify run checks.
 
-    Raises BadInput where it names none of them.
+    Raises BadInput where `options` have none of SELECTIONS.
     """
     if "anomaly_ids" in options:
         return {"_id": {"$in": list(options["anomaly_ids"])}}
@@ -75,10 +75,10 @@ def build_selection(options: Mapping[str, Any]) -> Query:
 def find_spans(
     database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Return the bars of each ticker in which anomalies that were not found before would be news:
-    for a ticker or a model, all that were ever detected; for single anomalies there are none.
+    """Return by ticker the stretch of bars in which verification also looks for anomalies that are
+    not stored: all bars that were ever scored. It is empty where single anomalies are verified.
 
-    For a run these are the bars that it scored, as its audits say.
+    The stretches of a run's verification come from the run's audits (`find_scored_spans`) instead.
     """
     if "anomaly_ids" in options:
         return {}
@@ -108,13 +108,13 @@ def find_verifications(
     after: Position | None = None,
     limit: int = 0,
 ) -> list[VerificationDocument]:
-    """Return what a verify run said of each anomaly, by id; all where `limit` is 0."""
+    """Return the verifications of a verify run by id; all where `limit` is 0."""
     query = match(verification_run_id=run_id, verdict=verdict)
     return find_page(verifications_in(database), query, BY_ID, after=after, limit=limit)
 
 
 def find_latest(database: Db, anomaly_ids: Sequence[str]) -> list[VerificationDocument]:
-    """Return what was last said of each of these anomalies, of those that were verified."""
+    """Return the latest verification of each of these anomalies that has one, by its `_id`."""
     query = {"anomaly_id": {"$in": list(anomaly_ids)}}
     found = verifications_in(database).find(query).sort([("verified_at", 1), ("_id", 1)])
     return sorted({each["anomaly_id"]: each for each in found}.values(), key=lambda v: v["_id"])
@@ -136,7 +136,7 @@ def count_verdicts(
 
 
 def count_unverified(database: Db, run_id: str) -> int:
-    """Return of how many stored anomalies a verify run could not confirm the record."""
+    """Return how many stored anomalies a verify run could not confirm as they are stored."""
     return verifications_in(database).count_documents(
         {"verification_run_id": run_id, "verified": False, "verdict": {"$ne": "new"}}
     )

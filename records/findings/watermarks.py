@@ -77,7 +77,7 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
 
 
 def has_watermarks(database: Db) -> bool:
-    """Whether a run has looked at any series."""
+    """Return whether a run has scored bars of any series."""
     return watermarks_in(database).find_one({}, {"_id": 1}) is not None
 
 
