@@ -1,1 +1,1 @@
-"""Documents of models: versions, champions, thresholds."""
+"""Documents of models: versions, champions, thresholds, evaluations, drift, single series."""

@@ -1,4 +1,4 @@
-"""Artefacts: fitted models as bytes with a signature, in GridFS under their version."""
+"""Artefacts: the bytes of fitted models with a signature, in GridFS under the model's version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ Signature = Mapping[str, Any]
 
 
 def store_artefact(database: Db, version: str, content: bytes, signature: Signature) -> None:
-    """Keep the bytes under `version`.
+    """Store an artefact under `version`.
 
     Raises gridfs.errors.FileExists where another training took the version.
     """
@@ -26,27 +26,27 @@ def store_artefact(database: Db, version: str, content: bytes, signature: Signat
 
 
 def read_artefact(database: Db, version: str) -> tuple[bytes, Signature]:
-    """Return bytes and signature kept under `version`.
+    """Return the bytes and the signature of a version's artefact.
 
-    Raises NotFound where there are none, or not all of them.
+    Raises NotFound where there is no artefact, or where part of it is missing.
     """
     try:
         with GridFSBucket(database, BUCKET).open_download_stream(version) as stream:
             return stream.read(), stream.metadata or {}
     except NoFile as error:
-        raise NotFound("no artefact at all") from error
+        raise NotFound("no artefact") from error
     except CorruptGridFile as error:
         raise NotFound(f"an incomplete artefact ({error})") from error
 
 
 def find_signature(database: Db, version: str) -> Signature:
-    """Return the signature kept under `version`; an empty one where there is none."""
+    """Return the signature of a version's artefact; an empty one where there is none."""
     found = database[f"{BUCKET}.files"].find_one({"_id": version}, {"metadata": 1})
     return (found or {}).get("metadata") or {}
 
 
 def replace_signature(database: Db, version: str, signature: Signature) -> None:
-    """Put another signature on the bytes of a version."""
+    """Replace the signature of a version's artefact."""
     database[f"{BUCKET}.files"].update_one(
         {"_id": version}, {"$set": {"metadata": dict(signature)}}
     )
@@ -55,17 +55,15 @@ def replace_signature(database: Db, version: str, signature: Signature) -> None:
 def replace_artefact(
     database: Db, version: str, content: bytes, sha256: str, signature: Signature
 ) -> None:
-    """Keep other bytes for a version,
-    and what they hash to in its record: both in one transaction.
-    """
-    # GridFS itself knows no transactions.
+    """Replace a version's artefact, and its hash in the version's document, in one transaction."""
+    # GridFS has no transactions, so a draft is stored first, and a transaction puts it in place.
     draft, files, chunks = (
         f"{version}.draft",
         database[f"{BUCKET}.files"],
         database[f"{BUCKET}.chunks"],
     )
     for collection, name in ((files, "_id"), (chunks, "files_id")):
-        collection.delete_many({name: draft})  # of one that was broken off
+        collection.delete_many({name: draft})  # An earlier call may have been broken off.
     store_artefact(database, draft, content, signature)
 
     def write(session: ClientSession) -> None:
@@ -79,5 +77,5 @@ def replace_artefact(
 
 
 def delete_artefact(database: Db, version: str) -> None:
-    """Drop bytes that no record will name."""
+    """Delete an artefact that no model's document will name."""
     GridFSBucket(database, BUCKET).delete(version)

@@ -1,4 +1,4 @@
-"""The score of every bar, of runs that were asked to keep them; kept as long as finished runs."""
+"""The scores of all bars of runs that were asked to keep them; kept as long as finished runs."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from core.errors import NotFound
 from records.database import Db, among, match
 from records.models.documents import BarScores, bar_scores_in
 
-# Of 16 bytes each, in a document of at most 16 MiB.
+# A document of at most 16 MiB has at most so many scores: with its time, each takes 16 bytes.
 MOST_SCORES = 500_000
 SCORE_BYTES = 8
 
@@ -27,7 +27,10 @@ def build_bar_scores(
     scores: bytes,
     now: datetime,
 ) -> Iterator[BarScores]:
-    """Yield the documents of a ticker's scores by one version, given as little-endian binaries."""
+    """Yield the documents of a ticker's scores by one version.
+
+    `times` (UTC seconds, 64-bit integers) and `scores` (64-bit floats) are little-endian.
+    """
     size = MOST_SCORES * SCORE_BYTES
     for number, start in enumerate(range(0, len(times), size)):
         part = times[start : start + size]
@@ -48,8 +51,8 @@ def build_bar_scores(
 def write_bar_scores(database: Db, documents: Iterable[BarScores], session: ClientSession) -> None:
     """Write scores inside the transaction of their batch.
 
-    All at once, as those of a market are ten thousand documents, and MongoDB ends a transaction
-    that takes long.
+    One call writes them all, as a market has ten thousand documents and MongoDB ends a transaction
+    that takes too long.
     """
     writes = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in documents]
     if writes:
@@ -59,16 +62,16 @@ def write_bar_scores(database: Db, documents: Iterable[BarScores], session: Clie
 def find_bar_scores(
     database: Db, run_id: str | None, version: str, ticker: str
 ) -> tuple[Sequence[int], Sequence[float]]:
-    """Return times (UTC seconds, ascending) and scores of a ticker's bars by a version.
+    """Return the times (UTC seconds, ascending) and scores that a version gave a ticker's bars.
 
-    Raises NotFound where none are kept.
+    Raises NotFound where the run kept none.
     """
     query = {"run_id": run_id, "ticker": ticker, "version": version}
     found = list(bar_scores_in(database).find(query).sort("first", 1))
     if not found:
         raise NotFound(
-            f"no scores of {ticker} by {version} are kept of run {str(run_id)[:64]}; ask for them"
-            " with keep_scores, of a ticker that it scored",
+            f"run {str(run_id)[:64]} has kept no scores of {ticker} by {version}; ask for them with"
+            " keep_scores, and for a ticker that the run scores",
             reason="no_scores",
         )
     times, scores = array("q"), array("d")
@@ -81,8 +84,8 @@ def find_bar_scores(
 def choose_bar_scores(
     database: Db, tickers: Sequence[str], interval: str, run_id: str | None
 ) -> dict[str, list[BarScores]]:
-    """Return by ticker which scores there are, without them: those of a run or, where none is
-    named, of the latest run that kept some of the ticker; ascending.
+    """Return by ticker, ascending, the documents of its scores without `times` and `scores`: of
+    `run_id` or, where it is None, of the latest run that kept scores of the ticker.
     """
     query = match(ticker=among(tickers), interval=interval, run_id=run_id)
     order = [("ticker", 1), ("created_at", -1), ("run_id", 1), ("first", 1)]
@@ -95,5 +98,5 @@ def choose_bar_scores(
 
 
 def get_bar_scores(database: Db, scores_id: str) -> BarScores | None:
-    """Return scores in full; None where they were forgotten meanwhile."""
+    """Return a document of scores in full; None where it was deleted meanwhile."""
     return bar_scores_in(database).find_one({"_id": scores_id})

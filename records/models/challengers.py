@@ -1,6 +1,7 @@
 """Challengers: versions that were trained because a champion had drifted, and what became of them.
 
-One is `training`, then `judging`, then `judged`; or `failed`, where a run of it did.
+A challenger is `training`, then `judging`, then `judged`; or `failed`, where one of its runs
+failed.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def add_challenger(
     last_bar: datetime,
     now: datetime,
 ) -> None:
-    """Note the challenger that a run trains; noted again, it is left as it is."""
+    """Store the challenger that a run trains, unless it is stored already."""
     document: ChallengerDocument = {
         "_id": run_id,
         "market": market,
@@ -62,7 +63,7 @@ def change_challenger(
 
 
 def find_open_challengers(database: Db) -> list[ChallengerDocument]:
-    """Return those that are not judged yet, the oldest first."""
+    """Return the challengers in training or judging, the oldest first."""
     query: Query = {"state": {"$in": list(OPEN)}}
     return list(challengers_in(database).find(query).sort("created_at", 1))
 
@@ -80,6 +81,6 @@ def find_challengers(
 
 
 def has_challenger_since(database: Db, market: str, interval: str, since: datetime) -> bool:
-    """Whether a model of this market and interval was challenged since a moment."""
+    """Return whether a challenger of this market and interval was created after `since`."""
     query: Query = {"market": market, "interval": interval, "created_at": {"$gt": since}}
     return challengers_in(database).find_one(query, {"_id": 1}) is not None

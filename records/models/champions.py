@@ -1,10 +1,12 @@
-"""Champions: for a market, a ticker or a watchlist,
-the model version in use for bars of one interval.
+"""Champions: the model version that a market, a ticker or a watchlist uses for bars of one
+interval.
 
-Each is one document: bars of five minutes are not judged by what was learned from days.
+Each scope and interval has one document, its pointer. Intervals are separate, as a model that
+learned from days must not judge bars of five minutes.
 
-Its `version` is all that detection reads, so one write of it changes the model for every worker.
-`history` lists every move of the pointer, for rollback and for whoever asks what was in force when.
+Detection finds its model by the pointer's `version`, so one write of it changes the model for every
+worker. `history` lists every move of the pointer, for rollback and to show which version was in use
+when.
 """
 
 from collections.abc import Iterable
@@ -21,16 +23,17 @@ from records.database import Db, Query
 from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
 from records.questions import Question
 
-# In place of a market's code: of a model that learned from all of them, and serves each market that
-# has none of its own.
+# Stands in place of a market's code for a model that learned from all markets, and is used for each
+# market without a champion of its own.
 ALL_MARKETS = "ALL"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose champion: a market's, or that of a ticker or watchlist in place of its market's.
+    """What a champion or threshold is set for: a market, or a ticker or watchlist, which then does
+    not use its market's.
 
-    The market `ALL` is that of all markets.
+    The market `ALL` is the scope of all markets.
     """
 
     kind: ScopeKind
@@ -66,7 +69,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The version in use, and the hash its artefact must have."""
+    """The version in use, and its `sha256`."""
 
     version: str
     sha256: str
@@ -75,20 +78,20 @@ class Champion:
 def find_pointer(
     database: Db, scope: Scope, interval: str, session: ClientSession | None = None
 ) -> PointerDocument | None:
-    """Return the pointer of a scope and interval with its history,
-    or None where it never had one.
+    """Return the pointer of a scope and interval with its history, or None where there never was
+    one.
     """
     return pointers_in(database).find_one({"_id": scope.name_pointer(interval)}, session=session)
 
 
 def find_in_use(database: Db) -> list[tuple[str, Champion]]:
-    """Return each pointer that names a version, by its `_id`, with what it names."""
+    """Return (`_id`, champion) of each pointer that names a version, by `_id`."""
     found = pointers_in(database).find({"version": {"$ne": None}}).sort("_id", 1)
     return [(pointer["_id"], champion) for pointer in found if (champion := _read(pointer))]
 
 
 def find_users(database: Db, version: str, session: ClientSession) -> list[str]:
-    """Return the pointers that name this version."""
+    """Return the `_id` of each pointer that names this version."""
     return [
         pointer["_id"]
         for pointer in pointers_in(database).find({"version": version}, {"_id": 1}, session=session)
@@ -130,7 +133,7 @@ def move_pointer(
         return_document=ReturnDocument.AFTER,
         session=session,
     )
-    return cast("PointerDocument", pointer)  # an upsert always returns one
+    return cast("PointerDocument", pointer)  # An upsert always returns a document.
 
 
 def find_champions(
@@ -164,8 +167,8 @@ def find_champions(
 def ask_in_use(
     database: Db, market: str, interval: str, ticker: str
 ) -> Question[tuple[Champion, int | None] | None]:
-    """Ask for the champion of one ticker, as `find_champions` chooses it, with how many bars it
-    needs before the first that it scores (None where there is no such version).
+    """Ask for the champion of one ticker, as `find_champions` chooses it, with its warm-up in bars
+    (None where the version is not stored); without watchlists.
     """
     scopes = [Scope("ticker", ticker), *(Scope("market", name) for name in (market, ALL_MARKETS))]
     order = [scope.name_pointer(interval) for scope in scopes]
@@ -198,8 +201,10 @@ def ask_in_use(
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
-    """Return {market, interval, version, age_seconds} of each market's champions;
-    the age is since the start of the last bar that it may have learned from, as a drift's is.
+    """Return {market, interval, version, age_seconds} of each market's champions.
+
+    As a drift's, the age counts from the start of the last bar that the version may have learned
+    from.
     """
     stages: list[Query] = [
         {"$match": {"scope": "market", "version": {"$ne": None}}},

@@ -24,7 +24,7 @@ class LeftOutTicker(TypedDict):
 
 
 class TailFields(TypedDict):
-    """A threshold, and how rare a score is, of one market's bars."""
+    """A threshold, and the table that tells how rare a score is, for one market's bars."""
 
     threshold: float
     score_quantiles: dict[str, Any]
@@ -34,12 +34,12 @@ class FitSummary(TypedDict):
     """What a model learned from, and what came of it.
 
     Attributes:
-        columns: what it sees of a bar.
-        warm_up_bars: how many bars it needs before the first that it scores.
+        columns: the features of a bar that the model reads.
+        warm_up_bars: how many bars the model needs before the first that it scores.
         window_start, window_end: first and last bar that it may have learned from.
-        rows, rows_fitted: how many bars that were, and how many of them were fitted.
-        synthetic: whether any of them were made up.
-        parameters: of its algorithm, with the algorithm's name.
+        rows, rows_fitted: how many bars there were to learn from, and how many of them were fitted.
+        synthetic: whether any of these bars were made up.
+        parameters: those of its algorithm, with the algorithm's name.
         threshold: bars with a lower score are anomalies.
     """
 
@@ -60,8 +60,8 @@ class FitSummary(TypedDict):
 
 
 class AskedFields(TypedDict):
-    """What a training was asked to learn from: which tickers (none: all of the market), and from
-    which first bar on (None: the first one stored).
+    """What a training was asked to learn from: `tickers` (empty: all of the market), and the time
+    of the first bar (None: the first stored bar).
     """
 
     tickers: list[str]
@@ -69,8 +69,8 @@ class AskedFields(TypedDict):
 
 
 class InputShares(TypedDict):
-    """How a column of a model's inputs was distributed among its training bars: `shares` of them
-    lie up to each of the `edges`, and the last share beyond all.
+    """How the values of one input column were distributed among a model's training bars: a share
+    for the values up to each of the `edges`, and a last one for those beyond all edges.
     """
 
     edges: list[float]
@@ -78,15 +78,15 @@ class InputShares(TypedDict):
 
 
 class FitFields(FitSummary):
-    """What a fit determines, with the tickers, of which a market has thousands.
+    """All that a fit determines, with the tickers, of which a market has thousands.
 
     Attributes:
-        score_quantiles: how rare a score is, as a grade table writes itself down.
-        by_market: of a model of all markets threshold and grades of each with bars enough; of the
-            others those of all hold.
-        column_tails: the largest values of its columns, as grade tables write themselves down.
-        asked, input_shares, column_tails, by_market: versions that were made before these were kept
-            lack them.
+        score_quantiles: how rare a score is, as a stored grade table.
+        by_market: in a model of all markets, threshold and grade table of each market with enough
+            bars; the other markets use those of all bars.
+        column_tails: the largest values of each column, as stored grade tables.
+        asked, input_shares, column_tails, by_market: absent in versions that are older than these
+            fields.
     """
 
     score_quantiles: dict[str, Any]
@@ -103,8 +103,8 @@ class _VersionFields(TypedDict):
     version: str
     sha256: str
     artefact_bytes: int
-    # Of an artefact that was brought to another form; `sha256` stays, by which anomalies name the
-    # model.
+    # The hash of an artefact that was converted to another form. `sha256`, by which anomalies name
+    # the model, stays.
     artefact_sha256: str | None
     library_versions: dict[str, str]
     training_run_id: str | None
@@ -123,15 +123,17 @@ class ModelDocument(FitFields, _VersionFields):
 
 
 class ModelSummary(FitSummary, _VersionFields, _UseFields):
-    """A version as lists show it: with its state and who uses it, without its tickers."""
+    """A version as lists show it: with its state and the pointers that name it, without its
+    tickers.
+    """
 
 
 class ModelRecord(ModelDocument, _UseFields):
-    """A version with all that is known of it."""
+    """A version with all its fields, its state and the pointers that name it."""
 
 
 class LineageFields(TypedDict):
-    """What of a version the number of the next depends on."""
+    """The fields of a version from which the number of the next version is computed."""
 
     _id: str
     feature_set: str
@@ -139,7 +141,7 @@ class LineageFields(TypedDict):
 
 
 class MoveFields(TypedDict):
-    """A move of a pointer: when, how and to which version; None where the wider scope's counts."""
+    """A move of a pointer: when, how and to which version (None: that of the wider scope)."""
 
     version: str | None
     sha256: str | None
@@ -148,7 +150,7 @@ class MoveFields(TypedDict):
 
 
 class PointerDocument(TypedDict):
-    """Which version is in use in a scope for bars of an interval, with every move."""
+    """The version that a scope uses for bars of an interval, with every move of the pointer."""
 
     _id: str
     scope: ScopeKind
@@ -162,7 +164,7 @@ class PointerDocument(TypedDict):
 
 
 class ChampionAge(TypedDict):
-    """How long ago the last bar was that a market's champion may have learned from."""
+    """The age of a market's champion, counted from the last bar that it may have learned from."""
 
     market: str
     interval: str
@@ -171,14 +173,14 @@ class ChampionAge(TypedDict):
 
 
 class PolicyFields(TypedDict):
-    """What passes: by `contamination`, by `grade` or as a `score`."""
+    """A threshold: a share of bars (`contamination`), a `grade` or a `score`."""
 
     kind: ThresholdKind
     value: float
 
 
 class ThresholdDocument(PolicyFields):
-    """What passes in a scope, in place of the threshold that a model was trained with."""
+    """A threshold of a scope, in place of the one that a model was trained with."""
 
     _id: str
     scope: ScopeKind
@@ -202,8 +204,8 @@ def thresholds_in(database: Db) -> Collection[ThresholdDocument]:
 
 
 class SeriesHead(TypedDict):
-    """What is known of a single series; `latest` is raised by the transaction
-    that inserts a version.
+    """A single series. The transaction that inserts a version raises `latest`, the last version's
+    number; `predictions` counts stored predictions.
     """
 
     _id: str
@@ -215,17 +217,17 @@ class SeriesHead(TypedDict):
 
 
 class StateFields(TypedDict):
-    """What a detector knows, as JSON text, and the hash of it."""
+    """The state of a detector as JSON text, and its hash."""
 
     state: str
     state_sha256: str
 
 
 class SeriesFit(StateFields):
-    """What a fit of a single series came to, before it has its version.
+    """The result of a fit of a single series, before it gets its version.
 
-    `data_sha256` is the hash of the history under `fit_id`, and `fingerprint` that of the history
-    with detector and parameters.
+    `data_sha256` is the hash of the history that is stored under `fit_id`; `fingerprint` is the
+    hash of history, detector and parameters.
     """
 
     series_id: str
@@ -242,14 +244,16 @@ class SeriesFit(StateFields):
 
 
 class SeriesVersion(SeriesFit):
-    """A version of a single series' model. Only a detector that learns changes its state."""
+    """A version of a single series' model. Its state changes only where its detector learns from
+    predictions.
+    """
 
     _id: str
     version: int
 
 
 class SeriesPoints(TypedDict):
-    """A part of the history of a fit: two columns of 8 bytes a number."""
+    """A part of the history of a fit: two columns with 8 bytes for each number."""
 
     _id: str
     fit_id: str
@@ -275,7 +279,7 @@ def points_in(database: Db) -> Collection[SeriesPoints]:
 
 
 class LabelFields(TypedDict):
-    """What a person says of one bar: whether it is an anomaly. `time` is a time within the bar."""
+    """A person's label of one bar: whether it is an anomaly. `time` is any time within the bar."""
 
     ticker: str
     time: datetime
@@ -283,12 +287,13 @@ class LabelFields(TypedDict):
 
 
 class JudgedLabels(TypedDict):
-    """How a version's alarms fit labels.
+    """How a version's alarms agree with labels.
 
     Attributes:
-        true_alarms, false_alarms, missed, rightly_quiet: bars.
-        not_scored: labels whose bar has no score.
-        contradictory: bars that were labelled both ways; an evaluation before it was kept has none.
+        true_alarms, false_alarms, missed, rightly_quiet: numbers of bars.
+        not_scored: number of labels whose bar has no score.
+        contradictory: number of bars that were labelled both ways; absent in evaluations that are
+            older than this field.
     """
 
     true_alarms: int
@@ -302,14 +307,15 @@ class JudgedLabels(TypedDict):
 
 
 class DriftFields(TypedDict):
-    """Whether the bars of a stretch look to a version as its training bars did; None: not known.
+    """How far the bars of a stretch differ from a version's training bars; None: not known.
 
     Attributes:
-        stability_index, distance: of the scores; see `detection/scoring/drift.py`.
-        flagged_share, asked_share: of the bars, that were flagged and that were asked for.
-        age_days: from the last bar that it may have learned from to the last that it scored.
-        unknown_tickers: share of the tickers that it did not learn from.
-        inputs: the stability index of each column of its inputs; empty where it is not known.
+        stability_index, distance: those of the scores; see `detection/scoring/drift.py`.
+        flagged_share, asked_share: the share of bars that the version flagged, and the share that
+            it was asked to flag.
+        age_days: from the last bar that it may have learned from to the last bar that it scored.
+        unknown_tickers: the share of tickers that it did not learn from.
+        inputs: the stability index of each input column; empty where it is not known.
         reasons: what has drifted.
     """
 
@@ -324,16 +330,17 @@ class DriftFields(TypedDict):
 
 
 class VersionJudgement(TypedDict):
-    """What a version flags of a stretch; bars are those that it scored.
+    """What a version flags in a stretch of bars. `bars` counts those that it scored.
 
     Attributes:
-        threshold: the version's, or that of the only market of the stretch.
-        thresholds: by market, of those of the stretch; lacks before it was kept.
+        threshold: the version's own, or its threshold for the only market of the stretch.
+        thresholds: by market, those of the stretch's markets; absent in evaluations that are older
+            than this field.
         large_moves, large_moves_flagged: bars that moved at least three of their ticker's usual
-            ranges, which no version should miss.
-        faults_planted, faults_found: known faults in copies of the bars, and how many of them are
-            anomalies; 0 where one version is judged alone.
-        microseconds_a_bar: what scoring took; None where there was nothing to score.
+            ranges, and how many of them it flagged; no version should miss one.
+        faults_planted, faults_found: known faults planted in copies of the bars, and how many of
+            them it finds; 0 where one version is judged alone.
+        microseconds_a_bar: how long scoring took; None where there was nothing to score.
     """
 
     version: str
@@ -353,10 +360,10 @@ class VersionJudgement(TypedDict):
 
 
 class AgreementFields(TypedDict):
-    """How far two versions flag the same, of the bars that both scored.
+    """How far two versions flag the same bars, among the bars that both scored.
 
-    `strangest_in_common` is the share of the strangest hundredth of one that is among that of the
-    other.
+    `strangest_in_common` is the share of the first version's strangest hundredth of bars that is
+    also in the second version's.
     """
 
     bars: int
@@ -370,14 +377,14 @@ class EvaluationDocument(TypedDict):
     """Versions judged on a stretch of bars.
 
     Attributes:
-        _id: its own; the run that computes it names it in its options.
-        start, end: first and last time of a bar; None: from the first, or to the last one stored.
-        tickers: whose bars; empty: of all of the market.
-        labels: what people said of single bars.
-        keep_scores: whether the score of every bar is kept besides.
-        judgements, agreement, errors, done_at: what came of it; None before it is computed.
-            `agreement` is of two versions only, `errors` are of tickers whose bars cannot be used.
-        session: where a champion is watched, the day (ISO date) that is noted.
+        _id: an id of its own, which the options of the run that computes it name.
+        start, end: first and last time of a bar; None: from the first, or to the last stored bar.
+        tickers: the tickers whose bars are judged; empty: all of the market.
+        labels: people's labels of single bars.
+        keep_scores: whether the scores of all bars are kept, too.
+        judgements, agreement, errors, done_at: the results; None before they are computed. Only two
+            versions have an `agreement`; `errors` are those of tickers whose bars cannot be used.
+        session: the day (ISO date) whose drift is measured; absent in other evaluations.
     """
 
     _id: str
@@ -399,15 +406,15 @@ class EvaluationDocument(TypedDict):
 
 
 class DriftDocument(DriftFields):
-    """How a market's champion fared on its latest bars, noted once a session.
+    """The drift of a market's champion on its latest bars, measured once a session.
 
     Attributes:
         _id: such as `US::1d::2026-01-05`.
         session: the day (ISO date) of the last bar.
-        start, end: first and last bar that was looked at, as asked.
-        bars: how many it scored.
-        labels, precision: how many of its anomalies were labelled, and how many of these were true
-            ones; None where none was.
+        start, end: the stretch of bars that was asked for.
+        bars: how many bars the champion scored.
+        labels, precision: the number of labels on the champion's anomalies, and the share of these
+            that say true; a `precision` of None where there are no labels.
     """
 
     _id: str
@@ -425,7 +432,7 @@ class DriftDocument(DriftFields):
 
 
 class GateFields(TypedDict):
-    """A condition that a challenger must pass: what was found, beside what is asked."""
+    """A condition that a challenger must pass; `words` say what was found and what is required."""
 
     name: GateName
     passed: bool
@@ -433,20 +440,22 @@ class GateFields(TypedDict):
 
 
 class ChallengerDocument(TypedDict):
-    """A version that was trained because the champion had drifted, and how the two compare.
+    """A version that was trained because the champion had drifted, and its comparison with the
+    champion.
 
     Attributes:
-        _id: the run that trains it.
-        market: of the model, which may be `ALL`.
+        _id: the run that trains the challenger.
+        market: that of the model, which may be `ALL`.
         champion: the version that it challenges.
         reasons: what had drifted.
-        held_out_from: it learns from no later bar; by the later ones, up to `last_bar`, the two are
-            compared.
-        version: its own, once it is trained.
-        evaluation, evaluation_run_id: the report that compares the two, and the run that makes it.
-        gates: what it must pass, once it was judged; `passed` says whether it passed all.
-        promoted_at: when it was put in use by itself.
-        error: what went wrong, or why it was not put in use although it passed.
+        held_out_from: the bars from here to `last_bar`, from which the challenger does not learn,
+            are those by which the two are compared.
+        version: the challenger's version, once it is trained.
+        evaluation, evaluation_run_id: the evaluation that compares the two, and the run that
+            computes it.
+        gates: the conditions, once they were checked; `passed` says whether it passed them all.
+        promoted_at: when it was promoted automatically.
+        error: what went wrong, or why it was not promoted although it passed.
     """
 
     _id: str
@@ -469,13 +478,14 @@ class ChallengerDocument(TypedDict):
 
 
 class BarScores(TypedDict):
-    """The scores of a ticker's bars by one version, or some of them: little-endian binaries, times
-    in UTC seconds.
+    """The scores of a ticker's bars by one version, or a part of them.
 
     Attributes:
-        run_id: the run that gave them.
-        first: the first of its times.
-        count: how many there are.
+        run_id: the run that scored the bars.
+        first: the first of `times`.
+        count: the number of scores.
+        times: UTC seconds as little-endian 64-bit integers, ascending.
+        scores: little-endian 64-bit floats.
     """
 
     _id: str
@@ -496,12 +506,12 @@ def evaluations_in(database: Db) -> Collection[EvaluationDocument]:
 
 
 def bar_scores_in(database: Db) -> Collection[BarScores]:
-    """Return the collection of scores of every bar."""
+    """Return the collection of the scores of all bars."""
     return database.get_collection("bar_scores")
 
 
 def drifts_in(database: Db) -> Collection[DriftDocument]:
-    """Return the collection of what was noted of champions, once a session."""
+    """Return the collection of the champions' drifts."""
     return database.get_collection("drifts")
 
 

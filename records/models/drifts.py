@@ -1,4 +1,4 @@
-"""Drift: how each market's champion fared on its latest bars, one document a session."""
+"""Drift of each market's champion on its latest bars: one document for each session."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from records.keyset import Key, Keyset, Position, find_page
 from records.models.documents import DriftDocument, drifts_in
 
 NEWEST_FIRST = Keyset((Key("at", datetime, DESCENDING), Key("_id", str)))
-# What was noted longer ago is of no market that is still watched.
+# A market whose latest drift is older than this is not watched any more.
 SHOWN_FOR = timedelta(days=30)
 
 
@@ -21,19 +21,19 @@ def build_drift_id(market: str, interval: str, session: str) -> str:
 
 
 def write_drift(database: Db, drift: DriftDocument, session: ClientSession) -> None:
-    """Note a session's drift inside the transaction of what measured it."""
+    """Store a session's drift inside the transaction of the batch that measured it."""
     drifts_in(database).replace_one({"_id": drift["_id"]}, drift, upsert=True, session=session)
 
 
 def find_drift(database: Db, market: str, interval: str, session: str) -> DriftDocument | None:
-    """Return what was noted of a session, or None."""
+    """Return the drift of a session (ISO date), or None."""
     return drifts_in(database).find_one({"_id": build_drift_id(market, interval, session)})
 
 
 def find_drift_before(
     database: Db, market: str, interval: str, version: str, session: str
 ) -> DriftDocument | None:
-    """Return what was noted of a version before a session, the latest, or None."""
+    """Return a version's latest drift of a session before `session`, or None."""
     query: Query = {
         "market": market,
         "interval": interval,
@@ -51,13 +51,13 @@ def find_drifts(
     after: Position | None = None,
     limit: int,
 ) -> list[DriftDocument]:
-    """Return what was noted in the order NEWEST_FIRST, from the one after `after` on."""
+    """Return drifts in the order NEWEST_FIRST, from the one after `after` on."""
     query = match(market=market, interval=interval)
     return find_page(drifts_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
 def find_latest_drifts(database: Db, now: datetime) -> Sequence[DriftDocument]:
-    """Return the latest note of each market and interval, of the last 30 days."""
+    """Return the latest drift of each market and interval that has one in the last 30 days."""
     stages: list[Query] = [
         {"$match": {"at": {"$gte": now - SHOWN_FOR}}},
         {"$sort": {"session": -1}},

@@ -1,5 +1,5 @@
-"""Evaluations: versions judged on a stretch, and the scores of every bar where they were asked for;
-both are kept as long as finished runs.
+"""Evaluations: versions judged on a stretch of bars and, where asked for, the scores of all bars.
+Both are kept as long as finished runs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,8 +34,8 @@ def add_evaluation(
     session_day: str | None = None,
     now: datetime,
 ) -> EvaluationDocument:
-    """Write what is to be judged, and return it; with `session_day` (ISO date) a champion's drift
-    is noted of that day.
+    """Store an evaluation that a run is to compute, and return it. With a `session_day` (ISO date)
+    it measures a champion's drift of that session.
     """
     document: EvaluationDocument = {
         "_id": str(uuid4()),
@@ -65,7 +65,8 @@ def get_evaluation(database: Db, evaluation_id: str) -> EvaluationDocument:
     found = evaluations_in(database).find_one({"_id": evaluation_id})
     if found is None:
         raise NotFound(
-            f"there is no evaluation {evaluation_id[:64]!r}; they are kept for 30 days, as runs are"
+            f"there is no evaluation {evaluation_id[:64]!r}; evaluations are kept for 30 days, as"
+            " runs are"
         )
     return found
 
@@ -82,7 +83,7 @@ def write_results(
     scores: Iterable[BarScores],
     now: datetime,
 ) -> None:
-    """Write what came of an evaluation inside the transaction of its batch."""
+    """Store the results of an evaluation, and scores, inside the transaction of its batch."""
     results = {
         "run_id": run_id,
         "judgements": list(judgements),

@@ -1,7 +1,8 @@
-"""Models: one document a version. It is written once and never changed, but for `retired_at`.
+"""Models: one document for each version. After it is written, only `promoted_at`, `retired_at` and
+the hash and size of its artefact change.
 
-`state` is not stored: whether a version is a champion is what the pointers in `champions` say, so
-that the two cannot disagree. The artefact is in GridFS under the same id.
+`state` is not stored but derived from the pointers in `champions`, so that the two cannot disagree.
+The artefact is in GridFS under the same id.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,8 @@ from records.models.documents import (
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
-# A model of a whole market names thousands of tickers, one of all markets has grades for each, and
-# what grades are read from has 30 kB: only the version's own page shows them.
+# Lists leave these out, as a model of a whole market names thousands of tickers, a model of all
+# markets has a grade table for each, and grade tables take 30 kB.
 _LONG_FIELDS = (
     "tickers",
     "left_out",
@@ -53,10 +54,10 @@ def find_models(
 ) -> list[ModelSummary]:
     """Return versions in the order NEWEST_FIRST, from the one after `after` on.
 
-    Each has its `state` and, in `champion_of`, who uses it. All of them where `limit` is 0.
+    Each has its `state` and, in `champion_of`, the pointers that name it. A `limit` of 0 is none.
     """
     query = {**({"market": market} if market else {}), **NEWEST_FIRST.build_query(after)}
-    if state == "champion":  # a few of thousands, whose pointers are looked up first
+    if state == "champion":  # Few of thousands are, so their pointers are read first.
         query["_id"] = {"$in": database.champions.distinct("version")}
     return list(_find(database, query, state=state, limit=limit, hide=_LONG_FIELDS))
 
@@ -70,33 +71,33 @@ def get_model_record(database: Db, version: str) -> ModelRecord:
     """Return a version with its `state` and all its fields. Raises NotFound."""
     record = find_model(database, version)
     if record is None:
-        raise NotFound(f"there is no model {version!r}; `flask models list` shows those there are")
+        raise NotFound(f"there is no model {version!r}; `flask models list` shows all models")
     return record
 
 
 def find_tail(record: ModelDocument, market: str | None) -> TailFields:
-    """Return a version's threshold and grades for a market's bars; for those of more than one,
-    None, what it has for all.
+    """Return a version's threshold and grade table for a market's bars: the market's own or, where
+    the version has none for it or `market` is None (bars of several markets), those of all bars.
     """
     return record.get("by_market", {}).get(market or "", record)
 
 
 def get_artefact_hash(record: ModelDocument) -> str:
-    """Return what a version's artefact must hash to: `sha256`,
-    unless it was brought to another form since.
+    """Return the hash that a version's artefact must have: `sha256`, unless the artefact was
+    converted to another form.
     """
     return str(record.get("artefact_sha256") or record["sha256"])
 
 
 def find_artefact_hashes(database: Db) -> list[tuple[str, str]]:
-    """Return each version with what its artefact must hash to."""
+    """Return each version with the hash that its artefact must have."""
     records = database.models.find({}, {"sha256": 1, "artefact_sha256": 1}).sort("_id", 1)
     return [(record["_id"], get_artefact_hash(record)) for record in records]
 
 
 def find_version_hashes(database: Db, versions: Sequence[str]) -> dict[str, str]:
-    """Return of some versions what anomalies name as `model_hash`; those that are gone are left
-    out.
+    """Return the hash by which anomalies name each of these versions (`model_hash`); versions that
+    are gone are left out.
     """
     found = database.models.find({"_id": {"$in": list(versions)}}, {"sha256": 1}).sort("_id", 1)
     return {record["_id"]: str(record["sha256"]) for record in found}
@@ -105,7 +106,7 @@ def find_version_hashes(database: Db, versions: Sequence[str]) -> dict[str, str]
 def set_artefact_hash(
     database: Db, version: str, sha256: str, size: int, session: ClientSession
 ) -> None:
-    """Note what the artefact of a version hashes to in its new form."""
+    """Store the hash and size (bytes) of a version's artefact in its new form."""
     changes = {"artefact_sha256": sha256, "artefact_bytes": size}
     database.models.update_one({"_id": version}, {"$set": changes}, session=session)
 
@@ -116,7 +117,7 @@ def find_trained(database: Db, run_id: str) -> ModelRecord | None:
 
 
 def find_lineage(database: Db, market: str) -> list[LineageFields]:
-    """Return of all versions of a market what the next one's number depends on."""
+    """Return the fields of a market's versions from which the next version's number is computed."""
     return [
         *models_in(database).find(
             {"market": market}, dict.fromkeys(LineageFields.__annotations__, 1)
@@ -125,9 +126,9 @@ def find_lineage(database: Db, market: str) -> list[LineageFields]:
 
 
 def mark_used(database: Db, version: str, now: datetime, session: ClientSession) -> bool:
-    """Note a promotion in a version that is not retired; False where it is.
+    """Store when a version was promoted, unless it is retired; return whether it was stored.
 
-    Because this writes the document that `mark_retired` writes, only one of the two can commit.
+    As this writes the same document as `mark_retired`, only one of two at once can commit.
     """
     open_version = {"_id": version, "retired_at": None}
     changed = models_in(database).update_one(
@@ -137,7 +138,7 @@ def mark_used(database: Db, version: str, now: datetime, session: ClientSession)
 
 
 def mark_retired(database: Db, version: str, now: datetime, session: ClientSession) -> None:
-    """Note when a version was retired; the first time counts."""
+    """Store when a version was retired, unless it is retired already."""
     models_in(database).update_one(
         {"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session
     )

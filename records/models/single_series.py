@@ -1,13 +1,13 @@
-"""Models of single series: a head a series, a document a version,
-and the history that each was fitted to.
+"""Models of single series: a head for each series, a document for each version, and the history to
+which each version was fitted.
 
-A version is handed out by raising `latest` of the head in the transaction that inserts model and
-history, so versions have no gaps and none is handed out twice. The same request again, known by its
-fingerprint, is the version that it has. A model's state is JSON text whose hash is kept beside it;
-only a detector that learns changes it.
+The transaction that inserts a model raises `latest` of the series' head, which is the model's
+version: so versions have no gaps, and none is given twice. A repeated request, known by its
+fingerprint, gets the version that it made before. A model's state is JSON text, stored with its
+hash; it changes only where the detector learns from predictions.
 
-The history of a fit that is a run of its own is written before the run, under the run's id; that of
-all others with the model.
+Where a run of its own makes a fit, the history is written before the run, under the run's id;
+otherwise it is written with the model.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +36,10 @@ from records.models.documents import (
     versions_in,
 )
 
-# Two columns of so many numbers of 8 bytes are well below what a document may hold.
+# A chunk has two columns of so many bytes, well below what a document may hold.
 CHUNK_BYTES = 4_000_000
-# In this time a hundred fits of one series at once have their turn many times over; a server that
-# does not answer is waited for as long.
+# The limit for a turn and its transaction, also where the server does not answer. A hundred fits of
+# one series at once take a small part of it.
 TURN_SECONDS = 30.0
 
 Result = TypeVar("Result")
@@ -59,16 +59,16 @@ _turns_lock = Lock()
 def write_in_turn(database: Db, series_id: str, write: Callable[[ClientSession], Result]) -> Result:
     """Run a transaction that writes the head of a series, and return what `write` returns.
 
-    Of several at once in this process one goes after the other; those of other processes conflict,
-    and the driver tries again with growing pauses. `write` may be called several times.
+    In one process such transactions run one after the other. Those of several processes conflict,
+    and the driver repeats them with growing pauses. `write` may be called several times.
     """
     with timeout(TURN_SECONDS), _take_turn(series_id):
         while True:
             try:
                 return in_transaction(database, write)
             except DuplicateKeyError:
-                # Somebody else committed the document that this transaction did not see yet: now it
-                # does.
+                # Another process committed this document after this transaction's snapshot; the
+                # next snapshot has it.
                 continue
 
 
@@ -97,10 +97,10 @@ def find_by_fingerprint(
 def insert_version(
     database: Db, record: SeriesFit, now: datetime, session: ClientSession
 ) -> SeriesVersion:
-    """Give a model its version and insert it;
-    return the one that there is where the fingerprint is known.
+    """Give a model its version and insert it; return the stored model where its fingerprint is
+    known.
 
-    `record` has all of the model but `_id` and `version`.
+    `record` has all fields of the model but `_id` and `version`.
     """
     series_id = record["series_id"]
     known = find_by_fingerprint(database, series_id, record["fingerprint"], session)
@@ -117,7 +117,7 @@ def insert_version(
         return_document=ReturnDocument.AFTER,
         session=session,
     )
-    if head is None:  # an upsert returns what it made
+    if head is None:  # An upsert returns the document that it made.
         raise AssertionError(f"{series_id} has no head after it was raised")
     version = head["latest"]
     model: SeriesVersion = {**record, "_id": build_model_id(series_id, version), "version": version}
@@ -133,7 +133,7 @@ def write_points(
     now: datetime,
     session: ClientSession | None = None,
 ) -> None:
-    """Write a history, two columns of 8 bytes a number, under the id of its fit."""
+    """Write a history, two columns with 8 bytes for each number, under the id of its fit."""
     parts = [slice(start, start + CHUNK_BYTES) for start in range(0, len(values), CHUNK_BYTES)]
     with timeout(TURN_SECONDS):
         for chunk, part in enumerate(parts):
@@ -155,7 +155,7 @@ def read_points(database: Db, fit_id: str) -> tuple[bytes, bytes]:
     chunks = list(points_in(database).find({"fit_id": fit_id}).sort("chunk", 1))
     if not chunks:
         raise NotFound(
-            f"the history of fit {fit_id} is not there; fit the series again",
+            f"the history of fit {fit_id} is not stored; fit the series again",
             reason="history_missing",
         )
     return b"".join(c["timestamps"] for c in chunks), b"".join(c["values"] for c in chunks)
@@ -168,7 +168,7 @@ def find_version(
     fields: Sequence[str] | None = None,
     session: ClientSession | None = None,
 ) -> SeriesVersion | None:
-    """Return a version, the latest where `version` is None, or None where there is no such."""
+    """Return a version (None: the latest), or None where it is not stored."""
     query: Document = {"series_id": series_id} | ({} if version is None else {"version": version})
     return versions_in(database).find_one(query, fields, sort=[("version", -1)], session=session)
 
@@ -176,9 +176,9 @@ def find_version(
 def get_version(
     database: Db, series_id: str, version: int | None, fields: Sequence[str] | None = None
 ) -> SeriesVersion:
-    """Return a version, the latest where `version` is None.
+    """Return a version (None: the latest).
 
-    Raises NotFound, which says what there is.
+    Raises NotFound, which names the latest version.
     """
     model = find_version(database, series_id, version, fields)
     if model is not None:
@@ -205,12 +205,12 @@ def find_versions(
 
 
 def list_heads(database: Db, *, after: Position | None = None, limit: int = 0) -> list[SeriesHead]:
-    """Return series by id, from the one after `after` on; a limit of 0 is none."""
+    """Return series by id, from the one after `after` on; a `limit` of 0 is none."""
     return find_page(heads_in(database), {}, BY_ID, after=after, limit=limit)
 
 
 def get_head(database: Db, series_id: str) -> SeriesHead:
-    """Return what is known of a series. Raises NotFound."""
+    """Return the head of a series. Raises NotFound."""
     head = heads_in(database).find_one({"_id": series_id})
     if head is None:
         raise _build_unknown(series_id)
@@ -225,13 +225,13 @@ def count_series(database: Db) -> int:
 def replace_state(
     database: Db, model_id: str, state: StateFields, points_learned: int, session: ClientSession
 ) -> None:
-    """Write the state of a detector that learned."""
+    """Store the state of a version whose detector has learned from predictions."""
     changes = {**state, "points_learned": points_learned}
     versions_in(database).update_one({"_id": model_id}, {"$set": changes}, session=session)
 
 
 def count_stored(database: Db, series_id: str, count: int, session: ClientSession) -> bool:
-    """Add to the stored predictions of a series; False where it is not there any more."""
+    """Add to a series' number of stored predictions; return whether the series still exists."""
     head = heads_in(database).update_one(
         {"_id": series_id}, {"$inc": {"predictions": count}}, session=session
     )
@@ -239,7 +239,7 @@ def count_stored(database: Db, series_id: str, count: int, session: ClientSessio
 
 
 def delete_series(database: Db, series_id: str, session: ClientSession) -> bool:
-    """Delete all that there is of a series; False where there is nothing."""
+    """Delete a series with its models, histories and predictions; return whether it existed."""
     fits = versions_in(database).distinct("fit_id", {"series_id": series_id}, session=session)
     found = heads_in(database).delete_one({"_id": series_id}, session=session)
     versions_in(database).delete_many({"series_id": series_id}, session=session)
@@ -249,18 +249,18 @@ def delete_series(database: Db, series_id: str, session: ClientSession) -> bool:
 
 
 def find_fits(database: Db) -> Iterator[tuple[str, str]]:
-    """Yield the `_id` of every version, and the fit whose history it has."""
+    """Yield (`_id`, `fit_id`) of every version."""
     for model in versions_in(database).find({}, ("fit_id",)):
         yield model["_id"], model["fit_id"]
 
 
 def has_points(database: Db, fit_id: str) -> bool:
-    """Whether the history of a fit is stored."""
+    """Return whether the history of a fit is stored."""
     return points_in(database).find_one({"fit_id": fit_id}, {"_id": 1}) is not None
 
 
 def count_versions(database: Db) -> Iterator[tuple[str, int, int]]:
-    """Yield each series with its latest version and how many versions are stored."""
+    """Yield (series, latest version, number of stored versions)."""
     for head in heads_in(database).find({}, ("latest",)):
         yield (
             head["_id"],
@@ -270,7 +270,7 @@ def count_versions(database: Db) -> Iterator[tuple[str, int, int]]:
 
 
 def delete_unneeded_points(database: Db, before: datetime) -> int:
-    """Delete histories older than `before` that no version and no run that may go on needs;
+    """Delete the histories older than `before` that neither a version nor an incomplete run needs;
     return how many.
     """
     old = set(points_in(database).distinct("fit_id", {"created_at": {"$lt": before}}))

@@ -1,8 +1,8 @@
-"""Thresholds set for a market, a watchlist or a ticker,
-in place of the one a model was trained with.
+"""Thresholds that are set for a market, a watchlist or a ticker, in place of the one that a model
+was trained with.
 
-A policy says what passes: {kind: `contamination`, `grade` or `score`, value}. A watchlist's is a
-field of the watchlist, which a change of it moves to its next version, as any other change does.
+A policy is {kind, value}, its kind `contamination`, `grade` or `score`. A watchlist's policy is a
+field of the watchlist; a change of it raises the watchlist's version, as any other change does.
 """
 
 from collections.abc import Iterable
@@ -26,9 +26,9 @@ def set_threshold(
     now: datetime,
     session: ClientSession | None = None,
 ) -> None:
-    """Set what passes in a scope; the next detection uses it.
+    """Set the threshold of a scope, which the next detection uses.
 
-    Raises NotFound where a watchlist is nowhere.
+    Raises NotFound where the scope is a watchlist that does not exist.
     """
     policy: PolicyFields = {"kind": kind, "value": value}
     if scope.kind == "watchlist":
@@ -49,7 +49,7 @@ def set_threshold(
 def clear_threshold(
     database: Db, scope: Scope, now: datetime, session: ClientSession | None = None
 ) -> None:
-    """Go back to the wider scope's threshold, at last the model's own.
+    """Remove the threshold of a scope, so that the wider scope's counts, at last the model's own.
 
     Raises as `set_threshold`.
     """
@@ -69,7 +69,7 @@ def find_threshold(database: Db, scope: Scope) -> PolicyFields | None:
 def compare_thresholds(
     database: Db, scope: Scope, after: PolicyFields | None
 ) -> dict[str, PolicyFields | None]:
-    """Return the policy of a scope before it is changed, and after: what the audit tells."""
+    """Return the policy of a scope before and after a change, for the audit trail."""
     found = find_threshold(database, scope)
     before: PolicyFields | None = found and {"kind": found["kind"], "value": found["value"]}
     return {"before": before, "after": after}
@@ -81,9 +81,9 @@ def find_thresholds(
     """Return the policy of each ticker: its own, else its watchlist's, else its market's,
     else that of all markets.
 
-    A watchlist of another tenant than the handle's is named as `records.tenancy.qualify` does.
-    Tickers for which nothing is set are left out. Two queries at the most, whatever the number of
-    tickers.
+    A watchlist of another tenant than that of `database` is named as `records.tenancy.qualify`
+    names it. Tickers without a policy are left out. It takes two queries at the most, whatever the
+    number of tickers.
     """
     own = {ticker: _name_policy("ticker", ticker) for ticker in tickers}
     of_market, of_all = (_name_policy("market", name) for name in (market, ALL_MARKETS))
@@ -115,7 +115,7 @@ def _change_watchlist(
     changes = {"$set": {"threshold": policy, "updated_at": now}, "$inc": {"version": 1}}
     done = database.watchlists.update_one({"_id": name}, changes, session=session)
     if done.matched_count == 0:
-        raise NotFound(f"there is no watchlist {name!r} whose threshold could be set")
+        raise NotFound(f"there is no watchlist {name!r}, so its threshold cannot be set")
 
 
 def _build_id(scope: Scope) -> str:
