@@ -1,1 +1,1 @@
-"""What analytics computed: snapshots of series, the overview of the latest, markets, sets."""
+"""Documents of analytics: snapshots of series and markets, the overview, sets of tickers."""

@@ -1,4 +1,4 @@
-"""What the documents of analytics look like, and the collections that they are in."""
+"""The documents and collections of analytics."""
 
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
@@ -17,13 +17,14 @@ class SnapshotDocument(TypedDict):
     """All metrics of one series at one bar.
 
     Attributes:
-        set: name and version of the definitions.
+        set: name and version of the metrics' definitions.
         time: start of the bar.
         notional: mean of price times volume over 20 bars.
-        bars_per_year: of the market's calendar.
-        completeness: bars held of those that the sessions of the last 250 should have.
-        fingerprint, bars_revision: of the bars it was computed from.
-        expires_at: only of intraday bars.
+        bars_per_year: how many bars a year of the market's calendar has.
+        completeness: the share of stored bars among those that the calendar has, over the stretch
+            of the last 250 stored bars.
+        fingerprint, bars_revision: those of the bars from which it was computed.
+        expires_at: only snapshots of intraday bars have it.
     """
 
     _id: str
@@ -48,7 +49,7 @@ class SnapshotDocument(TypedDict):
 
 
 class SnapshotLineage(TypedDict):
-    """Which bars a snapshot was computed from."""
+    """The fields that tell from which bars a snapshot was computed."""
 
     fingerprint: str
     bars_used: int
@@ -56,7 +57,7 @@ class SnapshotLineage(TypedDict):
 
 
 class OverviewState(TypedDict):
-    """Of which bars a row of the overview is, and the grade that it shows."""
+    """The fields of an overview row that tell from which bars it was made, and its grade."""
 
     _id: str
     ticker: str
@@ -69,7 +70,7 @@ class OverviewState(TypedDict):
 
 
 class OverviewDocument(OverviewState):
-    """What the overview shows of a series, as of its latest snapshot."""
+    """A row of the overview: a series as of its latest snapshot."""
 
     close: float
     return_1: float | None
@@ -110,7 +111,7 @@ MarketSnapshotDocument = TypedDict(
         "expires_at": NotRequired[datetime],
     },
 )
-"""What all tickers of a market did at one bar; `regimes` counts them."""
+"""How all tickers of a market moved at one bar; `regimes` counts the tickers in each regime."""
 
 
 class PairFields(TypedDict):
@@ -125,15 +126,16 @@ class PairFields(TypedDict):
 
 
 class SetDocument(TypedDict):
-    """The correlations of the tickers that somebody asked about.
+    """The correlations of a set of tickers that a user asked for.
 
     Attributes:
-        bars_key: which bars they were computed from.
+        bars_key: changes with the bars from which they are computed.
         unusable: tickers whose bars cannot be used, and why.
-        common: common bars of each pair.
-        order: positions, alike tickers side by side.
-        clusters: the cluster of each ticker.
-        pairs: None for more than ten tickers.
+        matrix: the correlation of each pair, in the order of `tickers`.
+        common: the number of bars that each pair has in common.
+        order: positions in `tickers` that put similar tickers side by side.
+        clusters: the number of each ticker's cluster.
+        pairs: whether each pair moves together; None for more than ten tickers.
     """
 
     _id: str
@@ -153,8 +155,8 @@ class SetDocument(TypedDict):
 
 
 class FailureDocument(TypedDict):
-    """A series whose bars cannot be used, and which bars those are:
-    it is not tried again until they change.
+    """A series whose bars cannot be used, with the fields that identify these bars: the series is
+    not computed again until they change.
     """
 
     _id: str
@@ -166,7 +168,7 @@ class FailureDocument(TypedDict):
 
 
 class VersionDocument(TypedDict):
-    """How often anything that the overview shows of a market and interval has changed."""
+    """How often the overview of a market and interval has changed."""
 
     _id: str
     version: int
@@ -193,7 +195,7 @@ def sets_in(database: Db) -> Collection[SetDocument]:
 
 
 def failures_in(database: Db) -> Collection[FailureDocument]:
-    """Return the collection of series that cannot be used."""
+    """Return the collection of series whose bars cannot be used."""
     return database.analytics_failures
 
 

@@ -1,4 +1,4 @@
-"""Market snapshots: what all tickers of a market did at one bar."""
+"""Market snapshots: how all tickers of a market moved at one bar."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,14 +20,14 @@ def build_market_snapshot_id(market: str, interval: str, time: datetime) -> str:
 def write_market_snapshots(
     database: Db, documents: Sequence[MarketSnapshotDocument], session: ClientSession
 ) -> None:
-    """Store market snapshots inside the transaction of their batch, in place of what is there."""
+    """Store market snapshots inside the transaction of their batch, in place of older ones."""
     if documents:
         writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
         market_snapshots_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def forget_beyond(database: Db, market: str, interval: str) -> None:
-    """Remove snapshots of a market at bars that none of its series goes as far as any more."""
+    """Delete the snapshots of a market that are later than the last bar of all its series."""
     own: Document = {"market": market, "interval": interval}
     last = series_in(database).find_one(own, {"last_bar": 1}, sort=[("last_bar", DESCENDING)])
     beyond = own if last is None else own | {"time": {"$gt": last["last_bar"]}}

@@ -1,6 +1,6 @@
-"""The overview: of each series what people sort and filter by, as of its latest snapshot.
+"""The overview: the values by which people sort and filter series, as of the latest snapshots.
 
-One small document a series, kept in step by the transaction that writes the snapshot.
+Each series has one small document (a row), written by the transaction that writes its snapshot.
 """
 
 import re
@@ -35,14 +35,14 @@ SORTS: dict[str, str] = {
     "regime": "regime",
     "grade": "anomaly_grade",
 }
-"""What an overview may be sorted by, and the field that holds it."""
+"""The words for what an overview may be sorted by, with the field of each."""
 
 
 _STATE = ("as_of", "bars_revision", "set")
 
 
 class Place(NamedTuple):
-    """Where a page of the overview ended: the value it is sorted by, None where there is none."""
+    """Where a page of the overview ended: ticker and value (None: no value) of its last row."""
 
     value: float | str | None
     ticker: str
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 def build_overview_document(
     snapshot: SnapshotDocument, market: str, grade: float | None
 ) -> OverviewDocument:
-    """Return what the overview shows of a snapshot; `grade` is that of the bar's anomaly."""
+    """Return the overview row of a snapshot; `grade` is that of the bar's anomaly, if any."""
     values = snapshot["values"]
     crossover, regime = values["crossover_signal"], values["regime"]
     return {
@@ -81,7 +81,7 @@ def build_overview_document(
 def write_overview(
     database: Db, documents: Sequence[OverviewDocument], session: ClientSession
 ) -> None:
-    """Store what the overview shows of series inside the transaction of their batch."""
+    """Store overview rows inside the transaction of their batch."""
     put_documents(overview_in(database), documents, session)
 
 
@@ -98,9 +98,9 @@ def find_overview(
     after: Place | None = None,
     limit: int,
 ) -> list[OverviewDocument]:
-    """Return overview documents in order, from the one after a place on.
+    """Return overview rows in the order `sort_by`, from the row after the place `after` on.
 
-    What has no value comes last, whichever the order.
+    Rows without a value come last in either direction.
     """
     field = SORTS[sort_by]
     query = {**_select(interval, market=market, tickers=tickers), **match(regime=regime)}
@@ -129,7 +129,7 @@ def find_overview(
 
 
 def find_regime(database: Db, ticker: str, interval: str) -> str | None:
-    """Return the present regime of a series; None where its metrics were not computed."""
+    """Return the regime that the overview shows for a series; None where it has none."""
     found = overview_in(database).find_one(
         {"_id": build_series_id(ticker, interval)}, {"regime": 1}
     )
@@ -137,7 +137,7 @@ def find_regime(database: Db, ticker: str, interval: str) -> str | None:
 
 
 def get_version(database: Db, market: str, interval: str) -> int:
-    """Return how often anything the overview shows of a market has changed; no clock is asked."""
+    """Return the version of a market's overview, which each change raises: no clock is needed."""
     found = versions_in(database).find_one({"_id": f"{market}::{interval}"})
     return int(found["version"]) if found is not None else 0
 
@@ -145,7 +145,7 @@ def get_version(database: Db, market: str, interval: str) -> int:
 def raise_version(
     database: Db, market: str, interval: str, session: ClientSession | None = None
 ) -> None:
-    """Say that what the overview shows of a market changes with the transaction, or has changed."""
+    """Raise the version of a market's overview: in the transaction of a change, or after it."""
     versions_in(database).update_one(
         {"_id": f"{market}::{interval}"}, {"$inc": {"version": 1}}, upsert=True, session=session
     )
@@ -159,9 +159,10 @@ def find_most_traded(
     market: str | None = None,
     tickers: Sequence[str] | None = None,
 ) -> list[str]:
-    """Return the tickers of a market, or of some, with the greatest mean notional of 20 bars.
+    """Return the tickers, of a market or among `tickers`, with the largest mean notional over 20
+    bars.
 
-    Indices are not traded.
+    Indices are left out, as they are not traded.
     """
     query = _select(interval, market=market, tickers=tickers)
     stocks = {"$and": [query, {"ticker": {"$not": {"$regex": r"^\^"}}}]}
@@ -171,7 +172,7 @@ def find_most_traded(
 
 
 def find_states(database: Db) -> list[OverviewState]:
-    """Return of every row of the overview what a slot looks at."""
+    """Return of every row of the overview the fields that a slot of analytics compares."""
     fields = dict.fromkeys(OverviewState.__annotations__, 1)
     found = overview_in(database).find({}, fields, batch_size=10_000)
     return [*cast("Iterable[OverviewState]", found)]
@@ -182,8 +183,8 @@ def find_due(
 ) -> dict[tuple[str, str], list[str]]:
     """Return the tickers to compute, by market and interval.
 
-    Those whose last bar, revision of bars or `definitions` is not what the overview was made of,
-    nor what is known not to be usable.
+    A series is due unless a row in `shown` or a stored failure has its last bar, its revision of
+    bars and `definitions`.
     """
     known = {_get_state(row) for row in shown}
     known |= {_get_state(d) for d in failures_in(database).find({}, _STATE)}
@@ -204,7 +205,9 @@ def note_failures(
     computed: Sequence[str],
     session: ClientSession,
 ) -> None:
-    """Note which series cannot be used, and forget it of those, by id, that were computed."""
+    """Store the series whose bars cannot be used, and delete the failures of those (by `_id`) that
+    were computed.
+    """
     if failures:
         writes = [ReplaceOne({"_id": failure["_id"]}, failure, upsert=True) for failure in failures]
         failures_in(database).bulk_write(writes, ordered=False, session=session)
@@ -221,11 +224,11 @@ def forget_metrics(
     *,
     are_gone: Callable[[Sequence[datetime]], Sequence[bool]] | None = None,
 ) -> None:
-    """Remove what was computed of a series whose bars are gone, or as of those that are, in the
-    transaction that takes them.
+    """Delete the metrics of a series whose bars are gone, in the transaction that deletes the bars:
+    all metrics or, with `are_gone`, those as of times for which it returns True.
 
-    Market snapshots stay: they say what the market did then; `forget_beyond` removes those at bars
-    that nobody has any more.
+    Market snapshots stay, as they tell how the market moved then; `forget_beyond` deletes those
+    after the last bar of all series.
     """
     series_id = build_series_id(ticker, interval)
     of: Document = {"ticker": ticker, "interval": interval}
@@ -247,11 +250,13 @@ def forget_metrics(
 def find_grades(
     database: Db, interval: str, bars: Mapping[str, datetime], session: ClientSession | None = None
 ) -> dict[str, float]:
-    """Return the grades of the anomalies of one bar of each ticker, where there is one."""
+    """Return the grade of the anomaly on each ticker's bar in `bars`; tickers without an anomaly
+    there are left out.
+    """
     if not bars:
         return {}
-    # By time alone: of a thousand tickers the last bars are of few moments, and a list of their
-    # names takes longer to plan than to answer.
+    # The query does not name the tickers: the last bars of a thousand tickers have few different
+    # times, and a query with so many names takes longer to plan than to answer.
     query = {
         "Datetime": {"$in": sorted(set(bars.values()))},
         "interval": interval,
@@ -262,9 +267,9 @@ def find_grades(
 
 
 def refresh_grades(database: Db, shown: Iterable[OverviewState]) -> int:
-    """Take over grades of anomalies that were found, or that fell, after the overview was made.
+    """Update the grades of rows whose anomalies were found or superseded after the row was made.
 
-    Returns how many documents changed.
+    Returns how many rows changed.
     """
     by_interval: dict[str, dict[str, OverviewState]] = {}
     for row in shown:
@@ -296,5 +301,5 @@ def _select(interval: str, *, market: str | None, tickers: Sequence[str] | None)
 
 
 def find_all(database: Db) -> Iterator[OverviewDocument]:
-    """Yield every row, of all markets and intervals, by id."""
+    """Yield every row, of all markets and intervals, by `_id`."""
     yield from overview_in(database).find().sort("_id", 1)

@@ -1,4 +1,4 @@
-"""Sets: correlations of the tickers that somebody asked about, one document a set."""
+"""Sets: one document for the correlations of each set of tickers that a user asked for."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from records.market.documents import SeriesState
 
 
 def build_set_id(tickers: Sequence[str], interval: str, as_of: datetime | None) -> str:
-    """Return the `_id` of a set; the order in which its tickers are named makes no difference."""
+    """Return the `_id` of a set, which does not depend on the order of its tickers."""
     named = ",".join(sorted(tickers)) + f"::{interval}"
     if as_of is not None:
         named += f"::{as_of:%Y-%m-%dT%H:%M:%SZ}"
@@ -20,7 +20,9 @@ def build_set_id(tickers: Sequence[str], interval: str, as_of: datetime | None) 
 
 
 def build_bars_key(series: Sequence[SeriesState], definitions: str) -> str:
-    """Return what changes with any bar of a set's series: revision and last bar of each."""
+    """Return a hash of `definitions` and of each series' revision and last bar, which changes with
+    any bar of the set.
+    """
     parts = sorted(f"{s['ticker']}:{s['revision']}:{s['last_bar'].isoformat()}" for s in series)
     return sha256("\n".join([definitions, *parts]).encode()).hexdigest()
 

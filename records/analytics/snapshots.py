@@ -41,7 +41,7 @@ def find_snapshots(
 ) -> list[SnapshotDocument]:
     """Return snapshots of a series, the newest first: at or before `as_of`, from `start` on.
 
-    `before` goes on from the bar time where a page ended.
+    `before` is the bar time with which the previous page ended.
     """
     time = match(**{"$lte": as_of, "$gte": start, "$lt": before})
     query = match(ticker=ticker, interval=interval, time=time or None)
@@ -57,14 +57,14 @@ def iterate_snapshots(
     start: datetime | None,
     end: datetime | None,
 ) -> tuple[int, Iterator[SnapshotDocument]]:
-    """Return how many snapshots some tickers have, and what yields them by ticker and time."""
+    """Return how many snapshots some tickers have, and an iterator over them by ticker and time."""
     query = match(ticker=among(tickers), interval=interval, time=between(start, end))
     found = snapshots_in(database).find(query).sort([("ticker", 1), ("time", 1)])
     return snapshots_in(database).count_documents(query), iter(found)
 
 
 def name_fields(names: Sequence[str]) -> list[str]:
-    """Return the fields of a snapshot that say something of these metrics."""
+    """Return the paths of the fields with the values of these metrics, or why they are missing."""
     return [f"{part}.{name}" for part in ("values", "missing") for name in names]
 
 
@@ -75,9 +75,9 @@ def find_latest(
     names: Sequence[str],
     as_of: datetime | None,
 ) -> list[SnapshotDocument]:
-    """Return the latest snapshot of each ticker, at or before `as_of`, with these metrics alone.
+    """Return the latest snapshot of each ticker, at or before `as_of`, with these metrics only.
 
-    Tickers of which there is none are left out; the order is theirs.
+    They are in the order of `tickers`; tickers without a snapshot are left out.
     """
     fields = dict.fromkeys(("ticker", "time", *name_fields(names)), 1)
     time = {} if as_of is None else {"time": {"$lte": as_of}}
@@ -95,7 +95,7 @@ def get_snapshot(
 ) -> SnapshotDocument:
     """Return the latest snapshot of a series, at or before `as_of`.
 
-    Raises NotFound, which says whether it is bars that lack, or the run that computes them.
+    Raises NotFound, which says whether bars are missing or the metrics were not computed yet.
     """
     found = find_snapshots(database, ticker, interval, as_of=as_of)
     if found:
@@ -112,18 +112,19 @@ def explain_absent(database: Db, ticker: str, interval: str, as_of: datetime | N
     if as_of is not None and as_of < series["first_bar"]:
         return NotFound(
             f"{ticker} has no {interval} bar at or before {as_of:%Y-%m-%dT%H:%M:%SZ}; "
-            f"the first is of {series['first_bar']:%Y-%m-%dT%H:%M:%SZ}",
+            f"its first bar is of {series['first_bar']:%Y-%m-%dT%H:%M:%SZ}",
             reason="no_bars",
         )
     return NotFound(
-        f"nothing was computed yet of {ticker} {interval}"
+        f"no metrics of {ticker} {interval} were computed yet"
         + (f" at or before {as_of:%Y-%m-%dT%H:%M:%SZ}" if as_of else "")
-        + "; the next tick does, or `flask analytics run` (with --bars N for the bars before)",
+        + "; the next tick computes those of the last bar, and `flask analytics run --bars N`"
+        " those of the last N",
         reason="not_computed",
     )
 
 
 def find_lineage(database: Db, snapshot_id: str) -> SnapshotLineage | None:
-    """Return which bars a snapshot was computed from; None where there is no such snapshot."""
+    """Return from which bars a snapshot was computed; None where the snapshot does not exist."""
     fields = dict.fromkeys(SnapshotLineage.__required_keys__, 1)
     return cast("SnapshotLineage | None", snapshots_in(database).find_one(snapshot_id, fields))

@@ -293,7 +293,7 @@ def test_index_that_goes_on_for_years_is_the_benchmark_of_what_ended(
 
 
 def test_unknown_series_says_what_to_do(worker: Worker, stocked) -> None:
-    with pytest.raises(NotFound, match="nothing was computed yet of T00"):
+    with pytest.raises(NotFound, match="no metrics of T00"):
         get_snapshot(worker.database, "T00", "1d")
     with pytest.raises(NotFound, match="no 1d bars of NONE"):
         get_snapshot(worker.database, "NONE", "1d")

@@ -106,7 +106,7 @@ def test_absent_series_are_404_with_what_to_do(client: FlaskClient, computed) ->
     assert nowhere.status_code == 404
     early = client.get("/py/analysis/trend?ticker=T01&as_of=1990-01-01")
     assert early.status_code == 404
-    assert "the first is of" in early.json["detail"]
+    assert "its first bar is of" in early.json["detail"]
     before = client.get("/py/analysis/trend?ticker=T01&as_of=2016-01-05")
     assert before.json["reason"] == "not_computed"
     assert "--bars" in before.json["detail"]
