@@ -1,1 +1,1 @@
-"""Documents of who must look at what, and who is told: alerts, rules and deliveries."""
+"""Documents of alerts: what people must look at, the rules by which they are told, deliveries."""

@@ -1,4 +1,6 @@
-"""Alerts: who must look at what. Each change is written with its entry of the trail, or not."""
+"""Alerts: what people must look at. A change of an alert and its entry in the audit trail are
+written in one transaction.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -35,12 +37,12 @@ ORDERS: dict[AlertOrder, Keyset] = {
     "-grade": Keyset((Key("grade", float, DESCENDING), *NEWEST_FIRST.keys)),
 }
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
-# Of these nobody has seen them off, nor put them away.
+# Alerts in these states are neither resolved, expired nor snoozed.
 ACTIVE_STATES: tuple[AlertState, ...] = ("active", "acknowledged")
 LONGEST_TEXT = 100
-# What lists leave out.
+# Lists leave these fields out.
 _UNLISTED = {"inputs": 0}
-# Where a text is looked for.
+# A text is searched for in these fields.
 SEARCHED = (
     "entity_id",
     "watchlist",
@@ -54,7 +56,9 @@ SEARCHED = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a step does: from which state, to which, what it writes, and what was commented."""
+    """What a step does to an alert: its states before and after, the fields that are written, and a
+    comment.
+    """
 
     from_state: AlertState
     to_state: AlertState
@@ -75,10 +79,10 @@ def change_alert(
     children_in: Sequence[AlertState],
     also: Callable[[AlertDocument, ClientSession], object] | None,
 ) -> AlertDocument:
-    """Write what `plan` makes of an alert, and of its children in these states, at once, with what
-    `also` writes of the alert itself.
+    """Change an alert as `plan` says, and each of its children in the states `children_in`, and
+    call `also` for the alert itself: all in one transaction. Return the changed alert.
 
-    Raises NotFound, and what `plan` and `also` raise of the alert itself.
+    Raises NotFound, and whatever `plan` and `also` raise.
     """
 
     def write(session: ClientSession) -> AlertDocument:
@@ -87,7 +91,7 @@ def change_alert(
             raise _build_not_found(alert_id)
         affected = [alert]
         if children_in and alert["entity_type"] == "market":
-            # Those that are as it is: of resolved ones those that were resolved with it.
+            # Of the resolved children, only those that were resolved together with this alert.
             children = {
                 "parent_id": alert_id,
                 "state": {"$in": list(children_in)},
@@ -111,7 +115,7 @@ def _apply(
     entry: TrailDocument,
     session: ClientSession,
 ) -> None:
-    """Write one change, its entry, and the labels that a resolution or its end brings."""
+    """Write one change and its entry, and write or delete the labels of a resolution."""
     update: dict[str, Any] = {
         "$set": {**change.fields, "state": change.to_state, "updated_at": change.now}
     }
@@ -142,7 +146,7 @@ def _apply(
 
 
 def get_alert(database: Db, alert_id: str) -> AlertDocument | EndedAlert:
-    """Return an alert, also one of the history. Raises NotFound."""
+    """Return an alert, open or in the history. Raises NotFound."""
     found = alerts_in(database).find_one({"_id": alert_id})
     ended = None if found else history_in(database).find_one({"_id": alert_id})
     if found is None and ended is None:
@@ -151,17 +155,17 @@ def get_alert(database: Db, alert_id: str) -> AlertDocument | EndedAlert:
 
 
 def find_reviews(database: Db, anomaly_ids: Sequence[str]) -> dict[str, ReviewFields]:
-    """Return what people made of these anomalies, by `_id`; those without an alert are left out.
+    """Return the reviews of these anomalies, by `_id`; anomalies without an alert are left out.
 
-    Of several alerts of an anomaly counts the one that somebody said something of, else that which
-    changed last.
+    Where an anomaly has several alerts, one with feedback counts before others, and then the one
+    that changed last.
     """
     asked = ask_reviews(database, anomaly_ids)
     return asked.read([*alerts_in(database).aggregate(asked.stages)])
 
 
 def ask_reviews(database: Db, anomaly_ids: Sequence[str]) -> Question[dict[str, ReviewFields]]:
-    """Ask for what `find_reviews` returns, for a reader that asks other questions at once."""
+    """Ask for what `find_reviews` returns, in one query with a reader's other questions."""
     fields = ("anomaly_ids", "state", "owner", "feedback", "updated_at")
     stages: list[Query] = [
         {"$match": {"anomaly_ids": {"$in": list(anomaly_ids)}}},
@@ -204,8 +208,8 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
 ) -> Query:
     """Return the MongoDB query of these filters.
 
-    `start` and `end` are of the bars. Each word of a `text` is somewhere in what an alert says, or
-    in what was said of it.
+    `start` and `end` are times of bars, both inclusive. Each word of `text` must be in one of the
+    SEARCHED fields.
     """
     words = [{"$regex": re.escape(word), "$options": "i"} for word in (text or "").split()]
     said = [{"$or": [{name: word} for name in SEARCHED]} for word in words]
@@ -235,8 +239,8 @@ def find_alerts(
     after: Position | None = None,
     limit: int,
 ) -> list[ListedAlert]:
-    """Return alerts that match `build_query(...)`, the one raised last first, or the strangest;
-    without what the model read.
+    """Return alerts that match `build_query(...)` without their `inputs`, the one raised last first
+    or, by `sort`, the one with the highest grade.
     """
     found = find_page(
         alerts_in(database), query, ORDERS[sort], after=after, limit=limit, fields=_UNLISTED
@@ -251,15 +255,15 @@ def count_open(database: Db, ticker: str, interval: str) -> int:
 
 
 def find_raised(database: Db, watchlist: str, since: datetime) -> list[AlertDocument]:
-    """Return the alerts of a watchlist's tickers that were raised since then, those of the history
-    too.
+    """Return the alerts of a watchlist's tickers that were raised from `since` on, also those in
+    the history.
     """
     query = {"watchlist": watchlist, "entity_type": "ticker", "created_at": {"$gte": since}}
     return [*alerts_in(database).find(query), *history_in(database).find(query)]
 
 
 def is_any_active(database: Db, alert_ids: Sequence[str]) -> bool:
-    """Whether nobody has seen off one of these alerts, or looks at it."""
+    """Return whether one of these alerts is active: neither acknowledged, snoozed nor ended."""
     query = {"_id": {"$in": list(alert_ids)}, "state": "active"}
     return alerts_in(database).find_one(query, {"_id": 1}) is not None
 
@@ -272,4 +276,4 @@ def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
 
 def _build_not_found(alert_id: str) -> NotFound:
     shown = alert_id[:LONGEST_TEXT]
-    return NotFound(f"there is no alert {shown!r}; `flask alerts list` shows those there are")
+    return NotFound(f"there is no alert {shown!r}; `flask alerts list` shows all alerts")

@@ -1,9 +1,9 @@
-"""Deliveries: one message to one channel, sent until it arrived or was given up.
+"""Deliveries: one message to one channel, tried until the channel accepts it or it is given up.
 
-A delivery is `pending`, then `sent`, `failed` or, where somebody acknowledged its alerts before or
-its rule was taken away, `not_needed`. Whoever claims one has it for a while by the
-server's clock; should the sender die between the channel's answer and the note of it, the message
-goes out a second time.
+A delivery is `pending`, then `sent`, `failed`, or `not_needed`: the last where somebody
+acknowledged its alerts before it was sent, or its rule was removed or disabled. A sender claims a
+delivery for HOLD_SECONDS by the server's clock. If the sender dies after the channel's answer and
+before it is stored, the message is sent a second time.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def build_delivery(
     due_at: datetime,
     now: datetime,
 ) -> DeliveryDocument:
-    """Return a pending delivery, not yet written; `anomaly_ids` are those that it tells of."""
+    """Return a pending delivery, not yet written; `anomaly_ids` are those in its message."""
     return {
         "_id": delivery_id,
         "kind": kind,
@@ -69,7 +69,7 @@ def build_delivery(
 def add_deliveries(
     database: Db, deliveries: Sequence[DeliveryDocument], session: ClientSession | None = None
 ) -> None:
-    """Write pending deliveries; what is for a digest that waits goes into it."""
+    """Write pending deliveries; a digest is added to one of the same rule that waits, if any."""
     plain = [each for each in deliveries if each.get("kind") != "digest"]
     if plain:
         deliveries_in(database).insert_many(plain, session=session)
@@ -79,12 +79,12 @@ def add_deliveries(
 
 
 def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession | None) -> None:
-    # One that is being sent is due at another time.
+    # A digest that is being sent has another `due_at`, so it does not match.
     waiting = {name: more[name] for name in ("rule", "kind", "state", "due_at")}
     held = deliveries_in(database).find_one(waiting, session=session)
     if held is None:
         own = {"_id": more["_id"]}
-        if deliveries_in(database).find_one(own, own, session=session):  # it waits no more
+        if deliveries_in(database).find_one(own, own, session=session):  # It was sent already.
             more = {**more, "_id": f"{more['_id']}:{more['run_id']}"}
         deliveries_in(database).insert_one(more, session=session)
         return
@@ -96,19 +96,19 @@ def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession 
         "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]],
         "body": "\n".join(lines[:LISTED_ALERTS]),
         "title": f"{total} alerts of {more['title'].partition(' of ')[2]}",
-        # It has links of each; of all there is none.
+        # Each alert has a link of its own; there is none for all of them.
         "link": None,
     }
     deliveries_in(database).update_one({"_id": held["_id"]}, {"$set": added}, session=session)
 
 
 def has_due(database: Db) -> bool:
-    """Whether a delivery waits for nothing but a sender."""
+    """Return whether a pending delivery is due."""
     return deliveries_in(database).find_one(_DUE, {"_id": 1}) is not None
 
 
 def claim_due(database: Db) -> DeliveryDocument | None:
-    """Take the delivery that has been due for longest; None where there is none."""
+    """Claim the delivery that has been due for longest; None where none is due."""
     hold = {
         "$set": {
             "attempts": {"$add": ["$attempts", 1]},
@@ -121,7 +121,7 @@ def claim_due(database: Db) -> DeliveryDocument | None:
 
 
 def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
-    """Note that the channel took it, on the anomalies that it tells of too."""
+    """Store that the channel accepted a delivery, also on the anomalies of its message."""
     changes = {"state": "sent", "sent_at": now, "error": None}
     deliveries_in(database).update_one({"_id": delivery["_id"]}, {"$set": changes})
     anomalies_in(database).update_many(
@@ -130,7 +130,7 @@ def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
 
 
 def mark_not_needed(database: Db, delivery: DeliveryDocument) -> None:
-    """Note that somebody acknowledged what it would have told of."""
+    """Store that a delivery need not be sent, as somebody acknowledged its alerts."""
     changes = {"$set": {"state": "not_needed"}}
     deliveries_in(database).update_one({"_id": delivery["_id"]}, changes)
 
@@ -138,7 +138,9 @@ def mark_not_needed(database: Db, delivery: DeliveryDocument) -> None:
 def follow_rule(
     database: Db, name: str, rule: RuleDocument | None, session: ClientSession | None
 ) -> None:
-    """Have what waits go where its rule now sends it; nowhere, where that is gone or disabled."""
+    """Redirect a rule's pending deliveries to its present channels; they are not needed where it is
+    gone (`rule` of None), is disabled or has no such channel.
+    """
     for kind, address in (({"$ne": "escalation"}, "channel"), ("escalation", "next_channel")):
         waiting = {"rule": name, "state": "pending", "kind": kind}
         changes: dict[str, object] = {"state": "not_needed"}
@@ -152,7 +154,9 @@ def follow_rule(
 
 
 def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
-    """Note that the channel did not take it: it is tried again after a while, or given up."""
+    """Store that the channel did not accept a delivery, which is tried again after a wait that
+    doubles each time, and given up after MOST_ATTEMPTS.
+    """
     attempts = delivery["attempts"]
     wait = min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS)
     changes = {
@@ -160,15 +164,13 @@ def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
         "error": {"$literal": error[:500]},
         "due_at": {"$add": ["$$NOW", wait * 1_000]},
     }
-    # Its rule may have gone meanwhile.
+    # If its rule was removed meanwhile, the delivery is not pending any more.
     tried = {"_id": delivery["_id"], "state": "pending"}
     deliveries_in(database).update_one(tried, [{"$set": changes}])
 
 
 def find_last_deliveries(database: Db, rules: Sequence[str]) -> dict[str, DeliveryDocument]:
-    """Return the last delivery of each of these rules; of one that told nothing yet there is
-    none.
-    """
+    """Return the last delivery of each of these rules; rules without a delivery are left out."""
     stages: list[Query] = [
         {"$match": {"rule": {"$in": list(rules)}}},
         {"$sort": {"created_at": -1}},
@@ -178,7 +180,7 @@ def find_last_deliveries(database: Db, rules: Sequence[str]) -> dict[str, Delive
 
 
 def count_states(database: Db) -> dict[str, int]:
-    """Return how many deliveries of the last 30 days are in each state."""
+    """Return how many stored deliveries are in each state; they are stored for 30 days."""
     return {state: deliveries_in(database).count_documents({"state": state}) for state in STATES}
 
 
@@ -192,7 +194,7 @@ def find_deliveries(
 ) -> list[DeliveryDocument]:
     """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
     query = match(state=state, rule=rule)
-    # A message may tell of thousands of anomalies; and where it goes is nobody's to read.
+    # A message may have thousands of anomalies, and channel and secret are not to be shown.
     hidden = {"anomaly_ids": 0, "channel": 0, "secret": 0, "alerts": 0}
     return find_page(
         deliveries_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=hidden

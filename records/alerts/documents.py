@@ -25,28 +25,27 @@ from records.findings.documents import InputFields, RootCauseFields
 
 
 class RuleFields(TypedDict):
-    """What a notification rule says.
+    """The fields that a user sets of a notification rule.
 
     Attributes:
-        channel: the channel's address, which often holds a secret.
-        shown_channel: the same without it.
+        channel: the channel's address, which often contains a secret.
+        shown_channel: the address without its secrets.
         watchlist: only anomalies of its tickers; None for all.
         kind: only anomalies of this kind; None for both.
         min_grade: only anomalies of at least this grade.
-        min_confidence: and of at least this confidence; none is asked for where it is missing.
+        min_confidence: only anomalies of at least this confidence; absent for all.
         quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing
-        is
-            sent; None for none.
-        backfills: whether backfills are told too.
-        failures: whether runs that failed, whole or in part, are told.
-        enabled: whether the rule counts.
-        scope: only alerts whose move was this; None for all.
-        ticker: only alerts of it; None for all.
-        secret: what a webhook's messages are signed with.
-        next_channel: who is told of a critical alert that nobody acknowledged in
-            `escalate_after_minutes`; `shown_next_channel` is it without its secrets.
-        digest: all alerts of a day or week in one message, at `digest_at`, local to `timezone`;
-            None for a message a scan.
+            is sent; None for no quiet hours.
+        backfills: whether alerts of backfills are sent, too.
+        failures: whether messages about failed or partly failed runs are sent.
+        enabled: whether the rule is in force.
+        scope: only alerts of moves with this scope; None for all.
+        ticker: only alerts of this ticker; None for all.
+        secret: the key with which a webhook's messages are signed.
+        next_channel: the address that gets a critical alert that nobody acknowledged within
+            `escalate_after_minutes`; `shown_next_channel` is this address without its secrets.
+        digest: a day or week whose alerts are sent in one message, at `digest_at`, local to
+            `timezone`; None for a message for each scan.
     """
 
     channel: str
@@ -72,7 +71,7 @@ class RuleFields(TypedDict):
 
 
 class RuleDocument(RuleFields):
-    """A notification rule, under its name."""
+    """A notification rule; its `_id` is its name."""
 
     _id: str
     name: str
@@ -80,7 +79,7 @@ class RuleDocument(RuleFields):
 
 
 class ToldAlert(TypedDict):
-    """An alert as a message tells of it; times are ISO 8601 in UTC, as JSON has them."""
+    """An alert in a message; its times are ISO 8601 texts in UTC, as JSON has them."""
 
     id: str
     watchlist: str | None
@@ -108,10 +107,10 @@ class DeliveryDocument(TypedDict):
     """One message to one channel.
 
     Attributes:
-        due_at: when it is tried next or, of one that was sent or given up, was last due.
-        alerts: what it tells of, the first 100; `alerts_total` counts all.
-        secret: what it is signed with.
-        unless_acknowledged: it is needed while any of these alerts is active.
+        due_at: when it is tried next; after it was sent or given up, when it was last due.
+        alerts: the first 100 alerts of the message; `alerts_total` counts all.
+        secret: the key with which the message is signed.
+        unless_acknowledged: it is sent only while one of these alerts is active.
     """
 
     _id: str
@@ -145,14 +144,14 @@ class CommentFields(TypedDict):
 
 
 class BreadthFields(TypedDict):
-    """How many tickers of a watchlist were strange on one bar, of how many it has."""
+    """How many tickers of a watchlist were strange on one bar, and how many (`of`) it has."""
 
     strange: int
     of: int
 
 
 class StepFields(TypedDict, total=False):
-    """What a step of its life writes into an alert."""
+    """The fields of an alert that a step, such as a resolution, may write."""
 
     owner: str | None
     acknowledged_at: datetime | None
@@ -166,15 +165,16 @@ class StepFields(TypedDict, total=False):
 
 
 class ToldFields(TypedDict):
-    """What a list says of the strangest of an alert's bars.
+    """The fields that a list shows of the strangest of an alert's bars.
 
     Attributes:
-        anomaly_score, threshold: None of a feed.
-        confidence: None where it is not known, as of a fault; and of what rests on no one bar.
-        detector_type: the detector that found it, `rules` of a fault.
-        explanation: the share of each input of the model.
-        metric_name, actual_value, expected_value: of the weightiest input; what is expected is its
-            median.
+        anomaly_score, threshold: None in the alert of a feed.
+        confidence: None where it is not known, as for a fault, and in alerts that do not rest on
+            one bar.
+        detector_type: the detector that found the bar; `rules` for a fault.
+        explanation: the share that each input of the model has in the score.
+        metric_name, actual_value, expected_value: those of the input with the largest share; the
+            expected value is its median.
     """
 
     anomaly_score: float | None
@@ -196,13 +196,13 @@ class ToldFields(TypedDict):
 
 
 class StrangestFields(ToldFields):
-    """What an alert says of its strangest bar, and what the model read, beside what is usual."""
+    """All fields of an alert's strangest bar; `inputs` are the model's, beside usual values."""
 
     inputs: list[InputFields]
 
 
 class ReviewFields(TypedDict):
-    """What people made of an anomaly: the state of its alert, and what they said it was."""
+    """How people reviewed an anomaly: state and owner of its alert, and their feedback."""
 
     alert_id: str
     state: AlertState
@@ -211,20 +211,20 @@ class ReviewFields(TypedDict):
 
 
 class ListedAlert(StepFields, ToldFields):
-    """What a person must look at: strange bars of one ticker of a watchlist, or of its market.
+    """An alert as lists show it: strange bars of one ticker of a watchlist, or of its market.
 
     Attributes:
-        watchlist: None where the ticker is on none.
-        entity_type, entity_id: a ticker; the code of a market on a market-wide bar; the feed, of
-            which bars of the last session did not come; or a single series. A series has neither
-            market nor interval, and its times are those at which predictions were stored.
-        direction: of the move.
+        watchlist: None where the ticker is on no watchlist.
+        entity_type, entity_id: a ticker; a market's code for market-wide bars; the feed, whose bars
+            of the last session did not arrive; or a single series. A series has neither market nor
+            interval, and its times are those at which predictions were stored.
+        direction: that of the move.
         bar_time, last_bar: the first and the last strange bar.
-        count: how many there are.
-        parent_id: the alert of the market-wide bar that it belongs to.
-        muted_by: the mute for which it was resolved as it was raised.
-        breadth, bars: of a market-wide alert: of its widest bar, and which bars it holds.
-        run_id: the run that raised it, or added to it last.
+        count: the number of strange bars.
+        parent_id: the market-wide alert to which it belongs.
+        muted_by: the mute because of which it was resolved when it was raised.
+        breadth, bars: only in a market-wide alert: the breadth of its widest bar, and all its bars.
+        run_id: the run that raised it or was the last to add bars.
         grade_before: its grade before that run; -1 where that run raised it.
     """
 
@@ -252,11 +252,11 @@ class ListedAlert(StepFields, ToldFields):
 
 
 class AlertDocument(ListedAlert, StrangestFields):
-    """An alert with what the model read, which is most of its bytes."""
+    """An alert with the model's inputs, which are most of its bytes."""
 
 
 class GroupDocument(TypedDict):
-    """An edge of the graph of groups: what belongs to what, and who says so."""
+    """An edge of the graph of groups: a child, the parent to which it belongs, and the source."""
 
     _id: str
     child: str
@@ -268,7 +268,7 @@ class GroupDocument(TypedDict):
 
 
 class MarketConditions(TypedDict):
-    """What the market did on an alert's bar; None where no metrics of it are stored."""
+    """Regime, breadth and z of the market on an alert's bar; None where they are not stored."""
 
     regime: str | None
     breadth: float | None
@@ -279,9 +279,9 @@ class EndedAlert(AlertDocument):
     """An alert in the history.
 
     Attributes:
-        market_conditions: on its first bar.
-        resolution_time_minutes: from when it was raised.
-        resolution_action: its feedback or, where nobody gave any, who resolved it.
+        market_conditions: those on its first bar.
+        resolution_time_minutes: from when it was raised to when it was resolved.
+        resolution_action: its feedback or, without feedback, who resolved it.
         return_after_1, return_after_5, return_after_20: simple returns from the close of its first
             bar to the close so many bars later; None where there are not so many.
     """
@@ -297,9 +297,10 @@ class EndedAlert(AlertDocument):
 
 
 class TrailDocument(TypedDict):
-    """One step of an alert's life: who did what, when, and from which state to which.
+    """An entry of the audit trail: who did what and when, and an alert's states before and after.
 
-    What is of no one alert, such as a mute or a threshold, has a `subject` in words.
+    An entry that is not about one alert, such as of a mute or a threshold, has a `subject` in
+    words.
     """
 
     _id: str
@@ -324,12 +325,12 @@ def alerts_in(database: Db) -> Collection[AlertDocument]:
 
 
 def history_in(database: Db) -> Collection[EndedAlert]:
-    """Return the collection of alerts that ended long ago."""
+    """Return the collection of archived alerts: the history."""
     return database.alert_history
 
 
 def trail_in(database: Db) -> Collection[TrailDocument]:
-    """Return the collection of steps of alerts."""
+    """Return the collection of the audit trail."""
     return database.alert_trail
 
 

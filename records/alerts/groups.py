@@ -1,4 +1,4 @@
-"""Groups: which ticker is of which industry, sector and market, as somebody said."""
+"""Groups: to which industry, sector and market each ticker belongs, as a user has imported it."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ TECHNOLOGY = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 def build_group(
     child: str, child_type: GroupType, parent: str, parent_type: GroupType, source: str
 ) -> GroupDocument:
-    """Return an edge, not yet written."""
+    """Return an edge from a child to its parent, not yet written."""
     return {
         "_id": f"{child}::{parent}",
         "child": child,
@@ -31,11 +31,11 @@ SHIPPED: tuple[GroupDocument, ...] = (
     build_group("Technology", "sector", "US", "market", "demo"),
     *(build_group(t, "index", "US", "market", "demo") for t in ("^GSPC", "^IXIC")),
 )
-"""What is known of the demo's tickers while nobody said anything else."""
+"""The groups of the demo's tickers, which count while no others are stored."""
 
 
 def find_groups(database: Db) -> list[GroupDocument]:
-    """Return all edges in the order of their import; those of the demo where there are none."""
+    """Return all edges in the order of their import; where none are stored, those of the demo."""
     return list(groups_in(database).find().sort("order", 1)) or list(SHIPPED)
 
 
@@ -47,7 +47,9 @@ def list_groups(database: Db, *, after: Position | None, limit: int) -> list[Gro
 def replace_groups(
     database: Db, rows: Sequence[GroupDocument], session: ClientSession | None = None
 ) -> None:
-    """Put these edges in the place of all others, at once; the last of two alike counts."""
+    """Replace all edges in one transaction; of edges with the same child and parent the last
+    counts.
+    """
     numbered: dict[str, GroupDocument] = {}
     for order, row in enumerate(rows):
         numbered[row["_id"]] = {**row, "order": order}

@@ -1,4 +1,4 @@
-"""The history of alerts, and what time does to alerts: they wake, expire and are archived."""
+"""The history of alerts, and the queries for alerts that wake, expire or are archived with time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,19 +25,19 @@ NEWEST_FIRST = Keyset((Key("bar_time", datetime, DESCENDING), Key("_id", str)))
 
 
 def find_awake(database: Db, now: datetime, *, limit: int) -> list[str]:
-    """Return alerts whose snooze is over."""
+    """Return the `_id` of alerts whose snooze is over."""
     query = {"state": "snoozed", "snoozed_until": {"$lte": now}}
     return [alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1}).limit(limit)]
 
 
 def find_untouched(database: Db, before: datetime, *, limit: int) -> list[str]:
-    """Return open alerts that nothing was done with since then."""
+    """Return the `_id` of open alerts that have not changed since `before`."""
     query = {"state": {"$in": list(OPEN_STATES)}, "updated_at": {"$lt": before}}
     return [alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1}).limit(limit)]
 
 
 def find_settled(database: Db, before: datetime, *, limit: int) -> list[AlertDocument]:
-    """Return alerts that were resolved before then."""
+    """Return alerts that were resolved before `before`."""
     query = {"state": "resolved", "resolved_at": {"$lt": before}}
     return list(alerts_in(database).find(query).limit(limit))
 
@@ -45,7 +45,7 @@ def find_settled(database: Db, before: datetime, *, limit: int) -> list[AlertDoc
 def find_conditions(
     database: Db, market: str, interval: str, bar_time: datetime
 ) -> MarketConditions:
-    """Return what a market did on a bar, as far as metrics of it are stored."""
+    """Return the conditions of a market on a bar; all None where no snapshot of it is stored."""
     found = market_snapshots_in(database).find_one(
         {"market": market, "interval": interval, "time": bar_time}
     )
@@ -60,9 +60,10 @@ def find_conditions(
 
 
 def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], EndedAlert]) -> bool:
-    """Move a resolved alert into the history, as `end` makes it; False where it is none any more.
+    """Move a resolved alert into the history, in the form that `end` returns; return False where it
+    is not resolved any more.
 
-    Its trail and its labels stay where they are.
+    Its entries of the trail and its labels stay where they are.
     """
 
     def write(session: ClientSession) -> bool:
@@ -70,7 +71,8 @@ def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], En
         alert = alerts_in(database).find_one_and_delete(settled, session=session)
         if alert is None:
             return False
-        # One of the same bar may lie there, of before the bar was deleted and came again.
+        # The history may have an alert of the same bar from before the bar was deleted and imported
+        # again.
         kept = {"_id": alert_id}
         history_in(database).replace_one(kept, end(alert), upsert=True, session=session)
         return True
@@ -105,8 +107,8 @@ def iterate_alerts(
     end: datetime | None,
     fields: Sequence[str],
 ) -> tuple[int, Iterator[Mapping[str, Any]]]:
-    """Return how many alerts some tickers and markets have, ended ones too, and what yields
-    `fields` of them, `entity_id`, `bar_time` and `_id` among them, by entity and bar.
+    """Return how many alerts some tickers and markets have, also ended ones, and an iterator over
+    `fields` of them by entity and bar; `fields` must have `entity_id` and `bar_time`.
     """
     query = match(entity_id=among(entities), interval=interval, bar_time=between(start, end))
     order = [("entity_id", 1), ("bar_time", 1), ("_id", 1)]
@@ -121,7 +123,7 @@ def iterate_alerts(
 
 
 def find_alerted(database: Db, interval: str) -> list[str]:
-    """Return the tickers and markets that have alerts, ended ones too."""
+    """Return, in order, the entities (such as tickers and markets) with alerts, also ended ones."""
     kept = (alerts_in(database), history_in(database))
     query = {"interval": interval}
     return sorted({name for one in kept for name in one.distinct("entity_id", query)})

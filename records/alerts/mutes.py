@@ -1,5 +1,5 @@
-"""Mutes: what is expected for a while, so that nobody is told of it. Each has an end, is listed,
-and counts what it silenced.
+"""Mutes: alerts that are expected for a while, of which nobody is to be told. A mute has an end and
+counts the alerts that it silenced; mutes can be listed.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ MOST_AT_ONCE = 1_000
 
 
 class MuteScope(TypedDict):
-    """What a mute is of: alerts that have all of these; None is any."""
+    """Which alerts a mute silences: those with all of these values; None stands for any value."""
 
     watchlist: str | None
     ticker: str | None
@@ -38,10 +38,10 @@ class MuteDocument(MuteScope):
     """A mute.
 
     Attributes:
-        until: its end; it may be ended before, which is `ended_at`.
-        alert_id: the alert with which it was said.
-        silenced, last_silenced_at: how many alerts were raised and resolved at once for it, and
-            when last.
+        until: its end. A user may end it earlier, at `ended_at`.
+        alert_id: the alert from which a user made it, if any.
+        silenced, last_silenced_at: how many alerts it has silenced (they are resolved when they are
+            raised), and when it last did.
     """
 
     _id: str
@@ -72,16 +72,17 @@ def add_mute(
     alert_id: str | None = None,
     session: ClientSession | None = None,
 ) -> MuteDocument:
-    """Write a mute and its entry of the audit, and return it.
+    """Store a mute and its entry in the audit trail; return the mute.
 
-    Raises BadInput where it is of everything, has no end within 90 days, or there are too many.
+    Raises BadInput where it names no ticker, watchlist or market, does not end within 90 days, or
+    where too many mutes are in force.
     """
     if not any(what[name] for name in ("ticker", "watchlist", "market")):
-        raise BadInput("a mute is of a ticker, a watchlist or a market; name one at least")
+        raise BadInput("a mute needs a ticker, a watchlist or a market: name at least one")
     if not now < until <= now + LONGEST:
         raise BadInput(
-            f"a mute ends within {LONGEST.days} days and not in the past; {until:%Y-%m-%d %H:%M}"
-            " does not. It can be made again when it has ended."
+            f"a mute must end after now and within {LONGEST.days} days: {until:%Y-%m-%d %H:%M} is"
+            " too early or too late. It can be made again when it has ended."
         )
     mute: MuteDocument = {
         **what,
@@ -100,7 +101,7 @@ def add_mute(
     def write(session: ClientSession) -> None:
         active = mutes_in(database).count_documents(build_active(now), session=session)
         if active >= MOST_AT_ONCE:
-            raise BadInput(f"there are {active} mutes in force, and that is the most; end some")
+            raise BadInput(f"{active} mutes are in force, which is the limit: end some of them")
         mutes_in(database).insert_one(mute, session=session)
         _note(database, mute, "mute", by, now, session)
 
@@ -112,7 +113,7 @@ def add_mute(
 
 
 def end_mute(database: Db, mute_id: str, *, by: str, now: datetime) -> MuteDocument:
-    """End a mute now. Raises NotFound, and Conflict where it has ended."""
+    """End a mute now. Raises NotFound; Conflict where it has ended already."""
 
     def write(session: ClientSession) -> MuteDocument:
         mute = mutes_in(database).find_one({"_id": mute_id}, session=session)
@@ -138,7 +139,7 @@ def build_active(now: datetime) -> Query:
 
 
 def find_active(database: Db, now: datetime, session: ClientSession) -> list[MuteDocument]:
-    """Return the mutes in force, the one made first first."""
+    """Return the mutes in force, the oldest first."""
     return list(mutes_in(database).find(build_active(now), session=session).sort("created_at", 1))
 
 
@@ -151,9 +152,10 @@ def find_mutes(
     after: Position | None = None,
     limit: int = 0,
 ) -> list[MuteDocument]:
-    """Return mutes in the order NEWEST_FIRST; those in force, those that ended, or both.
+    """Return mutes in the order NEWEST_FIRST: those in force (`active` of True), those that have
+    ended (False), or both (None).
 
-    A limit of 0 is none.
+    A `limit` of 0 is none.
     """
     query = {} if active is None else build_active(now) if active else {"$nor": [build_active(now)]}
     if ticker is not None:
@@ -162,7 +164,7 @@ def find_mutes(
 
 
 def matches(mute: MuteScope, alert: AlertDocument) -> bool:
-    """Whether an alert is what a mute is of."""
+    """Return whether a mute silences an alert."""
     has = {
         "watchlist": alert["watchlist"],
         "ticker": alert["entity_id"],
@@ -177,14 +179,14 @@ def matches(mute: MuteScope, alert: AlertDocument) -> bool:
 def count_silenced(
     database: Db, mute_ids: Sequence[str], now: datetime, session: ClientSession
 ) -> None:
-    """Count one silenced alert for each of these, which may repeat."""
+    """Add a silenced alert to each of these mutes; a mute that is named twice gets two."""
     for mute_id in set(mute_ids):
         count = {"$inc": {"silenced": mute_ids.count(mute_id)}, "$set": {"last_silenced_at": now}}
         mutes_in(database).update_one({"_id": mute_id}, count, session=session)
 
 
 def describe_mute(mute: MuteScope) -> str:
-    """Return what a mute is of, in words."""
+    """Return in words which alerts a mute silences."""
     parts = [mute["scope"] and f"{mute['scope']} moves", mute["direction"], mute["interval"]]
     named = [mute["ticker"], mute["market"] and f"market {mute['market']}"]
     named.append(mute["watchlist"] and f"watchlist {mute['watchlist']}")

@@ -1,4 +1,4 @@
-"""Notification rules: which channel is told of what, and when it is left in peace."""
+"""Notification rules: which alerts are sent to which channel, and when nothing is sent."""
 
 import re
 from datetime import datetime
@@ -21,14 +21,14 @@ def set_rule(
     now: datetime,
     session: ClientSession | None = None,
 ) -> RuleDocument:
-    """Make a rule, or put another in its place; return it. What waits to be sent follows it.
+    """Create or replace a rule and return it. Its pending deliveries go to its new channels.
 
-    Raises BadInput on a name that cannot be one.
+    Raises BadInput where `name` is not a valid name.
     """
     if NAME.fullmatch(name) is None:
         raise BadInput(
-            f"{name[:80]!r} cannot name a rule: letters, digits and ' ._-', at most 64, a letter or"
-            " digit first"
+            f"{name[:80]!r} cannot name a rule: a name has at most 64 letters, digits, blanks and"
+            " . _ -, and begins with a letter or digit"
         )
     rule: RuleDocument = {"_id": name, "name": name, **fields, "updated_at": now}
     rules_in(database).replace_one({"_id": name}, rule, upsert=True, session=session)
@@ -50,16 +50,18 @@ def find_rule(database: Db, name: str) -> RuleDocument | None:
 
 
 def get_rule(database: Db, name: str) -> RuleDocument:
-    """Return a rule. Raises NotFound with the names there are."""
+    """Return a rule. Raises NotFound, which lists the names of rules."""
     rule = find_rule(database, name)
     if rule is None:
         names = ", ".join(other["_id"] for other in find_rules(database, limit=10)) or "(none)"
-        raise NotFound(f"there is no notification rule {name!r}; there are: {names}")
+        raise NotFound(f"there is no notification rule {name!r}; the rules are: {names}")
     return rule
 
 
 def remove_rule(database: Db, name: str, session: ClientSession) -> None:
-    """Remove a rule; what it has sent stays listed, and what waits is not sent. Raises NotFound."""
+    """Remove a rule, whose pending deliveries are then not sent; sent ones stay listed. Raises
+    NotFound.
+    """
     get_rule(database, name)
     rules_in(database).delete_one({"_id": name}, session=session)
     deliveries.follow_rule(database, name, None, session)

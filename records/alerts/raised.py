@@ -1,4 +1,4 @@
-"""What raising reads and writes: the alerts of a run, each bar in one alert of a watchlist."""
+"""What the raising of alerts reads and writes. In a watchlist, each bar is in one alert."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,13 +19,13 @@ from records.alerts.documents import (
 from records.alerts.trail import add_entries
 from records.database import Db
 
-# Whoever raises alerts writes this document of the settings, so that of two at once the second
-# looks when the first is done.
+# Each transaction that raises alerts writes this document of the settings, so that the second of
+# two at once reads what the first has written.
 TURN = "alerts"
 
 
 class LaterFields(StrangestFields, total=False):
-    """What a later bar changes of an alert."""
+    """The fields of an alert that later bars change."""
 
     bar_time: datetime
     last_bar: datetime
@@ -39,7 +39,7 @@ class LaterFields(StrangestFields, total=False):
 
 
 def take_turn(database: Db, session: ClientSession) -> None:
-    """Have this transaction be the only one that raises alerts."""
+    """Let only this transaction raise alerts at this time: others conflict with it."""
     database.settings.update_one(
         {"_id": TURN}, {"$inc": {"raised": 1}}, upsert=True, session=session
     )
@@ -48,7 +48,7 @@ def take_turn(database: Db, session: ClientSession) -> None:
 def find_open(
     database: Db, entity_ids: Sequence[str], interval: str, session: ClientSession | None = None
 ) -> list[AlertDocument]:
-    """Return the open alerts of these tickers, or markets, by their first bar."""
+    """Return the open alerts of these entities (tickers, markets), by their first bar."""
     query = {
         "entity_id": {"$in": list(entity_ids)},
         "interval": interval,
@@ -60,8 +60,8 @@ def find_open(
 def find_told(
     database: Db, anomaly_ids: Sequence[str], session: ClientSession
 ) -> set[tuple[str | None, str]]:
-    """Return which of these anomalies an alert holds already, one of the history too, each with the
-    alert's watchlist.
+    """Return (watchlist, anomaly) for each anomaly in an alert, open or in the history, that has
+    any of these anomalies.
     """
     query = {"anomaly_ids": {"$in": list(anomaly_ids)}}
     fields = {"watchlist": 1, "anomaly_ids": 1}
@@ -74,7 +74,7 @@ def find_told(
 
 
 def find_known(database: Db, alert_ids: Sequence[str], session: ClientSession) -> set[str]:
-    """Return which of these alerts there are already, in whatever state, or in the history."""
+    """Return which of these alerts exist already, in any state or in the history."""
     query = {"_id": {"$in": list(alert_ids)}}
     return {
         alert["_id"]
@@ -90,7 +90,7 @@ def write_raised(
     entries: Sequence[TrailDocument],
     session: ClientSession,
 ) -> None:
-    """Write alerts, what later bars change of others, and the trail of both."""
+    """Write new alerts, the changes of others by later bars, and the trail's entries of both."""
     if new:
         alerts_in(database).insert_many(list(new), session=session)
     if later:
@@ -102,14 +102,16 @@ def write_raised(
 def find_of_run(
     database: Db, run_id: str, session: ClientSession | None = None
 ) -> list[AlertDocument]:
-    """Return the alerts that a run raised, or was the last to add to."""
+    """Return the alerts that a run raised, or to which it was the last to add bars."""
     return list(alerts_in(database).find({"run_id": run_id}, session=session))
 
 
 def adopt_children(
     database: Db, parent_id: str, anomaly_ids: Sequence[str], watchlist: str | None
 ) -> None:
-    """Give the alerts of a watchlist that hold any of these anomalies their parent."""
+    """Set the parent of a watchlist's alerts of tickers that have any of these anomalies, unless
+    they have a parent.
+    """
     query = {
         "anomaly_ids": {"$in": list(anomaly_ids)},
         "watchlist": watchlist,
@@ -122,7 +124,7 @@ def adopt_children(
 def find_held(
     database: Db, tickers: Sequence[str], interval: str, states: Sequence[AlertState]
 ) -> list[AlertDocument]:
-    """Return alerts of tickers in these states: those a run may have changed the ground of."""
+    """Return the tickers' alerts in these states, whose anomalies a run may have changed."""
     query = {"entity_id": {"$in": list(tickers)}, "interval": interval}
     return list(
         alerts_in(database).find({**query, "state": {"$in": list(states)}, "entity_type": "ticker"})
@@ -130,7 +132,7 @@ def find_held(
 
 
 def find_childless(database: Db, session: ClientSession | None = None) -> list[str]:
-    """Return the open alerts of market-wide bars none of whose tickers' alerts is open."""
+    """Return the open market-wide alerts without an open alert of a ticker."""
     is_open = {"$in": list(OPEN_STATES)}
     wide = {"state": is_open, "entity_type": "market"}
     parents = {alert["_id"]: alert for alert in alerts_in(database).find(wide, session=session)}
@@ -141,7 +143,9 @@ def find_childless(database: Db, session: ClientSession | None = None) -> list[s
 
 
 def _is_shared(database: Db, wide: AlertDocument, session: ClientSession | None) -> bool:
-    """Whether a ticker's alert that began with another market-wide bar goes on over this one."""
+    """Return whether an open alert of a ticker, with another market-wide alert as its parent,
+    overlaps this one.
+    """
     query = {
         "watchlist": wide["watchlist"],
         "market": wide["market"],

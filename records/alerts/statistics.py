@@ -1,4 +1,4 @@
-"""How many alerts there are, how long they take, and what they turn out to be."""
+"""Statistics of alerts: their numbers, how long people take to resolve them, their precision."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ Word = TypeVar("Word", bound=str)
 
 
 class _Kind(TypedDict):
-    """Alerts of one type and cause: how many there are, how many of them people resolved, and in
-    how many minutes all of those.
+    """Alerts of one type and cause: how many there are, how many of them people resolved, and how
+    many minutes these took together.
     """
 
     entity_type: EntityType
@@ -32,14 +32,15 @@ class _Kind(TypedDict):
 
 
 class AlertStatistics(TypedDict):
-    """What all alerts come to, those of the history among them.
+    """Statistics of all alerts, including those of the history.
 
     Attributes:
-        critical_count to low_count: of the unresolved ones.
-        avg_resolution_time_minutes: of those that people resolved; None where there are none.
-        detection_rate_last_24h, detection_rate_last_7d: the share of the bars that were scored in
-            that time, of a watchlist by its own scans, that are anomalies; None where none was.
-        precision: the share of the labelled anomalies that were true.
+        critical_count to low_count: numbers of unresolved alerts.
+        avg_resolution_time_minutes: the mean of the alerts that people resolved; None where there
+            are none.
+        detection_rate_last_24h, detection_rate_last_7d: the share of anomalies among the bars that
+            runs of this time scored (for a watchlist, its own scans); None where they scored none.
+        precision: the share of labels that say true; None where there are none.
     """
 
     total_alerts: int
@@ -57,7 +58,7 @@ class AlertStatistics(TypedDict):
 
 
 class TrendFields(TypedDict):
-    """How many alerts were raised on a day (UTC), and resolved of these."""
+    """How many alerts were raised on a day (UTC), and how many of them are resolved."""
 
     day: str
     total: int
@@ -97,7 +98,9 @@ def compute_statistics(database: Db, now: datetime, *, watchlist: str | None) ->
 
 
 def compute_trends(database: Db, since: datetime, *, watchlist: str | None) -> list[TrendFields]:
-    """Return how many alerts were raised on each day since then that has any, in order."""
+    """Return how many alerts were raised on each day from `since` on, in order; days without alerts
+    are left out.
+    """
     query = match(created_at={"$gte": since}, watchlist=watchlist)
     day = {"$dateToString": {"date": "$created_at", "format": "%Y-%m-%d"}}
     is_resolved = {"$cond": [{"$eq": ["$state", "resolved"]}, 1, 0]}
@@ -132,10 +135,11 @@ def _count_severities(database: Db, query: Query) -> dict[Severity, int]:
 
 
 def _sum_up(database: Db, watchlist: str | None) -> list[_Kind]:
-    """Return the kinds of alerts, those of the history after the others.
+    """Return the sums of each kind of alert, those of the history after the others.
 
-    The history is kept for good: it is gone over once, and in an index that has all of this. That
-    is found by a condition on what it begins with, which all fulfil where any watchlist counts.
+    The history is never deleted, so it is read once, and from an index that has all the fields.
+    MongoDB uses that index for a condition on its first field, the watchlist; for all watchlists
+    this is a condition that every alert fulfils.
     """
     wanted: Query = {"watchlist": {"$gte": MinKey()} if watchlist is None else watchlist}
     by_people = {
@@ -168,7 +172,7 @@ def _sum_up(database: Db, watchlist: str | None) -> list[_Kind]:
 
 
 def _most_common(counts: Counter[Word]) -> Word | None:
-    """Return the word counted most, the first by name of several; None where there is none."""
+    """Return the most frequent word (of several, the first by name); None where there is none."""
     return min(counts, key=lambda word: (-counts[word], word), default=None)
 
 

@@ -1,6 +1,7 @@
-"""The audit trail: every step of an alert, and what else people change; who did, and when.
+"""The audit trail: every step of an alert and every other change that people make, with who made
+it and when.
 
-Nothing of it is ever changed.
+Entries are never changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,13 @@ from records.database import Db, in_transaction, match
 from records.keyset import Key, Keyset, Position, find_page
 
 NEWEST_FIRST = Keyset((Key("at", datetime, DESCENDING), Key("_id", str)))
-# Of a list that a person changes so many entries are told that came, and that went.
+# An entry about a changed list names at most so many added items, and as many removed ones.
 TOLD_ENTRIES = 100
 SECRETS = frozenset({"channel", "next_channel", "secret"})
 
 Written = TypeVar("Written")
 Changes = dict[str, Any]
-"""What a change comes to, by field."""
+"""What a change does to each field."""
 
 
 def build_entry(
@@ -36,10 +37,10 @@ def build_entry(
     details: Mapping[str, Any] | None,
     subject: str | None = None,
 ) -> TrailDocument:
-    """Return an entry, not yet written; `states` are those before and after."""
+    """Return an entry, not yet written; `states` are the alert's states before and after."""
     return {
         **({"subject": subject} if subject else {}),  # type: ignore[typeddict-item]  # its own
-        # They count up, as many steps are often of one moment.
+        # ObjectIds count up, which orders the many entries that often have the same time.
         "_id": str(ObjectId()),
         "alert_id": alert_id,
         "step": step,
@@ -52,7 +53,7 @@ def build_entry(
 
 
 def add_entries(database: Db, entries: Sequence[TrailDocument], session: ClientSession) -> None:
-    """Write entries inside the transaction of the steps that they are of."""
+    """Write entries inside the transaction of their steps."""
     if entries:
         trail_in(database).insert_many(list(entries), session=session)
 
@@ -65,7 +66,7 @@ def build_note(
     at: datetime,
     details: Mapping[str, Any] | None,
 ) -> TrailDocument:
-    """Return an entry of what a person changes beside alerts, not yet written."""
+    """Return an entry about a change that is not a step of an alert, not yet written."""
     return build_entry(
         None, step, by=by, at=at, states=(None, None), details=details, subject=subject
     )
@@ -74,7 +75,7 @@ def build_note(
 def write_noted(
     database: Db, change: Callable[[ClientSession], Written], entries: Sequence[TrailDocument]
 ) -> Written:
-    """Make a change and write its entries, all or nothing; return what the change did."""
+    """Make a change and write its entries in one transaction; return what `change` returned."""
 
     def write(session: ClientSession) -> Written:
         done = change(session)
@@ -85,8 +86,8 @@ def write_noted(
 
 
 def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Changes:
-    """Return what a change comes to, by field: its value before and after, of a list what came and
-    went, and of what is secret only that it changes.
+    """Return what a change does to each field that it changes: its value before and after, for a
+    list what was added and removed, for a secret only that it was set or cleared.
     """
     held = before or {}
     return {
@@ -125,6 +126,6 @@ def find_entries(
     after: Position | None = None,
     limit: int,
 ) -> list[TrailDocument]:
-    """Return steps of all alerts in the order NEWEST_FIRST, from the one after `after` on."""
+    """Return entries in the order NEWEST_FIRST, from the one after `after` on."""
     query = match(alert_id=alert_id, by=by, step=step)
     return find_page(trail_in(database), query, NEWEST_FIRST, after=after, limit=limit)
