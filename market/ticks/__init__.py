@@ -1,1 +1,1 @@
-"""Trades, depth and funding: checked on entry, added up to candles, written for other programs."""
+"""Checks trades, depth and funding, sums trades to candles, writes them for other programs."""

@@ -1,4 +1,4 @@
-"""What comes in of trades, depth and funding: checked, and stored in one transaction."""
+"""Checks incoming trades, depth and funding, and stores them in one transaction."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -28,20 +28,20 @@ KINDS: tuple[TickKind, ...] = get_args(TickKind)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long what comes now is kept; funding is kept for good."""
+    """How long trades and depth are kept; funding is never deleted."""
 
     trades: timedelta
     depth: timedelta
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
-        """Return what the settings say."""
+        """Return the retention that the settings say."""
         return cls(timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours))
 
 
 @dataclass(slots=True)
 class Ticks:
-    """Checked records of any number of tickers and venues, and those that were kept aside."""
+    """Checked records of any number of tickers and venues, and those that were rejected."""
 
     trades: defaultdict[Series, list[Trade]] = field(default_factory=lambda: defaultdict(list))
     depth: list[tuple[str, str, Snapshot]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Ticks:
         source: str,
         now: datetime,
     ) -> None:
-        """Check records as they were sent and add them; one that cannot be right is kept aside."""
+        """Check records as they were sent and add them, an unfit one to `rejected`."""
         at = to_microseconds(now)
         for row, record in enumerate(records, 1):
             try:
@@ -89,7 +89,7 @@ class Ticks:
     def write(
         self, database: Db, retention: Retention, now: datetime, session: ClientSession
     ) -> dict[TickKind, Stored]:
-        """Store all of it inside a transaction; return what became of each kind."""
+        """Store all records inside a transaction; return the counts of each kind."""
         add_rejected_records(database, self.rejected, session)
         return {
             "trades": write_trades(
@@ -104,10 +104,10 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True)
 class TickReport:
-    """What became of records: each was new, changed what was stored, was there, or was kept aside.
+    """How many records were new, changed a stored one, were stored already, or were rejected.
 
     Attributes:
-        rejected: those kept aside, the first 1,000: row and reason.
+        rejected: {row, reason} of the first 1,000 rejected records.
     """
 
     kind: TickKind
@@ -132,9 +132,9 @@ def store_records(
     retention: Retention,
     now: datetime,
 ) -> TickReport:
-    """Check records of one ticker and venue, and store them or nothing; say what became of them.
+    """Check records of one ticker and venue, store them in one transaction, and return a report.
 
-    Of what can be no ticker or venue all records are kept aside.
+    All records are rejected where `ticker` or `venue` is not valid.
     """
     ticks = Ticks()
     try:

@@ -1,4 +1,4 @@
-"""Trades added up to candles. Pure functions."""
+"""Sums trades to candles. Pure functions."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -14,8 +14,8 @@ class TradeCandle(NamedTuple):
 
     Attributes:
         volume: the sum of amounts, rounded once.
-        quote_volume: that of price x amount.
-        trades: how many there were.
+        quote_volume: the sum of price x amount.
+        trades: the number of trades.
     """
 
     time: int
@@ -31,8 +31,8 @@ class TradeCandle(NamedTuple):
 def add_up(
     trades: Iterable[Trade], interval_seconds: int, *, descending: bool = False
 ) -> Iterator[TradeCandle]:
-    """Yield the candles of trades that come in order of time, or from the last one on; without
-    trades there is none.
+    """Yield the candles of trades, which ascend by time (with `descending`, descend); an interval
+    without trades has no candle.
     """
     length = interval_seconds * MICROSECONDS
     for number, group in groupby(trades, lambda trade: trade.time // length):
@@ -55,5 +55,5 @@ def add_up(
 def _add(numbers: Iterable[float]) -> float:
     try:
         return fsum(numbers)
-    except OverflowError:  # it is beyond what a number can hold
+    except OverflowError:  # The sum is beyond the largest float.
         return inf

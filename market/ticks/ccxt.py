@@ -1,4 +1,4 @@
-"""What is stored, in the shapes of ccxt's unified API, for programs that were written for it."""
+"""Writes stored data in the shapes of ccxt's unified API, for programs that were written for it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +53,7 @@ def write_book(
 
 
 def write_funding(ticker: str, rate: FundingFields) -> dict[str, Any]:
-    """Return a funding rate as `fetch_funding_rate_history` has it, and more."""
+    """Return a funding rate as `fetch_funding_rate_history` has it, with further fields."""
     hours, following = rate["interval_hours"], rate["next_time"]
     return {
         "symbol": ticker,

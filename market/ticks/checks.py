@@ -1,6 +1,6 @@
-"""Which records can be right: each becomes a typed value, or gets the first reason against it.
+"""Checks records: each becomes a typed value, or is refused for the first reason that holds.
 
-Pure functions. Words of the fields: those of ccxt's unified API.
+Pure functions. The fields have the names of ccxt's unified API.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ from records.ticks.documents import FundingFields
 MOST_LEVELS = 50
 MOST_LEVELS_SENT = 5_000
 LONGEST_ID = 64
-# The clocks of exchanges differ from ours, by not so much.
+# The clocks of exchanges differ from ours, but by less than this.
 AHEAD = 5 * MICROSECONDS
 _SIDES: dict[Any, Side] = {"buy": "buy", "sell": "sell", "unknown": "unknown", None: "unknown"}
 
 REASONS: dict[str, str] = {
-    "not_a_record": "it is no object, or has a field that records of this kind have not",
-    "bad_time": "a time is missing, cannot be read, before 2 January 1970, or a number before 1980",
+    "not_a_record": "it is no object, or has a field that records of this kind do not have",
+    "bad_time": "a time is missing, unreadable, before 2 January 1970, or a number before 1980",
     "in_future": "the time is more than 5 s ahead of ours",
     "not_a_number": "a number is missing, infinite or no number",
     "non_positive_price": "a price is zero or below",
@@ -44,20 +44,20 @@ REASONS: dict[str, str] = {
     "rate_out_of_range": "the rate is not within -1 and 1",
     "bad_closed": "whether the candle is closed is neither true nor false",
 }
-# What a whole message is kept aside for.
+# The reasons for which a whole message is rejected.
 MESSAGE_REASONS: dict[str, str] = {
     "too_large": "the message is larger than 4 MiB",
     "not_json": "the message is no JSON, has a name twice, or is not of the shape of messages",
     "unknown_kind": "the kind is none of candles, trades, depth and funding",
-    "unknown_version": "the message is of a version that is not known",
-    "bad_ticker": "the ticker, venue or interval cannot be one",
-    "bad_producer": "the producer, its `seq` or `sent` cannot be one, or `seq` is missing",
+    "unknown_version": "the message has a version that is not known",
+    "bad_ticker": "the ticker, venue or interval is not valid",
+    "bad_producer": "the producer, its `seq` or `sent` is not valid, or `seq` is missing",
     "too_many_records": "the message has more than 1,000 records",
-    "seq_jumped_back": "its producer counts from a number below one that was stored before",
+    "seq_jumped_back": "its producer counts again from a number below one that was stored before",
     "sent_in_future": "`sent`, in milliseconds since 1970, is more than five minutes ahead of ours",
-    "seq_jumped_ahead": "its producer passed over more than 1,000,000 numbers at once",
-    "not_storable": "storing it failed, again and again",
-    "poison": "whoever stored it ended each time, and was started again",
+    "seq_jumped_ahead": "its producer skipped more than 1,000,000 numbers at once",
+    "not_storable": "storing it failed again and again",
+    "poison": "the process that stored it died each time, and was started again",
 }
 
 FIELDS: dict[TickKind, tuple[str, ...]] = {

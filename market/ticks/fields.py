@@ -1,4 +1,4 @@
-"""Fields of a record as they are sent: times, numbers and words. Pure functions."""
+"""Reads the fields of records as they are sent: times, numbers and words. Pure functions."""
 
 import math
 import re
@@ -8,7 +8,8 @@ from typing import Any
 from core.errors import BadInput
 
 MICROSECONDS = 1_000_000
-# The largest number of seconds, milliseconds and microseconds that is taken for such.
+# A number below _SECONDS is taken for seconds, below _MILLIS for milliseconds, below _MICROS for
+# microseconds, else for nanoseconds.
 _SECONDS, _MILLIS, _MICROS = 1e11, 1e14, 1e17
 _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * MICROSECONDS
 _VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
@@ -16,7 +17,7 @@ _DIGITS = re.compile(r"\d{1,20}")
 # Bybit's files have seconds with a fraction.
 _SECONDS_WRITTEN = re.compile(r"\d{1,11}\.\d{1,9}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Nobody traded on the first day of 1970: who says so has no time (0), or one since a start.
+# Nobody traded on the first day of 1970: such a time stands for none (0), or for one since a start.
 _FIRST = 86_400 * MICROSECONDS
 # A number before 1980 is a date or a time of day in digits (20260105, 093000.123, 202601050930).
 _FIRST_COUNTED = 3_652 * _FIRST
@@ -25,28 +26,30 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class Unfit(Exception):
-    """A record cannot be right; its message is the reason's word."""
+    """A record is not valid; the message is the word of the reason."""
 
     @property
     def reason(self) -> str:
-        """The stable word."""
+        """Return the word of the reason, which does not change between versions."""
         return str(self)
 
 
 def normalize_venue(text: str) -> str:
-    """Return a venue in upper case. Raises BadInput on anything else than a venue."""
+    """Return a venue in upper case. Raises BadInput on text that is not a venue."""
     venue = text.strip().upper()
     if not _VENUE.fullmatch(venue):
         raise BadInput(
-            f"{text[:40]!r} is no venue: 1 to 20 of the letters A-Z, digits and . _ - are"
-            " (BINANCE, NYSE)"
+            f"{text[:40]!r} is no venue: a venue is 1 to 20 letters A-Z, digits and . _ -, and"
+            " begins with a letter or digit (BINANCE, NYSE)"
         )
     return venue
 
 
 def read_time(value: Any) -> int:
-    """Return a time in microseconds since 1970: ISO 8601 (UTC where no zone is said), or seconds,
-    milliseconds, microseconds or nanoseconds since then, from 1980 on. Raises Unfit.
+    """Return in microseconds since 1970 a time that is ISO 8601 (UTC where it names no zone) or a
+    number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+
+    Raises Unfit where it cannot be read, or is a number for a time before 1980.
     """
     if isinstance(value, str):
         if _DIGITS.fullmatch(value):
@@ -57,7 +60,7 @@ def read_time(value: Any) -> int:
             return _read_iso(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit("bad_time")
-    # One far below 0 has no microseconds that a float could hold.
+    # For numbers far below 0 or infinite ones, the microseconds below would overflow.
     if value < 0 or (isinstance(value, float) and not math.isfinite(value)):
         raise Unfit("bad_time")
     if value < _SECONDS:
@@ -98,10 +101,10 @@ def to_datetime(time: int) -> datetime:
 
 
 def read_number(value: Any) -> float:
-    """Return a number that is one, or is written as one. Raises Unfit."""
+    """Return a finite number, given as a number or as text. Raises Unfit."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unfit("not_a_number")
-    if isinstance(value, str) and "_" in value:  # of which Python thinks nothing
+    if isinstance(value, str) and "_" in value:  # Python's float() would ignore it.
         raise Unfit("not_a_number")
     try:
         number = float(value)
@@ -121,7 +124,7 @@ def read_positive(value: Any, reason: str) -> float:
 
 
 def guard(text: str) -> str:
-    """Return text with an apostrophe before it where a spreadsheet would run it."""
+    """Return text with an apostrophe before it where a spreadsheet would run it as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 

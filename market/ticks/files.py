@@ -1,7 +1,7 @@
-"""Files of trades, depth and funding: CSV, JSON lines, JSON and Parquet, read as they stream.
+"""Reads files of trades, depth and funding as streams: CSV, JSON lines, JSON and Parquet.
 
-A row is an object of the fields that records have, in these or other usual words. Depth in a CSV
-file has its sides as JSON texts.
+A row is an object with the fields of a record, under their own or other usual names. In a CSV file
+of depth, the sides are JSON texts.
 """
 
 import csv
@@ -21,7 +21,7 @@ CANDLE_FIELDS = (
 )  # fmt: skip
 SUFFIXES = (".csv", ".ndjson", ".jsonl", ".json", ".parquet")
 WITH_HEAD = (".csv", ".parquet")
-# Other words for a field, in small letters without blanks and lines.
+# Other names of a field, in lower case without blanks and underscores.
 WORDS: dict[str, str] = {
     "timestamp": "time", "datetime": "time", "date": "time", "ts": "time", "opentime": "time",
     "transacttime": "time", "fundingtime": "time", "calctime": "time", "createdtime": "time",
@@ -37,16 +37,16 @@ WORDS: dict[str, str] = {
     "quotevolume": "quote_volume", "quoteassetvolume": "quote_volume",
     "numberoftrades": "trades", "count": "trades", "isclosed": "closed", "isfinal": "closed",
 }  # fmt: skip
-# Without one of these in its head, no row of a file can be right.
+# The fields that the head of a file must name, as every row needs them.
 NEEDED: dict[DataKind, tuple[str, ...]] = {
     "candles": ("time", "open", "high", "low", "close"),
     "trades": ("time", "id", "price", "amount"),
     "depth": ("time",),
     "funding": ("time", "rate"),
 }
-# What no answer has beside its list of records, and each record has one of.
+# Each record has one of these fields; a document that wraps a list of records has none.
 OF_RECORDS = {"price", "rate", "close", "bids", "asks"}
-# A book's sides are JSON texts.
+# The sides of an order book, which are JSON texts in a CSV file.
 SIDES = ("bids", "asks")
 TIMES = ("time", "next_time")
 MOST_DEPTH = 3
@@ -54,7 +54,7 @@ _CSV_BYTES = 2**20
 
 
 class FileRecord(NamedTuple):
-    """A row of a file: its fields and, where it says so, whose it is and of which interval."""
+    """A row of a file: its fields and, where it has them, its ticker, venue and interval."""
 
     ticker: str | None
     venue: str | None
@@ -63,15 +63,15 @@ class FileRecord(NamedTuple):
 
 
 def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
-    """Yield the rows of a file. Raises BadInput where it is no such file."""
+    """Yield the rows of a file. Raises BadInput where it is no file of this kind."""
     name = path.name.lower().removesuffix(".gz")
     suffix = next((known for known in SUFFIXES if name.endswith(known)), None)
     if not path.is_file():
         raise BadInput(f"there is no file {str(path)!r}")
     if suffix is None:
         raise BadInput(
-            f"{path} is no file of {kind} by its name: it ends in none of {', '.join(SUFFIXES)},"
-            " each but .parquet also with .gz"
+            f"{path} is no file of {kind} by its name, which must end in {', '.join(SUFFIXES)}; all"
+            " but .parquet may have .gz behind it"
         )
     known = {*(CANDLE_FIELDS if kind == "candles" else FIELDS[kind]), "ticker", "venue", "maker"}
     known |= {"interval"} if kind == "candles" else set()
@@ -89,15 +89,15 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
 
 
 def _check_head(path: Path, kind: DataKind, names: Mapping[str, str | None]) -> None:
-    """Raise BadInput where the first row of a file names not all that its rows need: it may be one
-    of data itself.
+    """Raise BadInput where the head of a file lacks a needed field. Such a head may be a row of
+    data.
     """
     lacking = [field for field in NEEDED[kind] if field not in names.values()]
     if lacking:
         found = ", ".join(map(str, names))[:200]
         raise BadInput(
-            f"{path} has no column for {', '.join(lacking)} among {found}: its rows have to"
-            " name their fields, those of a CSV file in the first row with commas between, such as"
+            f"{path} has no column for {', '.join(lacking)}, only {found}: its rows must name their"
+            " fields; the first row of a CSV file names them with commas between, such as"
             f" {','.join(NEEDED[kind])}"
         )
 
@@ -109,7 +109,7 @@ def _read_text(path: Path, suffix: str) -> Iterator[Any]:
 
 
 def _read_csv(file: IO[str]) -> Iterator[Any]:
-    csv.field_size_limit(_CSV_BYTES)  # of the process: files of bars have shorter ones
+    csv.field_size_limit(_CSV_BYTES)  # The limit is the whole process's; bars have shorter fields.
     reader = csv.DictReader(file, strict=True)
     for row in reader:
         if None in row:
@@ -131,8 +131,8 @@ def _read_whole(file: IO[str]) -> Iterator[Any]:
 
 
 def _unwrap(document: Any) -> list[Any]:
-    """Return the records of a document: itself, or the only list of objects in it, as in
-    {"result": {"list": [...]}}.
+    """Return the records of a document: the only list of objects in it, as in
+    {"result": {"list": [...]}}, or else the document itself as one record.
     """
     if isinstance(document, list):
         return document
@@ -162,7 +162,9 @@ def _read_parquet(path: Path) -> Iterator[Any]:
 def _name_fields(
     row: Any, names: dict[str, str | None], known: Container[str | None]
 ) -> FileRecord:
-    """Return a row by the names of our fields; what is none of them is left aside."""
+    """Return a row under the names of our fields, without other columns. Raises ValueError where
+    two columns are the same field and differ.
+    """
     if not isinstance(row, Mapping):
         return FileRecord(None, None, {"not_a_record": row})
     record: dict[str, Any] = {}
@@ -176,7 +178,7 @@ def _name_fields(
         said = value.isoformat() if hasattr(value, "isoformat") else value
         if field in record and not _agree(field, record[field], said):
             both = " and ".join(repr(other) for other in row if names.get(other) == field)
-            raise ValueError(f"{both} are both taken for {field}, and differ: leave one out")
+            raise ValueError(f"{both} are both read as {field}, and they differ: leave one out")
         record[field] = said
     ticker, venue, interval = (
         None if (said := record.pop(name, None)) is None else str(said)
@@ -184,13 +186,13 @@ def _name_fields(
     )
     maker = record.pop("maker", None)
     if maker is not None and "side" not in record:
-        # Where the buyer was there first, the taker sold.
+        # Where the buyer was the maker, the taker sold.
         record["side"] = "sell" if str(maker).lower() in {"true", "1"} else "buy"
     return FileRecord(ticker, venue, record, interval)
 
 
 def _agree(field: str, one: Any, other: Any) -> bool:
-    """Whether two names of one field say the same, as milliseconds beside ISO 8601 do."""
+    """Return whether two values of a field are equal, for times also in different notations."""
     try:
         return one == other or (field in TIMES and read_time(one) == read_time(other))
     except Unfit:
@@ -198,7 +200,7 @@ def _agree(field: str, one: Any, other: Any) -> bool:
 
 
 def _name_field(name: str) -> str:
-    """Return what we call a field of this name, itself where we know no other word."""
+    """Return our name of a field; the plain given name where none is known."""
     plain = name.strip().lower()
     return WORDS.get(plain.replace("_", "").replace(" ", ""), plain)
 

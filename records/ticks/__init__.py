@@ -1,1 +1,1 @@
-"""Trades, depth and funding as they are stored, and the records that were kept aside."""
+"""Documents of trades, depth and funding, and of records that were rejected."""

@@ -1,4 +1,4 @@
-"""Trades as columns, and columns as trades. Pure functions."""
+"""Turns trades into columns, and columns into trades. Pure functions."""
 
 import sys
 from array import array
@@ -9,14 +9,14 @@ from core.words import Side
 from records.ticks.documents import TradeColumns
 
 HOUR = 3_600_000_000
-# What one document holds: it is written again with each trade that comes, and read as a whole.
+# A document has at most so many trades: a new trade rewrites it, and a read reads all of it.
 MOST = 1_000
 LETTERS: dict[Side, str] = {"buy": "b", "sell": "s", "unknown": "u"}
 SIDES: dict[str, Side] = {letter: side for side, letter in LETTERS.items()}
 
 
 class Trade(NamedTuple):
-    """One trade: microseconds since 1970, and the taker's side."""
+    """One trade: `time` is in microseconds since 1970, `side` is the taker's."""
 
     time: int
     id: str
@@ -26,7 +26,7 @@ class Trade(NamedTuple):
 
 
 def place_of(trade: Trade) -> tuple[int, int, str]:
-    """Return a trade's place in its series: by time, then by id, numbers among ids in order."""
+    """Return a trade's sort key in its series: time, then id, numeric ids in numeric order."""
     return trade.time, len(trade.id), trade.id
 
 
@@ -55,7 +55,7 @@ def unpack(columns: TradeColumns) -> Iterator[Trade]:
 
 
 def join(first: TradeColumns, second: TradeColumns) -> TradeColumns:
-    """Return the columns of both, one behind the other."""
+    """Return the columns of `first` followed by those of `second`."""
     return {
         "times": first["times"] + second["times"],
         "prices": first["prices"] + second["prices"],
@@ -73,7 +73,7 @@ def _to_bytes(code: str, values: Sequence[Any]) -> bytes:
 
 
 def from_bytes(code: str, binary: bytes) -> "array[Any]":
-    """Return a column (`q` integers, `d` floats) of its little-endian bytes."""
+    """Return a column (`q`: integers, `d`: floats) from little-endian bytes."""
     column: array[Any] = array(code, binary)
     if sys.byteorder == "big":
         column.byteswap()

@@ -1,4 +1,4 @@
-"""Depth: the last snapshot of each second, of one ticker and venue."""
+"""Depth: the last order book snapshot of each second, for a ticker and venue."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,11 +18,13 @@ OLDEST_FIRST = Keyset((Key("time", int, ASCENDING), Key("_id", str, ASCENDING)))
 NEWEST_FIRST = Keyset((Key("time", int, DESCENDING), Key("_id", str, DESCENDING)))
 
 Levels = tuple[tuple[float, float], ...]
-"""Price and amount, the best first."""
+"""(price, amount) of each level, the best first."""
 
 
 class Snapshot(NamedTuple):
-    """An order book at a moment (microseconds); of two of one time the higher sequence is later."""
+    """An order book at a time (microseconds since 1970); at equal times the higher `sequence` is
+    the later one.
+    """
 
     time: int
     sequence: int
@@ -37,8 +39,8 @@ def write_depth(
     expires_at: datetime,
     session: ClientSession,
 ) -> Stored:
-    """Store the snapshots of (ticker, venue, snapshot) inside a transaction: the last of each
-    second. In which order they come does not matter.
+    """Store snapshots, given as (ticker, venue, snapshot), inside a transaction. The last of each
+    second is kept, whatever the order in which they come.
     """
     latest: dict[str, tuple[str, str, Snapshot]] = {}
     for ticker, venue, snapshot in arrived:
@@ -87,7 +89,7 @@ def build_depth(
 
 
 def read_levels(side: bytes, most: int) -> list[tuple[float, float]]:
-    """Return the best levels of a side, at most so many."""
+    """Return the best levels (price, amount) of a side, at most `most`."""
     numbers = from_bytes("d", side)
     return list(zip(numbers[: 2 * most : 2], numbers[1 : 2 * most : 2], strict=True))
 
@@ -110,15 +112,15 @@ def find_depth(
 
 
 def find_tickers(database: Db) -> set[str]:
-    """Return the tickers of which there are snapshots."""
+    """Return the tickers that have snapshots."""
     return set(depth_in(database).distinct("ticker"))
 
 
 def find_latest(
     database: Db, ticker: str, venues: Sequence[str], start: int, end: int
 ) -> DepthDocument | None:
-    """Return the latest snapshot of any of some venues from `start` to before `end`
-    (microseconds), None where there is none.
+    """Return a ticker's latest snapshot at any of these venues from `start` to before `end`
+    (microseconds), or None.
     """
     within = {"$gte": start, "$lt": end}
     newest = [("time", DESCENDING), ("_id", DESCENDING)]
@@ -131,5 +133,5 @@ def find_latest(
 
 
 def find_venues(database: Db, ticker: str) -> list[str]:
-    """Return the venues of which there are snapshots of a ticker, in order."""
+    """Return the venues with snapshots of a ticker, in order."""
     return sorted(depth_in(database).distinct("venue", {"ticker": ticker}))

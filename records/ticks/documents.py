@@ -1,6 +1,6 @@
-"""What the documents of trades, depth and funding look like, and their collections.
+"""The documents and collections of trades, depth and funding.
 
-Times are whole microseconds since 1970 (UTC): MongoDB's own dates end at milliseconds.
+Times are whole microseconds since 1970 (UTC), as MongoDB's own dates have only milliseconds.
 """
 
 from datetime import datetime
@@ -13,8 +13,8 @@ from records.database import Db
 
 
 class TradeColumns(TypedDict):
-    """Trades as columns: `times` of little-endian 64-bit integers, `prices` and `amounts` of
-    64-bit floats, `sides` of one letter each (b, s, u), `ids` of lines.
+    """Trades as columns: `times` are little-endian 64-bit integers, `prices` and `amounts`
+    little-endian 64-bit floats, `sides` one letter (b, s, u) each, `ids` one line each.
     """
 
     times: bytes
@@ -30,7 +30,7 @@ class TradeChunkDocument(TradeColumns):
     Attributes:
         hour: in hours since 1970.
         first, last: times of its first and last trade.
-        open: whether there is room in it.
+        open: whether it has room for more trades.
         expires_at: when MongoDB deletes it.
     """
 
@@ -46,8 +46,8 @@ class TradeChunkDocument(TradeColumns):
 
 
 class TradeSeriesDocument(TypedDict):
-    """The trades of one ticker and venue; `version` rises with each write, so that of two writers
-    at once one waits for the other.
+    """Says that there are trades of a ticker and venue. Each write raises `version`, so that two
+    writers at once conflict, and one waits for the other.
     """
 
     _id: str
@@ -74,7 +74,7 @@ class DepthDocument(TypedDict):
 
 
 class FundingFields(TypedDict):
-    """One funding rate; it is paid once in `interval_hours`, next at `next_time`."""
+    """One funding rate, paid every `interval_hours` and next at `next_time`."""
 
     time: int
     rate: float
@@ -93,12 +93,12 @@ class FundingDocument(FundingFields):
 
 
 class RejectedRecordDocument(TypedDict):
-    """A record, or a whole message, that was kept aside.
+    """A record, or a whole message, that was rejected.
 
     Attributes:
-        row: its place in what was sent, from 1.
+        row: its place among the records that were sent together, from 1.
         error: why it could not be stored, where the reason alone does not tell.
-        content: as it was sent, in JSON; the beginning where that is long.
+        content: the record as it was sent, as JSON; only the beginning of a long one.
     """
 
     _id: str
@@ -119,7 +119,7 @@ def trades_in(database: Db) -> Collection[TradeChunkDocument]:
 
 
 def trade_series_in(database: Db) -> Collection[TradeSeriesDocument]:
-    """Return the collection that says of which tickers and venues there are trades."""
+    """Return the collection that says which tickers and venues have trades."""
     return database.trade_series
 
 
@@ -134,5 +134,5 @@ def funding_in(database: Db) -> Collection[FundingDocument]:
 
 
 def rejected_records_in(database: Db) -> Collection[RejectedRecordDocument]:
-    """Return the collection of records that were kept aside."""
+    """Return the collection of rejected records."""
     return database.rejected_records

@@ -1,4 +1,4 @@
-"""Funding rates: one document a ticker, venue and time; they are kept."""
+"""Funding rates: one document for each ticker, venue and time. They are never deleted."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,8 +18,8 @@ NEWEST_FIRST = Keyset((Key("time", int, DESCENDING), Key("_id", str, DESCENDING)
 def write_funding(
     database: Db, arrived: Sequence[tuple[str, str, FundingFields]], *, session: ClientSession
 ) -> Stored:
-    """Store the rates of (ticker, venue, fields) inside a transaction; one that comes again with
-    other values takes the place of the one before.
+    """Store rates, given as (ticker, venue, fields), inside a transaction; a rate with other values
+    replaces the stored one of the same time.
     """
     documents: dict[str, FundingDocument] = {}
     for ticker, venue, fields in arrived:
@@ -55,19 +55,21 @@ def find_funding(
 
 
 def find_venues(database: Db, ticker: str) -> list[str]:
-    """Return the venues of which there are rates of a ticker, in order."""
+    """Return the venues with rates of a ticker, in order."""
     return sorted(funding_in(database).distinct("venue", {"ticker": ticker}))
 
 
 def iterate_funding(
     database: Db, tickers: Sequence[str], *, start: int | None, end: int | None
 ) -> tuple[int, Iterator[FundingDocument]]:
-    """Return how many rates some tickers have, and what yields them by ticker, venue and time."""
+    """Return how many rates some tickers have, and an iterator over them in the order of ticker,
+    venue and time.
+    """
     query = match(ticker=among(tickers), time=between(start, end))
     found = funding_in(database).find(query).sort([("ticker", 1), ("venue", 1), ("time", 1)])
     return funding_in(database).count_documents(query), iter(found)
 
 
 def find_tickers(database: Db) -> list[str]:
-    """Return the tickers of which there are rates, in order."""
+    """Return the tickers that have rates, in order."""
     return sorted(funding_in(database).distinct("ticker"))

@@ -1,7 +1,8 @@
-"""How far each stream of the feed was stored: written in the transaction of what came by it.
+"""Positions: how far each stream of the feed was stored. The transaction that stores a stream's
+messages writes its position, too.
 
-A stream is claimed like a batch: a conditional write raises its fence, and whoever commits under an
-older fence has lost it. All times that decide anything are the server's.
+A stream is claimed as a batch is: a conditional write raises its fence, and a process that commits
+with an older fence has lost the stream. Leases end by the server's clock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class ProducerFields(TypedDict):
 
 
 class WaitingFields(TypedDict):
-    """Tickers of a market and interval with closed candles that no run was asked for yet."""
+    """Tickers of a market and interval with closed candles for which no run was asked yet."""
 
     market: str
     interval: str
@@ -38,13 +39,13 @@ class WaitingFields(TypedDict):
 
 
 class PositionDocument(TypedDict):
-    """How far a stream was stored, by whom, and what it brought.
+    """How far a stream was stored, by whom, and the counts of what came by it.
 
     Attributes:
-        attempts: how often it was taken up since the last commit.
-        missing: how many numbers of producers were passed over: messages that the bus lost.
-        lag_entries, lag_seconds: how many entries waited, and for how long the oldest, when it was
-            last looked at (`seen_at`).
+        attempts: how often the storing of what follows was begun since the last commit.
+        missing: how many producers' numbers were skipped, that is, messages that the bus lost.
+        lag_entries, lag_seconds: how many entries waited at `seen_at`, and how long the oldest had
+            waited then.
     """
 
     _id: str
@@ -69,7 +70,7 @@ class PositionDocument(TypedDict):
 
 @dataclass(slots=True)
 class Held:
-    """A stream as its holder sees it; `fence` is the proof of the claim."""
+    """A claimed stream, as its holder keeps it; `fence` proves the claim."""
 
     stream: str
     fence: int
@@ -85,7 +86,7 @@ def positions_in(database: Db) -> Collection[PositionDocument]:
 
 
 def add_streams(database: Db, streams: Sequence[str]) -> None:
-    """Write the documents of streams that have none."""
+    """Store a position at the beginning for each stream that has none."""
     for stream in streams:
         empty: dict[str, Any] = {
             "last_id": START,
@@ -105,8 +106,8 @@ def add_streams(database: Db, streams: Sequence[str]) -> None:
 
 
 def claim_stream(database: Db, stream: str, owner: str, lease_seconds: float) -> Held | None:
-    """Take a stream that nobody holds, or whose lease ran out, or that is one's own; return None
-    where another holds it.
+    """Claim a stream that nobody holds, whose lease has ended, or that `owner` holds already;
+    return None where another process holds it.
     """
     is_free = {
         "$or": [
@@ -136,7 +137,7 @@ def claim_stream(database: Db, stream: str, owner: str, lease_seconds: float) ->
 
 
 def renew_stream(database: Db, held: Held, lease_seconds: float) -> None:
-    """Hold a stream for longer. Raises LeaseLost where another has it."""
+    """Renew the lease of a stream. Raises LeaseLost where another process has claimed it."""
     later = {"lease_until": {"$add": ["$$NOW", int(lease_seconds * 1_000)]}}
     _demand(
         positions_in(database).update_one(
@@ -147,14 +148,14 @@ def renew_stream(database: Db, held: Held, lease_seconds: float) -> None:
 
 
 def release_stream(database: Db, held: Held) -> None:
-    """Give a stream back, so that another need not wait for the lease's end."""
+    """Give up a stream, so that another process need not wait for the end of the lease."""
     positions_in(database).update_one(
         {"_id": held.stream, "fence": held.fence}, {"$set": {"owner": None, "lease_until": None}}
     )
 
 
 def count_attempt(database: Db, held: Held) -> None:
-    """Note that what follows the position is taken up. Raises LeaseLost."""
+    """Count an attempt to store what follows the position. Raises LeaseLost."""
     _demand(
         positions_in(database).update_one(
             {"_id": held.stream, "fence": held.fence}, {"$inc": {"attempts": 1}}
@@ -164,9 +165,9 @@ def count_attempt(database: Db, held: Held) -> None:
 
 
 def start_again(database: Db, held: Held) -> None:
-    """Read a stream from its beginning: it is another than the one that was read so far.
+    """Move the position to the beginning, where the stream was replaced by another one.
 
-    What was stored already is known by its producers' numbers. Raises LeaseLost.
+    Messages that were stored before are known by their producers' numbers. Raises LeaseLost.
     """
     _demand(
         positions_in(database).update_one(
@@ -178,7 +179,7 @@ def start_again(database: Db, held: Held) -> None:
 
 
 def note_lag(database: Db, held: Held, *, entries: int, seconds: float, now: datetime) -> None:
-    """Note how much of a stream waits; nobody waits for that to be on a disk."""
+    """Store how much of a stream waits, without waiting until MongoDB has it on a disk."""
     positions_in(database).with_options(write_concern=WriteConcern(w=1)).update_one(
         {"_id": held.stream, "fence": held.fence},
         {"$set": {"lag_entries": entries, "lag_seconds": seconds, "seen_at": now}},
@@ -198,9 +199,9 @@ def commit_position(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Move the position inside the transaction of what came up to it.
+    """Move the position inside the transaction that stores what came up to it.
 
-    Raises LeaseLost where another holds the stream, or it was stored further already.
+    Raises LeaseLost where another process holds the stream, or has moved its position.
     """
     moved = {
         "last_id": last_id,
@@ -224,12 +225,12 @@ def commit_position(
 
 
 def find_positions(database: Db) -> list[PositionDocument]:
-    """Return how far each stream was stored, in order of their names."""
+    """Return the positions of all streams, by name."""
     return list(positions_in(database).find().sort("_id", 1))
 
 
 def find_seqs(database: Db, producer: str) -> dict[str, int]:
-    """Return the last number of a producer that was stored of each stream."""
+    """Return by stream the last number of a producer that was stored."""
     return {
         one["_id"]: one["producers"][producer]["seq"]
         for one in positions_in(database).find()

@@ -1,4 +1,4 @@
-"""Records and messages that were kept aside, with the reason, as they were sent; for 30 days."""
+"""Rejected records and messages: kept for 30 days as they were sent, each with the reason."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.documents import RejectedRecordDocument, rejected_records_in
 
 NEWEST_FIRST = Keyset((Key("rejected_at", datetime, DESCENDING), Key("row", int), Key("_id", str)))
-"""The newest first, those that came together in their order."""
+"""The newest first; those that came together in the order in which they were sent."""
 LONGEST_CONTENT = 4_000
 LONGEST_ERROR = 1_000
 
@@ -32,9 +32,9 @@ def build_rejected_record(
     now: datetime,
     error: str | None = None,
 ) -> RejectedRecordDocument:
-    """Return the document of one record or message; `content` is text, or what JSON can say.
+    """Return the document of one record or message; `content` is text, or a value for JSON.
 
-    Its `_id` comes of what it says, so that sending it again adds nothing.
+    Its `_id` is a hash of its content, so that the same record sent again adds no document.
     """
     text = content if isinstance(content, str) else json.dumps(content, default=str)
     said = json.dumps([kind, ticker, venue, reason, text])
@@ -57,7 +57,7 @@ def build_rejected_record(
 def add_rejected_records(
     database: Db, documents: Sequence[RejectedRecordDocument], session: ClientSession
 ) -> int:
-    """Keep records that are not kept already, inside a transaction; return how many were not."""
+    """Store the records that are not stored already, inside a transaction; return how many."""
     writes: list[Any] = [
         UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents
     ]
@@ -76,13 +76,13 @@ def find_rejected_records(
     after: Position | None = None,
     limit: int = 100,
 ) -> list[RejectedRecordDocument]:
-    """Return records that were kept aside in the order NEWEST_FIRST, from the one after `after`
-    on.
-    """
+    """Return rejected records in the order NEWEST_FIRST, from the one after `after` on."""
     query = match(kind=kind, ticker=ticker, reason=reason)
     return find_page(rejected_records_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
 def _clean(text: str) -> str:
-    """Return text that MongoDB can hold: half a character is a question mark."""
+    """Return text that MongoDB can store: a question mark replaces half a character (a lone
+    surrogate).
+    """
     return text.encode("utf-8", "replace").decode()

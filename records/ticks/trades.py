@@ -1,7 +1,7 @@
-"""Trades: one document for at most a thousand of one ticker, venue and hour.
+"""Trades: a document (chunk) has at most a thousand trades of one ticker, venue and hour.
 
-A trade is known by its venue, time and id. Trades that come in order are put behind the last ones;
-others are merged into the chunks that they fall into.
+Venue, time and id identify a ticker's trade. Trades that come in order are appended to the last
+chunk; others are merged into the chunks whose time they fall into.
 """
 
 from collections import defaultdict
@@ -24,20 +24,20 @@ Series = tuple[str, str]
 
 
 class Stored(NamedTuple):
-    """What became of records: how many were new, changed what was stored, or were there already."""
+    """How many records were new, changed a stored record, or were stored already."""
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
 
     def plus(self, other: "Stored") -> "Stored":
-        """Return the sums."""
+        """Return the sums with another."""
         return Stored(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 @dataclass(slots=True)
 class _Hour:
-    """The trades that come for one hour of a series, and the chunks that they concern."""
+    """The new trades of one hour of a series, and the stored chunks that they may change."""
 
     ticker: str
     venue: str
@@ -55,7 +55,7 @@ def write_trades(
 ) -> Stored:
     """Store trades of any number of series inside a transaction, each once.
 
-    One that comes again with other values takes the place of the one before.
+    A trade that comes again with other values replaces the stored one.
     """
     arrived = {series: trades for series, trades in arrived.items() if trades}
     if not arrived:
@@ -96,7 +96,7 @@ def _split_hours(
         for trade in trades:
             by_hour[trade.time // HOUR].append(trade)
         for number, of_hour in by_hour.items():
-            # Of one that was sent twice the later stands.
+            # Of a trade that was sent twice, the later record counts.
             once = {(trade.time, trade.id): trade for trade in of_hour}
             ordered = sorted(once.values(), key=place_of)
             hours[ticker, venue, number] = _Hour(ticker, venue, number, ordered)
@@ -104,7 +104,7 @@ def _split_hours(
 
 
 def _build_wanted(hour: _Hour) -> Query:
-    """Return what finds the chunks that trades fall into, and those that they could be put to."""
+    """Return the query of the chunks that the trades fall into, and of those with room for more."""
     reached = {"last": {"$gte": hour.trades[0].time}, "first": {"$lte": hour.trades[-1].time}}
     series = {"ticker": hour.ticker, "venue": hour.venue, "hour": hour.hour}
     return {**series, "$or": [reached, {"open": True}]}
@@ -171,7 +171,7 @@ def find_trades(
     descending: bool = False,
 ) -> Iterator[Trade]:
     """Yield the trades of a series from `start` to `end` (microseconds, both inclusive), in order,
-    from the one behind `after` on.
+    from the one after `after` on.
     """
     if after is not None and descending:
         end = after[0] if end is None else min(end, after[0])
@@ -193,12 +193,12 @@ def find_trades(
 
 
 def find_venues(database: Db, ticker: str) -> list[str]:
-    """Return the venues of which there are trades of a ticker, in order."""
+    """Return the venues with trades of a ticker, in order."""
     return sorted(s["venue"] for s in trade_series_in(database).find({"ticker": ticker}))
 
 
 def find_trade_series(database: Db, tickers: Sequence[str] | None = None) -> list[Series]:
-    """Return the tickers and venues of which there are trades, in order."""
+    """Return the (ticker, venue) pairs with trades, in order."""
     query = match(ticker=among(tickers))
     return sorted((s["ticker"], s["venue"]) for s in trade_series_in(database).find(query))
 
@@ -207,7 +207,7 @@ def read_chunks(
     database: Db, ticker: str, venue: str, *, start: int, end: int
 ) -> Iterator[TradeChunkDocument]:
     """Yield, in order, the chunks of a series that have trades from `start` to `end`
-    (microseconds); they may have others too.
+    (microseconds); they may have other trades, too.
     """
     query = {"ticker": ticker, "venue": venue, "last": {"$gte": start}, "first": {"$lte": end}}
     yield from trades_in(database).find(query).sort([("first", 1), ("last", 1)]).batch_size(200)
@@ -216,8 +216,8 @@ def read_chunks(
 def count_trades(
     database: Db, series: Sequence[Series], *, start: int | None, end: int | None
 ) -> int:
-    """Return how many trades of some series there are at the most in a stretch of time: those of
-    all chunks that reach into it.
+    """Return an upper bound of the number of trades of some series from `start` to `end`: the
+    trades of all chunks that overlap this stretch.
     """
     if not series:
         return 0

@@ -101,7 +101,7 @@ def test_a_row_of_no_ticker_or_venue_costs_no_other(
     assert database.trades.find_one()["ids"] == "1\n5"
     kept = read_json(flask("data", "rejected", "--reason", "bad_ticker", "--json"))
     assert sorted(json.loads(one["content"])["record"]["id"] for one in kept) == ["2", "3", "4"]
-    assert "cannot be one" in flask("data", "import", "trades", path).stdout
+    assert "is not valid" in flask("data", "import", "trades", path).stdout
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_records_of_other_names_alone_are_refused_as_a_file(tmp_path: Path) -> N
     path = tmp_path / "x.json"
     row = {"a": 26129, "p": "35000.5", "q": "0.25", "T": SECONDS * 1_000, "m": True}
     path.write_text(json.dumps([row]))
-    with pytest.raises(BadInput, match="no column for time, id, price, amount among a, p, q, T, m"):
+    with pytest.raises(BadInput, match="no column for time, id, price, amount, only a, p, q, T, m"):
         list(read_file(path, "trades"))
 
 
@@ -119,7 +119,7 @@ def test_two_columns_that_differ_are_not_one_field(
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f"{names}\n{row}\n")
-    with pytest.raises(BadInput, match=f"{both} are both taken for .*leave one out"):
+    with pytest.raises(BadInput, match=f"{both} are both read as .*leave one out"):
         list(read_file(path, "trades"))
 
 
@@ -153,5 +153,5 @@ def test_file_whose_first_row_does_not_name_what_trades_need_is_refused(
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(content)
-    with pytest.raises(BadInput, match=f"no column for {lacking} among .* such as time,id,price"):
+    with pytest.raises(BadInput, match=f"no column for {lacking}, only .* such as time,id,price"):
         list(read_file(path, "trades"))
