@@ -1,4 +1,4 @@
-"""Exports, from the command line: tables for other programs, and whether they are whole."""
+"""`flask export`: writes tables for other programs, and checks that they are complete."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,13 +43,13 @@ takes_asked = takes_options(
     click.option(
         "--format", "form", type=click.Choice(FORMATS), default="parquet", show_default=True
     ),
-    click.option("--ticker", "tickers", multiple=True, help="Of this one; may be repeated."),
-    click.option("--market", help="Of all of a market: US, JP, CRYPTO, ..."),
-    click.option("--watchlist", help="Of those of a watchlist."),
+    click.option("--ticker", "tickers", multiple=True, help="Only this ticker; may be repeated."),
+    click.option("--market", help="All tickers of a market: US, JP, CRYPTO, ..."),
+    click.option("--watchlist", help="All tickers of a watchlist."),
     interval_option,
     click.option("--start", type=Day, help="First time, inclusive (UTC)."),
     click.option("--end", type=Day, help="Last time, inclusive."),
-    click.option("--column", "columns", multiple=True, help="Only this one; may be repeated."),
+    click.option("--column", "columns", multiple=True, help="Only this column; may be repeated."),
     click.option(
         "--layout", type=click.Choice(["long", "wide"]), default="long", show_default=True
     ),
@@ -58,11 +58,13 @@ takes_asked = takes_options(
         type=click.Choice(PRICES),
         default="close",
         show_default=True,
-        help="Of wide bars.",
+        help="The field that a wide table of bars has.",
     ),
     click.option("--adjusted", is_flag=True, help="Bars adjusted for splits, not as quoted."),
     click.option(
-        "--run", "run_id", help="Of scores: the run that kept them, not of each ticker the latest."
+        "--run",
+        "run_id",
+        help="Scores of this run; by default of each ticker's latest run that kept some.",
     ),
 )
 
@@ -111,7 +113,7 @@ def _open(database: Db, asked: Asked) -> Table:
 @click.argument("table", type=click.Choice(TABLES))
 @click.argument("folder", type=click.Path(path_type=Path))
 @takes_asked
-@click.option("--check", is_flag=True, help="Read what was written again, and compare.")
+@click.option("--check", is_flag=True, help="Read the written files again, and check them.")
 @json_option
 @exits_on_error
 def write_export(
@@ -126,7 +128,7 @@ def write_export(
 ) -> None:
     """Write TABLE to a new FOLDER: parts of a million rows, and manifest.json with their SHA-256.
 
-    Bars as quoted can be imported again, and are then the same to the last bit.
+    Bars as quoted can be imported again, without any loss.
     """
     shown = (
         TextColumn("{task.description}"),
@@ -158,7 +160,7 @@ def write_export(
     if check:
         _report(folder, quiet=as_json)
     elif not as_json:
-        echo(f"`flask export verify {folder}` says whether they are whole")
+        echo(f"`flask export verify {folder}` checks that they are complete")
 
 
 @group.command("start")
@@ -176,9 +178,7 @@ def start_export(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Have a worker write TABLE; its files are kept for a week, and `flask export fetch` brings
-    them.
-    """
+    """Let a worker write TABLE; `flask export fetch` downloads its files, kept for a week."""
     with use_database() as database:
         run = request_export(
             database,
@@ -196,7 +196,7 @@ def start_export(
         print_json(ended)
     elif ended["status"] == "complete":
         echo(f"{ended['result']['rows']:,} rows written by run {run['_id']}")
-        echo(f"`flask export fetch {run['_id']} FOLDER` brings its files")
+        echo(f"`flask export fetch {run['_id']} FOLDER` downloads its files")
     else:
         echo(f"run {run['_id']} is {ended['status']}: {ended['error']}", err=True)
     if ended["status"] != "complete":
@@ -208,9 +208,9 @@ def start_export(
 @click.argument("folder", type=click.Path(path_type=Path))
 @exits_on_error
 def fetch_export(*, run_id: str, folder: Path) -> None:
-    """Bring the files of the export RUN_ID to a new FOLDER, and check them."""
+    """Download the files of the export RUN_ID to a new FOLDER, and check them."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{folder} holds something already; name a new folder")
+        raise BadInput(f"{folder} is not empty; name a new folder")
     with use_database() as database, explains_disk(folder):
         run, files = find_export_files(database, run_id)
         if MANIFEST not in files:

@@ -1,1 +1,1 @@
-"""Exports: what is stored, as tables for other programs."""
+"""Exports: stored data as tables for other programs."""

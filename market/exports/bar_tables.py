@@ -13,7 +13,7 @@ from records.market.series import find_series
 
 
 def open_bars(database: Db, asked: Asked) -> Table:
-    """Return bars, long or wide. Raises BadInput where they cannot be laid out so."""
+    """Return the table of bars, long or wide. Raises BadInput where there can be no wide table."""
     series = {
         one["ticker"]: one
         for one in find_series(database, tickers=asked.tickers, interval=asked.interval)
@@ -28,9 +28,9 @@ def open_bars(database: Db, asked: Asked) -> Table:
 
 
 def bar_columns(*, adjusted: bool) -> tuple[Column, ...]:
-    """Return the columns of bars; as they were quoted they have their splits beside them.
+    """Return the columns of bars; with `split`, where bars are not adjusted but as quoted.
 
-    Of some tickers nothing else tells an import of what market they are.
+    They have the market, as an import cannot tell it from some tickers' names.
     """
     columns = name_columns(ticker="text", interval="text", market="text", time="time")
     columns += tuple(Column(name, "number") for name in PRICES)
@@ -51,7 +51,9 @@ def _list_bars(database: Db, asked: Asked, series: SeriesDocument) -> Iterator[R
 
 
 def list_split_moments(series: SeriesDocument) -> list[tuple[float, float]]:
-    """Return the first moment at which a bar of a split's session can be, and its factor."""
+    """Return (UTC seconds, factor) of each split, ascending: the earliest possible time of a bar of
+    its session.
+    """
     # No exchange's session begins earlier than half a day before its date in UTC.
     before = DAY_SECONDS // 2 if is_intraday(series["interval"]) else 0
     return [
@@ -62,7 +64,7 @@ def list_split_moments(series: SeriesDocument) -> list[tuple[float, float]]:
 
 def _spread(database: Db, asked: Asked, found: Sequence[SeriesDocument], most: int) -> Table:
     if asked.field not in PRICES:
-        raise BadInput(f"{asked.field[:40]!r} is no field of bars: {', '.join(PRICES)}")
+        raise BadInput(f"{asked.field[:40]!r} is no field of bars; these are {', '.join(PRICES)}")
     place = PRICES.index(asked.field) + 1
 
     def list_cells(number: int, series: SeriesDocument) -> Iterator[tuple[int, int, float]]:

@@ -1,4 +1,4 @@
-"""What was found, as tables: anomalies, alerts, labels, scores of every bar, and analytics."""
+"""Tables of anomalies, alerts, labels, scores of all bars, and metrics of analytics."""
 
 import json
 from array import array
@@ -52,7 +52,9 @@ _ANOMALY_FIELDS = {
 
 
 def open_anomalies(database: Db, asked: Asked) -> Table:
-    """Return the standing anomalies of some series."""
+    """Return the table of some series' anomalies, without superseded ones and those whose bars are
+    gone.
+    """
     names = _name_fields(ANOMALY_COLUMNS, _ANOMALY_FIELDS)
     most, found = iterate_anomalies(
         database,
@@ -70,7 +72,7 @@ def open_anomalies(database: Db, asked: Asked) -> Table:
 
 
 def open_alerts(database: Db, asked: Asked) -> Table:
-    """Return the alerts about some tickers and markets, those of the history too."""
+    """Return the table of alerts about some tickers and markets, including the history."""
     names = _name_fields(ALERT_COLUMNS, {"id": "_id", "score": "anomaly_score"})
     most, found = iterate_alerts(
         database,
@@ -85,7 +87,9 @@ def open_alerts(database: Db, asked: Asked) -> Table:
 
 
 def open_labels(database: Db, asked: Asked) -> Table:
-    """Return what people said of anomalies; `label` is as `flask models evaluate` reads it."""
+    """Return the table of people's labels; `label` has the words that `flask models evaluate`
+    reads.
+    """
     most, found = iterate_labels(database, tickers=asked.tickers, interval=asked.interval)
 
     def list_rows() -> Iterator[Row]:
@@ -117,7 +121,7 @@ def _plain(value: Any) -> Any:
 
 
 def open_scores(database: Db, asked: Asked) -> Table:
-    """Return the scores of every bar that a run kept, long or wide."""
+    """Return the table of the scores of all bars that runs kept, long or wide."""
     chosen = choose_bar_scores(database, asked.tickers, asked.interval, asked.run_id)
     most = sum(one["count"] for own in chosen.values() for one in own)
     first, last = (None if at is None else at.timestamp() for at in (asked.start, asked.end))
@@ -151,10 +155,10 @@ def open_scores(database: Db, asked: Asked) -> Table:
 
 
 def open_analytics(database: Db, asked: Asked) -> Table:
-    """Return the metrics of some series, long or wide.
+    """Return the table of some series' metrics, long or wide.
 
-    One that is more than a number (a regime, a pattern of weekdays) is JSON in the column `parts`;
-    in a wide table all of these are one object.
+    A metric that is more than a number (a regime, a pattern of weekdays) is JSON in the column
+    `parts`; in a wide table, one JSON object there has all of these.
     """
     most, found = iterate_snapshots(
         database,

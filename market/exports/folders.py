@@ -1,4 +1,4 @@
-"""Folders with an export: its parts, and a manifest that says what they hold."""
+"""Folders with an export: its parts, and a manifest that describes them."""
 
 import json
 import os
@@ -29,14 +29,14 @@ Opener = Callable[[Db, Asked], Table]
 
 @contextmanager
 def explains_disk(folder: Path) -> Iterator[None]:
-    """Raise Conflict where a folder cannot be written: its disk is full, or it is not ours."""
+    """Raise Conflict where a folder cannot be written: the disk is full, or it is not permitted."""
     try:
         yield
     except OSError as error:
         said = os.strerror(error.errno) if error.errno else str(error)
         raise Conflict(
             f"{folder} cannot be written: {said}. Make room, or name another"
-            " folder; what it holds now is no whole export and can go"
+            " folder; the export in it is not complete and can be removed"
         ) from error
 
 
@@ -54,13 +54,13 @@ def write_folder(
 ) -> dict[str, Any]:
     """Write an export to a folder that is empty or not there yet; return its manifest.
 
-    Parts have a million rows; the manifest is written last, so that a folder without it is not
-    whole. `opener` opens the table, `on_rows(written, most)` is called every some thousand rows,
-    and `on_part(path)` with each part that is whole. Raises BadInput where the folder holds
-    something, Conflict where bars changed meanwhile.
+    Parts have a million rows. The manifest is written last, so a folder without it is incomplete.
+    `opener` opens the table; `on_rows(written, most)` is called every few thousand rows, and
+    `on_part(path)` with each complete part. Raises BadInput where the folder is not empty, Conflict
+    where bars changed meanwhile.
     """
     if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is no folder; name a new one")
+        raise BadInput(f"{folder} is no folder; name a new folder")
     _check_empty(folder)
     before = _find_fingerprints(database, asked)
     table = opener(database, asked)
@@ -79,7 +79,8 @@ def write_folder(
     total = 0
     while True:
         path = folder / f"{asked.table}-{len(parts):04d}.{form}"
-        # A part that is broken off ends in the middle of a number: it must not look like a table.
+        # A part that is broken off may end in the middle of a number, so its name must not be that
+        # of a table.
         written = path.with_name(f"{path.name}.part")
         rows = write(written, PART_ROWS, _build_tell(on_rows, total, table.most_rows))
         if not rows and parts:
@@ -113,13 +114,14 @@ def write_folder(
 def _check_empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         broken_off = (folder / f"{MANIFEST}.part").exists()
-        found = "an export that was broken off, or is being written" if broken_off else "something"
-        raise BadInput(f"{folder} holds {found} already; name a new folder")
+        found = "holds an export that was broken off, or is being written"
+        raise BadInput(f"{folder} {found if broken_off else 'is not empty'}; name a new folder")
 
 
 def _take(folder: Path) -> Path:
-    """Make the folder, and in it the file that becomes the manifest: no other export may write
-    there. Raises BadInput where one does.
+    """Make the folder, and in it the file that becomes the manifest, which keeps other exports out.
+
+    Raises BadInput where another export writes there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_empty(folder)
@@ -132,7 +134,7 @@ def _take(folder: Path) -> Path:
 
 
 def _note_versions(table: Table, versions: set[str]) -> Table:
-    """Return a table that notes the versions of models that its rows name."""
+    """Return a table that adds the model versions of its rows to `versions` as they are read."""
     names = [column.name for column in table.columns]
     if "model_version" not in names:
         return table
@@ -148,7 +150,9 @@ def _note_versions(table: Table, versions: set[str]) -> Table:
 
 
 def _build_tell(on_rows: OnRows | None, before: int, most: int) -> OnPartRows:
-    """Return what is told of each part how many of its rows are written."""
+    """Return a callback that gets the number of a part's written rows and passes `on_rows` the
+    number of all.
+    """
 
     def tell(rows: int) -> None:
         if on_rows is not None:
@@ -187,7 +191,7 @@ def _write_part(table: Table, form: Format, path: Path, most_rows: int, tell: On
 
 
 def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
-    """Return the fingerprints of the series that bars, or features of them, are exported of."""
+    """Return the fingerprints of the exported series, where bars or features are exported."""
     if asked.table not in {"bars", "features"}:
         return {}
     found = find_series(database, tickers=asked.tickers, interval=asked.interval)
@@ -195,7 +199,7 @@ def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder has the manifest of an export."""
+    """Return whether a folder has the manifest of an export."""
     try:
         _read_hashes(folder)
     except BadInput:
@@ -213,13 +217,14 @@ def _read_hashes(folder: Path) -> dict[str, str]:
         return {str(part["name"]): str(part["sha256"]) for part in manifest["parts"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise BadInput(
-            f"{folder} has no {MANIFEST} that can be read ({error}): it is no export, or one that"
-            " was broken off"
+            f"{folder} has no {MANIFEST} that can be read ({error}): it is no export, or an export"
+            " that was broken off"
         ) from error
 
 
 def verify_folder(folder: Path) -> list[str]:
-    """Return what of an exported folder is not as its manifest says; nothing where all is.
+    """Return the differences between an exported folder and its manifest; empty where there are
+    none.
 
     Raises BadInput where there is no manifest that can be read.
     """
@@ -230,9 +235,9 @@ def verify_folder(folder: Path) -> list[str]:
         if not path.is_file():
             faults.append(f"{name} is missing")
         elif _hash(path) != digest:
-            faults.append(f"{name} is not what was written: its SHA-256 is another")
+            faults.append(f"{name} is not what was written: its SHA-256 differs")
     others = {path.name for path in folder.iterdir()} - parts.keys() - {MANIFEST}
-    return faults + [f"{name} is no part of it" for name in sorted(others)]
+    return faults + [f"{name} is no part of the export" for name in sorted(others)]
 
 
 def _hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which table has what columns and rows."""
+"""Opens the table that an export asks for."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ _OPENERS: dict[TableName, Callable[[Db, Asked], Table]] = {
 }
 
 
-# What some tables alone are narrowed or changed by.
+# The tables to which each of these options applies.
 _TAKEN: dict[str, tuple[TableName, ...]] = {
     "severity": ("anomalies",),
     "kind": ("anomalies",),
@@ -41,22 +41,22 @@ _TAKEN: dict[str, tuple[TableName, ...]] = {
 
 
 def check_asked(asked: Asked) -> None:
-    """Raise BadInput where a table cannot be laid out as it is asked for, or knows nothing of what
-    is to narrow it.
-    """
+    """Raise BadInput where a table does not have the layout, or an option, that is asked for."""
     for name, tables in _TAKEN.items():
         if getattr(asked, name) and asked.table not in tables:
-            raise BadInput(f"`{name.removesuffix('_id')}` is of {tables[0]}, not of {asked.table}")
+            raise BadInput(
+                f"`{name.removesuffix('_id')}` applies to {tables[0]}, not to {asked.table}"
+            )
     check_order(asked.start, asked.end)
     if asked.layout == "wide" and asked.table not in WIDE:
-        raise BadInput(f"{asked.table} have one layout, long; wide there are {', '.join(WIDE)}")
+        raise BadInput(f"{asked.table} have one layout, long; only {', '.join(WIDE)} can be wide")
 
 
 def open_table(database: Db, asked: Asked) -> Table:
-    """Return the table that is asked for; its rows are read as they are taken.
+    """Return the table that is asked for; its rows are read from MongoDB as they are taken.
 
-    Features are none of these: they take a model (`detection/feature_table.py`). Raises BadInput
-    where it cannot be had so.
+    The table of features is not opened here, as it needs a model (`detection/feature_table.py`).
+    Raises as `check_asked`.
     """
     check_asked(asked)
     return _OPENERS[asked.table](database, asked)

@@ -1,4 +1,4 @@
-"""Tables as Parquet. It loads the numeric stack, so that no API process imports it."""
+"""Writes tables as Parquet. No API process imports this module, as it loads the numeric stack."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -44,21 +44,21 @@ def write_parquet(table: Table, path: Path) -> None:
 
 
 class QuotedBars:
-    """The bars of all series as they were quoted, column by column: what `write_parquet` would
-    write, without a row in between.
+    """Writes the bars of all series as they were quoted, as `write_parquet` would, but by columns
+    instead of rows.
     """
 
     def __init__(self, database: Db, asked: Asked) -> None:
-        """Nothing is read yet."""
+        """Prepare the table; nothing is read yet."""
         columns = bar_columns(adjusted=False)
         self._schema = pa.schema([(column.name, KINDS[column.kind]) for column in columns])
         self._series = _list_series(database, asked, self._schema)
         self._rest = self._schema.empty_table()
 
     def write(self, path: Path, most_rows: int, tell: Callable[[int], object]) -> int:
-        """Write the rows that follow, at most so many, to one Parquet file; return how many.
+        """Write the next rows, at most `most_rows`, to one Parquet file; return how many.
 
-        `tell` is called with how many there are so far.
+        `tell` is called with the number of rows that are written so far.
         """
         written = 0
         with pq.ParquetWriter(path, self._schema, compression="zstd") as writer:
@@ -69,7 +69,7 @@ class QuotedBars:
         return written
 
     def _take(self, count: int) -> pa.Table:
-        """Return as many rows as follow; fewer are the last ones."""
+        """Return the next `count` rows; fewer where these are the last ones."""
         waiting, held = [self._rest], len(self._rest)
         while held < count and (table := next(self._series, None)) is not None:
             waiting.append(table)

@@ -1,4 +1,4 @@
-"""Which tickers an export is of."""
+"""Selects the tickers of an export."""
 
 from collections.abc import Iterable
 
@@ -23,14 +23,14 @@ def select_tickers(
     market: str | None,
     watchlist: str | None,
 ) -> tuple[str, ...]:
-    """Return the tickers that are named, or those of a market or watchlist; by default all of which
-    there is something. Of alerts, those about a market as a whole are among the market's.
+    """Return the named tickers, those of a market or of a watchlist; by default all tickers that
+    the table has. For a market's alerts, the market's code is among them.
 
-    Raises BadInput where several of these are named, NotFound on a watchlist that is nowhere, and
-    on a ticker whose bars, or features of these, are asked for and that has none.
+    Raises BadInput where more than one of `tickers`, `market` and `watchlist` is given; NotFound on
+    an unknown watchlist, and on a named ticker without bars where bars or features are exported.
     """
     if sum(map(bool, (tickers, market, watchlist))) > 1:
-        raise BadInput("name one of tickers, a market and a watchlist, not several")
+        raise BadInput("name tickers, a market or a watchlist: only one of these")
     if tickers:
         if table in {"bars", "features"}:
             stored = set(find_tickers(database, interval, tickers=tickers))
@@ -42,7 +42,7 @@ def select_tickers(
     if market:
         markets = load_markets(database)
         code = markets.choose(market).code
-        if table in {"trades", "funding"}:  # of which there may be no bars
+        if table in {"trades", "funding"}:  # Their tickers may have no bars.
             found = _find_all(database, table, interval)
             return tuple(ticker for ticker in found if markets.find_of(ticker) == markets[code])
         listed = find_tickers(database, interval, market=code)
@@ -51,7 +51,7 @@ def select_tickers(
 
 
 def _find_all(database: Db, table: TableName, interval: str) -> Iterable[str]:
-    """Return the tickers of which a table has something."""
+    """Return all tickers that a table has."""
     match table:
         case "trades":
             return dict.fromkeys(ticker for ticker, _ in find_trade_series(database))

@@ -1,4 +1,4 @@
-"""Tables of what is stored: their columns, how many rows there are, and the rows as they stream.
+"""Tables of stored data: their columns, an upper bound of their rows, and the rows as a stream.
 
 Times are whole microseconds since 1970 (UTC); rows come ticker by ticker, in order of time.
 """
@@ -33,7 +33,7 @@ PRICES = ("open", "high", "low", "close", "volume")
 
 
 class Column(NamedTuple):
-    """A column's name, and what it holds."""
+    """A column's name and the kind of its values."""
 
     name: str
     kind: Kind
@@ -41,18 +41,18 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an export is of.
+    """What an export is asked for.
 
     Attributes:
-        tickers: in the order of the rows.
-        adjusted: whether bars are adjusted for splits, not as they were quoted with the splits in a
-            column, which is what can be imported again.
-        layout: `long` is a row a bar, score, metric or feature; `wide` is a column a ticker of bars
-            and scores, a column a metric or feature of the others.
-        field: of bars, which one is wide.
-        metrics: of analytics, in order.
-        run_id: of scores, the run that kept them; None: of each ticker the latest that did.
-        severity, kind, scope: of anomalies, only these; None: all.
+        tickers: the tickers in the order of the rows.
+        adjusted: whether bars are adjusted for splits. Otherwise they are as quoted, with their
+            splits in a column, and can be imported again.
+        layout: `long` has a row for each bar, score, metric or feature; `wide` has a column for
+            each ticker (bars, scores), or for each metric or feature.
+        field: the field of bars that a wide table has.
+        metrics: the metrics of analytics, in order.
+        run_id: the run that kept the scores; None: for each ticker the latest run that did.
+        severity, kind, scope: only anomalies with this value; None: all.
     """
 
     table: TableName
@@ -75,37 +75,39 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns, how many rows it has at the most, and its rows, once."""
+    """A table: its columns, its rows, which can be read once, and at most how many they are."""
 
     columns: tuple[Column, ...]
     rows: Iterator[Row]
     most_rows: int
 
     def choose(self, names: Sequence[str]) -> "Table":
-        """Return the table with these columns alone. Raises BadInput on one that it has not."""
+        """Return the table with only these columns. Raises BadInput on an unknown column."""
         known = {column.name: position for position, column in enumerate(self.columns)}
         if unknown := [name for name in names if name not in known]:
-            raise BadInput(f"there is no column {unknown[0][:40]!r}; there is {', '.join(known)}")
+            raise BadInput(f"there is no column {unknown[0][:40]!r}; there are {', '.join(known)}")
         places = [known[name] for name in names]
         rows = (tuple(row[place] for place in places) for row in self.rows)
         return Table(tuple(self.columns[place] for place in places), rows, self.most_rows)
 
 
 def name_columns(**kinds: Kind) -> tuple[Column, ...]:
-    """Return columns by their names, with what each holds."""
+    """Return columns from their names and kinds."""
     return tuple(Column(name, kind) for name, kind in kinds.items())
 
 
 def spread(
     names: Sequence[str], cells: Sequence[Iterable[tuple[int, int, float]]], most_rows: int
 ) -> Table:
-    """Return a wide table: a row a time and a column a name, of cells (time, position of the name,
-    value) that each ascend by time.
+    """Return a wide table with a row for each time and a column for each name.
 
-    Raises BadInput where these are too many columns.
+    Each item of `cells` yields (time, position in `names`, value), ascending by time. Raises
+    BadInput where there are more than MOST_WIDE names.
     """
     if len(names) > MOST_WIDE:
-        raise BadInput(f"{len(names):,} tickers are too many columns; a wide table has {MOST_WIDE}")
+        raise BadInput(
+            f"{len(names):,} tickers are too many columns; a wide table has at most {MOST_WIDE}"
+        )
 
     def list_rows() -> Iterator[Row]:
         for time, group in groupby(merge(*cells), lambda cell: cell[0]):

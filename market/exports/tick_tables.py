@@ -10,7 +10,7 @@ from records.ticks.trades import count_trades, find_trade_series, find_trades
 
 
 def open_trades(database: Db, asked: Asked) -> Table:
-    """Return the trades of some tickers, venue by venue."""
+    """Return the table of some tickers' trades, venue by venue."""
     start, end = _bounds(asked)
     series = find_trade_series(database, asked.tickers)
 
@@ -25,7 +25,7 @@ def open_trades(database: Db, asked: Asked) -> Table:
 
 
 def open_funding(database: Db, asked: Asked) -> Table:
-    """Return the funding rates of some tickers."""
+    """Return the table of some tickers' funding rates."""
     start, end = _bounds(asked)
     most, found = iterate_funding(database, asked.tickers, start=start, end=end)
 

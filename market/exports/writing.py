@@ -1,4 +1,4 @@
-"""Tables as CSV and JSON lines, a part at a time; without the numeric stack."""
+"""Writes tables as CSV and JSON lines, part by part, without the numeric stack."""
 
 import csv
 import io
@@ -22,9 +22,9 @@ PART_ROWS = 2_000
 
 
 def write_text(table: Table, form: Format) -> Iterator[bytes]:
-    """Yield a table as CSV (RFC 4180) or JSON lines; times are ISO 8601, numbers to the last bit.
+    """Yield a table as CSV (RFC 4180) or JSON lines; times are ISO 8601, numbers are exact.
 
-    In CSV, text that a spreadsheet would run has an apostrophe before it.
+    In CSV, text that a spreadsheet would run as a formula has an apostrophe before it.
     """
     write = _write_csv if form == "csv" else _write_lines
     if form == "csv":

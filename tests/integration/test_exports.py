@@ -155,7 +155,7 @@ def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_
     assert flask("export", "verify", folder).exit_code == 0
     refused = flask("export", "write", "bars", folder)
     assert refused.exit_code == 2
-    assert "holds something already" in refused.stderr
+    assert "is not empty" in refused.stderr
     part = folder / "bars-0000.csv"
     whole = part.read_bytes()
     part.write_bytes(whole.replace(b"AAPL", b"MSFT", 1))
@@ -163,7 +163,7 @@ def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_
     changed = flask("export", "verify", folder)
     assert changed.exit_code == 1
     assert "bars-0000.csv is not what was written" in changed.stderr
-    assert "more.csv is no part of it" in changed.stderr
+    assert "more.csv is no part of the export" in changed.stderr
     part.unlink()
     assert "bars-0000.csv is missing" in flask("export", "verify", folder).stderr
     (folder / "manifest.json").unlink()
@@ -198,7 +198,7 @@ def test_of_two_exports_to_one_folder_one_is_refused(database: Db, tmp_path: Pat
         write_folder(database, asked, "csv", folder, now=now)  # another is faster
         return open_table(database, asked)
 
-    with pytest.raises(BadInput, match="holds something already"):
+    with pytest.raises(BadInput, match="is not empty"):
         write_folder(database, asked, "csv", folder, opener=open_slowly, now=now)
     verify_folder(folder)
 
