@@ -1,5 +1,5 @@
-"""Running programs under supervisor: started in order, started again when they die,
-and never left behind.
+"""Runs programs under supervisor: starts them in order and again when they die, and leaves none
+behind.
 """
 
 import re
@@ -22,14 +22,14 @@ from runner.programs import SERVICE, SOCKET, Program, write_supervisor_config
 from runner.servers import POLL_SECONDS, die_with_parent
 
 ANSWER_SECONDS = 60.0
-# longer than the longest stop of a program, and of the servers after it
+# This is longer than the longest stop of a program and of the servers after it.
 STOP_SECONDS = 60.0
 RESPAWN_SECONDS = 1.0
 TICK_SECONDS = 0.05
 DONT_WAIT = False
 EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*); (?:not )?expected\)")
 REFUSED = re.compile(r"\w*Error: (?P<why>.*)")
-# MongoDB and Redis want more for what they write within a minute.
+# MongoDB and Redis need more free space than this for what they write within a minute.
 LEAST_BYTES = 64 * 2**20
 KILLED = "SIGKILL"
 GAVE_UP = re.compile(r"gave up: (?P<name>\S+) entered FATAL state")
@@ -40,8 +40,8 @@ Say = Callable[[str], None]
 class Supervision:
     """A supervisord with its programs; `say` gets one line for each process that dies.
 
-    supervisord has a session of its own, so that Ctrl-C reaches only the runner, and dies with the
-    runner. Should it be killed itself, its programs die with it and all are started again.
+    supervisord runs in a session of its own, so that Ctrl-C reaches only the runner, and it dies
+    with the runner. If supervisord is killed, its programs die with it and all are started again.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Supervision:
         self._watcher = threading.Thread(target=self._watch, name="supervision", daemon=True)
 
     def start_supervisor(self) -> None:
-        """Start supervisor, and none of its programs yet."""
+        """Start supervisor without its programs. Raises ServerProblem where it does not answer."""
         self._watcher.start()
         self._until_answered(lambda: self._call("getState"))
 
@@ -75,8 +75,8 @@ class Supervision:
         self._until_answered(lambda: self._call("startProcessGroup", SERVICE, DONT_WAIT))
 
     def stop(self) -> None:
-        """Stop the service, then the servers, then supervisor;
-        kill it when this is interrupted or takes too long.
+        """Stop the service, then the servers, then supervisor; kill supervisor where this is
+        interrupted or takes longer than STOP_SECONDS.
         """
         self._stopping.set()
         try:
@@ -96,7 +96,7 @@ class Supervision:
     def _wait_for_stop(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         while self._watcher.is_alive() and time.monotonic() < deadline:
-            # Left alone, supervisor looks only once a second what has ended; a call wakes it.
+            # Supervisor checks for ended programs only once a second, unless a call wakes it.
             with suppress(OSError, HTTPException, Fault):
                 self._call("getState")
             self._watcher.join(TICK_SECONDS)
@@ -119,7 +119,7 @@ class Supervision:
                 return
 
     def _call(self, method: str, *arguments: object) -> None:
-        # The address is relative to keep within the 108 bytes that a Unix socket may have.
+        # The path is relative to stay within the 108 bytes that a Unix socket's path may have.
         socket = (self._state_dir / SOCKET).relative_to(Path.cwd())
         with ServerProxy(
             "http://localhost", SupervisorTransport(serverurl=f"unix://{socket}")
@@ -127,9 +127,9 @@ class Supervision:
             getattr(proxy.supervisor, method)(*arguments)
 
     def _watch(self) -> None:
-        """Run supervisord, again and again until stopped.
+        """Run supervisord, and start it again when it dies, until `stop` is called.
 
-        The kernel ties it to this thread, which must live on.
+        The kernel kills supervisord when this thread ends, so the thread must go on.
         """
         with_programs = False
         while not self._stopping.is_set():
@@ -174,7 +174,7 @@ class Supervision:
             self._start_again(name)
 
     def _start_again(self, name: str) -> None:
-        # Should supervisor itself be gone, then everything is started again anyway.
+        # If supervisor itself is gone, everything is started again anyway.
         with suppress(ServerProblem):
             try:
                 self.start(name)
@@ -183,21 +183,22 @@ class Supervision:
 
 
 def describe_lack(folder: Path) -> str:
-    """Return what to do where a process may have died since its disk is full, or nothing."""
+    """Return a hint where a process may have died because the disk is full, else empty text."""
     free = shutil.disk_usage(folder).free
     if free >= LEAST_BYTES:
         return ""
     return (
-        f". {free / 2**20:,.0f} MiB are free in {folder}: make room there, and it goes on by itself"
+        f". Only {free / 2**20:,.0f} MiB are free in {folder}: make room there, and it recovers by"
+        " itself"
     )
 
 
 def describe_little_memory(found: int | None = None) -> str:
-    """Return what to do where there is so little memory that processes are killed, or nothing."""
+    """Return a hint where there is so little memory that processes are killed, else empty text."""
     found = find_memory() if found is None else found
     if found >= NEEDED_BYTES:
         return ""
     return (
-        f"{found / GIBIBYTE:.1f} GiB of memory are all that there is here, and all processes"
-        f" together take up to {NEEDED_BYTES / GIBIBYTE:.1f}: give the machine more"
+        f"There are {found / GIBIBYTE:.1f} GiB of memory here, and all processes together take up"
+        f" to {NEEDED_BYTES / GIBIBYTE:.1f}: give the machine more"
     )

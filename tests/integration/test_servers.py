@@ -181,7 +181,7 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(
 
 def test_a_machine_with_too_little_memory_is_told_how_much_it_takes() -> None:
     assert describe_little_memory(900 * 2**20) == (
-        "0.9 GiB of memory are all that there is here, and all processes together take up to 1.3:"
+        "There are 0.9 GiB of memory here, and all processes together take up to 1.3:"
         " give the machine more"
     )
     assert describe_little_memory(2 * 2**30) == ""

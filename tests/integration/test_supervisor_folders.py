@@ -78,7 +78,7 @@ def test_a_process_that_dies_on_a_full_disk_is_told_with_what_to_do(tmp_path: Pa
     if done.returncode:
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
     assert done.stdout.strip() == (
-        f". 8 MiB are free in {folder}: make room there, and it goes on by itself"
+        f". Only 8 MiB are free in {folder}: make room there, and it recovers by itself"
     )
     assert describe_lack(tmp_path) == ""
 
