@@ -1,4 +1,4 @@
-"""The command line: `flask GROUP COMMAND`, one file a group."""
+"""The command line: `flask GROUP COMMAND`, with a file for each group."""
 
 from functools import partial
 
@@ -59,7 +59,7 @@ GROUPS = (
 def register_commands(app: Flask) -> None:
     """Add the command groups to the `flask` command."""
     for group in GROUPS:
-        # A command says what it did in words of its own, and logs only what went wrong.
+        # Commands print what they did themselves, and log only warnings and errors.
         group.callback = partial(configure_logs, "warning")
         app.cli.add_command(group)
     app.cli.add_command(doctor.doctor)

@@ -1,4 +1,4 @@
-"""Alerts, from the command line: who must look at what, and what became of it."""
+"""`flask alerts`: lists alerts, takes their steps, and mutes them."""
 
 import getpass
 import re
@@ -49,7 +49,9 @@ NOT_TOLD = {"anomaly_ids", "comments", "explanation", "inputs", "root_cause", "t
 
 
 @group.command("list")
-@click.option("--state", type=click.Choice([*STATES, "all"]), help="By default what is not done.")
+@click.option(
+    "--state", type=click.Choice([*STATES, "all"]), help="By default active and acknowledged ones."
+)
 @click.option("--severity", type=click.Choice(get_args(Severity)))
 @click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Whose move it was.")
 @click.option("--watchlist")
@@ -133,13 +135,13 @@ def show_alert(*, alert_id: str, as_json: bool) -> None:
 @click.option(
     "--check",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Hold a file of evidence against its manifest instead of making one.",
+    help="Check a file of evidence against its manifest, instead of making one.",
 )
 @exits_on_error
 def make_evidence(*, alert_id: str | None, out: Path | None, check: Path | None) -> None:
     """Write what an alert rests on into a zip: bars, features, models, verifications, chart, trail.
 
-    With --check the database is not asked: a file's hashes are held against its manifest.
+    --check compares a file's hashes with its manifest, and does not use the database.
     """
     if (alert_id is None) == (check is None):
         raise BadInput("name an alert, or a file to --check")
@@ -153,7 +155,7 @@ def make_evidence(*, alert_id: str | None, out: Path | None, check: Path | None)
         return
     target = out or Path("evidence.zip")
     if target.exists():
-        raise BadInput(f"{target} is there already; name another with --out")
+        raise BadInput(f"{target} exists already; name another file with --out")
     with use_database() as database:
         target.write_bytes(build_evidence(database, str(alert_id), datetime.now(UTC)))
     echo(f"written to {target}; `flask alerts evidence --check {target}` checks it")
@@ -164,7 +166,7 @@ def make_evidence(*, alert_id: str | None, out: Path | None, check: Path | None)
 @json_option
 @exits_on_error
 def acknowledge(*, alert_ids: tuple[str, ...], as_json: bool) -> None:
-    """Say that you look at alerts."""
+    """Acknowledge alerts: say that you look at them."""
     _take("acknowledge", alert_ids, as_json=as_json)
 
 
@@ -185,7 +187,7 @@ def resolve(
     mute_for: str | None,
     as_json: bool,
 ) -> None:
-    """Say that alerts are done with, and what they were."""
+    """Resolve alerts: say that they are done with, and what they were."""
     until = None if mute_for is None else _read_end(mute_for)
     said = {"text": notes, "feedback": feedback, "cause": cause, "mute_until": until}
     _take("resolve", alert_ids, as_json=as_json, **said)
@@ -196,7 +198,7 @@ def resolve(
 @json_option
 @exits_on_error
 def reopen(*, alert_ids: tuple[str, ...], as_json: bool) -> None:
-    """Take a resolution back, within 7 days."""
+    """Undo the resolution of alerts, within 7 days."""
     _take("reopen", alert_ids, as_json=as_json)
 
 
@@ -216,17 +218,17 @@ def comment(*, alert_id: str, text: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def snooze(*, alert_ids: tuple[str, ...], lasting: str, as_json: bool) -> None:
-    """Put alerts away for a while."""
+    """Snooze alerts: put them away for a while."""
     _take("snooze", alert_ids, as_json=as_json, until=_read_end(lasting))
 
 
 @group.command("assign")
 @click.argument("alert_ids", nargs=-1, required=True)
-@click.option("--to", "owner", help="Nobody where it is not given.")
+@click.option("--to", "owner", help="The new owner; without it the alerts have none.")
 @json_option
 @exits_on_error
 def assign(*, alert_ids: tuple[str, ...], owner: str | None, as_json: bool) -> None:
-    """Make alerts somebody's."""
+    """Give alerts an owner, or none."""
     _take("assign", alert_ids, as_json=as_json, owner=owner)
 
 
@@ -242,7 +244,9 @@ def assign(*, alert_ids: tuple[str, ...], owner: str | None, as_json: bool) -> N
 @json_option
 @exits_on_error
 def mute(*, lasting: str, reason: str, as_json: bool, **what: Any) -> None:
-    """Say what is expected for a while: alerts of all of it are resolved as they are raised."""
+    """Mute alerts that are expected for a while: those that match all options are resolved as they
+    are raised.
+    """
     now = datetime.now(UTC)
     with use_database() as database:
         if what["watchlist"] is not None:
@@ -265,11 +269,11 @@ def mute(*, lasting: str, reason: str, as_json: bool, **what: Any) -> None:
 
 
 @group.command("mutes")
-@click.option("--all", "show_all", is_flag=True, help="Those that ended too.")
+@click.option("--all", "show_all", is_flag=True, help="Also those that have ended.")
 @json_option
 @exits_on_error
 def list_mutes(*, show_all: bool, as_json: bool) -> None:
-    """List what is muted until when, and how many alerts each mute silenced."""
+    """List the mutes: what each silences, until when, and how many alerts it has silenced."""
     with use_database() as database:
         active = None if show_all else True
         found = mutes.find_mutes(database, now=datetime.now(UTC), active=active)
@@ -305,7 +309,9 @@ def unmute(*, mute_id: str) -> None:
 @json_option
 @exits_on_error
 def suggest(*, watchlist: str, is_applied: bool, as_json: bool) -> None:
-    """Say at which grade labels keep true anomalies and false alarms of WATCHLIST apart best."""
+    """Suggest the grade that best separates the true anomalies of WATCHLIST from its false alarms,
+    by their labels.
+    """
     now = datetime.now(UTC)
     with use_database() as database:
         found = suggest_threshold(database, watchlist, now)
@@ -333,8 +339,8 @@ def suggest(*, watchlist: str, is_applied: bool, as_json: bool) -> None:
 @click.option("--interval", default="1d", show_default=True)
 @exits_on_error
 def weights(*, market: str, interval: str) -> None:
-    """Print the weights of an ensemble that labels of its anomalies come to, and whether they are
-    a gain.
+    """Print the weights of an ensemble that fit the labels of its anomalies best, and whether they
+    are better than the default weights.
     """
     from alerts.measured_weights import measure_weights  # noqa: PLC0415 - loads the numeric stack
 
@@ -343,8 +349,8 @@ def weights(*, market: str, interval: str) -> None:
         found = measure_weights(database, code, interval)
     learned = found.learned
     echo(
-        f"{found.weights}: by {found.labels} labels they bring {100 * learned.ordered:.0f} % of the"
-        " pairs that they were not learned from into order, the default weights"
+        f"{found.weights}: by {found.labels} labels, they bring {100 * learned.ordered:.0f} % of"
+        " the pairs that they were not learned from into order, and the default weights"
         f" {100 * learned.ordered_before:.0f} %: {'a' if learned.has_gain else 'no'} gain"
     )
     said = found.weights if learned.has_gain else DEFAULT_WEIGHTS
@@ -356,15 +362,15 @@ def _percent(share: float | None) -> str:
 
 
 def _read_end(lasting: str) -> datetime:
-    """Return the time that is so far ahead, as in `4h`."""
+    """Return the time after now by a text such as `4h`. Raises BadInput."""
     found = LASTING.fullmatch(lasting)
     if found is None:
-        raise BadInput(f"{lasting[:20]!r} is no time to wait; write it as 30m, 4h or 7d")
+        raise BadInput(f"{lasting[:20]!r} is no length of time; write it as 30m, 4h or 7d")
     return as_utc(datetime.now(UTC)) + timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _take(step: AlertStep, alert_ids: tuple[str, ...], *, as_json: bool, **said: Any) -> None:
-    """Take a step of each alert, and say in which state it is then."""
+    """Take a step of each alert, and print the alert's new state."""
     asked = Asked(getpass.getuser(), datetime.now(UTC), **said)
     changed: list[AlertDocument] = []
     with use_database() as database:

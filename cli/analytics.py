@@ -1,4 +1,4 @@
-"""Metrics of series and markets, from the command line."""
+"""`flask analytics`: computes and shows metrics of series."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ group = CommandGroup("analytics", help="Metrics and regimes of series: compute, 
     "--bars",
     default=1,
     show_default=True,
-    help=f"So many of each series' last bars, {MOST_BARS:,} at most.",
+    help=f"For so many of each series' last bars, {MOST_BARS:,} at most.",
 )
 @json_option
 @exits_on_error
@@ -53,7 +53,7 @@ def run_analytics(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Compute the metrics of series as of their last bar, or of the bars before it too."""
+    """Compute the metrics of series as of their last bar; with --bars also as of bars before it."""
     interval = parse_interval(interval)
     with use_database() as database:
         selection = build_selection(database, tickers, market)
@@ -186,7 +186,7 @@ def _explain(missing: Document) -> str:
 
 
 def _write(value: Any, name: str = "") -> Iterator[str]:
-    """Yield a value's parts as people read them."""
+    """Yield the parts of a value as text, each after its path."""
     label = f"{name} " if name else ""
     if isinstance(value, dict):
         for part, inner in value.items():

@@ -1,4 +1,4 @@
-"""Anomalies, from the command line: what was found."""
+"""`flask anomalies`: lists anomalies."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -39,7 +39,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option(
     "--min-confidence",
     type=NumberRange(0, 1),
-    help="Only events of so much; 0 leaves nothing out.",
+    help="Only anomalies of at least this confidence; 0 also shows those without one.",
 )
 @click.option("--kind", type=click.Choice(get_args(AnomalyKind)), help="Only events, or faults.")
 @click.option("--start", type=DAY, help="First bar, UTC.")
@@ -63,7 +63,7 @@ def list_anomalies(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List anomalies with their reasons, but those that are superseded or whose bars are gone."""
+    """List anomalies with their reasons, without superseded ones and those whose bars are gone."""
     check_order(start, end)
     with use_database() as database:
         query = build_query(

@@ -1,4 +1,4 @@
-"""Signing the artefacts of models, from the command line."""
+"""`flask models`, the commands that sign and convert artefacts."""
 
 import click
 
@@ -14,8 +14,8 @@ from records.models import models
 @json_option
 @exits_on_error
 def sign(*, as_json: bool) -> None:
-    """Sign with the present key what an older one had signed;
-    ARTEFACT_KEYS or the keys' file has both meanwhile.
+    """Sign with the present key all artefacts that an older key signed; meanwhile ARTEFACT_KEYS or
+    the keys' file must have both keys.
     """
     from detection.models.resigning import sign_again  # noqa: PLC0415 - loads the numeric stack
 
@@ -27,8 +27,8 @@ def sign(*, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def rotate_key(*, as_json: bool) -> None:
-    """Make a new key to sign artefacts with, sign them all anew, and forget the old key;
-    nothing need be stopped.
+    """Make a new key for artefacts, sign them all again, and delete the old key; nothing needs to
+    be stopped.
     """
     from detection.models.resigning import (  # noqa: PLC0415 - loads the numeric stack
         rotate_key as rotate,
@@ -41,14 +41,16 @@ def rotate_key(*, as_json: bool) -> None:
 @click.command("migrate", cls=OneValueCommand)
 @click.argument("version")
 @click.option(
-    "--trust", is_flag=True, help="Yes: nobody but this service could ever write to the database."
+    "--trust",
+    is_flag=True,
+    help="Confirm that nobody but this service could ever write to the database.",
 )
 @json_option
 @exits_on_error
 def migrate(*, version: str, trust: bool, as_json: bool) -> None:
-    """Bring VERSION, which an earlier release stored as a pickle, to arrays that are signed.
+    """Convert VERSION, which an earlier release stored as a pickle, to signed arrays.
 
-    It scores the same.
+    Its scores stay the same.
 
     Opening a pickle runs whatever it says, so this is only for a database to which nobody else
     could write.
@@ -75,7 +77,7 @@ def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
         for version in unsigned:
             echo(
                 f"{version}: not signed by any known key, or damaged; it is refused. Restore the"
-                " keys, or train another with `flask models train --promote`"
+                " keys, or train another version with `flask models train --promote`"
             )
     if unsigned:
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""Backfills, from the command line."""
+"""`flask backfill`: scores histories."""
 
 from datetime import UTC, datetime
 
@@ -41,7 +41,7 @@ group = CommandGroup(
 @click.option(
     "--keep-scores", is_flag=True, help="Keep the score of every bar: `flask export write scores`."
 )
-@click.option("--raise-alerts", is_flag=True, help="Have what is found new become alerts.")
+@click.option("--raise-alerts", is_flag=True, help="Raise alerts for anomalies that are new.")
 @json_option
 @exits_on_error
 def run_backfill(

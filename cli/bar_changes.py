@@ -1,4 +1,4 @@
-"""Setting right what is stored of bars, from the command line, and taking imports back."""
+"""`flask bars`, the commands that correct stored bars and undo imports."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -47,8 +47,7 @@ def record_split(
 ) -> None:
     """Record a split: FACTOR new shares for each old one, trading first on SESSION (2005-02-28).
 
-    Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split
-    back.
+    Bars stay stored as they were quoted and are adjusted when read. A factor of 1 removes a split.
     """
     from market.bars.arriving import write_split  # noqa: PLC0415 - loads the numeric stack
 
@@ -97,9 +96,9 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
 @json_option
 @exits_on_error
 def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool) -> None:
-    """Have the bars of TICKER be those of NAME.
+    """Give the bars of TICKER the name NAME.
 
-    What was found stays with TICKER; NAME is yet to be detected.
+    Its anomalies stay with TICKER; the bars of NAME are yet to be scored.
     """
     old, checked = normalize_ticker(ticker), parse_interval(interval) if interval else None
     with use_database() as database:
@@ -114,12 +113,12 @@ def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool
 
 
 @click.command("imports", cls=OneValueCommand)
-@click.option("--ticker", help="Only those that brought bars of it.")
+@click.option("--ticker", help="Only imports with bars of this ticker.")
 @limit_option
 @json_option
 @exits_on_error
 def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
-    """List the imports that can be taken back, the newest first."""
+    """List the imports that can be undone, the newest first."""
     with use_database() as database:
         found = list_imports(
             database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit + 1
@@ -148,9 +147,10 @@ def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def undo(*, import_id: str, as_json: bool) -> None:
-    """Take an import back: bars that it brought go, and those that it changed are what they were.
+    """Undo an import: delete the bars that it added, and restore those that it changed.
 
-    `flask bars imports` lists them; a file sent over the API is imported under the id of its run.
+    `flask bars imports` lists imports; a file sent over the API is imported under the id of its
+    run.
     """
     from market.bars.undoing import undo_import  # noqa: PLC0415 - loads the numeric stack
 
@@ -177,17 +177,17 @@ def _follow(database: Db, series: list[SeriesDocument]) -> None:
 
 
 def _refuse_open(database: Db, ticker: str, interval: str | None) -> None:
-    """Raise Conflict where a run that looks at these bars goes on."""
+    """Raise Conflict where a run that reads these bars has not ended."""
     run_id = find_open_run(database, ticker, interval)
     if run_id is not None:
         raise Conflict(
-            f"run {run_id} looks at {ticker}; wait for it, or cancel it: `flask runs cancel"
+            f"run {run_id} works on {ticker}; wait for it, or cancel it: `flask runs cancel"
             f" {run_id}`"
         )
 
 
 def _find_holders(database: Db, series: Sequence[SeriesDocument]) -> list[str]:
-    """Return the watchlists, whoever's they are, that look for bars that are gone."""
+    """Return the names of all tenants' watchlists with these series, whose bars are gone."""
     return [
         holder["name"]
         for own in each_tenant(database)
@@ -210,5 +210,5 @@ def _print_moved(
 
 
 def summarize(series: SeriesDocument) -> dict[str, object]:
-    """Return a series' document without what only the store needs."""
+    """Return a series' document without the fields that only the store needs."""
     return {name: value for name, value in series.items() if name not in {"_id", "digests"}}

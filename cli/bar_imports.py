@@ -1,4 +1,4 @@
-"""Getting bars in, from the command line."""
+"""`flask bars`, the commands that import bars."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +23,12 @@ from records.migrations import prepare_database
     "--interval", default="1d", show_default=True, help=f"{' '.join(INTERVALS)}, or auto."
 )
 @click.option(
-    "--ticker", help="Whose bars a table without a ticker column holds; else the only one to take."
+    "--ticker",
+    help="The ticker of a table without a ticker column; of other tables, the only one to import.",
 )
 @click.option(
     "--market",
-    help="Of which all its tickers are (US, JP, CRYPTO, ...); by default as each of them looks.",
+    help="The market of all tickers (US, JP, CRYPTO, ...); by default their suffixes tell it.",
 )
 @click.option(
     "--column",
@@ -36,10 +37,8 @@ from records.migrations import prepare_database
     metavar="FIELD=NAME",
     help="Which column is which: close=PX_LAST, close=5; volume= where none is.",
 )
-@click.option(
-    "--decimal", help="What parts decimals where the numbers leave it open: point or comma."
-)
-@click.option("--thousands", help="What parts thousands: comma, point, space, apostrophe or none.")
+@click.option("--decimal", help="The decimal mark where the numbers leave it open: point or comma.")
+@click.option("--thousands", help="The mark of thousands: comma, point, space, apostrophe or none.")
 @click.option(
     "--timezone", help="Zone of times without one (UTC, Europe/Athens); else the exchange's."
 )
@@ -64,14 +63,14 @@ def import_bars(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """Import CSV, Excel, Parquet and JSON files, .zip files or folders of them;
-    importing again changes nothing.
+    """Import CSV, Excel, Parquet and JSON files, .zip files or folders of them; importing a file
+    again changes nothing.
 
     Columns are matched by their usual names in any case and several languages: a time (time, date,
     timestamp), open, high, low, close, and optionally volume, ticker (or symbol) and split (new
     shares for each old one, on the first session they trade). Others are named with --column.
     Without a ticker column a file is one ticker, named like the file. Times without a zone are the
-    exchange's. What can be read two ways is refused, with the option that settles it.
+    exchange's. A file that can be read in two ways is refused, with the option that settles it.
     """
     checked = parse_import_interval(interval)
     options = build_options(**reading)
@@ -80,7 +79,7 @@ def import_bars(
         use_database() as database,
         show_progress(quiet=as_json) as on_series,
     ):
-        reader.warm_up()  # it loads what it needs while we do
+        reader.warm_up()  # The reader's process loads its modules while this one does.
         from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
         from market.imports.importing import Request  # noqa: PLC0415 - the same
         from market.imports.sources.files import show_path  # noqa: PLC0415 - the same

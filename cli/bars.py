@@ -1,4 +1,4 @@
-"""Bars, from the command line: looking at what is stored."""
+"""`flask bars`: shows stored bars; its other commands are in bar_imports.py and bar_changes.py."""
 
 from datetime import UTC, datetime
 
@@ -79,7 +79,7 @@ def list_series(*, market: str | None, interval: str | None, as_json: bool) -> N
         )
     print_table(table)
     if not found:
-        echo("no bars are stored: `flask bars import FILE` or `flask bars demo` brings some")
+        echo("no bars are stored: `flask bars import FILE` or `flask bars demo` stores some")
 
 
 @group.command("show")
@@ -132,7 +132,7 @@ def show_bars(
 def list_rejected(
     *, ticker: str | None, interval: str | None, reason: str | None, limit: int, as_json: bool
 ) -> None:
-    """List rows that imports kept aside, the newest first, and why."""
+    """List the rows that imports rejected, the newest first, and why."""
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None
     with use_database() as database:
@@ -202,8 +202,8 @@ def show_quality(
 @json_option
 @exits_on_error
 def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_json: bool) -> None:
-    """List what changed behind the last bar of series, the newest first: corrections,
-    late bars, splits.
+    """List what changed at or before the last bar of series, the newest first: corrections, late
+    bars, splits.
     """
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None

@@ -1,4 +1,4 @@
-"""Which model and threshold are in use, from the command line."""
+"""`flask models`, the commands that set the model and the threshold in use."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What all command groups share: the database, errors as exit codes, and `--json`."""
+"""What all command groups share: the database, common options, exit codes, and printing."""
 
 import errno
 import functools
@@ -35,10 +35,10 @@ R = TypeVar("R")
 Listed = TypeVar("Listed")
 Command = TypeVar("Command", bound=Callable[..., object])
 
-# A command takes a second to start, and is to say within five that there is no database.
+# A command takes a second to start, and must say within five that the database does not answer.
 LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
-# Tickers of the US end in nothing, and a market may have no index, and no currency again.
+# These options may be empty: US tickers have no suffix, a market may lose its index or currency.
 MAY_BE_EMPTY = {"suffixes", "index_ticker", "currency"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -53,7 +53,9 @@ limit_option = click.option(
 
 
 def takes_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return what gives a command these arguments and options, in the order of its help."""
+    """Return a decorator that gives a command these arguments and options, in the order of its
+    help.
+    """
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -64,16 +66,17 @@ def takes_options(*options: Callable[[Command], Command]) -> Callable[[Command],
 
 
 class OneValueCommand(click.Command):
-    """A command refuses an option that is given again and takes one value: the first would be
-    lost without a word. And a value that is empty, as that of a shell's variable is that is not
-    set: it would ask for everything, or name the current folder.
+    """A command that refuses repeated options and empty values.
+
+    Of an option that takes one value and is given twice, click would silently drop the first. An
+    empty value, as of an unset shell variable, would ask for everything or name the current folder.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse arguments as click does, once each option is known to be given once and nothing to
-        be empty; what a value's own reader refuses is refused as by the command.
+        """Parse arguments as click does, after the checks of this class. Errors of the parsing of
+        values end the command as its own errors do.
         """
-        # The ids of alerts of what is on no watchlist begin so, and no option does.
+        # The ids of alerts without a watchlist begin with `-::`, and no option does.
         ctx.ignore_unknown_options |= any(arg.startswith("-::") for arg in args)
         values, _rest, order = self.make_parser(ctx).parse_args([*args])
         given = Counter(
@@ -103,12 +106,12 @@ def _has_empty(value: object) -> bool:
     return "" in value if isinstance(value, list | tuple) else value == ""
 
 
-# As much of a path as a message quotes.
+# A message quotes at most so many characters of a path.
 SHOWN_PATH = 200
 
 
 class NumberRange(click.FloatRange):
-    """A number within bounds, which nan and infinity are not."""
+    """A finite number within bounds."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -121,18 +124,18 @@ class NumberRange(click.FloatRange):
 
 
 class CommandGroup(AppGroup):
-    """A group of our commands, each with the application's context."""
+    """A group of our commands, which run in the application's context."""
 
     command_class = OneValueCommand
 
 
 class CommandFailed(click.ClickException):
-    """An error of ours on its way to stderr; it says what was asked, found and to be done."""
+    """An error of ours that is printed to stderr: what was asked, what was found, what to do."""
 
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message alone."""
+        """Print only the message, without click's usage."""
         echo(f"Error: {self.message}", err=True, file=file)
 
 
@@ -143,9 +146,9 @@ class InputRefused(CommandFailed):
 
 
 def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors of detection into exit codes:
-    2 for bad input and names that are nowhere, 1 for the rest. Ctrl-C ends the process as it does
-    one that knows nothing of it, so that a shell's loop ends too.
+    """Print our errors, and end with exit code 2 for bad input and unknown names, 1 for others.
+
+    After Ctrl-C, end as a process that does not handle the signal, so that a shell's loop ends too.
     """
 
     @functools.wraps(command)
@@ -158,12 +161,12 @@ def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
             if error.filename is None:
                 if error.errno != errno.ENOSPC:
                     raise
-                # What did not fit is tried once more as Python ends, and fails again.
+                # Python would try to write the rest once more as it ends, and fail again.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 raise CommandFailed(
                     f"{error.strerror}: make room where this command writes, then call it again"
                 ) from error
-            # A file that was named, or one of the service's own that is another user's.
+            # A file that the caller named, or a file of the service that belongs to another user.
             raise CommandFailed(f"{str(error.filename)[:SHOWN_PATH]}: {error.strerror}") from error
         except KeyboardInterrupt as stopped:
             _end_stopped(str(stopped))
@@ -195,10 +198,10 @@ def fail(error: TapewatchError) -> NoReturn:
 
 @contextmanager
 def use_database() -> Iterator[Db]:
-    """Yield the service's database for one command, as the tenant sees it that `TENANT` names.
+    """Yield the service's database for one command: for the tenant that `TENANT` names, if any.
 
-    Raises ServerUnreachable within 5 seconds, with the URL, and NotFound where there is no such
-    tenant.
+    Raises ServerUnreachable, with the URL, within 5 seconds; NotFound where the tenant does not
+    exist.
     """
     settings = get_settings()
     waiting = min(settings.server_timeout_seconds, LONGEST_WAIT_SECONDS)
@@ -220,38 +223,38 @@ def change_noted(
     subject: str,
     details: Mapping[str, Any] | None = None,
 ) -> R:
-    """Make a change and its entry of the audit trail, by the user of the operating system; return
-    what the change did.
+    """Make a change and write its entry of the audit trail in one transaction; return what `change`
+    returned. The entry names the user of the operating system.
     """
     entry = build_note(step, subject, by=getpass.getuser(), at=datetime.now(UTC), details=details)
     return write_noted(database, change, [entry])
 
 
 def echo(text: object, *, err: bool = False, file: IO[Any] | None = None) -> None:
-    """Print a text in which what a terminal would obey is a question mark:
-    names, notes and errors come from files and databases of others.
+    """Print a text with a question mark in place of each control character: its names, notes and
+    errors may come from others, and a terminal would obey them.
     """
     click.echo(strip_controls(str(text)), err=err, file=file)
 
 
 def print_table(table: Table) -> None:
-    """Print a table as it is: what looks like markup is data;
-    into a pipe it is wide enough to be whole.
+    """Print a table without reading its cells as markup; into a pipe, wide enough not to cut cells.
 
-    What a terminal would obey is shown as a question mark, as `echo` does.
+    A question mark replaces each control character, as in `echo`.
     """
     for column in table.columns:
         cells = column._cells  # noqa: SLF001 - rich has no public form
         cells[:] = [strip_controls(cell) if isinstance(cell, str) else cell for cell in cells]
-    # Where it was closed there is none.
+    # Python has no stdout where the caller closed it.
     is_shown = sys.stdout is not None and sys.stdout.isatty()
     Console(markup=False, width=None if is_shown else PIPE_WIDTH).print(table)
 
 
 def keep_listed(found: Sequence[Listed], limit: int) -> list[Listed]:
-    """Return what a command lists of `found`, of which it asked for one more than its --limit.
+    """Return the first `limit` of `found`, of which the caller asked for one more.
 
-    Where there are more, it says so on stderr: a list that ends at a bound must not look whole.
+    Where there are more, a line on stderr says so: a list that ends at its limit must not look
+    complete.
     """
     if len(found) > limit:
         echo(f"there are more than the {limit:,} that are listed: --limit takes more", err=True)
@@ -259,12 +262,12 @@ def keep_listed(found: Sequence[Listed], limit: int) -> list[Listed]:
 
 
 def print_json(value: object) -> None:
-    """Print a value of ours as JSON, times as ISO 8601 with Z."""
+    """Print a value as JSON, dataclasses as objects and times as ISO 8601 with Z."""
     click.echo(json.dumps(value, default=_to_json, indent=2, allow_nan=False))
 
 
 def write_number(value: float | None, digits: int) -> str:
-    """Return a number with so many digits behind the point; `none` where there is none."""
+    """Return a number with `digits` digits after the point; `none` for None."""
     return "none" if value is None else f"{value:.{digits}f}"
 
 

@@ -1,4 +1,4 @@
-"""Trades, depth and funding, from the command line: getting them in, and looking at them."""
+"""`flask data`: imports and shows trades, depth and funding."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -41,16 +41,16 @@ from records.ticks import depth, funding, rejected, trades
 group = CommandGroup("data", help="Trades, depth and funding: import them, look at them.")
 
 kind_argument = click.argument("kind", type=click.Choice(KINDS))
-# What is checked and stored at once.
+# So many records are checked and stored at once.
 PART = 5_000
-NAMELESS = "the rows do not say whose they are, or where: give --ticker BTC-USD and --venue BINANCE"
+NAMELESS = "the rows do not name ticker and venue: give --ticker BTC-USD and --venue BINANCE"
 
 
 @group.command("import")
 @kind_argument
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--ticker", help="Whose they are, where the rows do not say.")
-@click.option("--venue", help="Where, where the rows do not say.")
+@click.option("--ticker", help="The ticker of rows that do not name one.")
+@click.option("--venue", help="The venue of rows that do not name one.")
 @json_option
 @exits_on_error
 def import_data(
@@ -65,7 +65,7 @@ def import_data(
 
     Fields are found by their usual names: time, id, price, amount, side; time, bids, asks,
     sequence; time, rate, mark_price, index_price, next_time, interval_hours; and ticker and venue.
-    A row that cannot be right is kept aside, and `flask data rejected` shows it.
+    A row that is not valid is kept aside, and `flask data rejected` shows it.
     """
     retention = Retention.read(get_settings())
     ticker = normalize_ticker(ticker) if ticker else None
@@ -101,9 +101,9 @@ def import_data(
 def _take_parts(
     rows: Iterator[FileRecord], ticker: str | None, venue: str | None
 ) -> Iterator[dict[tuple[str, str], list[Any]]]:
-    """Yield rows by ticker and venue, some thousands at a time.
+    """Yield rows by ticker and venue, a PART of them at a time.
 
-    Raises BadInput where the first ones do not say whose they are; of others that is told of them.
+    Raises BadInput where the first row has no ticker or venue; later ones without are rejected.
     """
     is_first = True
     while part := list(islice(rows, PART)):
@@ -153,19 +153,19 @@ def _print_report(
 @group.command("show")
 @kind_argument
 @click.argument("ticker")
-@click.option("--venue", help="May be left out where there is one only.")
-@click.option("--bars", help="Trades added up to candles of this interval.")
+@click.option("--venue", help="May be left out where only one venue has any.")
+@click.option("--bars", help="Sum trades to candles of this interval.")
 @limit_option
 @json_option
 @exits_on_error
 def show_data(
     *, kind: TickKind, ticker: str, venue: str | None, bars: str | None, limit: int, as_json: bool
 ) -> None:
-    """Show the latest records of KIND that are stored of TICKER, the newest first."""
+    """Show the latest stored records of TICKER of this KIND, the newest first."""
     name = normalize_ticker(ticker)
     interval = parse_interval(bars) if bars else None
     if interval and kind != "trades":
-        raise BadInput(f"--bars adds up trades, not {kind}")
+        raise BadInput(f"--bars sums trades to candles, and cannot sum {kind}")
     with use_database() as database:
         place = _choose_venue(database, kind, name, venue)
         rows = (
@@ -188,12 +188,15 @@ def _choose_venue(database: Db, kind: TickKind, ticker: str, venue: str | None) 
     room: Any = {"trades": trades, "depth": depth, "funding": funding}[kind]
     stored = room.find_venues(database, ticker)
     if venue is None and len(stored) > 1:
-        raise BadInput(f"{kind} of {ticker} are stored of {', '.join(stored)}: --venue {stored[0]}")
+        raise BadInput(
+            f"{kind} of {ticker} are stored of {', '.join(stored)}: choose one, such as --venue"
+            f" {stored[0]}"
+        )
     place = normalize_venue(venue) if venue else next(iter(stored), None)
     if place not in stored:
         raise NotFound(
             f"no {kind} of {ticker} are stored{f' of {place}' if place else ''}:"
-            f" `flask data import {kind} FILE` brings some"
+            f" `flask data import {kind} FILE` stores some"
         )
     return str(place)
 
@@ -255,7 +258,7 @@ def list_rejected(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List records, and messages of the feed, that were kept aside, the newest first, and why."""
+    """List the records and messages of the feed that were kept aside, the newest first, and why."""
     with use_database() as database:
         found = rejected.find_rejected_records(
             database,

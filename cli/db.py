@@ -1,4 +1,4 @@
-"""The database, from the command line: bring it to what this code needs, and check what it says."""
+"""`flask db`: upgrades the database for this code, and checks it for contradictions."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from records.consistency import find_disagreements
 from records.migrations import MIGRATIONS, find_version, upgrade
 
 group = CommandGroup(
-    "db", help="Bring the database to what this code needs, and check what it says."
+    "db", help="Upgrade the database for this code, and check it for contradictions."
 )
 
 
 @group.command("upgrade")
 @exits_on_error
 def upgrade_database() -> None:
-    """Apply the migrations that are missing; safe at any time, and by several at once."""
+    """Apply the migrations that are missing; safe at any time, also by several at once."""
     with use_database() as database:
         if (before := find_version(database)) < MIGRATIONS[-1].number:
             echo(f"the database is at version {before} and is brought to {MIGRATIONS[-1].number}")
@@ -34,9 +34,9 @@ def upgrade_database() -> None:
         echo(f"the database is at version {version}")
         if version > known:
             echo(
-                f"Warning: this code knows version {known}: the database, or the backup that it"
-                " was restored from, is of a newer one. Run the newer code: this one may not read"
-                " what it wrote",
+                f"Warning: this code knows version {known} only: newer code has written the"
+                " database, or the backup from which it was restored. Run the newer code: this one"
+                " may not read what it wrote",
                 err=True,
             )
 
@@ -45,8 +45,8 @@ def upgrade_database() -> None:
 @json_option
 @exits_on_error
 def check_database(*, as_json: bool) -> None:
-    """Compare bars with their hashes, and watermarks, anomalies, audits, runs and metrics; print
-    where they disagree, and then exit with 1.
+    """Compare bars with their hashes, and watermarks, anomalies, audits, runs and metrics with each
+    other; print where they disagree, and exit with 1 where any do.
     """
     with use_database() as database:
         from market.bars.checking import (  # noqa: PLC0415 - loads numpy

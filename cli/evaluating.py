@@ -1,4 +1,4 @@
-"""Judging and comparing model versions, from the command line."""
+"""`flask models`, the commands that judge and compare versions."""
 
 import csv
 import sys
@@ -40,7 +40,7 @@ from tasks.requests.evaluations import MOST_LABELS, EvaluationRequest, request_e
 ANOMALY = {"anomaly", "event", "fault", "true", "confirmed", "1", "yes"}
 # As in detection/scoring/drift.py, which loads numpy.
 MOST_INDEX = 0.25
-# Longer ones name no columns.
+# A longer first line is not read as the names of columns.
 MOST_HEADER = 10_000
 USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
 
@@ -51,10 +51,10 @@ labels_option = click.option(
     help="CSV with ticker, time and label (anomaly or usual).",
 )
 takes_stretch = takes_options(
-    click.option("--tickers", help="Of these only, with commas between."),
+    click.option("--tickers", help="Only bars of these tickers, with commas between."),
     click.option("--start", help="First bar: an ISO date or time."),
     click.option("--end", help="Last bar: an ISO date or time."),
-    click.option("--keep-scores", is_flag=True, help="Keep the score of every bar."),
+    click.option("--keep-scores", is_flag=True, help="Keep the scores of all bars."),
     no_wait_option,
 )
 
@@ -62,8 +62,11 @@ takes_stretch = takes_options(
 @click.command("evaluate", cls=OneValueCommand)
 @click.argument("version", required=False)
 @labels_option
-@click.option("--market", help="Whose champion, without VERSION; ALL for all.  [default: US]")
-@click.option("--interval", help="Of the bars that it judges.  [default: 1d]")
+@click.option(
+    "--market",
+    help="Without VERSION: whose champion is judged; ALL for that of all markets.  [default: US]",
+)
+@click.option("--interval", help="Without VERSION: the champion's interval.  [default: 1d]")
 @takes_stretch
 @json_option
 @exits_on_error
@@ -90,8 +93,8 @@ def evaluate(
             version = get_champion(database, code, parse_interval(interval or "1d")).version
     elif market or interval:
         raise BadInput(
-            f"{version} is of a market and interval of its own: name it, or --market and --interval"
-            " whose champion is to be judged"
+            f"{version} has a market and an interval already: name either a version, or --market"
+            " and --interval, whose champion is judged"
         )
     asked = _ask((version,), read, tickers, (start, end), keep_scores=keep_scores)
     _run(asked, no_wait=no_wait, as_json=as_json)
@@ -129,7 +132,7 @@ def compare(
 @json_option
 @exits_on_error
 def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -> None:
-    """Print the score of every bar of a ticker, as CSV, of an evaluation that kept them."""
+    """Print as CSV the scores of all bars of a ticker, which EVALUATION has kept."""
     with use_database() as database:
         run_id = get_evaluation(database, evaluation)["run_id"]
         times, scores = find_bar_scores(database, run_id, version, normalize_ticker(ticker))
@@ -146,10 +149,10 @@ def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -
 
 
 def read_labels(path: Path) -> list[LabelFields]:
-    """Return the labels of a CSV file with the columns ticker, time (or date) and label, which a
-    comma, semicolon or tab parts.
+    """Return the labels of a CSV file with the columns ticker, time (or date) and label, separated
+    by a comma, semicolon or tab.
 
-    Raises BadInput with the line of what cannot be read.
+    Raises BadInput, which names the line that cannot be read.
     """
     labels: list[LabelFields] = []
     try:
@@ -166,7 +169,7 @@ def read_labels(path: Path) -> list[LabelFields]:
                 ticker, time, label = (
                     (row[name] or "").strip() for name in (names["ticker"], when, names["label"])
                 )
-                # Spreadsheets write rows that were emptied, too.
+                # Spreadsheets also write empty rows.
                 if ticker or time or label:
                     where = f"{path}, line {reader.line_num}"
                     labels.append(_read_label(ticker, time, label, where))
@@ -291,6 +294,6 @@ def _print(evaluation: EvaluationDocument) -> None:
         echo(f"{ticker}: {error}", err=True)
     if evaluation["keep_scores"]:
         echo(
-            f"scores of every bar: `flask models scores {evaluation['_id']} --version VERSION"
+            f"scores of all bars: `flask models scores {evaluation['_id']} --version VERSION"
             " --ticker TICKER`"
         )

@@ -1,4 +1,4 @@
-"""The feed, from the command line: files sent into it, and how far it is."""
+"""`flask feed`: sends files into the feed, and shows how far it was stored."""
 
 import time
 from contextlib import suppress
@@ -41,14 +41,17 @@ group = CommandGroup("feed", help="The feed: send files into it, see how far it 
 @group.command("publish")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--kind", type=click.Choice(KINDS), default="trades", show_default=True)
-@click.option("--ticker", help="Whose the rows are, where they do not say.")
-@click.option("--venue", help="Where, where they do not say; candles have none.")
+@click.option("--ticker", help="The ticker of rows that do not name one.")
+@click.option("--venue", help="The venue of rows that do not name one; candles have none.")
 @click.option(
-    "--interval", default="1m", show_default=True, help="That of candles, where they do not say."
+    "--interval",
+    default="1m",
+    show_default=True,
+    help="The interval of candles that do not name one.",
 )
 @click.option(
     "--producer",
-    help="Under which name: its messages are numbered, and nobody else may send under it.",
+    help="The name of the sender, whose messages are numbered; nobody else may use it.",
 )
 @click.option("--speed", type=NumberRange(min=1), help="At most so many records a second.")
 @click.option(
@@ -56,7 +59,7 @@ group = CommandGroup("feed", help="The feed: send files into it, see how far it 
     type=click.IntRange(min=1),
     default=MOST_WAITING,
     show_default=True,
-    help="Messages that may wait in a stream before this command does.",
+    help="So many messages may wait in a stream; with more, this command waits.",
 )
 @json_option
 @exits_on_error
@@ -74,8 +77,9 @@ def publish(
 ) -> None:
     """Send the rows of a file (CSV, JSON lines, JSON, Parquet) into the feed.
 
-    It waits while more waits there than may, or Redis is full. Sent again, a file is stored once.
-    What cannot be right is sent, too: it is kept aside with its reason (`flask data rejected`).
+    It waits while more than --most-waiting messages wait there, or Redis is full. A file that is
+    sent again is stored once. Rows that are not valid are sent, too: they are kept aside with the
+    reason (`flask data rejected`).
     """
     settings = get_settings()
     named = Whose(
@@ -125,13 +129,15 @@ def publish(
 def _name(
     kind: DataKind, said: Whose, named: Whose, *, is_first: bool
 ) -> tuple[str, dict[str, str]]:
-    """Return the ticker of rows, as it is spelled, and what else says whose they are: what they say
-    themselves, or what was named for them. Raises BadInput where the first ones do neither.
+    """Return the normalized ticker of rows, and their interval (candles) or venue.
+
+    What the rows say counts before what the options name. Raises BadInput where neither names the
+    ticker and venue of the first rows.
     """
     ticker, venue, interval = (own or other or "" for own, other in zip(said, named, strict=True))
     if is_first and not (ticker and (venue or kind == "candles")):
         raise BadInput(NAMELESS)
-    with suppress(BadInput):  # that it can be none is said where it is stored, and costs no other
+    with suppress(BadInput):  # The consumer rejects these rows; the rows of others are stored.
         ticker = normalize_ticker(ticker)
     return ticker, {"interval": interval} if kind == "candles" else {"venue": venue}
 
@@ -175,16 +181,19 @@ def show_status(*, as_json: bool) -> None:
         )
     print_table(table)
     if any(one["rejected"] for one in positions.values()):
-        echo("what is aside is kept: `flask data rejected`, `flask bars rejected` of candles")
+        echo(
+            "`flask data rejected` lists what was kept aside, and `flask bars rejected` the candles"
+            " among it"
+        )
     if any(one.get("missing") for one in positions.values()):
-        echo("missing are numbers of producers that never came: the bus lost their messages")
+        echo("missing: producers' messages that never came, as the bus lost them")
     for stream, one in positions.items():
         for name, last in one["producers"].items():
             echo(f"{stream}: {name} is stored up to {last['seq']:,}")
 
 
 def _explain(settings: Settings, error: Exception) -> ServerUnreachable:
-    if isinstance(error, ServerUnreachable):  # NATS, which says where it is and what is wrong
+    if isinstance(error, ServerUnreachable):  # NATS's error names its URL and the fault already.
         return error
     url = hide_credentials(settings.feed_url or settings.redis_url)
     return ServerUnreachable(

@@ -1,4 +1,4 @@
-"""Gaps, from the command line: what series lack, filled or explained."""
+"""`flask gaps`: lists, fills and explains the bars that series lack."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from records.market.series import find_series
 from tasks.process.broker import build_celery
 from tasks.requests.gaps import choose_gaps, choose_source, request_fill
 
-group = CommandGroup("gaps", help="Bars that series lack: list them, fill them, say why they lack.")
+group = CommandGroup("gaps", help="Bars that series lack: list them, fill them, explain them.")
 
 
 @group.command("list")
@@ -47,7 +47,7 @@ group = CommandGroup("gaps", help="Bars that series lack: list them, fill them, 
 @click.option(
     "--state",
     type=click.Choice(get_args(GapState)),
-    help="By default all that somebody should fill or explain.",
+    help="By default all gaps that somebody should fill or explain.",
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
@@ -77,7 +77,7 @@ def list_gaps(
         return
     _print(found)
     if not found:
-        echo("no gap is known of what was asked about")
+        echo("no gaps are known of these series")
 
 
 @group.command("fill")
@@ -88,9 +88,9 @@ def list_gaps(
 @click.option(
     "--source",
     type=click.Choice(["yahoo", "folder"]),
-    help="By default that of the watchlists which hold the tickers.",
+    help="By default the source of the watchlists with these tickers.",
 )
-@click.option("--folder", help="With the source folder: its name below the watched one.")
+@click.option("--folder", help="With --source folder: its name below the watched folder.")
 @click.option("--no-wait", is_flag=True, help="Return when the run is accepted.")
 @json_option
 @exits_on_error
@@ -105,7 +105,7 @@ def fill(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Ask a source for the bars that TICKERS lack, or that all series of a market do."""
+    """Ask a source for the bars that TICKERS, or all series of a market, lack."""
     if not tickers and not market and not ids:
         raise BadInput("say what is to be filled: TICKERS, --market or --gap")
     settings, now = get_settings(), datetime.now(UTC)
@@ -131,12 +131,15 @@ def fill(
 @group.command("accept")
 @click.argument("ids", nargs=-1, required=True, metavar="GAP...")
 @click.option(
-    "--reason", type=click.Choice(get_args(GapReason)), required=True, help="Why they lack bars."
+    "--reason",
+    type=click.Choice(get_args(GapReason)),
+    required=True,
+    help="Why the bars are missing.",
 )
 @json_option
 @exits_on_error
 def accept(*, ids: tuple[str, ...], reason: GapReason, as_json: bool) -> None:
-    """Say why gaps are as they are: they are expected then, and nobody is asked for them."""
+    """Give the reason of gaps, which are expected then: no source is asked for their bars."""
     with use_database() as database:
         accept_gaps(database, list(dict.fromkeys(ids)), reason)
         found = find_gaps(database, ids=ids)
@@ -151,7 +154,7 @@ def accept(*, ids: tuple[str, ...], reason: GapReason, as_json: bool) -> None:
 @market_option
 @exits_on_error
 def measure(*, tickers: tuple[str, ...], market: str | None) -> None:
-    """Count anew what TICKERS lack, or all series do, by their bars and their market's sessions."""
+    """Count again the bars that TICKERS, or all series, lack by the sessions of their markets."""
     from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack
 
     with use_database() as database:

@@ -1,4 +1,4 @@
-"""Groups, from the command line: which ticker is of which industry, sector and market."""
+"""`flask groups`: to which industry, sector and market each ticker belongs."""
 
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from core.errors import BadInput
 from market.markets import load_markets
 from records.alerts.groups import find_groups, replace_groups
 
-group = CommandGroup("groups", help="Groups: which ticker is of which industry, sector and market.")
+group = CommandGroup(
+    "groups", help="Groups: to which industry, sector and market each ticker belongs."
+)
 SHOWN_PROBLEMS = 20
 
 
@@ -29,9 +31,9 @@ SHOWN_PROBLEMS = 20
 @json_option
 @exits_on_error
 def import_groups(*, file: Path, as_json: bool) -> None:
-    """Put the groups of FILE, a CSV with symbol, sector, industry and market, in the place of all.
+    """Replace all groups by those of FILE, a CSV with symbol, sector, industry and market.
 
-    What is wrong with them (circles, parents that lead nowhere, tickers in two sectors) is said.
+    Faults (circles, parents that lead nowhere, tickers in two sectors) are printed.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -40,7 +42,7 @@ def import_groups(*, file: Path, as_json: bool) -> None:
     with use_database() as database:
         groups, problems = read_groups(text, load_markets(database), file.name)
         if not groups:
-            raise BadInput(f"{file.name} has no line that could be used: {'; '.join(problems[:3])}")
+            raise BadInput(f"{file.name} has no usable line: {'; '.join(problems[:3])}")
         change_noted(
             database,
             lambda session: replace_groups(database, groups, session),

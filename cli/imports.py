@@ -1,4 +1,4 @@
-"""Showing an import on the command line: progress while it works, a table afterwards."""
+"""Shows an import on the command line: its progress, and a table afterwards."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")
 
 @contextmanager
 def show_progress(*, quiet: bool) -> Iterator[Callable[["SeriesReport", int], None]]:
-    """Yield what an import calls after each series."""
+    """Yield a callback for an import to call after each series, which moves the progress bar."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -53,8 +53,8 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[["SeriesReport", int], No
 
 
 def finish_import(report: "ImportReport", *, as_json: bool) -> None:
-    """Print what an import did; exit with 2 where a file could not be used,
-    else with 1 where a ticker failed.
+    """Print what an import did; exit with 2 where a file could not be used, else with 1 where a
+    ticker failed.
     """
     if as_json:
         print_json(report.to_dict())
@@ -68,7 +68,7 @@ def finish_import(report: "ImportReport", *, as_json: bool) -> None:
 
 def _print_table(report: "ImportReport") -> None:
     table = Table("ticker", *(name.removesuffix("_rows") for name in COUNTS), "remarks")
-    # What needs a look comes first, where there are more series than are shown.
+    # Where not all series are shown, those that need a look come first.
     noted = sorted(
         report.series, key=lambda series: not (series.error or series.rejected_rows or series.notes)
     )

@@ -1,4 +1,4 @@
-"""API keys, from the command line."""
+"""`flask keys`: makes, lists and revokes API keys."""
 
 from datetime import UTC, datetime
 
@@ -33,15 +33,15 @@ group = CommandGroup("keys", help="API keys: who may ask for what.")
     type=click.Choice(keys.SCOPES),
     help="Give it once for each scope. admin includes the others.",
 )
-@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="Whose key it is.")
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="The key's tenant.")
 @json_option
 @exits_on_error
 def create_key(*, name: str, scopes: tuple[KeyScope, ...], tenant: str, as_json: bool) -> None:
-    """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
+    """Make a key called NAME and print it. Only its hash is stored, so it cannot be shown again."""
     with use_database() as database:
         prepare_database(
             database, datetime.now(UTC)
-        )  # two keys of one name are kept apart by an index only
+        )  # Only an index keeps two keys from having one name.
         check_tenant(database, tenant)
         own, now = of_tenant(database, tenant), datetime.now(UTC)
         key = change_noted(
@@ -61,7 +61,7 @@ def create_key(*, name: str, scopes: tuple[KeyScope, ...], tenant: str, as_json:
 @json_option
 @exits_on_error
 def list_keys(*, as_json: bool) -> None:
-    """List all keys ever made; not the keys themselves."""
+    """List names and scopes of all keys ever made, without the keys themselves."""
     with use_database() as database:
         found = keys.find_keys(database)
     if as_json:
@@ -84,7 +84,7 @@ def list_keys(*, as_json: bool) -> None:
 @click.argument("name")
 @exits_on_error
 def revoke_key(name: str) -> None:
-    """End the key called NAME at once."""
+    """Revoke the key called NAME at once."""
     with use_database() as database:
         now = datetime.now(UTC)
         change_noted(

@@ -1,4 +1,4 @@
-"""Markets, from the command line."""
+"""`flask markets`: shows and changes markets."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -28,29 +28,34 @@ from records.database import Db
 from records.market import markets as rows
 
 group = CommandGroup(
-    "markets", help="Markets: whose calendar, time zone and suffixes tickers have."
+    "markets", help="Markets: the calendar, time zone and suffixes of their tickers."
 )
 
 LISTED_TICKERS = 20
 takes_row = takes_options(
-    click.option("--name", help="For people."),
-    click.option("--calendar", help="Of exchange_calendars: XNYS, BVMF, 24/7, ...; or FX."),
-    click.option("--timezone", help="Of its local time: America/Sao_Paulo."),
+    click.option("--name", help="Its name for people."),
     click.option(
-        "--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."
+        "--calendar", help="Its name in exchange_calendars: XNYS, BVMF, 24/7, ...; or FX."
     ),
-    click.option("--alias", "aliases", multiple=True, help="How vendors end them."),
+    click.option("--timezone", help="The zone of its local time: America/Sao_Paulo."),
+    click.option(
+        "--suffix",
+        "suffixes",
+        multiple=True,
+        help="How its tickers end; the first is added to those without one.",
+    ),
+    click.option("--alias", "aliases", multiple=True, help="A suffix that vendors use instead."),
     click.option(
         "--index",
         "index_ticker",
         help="The ticker of the index that stands for it; '' for none.",
     ),
-    click.option("--currency", help="Of its prices: BRL; '' for none."),
+    click.option("--currency", help="The currency of its prices: BRL; '' for none."),
     click.option(
         "--delay",
         "tick_delay_seconds",
         type=click.IntRange(0, 86_400),
-        help="Seconds until a bar comes.",
+        help="How many seconds after its end a bar may come.",
     ),
 )
 
@@ -59,7 +64,7 @@ takes_row = takes_options(
 @json_option
 @exits_on_error
 def list_markets(*, as_json: bool) -> None:
-    """List the markets, those that are shipped and those that were added."""
+    """List the markets: shipped and added ones."""
     with use_database() as database:
         found = load_markets(database)
         stored = {code: rows.count_series(database, code) for code in found}
@@ -88,7 +93,7 @@ def list_markets(*, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def show_market(*, code: str, as_json: bool) -> None:
-    """Show all that is known of a market, and which tickers were said to be of it."""
+    """Show a market with all its fields, and the tickers that were assigned to it."""
     with use_database() as database:
         market = load_markets(database).choose(code)
         told = sorted(t for t, of in rows.find_set_tickers(database).items() if of == market.code)
@@ -140,13 +145,13 @@ def add_market(*, code: str, as_json: bool, **given: Any) -> None:
 @click.argument("code")
 @takes_row
 @click.option(
-    "--keep-rows", is_flag=True, help="Keep bars that a new calendar would not have let in."
+    "--keep-rows", is_flag=True, help="Keep stored bars that the new calendar would reject."
 )
 @json_option
 @exits_on_error
 def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) -> None:
-    """Change what is known of a market; another calendar says first what it means
-    for the stored bars.
+    """Change a market. With another calendar or time zone, it first prints what this means for the
+    stored bars.
     """
     fields = _given(given)
     with use_database() as database:
@@ -186,9 +191,7 @@ def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) ->
 @click.argument("code")
 @exits_on_error
 def remove_market(*, code: str) -> None:
-    """Remove a market that was added, or what was changed of a shipped one;
-    not while bars of it are stored.
-    """
+    """Remove an added market, or the changes of a shipped one; not while bars of it are stored."""
     with use_database() as database:
         change_noted(
             database,
@@ -196,7 +199,7 @@ def remove_market(*, code: str) -> None:
             "remove",
             f"market {code.upper()}",
         )
-    echo(f"{code.upper()} is gone, or as it is shipped")
+    echo(f"{code.upper()} is removed, or again as shipped")
 
 
 @group.command("assign")
@@ -204,7 +207,7 @@ def remove_market(*, code: str) -> None:
 @click.argument("code")
 @exits_on_error
 def assign_ticker(*, ticker: str, code: str) -> None:
-    """Say that TICKER is of market CODE, whatever it looks like."""
+    """Assign TICKER to the market CODE, whatever its suffix."""
     with use_database() as database:
         now = datetime.now(UTC)
         name = change_noted(
@@ -221,7 +224,7 @@ def assign_ticker(*, ticker: str, code: str) -> None:
 @click.argument("ticker")
 @exits_on_error
 def unassign_ticker(*, ticker: str) -> None:
-    """Go by the looks of TICKER again."""
+    """Let the suffix of TICKER tell its market again."""
     name = normalize_ticker(ticker)
     with use_database() as database:
         change_noted(
@@ -231,7 +234,7 @@ def unassign_ticker(*, ticker: str) -> None:
             f"ticker {name}",
             {"market": None},
         )
-    echo(f"{name} is of the market that it looks like")
+    echo(f"{name} is of the market that its suffix names")
 
 
 def _forget_market(database: Db, name: str, session: ClientSession) -> None:

@@ -1,4 +1,4 @@
-"""What is recorded of a model, as a terminal shows it."""
+"""Prints the record of a model version."""
 
 from cli.common import echo, print_json
 from records.models.documents import ModelRecord, ModelSummary
@@ -7,7 +7,7 @@ SHOWN_TICKERS = 10
 
 
 def print_model(record: ModelRecord, *, as_json: bool) -> None:
-    """Print all that is recorded of a version."""
+    """Print a version's record, tickers beyond the first ten only in JSON."""
     if as_json:
         print_json(record)
         return
@@ -48,7 +48,7 @@ def print_model(record: ModelRecord, *, as_json: bool) -> None:
 
 
 def describe_window(record: ModelSummary) -> str:
-    """Return from when to when the bars are that a version learned from."""
+    """Return the first and last day of the bars from which a version learned, as text."""
     return f"{record['window_start']:%Y-%m-%d} to {record['window_end']:%Y-%m-%d}"
 
 

@@ -1,4 +1,4 @@
-"""What is noted of champions once a session, and their challengers, from the command line."""
+"""`flask models`, the commands that show the drift of champions and their challengers."""
 
 import click
 from rich.table import Table
@@ -32,7 +32,7 @@ limit_option = click.option(
 @json_option
 @exits_on_error
 def print_drifts(*, market: str | None, limit: int, as_json: bool) -> None:
-    """Print how each market's champion fared on its latest bars, noted once a session."""
+    """Print the drift of each market's champion on its latest bars, measured once a session."""
     with use_database() as database:
         code = read_model_market(load_markets(database), market) if market else None
         found = keep_listed(find_drifts(database, market=code, limit=limit + 1), limit)
@@ -56,8 +56,8 @@ def print_drifts(*, market: str | None, limit: int, as_json: bool) -> None:
         )
     print_table(table)
     if not found:
-        said = "nobody watches: RETRAIN is off" if get_settings().retrain == "off" else "none yet"
-        echo(f"no drift is noted ({said})")
+        said = "RETRAIN is off" if get_settings().retrain == "off" else "none yet"
+        echo(f"no drift was measured ({said})")
 
 
 @click.command("challengers", cls=OneValueCommand)

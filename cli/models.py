@@ -1,4 +1,4 @@
-"""Models, from the command line."""
+"""`flask models`: trains and shows models."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -114,7 +114,7 @@ def list_models(*, market: str | None, state: ModelState | None, as_json: bool) 
 @json_option
 @exits_on_error
 def show_model(*, version: str, as_json: bool) -> None:
-    """Show all that is recorded of VERSION."""
+    """Show the record of VERSION."""
     ModelVersion.parse(version)
     with use_database() as database:
         record = models.get_model_record(database, version)
@@ -152,7 +152,7 @@ def list_detectors(*, as_json: bool) -> None:
 
 
 def _count_needed(kind: DetectorKind) -> int:
-    """Return how many bars a series of days needs for its first score."""
+    """Return how many daily bars a series needs for its first score."""
     before = kind.find_warm_up_bars(kind.get_defaults())
     return get_feature_set(kind.feature_set).warm_up_bars + before + 1
 
@@ -180,7 +180,7 @@ def _count_needed(kind: DetectorKind) -> int:
     help=f"Which algorithm.  [default: {DEFAULT_DETECTOR}]",
 )
 @detector_options
-@click.option("--seed", type=int, help=f"Of what is drawn.  [default: {SEED.default}]")
+@click.option("--seed", type=int, help=f"The seed of random numbers.  [default: {SEED.default}]")
 @click.option("--feature-set", help="NAME or NAME/VERSION.  [default: the best there is]")
 @click.option(
     "--window-start", help="Learn from bars that start at this ISO date or time, or later."
@@ -238,7 +238,7 @@ def train(
 @json_option
 @exits_on_error
 def retire(*, version: str, as_json: bool) -> None:
-    """Take VERSION out of use for good; a champion cannot be retired."""
+    """Retire VERSION for good, so that it cannot be promoted; a champion cannot be retired."""
     ModelVersion.parse(version)
     with use_database() as database:
         now = datetime.now(UTC)

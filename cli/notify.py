@@ -1,4 +1,4 @@
-"""Notifications, from the command line: who is told of what, and what was sent."""
+"""`flask notify`: sets rules, and lists what was sent."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -42,34 +42,36 @@ takes_rule = takes_options(
     ),
     click.option("--min-grade", type=NumberRange(0, 100), default=75.0, show_default=True),
     click.option("--min-confidence", type=NumberRange(0, 1), default=0.0, show_default=True),
-    click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only moves of this."),
-    click.option("--ticker", type=normalize_ticker, help="Only alerts of it."),
+    click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only such moves."),
+    click.option("--ticker", type=normalize_ticker, help="Only alerts of this ticker."),
     click.option(
         "--quiet",
         nargs=2,
         metavar="FROM UNTIL",
         help="Send nothing between these times, such as 22:00 07:00.",
     ),
-    click.option("--timezone", default="UTC", show_default=True, help="Of all its times."),
+    click.option("--timezone", default="UTC", show_default=True, help="The zone of its times."),
     click.option(
         "--digest", type=click.Choice(get_args(Digest)), help="One message a day or week."
     ),
     click.option("--digest-at", default=DIGEST_AT, show_default=True),
     click.option(
         "--next-channel",
-        help="Told of critical alerts that nobody acknowledges in --after minutes.",
+        help="Gets critical alerts that nobody acknowledges within --after minutes.",
     ),
     click.option(
         "--after", type=click.IntRange(1, 1_440), default=ESCALATED_AFTER_MINUTES, show_default=True
     ),
-    click.option("--backfills/--no-backfills", default=False, help="Tell of backfills too."),
+    click.option(
+        "--backfills/--no-backfills", default=False, help="Also send alerts of backfills."
+    ),
     click.option(
         "--failures/--no-failures",
         default=True,
         show_default=True,
-        help="Tell of runs that failed.",
+        help="Also send which runs failed.",
     ),
-    click.option("--on/--off", "enabled", default=True, help="Whether the rule counts."),
+    click.option("--on/--off", "enabled", default=True, help="Whether the rule is in force."),
     click.option(
         "--sign", is_flag=True, help="Ask for the secret that a webhook's messages are signed with."
     ),
@@ -82,13 +84,13 @@ takes_rule = takes_options(
 @takes_rule
 @exits_on_error
 def set_rule(*, name: str, channel: str, **options: Any) -> None:
-    """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
+    """Set the rule NAME: which alerts are sent to CHANNEL, an address for apprise."""
     _store(name, {"channel": channel, "secret": None, **_read_options(options)})
 
 
 @group.command("change")
 @click.argument("name")
-@click.option("--channel", help="Another one.")
+@click.option("--channel", help="Another channel.")
 @takes_rule
 @click.option(
     "--clear",
@@ -96,7 +98,7 @@ def set_rule(*, name: str, channel: str, **options: Any) -> None:
     type=click.Choice(
         ["watchlist", "kind", "scope", "ticker", "quiet", "digest", "next_channel", "secret"]
     ),
-    help="Take it back; may be given several times.",
+    help="Remove this condition; may be repeated.",
 )
 @click.pass_context
 @exits_on_error
@@ -109,7 +111,7 @@ def change_rule(
     clear: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Change what is named of the rule NAME, and keep the rest, its channel among it."""
+    """Change the given options of the rule NAME, and keep the others and its channel."""
     named = {
         option: value
         for option, value in options.items()
@@ -129,7 +131,7 @@ def change_rule(
 
 
 def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what options say, as a rule has it."""
+    """Return the fields of a rule from the options of a command."""
     said = dict(options)
     if "quiet" in said:
         quiet = said.pop("quiet") or (None, None)
@@ -141,7 +143,7 @@ def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if "digest_at" in said:
         said["digest_at"] = parse_clock(said["digest_at"])
     if said.pop("sign", False):
-        # Not as an option, which any list of processes shows.
+        # The secret is no option, as a list of processes would show it.
         said["secret"] = click.prompt(
             f"Secret ({LEAST_SECRET} characters at least)", hide_input=True
         )
@@ -168,7 +170,7 @@ def _store(name: str, said: Mapping[str, Any]) -> None:
 @json_option
 @exits_on_error
 def list_rules(*, as_json: bool) -> None:
-    """List the rules; channels without their secrets."""
+    """List the rules, their channels without secrets."""
     with use_database() as database:
         found = notification_rules.find_rules(database)
     if as_json:
@@ -213,7 +215,7 @@ def list_rules(*, as_json: bool) -> None:
 @click.argument("name")
 @exits_on_error
 def remove_rule(*, name: str) -> None:
-    """Tell nobody of what NAME asks for any more."""
+    """Remove the rule NAME; what it has sent stays listed."""
     with use_database() as database:
         change_noted(
             database,
@@ -232,11 +234,11 @@ def try_channel(*, name: str) -> None:
     with use_database() as database:
         rule = notification_rules.get_rule(database, name)
     try_rule(rule, allow_private=get_settings().private_channels)
-    echo(f"{rule['shown_channel']} took it")
+    echo(f"{rule['shown_channel']} accepted it")
 
 
 @group.command("sent")
-@click.option("--state", type=click.Choice(deliveries.STATES), help="Only those.")
+@click.option("--state", type=click.Choice(deliveries.STATES), help="Only messages in this state.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
 @exits_on_error

@@ -1,4 +1,4 @@
-"""Runs, from the command line."""
+"""`flask runs`: lists, watches, cancels and retries runs."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -33,8 +33,8 @@ group = CommandGroup("runs", help="What was asked for, how far it is, how it end
 @click.option("--status", type=click.Choice(get_args(Status)))
 @click.option("--task", type=click.Choice(get_args(Task)))
 @click.option("--ticker")
-@click.option("--watchlist", help="Only those that were asked for of it.")
-@click.option("--market", help="Only those about it, or tickers of it.")
+@click.option("--watchlist", help="Only runs for this watchlist.")
+@click.option("--market", help="Only runs about this market or its tickers.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @json_option
 @exits_on_error
@@ -48,7 +48,7 @@ def list_runs(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List runs, the newest first; of those that nobody works on, why."""
+    """List runs, the newest first, and why those wait that nobody works on."""
     wanted = normalize_ticker(ticker) if ticker else None
     with use_database() as database:
         query = runs.build_query(
@@ -113,7 +113,7 @@ def watch(*, run_id: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def cancel_run(*, run_id: str, as_json: bool) -> None:
-    """Ask a run to end; what is at work ends between two steps."""
+    """Ask a run to end; batches that workers have begun end at their next step."""
     with use_database() as database:
         run = endings.request_cancel(database, run_id, datetime.now(UTC))
     if as_json:
@@ -128,7 +128,7 @@ def cancel_run(*, run_id: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def retry_run(*, run_id: str, no_wait: bool, as_json: bool) -> None:
-    """Take up again what a run left undone: its failed tickers only."""
+    """Retry what a run left undone: its failed tickers or, where it is not about tickers, all."""
     with use_database() as database:
         run = request_retry(database, build_celery(get_settings()), run_id, now=datetime.now(UTC))
         follow(database, run, wait=not no_wait, as_json=as_json)

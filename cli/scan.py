@@ -1,4 +1,4 @@
-"""Incremental detection, from the command line."""
+"""`flask scan`: scores the bars that came since the last detection."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from market.intervals import parse_interval
 from tasks.process.broker import build_celery
 from tasks.requests.detections import request_detection
 
-group = CommandGroup("scan", help="Detect what came since the last detection.")
+group = CommandGroup("scan", help="Score the bars that came since the last detection.")
 
 
 @group.command("run")
@@ -27,7 +27,7 @@ def run_scan(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Score what came, or was corrected, since each series' watermark."""
+    """Score the bars that came or were corrected since each series' watermark."""
     interval = parse_interval(interval)
     with use_database() as database:
         run = request_detection(

@@ -1,4 +1,4 @@
-"""Saying on the command line what a detection is about."""
+"""The options by which commands select series."""
 
 import click
 
@@ -21,7 +21,11 @@ watchlist_option = click.option("--watchlist", help="The tickers of a watchlist 
 def build_selection(
     database: Db, tickers: tuple[str, ...], market: str | None, watchlist: str | None = None
 ) -> Selection:
-    """Return what the caller named. Raises BadInput where that is nothing, or too much."""
+    """Return the caller's selection.
+
+    Raises BadInput where none or more than one of tickers, market and watchlist is named, and on an
+    invalid ticker or unknown market.
+    """
     markets = load_markets(database)
     return Selection(
         tuple(markets.spell(t) for t in tickers),

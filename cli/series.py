@@ -1,4 +1,4 @@
-"""Models of single series, from the command line."""
+"""`flask series`: models of single series."""
 
 import csv
 import re
@@ -56,7 +56,7 @@ _HAS_DIGIT = re.compile(r"^\W*\d").search
 @click.option(
     "--direction", type=click.Choice(DIRECTIONS), help="On which side a value is strange."
 )
-@click.option("--season", type=int, help="seasonal: points of one cycle.  [default: to be found]")
+@click.option("--season", type=int, help="seasonal: points of one cycle.  [default: measured]")
 @click.option("--window", type=int, help="moving_average: how many of the last values count.")
 @json_option
 @exits_on_error
@@ -92,11 +92,11 @@ def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **op
 @group.command("predict")
 @click.argument("series_id")
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
-@click.option("--version", help="Of which version.  [default: the latest]")
+@click.option("--version", help="The version to use.  [default: the latest]")
 @click.option(
     "--store",
     is_flag=True,
-    help="Keep the predictions; a detector that learns takes the points in.",
+    help="Store the predictions; a detector that learns also learns from the points.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show all points, not only the anomalies.")
 @json_option
@@ -173,7 +173,7 @@ def list_series(*, as_json: bool) -> None:
 
 @group.command("plot")
 @click.argument("series_id")
-@click.option("--version", help="Of which version.  [default: the latest]")
+@click.option("--version", help="The version to draw.  [default: the latest]")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -197,7 +197,7 @@ def plot(series_id: str, *, version: str | None, output: Path | None) -> None:
 )
 @exits_on_error
 def delete(series_id: str) -> None:
-    """Delete SERIES_ID with all that there is of it."""
+    """Delete SERIES_ID with all its versions, histories and predictions."""
     named = parse_series_id(series_id)
     with use_database() as database:
         single_series.delete_series(database, named)
@@ -206,8 +206,8 @@ def delete(series_id: str) -> None:
 
 
 def read_points(file: IO[str], name: str) -> Iterator[Point]:
-    """Yield the points of a CSV in their order, whose fields a comma, semicolon or tab parts; the
-    first column is the time.
+    """Yield the points of a CSV file in their order: a time and a value, separated by a comma,
+    semicolon or tab.
 
     Raises BadInput, which names the line.
     """
@@ -226,7 +226,7 @@ def read_points(file: IO[str], name: str) -> Iterator[Point]:
 def _read_row(row: list[str], where: str) -> Point:
     try:
         timestamp, value = (cell.strip() for cell in row)
-        # Python would pass over a `_`, and the page of series does not.
+        # Python's float() ignores a `_`, and the web page of series refuses it.
         number = float(value.replace("_", "no digit"))
         return read_point({"timestamp": _read_time(timestamp), "value": number})
     except (ValueError, BadInput) as error:
@@ -238,9 +238,11 @@ def _read_row(row: list[str], where: str) -> Point:
 
 
 def _read_time(text: str) -> str:
-    """Return a time as a whole number; ISO 8601 as seconds since 1970, of UTC without a zone.
+    """Return a time as the text of a whole number: as it is, or ISO 8601 (UTC where it names no
+    zone) as seconds since 1970.
 
-    Raises ValueError on anything else, and on a part of a second, which a number cannot hold.
+    Raises ValueError on any other text, and on a fraction of a second, which the number cannot
+    hold.
     """
     if text.isascii() and text.isdigit():
         return text

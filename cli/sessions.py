@@ -1,6 +1,4 @@
-"""Sessions of the markets, from the command line:
-what an exchange announced besides its calendar.
-"""
+"""`flask sessions`: sets sessions that an exchange announced and its calendar does not know."""
 
 from datetime import UTC, date, datetime, time
 
@@ -33,8 +31,8 @@ LOCAL_TIME = "%H:%M"
 @click.option("--note", default="", help="Why, for others.")
 @exits_on_error
 def close_day(*, market: str, day: str, note: str) -> None:
-    """Say that MARKET stays shut on DAY (2025-01-09): no scan is due,
-    and no bar of that day is taken in.
+    """Set that MARKET is closed on DAY (2025-01-09): no scan is due, and imports reject bars of
+    that day.
     """
     _store(market, day, None, note)
 
@@ -47,8 +45,8 @@ def close_day(*, market: str, day: str, note: str) -> None:
 @click.option("--note", default="", help="Why, for others.")
 @exits_on_error
 def open_day(*, market: str, day: str, opens: str, closes: str, note: str) -> None:
-    """Say when MARKET opens and closes on DAY, in its own time:
-    `flask sessions open US 2025-12-24 09:30 13:00`.
+    """Set when MARKET opens and closes on DAY, in its local time: `flask sessions open US
+    2025-12-24 09:30 13:00`.
     """
     _store(market, day, (opens, closes), note)
 
@@ -75,7 +73,7 @@ def list_overrides(*, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def propose(*, market: str, as_json: bool) -> None:
-    """List the days on which most of MARKET traded though its calendar calls them closed."""
+    """List the days on which most tickers of MARKET traded although its calendar says closed."""
     with use_database() as database:
         known = load_markets(database).choose(market)
         found = find_proposed_sessions(database, known)
@@ -89,7 +87,7 @@ def propose(*, market: str, as_json: bool) -> None:
             f" open: `flask sessions open {known.code} {each['day']} {hours}`, then import again"
         )
     if not found:
-        echo(f"{known.code}: on no day that its calendar calls closed did most of it trade")
+        echo(f"{known.code}: most tickers traded on no day on which its calendar says closed")
 
 
 @group.command("forget")
@@ -97,7 +95,7 @@ def propose(*, market: str, as_json: bool) -> None:
 @click.argument("day")
 @exits_on_error
 def forget_day(*, market: str, day: str) -> None:
-    """Go by the exchange's calendar again on DAY."""
+    """Forget what was set for DAY, so that the exchange's calendar counts again."""
     from market.bars.session_exceptions import (  # noqa: PLC0415 - loads the numeric stack
         remove_exception,
     )

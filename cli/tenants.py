@@ -1,4 +1,4 @@
-"""Tenants, from the command line: who shares this installation, each with alerts of its own."""
+"""`flask tenants`: adds, lists, exports and erases tenants."""
 
 import json
 import os
@@ -72,14 +72,16 @@ def list_tenants(*, as_json: bool) -> None:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @exits_on_error
 def export_tenant(name: str, out: Path) -> None:
-    """Write all that is the tenant NAME's own to a file of JSON lines, without its keys' hashes.
+    """Write all documents of the tenant NAME to a file of JSON lines, without its keys' hashes.
 
-    Notification rules hold the addresses of channels, with their secrets: the file is yours alone.
+    Notification rules contain the addresses of channels with their secrets, so only you can read
+    the file.
     """
     with use_database() as database:
         tenancy.check_tenant(database, name)
-        # What an earlier export wrote stays until this one is whole: the disk may be full. What is
-        # no file, or a link that a file would replace, such as /dev/stdout, takes it at once.
+        # As the disk may be full, an earlier export stays until this one is complete. Anything but
+        # a plain file, or a link that a file would replace, such as /dev/stdout, is written
+        # directly.
         is_replaced = not out.is_symlink() and (out.is_file() or not out.exists())
         written = out.with_name(f"{out.name}.part") if is_replaced else out
         found = tenancy.export_tenant(database, name)
@@ -95,7 +97,9 @@ def export_tenant(name: str, out: Path) -> None:
 
 
 def _open_private(path: Path) -> TextIO:
-    """Open a file to write that other users of the machine cannot read, whatever it was before."""
+    """Open a file for writing that other users of the machine cannot read, even if they could read
+    it before.
+    """
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
     os.fchmod(file.fileno(), 0o600)
     return file
@@ -106,9 +110,9 @@ def _open_private(path: Path) -> TextIO:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @exits_on_error
 def erase_tenant(name: str, *, yes: bool) -> None:
-    """Remove the tenant NAME with all that is its own: keys, watchlists, alerts, rules, runs.
+    """Remove the tenant NAME with its keys, watchlists, alerts, rules and runs.
 
-    What is shared (bars, models, anomalies) stays.
+    Bars, models and anomalies, which tenants share, stay.
     """
     with use_database() as database:
         tenancy.check_erasable(database, name)

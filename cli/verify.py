@@ -1,4 +1,4 @@
-"""Verification, from the command line: stored anomalies derived again."""
+"""`flask verify`: derives stored anomalies again."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from tasks.process.broker import build_celery
 from tasks.requests.verifications import request_verification
 
 group = CommandGroup(
-    "verify", help="Derive stored anomalies again, and say what moved: model, code or data."
+    "verify", help="Derive stored anomalies again, and say what changed: model, code or data."
 )
 
 SHOWN = 100
@@ -47,7 +47,7 @@ def verify_anomaly(*, anomaly_id: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def verify_run(*, run_id: str, as_json: bool) -> None:
-    """Verify all that a run was the first to find."""
+    """Verify all anomalies that a run was the first to find."""
     _verify({"run_id": run_id}, as_json=as_json)
 
 
@@ -65,7 +65,7 @@ def verify_ticker(*, ticker: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def verify_model(*, version: str, as_json: bool) -> None:
-    """Verify all that a model version found."""
+    """Verify all anomalies that a model version found."""
     _verify({"model_version": version}, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""Watching a run from the command line, and saying how it ended."""
+"""Watches a run on the command line, and prints how it ended."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ from tasks.process.census import WorkerCensus
 from tasks.requests.waiting import Wait, explain_wait
 
 POLL_SECONDS = 0.2
-ASK_SECONDS = 2.0  # why a run waits is asked for as seldom
+ASK_SECONDS = 2.0  # A command asks at most so often why a run waits.
 SHOWN_FAILURES = 20
 SHOWN_WARNINGS = 10
 
 
 def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None:
-    """Watch an accepted run to its end if asked to, print what came of it,
-    and exit with 1 unless it is complete.
+    """With `wait`, watch an accepted run to its end, print its outcome, and exit with 1 unless it
+    is complete; otherwise print that it is accepted.
     """
     if not wait:
         if as_json:
@@ -44,14 +44,14 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
 
 
 def say_accepted(run: RunDocument) -> None:
-    """Say of a run that nobody waits for how to watch it."""
+    """Print that a run is accepted, and how to watch it."""
     echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
 
 
 def watch_run(database: Db, run_id: str, *, quiet: bool) -> ShownRun:
-    """Show a run's progress until it ends, and why it waits where it does; return it.
+    """Show a run's progress until it ends, and why it waits where it does; return the ended run.
 
-    Ctrl-C ends the watching only, and it says so. Raises NotFound.
+    Ctrl-C ends only the watching, not the run, and a message says so. Raises NotFound.
     """
     settings = get_settings()
     census = WorkerCensus(build_celery(settings))
@@ -94,8 +94,8 @@ def watch_run(database: Db, run_id: str, *, quiet: bool) -> ShownRun:
 
 
 def find_waits(database: Db, found: Sequence[RunDocument]) -> dict[str, Wait]:
-    """Return by run why nobody works on it, of which the workers are asked once; nothing of those
-    that do not wait.
+    """Return by run why nobody works on it, without runs that do not wait; workers are asked once
+    for all runs.
     """
     settings, now = get_settings(), datetime.now(UTC)
     census = WorkerCensus(build_celery(settings))
@@ -104,7 +104,7 @@ def find_waits(database: Db, found: Sequence[RunDocument]) -> dict[str, Wait]:
 
 
 def print_outcome(run: ShownRun) -> None:
-    """Print what came of a run, with its warnings and the tickers that failed."""
+    """Print the outcome of a run, with its warnings and the tickers that failed."""
     progress = run["progress"]
     seconds = run["duration_seconds"]
     took = "" if seconds is None else f" in {seconds:.1f} s"
@@ -126,13 +126,13 @@ def print_outcome(run: ShownRun) -> None:
     stale = run["options"].get("stale")
     if stale:
         named = ", ".join(stale["named"][:5]) + (", ..." if stale["tickers"] > 5 else "")
-        echo(f"no bar of the last session came of {stale['tickers']:,} tickers: {named}")
+        echo(f"{stale['tickers']:,} tickers have no bar of the last session: {named}")
     left = run["options"].get("not_looked_at")
     if left:
         echo(
-            f"not looked at: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from"
+            f"not scored: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from"
             f" {left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']}"
-            " that were asked for; --period max looks at all"
+            " that were asked for; --period max scores all"
         )
     warnings = run.get("warnings") or []
     for warning in warnings[:SHOWN_WARNINGS]:

@@ -252,7 +252,7 @@ def test_a_version_is_judged_on_the_bars_that_it_is_of(database: Db, flask: Comm
     for words in (("--market", "JP"), ("--interval", "5m")):
         answer = flask("evaluate", version, *words)
         assert answer.exit_code == 2
-        assert "is of a market and interval of its own" in answer.stderr
+        assert "has a market and an interval already" in answer.stderr
 
 
 def test_the_champion_of_all_markets_can_be_judged(database: Db, flask: Command) -> None:

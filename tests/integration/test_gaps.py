@@ -495,7 +495,7 @@ def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
     answer = flask("gaps", "accept", named, "--reason", "halt")
     assert "expected" in answer.output
     assert flask("gaps", "accept", "X::1d::2024-01-01", "--reason", "halt").exit_code == 2
-    assert "no gap is known" in flask("gaps", "list").output
+    assert "no gaps are known" in flask("gaps", "list").output
     assert (
         json.loads(flask("gaps", "list", "--state", "filled", "--json").stdout)[0]["bars_held"] == 2
     )

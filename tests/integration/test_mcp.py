@@ -178,7 +178,7 @@ def test_the_latest_metrics_are_no_list_where_nobody_asks_for_one(assistant: Ass
 def test_arguments_that_no_address_can_hold_are_refused(assistant: Assistant) -> None:
     said, is_error = assistant.ask("list_anomalies", ticker=["AAA"] * 20_000)
     assert (said, is_error) == (
-        "the arguments are too long for an address: name less at once",
+        "the arguments are too long for an address: name fewer at once",
         True,
     )
 
