@@ -1,1 +1,1 @@
-"""What is traded, when, and what came in. Knows nothing of detection."""
+"""Markets, their sessions, and the bars and ticks that come in. It knows nothing of detection."""

@@ -44,7 +44,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("watchlist", "-bar_time"),
         _index("anomaly_ids"),
         _index("-created_at"),
-        # What is told of all of them is told without reading one.
+        # The statistics of all alerts are counted from this index, without reading an alert.
         _index(
             "watchlist",
             "entity_type",
@@ -58,13 +58,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "alert_trail": [_index("alert_id", "at"), _index("-at", "_id"), _index("by", "-at")],
     "alerts": [
-        # What is listed, by each of what people filter by most.
+        # Lists of alerts, by each of the most used filters.
         _index("state", "-created_at", "_id"),
         _index("state", "severity", "-created_at", "_id"),
         _index("state", "watchlist", "-created_at", "_id"),
         _index("state", "scope", "-created_at", "_id"),
         _index("state", "market", "-created_at", "_id"),
-        # What few of them have. All but tickers' come before these by name.
+        # Filters by fields that few alerts have. By name, all other entity types come before
+        # `ticker`, so the index of `entity_type` has all alerts but those of tickers.
         _index("owner", "-created_at", "_id", partialFilterExpression={"owner": {"$gt": ""}}),
         _index(
             "entity_type",
@@ -78,17 +79,17 @@ INDEXES: dict[str, list[IndexModel]] = {
             "_id",
             partialFilterExpression={"muted_by": {"$exists": True}},
         ),
-        # The strangest first, whatever they are filtered by.
+        # Lists of alerts with the highest grade first, for any filter.
         _index("state", "-grade", "-created_at", "_id"),
         _index("-grade", "-created_at", "_id"),
         _index("-last_bar"),
         _index("-created_at", "_id"),
-        # What raising looks for.
+        # Queries of the raising of alerts.
         _index("entity_id", "interval", "state"),
         _index("anomaly_ids"),
         _index("run_id"),
         _index("parent_id"),
-        # What time does.
+        # Queries for alerts that wake, expire or are archived with time.
         _index("state", "snoozed_until"),
         _index("state", "updated_at"),
         _index("state", "resolved_at"),
@@ -126,11 +127,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("Ticker", "Datetime"),
         _index("detection_run_id"),
         _index("model_version"),
-        # What is listed page by page, in each of its orders, backwards too.
+        # Lists of anomalies page by page, in each of their orders, which are also read backwards.
         _index("-Datetime", "_id"),
         _index("-anomaly_score", "-_id"),
         _index("-grade", "_id"),
-        # What is counted of them is counted without reading one.
+        # Anomalies are counted from this index, without reading one.
         _index("status", "market", "severity", "kind", "scope", "Ticker", "Datetime"),
     ],
     "api_keys": [
