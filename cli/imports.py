@@ -86,7 +86,7 @@ def _print_table(report: "ImportReport") -> None:
     # One that several files have, a month each, is in several lines.
     echo(f"{len({series.ticker for series in report.series}):,} tickers: {totals}")
     if report.import_id and report.total("new") + report.total("changed"):
-        echo(f"import {report.import_id}: `flask bars undo {report.import_id}` takes it back")
+        echo(f"import {report.import_id}: `flask bars undo {report.import_id}` undoes it")
     if report.total("rejected_rows"):
         echo("rejected rows are kept: `flask bars rejected` lists them")
     if report.dry_run:

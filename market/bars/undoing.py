@@ -80,14 +80,14 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
     found = bar_imports.find_import(database, import_id)
     if not found:
         raise NotFound(
-            f"there is no import {import_id!r} to take back; `flask bars imports` lists those of"
+            f"there is no import {import_id!r} to undo; `flask bars imports` lists those of"
             f" the last {UNDO_DAYS} days"
         )
     first = min(part["at"] for part in found)
     if now - first > timedelta(days=UNDO_DAYS):
         raise Conflict(
             f"the import {import_id!r} is of {first:%Y-%m-%d}: after {UNDO_DAYS} days what it"
-            " brought is forgotten, part by part, and none can be taken back as a whole; delete its"
+            " brought is forgotten, part by part, and none can be undone as a whole; delete its"
             " bars (`flask bars delete`), or import the right ones over them",
             reason="too_old",
         )
@@ -193,10 +193,10 @@ def _check(
     if later:
         revisions = [one["revision"] for one in later]
         ids = bar_imports.find_revisers(database, ticker, interval, revisions, session)
-        advice = f"take back {', '.join(ids)} first" if ids else "it cannot be taken back any more"
+        advice = f"undo {', '.join(ids)} first" if ids else "it cannot be undone any more"
         raise Conflict(
             f"{later[-1]['source']} has changed {interval} bars or splits of {ticker} that this"
-            f" import brought, and nothing was taken back; {advice}",
+            f" import brought, and nothing was undone; {advice}",
             reason="changed_since",
         )
     return series, changes

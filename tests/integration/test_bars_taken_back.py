@@ -384,7 +384,7 @@ def test_an_import_that_begins_to_be_forgotten_is_not_taken_back_in_part(
     )
     refused = flask("bars", "undo", import_id)
     assert refused.exit_code != 0
-    assert "none can be taken back as a whole" in refused.stderr
+    assert "none can be undone as a whole" in refused.stderr
     assert database.series.count_documents({}) == 1
 
 
@@ -398,7 +398,7 @@ def test_what_a_later_import_changed_is_taken_back_first(
     second = read_json(flask("bars", "import", write(tmp_path, "NEWCO", frame), "--json"))
     refused = flask("bars", "undo", first["import_id"])
     assert refused.exit_code == 1
-    assert f"take back {second['import_id']} first" in refused.output
+    assert f"undo {second['import_id']} first" in refused.output
     assert flask("bars", "undo", second["import_id"]).exit_code == 0
     assert tell_series(database, "NEWCO") == before
     assert flask("bars", "undo", first["import_id"]).exit_code == 0
@@ -415,7 +415,7 @@ def test_an_import_of_several_tickers_is_taken_back_whole_or_not_at_all(
     before = {name: tell_series(database, name) for name in ("NEWA", "NEWB", "NEWC")}
     refused = flask("bars", "undo", first["import_id"])
     assert refused.exit_code == 1
-    assert f"nothing was taken back; take back {second['import_id']} first" in refused.output
+    assert f"nothing was undone; undo {second['import_id']} first" in refused.output
     assert {name: tell_series(database, name) for name in before} == before
     assert flask("bars", "undo", second["import_id"]).exit_code == 0
     assert flask("bars", "undo", first["import_id"]).exit_code == 0

@@ -11,7 +11,7 @@ import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
 const COLUMNS = ["Series", "Bar", "What", "From", ["Source", ".wide-only"], "When"];
-const KINDS = { changed: "corrected", inserted: "came late", undone: "taken back" };
+const KINDS = { changed: "corrected", inserted: "came late" };
 const GONE = ["deleted", "renamed", "undone"];
 
 export function showRevisions(node, { ticker }, signal) {

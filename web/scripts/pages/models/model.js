@@ -80,10 +80,7 @@ export function drawModel(model, refresh, signal) {
 function drawGone(gone) {
   const named = gone
     .slice(0, LISTED)
-    .map(({ ticker, kind, at }) => {
-      const how = kind === "undone" ? "taken back" : kind;
-      return `${ticker} (${how} on ${barTime(at, "1d")})`;
-    })
+    .map(({ ticker, kind, at }) => `${ticker} (${kind} on ${barTime(at, "1d")})`)
     .join(", ");
   const more = gone.length > LISTED ? ` and ${count(gone.length - LISTED)} more` : "";
   return el(

@@ -39,8 +39,8 @@ export function drawAnomaly(anomaly, place, refresh, signal) {
       anomaly.bars_gone_at &&
         el(
           "p.notice.warn",
-          `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or ` +
-            `taken back.`,
+          `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted, or their ` +
+            `import was undone.`,
         ),
       drawCorrection(anomaly),
       drawGrade(anomaly),
