@@ -81,7 +81,7 @@ EVIDENCE: Any = {
 @alerts.output(AlertPage)
 @alerts.doc(responses=NOT_MODIFIED)
 def list_active_alerts(query_data: ActiveQuery) -> Response:
-    """List the alerts that nobody has seen off: active ones, and acknowledged ones."""
+    """List the alerts that are not done: active ones, and acknowledged ones."""
     return _list(query_data, ACTIVE_STATES)
 
 

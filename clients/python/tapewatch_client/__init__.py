@@ -3117,7 +3117,7 @@ class Client(Connection):
         sort: Literal["-created_at", "-grade"] | None = None,
         limit: int | None = None,
     ) -> Pages[ListedAlert]:
-        """List the alerts that nobody has seen off: active ones, and acknowledged ones.
+        """List the alerts that are not done: active ones, and acknowledged ones.
 
         Args:
             limit: how many at the most in all; None: every one

@@ -122,7 +122,7 @@ async function showInbox(main, route, signal) {
       el(
         "div",
         el("h1", "Alerts"),
-        el("p.lead", "What a scan found and somebody must look at. Each is seen off once."),
+        el("p.lead", "What a scan found and somebody must look at, until it is resolved."),
       ),
       el("a.button", { href: linkTo("notifications") }, "Who is told"),
     ),
@@ -187,7 +187,7 @@ function buildOwnFilters(wanted, choose) {
     node.addEventListener("change", () => choose(name, node.value.trim()));
     return el("label.field", node);
   };
-  const states = [["", "to be seen off"], ...STATES.map((state) => [state, state])];
+  const states = [["", "not done"], ...STATES.map((state) => [state, state])];
   return [
     input("ticker", "Ticker", { id: "alert-search", maxlength: 20, list: KNOWN_TICKERS }),
     buildSelect("State", states, wanted.state, (value) => choose("state", value)),
