@@ -1,4 +1,4 @@
-"""`flask ...` as a user types it, in this process: another takes a second to start."""
+"""Runs `flask ...` in this process, because starting another process takes a second."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +17,9 @@ register_commands(COMMANDS)
 
 
 def run_flask(environment: Mapping[str, str], *words: object, given: str | None = None) -> Result:
-    """Return how `flask WORDS` ended with these variables, and with this on its standard input."""
+    """Return the outcome of `flask WORDS`, run with these environment variables and this standard
+    input.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -29,6 +31,6 @@ def run_flask(environment: Mapping[str, str], *words: object, given: str | None 
 
 
 def read_json(answer: Result) -> Any:
-    """Return what a command that went well printed as JSON."""
+    """Return the standard output of a command, parsed as JSON; the command must have succeeded."""
     assert answer.exit_code == 0, answer.output
     return json.loads(answer.stdout)

@@ -1,4 +1,4 @@
-"""Real servers for every test: one pair a session, a database of its own for each test."""
+"""Real servers for all tests: one Redis and one MongoDB a session, emptied for each test."""
 
 import gc
 import os
@@ -20,24 +20,26 @@ from records.database import Db, Document, open_database
 from records.indexes import ensure_indexes
 from runner.servers import Servers, run_servers
 
-# An assert of a helper says what it compared, as one of a test does: pytest sees to tests alone.
+# pytest rewrites asserts only in test files by itself; this makes failed asserts in the helper
+# modules show the compared values too.
 pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
 
 ROOT = Path(__file__).parent.parent
-# The packages of the project itself.
+# The project's own packages.
 WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
 REDIS_DATABASES = count(1)
 
-# thread pools would fight over the cores
+# Thread pools would compete for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# what takes the notifications of tests is on this machine
+# The receivers of the tests' notifications listen on this machine.
 os.environ.setdefault("PRIVATE_CHANNELS", "1")
-# no model is trained in a test that did not ask for it
+# No model is trained in a test that did not ask for one.
 os.environ.setdefault("RETRAIN", "off")
-# the processes that a test starts, each in a folder of its own, check what it has signed
+# The processes that a test starts run in their own folders and must accept artefacts that this
+# process signed.
 os.environ.setdefault("ARTEFACT_KEYS", "of-the-tests-" + "0" * 32)
 
-# how long an example takes says more about what else the machine does than about the code
+# The duration of a Hypothesis example depends more on the machine's other load than on the code.
 hypothesis.settings.register_profile(
     "patient",
     hypothesis.settings.default,
@@ -49,7 +51,9 @@ hypothesis.settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a process leaves behind that a test kills lies where pytest clears it away."""
+    """Set TMPDIR to a folder that pytest removes, because processes that a test kills leave files
+    behind.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         yield
@@ -57,14 +61,14 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A real Redis and a MongoDB replica set of one, of this session's own."""
+    """A real Redis and a MongoDB replica set of one member, started for this session."""
     with run_servers(tmp_path_factory.mktemp("servers")) as running:
         with MongoClient[Document](running.mongo_url) as client:
-            # The runs of the tests' own past would be deleted as expired, once a minute and in
-            # mid-test.
+            # The tests store runs with old dates. MongoDB's TTL monitor would delete these once a
+            # minute, in the middle of a test.
             client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
-            # Nobody kills this one: that each write waits for the disk is half of its time, and
-            # what is read, and when, is the same without.
+            # No test kills this server. Waiting for the journal at each write would double the time
+            # of writes, and what reads return, and when, does not depend on it.
             config = client.admin.command("replSetGetConfig")["config"]
             config |= {
                 "version": config["version"] + 1,
@@ -76,8 +80,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def mongo_database(servers: Servers) -> str:
-    """The name of the session's database, with all indexes made:
-    making them anew would take a second a test.
+    """The name of the session's database, with all indexes created. Creating them for each test
+    would take a second a test.
     """
     settings = Settings(
         _env_file=None, mongo_url=servers.mongo_url, mongo_database=f"test_{uuid.uuid4().hex[:12]}"
@@ -88,13 +92,13 @@ def mongo_database(servers: Servers) -> str:
 
 
 def choose_redis_url(servers: Servers) -> str:
-    """Return the address of a Redis database that nobody else is given."""
+    """Return the address of a Redis database that is given to nobody else."""
     return servers.redis_url.removesuffix("0") + str(next(REDIS_DATABASES))
 
 
 @pytest.fixture(scope="module")
 def file_settings(servers: Servers, mongo_database: str) -> Settings:
-    """Settings with the session's MongoDB database and a Redis database of the file's own."""
+    """Settings with the session's MongoDB database and a Redis database for this test file only."""
     return Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
@@ -105,7 +109,7 @@ def file_settings(servers: Servers, mongo_database: str) -> Settings:
 
 @pytest.fixture
 def settings(file_settings: Settings) -> Iterator[Settings]:
-    """The same, with the Redis database emptied after the test."""
+    """The settings of the file; the Redis database is emptied after the test."""
     yield file_settings
     with redis.Redis.from_url(file_settings.redis_url) as client:
         client.flushdb()
@@ -113,14 +117,14 @@ def settings(file_settings: Settings) -> Iterator[Settings]:
 
 @pytest.fixture
 def environment(settings: Settings) -> dict[str, str]:
-    """The same settings as environment variables, for processes that a test starts."""
+    """The settings as environment variables, for processes that a test starts."""
     fields = settings.model_dump(include={"mongo_url", "redis_url", "mongo_database"})
     return {**os.environ, **{name.upper(): str(value) for name, value in fields.items()}}
 
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Db]:
-    """The test's database, empty, with all indexes made."""
+    """The session's database, emptied, with all indexes."""
     database = open_database(settings)
     empty(database)
     yield database
@@ -128,25 +132,25 @@ def database(settings: Settings) -> Iterator[Db]:
 
 
 def empty(database: Db, but: Collection[str] = ()) -> None:
-    """Delete all documents. Most collections have none, and one question tells which have."""
+    """Delete all documents. Most collections are empty; one query finds those that are not."""
     names = [name for name in database.list_collection_names() if name not in but]
     looks = [[{"$limit": 1}, {"$project": {"_id": 0, "of": {"$literal": n}}}] for n in names]
     others = zip(names[1:], looks[1:], strict=True)
     unions = [{"$unionWith": {"coll": name, "pipeline": look}} for name, look in others]
-    # What was counted without waiting for it is there before a majority is known to have it.
+    # The default read concern may miss documents that were written without waiting for a majority.
     newest = database.with_options(read_concern=ReadConcern("local"))
     for found in newest[names[0]].aggregate([*looks[0], *unions]):
         database[found["of"]].delete_many({})
 
 
 def shares_a_service(folder: Path) -> bool:
-    """Whether the tests of a folder share a service, and so run one after the other."""
+    """Whether the tests of a folder share one service and so must run one after the other."""
     return (folder / "__init__.py").exists()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with what takes longest, which is what has the whole service started:
-    other processes would have nothing left to do beside it.
+    """Run the tests that start the whole service first, because they take longest. If they came
+    last, the other test processes would have nothing to do meanwhile.
     """
     items.sort(
         key=lambda item: (
@@ -158,8 +162,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Look for no garbage in what is imported and collected: there is none,
-    and the look is a fifth of the time that it takes.
+    """Switch the garbage collector off while tests are imported and collected. There is no garbage
+    then, and its searches would take a fifth of that time.
     """
     gc.disable()
     try:
@@ -170,7 +174,7 @@ def pytest_collection() -> Iterator[None]:
 
 
 class _ByService(LoadScopeScheduling):
-    """Gives the tests of a file to one process, and those of a package, which share a service."""
+    """Gives all tests of a file to one process, and all tests of a folder that shares a service."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

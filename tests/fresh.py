@@ -1,9 +1,9 @@
-"""`make fresh`: an empty clone installs and runs from a registry that has moved on,
-and from none at all.
+"""`make fresh`: checks that a new clone installs and runs from a package index with newer releases,
+and from no index at all.
 
-The locked wheels are fetched once. One clone is given an index on loopback that has them and, of
-every package, a newer version that must not be taken; another is given a folder of them and no
-index. In each, `make demo` and `make test` run twice.
+The locked wheels are downloaded once. One clone gets an index on loopback that has them and, for
+every package, a newer version that must not be installed. The other gets a folder of the wheels and
+no index. In each clone, `make demo` and `make test` run twice.
 """
 
 import os
@@ -26,7 +26,7 @@ say = Console(soft_wrap=True, highlight=False, markup=False).print
 
 
 def main() -> int:
-    """Try both clones. Returns 1 where a command failed."""
+    """Try both clones. Returns 1 if a command failed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wheels = folder / "wheels"
@@ -55,12 +55,14 @@ def main() -> int:
 
 
 def read_names(lock: str) -> list[str]:
-    """Return the packages that a lock pins."""
+    """Return the names of the packages that a lock file pins."""
     return re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(), re.MULTILINE)
 
 
 def try_clone(clone: Path, settings: dict[str, str]) -> bool:
-    """Clone what is committed and run what a user runs first; whether all went well."""
+    """Clone what is committed and run the commands that a new user runs first; return whether all
+    succeeded.
+    """
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     environment = {
         name: value

@@ -1,4 +1,4 @@
-"""What an image is built from: the files that .dockerignore lets through."""
+"""Which files an image is built from: those that .dockerignore does not exclude."""
 
 import subprocess
 from fnmatch import fnmatch
@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def files_of(source: str) -> list[str]:
-    """Return what git keeps under a source, as paths from the root."""
+    """Return the files that git tracks under a folder, as paths from the root."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", source],
         cwd=ROOT,
@@ -20,20 +20,20 @@ def files_of(source: str) -> list[str]:
 
 
 def is_ignored(path: str) -> bool:
-    """Answer as a build does: the last pattern that matches the path,
-    or a folder that it lies in, decides.
+    """Answer as a build does: the last pattern that matches the path, or a folder above it,
+    decides.
     """
     parents = ["/".join(path.split("/")[: depth + 1]) for depth in range(path.count("/") + 1)]
     ignored = False
     for line in (ROOT / ".dockerignore").read_text().split():
         pattern = line.removeprefix("!").removeprefix("**/")
         tried = [parent.rsplit("/", 1)[-1] for parent in parents] if "**/" in line else parents
-        # a star of these patterns matches within one name
+        # A `*` in these patterns matches within one name only.
         if any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for name in tried):
             ignored = not line.startswith("!")
     return ignored
 
 
 def files_sent() -> list[str]:
-    """Return what a build is sent: what .dockerignore lets through."""
+    """Return the files that are sent to a build: those that .dockerignore does not exclude."""
     return [file for file in files_of(".") if not is_ignored(file)]

@@ -1,5 +1,5 @@
-"""Package indexes on loopback: made-up wheels,
-and a simple index (PEP 503) of the files of a folder.
+"""Package indexes on loopback: wheels built here, and a simple index (PEP 503) of a folder's
+files.
 """
 
 import base64
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 
 def make_wheel(folder: Path, name: str, version: str, *needs: str) -> Path:
-    """Write the wheel of a package with one empty module, which asks for others."""
+    """Write the wheel of a package that has one empty module and requires other packages."""
     name = canonicalize_name(name).replace("-", "_")
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"

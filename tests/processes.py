@@ -1,4 +1,4 @@
-"""Starting the service as a user does, and looking at what runs."""
+"""Starts the service as a user does, and lists its processes."""
 
 import os
 import shlex
@@ -20,21 +20,21 @@ from runner.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 240
-# How long a machine with much else to do may take over what usually takes a moment.
+# The longest that a busy machine may take for steps that usually take a moment.
 PATIENCE_SECONDS = 120
 
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "runner")
 
 
-# A proxy that is named for elsewhere, and that nothing on this machine is to be asked through.
+# A proxy that somebody has configured; nothing on this machine may be asked through it.
 BEHIND_PROXY = {
     "http_proxy": "http://127.0.0.1:9",
     "ALL_PROXY": "socks://127.0.0.1:9",
     "no_proxy": "",
     "NO_PROXY": "",
 }
-# What somebody has set for another project.
+# Environment variables that somebody has set for another project.
 OF_ANOTHER = {
     "BROKER_URL": "redis://127.0.0.1:9/0",
     "CELERY_BROKER_URL": "amqp://guest@127.0.0.1:9//",
@@ -55,15 +55,15 @@ class Runner:
 
     @property
     def settings(self) -> Settings:
-        """Where its API and its servers are, while they run."""
+        """The addresses of its API and its servers while they run."""
         return Settings(_env_file=self.folder / ".tapewatch" / "servers.env", port=self.port)
 
     def said(self) -> str:
         return (self.folder / "output.txt").read_text()
 
     def pids(self, words: str = "") -> list[int]:
-        """Return the processes that run in this folder and have all these words
-        in their command line; words between quotes belong together.
+        """Return the processes that run in this folder and have all these words in their command
+        line; quoted words must stand together.
         """
         return [
             pid
@@ -72,9 +72,7 @@ class Runner:
         ]
 
     def parent_pid(self, words: str) -> int:
-        """Return the process with these words that has no parent
-        with them: the master of a pool.
-        """
+        """Return the process with these words whose parent does not have them: a pool's master."""
         return wait_until(lambda: self._find_parent(words), f"one master of {words}")
 
     def _find_parent(self, words: str) -> int | None:
@@ -84,7 +82,7 @@ class Runner:
 
 
 def find_processes(folder: Path) -> Iterator[tuple[int, str]]:
-    """Yield process id and command line of all that run in `folder` or below."""
+    """Yield process id and command line of all processes that run in `folder` or below."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             cwd, command = (entry / "cwd").readlink(), (entry / "cmdline").read_bytes()
@@ -95,7 +93,7 @@ def find_processes(folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def get_parent(pid: int) -> int | None:
-    """Return the parent of a process; None where it has ended."""
+    """Return the parent of a process; None if the process has ended."""
     try:
         return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -103,7 +101,7 @@ def get_parent(pid: int) -> int | None:
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
-    """Return what the condition returns once it is true."""
+    """Poll a condition until it is true, and return its value."""
     deadline = time.monotonic() + seconds
     while not (met := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
@@ -112,8 +110,8 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_
 
 
 def count_consumers(redis_url: str) -> int:
-    """Count the clients of a Redis database that wait in BRPOP now:
-    each idle worker is one, but for moments.
+    """Count the clients of a Redis database that wait in BRPOP now. Each idle worker is one, except
+    for moments between two waits.
     """
     number = urlsplit(redis_url).path.removeprefix("/")
     with redis.Redis.from_url(redis_url) as client:
@@ -123,7 +121,7 @@ def count_consumers(redis_url: str) -> int:
 
 
 def build_environment(**changes: str) -> dict[str, str]:
-    """Return an environment with free ports and no servers."""
+    """Return an environment with free ports and without addresses of servers."""
     kept = {
         name: value for name, value in os.environ.items() if name not in {"MONGO_URL", "REDIS_URL"}
     }
@@ -134,7 +132,7 @@ def build_environment(**changes: str) -> dict[str, str]:
 def run_runner(
     folder: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m runner` to its end."""
+    """Run `python -m runner` until it ends."""
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -150,8 +148,8 @@ def run_runner(
 def start_runner(
     folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **environment: str
 ) -> Iterator[Runner]:
-    """Start `python -m runner`, or another command that does, in `folder`;
-    what is left of it is killed at the end.
+    """Start `python -m runner`, or another command that does so, in `folder`; kill what is left of
+    it at the end.
     """
     variables = build_environment(**environment)
     with (folder / "output.txt").open("ab") as output:
@@ -194,7 +192,7 @@ def start_service(
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """Freeze processes, which then neither work nor answer."""
+    """Freeze processes (SIGSTOP) for the length of a `with`; they then neither work nor answer."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

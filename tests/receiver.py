@@ -1,4 +1,4 @@
-"""A local channel for notifications: takes JSON posts, or refuses them."""
+"""A local receiver of notifications: accepts or refuses JSON posts."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes JSON posts, or refuses them while `status` says so."""
+    """Accepts JSON posts, or refuses them while `status` says so."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -36,12 +36,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.server.answer)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager
 def run_receiver() -> Iterator[Receiver]:
-    """Have a receiver listen until the end of the block."""
+    """Run a receiver until the end of the `with`."""
     server = Receiver()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,4 +1,4 @@
-"""Reading what /metrics says."""
+"""Parses the text of /metrics."""
 
 from typing import Any
 
@@ -8,7 +8,9 @@ Samples = dict[tuple[Any, ...], float]
 
 
 def read_samples(text: str) -> Samples:
-    """Return the value of each sample by its name and, in order of their names, its labels."""
+    """Return the value of each sample by its name and label values, which are sorted by label
+    name.
+    """
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

@@ -1,1 +1,1 @@
-"""Faults of every kind: their tests share one service."""
+"""Fault tests: processes are killed and frozen, data is lost. All tests share one service."""

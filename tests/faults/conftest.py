@@ -1,6 +1,4 @@
-"""One service for all fault tests, brought back to full strength before each;
-and the table of recovery times.
-"""
+"""One service for all fault tests, restored before each, and the table of recovery times."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from tests.faults.trial import Results, Trial, make_reference
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The running service with bars of 64 tickers and a champion.
 
-    With SWEEPER=off in the environment beat is not started, so that nothing that gets lost is ever
+    If SWEEPER=off is in the environment, beat is not started. Then nothing that is lost is ever
     sent again.
     """
     with run_stack(tmp_path_factory.mktemp("stack")) as stack:
@@ -31,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def reference(stack: Stack) -> Results:
-    """What a backfill of all tickers stores when nothing goes wrong."""
+    """The results that a backfill of all tickers stores if nothing goes wrong."""
     return make_reference(stack)
 
 
@@ -45,7 +43,7 @@ def trial(stack: Stack, reference: Results, request: pytest.FixtureRequest) -> I
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print what is promised and how long each recovery took, as a table in Markdown."""
+    """Print the promises and how long each recovery took, as a table in Markdown."""
     rows = dict.fromkeys(config.stash.get(ROWS, []))
     if not rows:
         return

@@ -1,5 +1,5 @@
-"""What was written while a fault struck, in order, as MongoDB's own log has it;
-and what must hold of it.
+"""The writes during a fault, in order, read from MongoDB's change stream, and the rules that they
+must keep.
 """
 
 from collections import Counter, defaultdict
@@ -12,16 +12,16 @@ from bson import Timestamp
 from records.database import Db, Document
 
 ENDED = {"done", "dead", "split", "cancelled"}
-# What a batch of a detection writes: all of it in the transaction that ends the batch.
+# The collections that a detection batch writes, all in the transaction that ends the batch.
 EFFECTS = {"anomalies", "detection_metadata", "audits"}
-# What is told of an anomaly once it has been found, as often as its neighbours change.
+# Fields of an anomaly that explain it. They are updated whenever its neighbours change.
 EXPLANATION = {"scope", "root_causes", "root_cause", "inputs"}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write: `kind` is insert, update, replace or delete;
-    `transaction` is None for a write of its own.
+    """One write. `kind` is insert, update, replace or delete; `transaction` is None if the write
+    was in none.
     """
 
     collection: str
@@ -32,20 +32,20 @@ class Change:
 
     @property
     def explains(self) -> bool:
-        """Whether an anomaly is only told more about."""
+        """Whether the write only updates the explanation of an anomaly."""
         names = {name.split(".")[0] for name in self.fields}
         return self.collection == "anomalies" and self.kind == "update" and names <= EXPLANATION
 
 
 def get_operation_time(database: Db) -> Timestamp:
-    """Return the server's logical time now, which is later than that of any write before."""
+    """Return the server's logical time now, which is later than that of any earlier write."""
     database.marks.insert_one({"_id": uuid4().hex})
     time: Timestamp = database.command("ping")["operationTime"]
     return time
 
 
 def read_changes(database: Db, since: Timestamp) -> list[Change]:
-    """Return what was written to the database since then."""
+    """Return the writes to the database since that time."""
     mark = uuid4().hex
     database.marks.insert_one({"_id": mark})
     changes: list[Change] = []
@@ -61,8 +61,8 @@ def read_changes(database: Db, since: Timestamp) -> list[Change]:
 
 
 def check_changes(changes: list[Change]) -> None:
-    """Assert that each batch ended once, that its effects came with its end,
-    and that each anomaly came once.
+    """Assert that each batch ended once, that its effects were written together with its end, and
+    that each anomaly was inserted once.
     """
     found = [change for change in changes if not change.explains]
     _check_anomalies(found)
@@ -75,15 +75,15 @@ def check_changes(changes: list[Change]) -> None:
 
 
 def _check_anomalies(changes: list[Change]) -> None:
-    """Each anomaly was inserted once, and not touched again by a run that found the same."""
+    """Each anomaly was inserted once, and was not written again by a run that found the same."""
     written = Counter(change.id for change in changes if change.collection == "anomalies")
     twice = [anomaly for anomaly, times in written.items() if times > 1]
     assert not twice, f"written more than once: {twice[:5]}"
 
 
 def _check_batches(changes: list[Change]) -> None:
-    """A batch's fence only grows, and of one
-    that has ended no more is noted than when its message was sent.
+    """A batch's fence only rises. After a batch has ended, only the time at which its message was
+    sent may still be written.
     """
     fences: dict[str, int] = {}
     ended: dict[str, str] = {}
@@ -105,8 +105,8 @@ def _check_batches(changes: list[Change]) -> None:
 
 
 def _check_effects(changes: list[Change]) -> None:
-    """Every effect was written in the transaction that ended its batch,
-    and that transaction ended no other.
+    """Each effect was written in the transaction that ended its batch, and that transaction ended
+    no other batch.
     """
     ends: Counter[str | None] = Counter()
     effects: dict[str | None, list[Change]] = defaultdict(list)

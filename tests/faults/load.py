@@ -1,4 +1,4 @@
-"""Steady load: what a busy service is asked for, in a random order that a seed repeats."""
+"""Steady load: requests as a busy service gets them, in a random order that a seed repeats."""
 
 import random
 import threading
@@ -15,8 +15,8 @@ REQUEST_TICKERS = 8
 
 @contextmanager
 def steady_load(trial: Trial, seed: int) -> Iterator[None]:
-    """Ask for one thing after the other for the length of a `with`;
-    fail where the API is away for too long.
+    """Send one request after the other for the length of a `with`; fail if the API does not answer
+    for too long.
     """
     over = threading.Event()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="load") as pool:
@@ -32,7 +32,7 @@ def _ask(trial: Trial, chance: random.Random, over: threading.Event) -> None:
     while not over.wait(ASK_EVERY_SECONDS):
         tickers = chance.sample(TICKERS, REQUEST_TICKERS)
         kind = chance.random()
-        # What is in the way of another is refused.
+        # A request that conflicts with another one is refused, which is right.
         with suppress(ApiRefused):
             if kind < 0.35:
                 trial.ask("/anomalies/backfill", tickers=tickers, max_period="max")
@@ -47,7 +47,7 @@ def _ask(trial: Trial, chance: random.Random, over: threading.Event) -> None:
 
 
 def _read(trial: Trial, ticker: str) -> None:
-    """Look at what the dashboard shows of a ticker."""
+    """Request what the dashboard shows of a ticker."""
     trial.api.get("/anomalies", ticker=ticker)
     trial.api.get("/detection-runs", ticker=ticker)
     trial.api.get(f"/tickers/{ticker}/status")

@@ -1,4 +1,4 @@
-"""The memory of every process, and that it does not grow."""
+"""Measures the memory of every process and checks that it does not grow."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,19 +6,19 @@ from resource import getpagesize
 
 from tests.faults.stack import CACHE_GIGABYTES, MEMBERS, Stack
 
-# Processes that leak nothing differ by up to 10 MB: most of it are the calendars, loaded with the
-# first scan. A leak of 100 kB a batch adds more than this bound in a soak of ten minutes.
+# Without a leak, processes differ by up to 10 MB; most of it is the calendars, which are loaded
+# with the first scan. A leak of 100 kB a batch adds more than this bound in a soak of ten minutes.
 GROWTH_BYTES = 20_000_000
-# Of mongod its cache has a limit, which a soak does not always reach; the rest is for connections
-# and transactions.
+# mongod's cache has a limit, which a soak does not always reach. The rest of this bound is for
+# connections and transactions.
 MONGOD_BYTES = int(CACHE_GIGABYTES * 2**30) + 200_000_000
 
 Memory = dict[str, int]
 
 
 def measure_memory(stack: Stack) -> Memory:
-    """Return the resident memory (RSS) of each process in bytes: `worker1`,
-    and `worker1.1` for what that started.
+    """Return the resident memory (RSS) of each process in bytes: `worker1` is the program itself,
+    `worker1.1` a process that it started.
     """
     return {
         name if number == 0 else f"{name}.{number}": count_resident_bytes(pid)
@@ -44,7 +44,7 @@ def find_grown(before: Memory, after: Memory) -> Memory:
 
 
 def count_resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 where it is gone."""
+    """Return the resident memory of a process in bytes; 0 if it has ended."""
     with suppress(OSError):
         return int((Path("/proc") / str(pid) / "statm").read_text().split()[1]) * getpagesize()
     return 0

@@ -12,8 +12,8 @@ from tests.faults.trial import Results, Trial, reset
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one fault promises and how long it took to recover;
-    None where there was nothing to recover from.
+    """The promise of one fault test, and its recovery time in seconds; None if the fault needed no
+    recovery.
     """
 
     fault: str
@@ -26,8 +26,8 @@ ROWS = pytest.StashKey[list[Row]]()
 
 @contextmanager
 def run_trial(stack: Stack, reference: Results, request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """Bring the service to full strength, watch it for the length of a `with`,
-    and keep what was measured.
+    """Restore the service to full strength, watch it for the length of a `with`, and keep the
+    measurements.
     """
     reset(stack)
     failed = request.session.testsfailed
@@ -39,7 +39,7 @@ def run_trial(stack: Stack, reference: Results, request: pytest.FixtureRequest) 
 
 
 def _note(request: pytest.FixtureRequest, trial: Trial) -> None:
-    """Add a test to the table at the end: its docstring is what is promised."""
+    """Add a test to the final table; the test's docstring is the promise."""
     promise = " ".join((request.function.__doc__ or "").split())
     recoveries = trial.recoveries or {
         request.function.__name__.removeprefix("test_").replace("_", " "): None

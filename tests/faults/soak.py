@@ -1,4 +1,4 @@
-"""Random faults under steady load, then the promises: `make soak MINUTES=10 SEED=1`."""
+"""Random faults under steady load, then a check of the promises: `make soak MINUTES=10 SEED=1`."""
 
 import os
 import random
@@ -20,7 +20,8 @@ from tests.processes import wait_until
 
 SECONDS = 60 * float(os.environ.get("MINUTES", "10"))
 SEED = int(os.environ.get("SEED", "1"))
-# Of load alone: caches and pools fill, and then memory is measured for the first time.
+# How long there is load without faults. Caches and pools fill in this time; then memory is measured
+# for the first time.
 WARM_UP_SECONDS = min(60, SECONDS / 4)
 FAULT_EVERY_SECONDS = (4, 12)
 
@@ -28,8 +29,8 @@ FAULT_EVERY_SECONDS = (4, 12)
 def test_random_faults_under_steady_load_lose_and_double_nothing(
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After any sequence of faults every run has ended,
-    and what is stored is what a fault-free service stores.
+    """After any sequence of faults, every run has ended, and the stored results are those of a
+    service without faults.
     """
 
     def say(line: str) -> None:
@@ -62,12 +63,12 @@ def test_random_faults_under_steady_load_lose_and_double_nothing(
 def cause_faults(
     trial: Trial, chance: random.Random, deadline: float, say: Callable[[str], None]
 ) -> None:
-    """Let one fault after the other strike until then."""
+    """Cause one fault after the other until that time."""
     while (pause := chance.uniform(*FAULT_EVERY_SECONDS)) < deadline - time.monotonic():
         time.sleep(pause)
         fault = chance.choice(FAULTS)
         say(fault.__name__.replace("_", " "))
-        # What is to be hurt may already be down.
+        # The target of the fault may already be down.
         with suppress(PyMongoError, RedisError, ProcessLookupError):
             fault(trial, chance)
 
@@ -111,7 +112,7 @@ def fill_redis(trial: Trial, chance: random.Random) -> None:
 
 
 def repeat_messages(trial: Trial, chance: random.Random) -> None:
-    """Put every message that waits into its queue once more."""
+    """Add every message that waits to its queue once more."""
     for queue in (BACKFILL_QUEUE, INTERACTIVE_QUEUE):
         for message in trial.stack.broker.lrange(queue, 0, -1):
             trial.stack.broker.lpush(queue, message)

@@ -1,4 +1,6 @@
-"""The whole service as real processes on loopback, and the ways in which it is hurt."""
+"""The whole service as real processes on loopback, and the functions that kill, stop and freeze
+them.
+"""
 
 import os
 import signal
@@ -34,25 +36,26 @@ from tests.processes import ROOT, count_consumers, wait_until
 WORKERS = ("worker1", "worker2")
 MEMBERS = ("mongod1", "mongod2", "mongod3")
 SERVICE = (*WORKERS, "control", "beat", "api")
-# Small, so that a recovery takes seconds; a batch of the tests' bars takes a fraction of one. With
-# the service's own (45 and 15) the same recoveries can be measured as users meet them.
+# These values are small so that a recovery takes seconds; a batch of the tests' bars takes a
+# fraction of a second. With the service's own values (45 and 15), the recoveries that users see can
+# be measured.
 LEASE_SECONDS = int(os.environ.get("LEASE_SECONDS", "3"))
 SWEEP_SECONDS = int(os.environ.get("SWEEP_SECONDS", "1"))
 TICK_SECONDS = 1
-# A killed client's open transaction keeps what it wrote locked for as long; in the service, with
-# its longer leases, it is 20 s.
+# The open transaction of a killed client keeps its documents locked for this long. In the service,
+# whose leases are longer, it is 20 s.
 TRANSACTION_SECONDS = min(20, LEASE_SECONDS)
 CACHE_GIGABYTES = 0.25
-# What a program is given to end before it is killed.
+# How long a program may take to end before it is killed.
 STOP_SECONDS = 45
-# Room for a ticker that is too long for its worker beside others.
+# Room for a ticker that is too large for its worker, beside other tickers.
 BATCH_BARS = 10_000_000
 ANALYTICS_SECONDS = 86_400
 
 
 @dataclass(slots=True)
 class Program:
-    """What is started under a name, and the process that runs it now."""
+    """A command with its name, and the process that runs it now."""
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
@@ -64,8 +67,8 @@ class Program:
 
 
 class Stack:
-    """A three-member MongoDB, a Redis with AOF, API, two workers,
-    the control worker and beat, each by its name.
+    """A three-member MongoDB, a Redis with AOF, the API, two workers, the control worker and beat,
+    each with its name.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
@@ -99,7 +102,7 @@ class Stack:
             **variables,
         }
         self.programs = {name: Program(command) for name, command in self._commands().items()}
-        # What is started dies with the thread that started it, so that one must last.
+        # A started process dies with the thread that started it, so that thread must last.
         self._starter = ThreadPoolExecutor(max_workers=1)
         self.database: Db = open_database(self.settings)
         self.broker = redis.Redis.from_url(self.settings.redis_url)
@@ -130,14 +133,14 @@ class Stack:
     def start_servers(self) -> None:
         self.start(*MEMBERS, "redis")
         wait_for_redis(self.redis_port)
-        # A set of one elects itself at once; of three that start together, nobody is elected for 10
-        # s.
+        # A replica set of one member elects itself at once. Three members that start together elect
+        # nobody for 10 s.
         first, *others = self.member_ports.values()
         wait_for_primary(first)
         wait_for_primary(first, *others)
 
     def start(self, *names: str) -> None:
-        """Start programs that do not run; return at once."""
+        """Start programs that do not run; return without waiting for them."""
         for name in names:
             if not self.programs[name].is_running:
                 self._starter.submit(self._start, name).result()
@@ -163,14 +166,14 @@ class Stack:
             wait_until(lambda: not is_port_free(self.settings.port), "the API listens")
 
     def wait_for_consumers(self, workers: int) -> None:
-        """Return once Redis answers and so many workers wait for its messages."""
+        """Return once Redis answers and this many workers wait for its messages."""
         wait_for_redis(self.redis_port)
         wait_until(
             lambda: count_consumers(self.settings.redis_url) >= workers, "the workers consume"
         )
 
     def kill(self, *names: str) -> None:
-        """Kill programs with -9. What they started dies with them."""
+        """Kill programs with SIGKILL. The processes that they started die with them."""
         for name in names:
             process = self._get(name)
             process.kill()
@@ -185,7 +188,7 @@ class Stack:
             process.wait(timeout=STOP_SECONDS)
 
     def freeze(self, *names: str) -> None:
-        """Stop programs in their tracks (SIGSTOP), with all they started."""
+        """Freeze programs (SIGSTOP) and all processes that they started."""
         for pid in (pid for name in names for pid in self.pids(name)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -193,7 +196,7 @@ class Stack:
     def thaw(self, *names: str) -> None:
         """Let frozen programs go on (SIGCONT)."""
         for pid in (pid for name in names for pid in self.pids(name)):
-            # One that was killed while it was frozen is gone now.
+            # A program that was killed while frozen has ended by now.
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -208,8 +211,8 @@ class Stack:
 
     @contextmanager
     def deaf(self) -> Iterator[None]:
-        """Freeze all workers for the length of a `with`,
-        when none of them is given a message any more.
+        """Freeze all workers for the length of a `with`, which begins once Redis gives none of them
+        a message any more.
         """
         with self.frozen(*WORKERS, "control"):
             wait_until(lambda: count_consumers(self.settings.redis_url) == 0, "no BRPOP waits")
@@ -217,7 +220,7 @@ class Stack:
 
     @contextmanager
     def supervised(self) -> Iterator[None]:
-        """Start again what exits, as the service's supervisor does."""
+        """Restart programs that exit, as the service's supervisor does."""
         over = threading.Event()
 
         def keep_running() -> None:
@@ -233,11 +236,11 @@ class Stack:
             keeper.join()
 
     def is_whole(self) -> bool:
-        """Whether every program runs."""
+        """Whether all programs run."""
         return all(program.is_running for program in self.programs.values())
 
     def pids(self, name: str) -> list[int]:
-        """Return a program's process and those it started; none where it does not run."""
+        """Return the process ids of a program and of those it started; none if it does not run."""
         if not self.programs[name].is_running:
             return []
         main = self._get(name).pid
@@ -262,12 +265,12 @@ class Stack:
         return next(name for name, member_port in self.member_ports.items() if member_port == port)
 
     def step_down(self) -> None:
-        """Make the primary hand over, and wait for the next one."""
+        """Make the primary step down, and wait until another one is elected."""
         before = self.find_primary()
 
         def has_moved() -> bool:
-            # Where its successor is too slow to be elected, the old primary is again, and has to
-            # step down once more.
+            # If the election of its successor takes too long, the old primary is elected again and
+            # has to step down once more.
             if self.find_primary() == before:
                 with suppress(ConnectionFailure):
                     self.database.client.admin.command("replSetStepDown", 10, force=True)
@@ -276,7 +279,7 @@ class Stack:
         wait_until(has_moved, "another primary")
 
     def end(self) -> None:
-        """Kill everything."""
+        """Kill all programs."""
         self.database.client.close()
         self.broker.close()
         for program in self.programs.values():
@@ -292,7 +295,7 @@ class Stack:
 
 
 def find_children(pid: int) -> list[int]:
-    """Return the processes that a process started and that are still there."""
+    """Return the processes that a process started and that still run."""
     children: list[int] = []
     with suppress(OSError):
         for thread in (Path("/proc") / str(pid) / "task").iterdir():
@@ -302,7 +305,7 @@ def find_children(pid: int) -> list[int]:
 
 @contextmanager
 def run_stack(folder: Path, **variables: str) -> Iterator[Stack]:
-    """Choose a stack, and kill at the end whatever of it was started."""
+    """Yield a stack that is not started yet, and kill at the end whatever was started of it."""
     stack = Stack(folder, **variables)
     try:
         yield stack

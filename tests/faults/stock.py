@@ -1,4 +1,4 @@
-"""The bars and the model that every fault test works with."""
+"""The bars and the model that all fault tests use."""
 
 import time
 
@@ -18,7 +18,7 @@ BARS = 2_500
 
 
 def stock(database: Db) -> None:
-    """Import the bars and train the champion; nothing runs yet."""
+    """Import the bars and train the champion; no process of the service runs yet."""
     ensure_indexes(database)
     frames = [
         make_bars(BARS, seed=n, shocks=(700, 1_500)).assign(ticker=name)
@@ -29,6 +29,7 @@ def stock(database: Db) -> None:
     )
     assert not any(series.rejected for series in report.series)
     train_model(database, TrainingPlan("US"), now=NOW)
-    # Metrics are computed where a test asks for them: the slots of today and tomorrow are taken.
+    # Metrics are computed only where a test asks for them: the slots of today and tomorrow count as
+    # done.
     tomorrow = (int(time.time()) // ANALYTICS_SECONDS + 1) * ANALYTICS_SECONDS
     take_slot(database, "analytics", tomorrow, step=ANALYTICS_SECONDS)

@@ -1,4 +1,4 @@
-"""Alerts are raised once, and told once, wherever whoever raises them is killed."""
+"""Alerts are raised once and sent once, wherever the process that raises them is killed."""
 
 import json
 import os
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.faults
 
 TICKERS = [f"T{number:02}" for number in range(12)]
 STRANGE = TICKERS[:4]
-# A notifier is killed before each of its commands to MongoDB: nothing is done between two of them.
+# A notifier is killed before each of its commands to MongoDB. This covers every point at which it
+# can die, because it stores nothing between two commands.
 NOTIFIER = """
 import os, signal, sys
 from pymongo import monitoring
@@ -60,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def short_transactions(database: Db) -> Iterator[None]:
-    """What a killed client had open ends after 3 s; by MongoDB's own measure after a minute."""
+    """End a killed client's open transactions after 3 s; MongoDB's default is a minute."""
     limit = "transactionLifetimeLimitSeconds"
     admin = database.client.admin
     usual = admin.command("getParameter", 1, **{limit: 1})[limit]
@@ -82,7 +83,7 @@ def run_notifier(environment: dict[str, str], killed_at: int) -> subprocess.Comp
 
 
 def prepare(database: Db, receiver: Receiver) -> None:
-    """Have a watchlist and a rule, and nothing else."""
+    """Create a watchlist and a rule, and nothing else."""
     for name in database.list_collection_names():
         if name != "settings":
             database[name].delete_many({})
@@ -108,7 +109,7 @@ def prepare(database: Db, receiver: Receiver) -> None:
 
 
 def describe(database: Db, receiver: Receiver) -> str:
-    """Return all that is to be the same whatever happened on the way, as text."""
+    """Return, as text, everything that must be the same wherever the notifier was killed."""
     own = {"created_at", "updated_at", "run_id", "resolved_at", "detection_timestamp"}
     alerts = [
         {name: value for name, value in alert.items() if name not in own}
@@ -120,8 +121,8 @@ def describe(database: Db, receiver: Receiver) -> str:
 
 
 def begin(worker: Worker, receiver: Receiver) -> None:
-    """Have an alert be open, and a run have ended that adds to it, supersedes another,
-    and found a market-wide bar.
+    """Store an open alert, and a run that ended: it adds to this alert, supersedes another one, and
+    found a market-wide bar.
     """
     database = worker.database
     prepare(database, receiver)
@@ -147,15 +148,16 @@ def test_alerts_are_raised_and_told_once_wherever_the_notifier_is_killed(
         begin(worker, receiver)
         killed = run_notifier(environment, killed_at)
         if killed.returncode == 0:
-            # The first one had been asked by MongoDB to repeat a transaction, and this one was not.
+            # MongoDB had asked the undisturbed notifier to repeat a transaction, and did not ask
+            # this one.
             assert 20 < int(killed.stdout) < killed_at, killed.stderr
             assert describe(database, receiver) == expected
             break
         assert killed.returncode == -signal.SIGKILL, (killed_at, killed.stderr)
-        # The one that was killed had the delivery for as long as its claim lasts.
+        # The killed notifier holds the delivery until its claim expires.
         database.deliveries.update_many({"state": "pending"}, {"$set": {"due_at": NOW}})
-        # Killed between the channel's answer and the note of it, it says so twice: of deliveries
-        # that is what is promised.
+        # If it is killed between the channel's answer and the note of it, the message is sent
+        # twice. Deliveries promise no more than that.
         first = len(receiver.messages)
         notify(worker)
         if first:

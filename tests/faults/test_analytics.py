@@ -1,5 +1,5 @@
-"""Metrics under faults: whatever dies, freezes or comes twice,
-the same documents are there once.
+"""Metrics under faults: processes die or freeze, or messages come twice, and each document is still
+stored once.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.faults
 
 STORED = ("analytics", "analytics_overview", "analytics_markets")
-# A scan may have found something meanwhile.
+# Run and time always differ; the grade may, because a scan may have found something meanwhile.
 OWN = ("run_id", "computed_at", "anomaly_grade")
 # Enough work of each batch for a fault to strike in the middle of it, and little enough to be
 # written within a lease while other work takes the processor.
@@ -41,8 +41,8 @@ def celery(trial: Trial) -> Iterator[Celery]:
 
 @pytest.fixture
 def expected(trial: Trial, celery: Celery) -> Iterator[dict[str, Document]]:
-    """What an undisturbed run stores; it is taken away again, and all tickers are detected,
-    as the check asks.
+    """The documents that an undisturbed run stores. They are deleted again, and all tickers are
+    detected, because the trial's check needs their detections.
     """
     trial.backfill()
     ask(trial, celery)
@@ -55,7 +55,7 @@ def expected(trial: Trial, celery: Celery) -> Iterator[dict[str, Document]]:
 
 
 def ask(trial: Trial, celery: Celery) -> str:
-    """Ask for the metrics of all tickers and return the run's id."""
+    """Request the metrics of all tickers and return the run's id."""
     (run,) = request_analytics(
         trial.database, celery, Selection(TICKERS), interval="1d", bars=BARS, now=datetime.now(UTC)
     )
@@ -64,7 +64,7 @@ def ask(trial: Trial, celery: Celery) -> str:
 
 
 def read_all(trial: Trial) -> dict[str, Document]:
-    """Return all documents without what differs by run or clock."""
+    """Return all documents without the fields that differ by run or clock."""
     found = {}
     for name in STORED:
         for document in trial.database[name].find():
@@ -88,7 +88,7 @@ def assert_same(trial: Trial, expected: dict[str, Document]) -> None:
 def test_a_worker_killed_as_it_computes_loses_and_doubles_no_metric(
     trial: Trial, celery: Celery, expected: dict[str, Document]
 ) -> None:
-    """A worker killed with -9 stores nothing of its batch; another does it, once."""
+    """A worker killed with -9 stores nothing of its batch; another worker stores it, once."""
     held = trial.freeze_holder(ask(trial, celery))
     with trial.recovering("worker killed (-9) as it computes metrics"):
         trial.stack.kill(trial.stack.name_of(held.pid))
@@ -99,7 +99,7 @@ def test_a_worker_killed_as_it_computes_loses_and_doubles_no_metric(
 def test_a_frozen_worker_that_wakes_up_after_its_lease_stores_no_metric(
     trial: Trial, celery: Celery, expected: dict[str, Document]
 ) -> None:
-    """What another did meanwhile stays as it is, and bears the fence of the one who did it."""
+    """The batch that another worker did meanwhile stays as it is, with that worker's fence."""
     held = trial.freeze_holder(ask(trial, celery))
     worker = trial.stack.name_of(held.pid)
     with (
@@ -116,7 +116,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_stores_no_metric(
 def test_metrics_asked_for_five_times_over_are_the_same(
     trial: Trial, celery: Celery, expected: dict[str, Document]
 ) -> None:
-    """The run's message and those of its batches come five times: each is worked on once."""
+    """The messages of the run and of its batches come five times: each is done once."""
     run_id = ask(trial, celery)
     for _ in range(4):
         send(celery, KINDS["analytics"].name, run_id, names.INTERACTIVE_QUEUE, task_id=run_id)

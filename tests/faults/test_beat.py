@@ -1,4 +1,4 @@
-"""More than one beat, one that hangs, and slots that pass while nothing runs."""
+"""Two beats, a beat that hangs, and slots that pass while nothing runs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def second_beat(trial: Trial) -> Iterator[str]:
-    """A second beat beside the first."""
+    """A second beat beside the first one."""
     folder = trial.stack.folder / "beat2"
     folder.mkdir(exist_ok=True)
     trial.stack.programs["beat2"] = Program(beat_command(folder), {"LOG_LEVEL": "debug"})
@@ -36,8 +36,8 @@ def second_beat(trial: Trial) -> Iterator[str]:
 def test_two_beats_one_of_them_frozen_neither_lose_nor_double(
     trial: Trial, second_beat: str
 ) -> None:
-    """While one beat hangs the other's sweeps recover what is lost;
-    when it wakes up nothing is done twice.
+    """While one beat hangs, the other's sweeps recover what is lost; when it wakes up, nothing is
+    done twice.
     """
     wait_until(lambda: "Sending due task" in trial.stack.said(second_beat), "the second beat sends")
     with trial.stack.frozen("beat"):
@@ -51,7 +51,7 @@ def test_two_beats_one_of_them_frozen_neither_lose_nor_double(
 
 
 def lose_messages(trial: Trial) -> None:
-    """Ask for a backfill and wipe its batches' messages out while some of them wait."""
+    """Request a backfill and delete its batches' messages while some of them wait."""
     trial.wait_for_lease(trial.backfill())
     trial.stack.broker.delete(BACKFILL_QUEUE)
 
@@ -59,13 +59,13 @@ def lose_messages(trial: Trial) -> None:
 def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(
     trial: Trial, second_beat: str
 ) -> None:
-    """Of 72 slots that passed while nothing ran each watchlist is scanned for the latest,
-    once, by two beats.
+    """Of 72 slots that passed while nothing ran, each watchlist is scanned once, for the latest,
+    though two beats tick.
     """
     down = (*SERVICE, "redis", second_beat)
     trial.stack.kill(*down)
     now = datetime.now(UTC)
-    # Hourly, and none of them while this test runs.
+    # The watchlists are due hourly, and none of them while this test runs.
     latest = now.replace(second=0, microsecond=0) - timedelta(minutes=30)
     for name, tickers in WATCHLISTS.items():
         schedule = f"{latest.minute} * * * *"
@@ -85,12 +85,13 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(
 @pytest.mark.parametrize(
     ("night", "slots"),
     [
-        # 02:30 does not exist: it comes when the clock is set from 02:00 to 03:00.
+        # 02:30 does not exist on this night: its slot comes when the clock is set from 02:00 to
+        # 03:00.
         (
             datetime(2026, 3, 8, 5, tzinfo=UTC),
             ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"],
         ),
-        # 01:30 comes twice: the first counts.
+        # 01:30 comes twice: the first one counts.
         (
             datetime(2026, 11, 1, 4, tzinfo=UTC),
             ["2026-11-01T05:30", "2026-11-01T07:30", "2026-11-01T08:30"],
@@ -101,10 +102,10 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(
 def test_the_night_the_clock_changes_has_one_scan_a_slot(
     trial: Trial, night: datetime, slots: list[str]
 ) -> None:
-    """With a watchlist due at 01:30, 02:30 and 03:30 of New York, and two who tick,
-    each slot is scanned once.
+    """With a watchlist due at 01:30, 02:30 and 03:30 of New York, and two beats, each slot is
+    scanned once.
     """
-    # A tick of theirs would go by the clock.
+    # A tick of the running beats would use the real clock.
     trial.stack.kill("beat", "control")
     add_watchlist(trial.database, "nightly", build_fields(TICKERS[:8], "30 1,2,3 * * *"), night)
     with build_celery(trial.stack.settings) as celery, ThreadPoolExecutor() as pool:
@@ -120,11 +121,11 @@ def test_the_night_the_clock_changes_has_one_scan_a_slot(
 
 
 @pytest.mark.faults
-def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(
+def test_each_minute_has_one_scan_while_one_beat_freezes_and_the_other_is_killed(
     trial: Trial, second_beat: str
 ) -> None:
-    """With two beats, one frozen in one minute and the other killed in the next,
-    each slot is scanned once.
+    """With two beats, one frozen in one minute and the other killed in the next, each slot is
+    scanned once.
     """
     trial.add_watchlist("minutely", *TICKERS[:8], schedule="* * * * *")
     added = get_watchlist(trial.database, "minutely")["created_at"]
@@ -147,7 +148,7 @@ def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(
 
 
 def build_fields(tickers: tuple[str, ...], schedule: str) -> dict[str, object]:
-    """Return what the API stores of a watchlist."""
+    """Return the fields of a watchlist as the API stores them."""
     common = {
         "markets": ["US"],
         "interval": "1d",
@@ -159,7 +160,7 @@ def build_fields(tickers: tuple[str, ...], schedule: str) -> dict[str, object]:
 
 
 def find_slots(trial: Trial, **query: str) -> Counter[tuple[str, datetime]]:
-    """Return how many scans there are of each watchlist and slot."""
+    """Return how many scans each watchlist has of each slot."""
     scans = trial.database.detection_runs.find({"trigger": "scheduler", "run_id": None} | query)
     return Counter((scan["watchlist"], parse_slot(scan["idempotency_key"])) for scan in scans)
 

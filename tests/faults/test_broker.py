@@ -1,4 +1,4 @@
-"""A broker that forgets, repeats itself, or holds what nobody can read."""
+"""A broker that loses or repeats messages, or has messages that cannot be read."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def celery(trial: Trial) -> Iterator[Celery]:
 
 
 def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> None:
-    """A run whose message was wiped out before any worker saw it is sent again."""
+    """A run whose message was lost before any worker saw it is sent again."""
     with trial.stack.deaf():
         trial.backfill()
         assert trial.stack.broker.llen(names.BACKFILL_QUEUE) == 1
@@ -42,15 +42,17 @@ def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> No
 
 
 def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> None:
-    """Batches whose messages were wiped out are sent again; those at work are not done twice."""
+    """Batches whose messages were lost are sent again; batches that are at work are not done
+    twice.
+    """
     trial.wait_for_lease(trial.backfill())
     with trial.recovering("FLUSHALL while running"):
         trial.stack.broker.flushall()
     trial.check()
 
 
-def test_redis_flushed_while_idle_leaves_nobody_deaf(trial: Trial) -> None:
-    """After Redis lost its queues and bindings, messages still find the workers."""
+def test_workers_still_get_messages_after_redis_is_flushed_while_idle(trial: Trial) -> None:
+    """After Redis lost its queues and bindings, messages still reach the workers."""
     trial.stack.broker.flushall()
     with trial.recovering("FLUSHALL while idle, then a backfill"):
         trial.backfill()
@@ -58,8 +60,8 @@ def test_redis_flushed_while_idle_leaves_nobody_deaf(trial: Trial) -> None:
 
 
 def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
-    """However often a run and its batches are delivered, during and after their work,
-    each is done once.
+    """However often a run and its batches are delivered, during and after their work, each is done
+    once.
     """
     run_id = trial.wait_for_lease(trial.backfill())["run_id"]
     batch_ids = trial.database.batches.distinct("_id", {"run_id": run_id})
@@ -81,9 +83,9 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
     trial.check()
 
 
-def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> None:
-    """A broken body, an unknown task and an id
-    that is nowhere cost only themselves, and no worker.
+def test_unreadable_messages_harm_no_run(trial: Trial, celery: Celery) -> None:
+    """A broken body, an unknown task and an unknown id cost only their own message, and no
+    worker.
     """
     broker, queue = trial.stack.broker, names.BACKFILL_QUEUE
     send(celery, names.RUN_BATCH, "nowhere:00000", queue)
@@ -101,7 +103,7 @@ def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> N
 
 @pytest.mark.faults
 def test_rubbish_in_a_queue_ends_no_worker(trial: Trial) -> None:
-    """What is not even an envelope is set aside by the worker that takes it."""
+    """A message that is not even an envelope is set aside by the worker that takes it."""
     before = {worker: trial.stack.pids(worker) for worker in WORKERS}
     for _ in range(2):
         trial.stack.broker.lpush(names.BACKFILL_QUEUE, b"\xffrubbish")
@@ -113,8 +115,8 @@ def test_rubbish_in_a_queue_ends_no_worker(trial: Trial) -> None:
 
 @pytest.mark.faults
 def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Trial) -> None:
-    """A worker that loses Redis while it works and waits for more keeps its processes,
-    and what they are doing.
+    """A worker that loses Redis while it works keeps its processes and finishes what they are
+    doing.
     """
     held = trial.freeze_holder(trial.backfill(*TICKERS[:2]))
     worker = trial.stack.name_of(held.pid)
@@ -133,8 +135,8 @@ def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Tria
 
 @pytest.mark.faults
 def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None:
-    """Whatever messages a killed Redis forgets, all runs are completed,
-    and the workers hear of new ones.
+    """Whatever messages a killed Redis loses, all runs are completed, and the workers get new
+    messages.
     """
     with trial.recovering("Redis killed (-9) ten times under load"):
         for part in range(10):
@@ -149,8 +151,8 @@ def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None
 
 @pytest.mark.faults
 def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
-    """While Redis takes no message runs are accepted;
-    a worker that gives up is started again by the supervisor.
+    """While Redis accepts no message, runs are still accepted; a worker that gives up is restarted
+    by the supervisor.
     """
     said: list[str] = []
     with supervised_workers(trial.stack, said.append):
@@ -165,7 +167,7 @@ def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
 
 @contextmanager
 def full(broker: redis.Redis) -> Iterator[None]:
-    """Leave a Redis no memory for another message."""
+    """Leave Redis no memory for another message."""
     broker.config_set("maxmemory", 1)
     try:
         yield
@@ -175,7 +177,7 @@ def full(broker: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def supervised_workers(stack: Stack, say: Say) -> Iterator[None]:
-    """Have the workers run as the service has them: by its configuration, under its supervisor."""
+    """Run the workers as the service does: with its configuration, under its supervisor."""
     stack.kill(*WORKERS, "control")
     programs = [
         p for p in service_programs(stack.settings, stack.folder) if p.name in {"worker", "control"}

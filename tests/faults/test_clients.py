@@ -1,4 +1,4 @@
-"""Faults as those meet them who ask: requests that hang, are cancelled, or lose their server."""
+"""Faults as clients meet them: requests that hang, are cancelled, or lose their server."""
 
 import json
 import os
@@ -22,9 +22,9 @@ ANSWER_SECONDS = 7
 
 
 @pytest.mark.faults
-def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
-    """With Redis frozen a POST is answered 202 within 7 s;
-    repeated under its key it is the same run.
+def test_a_post_while_redis_is_frozen_is_accepted_once_for_its_key(trial: Trial) -> None:
+    """While Redis is frozen a POST is answered 202 within 7 s; a repetition with the same key
+    returns the same run.
     """
     key = uuid4().hex
     with trial.stack.frozen("redis"):
@@ -38,11 +38,11 @@ def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
 
 
 @pytest.mark.faults
-def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(
+def test_a_post_while_the_primary_is_frozen_is_answered_in_time_and_accepted_once_for_its_key(
     trial: Trial,
 ) -> None:
-    """With MongoDB's primary frozen a POST is answered within 7 s;
-    repeated under its key it becomes one run.
+    """While MongoDB's primary is frozen a POST is answered within 7 s; repetitions with the same
+    key become one run.
     """
     key = uuid4().hex
     primary = trial.stack.find_primary()
@@ -60,8 +60,8 @@ def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(
 
 
 def test_a_cancel_that_races_a_kill_ends_the_run_once(trial: Trial) -> None:
-    """A run cancelled while the worker at it is killed ends,
-    cancelled unless all was done; what was done is whole.
+    """If a run is cancelled while its worker is killed, the run ends: cancelled, or complete if all
+    was already done. What was done is whole.
     """
     held = trial.freeze_holder(trial.backfill())
     with trial.recovering("cancelled while its worker is killed"):
@@ -74,7 +74,7 @@ def test_a_cancel_that_races_a_kill_ends_the_run_once(trial: Trial) -> None:
 
 @pytest.mark.faults
 def test_an_api_killed_between_insert_and_publish_has_accepted_the_run(trial: Trial) -> None:
-    """A run that was written when its API died is worked on, though nobody sent its message."""
+    """A run that was written when the API died is done, though nobody sent its message."""
     key = uuid4().hex
     with trial.stack.frozen("redis"):
         # Its publish waits for the frozen Redis.
@@ -102,7 +102,9 @@ def ignore_hang_up(trial: Trial, key: str) -> None:
 
 
 def try_post(trial: Trial, key: str) -> str | None:
-    """Ask as `post` does; None where the answer, in time, is to try again."""
+    """Send the request as `post` does; return None if the answer, which must come in time, is to
+    try again.
+    """
     started = time.monotonic()
     try:
         return post(trial, key)
@@ -115,7 +117,7 @@ def try_post(trial: Trial, key: str) -> str | None:
 
 
 def post(trial: Trial, key: str) -> str:
-    """Ask for a backfill under a key and return its run's id, accepted in time."""
+    """Request a backfill with a key and return its run's id; it must be accepted in time."""
     body = json.dumps({"tickers": TICKERS, "max_period": "max"}).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": key}
     started = time.monotonic()
@@ -128,8 +130,8 @@ def post(trial: Trial, key: str) -> str:
 
 @pytest.mark.faults
 def test_a_stream_cut_by_an_api_restart_goes_on_where_it_was(trial: Trial) -> None:
-    """Who follows a run, and reconnects when the API comes back,
-    sees each state once, to the end.
+    """A client that follows a run, and reconnects when the API is back, sees each state once, to
+    the end.
     """
     held = trial.freeze_holder(trial.backfill())
     stream = Stream(trial, held.run_id)
@@ -151,7 +153,7 @@ def test_a_stream_cut_by_an_api_restart_goes_on_where_it_was(trial: Trial) -> No
 
 
 class Stream(threading.Thread):
-    """A client that follows a run's events as a browser does, and comes back when it is cut off."""
+    """A client that follows a run's events as a browser does, and reconnects when it is cut off."""
 
     def __init__(self, trial: Trial, run_id: str) -> None:
         super().__init__(name="stream")

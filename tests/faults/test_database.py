@@ -1,4 +1,4 @@
-"""MongoDB losing its primary, and its disk."""
+"""MongoDB loses its primary, or its majority."""
 
 import time
 from uuid import uuid4
@@ -14,7 +14,9 @@ from tests.processes import wait_until
 
 @pytest.mark.faults
 def test_a_primary_stepped_down_twice_and_killed_while_writing_loses_nothing(trial: Trial) -> None:
-    """Whatever primary the writes go to, each takes place once; a run goes on with the next one."""
+    """Whichever primary gets the writes, each takes effect once; a run continues with the next
+    primary.
+    """
     for _ in range(2):
         trial.wait_for_lease(trial.backfill())
         with trial.recovering("primary stepped down"):
@@ -29,8 +31,8 @@ def test_a_primary_stepped_down_twice_and_killed_while_writing_loses_nothing(tri
 
 @pytest.mark.faults
 def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
-    """A primary that hangs without closing its connections is given up,
-    and the run goes on with the next one.
+    """A primary that hangs without closing its connections is given up, and the run continues with
+    the next one.
     """
     trial.wait_for_lease(trial.backfill())
     frozen = trial.stack.find_primary()
@@ -40,11 +42,11 @@ def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
 
 
 @pytest.mark.faults
-def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted_once(
+def test_a_backfill_is_refused_in_time_without_a_majority_and_accepted_once_with_it(
     trial: Trial,
 ) -> None:
-    """While MongoDB cannot confirm a write a POST is answered 503 in time;
-    repeated under its key it is one run.
+    """While MongoDB cannot confirm a write, a POST is answered 503 in time; repetitions with the
+    same key become one run.
     """
     url, body = f"{trial.url}/anomalies/backfill", {"tickers": TICKERS, "max_period": "max"}
     key = {"Idempotency-Key": uuid4().hex}
@@ -52,7 +54,7 @@ def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted
     with trial.stack.frozen(*(name for name in MEMBERS if name != primary)):
         started = time.monotonic()
         assert post(url, body, **key)[0] == 503
-        # A transaction by itself would be tried for two minutes.
+        # Otherwise a transaction would be tried again for two minutes.
         assert time.monotonic() - started < 4 * INSERT_SECONDS
 
     def ask() -> str | None:

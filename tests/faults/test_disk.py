@@ -1,4 +1,4 @@
-"""MongoDB's disk full, and freed."""
+"""MongoDB's disk becomes full and then has room again."""
 
 import os
 import shutil
@@ -21,16 +21,16 @@ from tests.faults.stock import stock
 from tests.faults.trial import Trial, make_reference
 from tests.processes import wait_until
 
-# Three members with their journals, and room for a run.
+# Room for three members with their journals, and for a run.
 DISK_MEGABYTES = 2_000
-# A file system of its own needs no root where users may have namespaces.
+# Mounting a file system needs no root where users may create namespaces.
 UNSHARE = ("unshare", "--map-root-user", "--mount")
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A small file system that only the processes
-    in its namespace see; it is gone with `keeper`.
+    """A small file system that only the processes in its namespace see; it ends with the process
+    `keeper`.
     """
 
     folder: Path
@@ -41,7 +41,9 @@ class Disk:
         return Path(f"/proc/{self.keeper.pid}/root{self.folder}") / "ballast"
 
     def enter(self, command: list[str], folder: Path) -> list[str]:
-        """Return `command` so that it runs on this disk, where `folder` is made for it."""
+        """Return `command` changed so that it runs on this disk, where `folder` is created for
+        it.
+        """
         enter = (
             "nsenter",
             "--target",
@@ -70,7 +72,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """An empty disk, where this machine lets one be made."""
+    """An empty disk, if this machine allows one."""
     folder = tmp_path / "stack"
     folder.mkdir()
     if shutil.which("unshare") is None:
@@ -91,7 +93,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def trial(disk: Disk, request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """A trial on a service of its own, all of whose MongoDB is on the small disk."""
+    """A trial on a service of its own, whose MongoDB lies on the small disk as a whole."""
     with run_stack(disk.folder) as stack:
         for name in MEMBERS:
             program = stack.programs[name]
@@ -105,8 +107,8 @@ def trial(disk: Disk, request: pytest.FixtureRequest) -> Iterator[Trial]:
 
 @pytest.mark.faults
 def test_a_full_disk_that_is_freed_is_only_a_delay(trial: Trial, disk: Disk) -> None:
-    """While no member of MongoDB can write nothing is done, or said to be done;
-    once there is room all is.
+    """While no member of MongoDB can write, nothing is done or reported as done; once there is
+    room, everything is.
     """
     with trial.stack.supervised():
         held = trial.freeze_holder(trial.backfill())
@@ -125,8 +127,8 @@ def test_a_full_disk_that_is_freed_is_only_a_delay(trial: Trial, disk: Disk) -> 
 
 
 def has_given_up(trial: Trial, name: str, port: int) -> bool:
-    """Whether a member ended for lack of room;
-    it is made to write at once what it would write within a minute.
+    """Whether a member ended for lack of room; it is forced to write at once, which it would
+    otherwise do within a minute.
     """
     with (
         suppress(PyMongoError),

@@ -1,4 +1,4 @@
-"""The feed while its consumer is killed, Redis emptied and MongoDB's primary changed."""
+"""The feed while its consumer is killed, Redis loses its data and MongoDB's primary changes."""
 
 import shutil
 import time
@@ -34,14 +34,14 @@ VENUE = "COINBASE"
 TICKERS = tuple(f"C{number}-USD" for number in range(40))
 WATCHED = TICKERS[:10]
 CONSUMERS = ("feed1", "feed2")
-# Each message has so many records, and each ticker so many messages of a kind.
+# The number of records a message, and of messages a ticker and kind.
 SIZE, MESSAGES = 63, 5
 ENDS_SECONDS = 240
 
 
 @dataclass
 class Sent:
-    """All messages of a producer by stream, in the order of their numbers."""
+    """A producer's messages by stream, in the order of their numbers."""
 
     producer: str
     messages: dict[str, list[dict[str, str | bytes]]] = field(
@@ -58,7 +58,9 @@ class Sent:
 
 
 def make_messages(seed: int, tickers: Sequence[str] = TICKERS, producer: str = "faults") -> Sent:
-    """Return records of four kinds, of all tickers 50,000, tickers and kinds in random order."""
+    """Return 50,000 records of four kinds and all tickers, with tickers and kinds in random
+    order.
+    """
     random, sent = Random(seed), Sent(producer)
     start = int(time.time()) // 3_600 * 3_600 - 12 * 3_600
     turns = [(ticker, n) for ticker in tickers for n in range(MESSAGES)]
@@ -91,7 +93,7 @@ def make_messages(seed: int, tickers: Sequence[str] = TICKERS, producer: str = "
 
 @pytest.fixture(scope="module")
 def servers_and_feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """MongoDB of three members, Redis, and two consumers of which one holds the streams."""
+    """A MongoDB of three members, Redis, and two consumers, one of which holds the streams."""
     with run_stack(tmp_path_factory.mktemp("feed")) as stack:
         for name in CONSUMERS:
             folder = stack.folder / name
@@ -108,7 +110,7 @@ def note(request: pytest.FixtureRequest, fault: str, seconds: float | None) -> N
 
 
 def ask(stack: Stack, question: Any) -> Any:
-    """Return the answer of a database whose primary may just be another."""
+    """Return the answer of a database whose primary may just be changing."""
 
     def answer() -> list[Any]:
         try:
@@ -119,11 +121,12 @@ def ask(stack: Stack, question: Any) -> Any:
     return wait_until(answer, "MongoDB answers")[0]
 
 
-def test_each_record_is_stored_once_whatever_dies(
+def test_each_record_is_stored_once_though_consumer_redis_and_primary_fail(
     servers_and_feed: Stack, request: pytest.FixtureRequest
 ) -> None:
-    """50,000 records of four kinds, each message twice, while the consumer is killed twenty times,
-    Redis emptied twice and the primary changed: what is stored is the distinct set.
+    """50,000 records of four kinds, each message sent twice, while the consumer is killed twenty
+    times, Redis loses its data twice and the primary changes: exactly the distinct records are
+    stored.
     """
     stack, random = servers_and_feed, Random(5)
     add_list(stack.database, "coins", *WATCHED)
@@ -178,7 +181,9 @@ def test_each_record_is_stored_once_whatever_dies(
 def find_holder(
     stack: Stack, consumers: Sequence[str] = CONSUMERS, stream: str | None = None
 ) -> str:
-    """Return the consumer that holds most streams, or a certain one; the first where none does."""
+    """Return the consumer that holds most streams, or the one that holds a given stream; the first
+    consumer if none does.
+    """
     found = [one for one in ask(stack, find_positions) if stream in (None, one["_id"])]
     owners = Counter(one["owner"] for one in found if one["owner"])
     pids = {str(stack.pids(name)[0]): name for name in consumers if stack.programs[name].is_running}
@@ -197,7 +202,7 @@ def check(stack: Stack, sent: Sent) -> None:
     runs = list(database.detection_runs.find({"trigger": "feed"}))
     assert len(runs) == sum(one["runs"] for one in find_positions(database))
     assert {ticker for run in runs for ticker in run["tickers"]} == set(WATCHED)
-    # The bars of a ticker came by five messages, which at most as many runs are for.
+    # A ticker's bars came in five messages, so at most five runs are for them.
     asked = Counter(ticker for run in runs for ticker in run["tickers"])
     assert max(asked.values()) <= MESSAGES
 
@@ -217,7 +222,9 @@ def check_records(database: Db, tickers: Sequence[str]) -> None:
 def test_a_frozen_consumer_loses_its_streams_and_writes_nothing_more(
     servers_and_feed: Stack, request: pytest.FixtureRequest
 ) -> None:
-    """The other consumer takes over what a frozen one held; thawed it doubles nothing."""
+    """The other consumer takes over the streams of a frozen one; when it is thawed, the frozen one
+    stores nothing twice.
+    """
     stack = servers_and_feed
     bus = RedisBus(stack.settings.redis_url, 4)
     stack.start(*CONSUMERS)
@@ -225,7 +232,8 @@ def test_a_frozen_consumer_loses_its_streams_and_writes_nothing_more(
     before = len(list(find_trades(stack.database, ticker, "KRAKEN")))
     start = int(time.time()) - 3_600
     wait_until(lambda: all(one["owner"] for one in find_positions(stack.database)), "all held")
-    # The other one's streams go on while it is frozen, however short that is.
+    # Freeze the consumer that holds this ticker's stream: the other one's streams go on, however
+    # short the freeze is.
     stream = choose_stream(ticker)
     holder = find_holder(stack, stream=stream)
     groups = [
@@ -256,7 +264,7 @@ def test_a_frozen_consumer_loses_its_streams_and_writes_nothing_more(
 def test_a_redis_that_is_full_makes_producers_wait(
     servers_and_feed: Stack, request: pytest.FixtureRequest
 ) -> None:
-    """Nothing is trimmed before it is stored: who sends waits until there is room."""
+    """Nothing is trimmed before it is stored: producers wait until there is room."""
     from core.errors import Busy  # noqa: PLC0415 - beside its one use
 
     stack = servers_and_feed
@@ -295,7 +303,7 @@ def test_a_redis_that_is_full_makes_producers_wait(
 
 
 def lose_streams(bus: "NatsBus") -> None:
-    """Delete all streams; one that is not there is lost as well."""
+    """Delete all streams; a stream that does not exist counts as lost too."""
     for name in STREAMS:
         with suppress(ServerUnreachable):
             bus._run(bus._js.delete_stream(name.replace(":", "-")))
@@ -303,11 +311,11 @@ def lose_streams(bus: "NatsBus") -> None:
 
 @pytest.mark.faults
 @pytest.mark.skipif(not shutil.which("nats-server"), reason="nats-server is not on PATH")
-def test_over_nats_each_record_is_stored_once_too(
+def test_each_record_is_stored_once_over_nats_too(
     servers_and_feed: Stack, request: pytest.FixtureRequest
 ) -> None:
-    """The same over NATS JetStream: each message twice, while the consumer is killed ten times, the
-    server twice, and all streams are lost once.
+    """The same over NATS JetStream: each message is sent twice, while the consumer is killed ten
+    times, the server twice, and all streams are lost once.
     """
     from feed.nats_bus import NatsBus  # noqa: PLC0415 - an extra
 
@@ -334,7 +342,7 @@ def test_over_nats_each_record_is_stored_once_too(
             for _ in range(2):
                 bus.append(stream, sent.messages[stream][places[stream]])
         except ServerUnreachable:
-            time.sleep(0.1)  # it is sent once more
+            time.sleep(0.1)  # It is sent once more.
             continue
         places[stream] += 1
         done = sum(places.values()) + again

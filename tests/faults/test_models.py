@@ -1,4 +1,4 @@
-"""Model artefacts that are not what they were: refused by their hash, and never opened."""
+"""Model artefacts that were changed: refused by their hash, and never opened."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ VERSION = "US_model-9.9.9"
 
 
 class Bomb:
-    """What makes a folder when it is opened."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,16 +34,16 @@ class Bomb:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder that is there if a bomb was opened."""
+    """The folder that exists if a bomb was opened."""
     return tmp_path / "opened"
 
 
 @pytest.fixture
 def bomb(folder: Path) -> bytes:
-    """An artefact that goes off as soon as it is opened,
-    even where its last bytes are missing or others.
+    """An artefact that acts as soon as it is opened, even if its last bytes are missing or
+    changed.
     """
-    # Protocol 2 has no frames, so that it goes off before its end is read.
+    # Pickle protocol 2 has no frames, so the bomb acts before its end is read.
     return pickle.dumps([Bomb(folder), "a harmless end"], protocol=2)
 
 
@@ -69,7 +69,7 @@ def flip(artefact: bytes) -> bytes:
 def test_a_damaged_artefact_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    """An artefact cut short or with a byte flipped ends its runs with `model_integrity`;
+    """An artefact that was cut short or has a flipped byte ends its runs with `model_integrity`;
     the next model works.
     """
     damaged = damage(bomb)
@@ -82,8 +82,8 @@ def test_a_damaged_artefact_is_never_opened(
 def test_an_artefact_swapped_with_its_hash_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path
 ) -> None:
-    """Whoever swaps an artefact and the hash
-    in its record still lacks the one it was promoted with.
+    """If somebody replaces an artefact and the hash in its record, the hash that was promoted still
+    differs.
     """
     expect_that_opening_is_noticed(bomb, folder)
     install(trial, champion, bomb, sha256=get_model_record(trial.database, champion)["sha256"])
@@ -92,8 +92,8 @@ def test_an_artefact_swapped_with_its_hash_is_never_opened(
 
 
 def install(trial: Trial, champion: str, artefact: bytes, *, sha256: str) -> None:
-    """Promote a copy of the champion, then put these bytes in place of its artefact and this hash
-    in its record and pointer: bytes that cannot be opened would not be put in use.
+    """Promote a copy of the champion, then replace its artefact by these bytes, and the hash in its
+    record and pointer. Bytes that cannot be opened would not be promoted.
     """
     database = trial.database
     copied = {"_id": VERSION, "version": VERSION}
@@ -101,7 +101,7 @@ def install(trial: Trial, champion: str, artefact: bytes, *, sha256: str) -> Non
     database.models.insert_one(get_model_record(database, champion) | copied)
     promote(database, VERSION, NOW)
     delete_artefact(database, VERSION)
-    store_artefact(database, VERSION, artefact)  # signed, as by one of our own
+    store_artefact(database, VERSION, artefact)  # Signed, as if by one of our own processes.
     database.models.update_one({"_id": VERSION}, {"$set": {"sha256": sha256}})
     database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": sha256}})
 

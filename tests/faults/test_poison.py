@@ -1,4 +1,4 @@
-"""Bars that kill, and bars that are broken."""
+"""Tickers whose bars kill a process, and bars that are broken."""
 
 import os
 import signal
@@ -26,17 +26,18 @@ SOUND = TICKERS[:13]
 KILLER = "KILLER"
 POISON = (KILLER, "TORN", "NAN")
 YEARS = range(2001, 2011)
-# As many as a document of 16 MB holds; ten years of them take far more than the limit to detect.
+# As many bars as a document of 16 MB holds. Ten years of them need far more memory than the limit
+# to detect.
 BARS_A_YEAR = 300_000
 LIMIT_BYTES = 450_000_000
-# Whoever is not root gets the right to it in a namespace of his own.
+# A user who is not root gets the right to this in a namespace of his own.
 ALONE = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")
 
 
 @pytest.fixture
 def poison(trial: Trial) -> Iterator[None]:
-    """Three tickers that cannot be detected: one too big for its process, one cut short,
-    one that is not a number.
+    """Three tickers that cannot be detected: one too large for its process, one whose bars are cut
+    short, one with a value that is not a number.
     """
     database = trial.database
     add_copy(database, "KILLER", counts={str(year): BARS_A_YEAR for year in YEARS})
@@ -53,7 +54,7 @@ def poison(trial: Trial) -> Iterator[None]:
         )
     for ticker in ("TORN", "NAN"):
         add_copy(database, ticker)
-        # In each of their years: one that is sound would count in what the market did.
+        # In each of their years: a year of sound bars would count in the market's move.
         for bucket in database.bars.find({"ticker": TICKERS[0]}):
             own = {"_id": build_bucket_id(ticker, "1d", bucket["span"]), "ticker": ticker}
             database.bars.insert_one(bucket | own)
@@ -67,8 +68,8 @@ def poison(trial: Trial) -> Iterator[None]:
 
 
 def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: None) -> None:
-    """A run with such tickers ends partial and names them;
-    the others of their batches are detected all the same.
+    """A run with such tickers ends partial and names them; the other tickers of their batches are
+    detected.
     """
     tickers = [name for pair in zip(SOUND, POISON, strict=False) for name in pair]
     with (
@@ -91,8 +92,8 @@ def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: N
 
 @pytest.fixture
 def contained(stack: Stack) -> Iterator[Stack]:
-    """The service with each worker among processes of its own, as in a container:
-    none sees another's die.
+    """The service with each worker in a process namespace of its own, as in a container: no worker
+    sees another one die.
     """
     saved = {name: stack.programs[name].command for name in WORKERS}
     for name in WORKERS:
@@ -110,7 +111,7 @@ def contained(stack: Stack) -> Iterator[Stack]:
 def test_a_ticker_that_takes_its_container_down_costs_only_itself(
     trial: Trial, poison: None, contained: Stack
 ) -> None:
-    """A ticker whose container is lost at each attempt is given up by name within 90 s;
+    """A ticker whose container is lost at each attempt is given up by name within 90 s; the rest of
     its batch is done.
     """
     with contained.supervised(), container_killer(trial, KILLER) as lost:
@@ -127,7 +128,9 @@ def test_a_ticker_that_takes_its_container_down_costs_only_itself(
 
 @contextmanager
 def container_killer(trial: Trial, ticker: str) -> Iterator[list[str]]:
-    """Kill the container, with all in it, that holds a batch with this ticker, and note which."""
+    """Kill the container that holds a batch with this ticker, with all its processes, and note
+    which it was.
+    """
     over = threading.Event()
     lost: list[str] = []
     stack, held = trial.stack, {"state": "leased", "tickers": ticker}
@@ -151,8 +154,8 @@ def container_killer(trial: Trial, ticker: str) -> Iterator[list[str]]:
 
 
 def find_namespace(pid: int) -> str | None:
-    """Return which processes this one sees, as its batches' signature has it;
-    None where it is gone.
+    """Return the id of a process's PID namespace, as its batches' signature has it; None if the
+    process has ended.
     """
     with suppress(OSError):
         return str(Path(f"/proc/{pid}/ns/pid").stat().st_ino)
@@ -161,7 +164,7 @@ def find_namespace(pid: int) -> str | None:
 
 @contextmanager
 def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
-    """Kill pool processes that grow past a limit, as the kernel would, and note which."""
+    """Kill pool processes that grow past a limit, as the kernel would, and note which they were."""
     over = threading.Event()
     killed: list[int] = []
 
@@ -183,8 +186,8 @@ def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
 
 
 def add_copy(database: Db, ticker: str, *, counts: dict[str, int] | None = None) -> None:
-    """Add a series that claims to be like the first ticker's,
-    or to have so many bars of these years.
+    """Add a series document that is a copy of the first ticker's, or one that claims this many bars
+    in these years.
     """
     series = database.series.find_one({"_id": build_series_id(TICKERS[0], "1d")})
     assert series is not None

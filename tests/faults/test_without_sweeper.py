@@ -1,4 +1,4 @@
-"""The fault tests themselves: they see what is lost where nothing brings it back."""
+"""Checks the fault tests themselves: without the sweeper they must notice what is lost."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from tests.processes import ROOT
 NEEDS_SWEEPER = {
     "tests/faults/test_workers.py::test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing",
     "tests/faults/test_workers.py::test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing",
-    "tests/faults/test_workers.py::test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again",
+    "tests/faults/test_workers.py::test_messages_lost_between_queue_and_unacked_are_sent_again",
     "tests/faults/test_broker.py::test_redis_flushed_while_a_run_is_queued_is_only_a_delay",
 }
-# Its message comes back to the worker that lost the process, and who claims it sees that the
-# process is gone.
+# This test passes without the sweeper: the message returns to the worker that lost the process, and
+# whoever claims the batch sees that the process is gone.
 NEEDS_NONE = {
     "tests/faults/test_workers.py::test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing",
     "tests/faults/test_broker.py::test_the_same_messages_five_times_change_nothing",
@@ -25,8 +25,8 @@ NEEDS_NONE = {
 
 @pytest.mark.faults
 def test_without_the_sweeper_the_suite_fails() -> None:
-    """With beat, and so the sweeper, switched off every test fails in which a message
-    or a whole worker is lost.
+    """If beat, and so the sweeper, is switched off, every test fails in which a message or a whole
+    worker is lost.
     """
     command = [
         sys.executable,

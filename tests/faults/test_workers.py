@@ -22,7 +22,7 @@ SPARE_BYTES = 2_000_000
 
 
 def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
-    """A worker killed with -9 commits nothing of its batches; others do them, once."""
+    """A worker killed with -9 commits nothing of its batches; other workers do them, once."""
     held = trial.freeze_holder(trial.backfill())
     with trial.recovering("worker killed (-9) in mid-batch"):
         trial.stack.kill(trial.stack.name_of(held.pid))
@@ -32,16 +32,17 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) ->
 
 
 def test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
-    """A pool process killed with -9, as by the kernel when memory runs out,
-    is replaced and its batch done again.
+    """A pool process killed with -9, as by the kernel when memory runs out, is replaced and its
+    batch is done again.
     """
     held = trial.freeze_holder(trial.backfill())
     worker = trial.stack.name_of(held.pid)
     said = len(trial.stack.said(worker))
     with trial.recovering("pool process killed (-9) in mid-batch"), trial.stack.frozen("control"):
         os.kill(held.pid, signal.SIGKILL)
-        # Before its message goes back, so that another machine can take it. The other worker may
-        # have freed it before: what waits for a second is sent again.
+        # The worker frees the batch before its message goes back, so that another machine can take
+        # it. The other worker may free it earlier, because a batch that waits for a second is sent
+        # again.
         wait_until(
             lambda: "pool_process_lost" in trial.stack.said(worker)[said:],
             "its worker notices",
@@ -53,8 +54,8 @@ def test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing(trial: Tri
 
 
 def test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing(trial: Trial) -> None:
-    """A worker frozen past its lease finds on waking that its batch was done
-    by another, and commits nothing.
+    """A worker frozen past its lease finds on waking that another worker did its batch, and commits
+    nothing.
     """
     held = trial.freeze_holder(trial.backfill())
     worker = trial.stack.name_of(held.pid)
@@ -67,13 +68,14 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing(trial: Tri
     trial.check()
 
 
-def test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again(trial: Trial) -> None:
-    """A message that left its queue and reached nobody (between BRPOP
-    and `unacked`) is only a delay for its run.
+def test_messages_lost_between_queue_and_unacked_are_sent_again(trial: Trial) -> None:
+    """A message that left its queue and reached no worker (between BRPOP and `unacked`) only delays
+    its run.
     """
     unused = list(TICKERS)
     while not is_taken_unnoticed(trial, unused.pop(), unused.pop()):
-        # Their BRPOPs, of a second each, had just ended.
+        # The BRPOPs of the frozen workers, of a second each, had just ended, so no message was
+        # taken.
         trial.stack.thaw(*WORKERS)
         trial.wait_for_end()
     with trial.recovering("workers killed (-9) between BRPOP and unacked, one started again"):
@@ -83,10 +85,12 @@ def test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again(tria
 
 
 def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial) -> None:
-    """A pool process without memory gives its batch back and ends; others complete the run."""
+    """A pool process that is refused memory gives its batch back and ends; others complete the
+    run.
+    """
     worker = WORKERS[0]
-    # A new one: one that has worked keeps what it freed, stacks of threads too, and may need no
-    # more.
+    # Use a new process: one that has worked keeps the memory that it freed, also of threads'
+    # stacks, and may need no more.
     used, *sound = trial.stack.pids(worker)[1:]
     os.kill(used, signal.SIGKILL)
     (starved,) = wait_until(
@@ -114,7 +118,7 @@ def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial
 
 @pytest.mark.faults
 def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> None:
-    """Leases go by MongoDB's clock, so that a worker's own lets it neither steal a batch nor lose
+    """Leases use MongoDB's clock, so with a wrong clock a worker neither steals a batch nor loses
     one.
     """
     fast = trial.stack.programs[WORKERS[1]]
@@ -138,8 +142,8 @@ def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> N
 
 @pytest.mark.faults
 def test_a_rolling_restart_under_load_loses_and_doubles_nothing(trial: Trial) -> None:
-    """Programs asked to end (SIGTERM), one every 20 s, do so within 45 s;
-    what they had is finished or handed back.
+    """Programs asked to end (SIGTERM), one every 20 s, do so within 45 s; their work is finished or
+    handed back.
     """
     trial.backfill()
     with trial.stack.supervised(), ThreadPoolExecutor() as pool:
@@ -157,7 +161,7 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(trial: Trial) ->
 
 
 def stop_later(trial: Trial, seconds: float, name: str) -> float:
-    """Ask a program to end, after a while, and return how long that took."""
+    """Ask a program to end after a while, and return how long it took to end."""
     time.sleep(seconds)
     started = time.monotonic()
     trial.stack.stop(name)
@@ -165,7 +169,9 @@ def stop_later(trial: Trial, seconds: float, name: str) -> float:
 
 
 def is_taken_unnoticed(trial: Trial, *tickers: str) -> bool:
-    """Freeze the workers and ask for backfills; whether a message left its queue all the same."""
+    """Freeze the workers and request backfills; return whether a message left its queue
+    nevertheless.
+    """
     trial.stack.freeze(*WORKERS)
     for ticker in tickers:
         trial.backfill(ticker)

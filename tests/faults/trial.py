@@ -1,5 +1,5 @@
-"""One trial: what is asked of the service while a fault strikes,
-and what must hold when it has recovered.
+"""One trial: requests to the service while a fault strikes, and the checks after it has
+recovered.
 """
 
 import json
@@ -38,7 +38,7 @@ RESULTS = (
     "outbox",
     "verifications",
 )
-# What the service promises, with the default lease of 45 s and sweeps of 15 s; here both are far
+# The service promises this with its default lease of 45 s and sweeps every 15 s; here both are far
 # shorter.
 RECOVERY_SECONDS = float(os.environ.get("RECOVERY_SECONDS", "90"))
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "last_detection_run", "updated_at")
@@ -58,8 +58,8 @@ class Held:
 
 
 class Trial:
-    """Runs that were accepted, what was seen of their progress,
-    and how long recoveries took (in seconds, by fault).
+    """The runs that were accepted, their progress as it was seen, and the recovery times (in
+    seconds, by fault).
     """
 
     def __init__(self, stack: Stack, reference: Results) -> None:
@@ -78,23 +78,24 @@ class Trial:
         self._watcher.start()
 
     def backfill(self, *tickers: str) -> str:
-        """Ask for a backfill over HTTP and return its run's id."""
+        """Request a backfill over HTTP and return its run's id."""
         return self.ask("/anomalies/backfill", tickers=list(tickers or TICKERS), max_period="max")
 
     def ask(self, path: str, **body: object) -> str:
-        """Ask for a run over HTTP and return its id. Raises ApiRefused."""
+        """Request a run over HTTP and return its id. Raises ApiRefused."""
         self.run_ids.append(self.api.post(path, body)["run_id"])
         return self.run_ids[-1]
 
     def add_watchlist(self, name: str, *tickers: str, schedule: str) -> None:
-        """Have tickers scanned periodically until `end_scans`."""
+        """Create a watchlist, whose tickers are scanned periodically until `end_scans`."""
         self.api.post("/watchlists", {"name": name, "tickers": tickers, "schedule": schedule})
 
     def end_scans(self) -> list[Document]:
         """Remove all watchlists; return the runs of their scans, which now belong to the trial."""
         self.database.watchlists.delete_many({})
         if self.stack.programs["control"].is_running:
-            # Of two ticks that ended since, the second began when they were gone.
+            # After two more ticks have ended, the second of them began after the watchlists were
+            # removed.
             for _ in range(2):
                 ticked = self._find_last_tick()
                 wait_until(lambda last=ticked: self._find_last_tick() != last, "a tick has ended")
@@ -103,14 +104,14 @@ class Trial:
         return scans
 
     def cancel(self, run_id: str) -> None:
-        """Ask for a run's end over HTTP;
-        it may end otherwise before it notices. Raises ApiRefused.
+        """Request a run's cancellation over HTTP; the run may end otherwise before it notices.
+        Raises ApiRefused.
         """
         self.cancelled.add(run_id)
         self.api.post(f"/detection-runs/{run_id}/cancel", {})
 
     def wait_for_end(self, *run_ids: str, seconds: float = RECOVERY_SECONDS) -> list[Document]:
-        """Return the runs (all that were accepted, if none are named) once they have ended."""
+        """Return the runs (all accepted ones, if none are named) once they have ended."""
         wanted = {"_id": {"$in": list(run_ids or self.run_ids)}}
         deadline = time.monotonic() + seconds
         is_open = wanted | {"status": {"$in": list(OPEN_STATUSES)}}
@@ -125,8 +126,8 @@ class Trial:
 
     @contextmanager
     def recovering(self, fault: str) -> Iterator[None]:
-        """Take the time from a fault until all runs have ended; the longest,
-        where it strikes again.
+        """Measure the time from a fault until all runs have ended; keep the longest if the fault
+        strikes again.
         """
         started = time.monotonic()
         yield
@@ -134,9 +135,10 @@ class Trial:
         self.recoveries[fault] = max(time.monotonic() - started, self.recoveries.get(fault, 0.0))
 
     def wait_for_lease(self, run_id: str, worker: str | None = None) -> Document:
-        """Return a batch of a run as soon as somebody, or this worker, works on it.
+        """Return a batch of a run as soon as a worker (this one, if named) works on it.
 
-        Where all was done before anybody looked, the same is asked for again, as a run of its own.
+        If the run ended before a lease was seen, the same tickers are requested again, as a new
+        run.
         """
         pids = [f":{pid}" for pid in self.stack.pids(worker)] if worker else [""]
         leased = {"state": "leased", "owner": {"$regex": f"({'|'.join(pids)})$"}}
@@ -150,7 +152,7 @@ class Trial:
         return batch
 
     def wait_for_claim(self, run_id: str) -> None:
-        """Return once somebody works on a run, or has done so."""
+        """Return once a worker works on a run, or has done so."""
         claimed = {"run_id": run_id, "attempts": {"$gte": 1}}
         wait_until(
             lambda: self.database.batches.find_one(claimed),
@@ -159,7 +161,9 @@ class Trial:
         )
 
     def freeze_holder(self, run_id: str, worker: str | None = None) -> Held:
-        """Freeze a pool process (of this worker) that is in the middle of a batch of a run."""
+        """Freeze a pool process (of this worker, if named) that is in the middle of a batch of a
+        run.
+        """
         while True:
             batch = self.wait_for_lease(run_id, worker)
             run_id = batch["run_id"]
@@ -168,26 +172,26 @@ class Trial:
             )
             with suppress(ProcessLookupError):
                 os.kill(held.pid, signal.SIGSTOP)
-            # What it sent before may still be at work in MongoDB.
+            # A command that the process sent before may still be at work in MongoDB.
             time.sleep(0.1)
             if self.is_held(held):
                 return held
             os.kill(held.pid, signal.SIGCONT)
 
     def is_held(self, held: Held) -> bool:
-        """Whether the batch is still as its holder claimed it, by all that was written until now:
-        what a majority has is older where members lag.
+        """Whether the batch is still as its holder claimed it. The read is linearizable, because a
+        majority read is older where members lag.
         """
         claimed = {"_id": held.batch_id, "state": "leased", "fence": held.fence}
         latest = self.database.batches.with_options(read_concern=ReadConcern("linearizable"))
         return latest.find_one(claimed) is not None
 
     def check(self, *, lost: Collection[str] = (), **statuses: str) -> None:
-        """Assert all that is promised.
+        """Assert all promises.
 
         Args:
-            lost: tickers that nobody could detect, so that there is no result of them.
-            statuses: how runs ended that are not complete, by their ids.
+            lost: tickers that cannot be detected, so that they have no result.
+            statuses: the status of each run that does not end complete, by run id.
         """
         scans = {scan["_id"] for scan in self._find_scans()}
         if not scans >= set(self.run_ids):
@@ -221,7 +225,7 @@ class Trial:
         )
 
     def stop_watching(self) -> None:
-        """End the polling of progress."""
+        """Stop polling the progress."""
         self._over.set()
         self._watcher.join()
 
@@ -241,7 +245,9 @@ class Trial:
             assert not fell, f"the progress of {run_id} fell: {fell}"
 
     def _watch_progress(self) -> None:
-        """Look at the runs as a client does; while the API or MongoDB is away nothing is seen."""
+        """Poll the progress of runs as a client does; while the API or MongoDB is down, nothing is
+        recorded.
+        """
         while not self._over.wait(POLL_SECONDS):
             for run_id in self.run_ids[-3:]:
                 address = f"{self.url}/detection-runs/{run_id}"
@@ -274,7 +280,7 @@ class Trial:
 
 
 def make_reference(stack: Stack) -> Results:
-    """Return what a backfill of all tickers stores when nothing goes wrong."""
+    """Return the results that a backfill of all tickers stores if nothing goes wrong."""
     reset(stack)
     trial = Trial(stack, {})
     try:
@@ -288,7 +294,7 @@ def make_reference(stack: Stack) -> Results:
 
 
 def reset(stack: Stack) -> None:
-    """Bring the service back to full strength, idle, with its bars and models and nothing else."""
+    """Restore the service to full strength, idle, with its bars and models and nothing else."""
     stack.thaw(*stack.programs)
     stack.start(*stack.programs)
     stack.wait_until_serving()
@@ -297,8 +303,8 @@ def reset(stack: Stack) -> None:
 
 
 def read_results(database: Db) -> Results:
-    """Return what detections have stored, without what differs by run or clock,
-    and without what is told of an anomaly later on.
+    """Return the stored results of detections, without the fields that differ by run or clock and
+    without the explanations that are added later.
     """
     found: Results = {}
     for collection in ("anomalies", "detection_metadata"):
@@ -312,7 +318,7 @@ def read_results(database: Db) -> Results:
 
 
 def get_ticker(found: Document) -> str:
-    """Return whose result this is."""
+    """Return the ticker of a result."""
     return str(found.get("Ticker") or found["ticker"])
 
 
