@@ -1,4 +1,4 @@
-"""Runs that end with anomalies, for tests of what becomes of these."""
+"""Builds anomalies and ended runs for tests of alerts and messages."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,8 @@ from records.work import endings, runs
 from records.work.requests import RunRequest, insert_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-# Sessions of New York's exchange; the Monday between the last two is Martin Luther King's.
+# Sessions of the New York exchange. The Monday between the last two is the holiday of Martin Luther
+# King.
 SESSIONS = [datetime(2026, 1, day, tzinfo=UTC) for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 20)]
 
 
@@ -67,7 +68,7 @@ def end_run(
     watchlist: str | None = None,
     options: dict[str, Any] | None = None,
 ) -> str:
-    """Have a run end that found anomalies of these tickers and bars; return its id."""
+    """Store a run that ended and found anomalies of these tickers at these bars; return its id."""
     named = tuple(tickers) or tuple(sorted({each[0] for each in found})) or ("AAPL",)
     request = RunRequest(task, "scheduler", named, watchlist=watchlist, options=options or {})  # type: ignore[arg-type]
     run_id: str = insert_run(database, request, NOW)["_id"]
@@ -80,7 +81,7 @@ def end_run(
 
 
 def age(database: Db, alert_id: str, **days: float) -> None:
-    """Move times of an alert back."""
+    """Set times of an alert back by this many days."""
     alert = database.alerts.find_one({"_id": alert_id})
     assert alert is not None
     moved = {name: alert[name] - timedelta(days=count) for name, count in days.items()}

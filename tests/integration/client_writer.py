@@ -1,5 +1,5 @@
-"""The part of `clients/python/tapewatch_client/` that is written from the OpenAPI document:
-a type for each schema, and a method for each operation.
+"""Writes the generated part of `clients/python/tapewatch_client/` from the OpenAPI document: a type
+for each schema, and a method for each operation.
 """
 
 import json
@@ -17,7 +17,7 @@ CLIENT = ROOT / "clients" / "python" / "tapewatch_client" / "__init__.py"
 MARK = "# What follows is written from the OpenAPI document:"
 HOW = "# WRITE_CLIENT=1 make test ARGS='-k client_follows'"
 METHODS = ("get", "post", "put", "patch", "delete")
-# What a reader would call them; others lose `list_` and `get_`.
+# Method names that a reader expects. The others are the operation's id without `list_` or `get_`.
 NAMES = {
     "get_candles": "bars",
     "get_one_anomaly": "anomaly",
@@ -29,26 +29,29 @@ NAMES = {
     "get_single_series": "one_series",
     "get_backfill": "last_backfill",
 }
-# Lists that begin with their latest page, while each page is ascending.
+# Lists whose first page is the latest one, while each page is ascending.
 BACKWARDS = {"get_candles"}
-# What is short is answered at once, what is long is a run.
+# Operations that answer short work at once, and long work with a run.
 AT_ONCE = {"fit_series_model": "Fitted | Run | Started"}
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 NEVER_SENT = {"wait", "cursor", "limit"}
-# Where null is another thing to say than nothing: an operation, and its fields, by default all.
+# Operations with fields for which null means something else than absence; by default all fields of
+# the operation.
 TAKING_BACK = {"change_rule": None, "change_many_alerts": {"owner"}}
 Document = dict[str, Any]
 
 
 def write_client(document: Document) -> str:
-    """Return the whole module: its own part as it is, then what the document says, in order."""
+    """Return the whole module: its handwritten part unchanged, then the part that is written from
+    the document, in order.
+    """
     own = CLIENT.read_text().split(MARK)[0]
     parts = [own, MARK, HOW, *write_types(document), write_methods(document)]
     return run_ruff("\n\n".join(parts))
 
 
 def run_ruff(text: str) -> str:
-    """Return a module as ruff puts it in order."""
+    """Return a module's source as ruff formats it."""
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(CLIENT), "-"],
         cwd=ROOT,
@@ -62,7 +65,7 @@ def run_ruff(text: str) -> str:
 
 
 def write_types(document: Document) -> Iterator[str]:
-    """Yield a type for each schema that an answer, or a body's part, is made of."""
+    """Yield a type for each schema that an answer, or a part of a body, consists of."""
     schemas = document["components"]["schemas"]
     for name in sorted(find_used(document)):
         schema = schemas[name]
@@ -78,13 +81,13 @@ def write_types(document: Document) -> Iterator[str]:
         if all(field.isidentifier() and not keyword.iskeyword(field) for field in fields):
             lines = [f"    {field}: {kind}" for field, kind in fields.items()]
             yield "\n".join([f"class {name}(TypedDict):", doc, "", *lines])
-        else:  # a field is named as a word of Python
+        else:  # A field has the name of a Python keyword.
             pairs = ", ".join(f"{field!r}: {kind!r}" for field, kind in fields.items())
             yield f"{name} = TypedDict({name!r}, {{{pairs}}})"
 
 
 def find_used(document: Document) -> set[str]:
-    """Return the schemas that answers refer to, and bodies where they have parts."""
+    """Return the schemas that answers refer to, and those that fields of bodies refer to."""
     schemas = document["components"]["schemas"]
     waiting = [
         name
@@ -128,7 +131,7 @@ def find_references(part: Any) -> list[str]:
 
 
 def annotate(schema: Document, *, sent: bool = False) -> str:
-    """Return the annotation of what a schema describes."""
+    """Return the Python annotation of a schema."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema or "oneOf" in schema:
@@ -172,8 +175,8 @@ def write_docstring(text: str, indent: int, arguments: dict[str, str] | None = N
 
 
 def find_operations(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Yield (path, method, operation) of each; those at the root that `/py` has as well are left
-    out.
+    """Yield (path, method, operation) of each operation; those at the root that also exist below
+    `/py` are left out.
     """
     for path, item in sorted(document["paths"].items()):
         for method in METHODS:
@@ -182,7 +185,7 @@ def find_operations(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def find_body(document: Document, operation: Document) -> tuple[str, Document]:
-    """Return media type and schema of an operation's body; ("", {}) where it takes none."""
+    """Return media type and schema of an operation's body; ("", {}) if it takes none."""
     content = operation.get("requestBody", {}).get("content", {})
     for kind, body in content.items():
         schema = body["schema"]
@@ -193,7 +196,7 @@ def find_body(document: Document, operation: Document) -> tuple[str, Document]:
 
 
 def find_answer(operation: Document, status: str = "200") -> Document:
-    """Return the schema of what an operation answers; {} where that is no JSON."""
+    """Return the schema of an operation's answer; {} if the answer is not JSON."""
     for answered in (status, "201"):
         content = operation["responses"].get(answered, {}).get("content", {})
         if "application/json" in content:
@@ -203,14 +206,14 @@ def find_answer(operation: Document, status: str = "200") -> Document:
 
 
 def name_method(operation_id: str, method: str) -> str:
-    """Return what the method of an operation is called."""
+    """Return the method name of an operation."""
     if operation_id in NAMES:
         return NAMES[operation_id]
     return re.sub(r"^(list|get)_", "", operation_id) if method == "get" else operation_id
 
 
 def write_methods(document: Document) -> str:
-    """Return the class with a method for each operation."""
+    """Return the source of the class with a method for each operation."""
     written: dict[str, str] = {}
     for path, method, operation in find_operations(document):
         for name, text in write_operation(document, path, method, operation):
@@ -221,7 +224,7 @@ def write_methods(document: Document) -> str:
 
 
 class Parameters:
-    """What a method takes, in the order in which it is written."""
+    """The parameters of a method, in the order in which they are written."""
 
     def __init__(self, document: Document, operation: Document) -> None:
         given = operation["parameters"]
@@ -241,14 +244,14 @@ class Parameters:
         self.keeps: set[str] = set()
         if operation["operationId"] in TAKING_BACK:
             self.keeps = TAKING_BACK[operation["operationId"]] or nullable
-        # One that has no fields, and takes none, is nothing to be asked for.
+        # A body without fields that takes no other fields need not be a parameter.
         has_none = body.get("additionalProperties") is False
         self.is_whole_body = bool(self.kind) and not self.fields and not has_none
         self.body = body
         assert not {*self.path, *self.query} & {*self.fields}, operation["operationId"]
 
     def write(self, *, without: set[str], extra: tuple[str, ...] = ()) -> str:
-        """Return the parameters after `self`."""
+        """Return the source of the parameters after `self`."""
         positional = [f"{name}: str" for name in self.path]
         if self.is_whole_body:
             lines = self.kind == "application/x-ndjson"
@@ -273,11 +276,11 @@ class Parameters:
         return ", ".join(["self", *positional, *(["*", *keywords] if keywords else [])])
 
     def annotate_body(self) -> str:
-        """Return what a body without fields of its own is."""
+        """Return the annotation of a body that has no fields of its own."""
         return annotate(self.body, sent=True)
 
     def explain(self, *, without: set[str]) -> dict[str, str]:
-        """Return what the document says of each parameter."""
+        """Return the document's description of each parameter."""
         schemas = {name: each["schema"] for name, each in self.query.items()} | self.fields
         return {
             name: str(schema["description"])
@@ -286,7 +289,7 @@ class Parameters:
         }
 
     def collect(self, names: Any, *, without: set[str]) -> str:
-        """Return the dict that carries these parameters."""
+        """Return the source of the dict that carries these parameters."""
         schemas = {name: each["schema"] for name, each in self.query.items()} | self.fields
         is_null = self.needs_value | self.keeps
 
@@ -300,7 +303,7 @@ class Parameters:
 
 
 def takes_many(schema: Document) -> bool:
-    """Whether a query takes several values, with commas between."""
+    """Whether a query takes several values, separated by commas."""
     return "commas between" in schema.get("description", "") and "string" in json.dumps(schema)
 
 
@@ -315,18 +318,21 @@ def annotate_sent(schema: Document) -> str:
 def write_operation(
     document: Document, path: str, method: str, operation: Document
 ) -> Iterator[tuple[str, str]]:
-    """Yield name and text of an operation's methods: two where it answers one or a list."""
+    """Yield name and source of an operation's methods: two methods if it answers either one
+    document or a list.
+    """
     schemas = document["components"]["schemas"]
     name, answer = name_method(operation["operationId"], method), find_answer(operation)
     answer_name = answer.get("$ref", "").rpartition("/")[2]
     answered = schemas.get(answer_name, answer)
-    # What a step answers is a page that has no next one.
+    # The answer of a step (such as acknowledge) is a page without a next one.
     if method == "get" and "next_cursor" in answered.get("properties", {}):
         yield name, write_list(document, name, path, operation, answered)
         return
     union = [schemas.get(each, {}) for each in find_references(answered.get("anyOf", []))]
     page = next((each for each in union if "next_cursor" in each.get("properties", {})), None)
-    # Of several shapes the caller asks for one; what comes in pages is the first.
+    # If an operation answers several shapes, the caller names one; the shape that comes in pages is
+    # the first.
     if page is not None and "format" in Parameters(document, operation).query:
         shapes = {"format", "bars"}
         yield name, write_list(document, name, path, operation, page, left_out=shapes)
@@ -354,7 +360,7 @@ def write_list(
     *,
     left_out: Iterable[str] = (),
 ) -> str:
-    """Return a method that reads a list, page by page."""
+    """Return the source of a method that reads a list, page by page."""
     taken, without = Parameters(document, operation), {"limit", "cursor", *left_out}
     item = page["properties"]["items"]["items"]
     schemas = document["components"]["schemas"]
@@ -386,15 +392,15 @@ def write_list(
 
 
 def write_summary(operation: Document) -> str:
-    """Return what the document says of an operation."""
+    """Return the document's summary of an operation."""
     said = operation["summary"].rstrip(".") + "."
     about = operation.get("description", "")
-    # A table is wider than a docstring; the API's own document has it.
+    # A table is too wide for a docstring; the OpenAPI document has it.
     return f"{said}\n\n{about}" if about and "|---" not in about else said
 
 
 def write_path(path: str) -> str:
-    """Return the expression of a path, from below the prefix."""
+    """Return the source expression of a path, below the prefix."""
     below = path.removeprefix("/py")
     if "{" not in below:
         return repr(below)
@@ -411,7 +417,7 @@ def write_single(
     returned: str | None = None,
     without: set[str] | None = None,
 ) -> str:
-    """Return a method that asks once."""
+    """Return the source of a method that sends one request."""
     taken = Parameters(document, operation)
     without = without or {"wait"}
     kinds = [
@@ -463,7 +469,7 @@ def write_single(
 
 
 def write_returned(operation: Document, kinds: list[str]) -> str:
-    """Return the annotation of what an operation answers."""
+    """Return the annotation of an operation's answer."""
     answer = find_answer(operation) or find_answer(operation, "202")
     if answer and kinds in (["application/json"], []):
         return annotate(answer)

@@ -1,4 +1,4 @@
-"""The API over the test's own servers, and a real worker process where one is wanted."""
+"""Fixtures: the API over the tests' servers and, where a test needs one, a real worker process."""
 
 import os
 import subprocess
@@ -46,7 +46,9 @@ Once = Callable[..., None]
 
 @pytest.fixture
 def flask(database: Db, environment: dict[str, str]) -> Command:
-    """Run `flask WORDS` against the test's own database, with some variables changed."""
+    """A function that runs `flask WORDS` against the test's database, with some environment
+    variables changed.
+    """
 
     def run(*words: object, given: str | None = None, **changes: str) -> Result:
         return run_flask(environment | changes, *words, given=given)
@@ -56,7 +58,7 @@ def flask(database: Db, environment: dict[str, str]) -> Command:
 
 @pytest.fixture
 def make_app(database: Db) -> Iterator[Callable[[Settings], APIFlask]]:
-    """What makes an application, and closes its connections after the test."""
+    """A function that creates an application, and closes its connections after the test."""
     made: list[APIFlask] = []
 
     def make(settings: Settings) -> APIFlask:
@@ -70,14 +72,14 @@ def make_app(database: Db) -> Iterator[Callable[[Settings], APIFlask]]:
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, dict[str, list[RawBSONDocument]]]:
-    """What was made once in the database for a file, by name: the documents of each collection."""
+    """The documents that `once` created for this file, by name and collection."""
     return {}
 
 
 @pytest.fixture
 def once(database: Db, made: dict[str, dict[str, list[RawBSONDocument]]]) -> Once:
-    """What has documents made in the empty database,
-    and from the second test of a file on puts the same ones back, to the last byte.
+    """A function that creates documents in the empty database. From the second test of a file on it
+    inserts the same documents again, to the last byte, instead of creating them.
     """
 
     def make_once(make: Callable[[], object], name: str = "") -> None:
@@ -90,7 +92,7 @@ def once(database: Db, made: dict[str, dict[str, list[RawBSONDocument]]]) -> Onc
             return
         make()
         names = raw.list_collection_names()
-        # The version of the database is no document of theirs: an application notes it.
+        # Leave the schema version out: each application writes it by itself.
         found = {each: list(raw[each].find({"_id": {"$ne": SCHEMA}})) for each in names}
         made[name] = {each: documents for each, documents in found.items() if documents}
 
@@ -99,15 +101,15 @@ def once(database: Db, made: dict[str, dict[str, list[RawBSONDocument]]]) -> Onc
 
 @pytest.fixture(scope="module")
 def built_app(file_settings: Settings) -> APIFlask:
-    """One application for a file: building it takes longer than most tests ask it."""
+    """One application for a test file: creating it takes longer than most tests."""
     return create_app(file_settings)
 
 
 @pytest.fixture
 def app(built_app: APIFlask, settings: Settings, database: Db) -> Iterator[APIFlask]:
-    """The API over the test's own database, with nothing in mind of the test before.
+    """The API over the test's database, without the state that an earlier test left in it.
 
-    It is told that its database is made ready: to ask for each index takes longer than most tests.
+    It is told that all indexes exist, because checking each index takes longer than most tests.
     """
     state = State(settings, get_state(built_app).celery)
     state._has_indexes = True
@@ -120,13 +122,13 @@ def app(built_app: APIFlask, settings: Settings, database: Db) -> Iterator[APIFl
 
 @pytest.fixture
 def client(app: APIFlask) -> FlaskClient:
-    """A client of that API."""
+    """A client of the fixture `app`."""
     return app.test_client()
 
 
 @pytest.fixture(scope="module")
 def served(servers: Servers, mongo_database: str) -> Iterator[str]:
-    """A real gunicorn over the tests' database, for a whole file; no worker listens to it."""
+    """A real gunicorn over the tests' database, for a whole test file; no worker runs behind it."""
     settings = Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
@@ -139,14 +141,14 @@ def served(servers: Servers, mongo_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def celery(settings: Settings) -> Iterator[Celery]:
-    """What sends messages to the test's own broker."""
+    """A Celery client that sends messages to the test's own broker."""
     with build_celery(settings) as celery:
         yield celery
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """What takes notifications over HTTP."""
+    """A receiver of notifications over HTTP."""
     with run_receiver() as running:
         yield running
 
@@ -155,7 +157,7 @@ def receiver() -> Iterator[Receiver]:
 def worker(
     settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> Worker:
-    """A worker of this process; it does not pause after a failure."""
+    """A worker within this process; it does not pause after a failure."""
     monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
     return Worker(settings, database, celery, "test:1")
 
@@ -169,8 +171,8 @@ class Live:
     settings: Settings
 
     def post(self, path: str, **sent: Any) -> TestResponse:
-        """Return the answer to a POST once its run has ended;
-        asked again under the same key it is the same run.
+        """Return the answer to a POST once its run has ended. Until then it is repeated with the
+        same key, and so does not start another run.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex}
 
@@ -216,19 +218,19 @@ def run_worker(servers: Servers, folder: Path) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def live_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """One worker process for all files: it takes seconds to start."""
+    """One worker process for all test files, because starting it takes seconds."""
     with run_worker(servers, tmp_path_factory.mktemp("worker")) as settings:
         yield settings
 
 
 @pytest.fixture(scope="module")
 def live(live_worker: Settings) -> Iterator[Live]:
-    """The API and a real worker process over a database with nothing of other files in it."""
+    """The API and a real worker process over a database that is empty at the start of the file."""
     app = create_app(live_worker)
     database = open_database(live_worker)
     empty(database)
     yield Live(app.test_client(), database, live_worker)
-    # Nothing is still at work on what the next file finds empty.
+    # Wait until the worker is idle, because the next file empties the database.
     with redis.Redis.from_url(live_worker.redis_url) as broker:
         wait_until(
             lambda: not any(map(broker.llen, ALL_QUEUES)) and not broker.hlen("unacked"), "idle"

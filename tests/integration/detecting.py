@@ -1,4 +1,4 @@
-"""Bars, a model and runs for tests of detection, without Celery in between."""
+"""Creates bars and a model, and runs detections without Celery, for tests of detection."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,8 +24,8 @@ _MODELS: dict[int, tuple[Db, ModelManager]] = {}
 
 
 def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.DataFrame:
-    """Return daily bars on real sessions of 2015 and after,
-    with a 12-sigma close at each position in `shocks`.
+    """Return daily bars of real sessions from 2015 on, with a close of 12 standard deviations at
+    each position in `shocks`.
     """
     rng = np.random.default_rng(seed)
     returns = rng.standard_t(4, bars) * 0.01
@@ -49,13 +49,13 @@ def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.Dat
 
 
 def store(database: Db, ticker: str, frame: pd.DataFrame) -> None:
-    """Import bars of one ticker; none may be rejected."""
+    """Import bars of one ticker; fail if one is rejected."""
     report = import_frame(database, frame, interval="1d", source="test", ticker=ticker, now=NOW)
     assert not any(series.rejected for series in report.series), report
 
 
 def train(database: Db) -> None:
-    """Make the US market's first champion from what is stored."""
+    """Train the US market's first champion from the stored bars."""
     train_model(database, TrainingPlan("US"), now=NOW)
 
 
@@ -74,17 +74,17 @@ def run(
     )
 
     def finish(_session: ClientSession, _counts: Document) -> None:
-        """No batch stands behind this."""
+        """Do nothing: there is no batch to end."""
 
     _, results = commit(database, job, lambda: nullcontext([outcomes]), finish)
     return results
 
 
 def open_models(database: Db) -> ModelManager:
-    """Return what keeps the models of a test from run to run, as a worker does:
-    to open one takes as long as to detect by it.
+    """Return the model manager of a test, which keeps models open from run to run, as a worker
+    does; opening a model takes as long as detecting with it.
     """
-    # Connections are equal that lead to the same server, though one may be closed.
+    # Compare by identity: two clients of the same server are equal, though one may be closed.
     if id(database) not in _MODELS:
         _MODELS.clear()
         _MODELS[id(database)] = database, ModelManager(database)
@@ -107,7 +107,9 @@ def detect(
 
 
 def read_anomalies(database: Db, ticker: str) -> list[Document]:
-    """Return what was found of a ticker, by time, without what differs by ticker, run or clock."""
+    """Return a ticker's anomalies, by time, without the fields that differ by ticker, run or
+    clock.
+    """
     own = ("_id", "Ticker", "detection_run_id", "detection_timestamp", "created_at")
     found = database.anomalies.find({"Ticker": ticker}).sort("Datetime", 1)
     return [

@@ -1,4 +1,6 @@
-"""The OpenAPI document, for tests of each of its routes: made once, as it takes a second or two."""
+"""The OpenAPI document, for tests of each of its routes. It is created once, because that takes a
+second or two.
+"""
 
 from typing import Any
 

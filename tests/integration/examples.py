@@ -1,5 +1,5 @@
-"""The main flow, once through, and what each route answered:
-the examples of the OpenAPI document.
+"""Runs the main flow once and collects the answer of each route: the examples of the OpenAPI
+document.
 """
 
 from collections.abc import Callable
@@ -28,13 +28,13 @@ Examples = dict[str, dict[str, Any]]
 
 
 def collect_examples(client: FlaskClient) -> Examples:
-    """Ask for everything and return the answers by operation
-    and status. AAPL's real bars and a model are there.
+    """Send every request and return the answers by operation and status. The database must hold
+    AAPL's real bars and a model.
     """
     found: Examples = {}
 
     def ask(operation: str, method: str, path: str, body: object = None) -> Any:
-        # Asked again under its key a POST waits for the same run.
+        # A POST repeated with the same key waits for the same run.
         headers = {"Idempotency-Key": uuid4().hex} if "wait=" in path else {}
 
         def answer() -> TestResponse | None:
@@ -54,7 +54,7 @@ def collect_examples(client: FlaskClient) -> Examples:
         "start_backfill", "POST", "/anomalies/backfill", {"ticker": "AAPL", "max_period": "max"}
     )
     run = f"/detection-runs/{accepted['run_id']}"
-    client.get(f"/py{run}/events").get_data()  # it ends with the run
+    client.get(f"/py{run}/events").get_data()  # The stream ends with the run.
     ask("get_detection_run", "GET", run)
     ask("list_run_tickers", "GET", f"{run}/tickers")
     ask("get_detection_runs", "GET", "/detection-runs?limit=1")
@@ -139,7 +139,7 @@ def _ask_about_metrics(ask: Callable[..., Any], client: FlaskClient) -> None:
 
 
 def shorten(value: Any) -> Any:
-    """Return a document with the first items of each list."""
+    """Return a document with only the first items of each list."""
     if isinstance(value, dict):
         return {name: shorten(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -148,9 +148,7 @@ def shorten(value: Any) -> Any:
 
 
 def list_keys(value: Any, path: str = "") -> set[str]:
-    """Return every key in a document with the way to it;
-    those of all items of a list count as one's.
-    """
+    """Return the path of every key in a document; the items of a list share one path."""
     if isinstance(value, dict):
         return {f"{path}/{name}" for name in value} | {
             k for n, v in value.items() for k in list_keys(v, f"{path}/{n}")

@@ -1,5 +1,5 @@
-"""Files as people really have them, and what is right for each: stored bars,
-or a refusal that says what to do.
+"""Files as users have them, and the right outcome for each: stored bars, or a refusal that says
+what to do.
 """
 
 import re
@@ -12,16 +12,17 @@ FOLDER = Path(__file__).parent.parent / "field_cases"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One file.
+    """One file and its right outcome.
 
-    Attributes:
-        file: its name in the folder; the number in front tells siblings apart and is no part of it.
-        closes: the close of bars, by ticker and time (UTC).
-        counts: how many bars are stored, by ticker.
-        refused: what the refusal says, where nothing is stored.
-        said: what the report says.
-        interval: of the bars.
-        options: how the file is to be read, and whose its bars are.
+    Args:
+        file: its name in the folder; the number at its front only tells files of the same name
+            apart.
+        closes: the close of some bars, by ticker and time (UTC).
+        counts: the number of stored bars, by ticker.
+        refused: a part of the refusal's text, if nothing is stored.
+        said: a part of the report's text.
+        interval: the interval of the bars.
+        options: the import's options, such as the ticker or market.
     """
 
     file: str
@@ -35,12 +36,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What the file is called where people have it."""
+        """The file's name as users have it, without the number."""
         return re.sub(r"^\d+[a-z]?-", "", self.file)
 
     @property
     def content(self) -> bytes:
-        """What is in the file."""
+        """The file's content."""
         return (FOLDER / self.file).read_bytes()
 
 

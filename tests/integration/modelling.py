@@ -1,5 +1,5 @@
-"""Models for tests of what is done with them:
-fitted on noise in an instant, stored like any other.
+"""Creates small models, fitted on noise in an instant and stored like any other, for tests of what
+is done with models.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
-    """Return a small forest over noise; `changes` go into its plan."""
+    """Return a small forest fitted on noise; `changes` are fields of its plan."""
     plan = replace(
         TrainingPlan(market, seed=seed, parameters={"trees": 5, "sample": 64}), **changes
     )

@@ -1,4 +1,4 @@
-"""The API as gunicorn serves it, for tests in which many ask at once or a real client does."""
+"""Runs the API in gunicorn, for tests with many requests at once or with a real client."""
 
 import json
 import os
@@ -21,9 +21,7 @@ Answer = tuple[int, dict[str, Any]]
 
 @contextmanager
 def serve_api(settings: Settings) -> Iterator[str]:
-    """Start the API over the servers of these settings, on a port of its own,
-    and yield its address.
-    """
+    """Start the API over the servers of these settings, on a free port, and yield its address."""
     served = settings.model_copy(update={"port": free_port()})
     addresses = {
         name.upper(): getattr(settings, name)
@@ -40,7 +38,7 @@ def serve_api(settings: Settings) -> Iterator[str]:
 
 
 def post(url: str, body: object, **headers: str) -> Answer:
-    """Return status and document of the answer to a POST."""
+    """Return status and parsed document of the answer to a POST."""
     content, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
     request = Request(url, content, headers)  # noqa: S310 - our own address
     try:
@@ -51,7 +49,7 @@ def post(url: str, body: object, **headers: str) -> Answer:
 
 
 def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
-    """Return what each call returned, all made at the same moment."""
+    """Make all calls at the same moment, and return the result of each."""
     barrier = Barrier(len(calls))
 
     def run(call: Callable[[], Answer]) -> Answer:

@@ -1,4 +1,4 @@
-"""Documents as the service stores them, for tests that only read them back."""
+"""Stores documents as the service does, for tests that only read them back."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 900) -> None:
-    """Make tickers known without their bars:
-    enough for whatever only asks which series there are.
+    """Add series documents without bars, which is enough for code that only asks which series
+    exist.
     """
     database.series.insert_many(
         {
@@ -41,7 +41,7 @@ def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 90
 
 
 def add_list(database: Db, name: str, *tickers: str) -> None:
-    """Make a watchlist of tickers of one market."""
+    """Create a watchlist of tickers of one market."""
     markets = sorted({SHIPPED.get_of(ticker).code for ticker in tickers})
     fields = {"tickers": list(tickers), "markets": markets, "interval": "1d", "enabled": True}
     add_watchlist(
@@ -61,7 +61,9 @@ def add_run(database: Db, *tickers: str, task: str = "backfill", now: datetime =
 
 
 def change_bars(database: Db, query: dict[str, Any], name: str, row: int, value: float) -> None:
-    """Change one value of the last bucket that a query finds, behind the back of its series."""
+    """Change one value in the last bucket that a query finds, without updating its series
+    document.
+    """
     bucket = database.bars.find_one(query, sort=[("span", -1)])
     assert bucket is not None
     columns = read_columns(bucket)
@@ -72,7 +74,7 @@ def change_bars(database: Db, query: dict[str, Any], name: str, row: int, value:
 
 
 def tear_bars(database: Db, query: dict[str, Any]) -> None:
-    """Cut the last bucket that a query finds short."""
+    """Cut off the end of the last bucket that a query finds."""
     bucket = database.bars.find_one(query, sort=[("span", -1)])
     assert bucket is not None
     own = {"_id": bucket["_id"]}

@@ -1,5 +1,5 @@
-"""Anomalies seen together: filtered, in any order, counted over time, on a day of a market; and a
-ticker's closes beside those of others.
+"""Anomalies of several markets: filtered, in any order, counted over time, on one day of a market;
+and a ticker's closes compared with those of others.
 """
 
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def ask(client: FlaskClient, path: str, status: int = 200) -> Any:
 
 @pytest.fixture
 def stored(database: Db) -> Db:
-    """Two sectors, one of them strange on one day; and a ticker that came later."""
+    """Two sectors, one of which is strange on one day, and a ticker whose bars begin later."""
     add_series(database, *TECH, *OIL, "LATE")
     ends = {"first_bar": SESSIONS[0], "last_bar": SESSIONS[-1]}
     database.series.update_many({}, {"$set": ends})
@@ -97,10 +97,10 @@ def test_a_watchlist_that_is_nowhere_is_told(stored: Db, client: FlaskClient, pa
     assert "mine" in ask(client, f"{path}?watchlist=nowhere", 404)["detail"]
 
 
-def test_counts_over_time_are_those_of_the_spans(stored: Db, client: FlaskClient) -> None:
+def test_counts_over_time_are_those_of_their_time_spans(stored: Db, client: FlaskClient) -> None:
     path = "/anomalies/histogram?start=2026-01-05&end=2026-01-10&bins=3"
     found = ask(client, path)
-    assert found["span_seconds"] == 2 * 86_400  # six days, the last one with them, in three spans
+    assert found["span_seconds"] == 2 * 86_400  # Six days, the last one included, in three spans.
     assert [(one["start"][:10], one["by_severity"]) for one in found["spans"]] == [
         ("2026-01-05", {"medium": 1}),
         ("2026-01-07", {"high": 1, "medium": 1}),
@@ -114,11 +114,11 @@ def test_counts_over_time_are_those_of_the_spans(stored: Db, client: FlaskClient
     assert by_market == {"US": {"high": 1, "medium": 1}}
 
 
-def test_a_day_says_how_many_of_how_many_and_of_which_sectors(
+def test_a_day_of_a_market_says_how_many_tickers_of_which_sectors_are_strange(
     stored: Db, client: FlaskClient
 ) -> None:
     day = ask(client, "/markets/US/days/2026-01-07")
-    # LATE has no bar yet, and what was superseded does not count.
+    # LATE has no bar on this day, and superseded anomalies do not count.
     assert (day["flagged"], day["of"]) == (2, 5)
     assert day["by_sector"] == [
         {"sector": "Technology", "flagged": 2, "of": 3, "tickers": ["AAPL", "IBM"]},
@@ -133,7 +133,7 @@ def test_a_day_says_how_many_of_how_many_and_of_which_sectors(
     assert ask(client, "/markets/US/days/2026-01-07?scope=nobody", 422)
 
 
-def test_markets_say_what_is_stored_of_them_and_tickers_are_found_by_name(
+def test_markets_list_what_is_stored_of_them_and_tickers_are_found_by_name(
     stored: Db, client: FlaskClient
 ) -> None:
     markets = {one["code"]: one for one in ask(client, "/markets")["items"]}
@@ -202,7 +202,7 @@ def test_a_ticker_is_compared_with_another_its_index_or_its_sector(
     index = ask(client, f"{path}&against=index&start=2024-03-05")
     assert (index["name"], index["others"]) == ("^IXIC", [990.0, 1010.0])
     sector = ask(client, f"{path}&against=sector")
-    # Both doubled; then one stayed and one fell to a quarter, which is by half of equal parts.
+    # Both doubled; then one stayed and one fell to a quarter: in equal parts, a fall by half.
     assert sector["others"] == pytest.approx([100.0, 200.0, 100.0])
     assert (sector["tickers"], sector["left_out"]) == (["IBM", "MSFT"], 0)
     before = ask(client, f"{path}&against=sector&end=2024-03-01")

@@ -1,4 +1,4 @@
-"""Alerts, from the end of a run to the history: over HTTP, by the command line and in messages."""
+"""Alerts from the end of a run to the history: over HTTP, on the command line and in messages."""
 
 import json
 from contextlib import suppress
@@ -66,7 +66,7 @@ def resolve(client: FlaskClient, alert_id: str, **said: Any) -> Any:
 
 
 def raise_wide(database: Db, worker: Worker) -> None:
-    """Have a fall of four tickers of twelve raised, which makes it market-wide."""
+    """Store and raise a fall of four of twelve tickers, which is market-wide."""
     add_list(database, "wide", *MANY)
     found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
     end_run(database, *found, watchlist="wide", tickers=MANY)
@@ -76,7 +76,7 @@ def raise_wide(database: Db, worker: Worker) -> None:
 def test_bars_within_three_are_one_alert_and_later_or_opposite_ones_are_not(
     client: FlaskClient, worker: Worker
 ) -> None:
-    """From the 16th to the 20th is one bar: a weekend and a holiday lie between."""
+    """From the 16th to the 20th is a distance of one bar: a weekend and a holiday lie between."""
     database = worker.database
     add_list(database, "tech", "AAPL", "MSFT")
     for position, moved in ((0, FALL), (3, FALL), (4, RISE), (7, FALL), (9, FALL), (10, FALL)):
@@ -135,7 +135,7 @@ def test_backfills_raise_only_when_asked_and_an_event_that_comes_again_raises_no
     assert accepted.status_code == 422
 
 
-def test_a_message_links_to_its_alert_or_to_the_inbox(
+def test_a_message_links_to_its_alert_or_to_the_list_of_alerts(
     client: FlaskClient, settings: Settings, database: Db, receiver: Receiver
 ) -> None:
     here = settings.model_copy(update={"public_url": "https://tapewatch.example.com/desk/"})
@@ -153,7 +153,7 @@ def test_a_message_links_to_its_alert_or_to_the_inbox(
 
 
 @pytest.mark.parametrize("url", ["tapewatch.example.com", "javascript:alert(1)", "https://a?b"])
-def test_an_address_that_no_link_can_be_made_of_is_refused(url: str) -> None:
+def test_an_address_from_which_no_link_can_be_built_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="public_url"):
         Settings(_env_file=None, public_url=url)
 
@@ -172,14 +172,15 @@ def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     (message,) = receiver.messages
     assert message["title"] == "wide: the market US moved"
     assert "4 of 12 tickers" in message["message"]
-    # Others of its tickers that were looked at later join it, and nobody is told again.
+    # Another of its tickers that is found strange later joins the alert, and no further message is
+    # sent.
     end_run(database, (MANY[7], SESSIONS[0], FALL), watchlist="wide", tickers=MANY)
     notify(worker)
     assert len(receiver.messages) == 1
     detail = client.get(f"/py/alerts/{parent['_id']}").json
     assert {child["entity_id"] for child in detail["children"]} == {*MANY[:4], MANY[7]}
     assert (detail["children_cursor"], detail["trail_cursor"]) == (None, None)
-    # What is done with it is done with them.
+    # A step on the market-wide alert is also taken on its children.
     assert client.patch(f"/py/alerts/{parent['_id']}/acknowledge", json={}).status_code == 200
     assert {alert["state"] for alert in listed(client)} == {"acknowledged"}
 
@@ -202,7 +203,7 @@ def test_a_market_wide_alert_is_reopened_with_what_was_resolved_with_it(
     assert [label["ticker"] for label in client.get("/py/labels").json["items"]] == [MANY[0]]
 
 
-def test_a_market_wide_alert_whose_tickers_were_seen_off_is_reopened_after_them(
+def test_a_market_wide_alert_whose_tickers_were_resolved_first_is_reopened_after_them(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
@@ -225,7 +226,7 @@ def test_a_market_wide_alert_whose_tickers_were_seen_off_is_reopened_after_them(
     assert client.get(path).json["state"] == "active"
 
 
-def test_a_bar_is_market_wide_by_what_passes_the_watchlists_own_threshold(
+def test_a_bar_is_market_wide_if_enough_tickers_pass_the_watchlists_own_threshold(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
@@ -238,14 +239,14 @@ def test_a_bar_is_market_wide_by_what_passes_the_watchlists_own_threshold(
     notify(worker)
     alerts = [(each["watchlist"], each["entity_type"]) for each in listed(client)]
     assert sorted(alerts) == [("all", "market"), *[("all", "ticker")] * 4, ("few", "ticker")]
-    # What others found counts no more in its own scan.
+    # Tickers that only pass other watchlists' thresholds do not count in this one.
     end_run(database, (MANY[4], SESSIONS[0], {"grade": 60.0}), watchlist="few")
     notify(worker)
     own = [each["entity_type"] for each in listed(client) if each["watchlist"] == "few"]
     assert own == ["ticker"] * 2
 
 
-def test_nobody_is_told_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
+def test_no_message_is_sent_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -261,7 +262,7 @@ def test_nobody_is_told_of_a_market_wide_bar_all_of_whose_tickers_are_muted(
     assert receiver.messages == []
 
 
-def test_more_steps_or_tickers_than_an_alert_shows_are_a_list_away(
+def test_steps_and_children_beyond_those_shown_are_read_from_a_list(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
@@ -290,7 +291,9 @@ def test_more_steps_or_tickers_than_an_alert_shows_are_a_list_away(
     assert times == sorted(times)
 
 
-def test_steps_of_one_moment_are_told_in_their_order(client: FlaskClient, worker: Worker) -> None:
+def test_steps_of_the_same_moment_are_listed_in_their_order(
+    client: FlaskClient, worker: Worker
+) -> None:
     found = [(ticker, day, FALL) for ticker in MANY for day in SESSIONS[:3]]
     end_run(worker.database, *found)
     notify(worker)
@@ -303,7 +306,7 @@ def test_steps_of_one_moment_are_told_in_their_order(client: FlaskClient, worker
         assert bars == sorted(bars)
 
 
-def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
+def test_the_same_fault_in_many_tickers_is_one_finding_about_the_vendor(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -313,7 +316,7 @@ def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
     found = [(ticker, SESSIONS[0], stale) for ticker in MANY[:4]]
     found += [(MANY[4], SESSIONS[0], FALL)]
     end_run(database, *found, watchlist="wide", tickers=MANY)
-    # The day after the market itself moves: that is another finding.
+    # The day after, the market itself moves, which is another finding.
     moved = [(ticker, SESSIONS[1], FALL) for ticker in MANY[:4]]
     end_run(database, *moved, watchlist="wide", tickers=MANY)
     notify(worker)
@@ -323,9 +326,9 @@ def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
         "the same fault (stale) in 4 of 12 tickers on this bar: the vendor's, not the market's"
     ]
     assert (wrong["scope"], market["scope"]) == (None, "market")
-    # The second one's tickers are those of the first, whose alerts are open.
+    # The second finding's tickers are those of the first, whose alerts are open.
     assert (wrong["state"], market["state"]) == ("active", "active")
-    # To mute alerts like the first would silence all else that the market does.
+    # A mute of alerts like the first would also silence all other moves of this market.
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     refused = resolve(client, wrong["_id"], feedback="expected", mute_until=soon)
     assert (refused.status_code, client.get("/py/mutes").json["items"]) == (422, [])
@@ -336,7 +339,7 @@ def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
         "wide: the market US moved",
         "wide: the same fault in many tickers of US",
     ]
-    # What a few of those share is nothing to tell of.
+    # A fault that only a few of those tickers share is not reported as the vendor's.
     mixed = [(MANY[0], SESSIONS[10], stale), *((t, SESSIONS[10], FALL) for t in MANY[1:4])]
     end_run(database, *mixed, watchlist="wide", tickers=MANY)
     notify(worker)
@@ -347,7 +350,7 @@ def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
 
 
 @pytest.mark.parametrize(("strange", "of"), [(3, 11), (3, 9)])
-def test_fewer_than_three_in_ten_or_of_fewer_than_ten_are_no_market_wide_bar(
+def test_fewer_than_three_in_ten_tickers_or_fewer_than_ten_in_all_make_no_market_wide_bar(
     client: FlaskClient, worker: Worker, strange: int, of: int
 ) -> None:
     add_list(worker.database, "wide", *MANY[:of])
@@ -357,7 +360,7 @@ def test_fewer_than_three_in_ten_or_of_fewer_than_ten_are_no_market_wide_bar(
     assert [alert["entity_type"] for alert in listed(client)] == ["ticker"] * strange
 
 
-def test_nobody_is_told_twice_of_an_alert_but_of_one_that_got_strange_enough_once(
+def test_an_alert_is_sent_once_when_it_becomes_strange_enough(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -368,7 +371,7 @@ def test_nobody_is_told_twice_of_an_alert_but_of_one_that_got_strange_enough_onc
         assert len(receiver.messages) == messages, grade
 
 
-# What is written here was written from the description of an alert's life, not from the table.
+# Written from the documented states of an alert, not from the code's table.
 LEADS_TO = {
     ("active", "acknowledge"): "acknowledged",
     ("snoozed", "acknowledge"): "acknowledged",
@@ -399,7 +402,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("step", ASKED)
-def test_each_step_is_taken_from_its_states_noted_and_refused_from_all_others(
+def test_each_step_is_taken_and_noted_in_its_states_and_refused_in_all_others(
     client: FlaskClient, database: Db, one: str, step: str
 ) -> None:
     method, path, body = ASKED[step]
@@ -424,7 +427,7 @@ def test_each_step_is_taken_from_its_states_noted_and_refused_from_all_others(
         assert (entry["from_state"], entry["to_state"]) == (state, expected)
 
 
-def test_an_alert_is_reopened_within_seven_days_only_and_its_labels_go(
+def test_an_alert_is_reopened_only_within_seven_days_and_its_labels_are_removed(
     client: FlaskClient, database: Db, one: str
 ) -> None:
     assert resolve(client, one, feedback="confirmed").status_code == 200
@@ -463,7 +466,7 @@ def test_feedback_writes_a_label_of_each_anomaly(
     )
 
 
-def test_what_a_later_run_no_longer_finds_is_resolved_by_the_system_and_can_come_back(
+def test_an_alert_that_a_later_run_no_longer_finds_is_resolved_by_the_system_and_can_come_back(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     database = worker.database
@@ -497,7 +500,7 @@ def test_an_alert_of_bars_that_were_taken_back_is_resolved_by_the_system_and_can
     assert client.get(f"/py/alerts/{one}").json["state"] == "active"
 
 
-def test_an_alert_of_a_series_that_was_deleted_is_resolved_though_no_run_of_it_ends_any_more(
+def test_an_alert_of_a_deleted_series_is_resolved_though_no_run_of_it_ends_any_more(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     store(worker.database, "AAPL", make_bars(20))
@@ -507,7 +510,9 @@ def test_an_alert_of_a_series_that_was_deleted_is_resolved_though_no_run_of_it_e
     assert "its bar is gone" in alert["resolution_notes"]
 
 
-def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, one: str) -> None:
+def test_alerts_are_woken_expired_and_archived_as_time_passes(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
     database = worker.database
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     client.post(f"/py/alerts/{one}/snooze", json={"until": soon})
@@ -538,7 +543,7 @@ def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, on
     ]
 
 
-def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
+def test_an_alert_in_the_history_is_not_raised_again_and_blocks_no_other(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     database = worker.database
@@ -546,12 +551,13 @@ def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
     age(database, one, resolved_at=91)
     ended = {**database.alerts.find_one({"_id": one})}
     notify(worker)
-    # The bar is deleted, comes again, and is found again.
+    # The bar's anomaly is deleted and found again.
     database.anomalies.delete_many({})
     end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
     notify(worker)
     assert listed(client) == []
-    # Where both are there, as an earlier version left them, the one resolved last is kept.
+    # If a document with this id is in both collections, as an earlier version could leave it, the
+    # one that was resolved last is kept.
     database.alerts.insert_one({**ended, "resolution_notes": "the later one"})
     end_run(database, ("MSFT", SESSIONS[0]), watchlist="tech")
     notify(worker)
@@ -560,7 +566,7 @@ def test_what_the_history_holds_is_raised_no_more_and_stops_nobody(
     assert (kept["_id"], kept["resolution_notes"]) == (one, "the later one")
 
 
-def test_a_market_wide_bar_that_the_history_holds_is_raised_no_more(
+def test_a_market_wide_bar_in_the_history_is_not_raised_again(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
@@ -571,13 +577,13 @@ def test_a_market_wide_bar_that_the_history_holds_is_raised_no_more(
         age(database, alert["_id"], resolved_at=91)
     notify(worker)
     assert listed(client) == []
-    # One more ticker is strange on that bar, as it came late.
+    # The bar of one more ticker, which came late, is strange too.
     end_run(database, (MANY[4], SESSIONS[0], FALL), watchlist="wide", tickers=MANY)
     notify(worker)
     assert [alert["entity_id"] for alert in listed(client)] == [MANY[4]]
 
 
-def test_an_alert_that_cannot_be_archived_keeps_no_other_waiting(
+def test_an_alert_that_cannot_be_archived_does_not_delay_others(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     database = worker.database
@@ -589,7 +595,7 @@ def test_an_alert_that_cannot_be_archived_keeps_no_other_waiting(
     assert {alert["entity_id"] for alert in database.alerts.find()} == {"AAPL", "MSFT"}
 
 
-def test_the_history_tells_what_followed_a_minute_round_the_clock(
+def test_the_history_has_the_returns_that_followed_in_minute_bars_round_the_clock(
     client: FlaskClient, worker: Worker
 ) -> None:
     database = worker.database
@@ -602,7 +608,9 @@ def test_the_history_tells_what_followed_a_minute_round_the_clock(
     assert after == pytest.approx([closes[20 + n] / closes[20] - 1 for n in (1, 5, 20)])
 
 
-def test_the_history_tells_what_followed_in_the_bars(client: FlaskClient, worker: Worker) -> None:
+def test_the_history_has_the_returns_that_followed_in_daily_bars(
+    client: FlaskClient, worker: Worker
+) -> None:
     database, frame = worker.database, make_bars(60)
     store(database, "AAPL", frame)
     bar = frame["date"][20].to_pydatetime().replace(tzinfo=UTC)
@@ -623,7 +631,7 @@ def test_the_history_tells_what_followed_in_the_bars(client: FlaskClient, worker
     assert profile["followed"]["up"]["after_1"]["median"] is None
 
 
-def test_many_are_seen_off_at_once_and_those_that_cannot_say_why(
+def test_a_bulk_step_is_taken_where_possible_and_says_why_not_elsewhere(
     client: FlaskClient, worker: Worker, one: str
 ) -> None:
     end_run(worker.database, ("MSFT", SESSIONS[0]), watchlist="tech")
@@ -647,7 +655,7 @@ def test_many_are_seen_off_at_once_and_those_that_cannot_say_why(
         ({"action": "comment", "text": "x", "resolution_notes": "y"}, "not take resolution_notes"),
     ],
 )
-def test_a_step_of_many_is_told_what_it_reads_and_nothing_else(
+def test_a_bulk_step_refuses_fields_that_it_lacks_or_does_not_read(
     client: FlaskClient, one: str, said: dict[str, str], told: str
 ) -> None:
     client.post(f"/py/alerts/{one}/assign", json={"owner": "mia"})
@@ -657,7 +665,7 @@ def test_a_step_of_many_is_told_what_it_reads_and_nothing_else(
     assert client.get(f"/py/alerts/{one}").json["owner"] == "mia"
 
 
-def test_what_is_taken_back_is_said_nothing_with(client: FlaskClient, one: str) -> None:
+def test_reopening_an_alert_takes_no_feedback(client: FlaskClient, one: str) -> None:
     resolve(client, one)
     answer = resolve(client, one, is_resolved=False, feedback="confirmed")
     assert answer.status_code == 422
@@ -688,7 +696,7 @@ def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: W
     assert (counts["total_alerts"], counts["unresolved_count"]) == (4, 4)
     assert (counts["critical_count"], counts["high_count"], counts["medium_count"]) == (1, 1, 2)
     assert counts["most_common_entity_type"] == "ticker"
-    # Of a watchlist its own scans alone tell how much is strange.
+    # The share of strange bars of a watchlist is computed from its own scans only.
     end_run(database, ("GE", SESSIONS[9]), watchlist="tech")
     for watchlist, found in (("tech", 3), (None, 50)):
         done = {"rows_processed": 100, "anomalies_found": found, "started_at": datetime.now(UTC)}
@@ -700,10 +708,10 @@ def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: W
     assert (day["total"], day["by_severity"]["medium"]) == (4, 2)
 
 
-def test_the_strangest_come_first_where_they_are_asked_for_and_the_newest_of_equals(
+def test_alerts_can_be_sorted_by_strangeness_with_the_newest_first_among_equals(
     client: FlaskClient, worker: Worker, flask: Command
 ) -> None:
-    """There was no order but the newest first: what is critical lay below what came later."""
+    """Newest first used to be the only order, and critical alerts were listed below later ones."""
     database = worker.database
     grades = {"AAPL": 80.0, "IBM": 110.0, "MSFT": 55.0, "KO": 80.0, "ZION": 60.0}
     end_run(database, *((t, SESSIONS[0], {"grade": g}) for t, g in grades.items()))
@@ -731,7 +739,7 @@ def test_the_strangest_come_first_where_they_are_asked_for_and_the_newest_of_equ
     assert [alert["entity_id"] for alert in told] == strangest
 
 
-def test_no_order_of_alerts_is_made_by_reading_all_of_them(database: Db) -> None:
+def test_every_order_of_alerts_is_read_from_an_index(database: Db) -> None:
     ensure_indexes(database)
     for states in (None, ACTIVE_STATES):
         for order in ORDERS.values():
@@ -750,7 +758,7 @@ def test_no_order_of_alerts_is_made_by_reading_all_of_them(database: Db) -> None
         ("assign", {}),
     ],
 )
-def test_what_cannot_be_meant_is_refused_and_changes_nothing(
+def test_impossible_requests_are_refused_and_change_nothing(
     client: FlaskClient, one: str, path: str, body: dict[str, Any]
 ) -> None:
     before = client.get(f"/py/alerts/{one}").json
@@ -762,7 +770,7 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(
     assert client.patch("/py/alerts/nowhere/acknowledge", json={}).status_code == 404
 
 
-def test_steps_need_the_scope_of_their_own_and_the_trail_has_the_keys_name(
+def test_steps_need_their_own_scope_and_the_trail_has_the_keys_name(
     client: FlaskClient, database: Db, one: str
 ) -> None:
     reader, writer, person = (
@@ -804,7 +812,7 @@ def test_the_command_line_lists_shows_and_takes_steps(
     assert "snooze" in shown
     assert flask("alerts", "reopen", one).output == f"{one} is active\n"
     assert flask("alerts", "show", "nowhere").exit_code == 2
-    # Of a ticker on no watchlist the id begins like an option.
+    # For a ticker on no watchlist the alert's id begins with a dash, like an option.
     end_run(database, ("GE", SESSIONS[0], {"grade": 60.0}))
     notify(worker)
     other = "-::GE::1d::2026-01-05T00:00:00Z"
@@ -819,7 +827,9 @@ def test_the_command_line_lists_shows_and_takes_steps(
 
 
 def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker: Worker) -> None:
-    """The demo's real bars: a day of the whole market, and one of a company's own news."""
+    """The demo's real bars: a day on which the whole market moved, and one with news of one
+    company.
+    """
     database = worker.database
     frame = read_demo()
     frame.columns = frame.columns.str.lower()
@@ -837,7 +847,7 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
         for a in client.get("/py/anomalies?limit=10").json["items"]
     }
     assert scopes == {
-        ("AAPL", "2008"): "mixed",  # two analysts downgraded it on that day
+        ("AAPL", "2008"): "mixed",  # Two analysts downgraded it on that day.
         ("MSFT", "2008"): "market",
         ("GOOG", "2008"): "market",
         ("^GSPC", "2008"): "market",
@@ -849,14 +859,15 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
     assert sentence.endswith("; -11.4 % in all")
     (microsoft,) = listed(client, ticker="MSFT", scope="market")
     assert "Inherited from index ^GSPC" in microsoft["root_causes"][0]
-    # What the model read is most of an alert's bytes, and only of one that is looked at.
+    # The model's inputs are most of an alert's bytes, and only the answer for a single alert has
+    # them.
     assert "inputs" not in microsoft
     assert client.get(f"/py/alerts/{microsoft['_id']}").json["inputs"]
     inherited, own = microsoft["root_cause"], alert["root_cause"]
     assert inherited["sector"] == "Technology"
     assert inherited["z_market"] < -2.5
     assert "AAPL" in inherited["impact"]
-    # Of the demo's seven tickers one did not trade yet.
+    # One of the demo's seven tickers did not trade yet.
     assert (inherited["flagged"], inherited["of"]) == (4, 6)
     assert (own["flagged"], own["of"]) == (1, 6)
     assert {a["entity_id"] for a in listed(client, text="inherited ^gspc")} == {
@@ -865,7 +876,7 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
         "GOOG",
     }
     assert listed(client, text="inherited nonsense") == []
-    # Lists answer with what is stored, which is what the schema makes of it.
+    # Lists answer the stored documents unchanged; they must equal what the schema makes of them.
     page = client.get("/py/alerts?limit=2").json
     assert AlertPage.model_validate(page).model_dump(mode="json", by_alias=True) == page
     found = client.get("/py/anomalies").json
@@ -873,7 +884,7 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
     assert isinstance(AnomalyPage.model_validate(found).items[0], Anomaly)
 
 
-def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
+def test_groups_are_imported_by_file_and_over_http_and_problems_are_named(
     client: FlaskClient,
     database: Db,
     flask: Command,
@@ -902,7 +913,7 @@ def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
     answer = client.put("/py/groups", json={"groups": edges})
     assert answer.json == {"groups": 3, "problems": ["B -> C -> B is a circle"]}
     assert len(client.get("/py/groups").json["items"]) == 3
-    # A graph with a circle is walked all the same.
+    # A graph with a circle can still be listed.
     assert "circle" in flask("groups", "list").output
 
 
@@ -926,7 +937,7 @@ def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
     shares = {each["name"]: each["share"] for each in found["inputs"]}
     assert shares == found["attribution"]
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    # The same out of one pass over the whole series, and pandas' quantiles.
+    # The same values from one pass over the whole series, and quantiles by pandas.
     panel = load_panel(database, "1d", {"AAPL": ALL_BARS})
     feature_set = get_feature_set(found["feature_set"])
     days = read_days(database, "US", "1d") if feature_set.sees_market else None
@@ -941,7 +952,7 @@ def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
     assert found["inputs"][0]["actual"] > found["inputs"][0]["high"]
 
 
-def test_a_large_run_is_explained_some_tickers_after_the_other(
+def test_a_large_run_is_explained_in_several_rounds_of_tickers(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(root_causes, "WRITTEN_AT_ONCE", 1)
@@ -975,7 +986,8 @@ def test_bars_that_stopped_coming_are_one_alert_until_they_come(
     assert (alert["entity_type"], alert["watchlist"], alert["state"]) == ("feed", "tech", "active")
     assert (alert["severity"], alert["count"], alert["anomaly_score"]) == ("critical", 2, None)
     assert alert["reasons"] == ["2 of 2 tickers have no 1d bar of the last session: AAPL, MSFT"]
-    # Another watchlist's scan says nothing of this one's bars, and one of whole bars ends it.
+    # A scan of another watchlist changes nothing; a scan in which no ticker lacks the bar resolves
+    # the alert.
     add_list(database, "others", "IBM")
     for name, state in (("others", "active"), ("tech", "resolved")):
         end_run(database, tickers=["AAPL", "MSFT"], watchlist=name)
@@ -988,7 +1000,7 @@ def test_bars_that_stopped_coming_are_one_alert_until_they_come(
     assert [message["title"] for message in receiver.messages] == ["tech: bars stopped coming"]
 
 
-def test_evidence_is_whole_and_shows_what_was_changed(
+def test_evidence_is_complete_and_changes_to_it_are_named(
     client: FlaskClient, worker: Worker, tmp_path: Path
 ) -> None:
     database = worker.database
@@ -1039,7 +1051,8 @@ def test_evidence_is_whole_and_shows_what_was_changed(
         bad.write_bytes(content)
         with pytest.raises(BadInput):
             check_evidence(bad)
-    # Whatever byte of what is packed is another, it is said; of next to nothing some only pad.
+    # A change of any compressed byte is found. Tiny files are left out: some of their bits only
+    # pad.
     with ZipFile(path) as archive:
         for info in (each for each in archive.infolist() if each.file_size > 100):
             for part in (1, 2, 3):
@@ -1049,7 +1062,7 @@ def test_evidence_is_whole_and_shows_what_was_changed(
                 bad.write_bytes(flipped)
                 with suppress(BadInput):
                     assert check_evidence(bad), (info.filename, part)
-    # What one program reads of two with a name need not be what another does.
+    # Of two files with the same name, different programs may read different ones.
     bad.write_bytes(answer.data)
     with ZipFile(bad, "a") as archive:
         bars = archive.read("bars.csv")
@@ -1058,7 +1071,7 @@ def test_evidence_is_whole_and_shows_what_was_changed(
     assert check_evidence(bad) == ["bars.csv is in it 2 times"]
 
 
-def test_who_has_the_present_alerts_already_is_sent_them_again_only_once_one_changed(
+def test_alerts_are_sent_again_to_a_client_that_has_them_only_after_a_change(
     client: FlaskClient, one: str
 ) -> None:
     for path in ("/py/alerts/active", "/py/alerts", f"/py/alerts/{one}"):
@@ -1066,7 +1079,7 @@ def test_who_has_the_present_alerts_already_is_sent_them_again_only_once_one_cha
         known = {"If-None-Match": first.headers["ETag"]}
         again = client.get(path, headers=known)
         assert (again.status_code, again.data) == (304, b"")
-        # without it a browser would keep nothing to have known
+        # Without this header a browser keeps no copy, and so has nothing to compare.
         assert again.headers["Cache-Control"] == "private, no-cache"
         client.post(f"/py/alerts/{one}/comments", json={"text": path})
         changed = client.get(path, headers=known)

@@ -1,4 +1,4 @@
-"""Computing metrics end to end: from stored bars to committed documents, with real servers."""
+"""Metrics end to end: from stored bars to committed documents, with real servers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +38,7 @@ BARS = 420
 
 @pytest.fixture
 def stocked(database: Db, once: Once) -> dict[str, pd.DataFrame]:
-    """Twelve series of daily bars, one of which began later."""
+    """Twelve series of daily bars, one of which begins later."""
     frames = {ticker: make_bars(BARS, seed) for seed, ticker in enumerate(TICKERS)}
     frames["T11"] = frames["T11"].iloc[-50:]
     once(lambda: store(database, frames))
@@ -48,12 +48,12 @@ def stocked(database: Db, once: Once) -> dict[str, pd.DataFrame]:
 def store(database: Db, frames: dict[str, pd.DataFrame], interval: str = "1d") -> None:
     whole = pd.concat([frame.assign(ticker=ticker) for ticker, frame in frames.items()])
     report = import_frame(database, whole, interval=interval, source="test", now=NOW)
-    # Of the hours that are drawn for every weekday, those of holidays are no session's.
+    # Bars are drawn for every weekday; those on holidays belong to no session.
     assert interval == "1h" or not any(series.rejected for series in report.series), report
 
 
 def work(worker: Worker) -> None:
-    """Do what waits in the queues, as workers do, until nothing does."""
+    """Execute all queued work, as workers do, until the queues are empty."""
     while waiting := find_waiting(worker.celery):
         worker.celery.control.purge()
         for subject in sorted(waiting):
@@ -64,7 +64,7 @@ def work(worker: Worker) -> None:
 
 
 def tick(worker: Worker, now: datetime = NOW) -> list[Document]:
-    """Let a slot come, do what it asks for, and return its runs."""
+    """Tick in a new slot, execute what it requests, and return its runs."""
     accepted = accept_due(worker, now)
     work(worker)
     sweep(worker)
@@ -81,7 +81,7 @@ def ask(worker: Worker, *tickers: str, bars: int = 1, interval: str = "1d") -> D
 
 
 def read_all(database: Db) -> list[Document]:
-    """Return all documents without what differs by run or clock."""
+    """Return all documents without the fields that differ by run or clock."""
     own = ("computed_at", "run_id", "expires_at")
     names = ("analytics", "analytics_overview", "analytics_markets")
     found = [d for name in names for d in database[name].find().sort("_id", 1)]
@@ -103,7 +103,7 @@ def build_series(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
 
 
-def test_tick_stores_what_the_pure_functions_say(worker: Worker, stocked) -> None:
+def test_a_tick_stores_the_results_of_the_pure_functions(worker: Worker, stocked) -> None:
     (run,) = tick(worker)
     assert (run["status"], run["tickers_done"]) == ("complete", 12)
     series = build_series(stocked)
@@ -126,7 +126,7 @@ def test_tick_stores_what_the_pure_functions_say(worker: Worker, stocked) -> Non
     assert set(short["values"]) == {metric.name for metric in METRICS if metric.scope != "set"}
 
 
-def test_slot_is_looked_after_once_and_nothing_is_computed_twice(worker: Worker, stocked) -> None:
+def test_a_slot_is_done_once_and_nothing_is_computed_twice(worker: Worker, stocked) -> None:
     assert len(tick(worker)) == 1
     assert tick(worker) == []
     assert tick(worker, later(1)) == []
@@ -140,7 +140,7 @@ def test_slot_is_looked_after_once_and_nothing_is_computed_twice(worker: Worker,
     assert worker.database.analytics_overview.count_documents({}) == 12
 
 
-def test_two_who_tick_at_once_accept_one_run(worker: Worker, stocked) -> None:
+def test_two_ticks_at_once_accept_one_run(worker: Worker, stocked) -> None:
     first = accept_due(worker, NOW)
     worker.database.settings.delete_one({"_id": "analytics"})
     assert accept_due(worker, NOW) == []
@@ -165,7 +165,7 @@ def test_corrected_bar_is_computed_again(worker: Worker, stocked) -> None:
     assert after["values"]["rolling_stddev"] > before["values"]["rolling_stddev"]
 
 
-def test_history_is_what_each_bar_had_when_it_was_the_last(worker: Worker, stocked) -> None:
+def test_the_history_of_a_bar_is_what_it_had_as_the_last_bar(worker: Worker, stocked) -> None:
     tick(worker)
     alone = {}
     for cut in (3, 1):
@@ -185,7 +185,7 @@ def test_history_is_what_each_bar_had_when_it_was_the_last(worker: Worker, stock
             assert found[snapshot_id] == expected, snapshot_id
 
 
-def test_batches_and_parts_of_a_market_say_the_same_as_all_of_it(worker: Worker, stocked) -> None:
+def test_a_market_in_batches_and_parts_gives_the_same_as_in_one(worker: Worker, stocked) -> None:
     tick(worker)
     whole = read_all(worker.database)
     for name in ("analytics", "analytics_overview", "analytics_markets"):
@@ -205,7 +205,7 @@ def test_one_batch_done_twice_leaves_the_same_documents(worker: Worker, stocked)
     assert read_all(worker.database) == whole
 
 
-def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stocked) -> None:
+def test_unusable_series_fail_alone_and_by_name(worker: Worker, stocked) -> None:
     tick(worker)
     sound = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
     worker.database.analytics.delete_many({})
@@ -222,9 +222,7 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
     assert found == {k: v for k, v in sound.items() if not k.startswith(("T01", "T02"))}
 
 
-def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(
-    worker: Worker, stocked
-) -> None:
+def test_an_unusable_series_is_tried_once_until_its_bars_change(worker: Worker, stocked) -> None:
     bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("span", -1)])
     change_bars(worker.database, {"ticker": "T02"}, "close", -1, np.nan)
     (run,) = tick(worker)
@@ -237,7 +235,7 @@ def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(
     assert worker.database.analytics_failures.count_documents({}) == 0
 
 
-def test_stale_holder_writes_nothing(worker: Worker, stocked) -> None:
+def test_a_worker_that_lost_its_lease_writes_nothing(worker: Worker, stocked) -> None:
     (run_id,) = accept_due(worker, NOW)
     worker.celery.control.purge()
     run = runs.get_run(worker.database, run_id)
@@ -263,7 +261,7 @@ def test_intraday_snapshots_have_an_end_and_their_own_year(worker: Worker, datab
     tick(worker)
     found = get_snapshot(database, "HOUR", "1h")
     assert found["expires_at"] - found["computed_at"] == timedelta(days=90)
-    # Seven bars a session, four on the three half days.
+    # Seven bars a session; four on the three half days.
     assert 1_735 <= found["bars_per_year"] <= 1_765
     assert found["values"]["hourly_pattern"].keys() == {"9", "10", "11", "12", "13", "14", "15"}
     run = ask(worker, "HOUR", bars=30, interval="1h")
@@ -273,7 +271,7 @@ def test_intraday_snapshots_have_an_end_and_their_own_year(worker: Worker, datab
     assert again[0]["values"] == found["values"]
 
 
-def test_index_that_goes_on_for_years_is_the_benchmark_of_what_ended(
+def test_an_index_that_goes_on_is_the_benchmark_of_a_series_that_ended_years_ago(
     worker: Worker, database: Db
 ) -> None:
     frames = {"T00": make_bars(1_200, 1).iloc[:420], "^GSPC": make_bars(2_000, 2)}
@@ -333,7 +331,7 @@ def test_stored_books_and_trades_are_joined_to_the_bars_they_fall_into(worker: W
     books = [
         ("BTC-USD", "binance", Snapshot(closing + 5, 1, ((99.0, 4.0),), ((101.0, 1.0),))),
         ("BTC-USD", "kraken", Snapshot(closing + hour - 1, 1, ((99.9, 3.0),), ((100.1, 1.0),))),
-        # The next bar's.
+        # This trade belongs to the next bar.
         ("BTC-USD", "kraken", Snapshot(closing + hour, 1, ((1.0, 1.0),), ((2.0, 1.0),))),
     ]
     sides = ("buy", "buy", "sell", "unknown", "buy")

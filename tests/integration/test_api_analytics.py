@@ -1,4 +1,4 @@
-"""Metrics over HTTP: ten routes, their answers, and 304 for what has not changed."""
+"""Metrics over HTTP: ten routes, their answers, and 304 if nothing has changed."""
 
 import pandas as pd
 import pytest
@@ -27,7 +27,9 @@ def worker(app, settings: Settings, database: Db) -> Worker:
 
 @pytest.fixture
 def computed(worker: Worker, database: Db, once: Once) -> Worker:
-    """Twelve series, of which one is young, one ends a bar early, and all were computed."""
+    """Twelve series, one of which is young and one of which ends a bar early, with all metrics
+    computed.
+    """
 
     def make() -> None:
         frames = {ticker: make_bars(420, seed) for seed, ticker in enumerate(TICKERS)}
@@ -57,7 +59,7 @@ def test_each_category_answers_values_units_and_lineage(
     assert found["as_of"] == "2016-08-31T00:00:00Z"
 
 
-def test_young_series_says_what_it_needs_and_has(client: FlaskClient, computed) -> None:
+def test_a_young_series_says_how_many_bars_it_needs_and_has(client: FlaskClient, computed) -> None:
     found = client.get("/py/analysis/volatility?ticker=T11").json
     assert found["values"]["rolling_stddev"] > 0
     assert found["values"]["volatility_of_volatility"] is None
@@ -66,7 +68,7 @@ def test_young_series_says_what_it_needs_and_has(client: FlaskClient, computed) 
     assert found["metadata"]["bars_used"] == 33
 
 
-def test_other_clients_names_are_taken(client: FlaskClient, computed) -> None:
+def test_parameter_names_of_other_services_are_accepted(client: FlaskClient, computed) -> None:
     plain = client.get("/py/analysis/trend?ticker=T01&interval=1d").json
     assert client.get("/py/analysis/trend?symbol=T01&timeframe=1d").json == plain
     assert client.get("/py/analysis/trend?pair=T01&period=1d").json == plain
@@ -74,7 +76,7 @@ def test_other_clients_names_are_taken(client: FlaskClient, computed) -> None:
     assert both.status_code == 422
 
 
-def test_window_acts_or_is_refused_with_the_choices(client: FlaskClient, computed) -> None:
+def test_a_window_is_used_or_refused_with_the_choices(client: FlaskClient, computed) -> None:
     found = client.get("/py/analysis/deviation?ticker=T01&window=60").json
     assert set(found["values"]) == {"autocorrelation", "skewness", "kurtosis"}
     assert found["window"] == 60
@@ -112,9 +114,7 @@ def test_absent_series_are_404_with_what_to_do(client: FlaskClient, computed) ->
     assert "--bars" in before.json["detail"]
 
 
-def test_what_has_not_changed_is_not_sent_again(
-    client: FlaskClient, computed, database: Db
-) -> None:
+def test_an_unchanged_answer_is_not_sent_again(client: FlaskClient, computed, database: Db) -> None:
     paths = (
         "volatility?ticker=T03",
         "market-overview?market=US",
@@ -237,7 +237,7 @@ def test_correlations_are_computed_when_asked_for(
 
 
 @pytest.mark.parametrize(("site", "runs"), [("cross-site", 0), ("same-origin", 1)])
-def test_a_picture_on_another_sites_page_computes_nothing(
+def test_an_image_on_another_sites_page_starts_no_computation(
     client: FlaskClient, computed, site: str, runs: int
 ) -> None:
     asked = client.get("/py/analysis/correlation?tickers=T01,T02", headers={"Sec-Fetch-Site": site})
@@ -246,7 +246,9 @@ def test_a_picture_on_another_sites_page_computes_nothing(
     assert stored.count_documents({"task": "correlation"}) == runs
 
 
-def test_correlations_of_a_market_are_of_what_is_traded_most(client: FlaskClient, computed) -> None:
+def test_correlations_of_a_market_are_those_of_its_most_traded_tickers(
+    client: FlaskClient, computed
+) -> None:
     client.get("/py/analysis/correlation?market=US&limit=4")
     work(computed)
     sweep(computed)

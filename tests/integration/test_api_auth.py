@@ -1,4 +1,4 @@
-"""Who may ask for what."""
+"""Which keys, origins and machines may send which requests."""
 
 import re
 import subprocess
@@ -118,7 +118,8 @@ def test_a_revoked_key_is_refused_at_once_and_reads_for_a_second_at_most(
     assert client.get("/py/tickers", headers=headers["one"]).status_code == 401
     sleep(1.01)
     assert client.get("/py/tickers", headers=headers["other"]).status_code == 401
-    assert client.get("/py/tickers").status_code == 401  # the door stays shut
+    # Access does not become open when the last key is revoked.
+    assert client.get("/py/tickers").status_code == 401
 
 
 def test_keys_are_stored_hashed(database: Db) -> None:
@@ -138,7 +139,7 @@ def test_without_keys_access_is_open_on_loopback_and_health_says_so(
     assert client.get("/py/health").json["access"] == "keys"  # type: ignore[index]
 
 
-def test_without_keys_access_is_shut_where_others_can_reach_it(
+def test_without_keys_access_is_closed_where_other_machines_can_reach_it(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:
     client = make_app(settings.model_copy(update={"host": ANY_ADDRESS})).test_client()
@@ -151,7 +152,7 @@ def test_without_keys_access_is_shut_where_others_can_reach_it(
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "127.0.0.1"])
-def test_open_access_answers_to_loopback_names(client: FlaskClient, host: str) -> None:
+def test_open_access_accepts_the_host_names_of_loopback(client: FlaskClient, host: str) -> None:
     assert client.get("/py/tickers", headers={"Host": host}).status_code == 200
 
 
@@ -205,7 +206,7 @@ def start_gunicorn(
     )
 
 
-def test_gunicorn_does_not_let_in_more_than_host_says(
+def test_gunicorn_refuses_to_bind_a_wider_address_than_host_names(
     environment: dict[str, str], database: Db
 ) -> None:
     _, said = start_gunicorn(environment, "127.0.0.1", ANY_ADDRESS).communicate(timeout=300)
@@ -214,7 +215,7 @@ def test_gunicorn_does_not_let_in_more_than_host_says(
     assert "Listening" not in said
 
 
-def test_gunicorn_without_a_key_serves_says_so_and_lets_nobody_in(
+def test_gunicorn_without_a_key_says_so_and_refuses_others(
     environment: dict[str, str], database: Db
 ) -> None:
     process = start_gunicorn(environment)

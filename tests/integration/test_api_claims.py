@@ -1,5 +1,5 @@
-"""A series has one backfill at a time, however many ask at the same moment. No worker is running
-here.
+"""A series has at most one open backfill, however many are requested at the same moment. No worker
+runs here.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ def find_open(database: Db) -> list[str]:
     ]
 
 
-def test_of_those_who_ask_at_once_one_is_accepted_and_the_others_are_told_its_run(
+def test_of_simultaneous_backfills_one_is_accepted_and_the_others_are_told_its_run(
     served: str, database: Db
 ) -> None:
     tickers = [f"T{number}" for number in range(10)]
@@ -48,7 +48,7 @@ def test_selections_that_share_one_series_exclude_each_other(served: str, databa
         endings.request_cancel(database, find_open(database)[0], NOW)
 
 
-def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) -> None:
+def test_of_simultaneous_forced_backfills_the_last_one_is_left(served: str, database: Db) -> None:
     add_series(database, "A")
     for _ in range(5):
         answers = at_once([partial(post, served + BACKFILL, {"ticker": "A", "force": True})] * 3)
@@ -57,10 +57,10 @@ def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) 
 
 
 @pytest.mark.parametrize("task", ["backfill", "train", "incremental"])
-def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(
+def test_a_run_that_is_retried_twice_at_once_starts_one_run(
     served: str, database: Db, task: str
 ) -> None:
-    """Two who retried a training made two models of it."""
+    """Two simultaneous retries of a training used to train two models."""
     add_series(database, "A")
     failed = add_run(database, "A", task=task)
     endings.fail_run(database, failed, "no_bars", "no luck", NOW)
@@ -76,7 +76,7 @@ def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(
     assert len({answer["run_id"] for _, answer in answers}) == 1
 
 
-def test_the_same_key_at_once_is_one_run_to_all(served: str, database: Db) -> None:
+def test_simultaneous_requests_with_one_key_are_one_run(served: str, database: Db) -> None:
     add_series(database, "A")
     body: dict[str, Any] = {"ticker": "A"}
     answers = at_once(
@@ -125,7 +125,7 @@ ENDS: list[Callable[[Db, str], object]] = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_however_a_backfill_ends_its_series_are_free_again(
+def test_a_series_can_be_backfilled_again_however_its_backfill_ended(
     client: FlaskClient, database: Db, end: Callable[[Db, str], object]
 ) -> None:
     add_series(database, "A")

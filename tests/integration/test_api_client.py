@@ -1,5 +1,5 @@
-"""The OpenAPI document in the hands of others: a validator,
-and a client that a generator makes of it.
+"""The OpenAPI document as others use it: in a validator, and in a client that a generator writes
+from it.
 """
 
 import json
@@ -33,12 +33,12 @@ def document(live: Live) -> dict[str, Any]:
 def generated(
     document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModuleType]:
-    """The package that openapi-python-client makes of the document;
-    a warning of its own fails the tests.
+    """The package that openapi-python-client writes from the document; any warning of the generator
+    fails the tests.
     """
     folder = tmp_path_factory.mktemp("client")
     (folder / "openapi.json").write_text(json.dumps(document))
-    # The generator knows no streams of JSON lines; its own setting has it take them for files.
+    # The generator does not know streams of JSON lines; this setting makes it treat them as files.
     lines_as_files = {
         "content_type_overrides": {"application/x-ndjson": "application/octet-stream"}
     }
@@ -57,7 +57,7 @@ def generated(
             *("--output-path", "generated_client", "--meta", "none", "--fail-on-warning"),
         ],
         cwd=folder,
-        # what it makes it has ruff put in order
+        # The generator formats its output with ruff.
         env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -71,11 +71,11 @@ def generated(
     sys.path.remove(str(folder))
 
 
-def test_it_is_a_valid_document(document: dict[str, Any]) -> None:
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
     validate(document)  # type: ignore[arg-type]  # it takes a Schema, which a document is
 
 
-def test_each_tag_and_each_schema_is_there_once(document: dict[str, Any]) -> None:
+def test_each_tag_and_each_schema_is_there_exactly_once(document: dict[str, Any]) -> None:
     names = [tag["name"] for tag in document["tags"]]
     assert len(names) == len(set(names))
     used = {

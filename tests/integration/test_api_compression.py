@@ -1,4 +1,4 @@
-"""Answers are compressed for those who say that they can read it; event streams are not."""
+"""Answers are compressed for clients that accept it; event streams are not."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ TICKERS = [f"T{number}" for number in range(50)]
 
 @pytest.fixture
 def connection(served: str, database: Db) -> Iterator[HTTPConnection]:
-    """A connection to a real gunicorn, which says of itself nothing that it was not told to say."""
+    """A connection to a real gunicorn that adds no headers of its own to a request."""
     made = HTTPConnection(urlsplit(served).netloc, timeout=30)
     yield made
     made.close()
@@ -37,7 +37,9 @@ def test_json_is_compressed_and_the_same_unpacked(client: FlaskClient, database:
 
 
 @pytest.mark.parametrize("path", ["/", "/py/docs/swagger-ui.css", "/py/docs/swagger-ui-bundle.js"])
-def test_files_are_compressed_and_known_again(client: FlaskClient, path: str) -> None:
+def test_files_are_compressed_and_answered_with_304_when_unchanged(
+    client: FlaskClient, path: str
+) -> None:
     with client.get(path) as plain, client.get(path, headers=GZIP) as packed:
         assert packed.headers["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed.data) == plain.data
@@ -47,7 +49,7 @@ def test_files_are_compressed_and_known_again(client: FlaskClient, path: str) ->
         assert (known.status_code, known.data) == (304, b"")
 
 
-def test_a_range_of_a_file_is_one_of_the_file_as_it_is(client: FlaskClient) -> None:
+def test_a_range_of_a_file_is_taken_from_the_uncompressed_file(client: FlaskClient) -> None:
     path = "/py/docs/swagger-ui.css"
     with (
         client.get(path) as whole,
@@ -57,11 +59,11 @@ def test_a_range_of_a_file_is_one_of_the_file_as_it_is(client: FlaskClient) -> N
         assert part.data == whole.data[100:1_100]
 
 
-def test_what_is_short_stays_as_it_is(client: FlaskClient) -> None:
+def test_short_answers_are_not_compressed(client: FlaskClient) -> None:
     assert "Content-Encoding" not in client.get("/healthz", headers=GZIP).headers
 
 
-def test_the_version_of_a_watchlist_can_be_given_back(client: FlaskClient) -> None:
+def test_the_etag_of_a_compressed_watchlist_can_be_sent_back(client: FlaskClient) -> None:
     client.post("/py/watchlists", json={"name": "long", "tickers": TICKERS})
     read = client.get("/py/watchlists/long", headers=GZIP)
     assert read.headers["Content-Encoding"] == "gzip"
@@ -73,7 +75,7 @@ def test_the_version_of_a_watchlist_can_be_given_back(client: FlaskClient) -> No
     assert changed.status_code == 200
 
 
-def test_an_event_comes_when_it_happens_also_to_those_who_take_compressed_answers(
+def test_events_come_at_once_to_clients_that_accept_compression_too(
     connection: HTTPConnection, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL")
@@ -82,6 +84,6 @@ def test_an_event_comes_when_it_happens_also_to_those_who_take_compressed_answer
     )
     stream = connection.getresponse()
     assert "Content-Encoding" not in stream.headers
-    assert stream.readline() == b"event: run\n"  # while the run goes on
+    assert stream.readline() == b"event: run\n"  # While the run is still open.
     request_cancel(database, run_id, NOW)
     assert b'"status":"cancelled"' in stream.read()

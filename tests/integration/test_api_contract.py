@@ -1,5 +1,5 @@
-"""The flows that clients are promised, over HTTP with a real worker:
-a run is the record of what it did.
+"""The flows that clients are promised, over HTTP with a real worker: a run is the record of its
+work.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.processes import wait_until
 SHOCKS = (400, 520, 640)
 BARS = 800
 SHORT_BARS = 40
-# A row of the feature set takes 60 bars of history; none is scored before.
+# A row of the feature set needs 60 bars of history; earlier bars are not scored.
 LEAST_SCORED = BARS - 100
 
 
@@ -50,8 +50,8 @@ def read_all(live: Live, path: str, limit: int = 2) -> list[dict[str, Any]]:
 
 
 def start(live: Live, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ask as a client does: POST, then look at the address in `Location`
-    until the run has ended.
+    """Request a run as a client does: POST, then poll the address in `Location` until the run has
+    ended.
     """
     accepted = live.client.post(f"/py{path}", json=body)
     assert accepted.status_code == 202, accepted.text
@@ -72,7 +72,7 @@ def read_last_event(live: Live, run_id: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def market(live: Live) -> Live:
-    """Bars of a market, one ticker of which has too few, and its champion."""
+    """Bars of a market, one ticker of which has too few, and the market's champion."""
     for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
         push(live, ticker, to_candles(seed, 0, BARS))
     push(live, "NEWCO", to_candles(9, 0, SHORT_BARS))
@@ -83,13 +83,13 @@ def market(live: Live) -> Live:
 
 @pytest.fixture(scope="module")
 def backfill(market: Live) -> dict[str, Any]:
-    """The run of a backfill of one ticker, ended."""
+    """The ended run of a backfill of one ticker."""
     return start(market, "/anomalies/backfill", {"ticker": "AAA", "max_period": "max"})
 
 
 @pytest.fixture(scope="module")
 def scan(market: Live, backfill: dict[str, Any]) -> dict[str, Any]:
-    """The run of a backfill of the whole market, ended."""
+    """The ended run of a backfill of the whole market."""
     return start(market, "/anomalies/backfill", {"market": "US", "max_period": "max"})
 
 
@@ -129,7 +129,7 @@ def test_the_status_of_a_tickers_backfill_agrees_with_its_run(
     assert {name: told[name] for name in shared} == {name: backfill[name] for name in shared}
 
 
-def test_an_incremental_run_does_a_tenth_of_the_work_and_a_second_none(
+def test_an_incremental_run_does_a_tenth_of_the_work_and_a_second_one_none(
     market: Live, backfill: dict[str, Any]
 ) -> None:
     push(market, "AAA", to_candles(1, BARS, BARS + 1))
@@ -192,7 +192,7 @@ def test_tickers_that_fail_are_named_with_their_reason(market: Live) -> None:
 
 
 @pytest.mark.parametrize("task", ["backfill", "verify", "import", "train"])
-def test_the_last_event_of_a_run_has_what_its_document_has(
+def test_the_last_event_of_a_run_has_the_fields_of_its_document(
     market: Live, backfill: dict[str, Any], task: str
 ) -> None:
     if task == "verify":

@@ -1,4 +1,4 @@
-"""Bars sent in, and what is said of those that are stored. No worker is running here."""
+"""Bars that are sent in, and what the API answers about stored bars. No worker runs here."""
 
 from io import BytesIO
 from typing import Any
@@ -58,7 +58,7 @@ def test_the_same_key_and_file_are_the_same_run_and_one_upload(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_kind_of_file_that_can_be_read_is_taken(
+def test_every_readable_kind_of_file_is_accepted(
     client: FlaskClient, database: Db, suffix: str
 ) -> None:
     assert upload(client, CSV, f"bars{suffix.upper()}").status_code == 202
@@ -67,7 +67,7 @@ def test_every_kind_of_file_that_can_be_read_is_taken(
 @pytest.mark.parametrize(
     ("name", "fields"), [("bars.exe", {}), ("", {}), ("a.csv", {"interval": "2d"})]
 )
-def test_a_file_that_cannot_be_taken_is_422_and_not_kept(
+def test_an_unusable_file_is_422_and_not_kept(
     client: FlaskClient, database: Db, name: str, fields: dict[str, str]
 ) -> None:
     assert upload(client, CSV, name, **fields).status_code == 422
@@ -81,12 +81,12 @@ def test_a_form_without_a_file_is_422(client: FlaskClient) -> None:
     assert response.status_code == 422
 
 
-def test_json_belongs_to_candles_and_forms_to_import(client: FlaskClient) -> None:
+def test_json_is_for_candles_and_forms_are_for_import(client: FlaskClient) -> None:
     assert client.post("/py/data/import", json={}).status_code == 415
     assert client.post("/py/data/candles", data={"x": "y"}).status_code == 415
 
 
-def test_what_is_not_there_is_said_so_whatever_is_sent_to_it(client: FlaskClient) -> None:
+def test_an_unknown_route_or_method_is_reported_whatever_body_is_sent(client: FlaskClient) -> None:
     form = {"data": {"x": "y"}, "content_type": "multipart/form-data"}
     assert client.post("/py/data/imports", **form).status_code == 404
     assert client.put("/py/alerts", **form).status_code == 405
@@ -170,7 +170,7 @@ def test_each_series_has_its_anomalies_counted_by_severity_however_many_series(
     ("ticker", "bars", "reason"),
     [("NOBODY", 0, "no_bars"), ("AAPL", 900, "no_model"), ("7203.T", 900, "no_model")],
 )
-def test_why_there_is_no_result_is_said_in_a_word_and_in_full(
+def test_the_reason_for_no_result_is_given_as_a_word_and_as_text(
     client: FlaskClient, database: Db, ticker: str, bars: int, reason: str
 ) -> None:
     add_series(database, "AAPL", "7203.T", bars=900)
@@ -179,9 +179,7 @@ def test_why_there_is_no_result_is_said_in_a_word_and_in_full(
     assert "flask" in told["message"]
 
 
-def test_a_ticker_with_a_typing_error_is_told_what_looks_like_it(
-    client: FlaskClient, database: Db
-) -> None:
+def test_a_mistyped_ticker_is_answered_with_similar_ones(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL", "MSFT")
     assert "did you mean AAPL?" in client.get("/py/tickers/APPL/status").json["message"]
 
@@ -212,7 +210,7 @@ def test_a_list_that_is_too_long_is_refused_with_its_length_the_limit_and_what_t
     )
 
 
-def test_candles_of_a_ticker_that_is_nowhere_are_404_with_what_looks_like_it(
+def test_candles_of_an_unknown_ticker_are_404_with_similar_ones(
     client: FlaskClient, database: Db
 ) -> None:
     add_series(database, "AAPL")

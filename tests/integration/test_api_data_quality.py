@@ -1,4 +1,4 @@
-"""Coverage, corrected bars and rejected rows over the API."""
+"""Coverage, corrected bars and rejected rows over HTTP."""
 
 from datetime import UTC, date, datetime, time
 
@@ -19,16 +19,16 @@ NOW = datetime(2026, 1, 5, tzinfo=UTC)
 def import_closes(
     database: Db, closes: dict[str, float], *, ticker: str = "NEWCO", now: datetime = NOW
 ) -> None:
-    """Import a bar for each date; a close of zero cannot be right."""
+    """Import a bar for each date. A close of zero is rejected."""
     rows = [(day, close, close, close, close, 1_000) for day, close in closes.items()]
     frame = pd.DataFrame(rows, columns=["date", "open", "high", "low", "close", "volume"])
     import_frame(database, frame, interval="1d", source="hand", ticker=ticker, now=now)
 
 
-def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> None:
+def test_sessions_without_a_bar_are_listed(client: FlaskClient, database: Db) -> None:
     import_closes(database, {"2025-01-02": 10, "2025-01-03": 10, "2025-01-07": 10})
     import_closes(database, {"2025-01-08": 10, "2025-01-14": 10})
-    # the 9th, a day of mourning, is closed in the calendar; the 6th, 10th and 13th were sessions
+    # The 9th, a day of mourning, is closed in the calendar; the 6th, 10th and 13th were sessions.
     answer = client.get("/py/tickers/newco/coverage").json
     assert (answer["sessions"], answer["missing"], answer["gap_count"]) == (8, 3, 2)
     assert [(gap["first"][:10], gap["last"][:10], gap["sessions"]) for gap in answer["gaps"]] == [
@@ -40,7 +40,7 @@ def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> N
         "sessions": 8,
         "missing": 3,
         "gap_count": 2,
-        # all but the first repeat the bar before
+        # All closes but the first equal the one before.
         "no_trade": 4,
         "bars_expected": 8,
         "bars_held": 5,
@@ -50,7 +50,7 @@ def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> N
     assert (latest["state"], latest["bars_held"], latest["bars_expected"]) == ("partial", 1, 2)
 
 
-def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(
+def test_a_day_that_turns_out_to_have_been_closed_is_a_gap_no_longer(
     client: FlaskClient, database: Db
 ) -> None:
     import_closes(database, {"2025-03-04": 10, "2025-03-06": 10})
@@ -60,12 +60,12 @@ def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 0
 
 
-def test_coverage_of_what_is_not_stored_is_not_found(client: FlaskClient) -> None:
+def test_coverage_of_an_unknown_series_is_404(client: FlaskClient) -> None:
     assert client.get("/py/tickers/NEWCO/coverage").json["reason"] == "no_bars"
 
 
 def read_pages(client: FlaskClient, path: str) -> list[dict[str, object]]:
-    """Return the items of all pages of two."""
+    """Return the items of all pages, of two items each."""
     items, cursor = [], ""
     while cursor is not None:
         page = client.get(
@@ -122,7 +122,7 @@ def test_a_day_on_which_most_of_a_market_traded_is_proposed_as_a_session(
     answer = client.get("/py/markets/US/sessions").json
     assert answer["sessions"] == []
     (proposed,) = answer["proposed"]
-    # LATER has no bars around the day but the one that was kept aside.
+    # LATER has no bars around the day except the one that was rejected.
     assert proposed == {
         "day": "2025-01-09",
         "tickers": 3,
@@ -142,7 +142,8 @@ def test_a_cursor_of_another_list_is_refused(client: FlaskClient, database: Db) 
     cursor, (shown,) = first["next_cursor"], first["items"]
     rest = client.get(path, query_string={"cursor": cursor, "ticker": "NEWCO", "limit": 9}).json
     assert [item["_id"] != shown["_id"] for item in rest["items"]] == [True]
-    # The orders of these lists have as many keys, of the same types: a place in one is one in all.
+    # The orders of these lists have equally many keys of the same types, so a position in one could
+    # be used in another.
     for other, asked in (
         (path, {"ticker": "OTHER"}),
         (path, {}),

@@ -1,4 +1,6 @@
-"""A detection whose caller waits: a real worker finds, explains, and raises alerts."""
+"""A detection whose caller waits for the result: a real worker finds, explains, and raises
+alerts.
+"""
 
 from datetime import UTC, datetime
 
@@ -28,7 +30,7 @@ def detect(live: Live, **body: object) -> Document:
     return found
 
 
-def test_what_is_not_stored_is_told_and_leaves_nothing(detecting: Live) -> None:
+def test_a_detection_with_store_false_answers_and_stores_nothing(detecting: Live) -> None:
     database = detecting.database
     found = detect(detecting, store=False, detector="isolation_forest")
     assert (found["total_entities_checked"], found["status"]) == (2, "complete")
@@ -47,7 +49,7 @@ def test_what_is_not_stored_is_told_and_leaves_nothing(detecting: Live) -> None:
     assert bare["anomalies"][0]["root_cause"] is None
 
 
-def test_what_is_stored_is_answered_with_its_alerts(detecting: Live) -> None:
+def test_a_stored_detection_is_answered_with_its_alerts(detecting: Live) -> None:
     database = detecting.database
     found = detect(detecting, store=True)
     stored = database.anomalies.count_documents({})
@@ -60,19 +62,21 @@ def test_what_is_stored_is_answered_with_its_alerts(detecting: Live) -> None:
     assert latest["root_causes"]
     assert latest["metric_name"] == latest["inputs"][0]["name"]
     assert found["execution_time_ms"] > 0
-    # What came before is no news.
+    # The same bars are not detected again.
     again = detect(detecting)
     assert (again["anomalies_detected"], again["alerts"]) == (0, [])
 
 
-def test_a_period_is_looked_at_anew_and_raises_nothing_twice(detecting: Live) -> None:
+def test_a_period_is_detected_again_and_raises_nothing_twice(detecting: Live) -> None:
     before = detecting.database.alerts.count_documents({})
     found = detect(detecting, max_period="1y")
     assert found["status"] == "complete"
     assert detecting.database.alerts.count_documents({}) == before
 
 
-def test_a_look_is_at_the_last_bars_however_much_is_due_before_them(detecting: Live) -> None:
+def test_a_detection_without_store_scores_only_the_last_bars_however_many_are_due(
+    detecting: Live,
+) -> None:
     frame = make_bars(BARS, 3, shocks=(300, BARS - 1))
     store(detecting.database, "DUE", frame[:200])
     detect(detecting, tickers=["DUE"])
@@ -93,7 +97,7 @@ def test_a_look_is_at_the_last_bars_however_much_is_due_before_them(detecting: L
         ({"tickers": ["AAPL"], "store": "yes"}, 422),
     ],
 )
-def test_what_cannot_be_detected_is_refused(
+def test_an_impossible_detection_is_refused(
     detecting: Live, body: dict[str, object], status: int
 ) -> None:
     assert detecting.client.post("/py/anomalies/detect", json=body).status_code == status

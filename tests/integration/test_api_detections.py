@@ -1,5 +1,5 @@
-"""Asking for detections: what is written, what is answered,
-and what stands in the way. No worker is running here.
+"""Requests for detections: what is stored and answered, and what is in their way. No worker runs
+here.
 """
 
 import socket
@@ -76,9 +76,7 @@ def test_a_market_without_bars_is_404(client: FlaskClient, database: Db) -> None
     assert count_runs(database) == 0
 
 
-def test_a_ticker_that_is_nowhere_is_404_with_what_looks_like_it(
-    client: FlaskClient, database: Db
-) -> None:
+def test_an_unknown_ticker_is_404_with_similar_ones(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL", "MSFT")
     response = client.post(BACKFILL, json={"tickers": ["APPL", "MSFT"]})
     assert response.status_code == 404
@@ -87,7 +85,9 @@ def test_a_ticker_that_is_nowhere_is_404_with_what_looks_like_it(
     assert count_runs(database) == 0
 
 
-def test_with_nothing_alike_it_says_how_to_import(client: FlaskClient, database: Db) -> None:
+def test_an_unknown_ticker_without_similar_ones_is_told_how_to_import(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL")
     assert "flask bars import" in client.post(BACKFILL, json={"ticker": "ZZZZ"}).json["detail"]
 
@@ -104,7 +104,9 @@ def test_a_ticker_and_a_market_together_are_422(client: FlaskClient) -> None:
     assert response.json["reason"] == "too_much_named"
 
 
-def test_a_backfill_in_the_way_is_409_with_its_run(client: FlaskClient, database: Db) -> None:
+def test_an_open_backfill_of_a_ticker_makes_another_409_with_its_run(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL", "MSFT")
     first = client.post(BACKFILL, json={"tickers": ["AAPL", "MSFT"]}).json["run_id"]
     response = client.post(BACKFILL, json={"ticker": "MSFT"})
@@ -114,7 +116,7 @@ def test_a_backfill_in_the_way_is_409_with_its_run(client: FlaskClient, database
     assert count_runs(database) == 1
 
 
-def test_force_cancels_what_is_in_the_way(client: FlaskClient, database: Db) -> None:
+def test_force_cancels_the_open_backfill(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL")
     first = client.post(BACKFILL, json={"ticker": "AAPL"}).json["run_id"]
     second = client.post(BACKFILL, json={"ticker": "AAPL", "force": True}).json["run_id"]
@@ -122,7 +124,7 @@ def test_force_cancels_what_is_in_the_way(client: FlaskClient, database: Db) -> 
     assert client.get(f"/py/detection-runs/{second}").json["status"] == "queued"
 
 
-def test_an_ended_backfill_is_in_nobodys_way(client: FlaskClient, database: Db) -> None:
+def test_an_ended_backfill_does_not_block_another(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL")
     first = client.post(BACKFILL, json={"ticker": "AAPL"}).json["run_id"]
     request_cancel(database, first, NOW)
@@ -171,7 +173,7 @@ def test_waiting_for_a_run_that_does_not_end_answers_202(client: FlaskClient, da
     assert time.monotonic() - began >= 1
 
 
-def test_the_backfill_of_a_ticker_is_told_as_its_run_has_it(
+def test_the_status_of_a_tickers_backfill_is_that_of_its_run(
     client: FlaskClient, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL", "MSFT")
@@ -189,15 +191,15 @@ def test_a_ticker_without_backfill_is_404(client: FlaskClient, database: Db) -> 
 
 
 @pytest.mark.parametrize("path", [BACKFILL, INCREMENTAL])
-def test_a_thousand_tickers_cost_little_more_than_one(
+def test_a_thousand_tickers_need_few_more_commands_than_one(
     client: FlaskClient, database: Db, path: str
 ) -> None:
     tickers = [f"T{number:04d}" for number in range(1_000)]
     add_series(database, *tickers)
 
     def count_commands(body: dict[str, object]) -> int:
-        """Return how many commands MongoDB had to do:
-        time would also tell what else the machine does.
+        """Return how many commands MongoDB executed; a measured time would depend on the machine's
+        load too.
         """
         database.command("profile", 2)
         try:
@@ -213,12 +215,12 @@ def test_a_thousand_tickers_cost_little_more_than_one(
         return done
 
     client.get("/py/tickers")
-    # What is more than 101 documents comes in two answers; and whether there is such a market is
-    # asked in two.
+    # More than 101 documents come in two answers, and whether there is such a market takes two
+    # queries.
     assert 0 < count_commands({"market": "US"}) <= count_commands({"ticker": "T0001"}) + 3
 
 
-def test_with_redis_gone_a_post_is_accepted_all_the_same(
+def test_a_post_is_accepted_without_redis(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:
     add_series(database, "AAPL")
@@ -228,7 +230,7 @@ def test_with_redis_gone_a_post_is_accepted_all_the_same(
     began = time.monotonic()
     response = client.post(BACKFILL, json={"ticker": "AAPL"})
     assert response.status_code == 202
-    # kombu's own tries would take 6 s.
+    # kombu's own retries would take 6 s.
     assert time.monotonic() - began < 6
     assert client.get("/py/health").json["status"] == "degraded"
 
@@ -239,11 +241,11 @@ def test_with_redis_frozen_a_post_is_accepted_after_one_try(
     add_series(database, "AAPL", "MSFT")
     with socket.create_server(
         ("127.0.0.1", 0)
-    ) as frozen:  # takes connections, and never says a word
+    ) as frozen:  # A server that accepts connections and never answers.
         url = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
         client = make_app(settings.model_copy(update={"redis_url": url})).test_client()
         for ticker in ("AAPL", "MSFT"):
             began = time.monotonic()
             assert client.post(BACKFILL, json={"ticker": ticker}).status_code == 202
-            # A second try would wait for its 5 s too.
+            # A second try would also wait for its 5 s.
             assert time.monotonic() - began < 10

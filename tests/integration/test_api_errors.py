@@ -1,4 +1,4 @@
-"""Every error is a problem document that says what was asked, found and to be done;
+"""Every error is a problem document that says what was asked, what was found and what to do;
 nothing is written.
 """
 
@@ -51,7 +51,9 @@ def test_an_unknown_route_is_404_and_says_where_the_known_ones_are(client: Flask
     ("ticker", "said"),
     [("BF/B", "write BF.B or BF-B"), ("台積電", "(AAPL, 7203.T, ^GSPC)")],
 )
-def test_what_is_no_ticker_is_quoted_once(client: FlaskClient, ticker: str, said: str) -> None:
+def test_a_value_that_is_no_ticker_is_quoted_once(
+    client: FlaskClient, ticker: str, said: str
+) -> None:
     (error,) = read_problem(client.post(BACKFILL, json={"ticker": ticker}), 422)["errors"]
     assert error["detail"].startswith(f"'{ticker}' is no ticker")
     assert error["detail"].endswith(said)
@@ -60,13 +62,13 @@ def test_what_is_no_ticker_is_quoted_once(client: FlaskClient, ticker: str, said
 @pytest.mark.parametrize(
     "path", ["tickers?contains=", "tickers?prefix=", "alerts?text=", "alerts/active?owner="]
 )
-def test_a_character_that_nothing_has_is_refused(client: FlaskClient, path: str) -> None:
+def test_a_nul_character_is_refused(client: FlaskClient, path: str) -> None:
     (error,) = read_problem(client.get(f"/py/{path}a%00b"), 422)["errors"]
     name = path.split("?")[1].rstrip("=")
     assert f"{name} has a NUL character" in error["detail"]
 
 
-def test_a_packed_body_is_415_and_says_so(client: FlaskClient) -> None:
+def test_a_compressed_body_is_415_and_says_so(client: FlaskClient) -> None:
     response = client.post(
         "/fit/packed",
         data=gzip.compress(b'{"timestamps": [1, 2, 3], "values": [1, 2, 4]}'),
@@ -96,9 +98,7 @@ def test_a_body_that_is_too_large_is_413_with_the_bound(client: FlaskClient) -> 
     assert "1048576 bytes" in read_problem(response, 413)["detail"]
 
 
-def test_a_large_body_that_does_not_tell_its_length_is_413_too(
-    settings: Settings, database: Db
-) -> None:
+def test_a_large_body_without_a_length_is_413_too(settings: Settings, database: Db) -> None:
     with serve_api(settings) as url:
         connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
         parts = iter([b'{"ticker": "AAPL"', b" " * 2**20, b"}"])
@@ -117,12 +117,12 @@ def test_a_body_of_another_type_is_415(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b'{"ticker": "\xff"}'])
-def test_a_body_that_is_no_json_is_400_and_says_where(client: FlaskClient, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_400_and_says_where(client: FlaskClient, body: bytes) -> None:
     response = client.post(BACKFILL, data=body, content_type="application/json")
     assert "as JSON: " in read_problem(response, 400)["detail"]
 
 
-def test_nothing_named_is_400(client: FlaskClient) -> None:
+def test_a_request_that_names_no_ticker_is_400(client: FlaskClient) -> None:
     assert read_problem(client.post(BACKFILL, json={}), 400)["reason"] == "nothing_named"
 
 
@@ -143,7 +143,7 @@ def test_nothing_named_is_400(client: FlaskClient) -> None:
         (["AAPL"], "", "valid dictionary"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_422_with_its_place_and_the_choices(
+def test_an_unusable_value_is_422_with_its_place_and_the_choices(
     client: FlaskClient, database: Db, body: object, pointer: str, said: str
 ) -> None:
     add_series(database, "AAPL")
@@ -169,7 +169,7 @@ def test_a_wrong_query_argument_is_422(client: FlaskClient) -> None:
     assert problem["errors"][0]["pointer"] == "/limit"
 
 
-def test_what_is_wrong_with_a_whole_query_is_not_said_of_a_body(client: FlaskClient) -> None:
+def test_an_error_of_a_whole_query_does_not_speak_of_a_body(client: FlaskClient) -> None:
     answer = client.get("/py/analysis/market-overview")
     assert answer.status_code == 422
     assert answer.json["detail"].startswith("nothing is named: give a ticker")
@@ -181,8 +181,10 @@ def test_an_unknown_query_argument_is_422(client: FlaskClient) -> None:
     read_problem(client.get("/py/anomalies?tickr=AAPL"), 422)
 
 
-def test_no_route_of_the_api_leaves_an_argument_unread(app: APIFlask, database: Db) -> None:
-    """Open are the probes and the pages, to which browsers and balancers add what they like."""
+def test_no_route_of_the_api_ignores_an_unknown_argument(app: APIFlask, database: Db) -> None:
+    """The probes and the pages are excepted: browsers and load balancers add arguments of their
+    own.
+    """
     client = app.test_client()
     document = client.get("/py/openapi.json").json
     assert document is not None
@@ -199,19 +201,19 @@ def test_no_route_of_the_api_leaves_an_argument_unread(app: APIFlask, database: 
         problem = read_problem(answer, 422)
         assert [each["pointer"] for each in problem["errors"]] == ["/start", "/tickr"], path
         assert problem["detail"].endswith("leave out start, tickr"), path
-    assert database.settings.count_documents({"_id": SWITCH}) == 0  # nothing was done
+    assert database.settings.count_documents({"_id": SWITCH}) == 0  # The request had no effect.
     assert client.get("/healthz?x=1").status_code == 200
 
 
 @pytest.mark.parametrize("cursor", ["x", "bm90IGpzb24", "WzFd", "W10"])
 @pytest.mark.parametrize("path", ["anomalies", "detection-runs", "tickers", "data/candles"])
-def test_a_cursor_that_is_none_of_ours_is_422(client: FlaskClient, path: str, cursor: str) -> None:
+def test_an_invalid_cursor_is_422(client: FlaskClient, path: str, cursor: str) -> None:
     subject = "&ticker=AAPL" if path == "data/candles" else ""
     response = client.get(f"/py/{path}?cursor={cursor}{subject}")
     assert "next_cursor" in read_problem(response, 422)["detail"]
 
 
-def test_a_mongodb_that_is_not_there_is_503_after_one_wait_and_without_credentials(
+def test_an_unreachable_mongodb_is_503_after_one_wait_and_without_credentials(
     make_app: MakeApp,
 ) -> None:
     url = "mongodb://someone:secret@127.0.0.1:1/?replicaSet=nowhere"
@@ -226,7 +228,7 @@ def test_a_mongodb_that_is_not_there_is_503_after_one_wait_and_without_credentia
     assert "Retry-After" in response.headers
 
 
-def test_health_tells_what_is_wrong_and_liveness_does_not_depend_on_it(make_app: MakeApp) -> None:
+def test_health_says_what_is_wrong_and_liveness_does_not_depend_on_it(make_app: MakeApp) -> None:
     settings = Settings(
         _env_file=None, mongo_url="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0"
     )
@@ -240,7 +242,7 @@ def test_health_tells_what_is_wrong_and_liveness_does_not_depend_on_it(make_app:
     read_problem(client.get("/readyz"), 503)
 
 
-def test_the_look_for_a_key_and_the_answer_have_one_deadline_together(app: APIFlask) -> None:
+def test_looking_up_the_key_and_answering_share_one_deadline(app: APIFlask) -> None:
     with app.test_request_context("/"):
         g.started = time.perf_counter() - 4
         start_deadline()

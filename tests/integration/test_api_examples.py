@@ -1,4 +1,4 @@
-"""What the README and the OpenAPI document show is what the service answers."""
+"""The examples in the README and in the OpenAPI document are what the service answers."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def demo(live: Live) -> Live:
 
 @pytest.fixture(scope="module")
 def answers(demo: Live) -> Examples:
-    """What the service answers; written down as the new examples where WRITE_EXAMPLES is set."""
+    """The service's answers; they are written as the new examples if WRITE_EXAMPLES is set."""
     found = collect_examples(demo.client)
     if os.environ.get("WRITE_EXAMPLES"):
         EXAMPLES.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -95,7 +95,7 @@ def test_the_examples_are_in_the_document_and_valid_by_its_schemas(
 
 
 def read_commands() -> str:
-    """Return the commands of the README's section on the API."""
+    """Return the commands in the README's section on the API."""
     section = (
         (ROOT / "README.md").read_text().partition("## The API by example")[2].partition("\n## ")[0]
     )
@@ -103,7 +103,7 @@ def read_commands() -> str:
     return str(commands)
 
 
-def test_the_readmes_commands_do_what_it_says(demo: Live, tmp_path: Path) -> None:
+def test_the_readmes_commands_do_what_the_readme_says(demo: Live, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text('fail-with-body\nsilent\nshow-error\nwrite-out = "\\n"\n')
     with serve_api(demo.settings) as url:
         script = read_commands().replace(ADDRESS, url)

@@ -1,5 +1,5 @@
-"""From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read,
-verify, catch up.
+"""From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read, verify,
+catch up.
 """
 
 from collections.abc import Iterator
@@ -35,14 +35,16 @@ def push(live: Live, ticker: str, candles: list[dict[str, Any]]) -> TestResponse
 
 @pytest.fixture(scope="module")
 def live_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A worker of this file's own: what its caches hold is asked."""
+    """A worker of this file's own, because the tests ask for the content of its caches."""
     with run_worker(servers, tmp_path_factory.mktemp("worker")) as settings:
         yield settings
 
 
 @pytest.fixture(scope="module")
 def trained(live: Live) -> Live:
-    """Three tickers' bars pushed, and the US market's first champion trained, all over HTTP."""
+    """Bars of three tickers, pushed over HTTP, and the US market's first champion, trained over
+    HTTP.
+    """
     for ticker in TICKERS:
         report = push(live, ticker, to_candles(ticker, 0, BARS)).json
         assert report["status"] == "complete", report
@@ -55,7 +57,7 @@ def trained(live: Live) -> Live:
 
 @pytest.fixture(scope="module")
 def detected(trained: Live) -> dict[str, Any]:
-    """The run of a backfill of the market, ended."""
+    """The ended run of a backfill of the market."""
     body = {"market": "US", "max_period": "max"}
     run: dict[str, Any] = trained.post("/py/anomalies/backfill", json=body).json
     return run
@@ -94,10 +96,10 @@ def test_the_backfill_of_one_ticker_is_its_audit(live: Live, detected: dict[str,
     assert told["model_version"] == "US_model-0.1.0"
 
 
-def test_pages_of_anomalies_meet_without_gap_or_overlap(
+def test_pages_of_anomalies_have_no_gap_and_no_overlap(
     live: Live, detected: dict[str, Any]
 ) -> None:
-    # What explains an anomaly may come between two pages.
+    # An anomaly's explanation may be added between two pages.
     facts = "fields=Ticker,Datetime,kind,anomaly_score,grade,detection_run_id"
     for sort in ("-Datetime", "anomaly_score"):
         whole = live.client.get(f"/py/anomalies?{facts}&sort={sort}&limit=500").json["items"]
@@ -160,7 +162,7 @@ def test_one_anomaly_is_verified_while_the_caller_waits(
     assert comparison["recomputed_score"] == pytest.approx(anomaly["anomaly_score"], abs=1e-9)
 
 
-def test_all_of_a_run_is_verified(live: Live, detected: dict[str, Any]) -> None:
+def test_all_anomalies_of_a_run_are_verified(live: Live, detected: dict[str, Any]) -> None:
     run = live.post("/py/anomalies/verify", json={"run_id": detected["_id"]}).json
     assert run["status"] == "complete"
     assert run["result"] == {"verdicts": {"identical": detected["anomalies_found"]}}
@@ -171,7 +173,7 @@ def test_all_of_a_run_is_verified(live: Live, detected: dict[str, Any]) -> None:
     assert counts == {"identical": len(page["items"])}
 
 
-def test_verifying_what_is_nowhere_is_404_or_422(live: Live) -> None:
+def test_verifying_something_unknown_is_404_or_422(live: Live) -> None:
     assert live.client.post("/py/anomalies/verify/AAA::1d::1999-01-01T00:00:00Z").status_code == 404
     assert live.client.post("/py/anomalies/verify", json={}).status_code == 422
     assert live.client.post("/py/anomalies/verify", json={"ticker": "ZZZ"}).status_code == 404
@@ -188,7 +190,7 @@ def test_pushing_the_same_bars_again_changes_nothing(live: Live, detected: dict[
     assert [s["fingerprint"] for s in before] == [s["fingerprint"] for s in after]
 
 
-def test_dirty_candles_are_kept_aside_and_listed(live: Live, detected: dict[str, Any]) -> None:
+def test_dirty_candles_are_rejected_and_listed(live: Live, detected: dict[str, Any]) -> None:
     (good,) = to_candles("CCC", BARS, BARS + 1)
     dirty = [
         {**good, "high": good["low"] / 2},
@@ -242,7 +244,7 @@ def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live, tmp_path: Pa
     )
 
 
-def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(
+def test_an_upload_that_failed_in_part_is_kept_and_can_be_retried(
     live: Live, tmp_path: Path
 ) -> None:
     lines = [
@@ -261,7 +263,7 @@ def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(
     }
 
 
-def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(
+def test_later_bars_are_caught_up_with_and_then_nothing_is_due(
     live: Live, detected: dict[str, Any]
 ) -> None:
     status = "/py/tickers/AAA/status"
@@ -295,13 +297,13 @@ def test_a_market_without_a_model_fails_by_name(live: Live) -> None:
     assert live.client.get("/py/tickers/PTT.BK/status").json["reason"] in {"no_model", "no_bars"}
 
 
-def test_why_a_ticker_has_no_result_is_said(live: Live) -> None:
+def test_the_reason_for_no_result_of_a_ticker_is_given(live: Live) -> None:
     told = live.client.get("/py/tickers/NOWHERE/status").json
     assert told["reason"] == "no_bars"
     assert "flask bars import" in told["message"]
 
 
-def test_a_chart_shows_bars_lines_and_markers_and_sets_to_work_what_came_since(
+def test_a_chart_shows_bars_lines_and_markers_and_requests_detection_of_new_bars(
     live: Live, detected: dict[str, Any]
 ) -> None:
     path = "/py/chart?ticker=bbb&period=6mo&indicators=sma,rsi,macd"
@@ -311,7 +313,7 @@ def test_a_chart_shows_bars_lines_and_markers_and_sets_to_work_what_came_since(
     assert set(chart["indicators"]) == {"sma_20", "RSI", "MACD", "MACD_hist"}
     for line in chart["indicators"].values():
         assert len(line) == len(chart["bars"])
-        assert None not in line  # the history before the first bar shown is there to start from
+        assert None not in line  # The indicators begin with the history before the first bar shown.
     (late,) = to_candles("BBB", BARS, BARS + 1)
     push(live, "BBB", [late])
     run_id = live.client.get(path).json["run_id"]
@@ -336,7 +338,7 @@ def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[s
     assert live.client.get("/py/chart?ticker=ZZZ").status_code == 404
 
 
-def test_the_workers_tell_what_their_caches_hold(live: Live, detected: dict[str, Any]) -> None:
+def test_the_workers_report_what_their_caches_hold(live: Live, detected: dict[str, Any]) -> None:
     # A worker has a second to answer.
     def ask() -> dict[str, Any] | None:
         told: dict[str, Any] = live.client.get("/py/model-stats").json
@@ -357,7 +359,7 @@ def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
         lambda: (told := live.client.get("/py/health").json)["workers"]["ok"] and told, "it answers"
     )
     assert health["workers"] == {"ok": True, "detail": None}
-    assert health["sweeper"]["ok"] is False  # beat is not part of this test
+    assert health["sweeper"]["ok"] is False  # This test runs no beat.
     for task in (names.SWEEP, names.TICK):
         build_celery(live.settings).send_task(task, queue=names.CONTROL_QUEUE)
     wait_until(lambda: live.client.get("/py/health").json["status"] == "ok", "swept and ticked")
@@ -375,8 +377,10 @@ def test_a_session_of_a_day_far_away_is_refused_and_not_kept(live: Live, day: st
     assert live.client.get("/py/markets/US/sessions").json["sessions"] == []
 
 
-def test_a_split_a_session_and_a_threshold_are_set_where_they_are_seen(live: Live) -> None:
-    """The prices before a split of two for one are halved, and a day that is shut lacks no bar."""
+def test_splits_sessions_and_thresholds_set_over_http_are_applied(live: Live) -> None:
+    """The prices before a split of two for one are halved, and a day that is set to closed lacks no
+    bar.
+    """
     days = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-08"]
     candles = [
         {"time": day, "open": 100, "high": 101, "low": 99, "close": 100, "volume": 5}

@@ -1,4 +1,4 @@
-"""Rate limits, and other sites' pages."""
+"""Rate limits, and requests from other sites' pages."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ SITE = "https://charts.example"
 
 @pytest.fixture
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with much else to do is no reason to count in memory."""
+    """Wait longer for Redis, so that a busy machine does not make the API count in memory."""
     monkeypatch.setattr(limits, "REDIS_SECONDS", 30)
 
 
 @pytest.fixture
 def frozen_url() -> Iterator[str]:
-    """The address of a Redis that takes connections, and never says a word."""
+    """The address of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         yield f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
 
@@ -74,7 +74,7 @@ def test_all_api_processes_count_together(
 
 
 @pytest.mark.parametrize("where", ["frozen", "gone"])
-def test_without_redis_a_process_counts_for_itself(
+def test_without_redis_a_process_counts_by_itself(
     make_app: MakeApp, settings: Settings, database: Db, frozen_url: str, where: str
 ) -> None:
     url = frozen_url if where == "frozen" else "redis://127.0.0.1:1/0"
@@ -90,7 +90,7 @@ def test_without_redis_a_process_counts_for_itself(
     ]
 
 
-def test_those_who_wait_for_redis_when_it_freezes_are_answered_all(
+def test_requests_that_wait_for_redis_when_it_freezes_are_all_answered(
     make_app: MakeApp, settings: Settings, database: Db, frozen_url: str
 ) -> None:
     app = make_app(settings.model_copy(update={"redis_url": frozen_url}))
@@ -105,7 +105,7 @@ def test_those_who_wait_for_redis_when_it_freezes_are_answered_all(
         assert list(pool.map(ask, range(ready.parties))) == [200] * ready.parties
 
 
-def test_another_sites_page_may_ask_where_the_settings_name_it(
+def test_another_sites_page_may_send_requests_if_the_settings_name_it(
     make_app: MakeApp, settings: Settings
 ) -> None:
     client = make_app(
@@ -129,7 +129,7 @@ def test_another_sites_page_may_ask_where_the_settings_name_it(
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
-def test_no_other_site_may_ask_by_default(client: FlaskClient) -> None:
+def test_no_other_site_may_send_requests_by_default(client: FlaskClient) -> None:
     response = client.get("/py/tickers", headers={"Origin": SITE})
     assert "Access-Control-Allow-Origin" not in response.headers
 

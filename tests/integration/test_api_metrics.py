@@ -1,4 +1,6 @@
-"""The figures for Prometheus: what they count, and that a scrape does not read what is big."""
+"""The figures for Prometheus: what they count, and that a scrape does not read large
+collections.
+"""
 
 import re
 from collections.abc import Iterator
@@ -35,9 +37,7 @@ def scrape(client: FlaskClient) -> dict[tuple[object, ...], float]:
 
 
 def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: timedelta) -> None:
-    """Let the last bar come in and be detected so long after New York closed,
-    at 21:00 UTC in winter.
-    """
+    """Store the last bar and detect it this long after New York closed, at 21:00 UTC in winter."""
     store(database, "AAA", frame)
     job, outcomes = detect(database, "incremental", "AAA")
     seen, results = commit(database, job, lambda: nullcontext([outcomes]), lambda *_: None)
@@ -48,8 +48,8 @@ def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: 
 
 @pytest.fixture
 def detected(database: Db) -> Iterator[pd.DataFrame]:
-    """A series that was detected up to the bar before its last, which is a shock,
-    on a day in winter.
+    """A series that was detected up to the bar before its last, which is a shock on a day in
+    winter.
     """
     frame = make_bars(BARS, shocks=(BARS - 1,))
     assert frame["date"].iloc[-1] == datetime(2018, 3, 7)  # noqa: DTZ001 - pandas' sessions have no zone
@@ -87,7 +87,7 @@ def test_what_the_sweeper_does_is_counted(
     )
 
 
-def test_every_action_of_the_sweeper_is_offered_before_it_is_taken() -> None:
+def test_every_action_of_the_sweeper_has_a_counter_before_it_is_taken() -> None:
     source = "".join(
         (ROOT / "tasks" / "engine" / name).read_text() for name in ("sweeper.py", "recovery.py")
     )
@@ -120,7 +120,7 @@ def test_latency_runs_from_the_close_of_the_bar(
     ) == (0, 1, 1)
 
 
-def test_only_news_of_the_scheduler_has_a_latency(
+def test_only_new_bars_of_scheduled_scans_count_in_the_latency(
     client: FlaskClient, database: Db, detected: pd.DataFrame
 ) -> None:
     count_latency(database, detected, "manual", timedelta(seconds=90))
@@ -131,7 +131,7 @@ def test_only_news_of_the_scheduler_has_a_latency(
     assert scrape(client)["tapewatch_detection_latency_seconds_count",] == 0
 
 
-def test_a_counter_that_cannot_be_written_harms_nothing(settings: Settings, database: Db) -> None:
+def test_a_counter_that_cannot_be_written_does_no_harm(settings: Settings, database: Db) -> None:
     database.counters.insert_one({"_id": counters.SWEEPER, "run_failed": "not a number"})
     counters.add_counts(
         database, {counters.SWEEPER: {"run_failed": 1}, counters.IMPORTED: {"new": 2}}
@@ -139,7 +139,7 @@ def test_a_counter_that_cannot_be_written_harms_nothing(settings: Settings, data
     assert counters.read_counts(database)[counters.IMPORTED] == {"new": 2}
 
 
-def test_a_made_up_method_becomes_no_label(client: FlaskClient) -> None:
+def test_an_unknown_http_method_becomes_no_label(client: FlaskClient) -> None:
     client.open("/py/tickers", method="MADEUP")
     assert not any(("method", "MADEUP") in sample for sample in scrape(client))
 
@@ -147,7 +147,7 @@ def test_a_made_up_method_becomes_no_label(client: FlaskClient) -> None:
 def test_a_champion_s_age_is_that_of_the_last_bar_that_it_may_have_learned_from(
     client: FlaskClient, database: Db, detected: pd.DataFrame
 ) -> None:
-    """It was trained just now, of bars that end in 2018."""
+    """The champion was trained just now, from bars that end in 2018."""
     ages = [
         value for name, value in scrape(client).items() if "tapewatch_model_age_seconds" in name
     ]
@@ -159,14 +159,14 @@ def test_a_champion_s_age_is_that_of_the_last_bar_that_it_may_have_learned_from(
     assert passed.total_seconds() - 60 < ages[0] < (passed + timedelta(days=7)).total_seconds()
 
 
-def test_a_key_that_may_read_may_scrape(client: FlaskClient, database: Db) -> None:
+def test_a_key_with_the_scope_read_may_scrape(client: FlaskClient, database: Db) -> None:
     key = add_key(database, "prometheus", ["read"], NOW)
     assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
-def test_a_scrape_does_not_read_what_is_big(client: FlaskClient, database: Db) -> None:
-    # audits of 2,000 tickers, and as many batches that ended
+def test_a_scrape_does_not_read_large_collections(client: FlaskClient, database: Db) -> None:
+    # Audits of 2,000 tickers, and as many ended batches.
     run_id = add_run(database, "AAPL")
     audit = {"status": "complete", "trigger": "scheduler", "started_at": NOW, "completed_at": NOW}
     database.detection_runs.insert_many(

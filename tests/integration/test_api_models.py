@@ -1,4 +1,4 @@
-"""The registry of models over HTTP. No worker is running here."""
+"""The registry of models over HTTP. No worker runs here."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_versions_are_listed_page_by_page(client: FlaskClient, database: Db) -> 
     assert seen == made[::-1]
 
 
-def test_a_version_tells_what_it_learned_from(client: FlaskClient, database: Db) -> None:
+def test_a_version_shows_what_it_was_trained_from(client: FlaskClient, database: Db) -> None:
     version = add_model(database)
     shown = client.get(f"/py/models/{version}").json
     assert shown["tickers"] == [{"ticker": "AAPL", "rows": 400}]
@@ -45,7 +45,7 @@ def test_a_version_tells_what_it_learned_from(client: FlaskClient, database: Db)
     assert shown["window_start"] == "2000-01-01T00:00:00Z"
 
 
-def test_a_version_that_is_nowhere_is_404(client: FlaskClient) -> None:
+def test_an_unknown_version_is_404(client: FlaskClient) -> None:
     assert client.get("/py/models/US_model-9.9.9").status_code == 404
     assert client.post("/py/models/US_model-9.9.9/promote", json={}).status_code == 404
     assert client.post("/py/models/US_model-9.9.9/retire").status_code == 404
@@ -60,7 +60,7 @@ def test_promotion_moves_the_market_or_one_ticker(client: FlaskClient, database:
     assert (pointer["_id"], pointer["version"]) == ("champion::ticker::AAPL::1d", first)
 
 
-def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(
+def test_promotion_for_an_unknown_or_foreign_scope_changes_nothing(
     client: FlaskClient, database: Db
 ) -> None:
     path = f"/py/models/{add_model(database)}/promote"
@@ -104,7 +104,7 @@ def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(
 @pytest.mark.parametrize(
     "body", [{}, {"market": "US", "ticker": "AAPL"}, {"market": {"$ne": ""}}, {"market": "MARS"}]
 )
-def test_a_rollback_of_no_one_scope_is_422(
+def test_a_rollback_without_exactly_one_scope_is_422(
     client: FlaskClient, database: Db, body: dict[str, Any]
 ) -> None:
     add_model(database)
@@ -171,7 +171,7 @@ def test_a_training_of_all_markets_is_accepted(client: FlaskClient, database: Db
         {"market": "JP"},
     ],
 )
-def test_a_training_that_cannot_be_done_is_422_and_no_run(
+def test_an_impossible_training_is_422_and_no_run(
     client: FlaskClient, database: Db, body: dict[str, Any]
 ) -> None:
     add_series(database, "AAPL")
@@ -189,7 +189,7 @@ def test_a_version_of_all_markets_shows_the_threshold_of_each(
     assert client.get(f"/py/models/{version}").json["by_market"] == {"CRYPTO": own}
 
 
-def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> None:
+def test_detectors_are_listed_with_what_each_reads(client: FlaskClient) -> None:
     listed = client.get("/py/detectors").json["detectors"]
     by_name = {detector["name"]: detector for detector in listed}
     assert list(by_name) == list(DETECTORS)
@@ -211,7 +211,7 @@ def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> No
         ({"detector": "oracle"}, "no detector 'oracle'; choose one of isolation_forest"),
     ],
 )
-def test_what_a_detector_cannot_use_is_422_and_no_run(
+def test_parameters_that_a_detector_cannot_use_are_422_and_no_run(
     client: FlaskClient, database: Db, body: dict[str, Any], said: str
 ) -> None:
     add_series(database, "AAPL")

@@ -45,11 +45,11 @@ def find_references(value: object) -> Iterator[str]:
             yield from find_references(inner)
 
 
-def test_it_is_openapi_3_1(document: dict[str, Any]) -> None:
+def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
 
 
-def test_every_reference_in_it_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_in_the_document_resolves(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for reference in find_references(document):
         assert reference.removeprefix("#/components/schemas/") in schemas, reference
@@ -66,7 +66,7 @@ def test_every_route_is_documented_but_pages(app: APIFlask, document: dict[str, 
             assert bool(operation["security"]) is (rule.endpoint not in PUBLIC), path
 
 
-def test_every_error_in_it_is_a_problem_document(document: dict[str, Any]) -> None:
+def test_every_documented_error_is_a_problem_document(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
@@ -79,7 +79,7 @@ def test_every_error_in_it_is_a_problem_document(document: dict[str, Any]) -> No
                     assert tuple(kinds) == OTHER_KINDS.get(path, ("application/json",)), path
 
 
-def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> None:
+def test_every_post_that_enqueues_takes_an_idempotency_key(document: dict[str, Any]) -> None:
     enqueuing = [
         operation
         for operations in document["paths"].values()
@@ -93,7 +93,7 @@ def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> 
         }, operation
 
 
-def test_every_operation_is_summed_up_in_a_sentence(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_summary_of_one_sentence(document: dict[str, Any]) -> None:
     summaries = [
         operation["summary"]
         for item in document["paths"].values()
@@ -104,7 +104,7 @@ def test_every_operation_is_summed_up_in_a_sentence(document: dict[str, Any]) ->
     assert [each for each in summaries if not each.endswith(".")] == []
 
 
-def test_every_parameter_says_what_it_means(document: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for parameter in operation["parameters"]:
@@ -128,7 +128,7 @@ def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
     assert lists >= 10
 
 
-def test_the_docs_page_and_its_files_come_from_here(client: FlaskClient) -> None:
+def test_the_docs_page_and_its_files_are_served_by_the_api_itself(client: FlaskClient) -> None:
     page = client.get("/py/docs")
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert sources

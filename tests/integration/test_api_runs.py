@@ -1,4 +1,4 @@
-"""Runs as the API shows them. No worker is running here."""
+"""Runs over HTTP. No worker runs here."""
 
 import json
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from tests.integration.stored import NOW, add_run, add_series, ids
 RUNS = "/py/detection-runs"
 
 
-def test_a_run_that_is_nowhere_is_404(client: FlaskClient) -> None:
+def test_an_unknown_run_is_404(client: FlaskClient) -> None:
     assert client.get(f"{RUNS}/nowhere").status_code == 404
     assert client.post(f"{RUNS}/nowhere/cancel").status_code == 404
 
 
 def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database: Db) -> None:
-    # Three of the five were asked for in the same millisecond.
+    # Three of the five were requested in the same millisecond.
     times = [
         NOW,
         NOW + timedelta(seconds=1),
@@ -81,7 +81,7 @@ def test_runs_are_filtered(
     assert about == {name: "prices.csv" if name == "b" else None for name in expected}
 
 
-def test_runs_of_a_market_that_is_not_known_are_an_error(client: FlaskClient) -> None:
+def test_runs_of_an_unknown_market_are_an_error(client: FlaskClient) -> None:
     response = client.get(f"{RUNS}?market=XX")
     assert response.status_code == 422
     assert "XX" in response.json["detail"]
@@ -109,7 +109,7 @@ def test_times_are_iso_8601_in_utc(client: FlaskClient, database: Db) -> None:
 
 
 def read_events(response: TestResponse) -> Iterator[dict[str, str]]:
-    """Yield events as a browser reads them; comments are passed over."""
+    """Yield events as a browser reads them; comments are skipped."""
     text = ""
     for chunk in response.iter_encoded():
         text += chunk.decode()
@@ -122,7 +122,7 @@ def read_events(response: TestResponse) -> Iterator[dict[str, str]]:
                 yield fields
 
 
-def test_events_tell_each_change_once_and_end_with_the_run(
+def test_events_report_each_change_once_and_end_with_the_run(
     client: FlaskClient, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL")
@@ -152,7 +152,7 @@ def test_a_long_silence_is_broken_by_comments(
         assert b"cancelled" in b"".join(chunks)
 
 
-def test_a_client_that_comes_back_is_not_told_again_what_it_saw(
+def test_a_client_that_reconnects_is_not_sent_what_it_saw(
     client: FlaskClient, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL")
@@ -165,11 +165,11 @@ def test_a_client_that_comes_back_is_not_told_again_what_it_saw(
         assert len(list(read_events(response))) == 1
 
 
-def test_events_of_a_run_that_is_nowhere_are_404(client: FlaskClient) -> None:
+def test_events_of_an_unknown_run_are_404(client: FlaskClient) -> None:
     assert client.get(f"{RUNS}/nowhere/events").status_code == 404
 
 
-def test_streams_beyond_the_bound_are_refused_and_free_their_place(
+def test_streams_beyond_the_limit_are_refused_and_free_their_place(
     client: FlaskClient, database: Db
 ) -> None:
     path = f"{RUNS}/{add_run(database, 'AAPL')}/events"
@@ -193,9 +193,7 @@ def end_run(database: Db, run_id: str, status: str, **outcomes: str) -> None:
     )
 
 
-def test_a_retry_takes_up_what_failed_or_was_never_reached(
-    client: FlaskClient, database: Db
-) -> None:
+def test_a_retry_repeats_what_failed_or_was_not_reached(client: FlaskClient, database: Db) -> None:
     run_id = add_run(database, "AAPL", "MSFT", "IBM")
     end_run(database, run_id, "partial", AAPL="complete", MSFT="failed")
     retried = client.post(f"{RUNS}/{run_id}/retry")
@@ -205,7 +203,7 @@ def test_a_retry_takes_up_what_failed_or_was_never_reached(
     assert (run["retry_of"], run["task"], run["period"]) == (run_id, "backfill", "5y")
 
 
-def test_a_run_that_goes_on_or_left_nothing_undone_is_not_retried(
+def test_an_open_run_or_one_that_left_nothing_undone_is_not_retried(
     client: FlaskClient, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL")

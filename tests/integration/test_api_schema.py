@@ -1,5 +1,5 @@
-"""Generated requests against the whole OpenAPI document: no server error,
-and no answer that it does not describe.
+"""Generated requests to every operation of the OpenAPI document: no server error, and no answer
+that the document does not describe.
 """
 
 import uuid
@@ -46,13 +46,13 @@ WATCHED = {"schedule": "after_close", "delay_minutes": 5, "threshold": None, "en
 
 @schemathesis.serializer("application/x-ndjson")
 def write_lines(_context: object, value: object) -> bytes:
-    """A body of lines is sent as it is."""
+    """Send a body of lines unchanged."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
 
 @pytest.fixture(scope="module")
 def api_schema(servers: Servers) -> Iterator[Any]:
-    """The document of an API that has something of everything, but no worker."""
+    """The document of an API over a database that has a document of every kind; no worker runs."""
     config = Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
@@ -103,15 +103,15 @@ def test_no_server_error_and_no_undocumented_answer(
         max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     def ask(case: schemathesis.Case) -> None:
-        if is_known:  # random names are nowhere
+        if is_known:  # Random names exist nowhere.
             for given_names in (case.path_parameters, case.query):
                 given_names.update(
                     {name: known[name] for name in given_names.keys() & known.keys()}
                 )
         case.headers.pop("Authorization", None)
-        case.headers["Accept-Encoding"] = "identity"  # its client unpacks nothing
+        case.headers["Accept-Encoding"] = "identity"  # This client does not decompress answers.
         case.headers["X-API-Key"] = known["key"]
-        case.query.pop("wait", None)  # no worker is here that would end a run
+        case.query.pop("wait", None)  # No worker runs here that would end a run.
         case.call_and_validate(checks=CHECKS)
 
     ask()

@@ -1,4 +1,4 @@
-"""Models of single series over HTTP, as several clients at once ask two API processes."""
+"""Models of single series over HTTP, with several clients at once and two API processes."""
 
 import json
 import os
@@ -33,7 +33,7 @@ COLLECTIONS = ("single_series", "series_models", "series_points", "series_predic
 
 
 def send(client: FlaskClient, path: str, body: object, **query: str) -> TestResponse:
-    """POST a body as Python writes JSON: with NaN and Infinity."""
+    """POST a body as Python's json writes it: with NaN and Infinity."""
     return client.post(
         path, data=json.dumps(body), content_type="application/json", query_string=query
     )
@@ -58,7 +58,7 @@ def is_empty(database: Db) -> bool:
     return all(database[name].count_documents({}) == 0 for name in COLLECTIONS)
 
 
-# --- the answers as the contract has them
+# --- the documented answers
 
 
 def test_a_fit_answers_series_version_and_points(client: FlaskClient) -> None:
@@ -88,7 +88,7 @@ def test_a_value_far_below_is_no_anomaly_of_the_default_detector(client: FlaskCl
     assert document(predict(client, {**POINT, "value": -1e9}))["anomaly"] is True
 
 
-def test_a_list_answers_a_list_in_its_order(client: FlaskClient) -> None:
+def test_a_list_of_points_is_answered_with_a_list_in_its_order(client: FlaskClient) -> None:
     fit(client)
     points = [
         {"timestamp": str(START + i), "value": value} for i, value in enumerate((13.0, 10.0, 14.0))
@@ -119,7 +119,7 @@ def test_before_any_request_the_healthcheck_is_all_zeros(client: FlaskClient) ->
 # --- versions
 
 
-def test_a_version_is_digits_with_or_without_v_and_nothing_or_0_is_the_latest(
+def test_a_version_is_digits_with_or_without_v_and_the_latest_is_0_or_absent(
     client: FlaskClient,
 ) -> None:
     fit(client)
@@ -131,7 +131,7 @@ def test_a_version_is_digits_with_or_without_v_and_nothing_or_0_is_the_latest(
     assert document(predict(client))["model_version"] == "2"
 
 
-def test_what_is_no_version_is_400_and_says_what_one_is(client: FlaskClient) -> None:
+def test_an_invalid_version_is_400_and_says_what_a_version_is(client: FlaskClient) -> None:
     fit(client)
     for asked in ("x", "v", "1.0", "-1", "1e3", "vv1", "\u0661", "1;2"):
         answer = predict(client, version=asked)
@@ -145,7 +145,7 @@ def test_what_is_no_version_is_400_and_says_what_one_is(client: FlaskClient) -> 
         )
 
 
-def test_a_version_that_never_was_is_404_and_names_the_latest(client: FlaskClient) -> None:
+def test_an_unknown_version_is_404_and_names_the_latest(client: FlaskClient) -> None:
     fit(client)
     for asked in ("2", "v99", "9" * 30, "9" * 3_000):
         answer = predict(client, version=asked)
@@ -153,7 +153,7 @@ def test_a_version_that_never_was_is_404_and_names_the_latest(client: FlaskClien
         assert "latest is 1" in document(answer)["detail"]
 
 
-def test_a_series_that_never_was_is_404(client: FlaskClient) -> None:
+def test_an_unknown_series_is_404(client: FlaskClient) -> None:
     for answer in (
         predict(client),
         client.get("/plot?series_id=sensor_01"),
@@ -165,7 +165,7 @@ def test_a_series_that_never_was_is_404(client: FlaskClient) -> None:
         assert (answer.status_code, document(answer)["reason"]) == (404, "series_not_found")
 
 
-def test_the_same_data_is_the_version_that_it_has_and_other_options_are_another(
+def test_the_same_data_is_the_same_version_and_other_options_make_another(
     client: FlaskClient,
 ) -> None:
     assert document(fit(client))["version"] == "1"
@@ -177,15 +177,15 @@ def test_the_same_data_is_the_version_that_it_has_and_other_options_are_another(
     assert document(fit(client, "sensor_02"))["version"] == "1"
 
 
-def test_the_id_is_trimmed(client: FlaskClient) -> None:
+def test_spaces_around_the_id_are_removed(client: FlaskClient) -> None:
     assert document(client.post("/fit/%20sensor_01%20", json=HISTORY))["series_id"] == "sensor_01"
     assert predict(client).status_code == 200
 
 
-# --- bad input: each its clear 4xx, nothing written
+# --- bad input: each is a clear 4xx, and nothing is written
 
 
-def test_what_is_no_id_is_refused_with_its_rule(client: FlaskClient, database: Db) -> None:
+def test_an_invalid_id_is_refused_with_its_rule(client: FlaskClient, database: Db) -> None:
     for series_id, reason in (
         ("%20", "series_id_empty"),
         ("a%20b", "series_id_characters"),
@@ -204,7 +204,7 @@ def test_what_is_no_id_is_refused_with_its_rule(client: FlaskClient, database: D
 
 
 @pytest.mark.parametrize("series_id", ["..%2fx", "..%2f..%2fetc", "a/b", "a%2fb", "../x"])
-def test_an_id_with_a_slash_is_told_of(client: FlaskClient, database: Db, series_id: str) -> None:
+def test_an_id_with_a_slash_is_explained(client: FlaskClient, database: Db, series_id: str) -> None:
     for path, status in (("/fit", 422), ("/predict", 400), ("/predict-stream", 400)):
         is_stream = path == "/predict-stream"
         sent: dict[str, Any] = (
@@ -243,7 +243,7 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def test_each_rule_of_a_history_has_its_own_word_and_place(
+def test_each_rule_of_a_history_has_its_own_reason_and_place(
     client: FlaskClient, database: Db
 ) -> None:
     for change, reason, pointer in BROKEN:
@@ -256,7 +256,7 @@ def test_each_rule_of_a_history_has_its_own_word_and_place(
     assert is_empty(database)
 
 
-def test_every_rule_that_is_broken_is_named_once_with_its_first_place(client: FlaskClient) -> None:
+def test_every_broken_rule_is_named_once_with_its_first_place(client: FlaskClient) -> None:
     answer = fit(client, timestamps=[5, 5, 4, -1.5, True], values=[1, "x", "y", True])
     found = {error["reason"]: error["pointer"] for error in document(answer)["errors"]}
     assert found == {
@@ -289,7 +289,7 @@ NO_HISTORIES = [
 ]
 
 
-def test_a_body_that_is_no_history_is_a_4xx(client: FlaskClient, database: Db) -> None:
+def test_a_body_that_is_not_a_history_is_a_4xx(client: FlaskClient, database: Db) -> None:
     for sent, status in NO_HISTORIES:
         answer = client.post("/fit/a", data=sent, content_type="application/json")
         assert (answer.status_code, answer.content_type) == (
@@ -336,7 +336,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_each_rule_of_the_options_has_its_own_word(client: FlaskClient, database: Db) -> None:
+def test_each_rule_of_the_options_has_its_own_reason(client: FlaskClient, database: Db) -> None:
     for options, reason in OPTIONS:
         answer = fit(client, **options)
         assert (answer.status_code, document(answer)["reason"]) == (422, reason), answer.text
@@ -367,7 +367,7 @@ POINTS: list[tuple[object, str]] = [
 ]
 
 
-def test_each_rule_of_a_point_has_its_own_word(client: FlaskClient, database: Db) -> None:
+def test_each_rule_of_a_point_has_its_own_reason(client: FlaskClient, database: Db) -> None:
     fit(client)
     for point, reason in POINTS:
         answer = predict(client, point, store="true")
@@ -386,7 +386,7 @@ def test_an_empty_list_and_a_list_too_long_are_refused(client: FlaskClient) -> N
     assert document(predict(client, points))["errors"][0]["reason"] == "too_many_points"
 
 
-def test_a_plot_of_nothing_that_can_be_is_400(client: FlaskClient) -> None:
+def test_an_impossible_plot_is_400(client: FlaskClient) -> None:
     for query, reason in (
         ("", "series_id_empty"),
         ("series_id=", "series_id_empty"),
@@ -467,7 +467,7 @@ def remove(url: str) -> tuple[int, dict[str, Any]]:
         return error.code, {}
 
 
-def test_what_one_process_deletes_or_fits_the_other_knows_at_once(address: str) -> None:
+def test_deletions_and_fits_in_one_process_are_seen_by_the_other_at_once(address: str) -> None:
     for round_number in range(10):
         assert (
             post(f"{address}/fit/moving", {**HISTORY, "values": [round_number, 1, 2, 3]})[0] == 200
@@ -488,7 +488,7 @@ def test_latencies_are_those_of_the_last_hundred_over_all_processes(
         started = time.perf_counter()
         assert post(f"{address}/predict/clock", POINT)[0] == 200
         took.append(1_000 * (time.perf_counter() - started))
-    # Each process writes its own: the last hundred are there when all of them are.
+    # Each process writes its own latencies: the last hundred are complete when all have written.
     wait_until(lambda: count_samples(live.database, asked[-100]) == 100, "they are written")
     with urlopen(f"{address}/healthcheck") as answer:  # noqa: S310 - our own address
         said = json.load(answer)["inference_latency_ms"]
@@ -503,7 +503,9 @@ def count_samples(database: Db, since: datetime) -> int:
     return sum(sample["at"] > since for sample in found["samples"]) if found else 0
 
 
-def test_a_refused_request_counts_in_no_latency(client: FlaskClient, database: Db) -> None:
+def test_a_refused_request_does_not_count_in_the_latencies(
+    client: FlaskClient, database: Db
+) -> None:
     fit(client, values=[7, 7, 7, 7])
     predict(client, version="x")
     assert document(client.get("/healthcheck"))["training_latency_ms"]["avg"] == 0.0
@@ -513,7 +515,7 @@ def test_a_refused_request_counts_in_no_latency(client: FlaskClient, database: D
 def test_a_fit_killed_at_any_point_leaves_no_version_without_data(
     live: Live, tmp_path: Path
 ) -> None:
-    """Kill the process that fits, again and again, at whatever it is doing."""
+    """Kill the fitting process again and again, at whatever point it is."""
     addresses = {
         name.upper(): str(getattr(live.settings, name)) for name in ("mongo_url", "mongo_database")
     }
@@ -536,13 +538,13 @@ def test_a_fit_killed_at_any_point_leaves_no_version_without_data(
         timestamps, values = read_history(live.database, model)
         assert len(timestamps) == len(values) == model["points_used"]
         load_model(model)
-    # A transaction whose client died is rolled back by the server when its session ends; the series
-    # takes the next.
+    # The server rolls back a transaction whose client died when its session ends; then the series
+    # accepts the next fit.
     answer = live.client.post("/fit/killed", json=HISTORY)
     assert document(answer)["version"] == str(len(versions) + 1)
 
 
-# A process for each kill: all of them find the libraries loaded.
+# Fork a process for each kill, so that all of them have the libraries loaded already.
 ENDLESS_FITS = """
 import os, random
 from datetime import UTC, datetime

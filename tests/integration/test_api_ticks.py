@@ -60,7 +60,7 @@ def get(client: FlaskClient, kind: str, **query: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", SENT)
-def test_what_is_pushed_is_read_back_and_pushed_again_changes_nothing(
+def test_pushed_records_are_read_back_and_pushing_them_again_changes_nothing(
     client: FlaskClient, database: Db, kind: str
 ) -> None:
     first, again = (push(client, kind, SENT[kind]) for _ in range(2))
@@ -100,7 +100,7 @@ def test_times_bound_what_is_read_both_inclusive(
     assert [one["time"] for one in page["items"]] == times[1:4]
 
 
-def test_a_record_that_cannot_be_right_is_told_and_listed_and_costs_no_other(
+def test_an_impossible_record_is_reported_and_listed_and_affects_no_other(
     client: FlaskClient, database: Db
 ) -> None:
     crossed = BOOKS[1] | {"bids": [[500, 1]]}
@@ -133,14 +133,14 @@ def test_a_record_that_cannot_be_right_is_told_and_listed_and_costs_no_other(
         WHOSE | {"trades": [TRADES[0]] * 10_001},
     ],
 )
-def test_what_is_of_another_shape_is_422_and_stores_nothing(
+def test_a_body_of_another_shape_is_422_and_stores_nothing(
     client: FlaskClient, database: Db, body: dict[str, Any]
 ) -> None:
     assert client.post("/py/data/trades", json=body).status_code == 422
     assert database.trades.count_documents({}) == 0
 
 
-def test_a_body_without_end_and_one_that_is_no_json_are_refused(
+def test_an_endless_body_and_one_that_is_not_json_are_refused(
     client: FlaskClient, database: Db
 ) -> None:
     large = client.post("/py/data/trades", data=b"x" * (9 * 2**20), content_type="application/json")
@@ -148,7 +148,7 @@ def test_a_body_without_end_and_one_that_is_no_json_are_refused(
     assert (large.status_code, broken.status_code) == (413, 400)
 
 
-def test_of_several_venues_one_is_to_be_named(client: FlaskClient, database: Db) -> None:
+def test_if_there_are_several_venues_one_must_be_named(client: FlaskClient, database: Db) -> None:
     push(client, "trades", TRADES)
     push(client, "trades", TRADES[:2], venue="kraken")
     refused = client.get("/py/data/trades?ticker=BTC-USD")
@@ -159,7 +159,9 @@ def test_of_several_venues_one_is_to_be_named(client: FlaskClient, database: Db)
     assert (nowhere.status_code, nowhere.json["reason"]) == (404, "no_trades")
 
 
-def test_the_book_at_a_moment_is_the_latest_before_it(client: FlaskClient, database: Db) -> None:
+def test_the_order_book_at_a_moment_is_the_latest_before_it(
+    client: FlaskClient, database: Db
+) -> None:
     push(client, "depth", BOOKS)
     (book,) = get(client, "depth", at=iso(START + 3_999), levels=2)["items"]
     assert book == {
@@ -171,7 +173,7 @@ def test_the_book_at_a_moment_is_the_latest_before_it(client: FlaskClient, datab
     assert get(client, "depth", at=iso(START - 1))["items"] == []
 
 
-def test_trades_are_added_up_page_by_page(client: FlaskClient, database: Db) -> None:
+def test_trades_are_aggregated_to_candles_page_by_page(client: FlaskClient, database: Db) -> None:
     push(client, "trades", TRADES)
     first = get(client, "trades", bars="1m", limit=2)
     assert [list(candle.values()) for candle in first["items"]] == [
@@ -180,14 +182,14 @@ def test_trades_are_added_up_page_by_page(client: FlaskClient, database: Db) -> 
     ]
     rest = get(client, "trades", bars="1m", cursor=first["next_cursor"])
     assert [candle["trades"] for candle in rest["items"]] == [3, 1]
-    # A start in mid-candle still has its whole candle.
+    # A start within a candle still gives the whole candle.
     part = get(client, "trades", bars="1m", start=iso(START + 30_000), end=iso(START + 70_000))
     assert part["items"] == first["items"]
     assert client.get("/py/data/trades?ticker=BTC-USD&bars=1w").status_code == 422
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_a_long_stretch_is_added_up_in_parts_each_candle_whole(
+def test_a_long_stretch_of_trades_is_aggregated_in_parts_with_whole_candles(
     client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     push(client, "trades", TRADES)
@@ -206,12 +208,12 @@ def test_a_long_stretch_is_added_up_in_parts_each_candle_whole(
             break
         cursor = {"cursor": page["next_cursor"]}
     assert found == whole
-    # What would lack some of its trades is no candle.
+    # A candle that would lack some of its trades is left out.
     refused = client.get(f"/py/data/trades?ticker=BTC-USD&bars=1h&sort_order={order}")
     assert (refused.status_code, refused.json["reason"]) == (422, "too_many_trades")
 
 
-def test_who_sends_more_than_can_be_stored_is_told_to_wait(
+def test_a_producer_that_sends_more_than_can_be_stored_is_told_to_wait(
     client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as full:
@@ -230,7 +232,7 @@ def test_who_sends_more_than_can_be_stored_is_told_to_wait(
 
 
 def make_reader() -> Any:
-    """Return a client that was written for ccxt: it takes what its exchange says in unified
+    """Return a client that was written for ccxt: it reads its exchange's answers in ccxt's unified
     shapes.
     """
     import ccxt  # noqa: PLC0415 - it takes seconds to load
@@ -242,7 +244,7 @@ def make_reader() -> Any:
     return Reader()
 
 
-def test_ccxts_own_functions_read_us_unchanged(client: FlaskClient, database: Db) -> None:
+def test_ccxts_own_functions_read_our_answers_unchanged(client: FlaskClient, database: Db) -> None:
     for kind, records in SENT.items():
         push(client, kind, records)
     store(database, "AAPL", make_bars(30))
@@ -262,7 +264,7 @@ def test_ccxts_own_functions_read_us_unchanged(client: FlaskClient, database: Db
 
     candles = reader.parse_ohlcvs(get(client, "trades", bars="1m", format="ccxt"))
     assert candles == [candle[:6] for candle in reader.build_ohlcvc(trades, "1m")]
-    # of a float it says None
+    # ccxt has None here for a float.
     assert [reader.iso8601(candle[0]) for candle in candles] == [
         f"{datetime.fromtimestamp(candle[0] / 1_000, UTC):%Y-%m-%dT%H:%M:%S}.000Z"
         for candle in candles

@@ -1,5 +1,5 @@
-"""Whatever is sent as a value: it is used, or refused with its place;
-never a query to the database, never a 500.
+"""Any value that is sent is used, or refused with its place. It never becomes a query to the
+database, and never a 500.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,19 @@ from tests.integration.document import DOCUMENT
 from tests.integration.stored import add_series
 
 QUERY = {"$ne": ""}
-# What the members of a list are is looked at once all of them are there.
+# The members of a list are checked once all lists have their fields.
 HISTORY = {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 4.0]}
 CANDLE = {"ticker": "AAPL", "time": "2024-01-02", "open": 1, "high": 1, "low": 1, "close": 1}
-# Candles come in many forms, told apart as they are read, and columns are named by an object: what
-# is wrong is said in words.
+# Candles come in several forms that are told apart while they are read, and columns are named by an
+# object: their errors are described in text, without a pointer.
 WITHOUT_PLACE = {"candles", "columns"}
 
 
 @pytest.fixture(scope="module")
 def client(servers: Servers, mongo_database: str) -> Iterator[FlaskClient]:
-    """One API for all that is refused here: making one takes as long as thirty answers."""
+    """One API for all requests that are refused here: creating one takes as long as thirty
+    answers.
+    """
     app = create_app(
         Settings(
             _env_file=None,
@@ -44,7 +46,7 @@ def client(servers: Servers, mongo_database: str) -> Iterator[FlaskClient]:
 
 
 def find_body_fields() -> Iterator[tuple[str, str, str]]:
-    """Yield method, path and field of everything that is taken as JSON."""
+    """Yield method, path and field of every field that is accepted in a JSON body."""
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             schema = (
@@ -57,7 +59,7 @@ def find_body_fields() -> Iterator[tuple[str, str, str]]:
                 continue
             for choice in schema.get("anyOf", [schema]):
                 name = choice["$ref"].rpartition("/")[2] if "$ref" in choice else None
-                if name is None:  # a list of what is taken alone, too
+                if name is None:  # The alternative that is a list of the same objects.
                     continue
                 for field in DOCUMENT["components"]["schemas"][name]["properties"]:
                     yield method, path, field
@@ -99,7 +101,7 @@ def test_a_query_that_gives_a_value_twice_is_422(client: FlaskClient, path: str,
 
 
 def takes_many(path: str, name: str) -> bool:
-    """Whether the document says that a query takes several values."""
+    """Whether the document says that a query parameter takes several values."""
     (parameter,) = [
         each for each in DOCUMENT["paths"][path]["get"]["parameters"] if each["name"] == name
     ]
@@ -107,7 +109,7 @@ def takes_many(path: str, name: str) -> bool:
 
 
 @pytest.mark.parametrize(("path", "name"), list(find_query_fields()))
-def test_a_list_where_one_value_belongs_is_422_and_never_its_first(
+def test_a_list_where_one_value_belongs_is_422_and_not_cut_to_its_first(
     client: FlaskClient, path: str, name: str
 ) -> None:
     assert takes_many(path, name) is (name in LISTS)
@@ -122,7 +124,7 @@ def test_a_list_where_one_value_belongs_is_422_and_never_its_first(
     "query",
     ["ticker=AAPL&symbol=MSFT", "ticker=AAPL&pair=MSFT", "ticker=AAPL&interval=1d&timeframe=1w"],
 )
-def test_two_names_of_one_value_are_not_both_taken(client: FlaskClient, query: str) -> None:
+def test_two_names_of_one_parameter_are_refused_together(client: FlaskClient, query: str) -> None:
     response = client.get(f"/py/analysis/trend?{query}")
     assert response.status_code == 422, response.text
     assert response.json["reason"] != "not_found"
@@ -131,8 +133,8 @@ def test_two_names_of_one_value_are_not_both_taken(client: FlaskClient, query: s
 FIRST = {"fields": "grade", "indicators": "sma", "tickers": "AAPL", "columns": "close"}
 
 
-def test_every_list_is_taken_whole(client: FlaskClient) -> None:
-    """What is wrong in its last value is found."""
+def test_every_list_is_checked_to_its_last_value(client: FlaskClient) -> None:
+    """An error in its last value is found."""
     lists = [(path, name) for path, name in find_query_fields() if name in LISTS]
     assert {name for _path, name in lists} == LISTS
     for path, name in lists:
@@ -192,7 +194,7 @@ def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, na
         ("/py/chart/comparison?ticker=STORED&start=9999-12-31T23:59:59.999999Z", 200),
     ],
 )
-def test_values_at_and_beyond_the_edge(
+def test_extreme_values_are_answered_or_refused(
     client: FlaskClient, database: Db, path: str, status: int
 ) -> None:
     store(database, "STORED", make_bars(2))
@@ -203,15 +205,15 @@ def test_values_at_and_beyond_the_edge(
     ("path", "position", "status"),
     [
         ("/py/tickers", ("\0",), 200),
-        # a half of a surrogate pair, a number of more than 64 bits, and a time before the year 1 in
-        # UTC
+        # Half of a surrogate pair, a number of more than 64 bits, and a time before the year 1 in
+        # UTC.
         ("/py/tickers", ("\ud800",), 422),
         ("/py/data/rejected", ("2020-01-01T00:00:00+00:00", 10**30, "x"), 422),
         ("/py/data/candles?ticker=STORED", ("0001-01-01T00:00:00+14:00",), 422),
         ("/py/data/candles?ticker=STORED", ("9999-12-31T23:59:59.999999",), 200),
     ],
 )
-def test_cursors_at_and_beyond_the_edge(
+def test_extreme_cursors_are_answered_or_refused(
     client: FlaskClient, database: Db, path: str, position: tuple[object, ...], status: int
 ) -> None:
     store(database, "STORED", make_bars(2))
@@ -224,18 +226,18 @@ def test_cursors_at_and_beyond_the_edge(
 @pytest.mark.parametrize(
     "start", ["20150105", "2015-01-05", "1420416000", "1420416000000", "1420416000.5"]
 )
-def test_a_day_in_digits_is_that_day(client: FlaskClient, database: Db, start: str) -> None:
-    store(database, "STORED", make_bars(3))  # of 2015-01-02, 05 and 06
+def test_a_day_written_in_digits_is_that_day(client: FlaskClient, database: Db, start: str) -> None:
+    store(database, "STORED", make_bars(3))  # The bars of 2015-01-02, 05 and 06.
     found = client.get(f"/py/data/candles?ticker=STORED&start={start}").json["items"]
     bars = 1 if start.endswith(".5") else 2
     assert [bar["time"][:10] for bar in found] == ["2015-01-05", "2015-01-06"][-bars:]
 
 
 @pytest.mark.parametrize("start", ["946684800", "1420156800"])
-def test_seconds_since_1970_are_of_the_century_before_too(
+def test_seconds_since_1970_may_lie_before_september_2001(
     client: FlaskClient, database: Db, start: str
 ) -> None:
-    """The year 2000 has a digit less than 2002."""
+    """Times before 2001-09-09 have a digit less than later ones."""
     store(database, "STORED", make_bars(3))
     found = client.get(f"/py/data/candles?ticker=STORED&start={start}").json["items"]
     assert len(found) == 3
@@ -244,7 +246,7 @@ def test_seconds_since_1970_are_of_the_century_before_too(
 @pytest.mark.parametrize(
     "number", ["2015", "42009", "0", "-1", "201501", "201501051530", "20150105153000"]
 )
-def test_a_number_that_is_no_time_is_refused(client: FlaskClient, number: str) -> None:
+def test_a_number_that_is_not_a_time_is_refused(client: FlaskClient, number: str) -> None:
     asked = [
         client.get(f"/py/data/candles?ticker=AAPL&start={number}"),
         client.post("/py/models/evaluate", json={"versions": ["M"], "start": int(number)}),
@@ -256,7 +258,9 @@ def test_a_number_that_is_no_time_is_refused(client: FlaskClient, number: str) -
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
-def test_a_day_that_no_bar_is_of_is_told_so(client: FlaskClient, database: Db, day: str) -> None:
+def test_a_day_outside_the_possible_range_is_refused(
+    client: FlaskClient, database: Db, day: str
+) -> None:
     refused = client.get(f"/py/markets/US/days/{day}")
     assert (refused.status_code, refused.json["reason"]) == (422, "bad_input")
     assert f"{day} is none of the days" in refused.json["detail"]
@@ -276,7 +280,7 @@ def test_a_day_that_no_bar_is_of_is_told_so(client: FlaskClient, database: Db, d
         ({"watchlist": "x" * 65}, 422),
     ],
 )
-def test_backfills_at_and_beyond_the_edge(
+def test_extreme_backfills_are_accepted_or_refused(
     client: FlaskClient, database: Db, body: dict[str, str], status: int
 ) -> None:
     add_series(database, "AAPL")
@@ -294,7 +298,7 @@ def test_a_training_option_beyond_its_bound_is_422(
     assert status == (202 if (field, value) in allowed else 422)
 
 
-def test_numbers_that_are_none_are_kept_aside_not_stored(client: FlaskClient, database: Db) -> None:
+def test_nan_and_infinity_are_rejected_not_stored(client: FlaskClient, database: Db) -> None:
     candle = '{"time": "2013-03-01", "open": 1e999, "high": NaN, "low": -1e999, "close": 1}'
     body = f'{{"ticker": "AAPL", "candles": [{candle}]}}'
     response = client.post("/py/data/candles", data=body, content_type="application/json")

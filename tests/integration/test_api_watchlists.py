@@ -1,4 +1,4 @@
-"""Watchlists and the scheduler's switch over HTTP. No worker is running here."""
+"""Watchlists and the scheduler's switch over HTTP. No worker runs here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_a_name_in_use_is_409(client: FlaskClient) -> None:
     assert client.post(LISTS, json=TECH).status_code == 409
 
 
-def test_a_change_of_an_older_state_is_412_and_changes_nothing(client: FlaskClient) -> None:
+def test_a_change_with_an_old_etag_is_412_and_changes_nothing(client: FlaskClient) -> None:
     read = client.post(LISTS, json=TECH).headers["ETag"]
     mine = {"tickers": ["IBM"]}
     assert client.put(f"{LISTS}/tech", json=mine, headers={"If-Match": read}).status_code == 200
@@ -65,7 +65,7 @@ def test_a_change_of_an_older_state_is_412_and_changes_nothing(client: FlaskClie
     assert client.get(f"{LISTS}/tech").json["tickers"] == ["IBM"]
 
 
-def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
+def test_an_etag_that_a_proxy_made_weak_is_accepted(client: FlaskClient) -> None:
     client.post(LISTS, json=TECH)
     assert (
         client.put(
@@ -97,7 +97,7 @@ def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
         {"unknown": 1},
     ],
 )
-def test_what_cannot_be_used_is_422(client: FlaskClient, changes: dict[str, Any]) -> None:
+def test_unusable_fields_are_422(client: FlaskClient, changes: dict[str, Any]) -> None:
     assert client.post(LISTS, json=TECH | changes).status_code == 422
     assert client.get(LISTS).json["items"] == []
 
@@ -111,7 +111,7 @@ def test_lists_are_paged_by_name(client: FlaskClient) -> None:
     assert second["next_cursor"] is None
 
 
-def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, database: Db) -> None:
+def test_a_watchlists_own_threshold_is_used_in_detection(client: FlaskClient, database: Db) -> None:
     scope = Scope("watchlist", "tech")
     client.post(LISTS, json=TECH | {"threshold": 60})
     found = find_threshold(database, scope)
@@ -133,10 +133,10 @@ def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, dat
     assert changed["details"]["tickers"] == {"added": [], "removed": ["MSFT"]}
 
 
-def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(
+def test_saving_a_page_does_not_undo_a_threshold_set_on_the_command_line(
     client: FlaskClient, database: Db
 ) -> None:
-    """A page sends back what it read, and may have read it before."""
+    """A page sends back the watchlist that it read, which may have changed meanwhile."""
     shown = client.post(LISTS, json=TECH)
     set_threshold(database, Scope("watchlist", "tech"), "contamination", 0.05, NOW)
     stale = {name: shown.json[name] for name in ("tickers", "interval", "threshold")} | {
@@ -153,7 +153,7 @@ def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(
     assert found == {"kind": "contamination", "value": 0.05}
 
 
-def test_a_score_by_which_nothing_would_pass_is_refused_wherever_it_is_set(
+def test_a_score_that_nothing_would_pass_is_refused_wherever_it_is_set(
     client: FlaskClient, database: Db
 ) -> None:
     add_model(database)
@@ -169,13 +169,13 @@ def test_a_score_by_which_nothing_would_pass_is_refused_wherever_it_is_set(
         assert (refused.status_code, refused.json["reason"]) == (409, "implausible_threshold"), path
         assert "Ask for a share of the bars, as contamination 0.01 does" in refused.json["detail"]
     assert database.thresholds.count_documents({}) == 0
-    # One that was plausible when it was set is in nobody's way.
+    # A score that was plausible when it was set does not block later changes.
     database.watchlists.update_one({"_id": "tech"}, {"$set": silent})
     changed = {"tickers": ["AAPL", "MSFT"], "interval": "1d"} | silent
     assert client.put(f"{LISTS}/tech", json=changed).status_code == 200
 
 
-def test_a_score_is_held_against_the_champions_of_a_watchlist_s_interval(
+def test_a_score_is_checked_against_the_champions_of_a_watchlist_s_interval(
     client: FlaskClient, database: Db
 ) -> None:
     add_model(database, interval="5m")
@@ -188,7 +188,7 @@ def test_a_score_is_held_against_the_champions_of_a_watchlist_s_interval(
     registry.set_threshold(database, Scope("watchlist", "of-1d"), policy, NOW)
 
 
-def test_a_detection_of_a_watchlist_is_of_those_of_its_tickers_that_have_bars(
+def test_a_detection_of_a_watchlist_covers_those_of_its_tickers_that_have_bars(
     client: FlaskClient, database: Db
 ) -> None:
     add_series(database, "AAPL")
@@ -200,7 +200,7 @@ def test_a_detection_of_a_watchlist_is_of_those_of_its_tickers_that_have_bars(
     assert client.post("/py/anomalies/incremental", json={"watchlist": "nobody"}).status_code == 404
 
 
-def test_a_scan_that_somebody_asked_for_is_the_last_scan(client: FlaskClient, database: Db) -> None:
+def test_a_requested_scan_becomes_the_last_scan(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL", "MSFT")
     made = client.post(LISTS, json=TECH).json
     assert (made["last_scan"], made["last_run_id"]) == (None, None)
@@ -221,12 +221,12 @@ def test_a_scan_that_somebody_asked_for_is_the_last_scan(client: FlaskClient, da
         assert shown["version"] == made["version"], "nobody changed it"
         client.post(
             "/py/anomalies/incremental", json={"watchlist": "tech"}, headers=key
-        )  # the first, told again
+        )  # The first scan, reported again.
     listed = client.get("/py/scheduler").json["watchlists"]
     assert listed[0]["last_run_id"] == accepted[1]["run_id"]
 
 
-def test_the_switch_is_kept_over_a_restart(client: FlaskClient, settings: Settings) -> None:
+def test_the_scheduler_switch_survives_a_restart(client: FlaskClient, settings: Settings) -> None:
     client.post(LISTS, json=TECH)
     assert client.get("/py/scheduler").json["enabled"] is True
     assert client.post("/py/scheduler/toggle", json={}).json["enabled"] is False
@@ -238,7 +238,7 @@ def test_the_switch_is_kept_over_a_restart(client: FlaskClient, settings: Settin
     assert [scans["name"] for scans in told["watchlists"]] == ["tech"]
 
 
-def test_a_folder_is_a_source_only_below_the_watched_one(
+def test_a_folder_is_a_source_only_below_the_watched_folder(
     make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db, tmp_path: Path
 ) -> None:
     client = make_app(settings.model_copy(update={"watched_folder": str(tmp_path)})).test_client()
@@ -254,13 +254,13 @@ def test_a_folder_is_a_source_only_below_the_watched_one(
     assert (made["source"], made["folder"]) == ("folder", "prices")
 
 
-def test_no_folder_is_a_source_where_none_is_watched(client: FlaskClient) -> None:
+def test_no_folder_is_a_source_if_none_is_watched(client: FlaskClient) -> None:
     refused = client.post(LISTS, json=TECH | {"source": "folder", "folder": "prices"})
     assert refused.status_code == 422
     assert "WATCHED_FOLDER" in refused.json["detail"]
 
 
-def test_tickers_of_two_markets_are_taken(client: FlaskClient) -> None:
+def test_a_watchlist_may_have_tickers_of_two_markets(client: FlaskClient) -> None:
     made = client.post(LISTS, json=TECH | {"tickers": ["AAPL", "7203.jp", "BTC-USD"]})
     assert made.status_code == 201
     assert (made.json["tickers"], made.json["markets"]) == (

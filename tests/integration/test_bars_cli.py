@@ -71,8 +71,10 @@ def test_ticker_of_which_each_month_is_a_file_is_one(flask: Command, tmp_path: P
     assert "1 tickers: 4 read, 4 new, 0 changed, 0 unchanged, 0 rejected" in answer.stdout
 
 
-def test_names_that_are_no_utf8_end_no_import(flask: Command, database: Db, tmp_path: Path) -> None:
-    """As of an old disk: all was imported, and then the report was lost."""
+def test_names_that_are_not_utf8_do_not_end_an_import(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    """Old disks have such names. The bars used to be imported, and then the report was lost."""
     (tmp_path / "AAPL.csv").write_text(GOOD)
     named = GOOD.replace("date,", "ticker,date,").replace("2013-", "MSFT,2013-")
     (tmp_path / os.fsdecode(b"Sch\xf6n.csv")).write_text(named)
@@ -88,10 +90,12 @@ def test_names_that_are_no_utf8_end_no_import(flask: Command, database: Db, tmp_
     assert database.bar_imports.distinct("source") == ["AAPL.csv", "Sch\\xf6n.csv"]
 
 
-def test_report_of_more_series_than_a_document_holds_is_stored(
+def test_a_report_of_more_series_than_a_document_holds_is_stored(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
-    """With more than 16 MB, an import of some ten thousand files ended in an error, not listed."""
+    """With a report of more than 16 MB, an import of some ten thousand files used to end in an
+    error and was not listed.
+    """
     report = ImportReport("prices", "1d", import_id="many")
     report.series = [SeriesReport(f"A{number}", "1d", read=1, new=1) for number in range(90_000)]
     report.series.append(SeriesReport("LAST", "1d", error="refused"))
@@ -104,7 +108,7 @@ def test_report_of_more_series_than_a_document_holds_is_stored(
     assert (listed["failures_total"], len(listed["failures"]) > 1_000) == (50_000, True)
 
 
-def test_whose_bars_they_are_is_asked_where_sheet_and_file_disagree(
+def test_a_file_whose_name_and_table_name_different_tickers_is_refused(
     flask: Command, tmp_path: Path
 ) -> None:
     path = tmp_path / "AAPL.csv"
@@ -117,7 +121,9 @@ def test_whose_bars_they_are_is_asked_where_sheet_and_file_disagree(
     assert flask("bars", "import", path).exit_code == 0
 
 
-def test_a_ticker_that_is_stored_under_other_marks_is_named(flask: Command, tmp_path: Path) -> None:
+def test_a_ticker_that_is_stored_under_another_spelling_is_named(
+    flask: Command, tmp_path: Path
+) -> None:
     for name, said in (("BRK.B", ""), ("BRK-B", "BRK.B is stored too"), ("BRKB", "BRK-B is")):
         path = tmp_path / f"{name}.csv"
         path.write_text(GOOD)
@@ -136,7 +142,7 @@ def test_demo_has_seven_series(flask: Command) -> None:
     ]
 
 
-def test_times_that_end_before_they_start_are_refused(flask: Command, tmp_path: Path) -> None:
+def test_a_period_that_ends_before_it_starts_is_refused(flask: Command, tmp_path: Path) -> None:
     span = ("--start", "2024-02-01", "--end", "2024-01-01")
     folder = str(tmp_path / "bars")
     for words in (
@@ -148,7 +154,7 @@ def test_times_that_end_before_they_start_are_refused(flask: Command, tmp_path: 
         assert (refusal.exit_code, "swap them" in refusal.stderr) == (2, True), words
 
 
-def test_split_is_seen_in_what_is_shown(flask: Command) -> None:
+def test_a_split_is_applied_to_the_bars_that_are_shown(flask: Command) -> None:
     flask("bars", "demo")
     before = read_json(
         flask("bars", "show", "aapl", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
@@ -166,7 +172,7 @@ def test_split_is_seen_in_what_is_shown(flask: Command) -> None:
     assert "2005-02-28: 1 -> 2 for 1" in flask("bars", "revisions").stdout
 
 
-def test_correction_is_listed_from_what_to_what(flask: Command, aapl: Path) -> None:
+def test_a_correction_is_listed_with_old_and_new_values(flask: Command, aapl: Path) -> None:
     flask("bars", "import", aapl)
     aapl.write_text(GOOD.replace("420.05", "420.06"))
     flask("bars", "import", aapl)
@@ -181,7 +187,7 @@ def test_rejected_rows_are_listed_with_what_their_reason_means(flask: Command, a
     assert read_json(flask("bars", "rejected", "--reason", "duplicate_time", "--json")) == []
 
 
-def test_bad_file_among_several_is_named_and_costs_only_itself(
+def test_a_bad_file_among_several_is_named_and_affects_only_itself(
     flask: Command, aapl: Path, database: Db
 ) -> None:
     (aapl.parent / "MSFT.csv").write_text("a,b\n1,2\n")
@@ -230,7 +236,7 @@ def test_bad_ticker_in_a_file_is_named(flask: Command, tmp_path: Path) -> None:
         (["import"], "Missing argument"),
     ],
 )
-def test_bad_input_is_said_and_writes_nothing(
+def test_bad_input_is_reported_and_writes_nothing(
     flask: Command,
     aapl: Path,
     database: Db,
@@ -250,7 +256,7 @@ def test_bad_input_is_said_and_writes_nothing(
         assert database[collection].count_documents({}) == 0
 
 
-def test_unreachable_database_is_said_without_its_password(
+def test_an_unreachable_database_is_reported_without_its_password(
     flask: Command,
 ) -> None:
     url = "mongodb://user:secret@127.0.0.1:9/?replicaSet=x"
@@ -266,11 +272,11 @@ def write_clock(path: Path, clocks: list[str]) -> Path:
     return path
 
 
-def test_bars_off_the_grid_are_kept_aside_and_other_spacings_refused(
+def test_bars_off_the_grid_are_rejected_and_other_spacings_refused(
     flask: Command, tmp_path: Path
 ) -> None:
     clocks = [f"{9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)]
-    clocks[20:22] = ["11:12"]  # in the place of 11:10 and 11:15
+    clocks[20:22] = ["11:12"]  # Instead of 11:10 and 11:15.
     answer = read_json(
         flask(
             "bars",

@@ -1,4 +1,4 @@
-"""Importing bars into a real MongoDB: real dirt, planted dirt, and doing it twice."""
+"""Importing bars into a real MongoDB: real errors, planted errors, and repeated imports."""
 
 import time
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def read_all(database: Db, ticker: str = "AAPL", interval: str = "1d") -> list[B
 
 
 def stored(database: Db) -> dict[str, object]:
-    """Everything but the clock."""
+    """Return the stored documents without times of the clock."""
     return {
         name: sorted(
             (
@@ -70,7 +70,7 @@ def stored(database: Db) -> dict[str, object]:
     }
 
 
-def test_demo_is_real_dirt_and_all(database: Db) -> None:
+def test_the_demo_is_imported_with_its_real_errors(database: Db) -> None:
     report = import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
     assert {series.ticker: series.new for series in report.series} == {
         "AAPL": 3270,
@@ -92,12 +92,12 @@ def test_demo_is_real_dirt_and_all(database: Db) -> None:
         datetime.fromtimestamp(bar.time, UTC).strftime("%Y-%m-%d"): bar
         for bar in read_all(database)
     }
-    # the splits, as quoted
+    # The splits, in prices as quoted.
     assert bars["2000-06-20"][1:] == (98.5, 103.94, 98.37, 101.25, 4_476_700.0)
     assert bars["2000-06-21"][1:] == (50.5, 56.94, 50.31, 55.63, 4_375_000.0)
     assert bars["2005-02-25"].close == 88.99
     assert bars["2005-02-28"].close == 44.86
-    # the closure of September 2001
+    # The exchange was closed in September 2001.
     assert [day for day in bars if "2001-09-08" <= day <= "2001-09-18"] == [
         "2001-09-10",
         "2001-09-17",
@@ -116,7 +116,7 @@ def test_demo_is_real_dirt_and_all(database: Db) -> None:
         ("2012-12-29", "2012-12-30", 9, []),
     ],
 )
-def test_bars_are_read_between_two_times_and_the_last_of_them(
+def test_bars_are_read_between_two_times_inclusive_or_the_last_ones(
     database: Db, start: str | None, end: str | None, limit: int, days: list[str]
 ) -> None:
     closes = {"2012-12-28": 10.0, "2012-12-31": 11.0, "2013-01-02": 12.0, "2013-01-03": 13.0}
@@ -129,7 +129,7 @@ def test_bars_are_read_between_two_times_and_the_last_of_them(
     assert shown == [(day, closes[day]) for day in days]
 
 
-def test_demo_twice_is_demo_once(database: Db) -> None:
+def test_importing_the_demo_twice_changes_nothing(database: Db) -> None:
     import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
     before = stored(database)
     report = import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
@@ -154,7 +154,7 @@ def test_bars_of_the_closure_are_rejected(database: Db) -> None:
     ]
 
 
-def test_each_planted_fault_is_kept_aside_with_its_reason(database: Db) -> None:
+def test_each_planted_fault_is_rejected_with_its_reason(database: Db) -> None:
     planted: list[tuple[object, ...]] = [
         *GOOD,
         ("2013-03-06", 1.0, 1.0, 1.0, 1.0, 1),
@@ -203,14 +203,14 @@ def test_each_planted_fault_is_kept_aside_with_its_reason(database: Db) -> None:
     assert database.rejected_bars.count_documents({}) == 12
 
 
-def test_file_that_runs_backwards_is_read_from_its_end(database: Db) -> None:
+def test_a_file_in_descending_order_is_read_from_its_end(database: Db) -> None:
     (series,) = import_rows(database, list(GOOD[::-1])).series
     assert series.new == 3
     assert series.notes == ["the source runs from the newest to the oldest bar"]
     assert [bar.close for bar in read_all(database)] == [420.05, 431.14, 425.66]
 
 
-def test_bad_ticker_leaves_the_rest_alone(database: Db) -> None:
+def test_a_bad_ticker_does_not_affect_the_others(database: Db) -> None:
     frame = pd.DataFrame(
         [("AAPL", *GOOD[0]), ("A B", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER]
     )
@@ -220,7 +220,7 @@ def test_bad_ticker_leaves_the_rest_alone(database: Db) -> None:
     assert sorted(database.series.distinct("ticker")) == ["AAPL", "MSFT"]
 
 
-def test_only_the_ticker_asked_for_is_taken(database: Db) -> None:
+def test_only_the_requested_ticker_is_imported(database: Db) -> None:
     frame = pd.DataFrame([("aapl", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER])
     import_frame(database, frame, interval="1d", source="hand", ticker="AAPL", now=NOW)
     assert database.series.distinct("ticker") == ["AAPL"]
@@ -228,7 +228,7 @@ def test_only_the_ticker_asked_for_is_taken(database: Db) -> None:
         import_frame(database, frame, interval="1d", source="hand", ticker="IBM", now=NOW)
 
 
-def test_market_completes_tickers(database: Db) -> None:
+def test_the_market_completes_tickers_with_its_suffix(database: Db) -> None:
     frame = pd.DataFrame([(7203, "2024-02-09", 1.0, 2.0, 1.0, 2.0, 5)], columns=["code", *HEADER])
     import_frame(database, frame, interval="1d", source="hand", market=SHIPPED["JP"], now=NOW)
     series = database.series.find_one()
@@ -251,16 +251,14 @@ def test_market_completes_tickers(database: Db) -> None:
         ),
     ],
 )
-def test_table_that_cannot_be_used_writes_nothing(
-    database: Db, frame: pd.DataFrame, message: str
-) -> None:
+def test_an_unusable_table_writes_nothing(database: Db, frame: pd.DataFrame, message: str) -> None:
     with pytest.raises(BadInput) as refused:
         import_frame(database, frame, interval="1d", source="hand", ticker="AAPL", now=NOW)
     assert message in refused.value.message
     assert stored(database) == {"series": [], "bars": [], "bar_revisions": [], "rejected_bars": []}
 
 
-def test_intraday_bars_taken_for_daily_ones_are_refused(database: Db) -> None:
+def test_intraday_bars_in_a_daily_import_are_refused(database: Db) -> None:
     rows = [(f"2013-03-04 {hour}:30", 1.0, 2.0, 1.0, 2.0, 5) for hour in range(10, 16)]
     (series,) = import_rows(database, rows).series
     assert "bars of a shorter interval" in str(series.error)
@@ -301,7 +299,7 @@ def test_missing_volume_is_zero(database: Db) -> None:
     assert read_all(database, "^GSPC")[0].volume == 0.0
 
 
-def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) -> None:
+def test_real_bars_replace_synthetic_ones_and_never_mix_with_them(database: Db) -> None:
     frame = pd.DataFrame(GOOD, columns=HEADER)
     made_up = frame.assign(close=frame["low"])
     import_frame(
@@ -323,7 +321,7 @@ def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) 
     assert (series["synthetic"], series["bars"], series["revision"]) == (False, 2, 1)
 
 
-def test_what_was_found_in_synthetic_bars_goes_no_further_than_the_real_ones(
+def test_results_of_synthetic_bars_do_not_survive_real_bars(
     database: Db,
 ) -> None:
     frame = make_bars(120)
@@ -351,7 +349,7 @@ def test_what_was_found_in_synthetic_bars_goes_no_further_than_the_real_ones(
     assert database.anomalies.count_documents({"bars_gone_at": {"$exists": True}}) == 1
 
 
-def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
+def test_two_simultaneous_imports_of_one_ticker_lose_nothing(database: Db) -> None:
     sessions = pd.bdate_range("2013-04-01", "2013-06-28").difference(
         pd.DatetimeIndex(["2013-05-27"])
     )
@@ -375,7 +373,7 @@ def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
     assert series["bars"] == len(frame)
 
 
-def test_overridden_sessions_are_asked_for_once_a_market(database: Db) -> None:
+def test_session_overrides_are_read_once_a_market(database: Db) -> None:
     frame = pd.concat(
         pd.DataFrame(GOOD, columns=HEADER).assign(ticker=name)
         for name in ("AAPL", "MSFT", "IBM", "7203.T", "9984.T")
@@ -408,12 +406,12 @@ def test_series_of_one_table_are_stored_together(database: Db) -> None:
     database["system.profile"].drop()
     assert (report.total("new"), report.total("unchanged")) == (150, 300)
     assert (again.total("new"), again.total("unchanged")) == (0, 450)
-    # MongoDB counts each document that is replaced: a bucket, a series, and what it brought.
+    # MongoDB counts each replaced document: a bucket, a series, and the import's record.
     assert asked < 3 * 150
     assert read_all(database, "T149") == read_all(database, "T000") != []
 
 
-def test_small_files_are_stored_together_and_years_of_one_ticker_after_each_other(
+def test_small_files_are_stored_together_but_years_of_one_ticker_one_after_the_other(
     database: Db, tmp_path: Path
 ) -> None:
     for number in range(120):
@@ -444,7 +442,7 @@ def test_small_files_are_stored_together_and_years_of_one_ticker_after_each_othe
     assert database.bar_imports.count_documents({"import_id": report.import_id}) == 122
 
 
-def test_series_that_cannot_come_in_leave_those_stored_with_them_alone(database: Db) -> None:
+def test_a_series_that_cannot_be_stored_does_not_affect_those_stored_with_it(database: Db) -> None:
     import_table(database, [("IBM", *GOOD[0])])
     before = database.series.find_one({"_id": "IBM::1d"})
     holiday = ("2013-05-27", *GOOD[0][1:])
@@ -471,7 +469,7 @@ def test_series_that_cannot_come_in_leave_those_stored_with_them_alone(database:
     assert list(find_disagreements(database, NOW)) == []
 
 
-def test_a_series_whose_stored_bars_are_gone_leaves_the_others_alone(database: Db) -> None:
+def test_a_series_whose_stored_bars_are_missing_does_not_affect_the_others(database: Db) -> None:
     import_table(database, [(name, *row) for name in ("AAPL", "IBM") for row in GOOD[:2]])
     database.bars.delete_many({"ticker": "AAPL"})
     report = import_table(database, [(name, *row) for name in ("AAPL", "IBM") for row in GOOD])
@@ -480,7 +478,7 @@ def test_a_series_whose_stored_bars_are_gone_leaves_the_others_alone(database: D
     assert database.bars.count_documents({"ticker": "AAPL"}) == 0
 
 
-def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
+def test_an_import_too_large_for_one_transaction_is_stored_by_halves(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [(name, *row) for name in ("AAPL", "IBM", "MSFT", "ZION") for row in GOOD]
@@ -495,10 +493,12 @@ def test_what_is_too_much_for_one_transaction_is_stored_by_halves(
 
 
 @pytest.mark.parametrize("is_amid", [False, True])
-def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
+def test_an_import_too_slow_for_one_transaction_is_stored_by_halves(
     database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool
 ) -> None:
-    """MongoDB ended it again and again, until the import was given up; amid a command at once."""
+    """MongoDB used to end such a transaction again and again, in the middle of a command, until the
+    import was given up.
+    """
     admin, limit = database.client.admin, "transactionLifetimeLimitSeconds"
     usual = admin.command("getParameter", 1, **{limit: 1})[limit]
     write_all, tried = arriving.write_all, list[int]()
@@ -508,7 +508,7 @@ def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
     ) -> Any:
         outcomes = write_all(database, arrivals, session, **said)
         tried.append(len(arrivals))
-        if len(arrivals) > 1 and is_amid:  # as a disk does that others keep busy
+        if len(arrivals) > 1 and is_amid:  # Like a disk that other programs keep busy.
             list(database.series.find({"$where": "sleep(3000) || true"}, session=session))
         elif len(arrivals) > 1:
             time.sleep(3)
@@ -527,10 +527,12 @@ def test_what_takes_longer_than_a_transaction_may_is_stored_by_halves(
 
 
 @pytest.mark.parametrize("is_amid", [False, True])
-def test_one_ticker_that_takes_longer_than_a_transaction_may_is_told_what_to_do(
+def test_a_ticker_too_slow_for_one_transaction_is_reported_with_what_to_do(
     database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool
 ) -> None:
-    """It said "Transaction ... has been aborted", and the tickers behind it were lost."""
+    """The error used to be "Transaction ... has been aborted", and the tickers after it were
+    lost.
+    """
     admin, limit = database.client.admin, "transactionLifetimeLimitSeconds"
     usual = admin.command("getParameter", 1, **{limit: 1})[limit]
     write_in = arriving.write_in
@@ -560,10 +562,10 @@ def test_one_ticker_that_takes_longer_than_a_transaction_may_is_told_what_to_do(
     assert database.bars.count_documents({}) == 1
 
 
-def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
+def test_rejected_rows_count_towards_how_much_is_stored_together(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a table of all days for all tickers those of young ones have no prices on most."""
+    """In a table of all days of all tickers, young tickers have no prices on most days."""
     monkeypatch.setattr(arriving, "MOST_BARS_AT_ONCE", 85)
     written: list[int] = []
     write_all = arriving.write_all
@@ -581,7 +583,7 @@ def test_rows_that_are_kept_aside_count_for_what_is_stored_together(
     assert written == [2, 2]
 
 
-def test_what_one_file_says_of_a_tickers_market_holds_for_the_next(
+def test_the_market_that_one_file_gives_a_ticker_holds_in_the_next(
     database: Db, tmp_path: Path
 ) -> None:
     row = {"calendar": "XNYS", "timezone": "America/New_York", "currency": "USD", "name": "OTC"}
@@ -600,7 +602,7 @@ def test_what_one_file_says_of_a_tickers_market_holds_for_the_next(
     assert database.series.distinct("market") == ["OTC"]
 
 
-def test_two_spellings_in_one_table_are_said(database: Db) -> None:
+def test_two_spellings_of_a_ticker_in_one_table_are_reported(database: Db) -> None:
     report = import_table(database, [("BRK-B", *GOOD[0]), ("BRK.B", *GOOD[0])])
     notes = {series.ticker: series.notes for series in report.series}
     assert [len(own) for own in notes.values()] == [0, 1]
@@ -608,11 +610,11 @@ def test_two_spellings_in_one_table_are_said(database: Db) -> None:
     holiday = ("2013-05-27", *GOOD[0][1:])
     report = import_table(database, [("BF-B", *holiday), ("BF.B", *GOOD[0])])
     told = {series.ticker: (series.new, len(series.notes)) for series in report.series}
-    # Of the one nothing is stored.
+    # Nothing is stored of one of them.
     assert told == {"BF-B": (0, 0), "BF.B": (1, 0)}
 
 
-def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
+def test_yahoo_gives_quoted_prices_and_their_split(database: Db) -> None:
     def fetch(ticker: str, *_: object) -> pd.DataFrame:
         if ticker == "GONE":
             raise ValueError("possibly delisted")
@@ -637,7 +639,7 @@ def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
         ("GONE", 0, "ValueError: possibly delisted"),
         ("AAPL", 3, None),
     ]
-    # shown adjusted, as Yahoo said them; stored as quoted: 88.93 and 88.99
+    # Shown adjusted, as Yahoo has them; stored as quoted: 88.93 and 88.99.
     assert [bar.close for bar in read_all(database)] == [44.465, 44.495, 44.86]
     assert [bar.volume for bar in read_all(database)] == [2_000.0, 2_000.0, 2_000.0]
     bucket = database.bars.find_one({"_id": "AAPL::1d::2005"})
@@ -645,7 +647,7 @@ def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
     assert read_columns(bucket)["close"].tolist() == [88.93, 88.99, 44.86]
 
 
-def test_content_is_imported_under_its_name(database: Db) -> None:
+def test_uploaded_content_is_imported_under_its_name(database: Db) -> None:
     content = b"date,open,high,low,close\n2013-03-04,427.8,428.2,419,420.05\n"
     report = import_content(database, content, "AAPL.csv", Request("1d", "AAPL.csv", NOW))
     assert (report.source, report.series[0].ticker, report.total("new")) == ("AAPL.csv", "AAPL", 1)
@@ -669,6 +671,6 @@ def test_one_ticker_in_two_currencies_is_refused(database: Db) -> None:
     assert [series["ticker"] for series in database.series.find()] == ["IBM"]
 
 
-def test_content_that_cannot_be_used_is_named(database: Db) -> None:
+def test_unusable_content_is_named(database: Db) -> None:
     with pytest.raises(BadInput, match=r"notes\.csv: no usable column"):
         import_content(database, b"a,b\n1,2\n", "notes.csv", Request("1d", "notes.csv", NOW))

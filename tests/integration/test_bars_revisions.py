@@ -1,4 +1,4 @@
-"""What changes behind the last bar: corrections, late bars, splits."""
+"""Changes behind the last bar: corrections, late bars, splits."""
 
 from datetime import UTC, date, datetime
 
@@ -75,7 +75,7 @@ def test_changed_last_bar_is_a_revision_too(database: Db) -> None:
     assert find_changes(database, "AAPL", "1d", 0) == (at("2013-03-08"), at("2013-03-08"))
 
 
-def test_late_bar_touches_all_that_follow(database: Db) -> None:
+def test_a_late_bar_affects_all_bars_that_follow(database: Db) -> None:
     import_closes(database, WEEK)
     import_closes(database, {"2013-03-06": 425.0, "2013-03-11": 437.0})
     (revision,) = find_revisions(database, ticker="AAPL")
@@ -108,7 +108,7 @@ def test_neighbouring_late_bars_are_one_revision(database: Db) -> None:
     assert get_series(database)["revision"] == 1
 
 
-def test_changes_of_several_revisions_span_one_stretch(database: Db) -> None:
+def test_changes_of_several_revisions_form_one_stretch(database: Db) -> None:
     import_closes(database, WEEK)
     import_closes(database, {"2013-03-05": 431.25})
     import_closes(database, {"2013-03-07": 430.25})
@@ -117,7 +117,7 @@ def test_changes_of_several_revisions_span_one_stretch(database: Db) -> None:
     assert find_changes(database, "AAPL", "1d", 1) == (at("2013-03-07"), at("2013-03-07"))
 
 
-def test_revisions_are_found_by_the_bars_they_touch(database: Db) -> None:
+def test_revisions_are_found_by_the_bars_they_affect(database: Db) -> None:
     import_closes(database, WEEK)
     import_closes(database, {"2013-03-05": 431.25, "2013-03-07": 430.25})
     touched = find_revisions(database, ticker="AAPL", end=datetime(2013, 3, 6, tzinfo=UTC))
@@ -141,7 +141,7 @@ def test_known_splits_adjust_bars_when_read_and_leave_the_stored_ones(demo: Db) 
         for row, day in enumerate(panel.times.astype("datetime64[s]").astype("datetime64[D]"))
     }
     close, volume = panel.close, panel.volume
-    # 101.25 / 4, 55.63 / 2, 88.99 / 2 and 44.86, with volumes 4 and 2 times as large
+    # 101.25 / 4, 55.63 / 2, 88.99 / 2 and 44.86, with volumes 4 and 2 times as large.
     assert [
         close[rows[day]] for day in ("2000-06-20", "2000-06-21", "2005-02-25", "2005-02-28")
     ] == [
@@ -159,7 +159,7 @@ def test_known_splits_adjust_bars_when_read_and_leave_the_stored_ones(demo: Db) 
     assert [bucket["sha256"] for bucket in demo.bars.find().sort("_id")] == raw
 
 
-def test_split_touches_the_bars_before_it(demo: Db) -> None:
+def test_a_split_affects_the_bars_before_it(demo: Db) -> None:
     fingerprint = get_series(demo)["fingerprint"]
     write_split(demo, "AAPL", "1d", date(2005, 2, 28), 2.0, NOW)
     assert find_changes(demo, "AAPL", "1d", 0) == (at("2000-03-01"), at("2005-02-28") - 1)
@@ -172,7 +172,7 @@ def test_split_touches_the_bars_before_it(demo: Db) -> None:
     assert get_series(demo)["revision"] == 2
 
 
-def test_imported_factor_is_a_split_of_the_session_it_stands_on(database: Db) -> None:
+def test_an_imported_factor_is_a_split_of_its_session(database: Db) -> None:
     closes = {"2005-02-24": 88.93, "2005-02-25": 88.99}
     import_closes(database, closes)
     import_closes(database, {"2005-02-28": 44.86}, split={"2005-02-28": 2.0})
@@ -206,7 +206,7 @@ def test_split_of_a_day_without_a_session_is_refused_with_the_next_one(demo: Db)
     assert demo.series.find_one({"_id": "AAPL::1d"}, {"splits": 1, "_id": 0}) == {"splits": []}
 
 
-def test_split_outside_the_bars_or_of_no_series_is_refused(demo: Db) -> None:
+def test_a_split_outside_the_bars_or_of_an_unknown_series_is_refused(demo: Db) -> None:
     with pytest.raises(BadInput, match="run from 2000-03-01 to 2013-03-01"):
         write_split(demo, "AAPL", "1d", date(2014, 6, 9), 7.0, NOW)
     with pytest.raises(NotFound, match="no 1d bars of APPL are stored; did you mean AAPL"):

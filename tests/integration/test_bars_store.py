@@ -1,4 +1,4 @@
-"""Loading panels: what is loaded, in how many queries, and that it is what was stored."""
+"""Loading panels: which bars are loaded, in how many queries, and that they are the stored ones."""
 
 import hashlib
 import random
@@ -69,7 +69,7 @@ def test_whole_series_come_back_to_the_last_bit(
 
 
 @pytest.mark.parametrize("index", [0, 1, 383, 384, 511, 512, 640, 899, 900])
-def test_history_of_the_first_wanted_bar_is_loaded_and_no_more(
+def test_only_the_history_of_the_first_wanted_bar_is_loaded(
     database: Db, frames: dict[str, pd.DataFrame], index: int
 ) -> None:
     times = seconds(frames["A"])
@@ -104,7 +104,7 @@ def test_tickers_without_bars_are_left_out(database: Db, frames: dict[str, pd.Da
 
 
 @pytest.mark.parametrize("torn", ["cut short", "a bar less"])
-def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
+def test_a_bucket_that_lacks_bars_which_its_series_counts_is_refused(
     database: Db, frames: dict[str, pd.DataFrame], torn: str
 ) -> None:
     bucket = database.bars.find_one({"ticker": "A"}, sort=[("span", -1)])
@@ -117,7 +117,7 @@ def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
         load_panel(database, "1d", {"A": (start, None), "B": ALL_BARS})
 
 
-def test_closes_are_those_of_the_panel_without_the_series_that_are_torn(
+def test_closes_are_those_of_the_panel_without_damaged_series(
     database: Db, frames: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sound, "CLOSES_AT_ONCE", 1)
@@ -146,10 +146,10 @@ def test_two_queries_load_any_number_of_series(
             self.queries += [event.command["find"]] if event.command_name == "find" else []
 
         def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-            """Not of interest."""
+            """Do nothing."""
 
         def failed(self, event: monitoring.CommandFailedEvent) -> None:
-            """Not of interest."""
+            """Do nothing."""
 
     counter = Counter()
     with MongoClient[dict[str, Any]](
@@ -173,7 +173,7 @@ def test_intraday_bars_belong_to_the_local_session(database: Db) -> None:
     assert np.array_equal(panel.sessions, local)
 
 
-def test_fingerprint_moves_with_any_value_of_its_rows_alone(
+def test_a_fingerprint_changes_with_any_value_of_its_own_rows_only(
     database: Db, frames: dict[str, pd.DataFrame]
 ) -> None:
     before = load_panel(database, "1d", {"A": ALL_BARS})
@@ -188,7 +188,7 @@ def test_fingerprint_moves_with_any_value_of_its_rows_alone(
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "random"])
-def test_fingerprint_is_of_blocks_of_bars_whatever_was_asked_before(
+def test_a_fingerprint_covers_whole_blocks_of_bars(
     database: Db, frames: dict[str, pd.DataFrame], order: str
 ) -> None:
     panel = load_panel(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))
@@ -205,7 +205,7 @@ def test_fingerprint_is_of_blocks_of_bars_whatever_was_asked_before(
         random.Random(1).shuffle(asked)
     fingerprints = PanelFingerprints(panel)
     for first, stop in asked:
-        # The last block is the one that is not full, so it may have no bar.
+        # The last block is not full, so it may have no bar.
         blocks = [bars[row : min(row + 128, stop)] for row in range(first, stop + 1, 128)]
         digests = b"".join(hashlib.sha256(b"".join(block)).digest() for block in blocks)
         expected = hashlib.sha256(digests).hexdigest()
@@ -231,7 +231,7 @@ def test_more_bars_than_a_document_holds_are_refused_by_their_ticker(
     assert database.series.distinct("ticker") == ["B"]
 
 
-def test_a_bucket_at_its_most_fits_into_a_document(database: Db) -> None:
+def test_a_bucket_of_the_largest_size_fits_into_a_document(database: Db) -> None:
     count = buckets.MOST_BUCKET_BARS
     columns = {name: np.ones(count) for name in buckets.VALUES} | {
         "times": np.arange(count) + 1_700_000_000

@@ -1,5 +1,5 @@
-"""Bars deleted, renamed, and imports taken back: what was found stays,
-and `flask db check` has nothing to say.
+"""Bars deleted, renamed, and imports taken back: the findings stay, and `flask db check` finds no
+disagreement.
 """
 
 import json
@@ -30,7 +30,7 @@ SHOCKS = (300, 420, 560)
 
 @pytest.fixture
 def detected(database: Db, once: Once) -> Db:
-    """Bars of AAPL with three anomalies in them, found by a backfill, and of MSFT."""
+    """Bars of AAPL with three anomalies, found by a backfill, and bars of MSFT."""
 
     def make() -> None:
         store(database, "AAPL", make_bars(600, shocks=SHOCKS))
@@ -49,7 +49,7 @@ def write(folder: Path, ticker: str, frame: pd.DataFrame) -> Path:
 
 
 def tell_series(database: Db, ticker: str) -> dict[str, Any] | None:
-    """Return all of a series that its bars determine."""
+    """Return all fields of a series that its bars determine."""
     series = find_one_series(database, ticker, "1d")
     names = (
         "bars",
@@ -65,11 +65,13 @@ def tell_series(database: Db, ticker: str) -> dict[str, Any] | None:
 
 
 def check(database: Db) -> list[str]:
-    """Return what is said twice and differently, but for audits: these detections had no runs."""
+    """Return the disagreements that are found, except those about audits: these detections had no
+    runs.
+    """
     return [str(found) for found in find_disagreements(database, NOW) if "audit" not in str(found)]
 
 
-def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db) -> None:
+def test_the_anomalies_of_deleted_bars_stay(flask: Command, detected: Db) -> None:
     found = read_anomalies(detected, "AAPL")
     assert len(found) >= len(SHOCKS)
     answer = flask("bars", "delete", "aapl", "--yes")
@@ -88,7 +90,7 @@ def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db)
     assert tell_series(detected, "MSFT") is not None
     (revision,) = detected.bar_revisions.find({"ticker": "AAPL", "kind": "deleted"})
     assert revision["bars"] == 600
-    # They come again: then they are no longer gone, and what is found is found again.
+    # The bars are imported again: then they are no longer gone, and the anomalies are found again.
     store(detected, "AAPL", make_bars(600, shocks=SHOCKS))
     run(detected, "incremental", "AAPL")
     assert [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")] == [
@@ -108,7 +110,7 @@ def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
     assert anomaly["bars_gone_at"] is not None
 
 
-def test_anomalies_whose_bars_are_gone_count_nowhere_until_these_come_again(
+def test_anomalies_whose_bars_are_gone_are_counted_only_after_these_come_again(
     client: FlaskClient, detected: Db
 ) -> None:
     ids = detected.anomalies.distinct("_id", {"Ticker": "AAPL"})
@@ -133,12 +135,12 @@ def test_anomalies_whose_bars_are_gone_count_nowhere_until_these_come_again(
     assert count() == [0] * 5
     assert find_fallen(detected, ids) == set(ids)
     store(detected, "AAPL", make_bars(600, shocks=SHOCKS))
-    # The superseded one stays what it was.
+    # The superseded anomaly stays superseded.
     assert count() == [len(ids) - 1] * 5
     assert find_fallen(detected, ids) == {ids[0]}
 
 
-def test_what_is_counted_of_anomalies_is_read_from_an_index(detected: Db) -> None:
+def test_counts_of_anomalies_are_read_from_an_index(detected: Db) -> None:
     stages = [
         {"$match": build_query(market="US")},
         {"$group": {"_id": "$severity", "count": {"$sum": 1}}},
@@ -148,7 +150,7 @@ def test_what_is_counted_of_anomalies_is_read_from_an_index(detected: Db) -> Non
     assert ("IXSCAN" in plan, "'stage': 'FETCH'" in plan) == (True, False)
 
 
-def test_a_model_says_which_of_its_bars_are_gone(
+def test_a_model_says_which_of_its_training_bars_are_gone(
     client: FlaskClient, flask: Command, detected: Db
 ) -> None:
     def list_gone() -> list[tuple[str, str, int]]:
@@ -160,7 +162,7 @@ def test_a_model_says_which_of_its_bars_are_gone(
 
     assert list_gone() == []
     assert "bars gone" not in show()
-    # What came after the model was trained is none of its bars.
+    # Bars that came after the model was trained are none of its training bars.
     later = make_bars(620, shocks=SHOCKS)[600:]
     brought = import_later(detected, later)
     assert brought is not None
@@ -175,13 +177,13 @@ def test_a_model_says_which_of_its_bars_are_gone(
 
 
 def import_later(database: Db, frame: pd.DataFrame) -> str | None:
-    """Import bars of AAPL as of the real present, which is when bars are taken back."""
+    """Import bars of AAPL at the real present time, at which imports are taken back."""
     return import_frame(
         database, frame, interval="1d", source="test", ticker="AAPL", now=datetime.now(UTC)
     ).import_id
 
 
-def test_bars_are_not_deleted_under_a_run(
+def test_bars_are_not_deleted_while_a_run_reads_them(
     client: FlaskClient, flask: Command, database: Db
 ) -> None:
     add_series(database, "AAPL")
@@ -192,10 +194,10 @@ def test_bars_are_not_deleted_under_a_run(
     assert database.series.count_documents({}) == 1
 
 
-def test_an_import_is_not_taken_back_under_a_run(
+def test_an_import_is_not_taken_back_while_a_run_reads_its_bars(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
-    """It would store what it found in bars that are gone by then."""
+    """The run would store findings of bars that are gone by then."""
     report = read_json(flask("bars", "import", write(tmp_path, "AAPL", make_bars(100)), "--json"))
     before = tell_series(database, "AAPL")
     run_id = add_run(database, "AAPL")
@@ -204,7 +206,7 @@ def test_an_import_is_not_taken_back_under_a_run(
     assert tell_series(database, "AAPL") == before
 
 
-def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
+def test_renamed_bars_keep_their_values(flask: Command, detected: Db) -> None:
     before = tell_series(detected, "AAPL")
     shown = read_bars(detected, "AAPL", "1d", start=None, end=None, limit=1_000)
     answer = flask("bars", "rename", "AAPL", "AAPLX")
@@ -219,7 +221,9 @@ def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
     assert check(detected) == []
 
 
-def test_watchlists_that_find_no_bars_from_now_on_are_named(flask: Command, database: Db) -> None:
+def test_watchlists_that_find_no_bars_after_a_rename_are_named(
+    flask: Command, database: Db
+) -> None:
     store(database, "FB", make_bars(70, 1))
     add_list(database, "tech", "FB", "AAPL")
     add_list(database, "others", "AAPL")
@@ -228,7 +232,7 @@ def test_watchlists_that_find_no_bars_from_now_on_are_named(flask: Command, data
     assert "watchlists" not in flask("bars", "delete", "META", "--yes").stdout
 
 
-def test_a_series_that_has_its_name_again_has_its_anomalies_again(
+def test_a_series_that_gets_its_old_name_back_gets_its_anomalies_back(
     flask: Command, detected: Db
 ) -> None:
     standing = {"Ticker": "AAPL", "status": "new"}
@@ -245,7 +249,7 @@ def test_a_series_that_has_its_name_again_has_its_anomalies_again(
 @pytest.mark.parametrize(
     ("name", "said"), [("MSFT", "delete them first"), ("7203.T", "of market JP"), ("AAPL", "this")]
 )
-def test_a_name_that_cannot_be_taken_is_refused(
+def test_a_name_that_is_not_free_is_refused(
     flask: Command, detected: Db, name: str, said: str
 ) -> None:
     before = tell_series(detected, "AAPL")
@@ -301,7 +305,7 @@ def test_the_latest_imports_are_listed_whole(flask: Command, detected: Db, tmp_p
     ]
 
 
-def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again(
+def test_anomalies_say_that_their_bars_are_gone_until_these_same_bars_come_again(
     flask: Command, detected: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(600, shocks=SHOCKS)
@@ -317,7 +321,7 @@ def test_anomalies_say_that_their_bars_are_gone_until_these_very_bars_come_again
     assert detected.anomalies.count_documents(gone) == 0
 
 
-def test_a_run_that_cannot_see_a_bar_that_is_gone_supersedes_nothing(
+def test_a_run_that_cannot_see_a_removed_bar_supersedes_nothing(
     flask: Command, detected: Db, tmp_path: Path
 ) -> None:
     frame, at = make_bars(600, shocks=SHOCKS), SHOCKS[1]
@@ -340,7 +344,7 @@ def test_a_run_that_cannot_see_a_bar_that_is_gone_supersedes_nothing(
     assert check(detected) == []
 
 
-def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
+def test_metrics_of_a_bar_that_is_taken_back_are_deleted(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
@@ -363,7 +367,7 @@ def test_metrics_of_a_bar_that_is_taken_back_go_with_it(
     assert database.analytics_overview.count_documents({}) == 0
 
 
-def test_an_import_of_a_new_ticker_is_taken_back_whole(
+def test_an_import_of_a_new_ticker_is_taken_back_completely(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     report = read_json(flask("bars", "import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
@@ -374,7 +378,7 @@ def test_an_import_of_a_new_ticker_is_taken_back_whole(
     assert again["new"] == 100
 
 
-def test_an_import_that_begins_to_be_forgotten_is_not_taken_back_in_part(
+def test_an_import_whose_record_is_about_to_expire_is_not_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     done = flask("bars", "import", write(tmp_path, "AAPL", make_bars(5)), "--json")
@@ -388,7 +392,7 @@ def test_an_import_that_begins_to_be_forgotten_is_not_taken_back_in_part(
     assert database.series.count_documents({}) == 1
 
 
-def test_what_a_later_import_changed_is_taken_back_first(
+def test_a_later_import_that_changed_the_bars_is_taken_back_first(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
@@ -405,7 +409,7 @@ def test_what_a_later_import_changed_is_taken_back_first(
     assert tell_series(database, "NEWCO") is None
 
 
-def test_an_import_of_several_tickers_is_taken_back_whole_or_not_at_all(
+def test_an_import_of_several_tickers_is_taken_back_completely_or_not_at_all(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     both = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB", "NEWC")])
@@ -422,7 +426,7 @@ def test_an_import_of_several_tickers_is_taken_back_whole_or_not_at_all(
     assert database.series.count_documents({}) == 0
 
 
-def test_a_split_that_was_told_since_stays_where_bars_are_taken_back(
+def test_a_split_recorded_later_stays_when_bars_are_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
@@ -443,7 +447,7 @@ def test_a_split_that_was_told_since_stays_where_bars_are_taken_back(
     assert check(database) == []
 
 
-def test_files_of_one_import_are_taken_back_together(
+def test_all_files_of_one_import_are_taken_back_together(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
@@ -457,7 +461,7 @@ def test_files_of_one_import_are_taken_back_together(
     assert tell_series(database, "NEWCO") is None
 
 
-def test_real_bars_stay_where_the_import_of_made_up_ones_before_them_is_taken_back(
+def test_real_bars_stay_when_the_earlier_import_of_synthetic_ones_is_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = pd.concat([make_bars(100).assign(ticker=name) for name in ("NEWA", "NEWB")])
@@ -471,7 +475,7 @@ def test_real_bars_stay_where_the_import_of_made_up_ones_before_them_is_taken_ba
     assert [bar.close for bar in shown] == make_bars(80)["close"].tolist()
 
 
-def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
+def test_bars_of_a_later_import_stay_when_an_earlier_one_is_taken_back(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     frame = make_bars(100)
@@ -482,7 +486,7 @@ def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
     assert [bar.close for bar in shown] == frame["close"].iloc[60:].tolist()
 
 
-def test_a_rename_that_was_ended_or_refused_leaves_nothing(
+def test_an_interrupted_or_refused_rename_leaves_nothing(
     flask: Command, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(database, "AAPL", make_bars(600))
@@ -497,7 +501,7 @@ def test_a_rename_that_was_ended_or_refused_leaves_nothing(
             rename_bars(database, "AAPL", "AAPLX", None, NOW)
     assert tell_series(database, "AAPL") == before
     assert database.bars.count_documents({"ticker": "AAPLX"}) == 0
-    # One that was killed leaves buckets that no series knows; the next one clears them.
+    # A killed rename leaves buckets that belong to no series; the next one removes them.
     left = database.bars.find_one({"ticker": "AAPL"})
     assert left is not None
     database.bars.insert_one(left | {"_id": "AAPLX::1d::1999", "ticker": "AAPLX", "span": "1999"})

@@ -1,4 +1,4 @@
-"""Bars that come in for many series at once leave what they leave one by one."""
+"""Writing the bars of many series at once leaves the same documents as writing them one by one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from records.database import Db, Document, in_transaction
 from records.market.rejected import build_rejected
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-# Some sessions around the turn of a year, whose bars are what rows are drawn from.
+# The first day of the sessions, around the turn of a year, from which bars are drawn.
 FIRST = datetime(2025, 12, 29, tzinfo=UTC)
 GRIDS = {
     ("CRYPTO", "1m"): 3 * 1_440,
@@ -52,7 +52,9 @@ def list_slots(market: str, interval: str) -> list[int]:
 
 
 def draw_arrivals(rng: np.random.Generator, slots: dict[str, list[int]], kinds: Any) -> Any:
-    """Return rounds of arrivals: what follows, with holes, and now and then what came late."""
+    """Return rounds of arrivals: bars that follow the last ones, with gaps, and sometimes late
+    bars.
+    """
     places = dict.fromkeys(slots, 0)
     rounds = []
     for number in range(8):
@@ -103,7 +105,9 @@ def write_at_once(database: Db, arrivals: list[Arrival], session: Any) -> None:
 
 
 def check_coverage(database: Db) -> None:
-    """Check that what is measured as bars come is what is measured of all of them."""
+    """Check that the coverage that was updated as bars came equals the one measured over all
+    bars.
+    """
     for series in database.series.find():
         known = load_sessions(SHIPPED.choose(series["market"]))
         first, last = (int(series[end].timestamp()) for end in ("first_bar", "last_bar"))
@@ -128,14 +132,14 @@ def write_rounds(
         )
     for number, arrivals in enumerate(rounds):
         in_transaction(database, lambda session, part=arrivals: write(database, part, session))
-        # Somebody looks after some gaps meanwhile.
+        # Some gaps are handled meanwhile.
         for place, gap in enumerate(database.gaps.find().sort("_id", 1)):
             if (place + number) % 4 == 0:
                 state = ("filling", "error", "expected", "open")[(place // 4) % 4]
                 changes = {"state": state, "attempts": number % 2, "run_id": f"run {number}"}
                 database.gaps.update_one({"_id": gap["_id"]}, {"$set": changes})
     check_coverage(database)
-    # Of an import a part of the `_id` is drawn.
+    # The `_id` of an import contains random characters.
     own = {"bar_imports": {"_id": 0}}
     return {
         name: list(
@@ -146,7 +150,7 @@ def write_rounds(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_at_once_or_one_by_one_it_is_the_same(database: Db, seed: int) -> None:
+def test_writing_at_once_and_one_by_one_store_the_same(database: Db, seed: int) -> None:
     rng = np.random.default_rng(seed)
     kinds = {f"T{number}{copy}": kind for number, kind in enumerate(GRIDS) for copy in range(3)}
     grids = {kind: list_slots(*kind) for kind in GRIDS}
@@ -159,11 +163,12 @@ def test_at_once_or_one_by_one_it_is_the_same(database: Db, seed: int) -> None:
     assert found == wanted
 
 
-def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: Db) -> None:
+def test_an_older_and_a_newer_series_with_bars_of_the_same_times_differ(database: Db) -> None:
     rng = np.random.default_rng(8)
     slots = np.array(list_slots("CRYPTO", "1m"))
     today, later = slots[2_000:2_050], slots[2_050:2_060]
-    old = np.concatenate((slots[:100], today))  # of the day before, too; today it lacks the start
+    # The older one also has bars of the day before; today it lacks the start.
+    old = np.concatenate((slots[:100], today))
     rounds = [
         [build_arrival(rng, name, "CRYPTO", "1m", times, number) for name, times in part.items()]
         for number, part in enumerate(
@@ -177,10 +182,10 @@ def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: 
     assert missing["OLD-USD"] > missing["NEW-USD"] == 60
 
 
-def test_what_comes_late_of_long_series_keeps_none_of_their_times(
+def test_late_bars_of_long_series_keep_no_times_in_memory(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A year of minutes is 4 MB of them, and five hundred series are written at once."""
+    """The times of a year of minutes are 4 MB, and five hundred series are written at once."""
     rng = np.random.default_rng(9)
     slots = np.array(list_slots("CRYPTO", "1m"))
     kept: list[Any] = []
@@ -203,7 +208,7 @@ def test_what_comes_late_of_long_series_keeps_none_of_their_times(
     assert sum(len(part) for key in keys for part in key if isinstance(part, bytes)) < 1_000
 
 
-def test_buckets_that_are_large_are_written_a_few_at_a_time(
+def test_large_buckets_are_written_a_few_at_a_time(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(7)

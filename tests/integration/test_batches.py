@@ -1,5 +1,5 @@
-"""The contract of a batch: claimed once, held by a lease, committed under its fence,
-counted and never incremented.
+"""The contract of a batch: claimed once, held by a lease, committed under its fence; progress is
+counted from the batches and never incremented.
 """
 
 import threading
@@ -67,7 +67,7 @@ def test_of_many_claims_at_once_one_succeeds(database: Db) -> None:
     assert [batch.fence for batch in won] == [1]
 
 
-def test_a_lease_that_ran_out_is_taken_over_and_its_old_holder_writes_nothing(database: Db) -> None:
+def test_an_expired_lease_is_taken_over_and_its_old_holder_writes_nothing(database: Db) -> None:
     _, (batch_id, _) = make_run(database)
     stale = claim(database, batch_id, lease_seconds=0)
     time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_old_holder_writes_nothing(da
     assert database.batches.find_one({"_id": batch_id})["state"] == "done"
 
 
-def test_the_cap_on_attempts_is_in_the_claim(database: Db) -> None:
+def test_a_batch_is_not_claimed_beyond_its_maximum_of_attempts(database: Db) -> None:
     _, (batch_id, _) = make_run(database)
     for _ in range(3):
         batch = claim(database, batch_id)
@@ -174,7 +174,7 @@ def test_a_failed_ticker_makes_the_run_partial_and_is_named(database: Db) -> Non
     assert "MSFT" in run["error"]
 
 
-def test_splitting_a_batch_leaves_one_batch_a_ticker(database: Db) -> None:
+def test_splitting_a_batch_makes_one_batch_a_ticker(database: Db) -> None:
     run = insert_run(database, RunRequest("backfill", "backfill", ("A", "B", "C")), NOW)
     runs.start_run(
         database,
@@ -223,7 +223,7 @@ def test_batches_that_are_claimed_while_they_are_counted_count_once_each(databas
     assert counted == {len(tickers)}
 
 
-def test_cancelling_ends_what_is_pending_and_stops_what_is_held(database: Db) -> None:
+def test_cancelling_ends_pending_batches_and_stops_held_ones(database: Db) -> None:
     run_id, (held_id, pending_id) = make_run(database)
     held = claim(database, held_id)
     assert held is not None
@@ -242,7 +242,7 @@ def test_a_queued_run_is_cancelled_at_once(database: Db) -> None:
     assert runs.start_run(database, run["_id"], [], NOW) is False
 
 
-def test_a_batch_never_sent_and_an_expired_one_are_found(database: Db) -> None:
+def test_a_batch_that_was_never_sent_and_an_expired_one_are_found(database: Db) -> None:
     _, (never_sent, held) = make_run(database)
     assert claim(database, held, lease_seconds=0) is not None
     time.sleep(0.05)

@@ -1,5 +1,5 @@
-"""An answer is no longer because what was asked is: errors, quotes,
-and pages of large documents.
+"""The size of an answer is bounded whatever was asked: errors, quotes, and pages of large
+documents.
 """
 
 import json
@@ -16,7 +16,7 @@ from records.work import runs, watchlists
 from tests.integration.stored import add_list, add_run, add_series
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-# What an answer may have that says what is wrong with a body of whatever size.
+# The most bytes of an answer that describes the errors of a body, however large that is.
 MOST_BYTES = 64 * 1024
 
 
@@ -29,7 +29,7 @@ def test_sixty_kilobytes_of_empty_candles_are_answered_with_a_few(client: FlaskC
     assert len(refused.json["errors"]) <= MOST_ERRORS
 
 
-def test_the_first_hundred_errors_are_told_and_how_many_there_are(client: FlaskClient) -> None:
+def test_the_first_hundred_errors_are_listed_with_their_total(client: FlaskClient) -> None:
     refused = client.post("/py/anomalies/backfill", json={"tickers": ["not a ticker"] * 5_000})
     assert refused.status_code == 422
     assert len(refused.json["errors"]) == MOST_ERRORS
@@ -50,7 +50,7 @@ def test_the_first_hundred_errors_are_told_and_how_many_there_are(client: FlaskC
         {"ticker": {"a": "b" * 900_000}},
     ],
 )
-def test_what_is_wrong_is_quoted_in_part(client: FlaskClient, body: dict[str, Any]) -> None:
+def test_a_wrong_value_is_quoted_in_part(client: FlaskClient, body: dict[str, Any]) -> None:
     refused = client.post("/py/anomalies/backfill", json=body)
     assert refused.status_code in {400, 422}
     assert len(refused.data) < 2 * MOST_BYTES
@@ -79,7 +79,7 @@ def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(
     assert len(scans.data) < MOST_BYTES
 
 
-def test_a_list_has_runs_of_whole_markets_with_some_of_their_tickers(
+def test_a_list_shows_runs_of_whole_markets_with_some_of_their_tickers(
     client: FlaskClient, database: Db
 ) -> None:
     tickers = [f"T{number:05d}" for number in range(10_000)]

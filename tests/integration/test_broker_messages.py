@@ -1,4 +1,6 @@
-"""Whatever somebody puts into the broker, a worker takes it, sets it aside, and goes on."""
+"""Whatever is put into the broker, a worker takes it, sets it aside if it is invalid, and goes
+on.
+"""
 
 import json
 import socket
@@ -55,15 +57,17 @@ def broker(settings: Settings) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def message(celery: Celery, broker: redis.Redis) -> dict[str, Any]:
-    """A message as this service sends it."""
+    """A message of this service."""
     assert send(celery, names.RUN_BATCH, "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c:00000", QUEUE)
     return json.loads(broker.rpop(QUEUE))
 
 
-def test_what_workers_and_beat_send_is_readable(
+def test_messages_from_workers_and_beat_are_readable(
     environment: dict[str, str], settings: Settings, broker: redis.Redis
 ) -> None:
-    """Their application has the tasks loaded, and sends the limits of celeryconfig.py along."""
+    """Their Celery application has the tasks loaded, and also sends the limits of
+    celeryconfig.py.
+    """
     code = f"""
 from tasks.app import app
 from tasks.engine.accept import send
@@ -91,7 +95,7 @@ print(len(app.conf.beat_schedule))
 def worker(
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A control worker, which loads fastest; all workers take their messages in the same way."""
+    """A control worker, which loads fastest; all workers take messages in the same way."""
     command = worker_command("control", QUEUE, 1)
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
@@ -111,7 +115,7 @@ def worker(
 
 
 def replace(message: dict[str, Any], *path: str, value: Any) -> bytes:
-    """Return a message with another value in one place."""
+    """Return a message with another value at one place."""
     copied = json.loads(json.dumps(message))
     place = copied
     for name in path[:-1]:
@@ -121,8 +125,8 @@ def replace(message: dict[str, Any], *path: str, value: Any) -> bytes:
 
 
 def build_poison(message: dict[str, Any]) -> dict[str, bytes]:
-    """Return messages of which each ended a worker, was delivered for ever,
-    or would have had too much done.
+    """Return invalid messages. Each of them once ended a worker, was delivered for ever, or would
+    have caused too much work.
     """
 
     def body(value: object) -> bytes:
@@ -165,7 +169,7 @@ def build_poison(message: dict[str, Any]) -> dict[str, bytes]:
     }
 
 
-def test_what_this_service_sends_has_no_fault(
+def test_messages_of_this_service_are_valid(
     celery: Celery, broker: redis.Redis, message: dict[str, Any]
 ) -> None:
     assert find_fault(json.dumps(message).encode()) is None
@@ -177,11 +181,11 @@ def test_what_this_service_sends_has_no_fault(
     assert find_fault(json.dumps(again).encode()) is None
 
 
-def test_what_workers_and_beat_send_has_no_fault(
+def test_messages_from_workers_and_beat_are_valid(
     environment: dict[str, str], broker: redis.Redis, tmp_path: Path
 ) -> None:
-    """A process that knows the tasks sends more with them than a client
-    that knows only their names.
+    """A process that has the tasks loaded sends more fields than a client that knows only their
+    names.
     """
     program = """
 from celery.beat import Service
@@ -207,14 +211,14 @@ for entry in scheduler.schedule.values():
     assert [find_fault(content) for content in contents] == [None] * 5
 
 
-def test_each_poison_has_a_fault(message: dict[str, Any]) -> None:
+def test_each_invalid_message_has_a_fault(message: dict[str, Any]) -> None:
     assert [
         name for name, content in build_poison(message).items() if find_fault(content) is None
     ] == []
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_have_a_fault_and_raise_nothing(content: bytes) -> None:
+def test_any_bytes_are_invalid_and_raise_nothing(content: bytes) -> None:
     assert isinstance(find_fault(content), str)
 
 
@@ -237,7 +241,7 @@ def test_a_header_of_any_value_raises_nothing(value: Any, name: str) -> None:
     assert fault is None or 0 < len(fault) < 1_000
 
 
-def test_poison_ends_no_worker_and_is_counted(
+def test_invalid_messages_end_no_worker_and_are_counted(
     celery: Celery,
     broker: redis.Redis,
     message: dict[str, Any],
@@ -263,7 +267,7 @@ def test_poison_ends_no_worker_and_is_counted(
     assert max(len(entry["message"]) for entry in kept) <= 8_000
 
 
-def test_what_is_set_aside_is_bounded(
+def test_the_number_of_messages_set_aside_is_bounded(
     broker: redis.Redis, message: dict[str, Any], worker: subprocess.Popen[bytes]
 ) -> None:
     bad = build_poison(message)["text as time limits"]
@@ -273,7 +277,9 @@ def test_what_is_set_aside_is_bounded(
     assert worker.poll() is None
 
 
-def test_a_worker_is_asked_but_not_told(celery: Celery, worker: subprocess.Popen[bytes]) -> None:
+def test_a_worker_answers_inspection_but_obeys_no_remote_command(
+    celery: Celery, worker: subprocess.Popen[bytes]
+) -> None:
     control = celery.control
     assert control.inspect(timeout=5).ping()
     control.shutdown()
@@ -307,7 +313,7 @@ def test_a_broker_that_starts_after_its_worker_is_found_at_once(
         start_process(stack, command, tmp_path / "redis.log", environment)
         wait_for_redis(port)
         wait_until(lambda: count_consumers(url), "the worker consumes")
-    # What Celery says when it waits 2 s and more.
+    # Celery writes "Trying again" if it waits 2 s or more.
     assert "Connected to redis" in log.read_text()
     assert "Trying again" not in log.read_text()
 
@@ -327,7 +333,7 @@ def start_process(
     stack.callback(process.kill)
 
 
-def test_the_broker_of_another_project_is_not_ours(
+def test_environment_variables_of_another_project_do_not_change_the_broker(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in OF_ANOTHER.items():

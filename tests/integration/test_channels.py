@@ -1,4 +1,6 @@
-"""Where messages may go, what is shown of it, and what a channel cannot make this host do."""
+"""Which addresses messages may be sent to, what is shown of an address, and what a channel cannot
+make this host do.
+"""
 
 import gzip
 import json
@@ -51,14 +53,14 @@ SECRET = "T0K3N-of-mine"
         "2002:7f00:1::",
     ],
 )
-def test_what_is_no_address_of_the_internet_is_told(address: str) -> None:
+def test_private_addresses_are_recognised(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize(
     "address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"]
 )
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -75,7 +77,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
     ],
 )
 def test_a_private_channel_is_refused_unless_it_is_allowed(channel: str) -> None:
-    if "0x7f" not in channel:  # a name, as far as it is known before it is resolved
+    if "0x7f" not in channel:  # A name: it is checked only when it is resolved.
         with pytest.raises(BadInput, match="PRIVATE_CHANNELS=1"):
             check_channel(channel, allow_private=False)
     with pytest.raises(Transient):
@@ -85,8 +87,8 @@ def test_a_private_channel_is_refused_unless_it_is_allowed(channel: str) -> None
 def test_a_name_that_resolves_to_this_host_is_not_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The check is of what is connected to,
-    so that a name cannot mean another address in between.
+    """The check is of the address that is connected to, so a name cannot resolve to another one in
+    between.
     """
     with run_receiver() as receiver:
         channel = f"json://localhost.localdomain.test:{receiver.server_port}/alerts"
@@ -138,13 +140,13 @@ def test_a_name_that_resolves_to_this_host_is_not_connected_to(
         "json://example.com/\x1b[2J",
     ],
 )
-def test_only_known_schemes_with_plain_options_are_taken(channel: str) -> None:
+def test_only_known_schemes_with_plain_options_are_accepted(channel: str) -> None:
     with pytest.raises(BadInput):
         check_channel(channel, allow_private=True)
 
 
 @pytest.mark.parametrize("channel", ["slack://TOKEN_A/TOKEN_B/TOKEN_C", "json://u:secret@a b/x"])
-def test_an_address_that_lacks_a_part_is_refused_in_one_sentence(
+def test_an_incomplete_address_is_refused_in_one_sentence(
     channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged = StringIO()
@@ -165,17 +167,17 @@ def test_an_address_that_lacks_a_part_is_refused_in_one_sentence(
         "ntfys://topic?priority=high",
     ],
 )
-def test_useful_channels_are_taken_and_only_their_kind_is_shown(channel: str) -> None:
+def test_useful_channels_are_accepted_and_only_their_kind_is_shown(channel: str) -> None:
     check_channel(channel, allow_private=False)
     assert name_channel(channel) == channel.partition("://")[0]
 
 
-def test_nothing_of_an_address_is_shown_to_who_may_read(client: FlaskClient, database: Db) -> None:
+def test_a_reader_is_shown_nothing_of_an_address(client: FlaskClient, database: Db) -> None:
     channel = f"json://me:{SECRET}@127.0.0.1:9/{SECRET}/hook?+X-Token={SECRET}"
     assert client.put("/py/notifications/rules/ops", json={"channel": channel}).status_code == 200
     told = client.post("/py/notifications/rules/ops/test").json
     assert told["sent"] is False
-    # as an earlier version kept it
+    # As an earlier version stored it.
     database.notification_rules.update_one(
         {}, {"$set": {"shown_channel": f"json://me:****@127.0.0.1/{SECRET}/"}}
     )
@@ -185,7 +187,7 @@ def test_nothing_of_an_address_is_shown_to_who_may_read(client: FlaskClient, dat
 
 
 class Redirecting(BaseHTTPRequestHandler):
-    """Sends whoever comes to another address."""
+    """Redirects every request to another address."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -194,7 +196,7 @@ class Redirecting(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -208,7 +210,7 @@ def dripping() -> Iterator[ThreadingHTTPServer]:
 
 
 def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
-    """Yield a server of its own, and end it."""
+    """Run a server in a thread, yield it, and stop it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -232,25 +234,25 @@ def test_a_channel_that_redirects_is_not_followed(redirecting: ThreadingHTTPServ
 
 
 class Dripping(BaseHTTPRequestHandler):
-    """Takes the message, and never comes to the end of its answer's headers."""
+    """Accepts the message, and never finishes the headers of its answer."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        with suppress(OSError):  # the other side is gone
+        with suppress(OSError):  # The client has closed the connection.
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
             for number in range(300):
                 self.wfile.write(b"X-%d: more\r\n" % (number % 50))
                 sleep(0.1)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.mark.parametrize("scheme", ["json", "form"])
-def test_a_channel_that_answers_a_byte_at_a_time_does_not_keep_its_sender(
+def test_a_channel_that_answers_a_byte_at_a_time_does_not_block_its_sender(
     scheme: str, dripping: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each byte comes in time, so that no library gives it up."""
+    """Each byte comes in time, so no library's own timeout ends it."""
     channel = f"{scheme}://127.0.0.1:{dripping.server_port}/"
     with monkeypatch.context() as patch:
         patch.setattr(channels, "MESSAGE_SECONDS", 0.5)
@@ -265,33 +267,33 @@ def test_a_channel_that_answers_a_byte_at_a_time_does_not_keep_its_sender(
 
 
 def answer_plain(sent: BinaryIO) -> None:
-    """Answer a post with far more than anybody wants to know."""
+    """Answer a post with far more bytes than are read."""
     sent.write(b"HTTP/1.1 500 Oh\r\nContent-Length: 1000000000\r\n\r\n")
     for _ in range(1_000):
         sent.write(bytes(1_000_000))
 
 
 def answer_packed(sent: BinaryIO) -> None:
-    """Answer a post with a megabyte that unpacks to a thousand."""
+    """Answer a post with a megabyte that decompresses to a thousand."""
     packer = gzip.compress(bytes(100_000_000)) * 10
     length = b"Content-Length: %d\r\n\r\n" % len(packer)
     sent.write(b"HTTP/1.1 500 Oh\r\nContent-Encoding: gzip\r\n" + length + packer)
 
 
 def answer_mail(sent: BinaryIO) -> None:
-    """Greet whoever sends mail, line by line."""
+    """Answer SMTP commands line by line without end."""
     for _ in range(1_000):
         sent.write((b"220-" + b"x" * 994 + b"\r\n") * 1_000)
 
 
 @contextmanager
 def run_flood(answer: Callable[[BinaryIO], None]) -> Iterator[int]:
-    """Answer one connection until its other side is gone; yield the port."""
+    """Answer one connection until the client has closed it; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve_one() -> None:
             connection, _ = listening.accept()
-            # Also what is left to be sent may fail as it is closed.
+            # Sending the rest while closing may fail too.
             with suppress(OSError), connection, connection.makefile("wb") as sent:
                 answer(sent)
 
@@ -309,18 +311,18 @@ def run_flood(answer: Callable[[BinaryIO], None]) -> Iterator[int]:
         ("mailto://me:pass@example.com:{}?smtp=127.0.0.1&to=me@example.com", answer_mail),
     ],
 )
-def test_a_channel_that_answers_without_end_does_not_fill_the_memory(
+def test_a_channel_that_answers_without_end_does_not_fill_memory(
     address: str, answer: Callable[[BinaryIO], None]
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with run_flood(answer) as port, pytest.raises(Transient, match="more than 4 MiB"):
         send_message(address.format(port), "a title", "a body", allow_private=True)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    # KiB; each channel has a gigabyte to say
+    # In KiB; each channel would send a gigabyte.
     assert grown < 300_000
 
 
-def test_an_address_is_one_channel_whatever_it_has_in_it(tmp_path: Path) -> None:
+def test_an_address_is_one_channel_whatever_characters_it_has(tmp_path: Path) -> None:
     with run_receiver() as receiver, run_receiver() as other:
         channel = (
             f"json://127.0.0.1:{receiver.server_port}/a,json://127.0.0.1:{other.server_port}/b"

@@ -1,5 +1,5 @@
-"""`flask backfill`, `scan`, `verify`,
-`runs` and `keys` as a user types them, with a real worker.
+"""`flask backfill`, `scan`, `verify`, `runs` and `keys` as a user types them, with a real
+worker.
 """
 
 import json
@@ -19,7 +19,9 @@ BARS = 400
 
 @pytest.fixture(scope="module")
 def flask(live: Live) -> Command:
-    """Run `flask ...` against the module's database, which holds bars and a model."""
+    """A function that runs `flask ...` against the file's database, which holds bars and a
+    model.
+    """
     for seed, ticker in enumerate(("AAA", "BBB"), 1):
         store(live.database, ticker, make_bars(BARS, seed, shocks=(300,)))
     train(live.database)
@@ -62,7 +64,7 @@ def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Co
     assert f"and {found - 100} more" in flask("verify", "ticker", "MANY").stdout
 
 
-def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
+def test_a_scan_of_a_market_reports_what_it_did(flask: Command) -> None:
     answer = flask("scan", "run", "--market", "us")
     assert answer.exit_code == 0, answer.stderr
     assert "incremental complete" in answer.stdout
@@ -76,8 +78,9 @@ def test_a_watchlist_is_scanned_and_backfilled_by_its_name(live: Live, flask: Co
         assert sorted(run["tickers"]) == ["AAA", "BBB"]
 
 
-def test_a_run_that_nobody_works_on_says_why(live: Live, flask: Command) -> None:
-    elsewhere = f"{live.settings.redis_url.rpartition('/')[0]}/1000"  # where no worker listens
+def test_a_run_that_no_worker_takes_says_why(live: Live, flask: Command) -> None:
+    # A broker where no worker listens.
+    elsewhere = f"{live.settings.redis_url.rpartition('/')[0]}/1000"
     run = read_json(flask("scan", "run", "BBB", "--no-wait", "--json", REDIS_URL=elsewhere))["_id"]
     long_ago = datetime.now(UTC) - timedelta(minutes=1)
     live.database.detection_runs.update_one({"_id": run}, {"$set": {"requested_at": long_ago}})
@@ -111,7 +114,7 @@ def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> No
         (("runs", "list", "--status", "done"), "in_progress"),
     ],
 )
-def test_bad_input_is_said_on_stderr_with_exit_code_2(
+def test_bad_input_is_reported_on_stderr_with_exit_code_2(
     flask: Command, words: tuple[str, ...], said: str
 ) -> None:
     answer = flask(*words)
@@ -120,14 +123,14 @@ def test_bad_input_is_said_on_stderr_with_exit_code_2(
     assert said in answer.stderr
 
 
-def test_a_server_that_is_not_there_is_named_without_credentials(flask: Command) -> None:
+def test_an_unreachable_server_is_named_without_credentials(flask: Command) -> None:
     answer = flask("runs", "list", MONGO_URL="mongodb://me:secret@127.0.0.1:1/")
     assert answer.exit_code == 1
     assert "127.0.0.1:1" in answer.stderr
     assert "secret" not in answer.stderr
 
 
-def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
+def test_keys_are_created_shown_once_listed_and_revoked(flask: Command) -> None:
     made = flask("keys", "create", "a client", "--scope", "read", "--scope", "enqueue")
     assert made.stdout.startswith("tw_")
     assert flask("keys", "create", "a client", "--scope", "read").exit_code == 1
@@ -143,10 +146,10 @@ def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
     assert read_json(flask("keys", "list", "--json"))[0]["revoked_at"] is not None
 
 
-def test_a_verification_counts_and_names_what_it_could_not_derive(
+def test_a_verification_counts_and_names_the_anomalies_that_it_could_not_check(
     live: Live, flask: Command
 ) -> None:
-    """Of two tickers, one of which a version flagged whose columns are no more."""
+    """Of two tickers, one has anomalies of a version whose columns no longer exist."""
     for seed, ticker in enumerate(("LOST1", "LOST2"), 30):
         store(live.database, ticker, make_bars(BARS, seed, shocks=(200, 300, 390)))
     train = ("models", "train", "--market", "US", "--tickers", "LOST1,LOST2", "--trees", "20")
@@ -172,7 +175,7 @@ def test_a_verification_counts_and_names_what_it_could_not_derive(
 
 
 def test_every_selection_verifies_as_each_anomaly_alone(live: Live, flask: Command) -> None:
-    """Of tickers that two versions walked forward on, and a third is the champion of."""
+    """Two versions walked forward over the tickers, and a third is their champion."""
     tickers = ("WALK1", "WALK2")
     for seed, ticker in enumerate(tickers, 20):
         store(live.database, ticker, make_bars(BARS, seed, shocks=(200, 300, 390)))
@@ -188,7 +191,8 @@ def test_every_selection_verifies_as_each_anomaly_alone(live: Live, flask: Comma
     ]
     asked = ("backfill", "run", *tickers, "--period", "max")
     walked = read_json(flask(*asked, "--walk-forward", "--json"))["_id"]
-    # What this finds anew is its own; what was found before belongs to the run before.
+    # The anomalies that this backfill finds first belong to it; those found before belong to the
+    # run before.
     again = read_json(flask(*asked, "--force", "--json"))["_id"]
     stored = {
         each["_id"]: each
@@ -219,7 +223,7 @@ def test_every_selection_verifies_as_each_anomaly_alone(live: Live, flask: Comma
             own = {each for each, anomaly in stored.items() if anomaly[field] == name}
             found = verify(kind, name) if own else {}
             assert {each: found[each] for each in own} == {each: alone[each] for each in own}
-            # What is said beyond that is news: nobody has stored it.
+            # Other verdicts of this verification are about new anomalies, which nobody has stored.
             news = found.keys() - own
             assert {found[each]["verdict"] for each in news} <= {"new"}
             assert not news & stored.keys()

@@ -1,4 +1,4 @@
-"""A command that lists up to a bound says so where there is more, and says so beside the list."""
+"""A command that lists up to a limit says if there is more, outside the list itself."""
 
 import inspect
 import json
@@ -26,7 +26,7 @@ LISTING = sorted(
     if any("--limit" in parameter.opts for parameter in command.params)
 )
 ARGUMENTS = {"bars show": ["AAPL"]}
-# Of these the database below has two or more.
+# The database below holds two or more documents for these commands.
 STORED = {"anomalies list", "bars imports", "bars quality", "bars show", "runs list"}
 
 
@@ -48,7 +48,9 @@ def app(settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def read_items(said: Any) -> list[Any]:
-    """Return what a command lists, which may stand in an object with what it is of."""
+    """Return the items that a command lists; they may stand in an object that also says what they
+    belong to.
+    """
     assert said.exit_code == 0, said.output
     found = json.loads(said.stdout)
     return found if isinstance(found, list) else next(iter(reversed(found.values())))
@@ -97,17 +99,17 @@ def test_a_watch_that_ctrl_c_ends_says_that_the_run_goes_on(app: Flask, database
     assert watching.returncode == -signal.SIGINT
 
 
-def test_an_option_that_takes_one_value_is_not_given_two(app: Flask) -> None:
+def test_an_option_with_one_value_is_refused_if_given_twice(app: Flask) -> None:
     runner = app.test_cli_runner()
     twice = runner.invoke(args=["runs", "list", "--ticker", "AAPL", "--ticker", "MSFT"])
     assert twice.exit_code == 2
     assert "--ticker is given 2 times, and takes one value" in twice.stderr
-    # where several are taken, they are
+    # Where an option takes several values, they are accepted.
     words = ["anomalies", "list", "--ticker", "AAPL", "--ticker", "MSFT", "--json", "--json"]
     assert read_items(runner.invoke(args=words))
 
 
-def test_every_command_refuses_what_is_given_again() -> None:
+def test_every_command_refuses_an_option_given_twice() -> None:
     free = [name for name, command in COMMANDS.items() if type(command) is not OneValueCommand]
     assert free == []
 
@@ -121,7 +123,7 @@ def test_every_command_refuses_what_is_given_again() -> None:
         (["runs", "list", "--ticker="], "--ticker is empty"),
     ],
 )
-def test_a_value_that_is_empty_is_refused(app: Flask, words: list[str], said: str) -> None:
+def test_an_empty_value_is_refused(app: Flask, words: list[str], said: str) -> None:
     refused = app.test_cli_runner().invoke(args=words)
     assert refused.exit_code == 2
     assert f"{said}: give it a value, or leave it out" in refused.stderr
@@ -131,7 +133,7 @@ def test_a_value_that_is_empty_is_refused(app: Flask, words: list[str], said: st
     "words",
     [["alerts", "mute"], ["notify", "set", "ops", "json://host"], ["notify", "change", "a"]],
 )
-def test_what_the_reader_of_a_value_refuses_is_said_in_a_line(app: Flask, words: list[str]) -> None:
+def test_an_error_of_an_option_s_value_is_one_line(app: Flask, words: list[str]) -> None:
     refused = app.test_cli_runner().invoke(args=[*words, "--ticker", "no ticker"])
     assert refused.exit_code == 2
     assert refused.stderr.startswith("Error: 'no ticker' is no ticker")

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def flask(flask: Command) -> Command:
-    """Run `flask models ...` against the test's own database."""
+    """A function that runs `flask models ...` against the test's database."""
     return partial(flask, "models", COLUMNS="200")
 
 
@@ -44,7 +44,7 @@ def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: 
     assert first not in table
 
 
-def test_a_version_whose_artefact_is_lost_is_not_put_in_use(database: Db, flask: Command) -> None:
+def test_a_version_whose_artefact_is_lost_is_not_promoted(database: Db, flask: Command) -> None:
     first, second = add_model(database), add_model(database)
     assert flask("promote", second).exit_code == 0
     delete_artefact(database, first)
@@ -114,7 +114,7 @@ def test_bad_input_exits_with_2_and_writes_nothing(
     )
 
 
-def test_every_command_explains_itself(flask: Command) -> None:
+def test_every_command_has_a_help_text(flask: Command) -> None:
     assert set(models.group.commands) == {
         "list",
         "show",
@@ -184,7 +184,7 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
 
 
 def _check_judging(addresses: dict[str, str], folder: Path) -> None:
-    """Judge and compare what was trained, as a user types it."""
+    """Evaluate and compare the trained versions, as a user types it."""
 
     def judge(*words: str) -> Result:
         return run_flask(addresses | {"COLUMNS": "200"}, "models", *words)
@@ -217,7 +217,7 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
         ("ticker,date,label\nAAA,2016-01-04,1\n", "all 1 labels say of their bars"),
     ],
 )
-def test_labels_that_cannot_be_used_are_refused_by_line(
+def test_unusable_labels_are_refused_with_their_line(
     database: Db, flask: Command, tmp_path: Path, text: str, said: str
 ) -> None:
     version = add_model(database)
@@ -238,7 +238,7 @@ def test_labels_that_cannot_be_used_are_refused_by_line(
         "ticker,time,label,who; why\nAAA,2016-01-04,anomaly,me; seen\nBBB,2016-06-01,usual,\n",
     ],
 )
-def test_labels_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+def test_labels_are_read_in_the_forms_that_spreadsheets_write(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(text, "utf-8-sig", newline="")
     assert read_labels(path) == [
@@ -247,7 +247,9 @@ def test_labels_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str) -
     ]
 
 
-def test_a_version_is_judged_on_the_bars_that_it_is_of(database: Db, flask: Command) -> None:
+def test_a_version_is_evaluated_only_on_its_own_market_and_interval(
+    database: Db, flask: Command
+) -> None:
     version = add_model(database)
     for words in (("--market", "JP"), ("--interval", "5m")):
         answer = flask("evaluate", version, *words)
@@ -255,7 +257,7 @@ def test_a_version_is_judged_on_the_bars_that_it_is_of(database: Db, flask: Comm
         assert "has a market and an interval already" in answer.stderr
 
 
-def test_the_champion_of_all_markets_can_be_judged(database: Db, flask: Command) -> None:
+def test_the_champion_of_all_markets_can_be_evaluated(database: Db, flask: Command) -> None:
     answer = flask("evaluate", "--market", "all")
     assert answer.exit_code == 1
     assert "market ALL has no champion model for 1d bars" in answer.stderr

@@ -1,4 +1,4 @@
-"""Where a command's output goes: a closed one, and a disk that is full."""
+"""A command whose output is closed, or goes to a full disk."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def run_shell(environment: dict[str, str], command: str) -> subprocess.Completed
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 @pytest.mark.parametrize("option", ["", "--json"])
-def test_a_closed_output_is_written_nowhere(
+def test_a_command_with_closed_output_succeeds(
     environment: dict[str, str], closed: str, option: str
 ) -> None:
     done = run_shell(environment, f"markets list {option} {closed}")
@@ -36,7 +36,7 @@ def test_a_closed_output_is_written_nowhere(
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("option", ["", "--json"])
-def test_output_that_does_not_fit_is_said_in_a_line(
+def test_output_that_does_not_fit_on_the_disk_is_reported_in_a_line(
     environment: dict[str, str], option: str
 ) -> None:
     done = run_shell(environment, f"markets list {option} > /dev/full")

@@ -1,4 +1,6 @@
-"""Every command of `flask` shows the names of others, and has a terminal obey none of them."""
+"""Every `flask` command shows names that others wrote, and the terminal obeys no control sequence
+in them.
+"""
 
 import re
 from collections.abc import Iterator
@@ -20,15 +22,15 @@ from tests.integration.stored import add_list, add_run
 from tests.processes import ROOT
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-# a title for the window, an end of the line, a clearing of the screen by an 8-bit command
+# A window title, a line break, and an 8-bit command that clears the screen.
 HOSTILE = "x\x1b]0;owned\x07\r\x9b2J\x1b[31m"
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# what people and files of others have written, wherever it is stored
+# Fields that people and files of others have written, wherever they are stored.
 FREE = frozenset(
     {"error", "errors", "name", "title", "shown_channel", "filename", "file", "warnings", "notes"}
     | {"note", "cause", "reasons", "phrases", "detector", "ticker", "rule", "created_by"}
 )
-# It brings bars of its own, and takes no names.
+# It imports its own bars, and takes no names.
 WITHOUT_NAMES = {"bars demo"}
 
 
@@ -50,11 +52,13 @@ COMMANDS = {
 
 @pytest.fixture
 def app(settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """An application with the commands, over a database in which all names are hostile."""
+    """An application with the commands, over a database in which all names contain control
+    sequences.
+    """
     for name in ("mongo_url", "redis_url", "mongo_database"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
     for group in GROUPS:
-        monkeypatch.setattr(group, "callback", None)  # it would set up this process' logs
+        monkeypatch.setattr(group, "callback", None)  # It would configure the logs of this process.
     get_settings.cache_clear()
     fill(database)
     app = Flask("commands")
@@ -66,7 +70,7 @@ def app(settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def fill(database: Db) -> None:
-    """Store something of most collections; whatever is free text in it is hostile."""
+    """Store a document in most collections; all free text in it contains control sequences."""
     store(database, "AAPL", make_bars(420, shocks=(400,)))
     train(database)
     run(database, "backfill", "AAPL")
@@ -86,7 +90,7 @@ def fill(database: Db) -> None:
 
 
 def poison(value: Any, name: str) -> Any:
-    """Return a value in which each free text ends in commands for a terminal."""
+    """Return a value in which each free text ends with control sequences."""
     if isinstance(value, dict):
         return {key: poison(one, key) for key, one in value.items()}
     if isinstance(value, list):
@@ -95,7 +99,7 @@ def poison(value: Any, name: str) -> Any:
 
 
 def build_words(command: click.Command, folder: Path) -> list[str]:
-    """Return arguments for a command: a hostile one for each that it takes."""
+    """Return arguments for a command: one with control sequences for each that it takes."""
     words = build_patience(command)
     for parameter in command.params:
         kind = parameter.type
@@ -117,20 +121,20 @@ def build_words(command: click.Command, folder: Path) -> list[str]:
 
 
 def build_patience(command: click.Command) -> list[str]:
-    """Return what keeps a command from waiting for a worker, which there is none of."""
+    """Return options that keep a command from waiting for a worker; none runs."""
     options = (option for parameter in command.params for option in parameter.opts)
     return [option for option in options if option == "--no-wait"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a file whose name and content are hostile."""
+    """A folder with a file whose name and content contain control sequences."""
     text = f"date,open,high,low,close,volume\n{HOSTILE},1,1,1,1,1\n2013-03-01,1,1,1,{HOSTILE},1\n"
     (tmp_path / f"{HOSTILE}.csv").write_text(text)
     return tmp_path
 
 
-def test_no_command_has_the_terminal_obey_a_name(
+def test_no_command_lets_the_terminal_obey_a_name(
     app: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -147,8 +151,8 @@ def test_no_command_has_the_terminal_obey_a_name(
     assert not obeyed
 
 
-def test_text_is_printed_by_the_one_function_that_strips_it() -> None:
+def test_text_is_printed_only_by_the_function_that_removes_control_sequences() -> None:
     for path in sorted((ROOT / "cli").glob("*.py")):
         found = re.findall(r"click\.(?:echo|secho|style)|(?<![\w.])print\(", path.read_text())
-        # besides, JSON: it has its own way to write them
+        # The exception is JSON, which escapes them.
         assert found == (["click.echo"] * 2 if path.name == "common.py" else []), path.name

@@ -1,4 +1,4 @@
-"""The Python client against the API as gunicorn serves it, and a real worker."""
+"""The Python client against the API in gunicorn, with a real worker."""
 
 import json
 import threading
@@ -49,7 +49,9 @@ def asked(live: Live) -> Iterator[Client]:
 
 
 class BadLine(ThreadingHTTPServer):
-    """Between a client and the API: passes requests on, and loses the next answers."""
+    """A proxy between a client and the API that passes requests on and can lose the next
+    answers.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(("127.0.0.1", 0), PassOn)
@@ -100,7 +102,7 @@ class PassOn(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager
@@ -116,7 +118,9 @@ def put_between(asked: Client) -> Iterator[tuple[BadLine, Client]]:
             thread.join()
 
 
-def test_a_run_is_waited_for_with_a_bar(asked: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wait_shows_a_progress_bar_until_the_run_has_ended(
+    asked: Client, capfd: pytest.CaptureFixture[str]
+) -> None:
     started = asked.start_backfill(ticker="AAA", max_period="max")
     run = started.wait()
     assert run["_id"] == started.run_id
@@ -125,7 +129,7 @@ def test_a_run_is_waited_for_with_a_bar(asked: Client, capfd: pytest.CaptureFixt
     assert "100%" in capfd.readouterr().err
 
 
-def test_pages_are_put_together_in_order(asked: Client) -> None:
+def test_pages_are_joined_in_order(asked: Client) -> None:
     whole = asked.anomalies(market="US").to_list()
     assert len(whole) > 3 * len(SHOCKS)
     assert replace(asked.anomalies(market="US"), _most=2).to_list() == whole
@@ -137,8 +141,8 @@ def test_pages_are_put_together_in_order(asked: Client) -> None:
     assert list(asked.anomalies(limit=0)) == []
 
 
-def test_bars_come_in_the_order_of_time_however_many_pages_they_take(asked: Client) -> None:
-    bars = asked.bars(ticker="AAA").to_frame()  # 800: two pages, the later one first
+def test_bars_come_in_order_of_time_however_many_pages_they_take(asked: Client) -> None:
+    bars = asked.bars(ticker="AAA").to_frame()  # 800 bars: two pages, the later one first.
     assert len(bars) == 800
     assert bars["time"].is_monotonic_increasing
     assert bars["time"].is_unique
@@ -147,7 +151,7 @@ def test_bars_come_in_the_order_of_time_however_many_pages_they_take(asked: Clie
     pd.testing.assert_frame_equal(last, bars.tail(30).reset_index(drop=True))
 
 
-def test_frames_have_columns_for_what_lies_in_objects(asked: Client) -> None:
+def test_frames_have_columns_for_nested_fields(asked: Client) -> None:
     frame = asked.anomalies(sort="anomaly_score", limit=10).to_frame()
     assert frame["anomaly_score"].is_monotonic_increasing
     assert frame["features.return_1"].abs().max() > 0.05
@@ -155,7 +159,7 @@ def test_frames_have_columns_for_what_lies_in_objects(asked: Client) -> None:
     assert asked.anomalies(ticker="AAA", min_grade=100, status="superseded").to_frame().empty
 
 
-def test_the_frame_of_nothing_has_the_columns_of_something(asked: Client) -> None:
+def test_an_empty_frame_has_the_columns_of_a_full_one(asked: Client) -> None:
     nothing = asked.anomalies(model_version="none").to_frame()
     assert (len(nothing), nothing[nothing["grade"] > 50].empty) == (0, True)
     assert str(nothing["Datetime"].dt.tz) == "UTC"
@@ -163,8 +167,8 @@ def test_the_frame_of_nothing_has_the_columns_of_something(asked: Client) -> Non
     assert [*narrow.to_frame().columns] == ["Ticker", "features.return_1"]
 
 
-def test_columns_of_numbers_are_numbers_where_all_of_them_lack(asked: Client) -> None:
-    """They were of objects then, which nothing compares with a number."""
+def test_columns_of_numbers_are_numeric_even_if_all_values_are_missing(asked: Client) -> None:
+    """They used to have the dtype object, which cannot be compared with a number."""
     faults = asked.anomalies(kind="fault").to_frame()
     assert len(faults)
     assert faults["confidence"].isna().all()
@@ -178,13 +182,13 @@ def test_columns_of_numbers_are_numbers_where_all_of_them_lack(asked: Client) ->
     assert str(asked.tickers(market="JP").to_frame()["bars"].dtype) == "int64"
 
 
-def test_a_step_that_needs_no_more_is_taken_with_nothing_more(asked: Client) -> None:
-    """It was called with an empty body, or not at all."""
+def test_a_step_without_fields_is_called_with_the_id_alone(asked: Client) -> None:
+    """Such a step used to need an empty body as an argument, or could not be called."""
     with pytest.raises(ApiRefused, match="there is no alert 'nope'"):
         asked.acknowledge_alert("nope")
 
 
-def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
+def test_a_list_of_values_is_sent_completely(asked: Client) -> None:
     with pytest.raises(ApiRefused, match="ZZZ"):
         asked.correlation(tickers=["AAA", "ZZZ"])
     assert asked.correlation(tickers=["AAA", "BBB"])["tickers"] == ["AAA", "BBB"]
@@ -195,7 +199,7 @@ def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
     assert {"grade", "reasons"} <= one.keys()
 
 
-def test_times_of_python_are_understood(asked: Client) -> None:
+def test_datetimes_are_accepted_as_times(asked: Client) -> None:
     frame = asked.bars(ticker="AAA").to_frame()
     start = frame["time"].iloc[700].to_pydatetime()
     assert len(asked.bars(ticker="AAA", start=start).to_list()) == 100
@@ -231,7 +235,7 @@ def test_runs_models_and_watchlists_are_read(asked: Client) -> None:
     assert "tapewatch_batches" in asked.metrics()
 
 
-def test_none_takes_back_and_what_is_not_named_is_kept(asked: Client) -> None:
+def test_none_clears_a_field_and_absent_fields_are_kept(asked: Client) -> None:
     asked.set_rule("ops", channel="json://example.com/alerts", digest="daily", min_grade=80)
     assert asked.change_rule("ops", min_grade=90)["digest"] == "daily"
     changed = asked.change_rule("ops", digest=None)
@@ -241,7 +245,7 @@ def test_none_takes_back_and_what_is_not_named_is_kept(asked: Client) -> None:
     assert asked.set_ticker_threshold("AAA", threshold=None)["threshold"] is None
 
 
-def test_a_refusal_says_what_the_problem_said(asked: Client) -> None:
+def test_a_refusal_has_the_text_of_the_problem_document(asked: Client) -> None:
     with pytest.raises(ApiRefused) as refused:
         asked.bars(ticker="AAAA").to_list()
     problem = refused.value
@@ -256,7 +260,7 @@ def test_a_refusal_says_what_the_problem_said(asked: Client) -> None:
     assert nobody.value.status == 401
 
 
-def test_no_answer_and_the_answer_of_another_are_told_apart(asked: Client) -> None:
+def test_no_answer_and_a_refusal_raise_different_errors(asked: Client) -> None:
     with (
         pytest.raises(ApiUnreachable, match="does not answer"),
         Client(f"http://127.0.0.1:{free_port()}") as nowhere,
@@ -266,7 +270,7 @@ def test_no_answer_and_the_answer_of_another_are_told_apart(asked: Client) -> No
         elsewhere.models().to_list()
 
 
-def test_no_proxy_is_asked_for_what_is_on_this_machine(
+def test_no_proxy_is_used_for_addresses_on_this_machine(
     asked: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in BEHIND_PROXY.items():
@@ -275,7 +279,7 @@ def test_no_proxy_is_asked_for_what_is_on_this_machine(
         assert direct.health()["status"] in {"ok", "degraded"}
 
 
-def test_what_an_answer_was_lost_of_is_asked_again_and_starts_one_run(asked: Client) -> None:
+def test_a_request_whose_answer_was_lost_is_repeated_and_starts_one_run(asked: Client) -> None:
     before = len(asked.runs(task="train").to_list())
     with put_between(asked) as (line, client):
         line.to_lose = 2
@@ -283,13 +287,13 @@ def test_what_an_answer_was_lost_of_is_asked_again_and_starts_one_run(asked: Cli
         line.to_lose = 2
         client.train_model(market="US", promote=False).wait(progress=False)
         line.to_lose = 1
-        with pytest.raises(ApiUnreachable):  # once more would be another watchlist
+        with pytest.raises(ApiUnreachable):  # A repetition would create another watchlist.
             client.add_watchlist(name="once", tickers=["AAA"])
     assert len(asked.runs(task="train").to_list()) == before + 1
     asked.remove_watchlist("once")
 
 
-def test_an_export_that_stops_half_way_is_not_waited_for_without_end(
+def test_an_export_that_stops_half_way_is_given_up(
     asked: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tapewatch_client.LONGEST_SILENCE_SECONDS", 0.5)
@@ -304,7 +308,7 @@ def test_an_export_that_stops_half_way_is_not_waited_for_without_end(
             line.over.set()
 
 
-def test_a_run_is_waited_for_while_the_api_is_started_again(
+def test_waiting_for_a_run_survives_a_restart_of_the_api(
     asked: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = asked.start_backfill(ticker="AAA", max_period="max").run_id
@@ -328,7 +332,7 @@ def test_a_run_is_waited_for_while_the_api_is_started_again(
         (301, {"Location": "https://tapewatch.example.com/py/models"}, b""),
     ],
 )
-def test_what_is_no_answer_of_tapewatch_is_called_so(
+def test_an_answer_that_is_not_tapewatchs_is_reported_as_such(
     asked: Client, status: int, headers: dict[str, str], content: bytes
 ) -> None:
     with put_between(asked) as (line, client):
@@ -339,9 +343,10 @@ def test_what_is_no_answer_of_tapewatch_is_called_so(
             client.start_backfill(ticker="AAA")
 
 
-def test_a_key_is_sent_as_it_was_made_or_refused_untold(asked: Client) -> None:
+def test_a_key_is_sent_unchanged_or_refused_without_showing_it(asked: Client) -> None:
     key = str(asked._http.headers["Authorization"]).removeprefix("Bearer ")
-    with Client(asked.url, f"{key}\n") as client:  # as a file has it
+    # With a line break at its end, as read from a file.
+    with Client(asked.url, f"{key}\n") as client:
         assert client.models().to_list()
     for wrong in ("schlüssel", "two\nlines", "Bearer key"):
         with pytest.raises(ValueError, match="copied whole") as refused:
@@ -349,7 +354,7 @@ def test_a_key_is_sent_as_it_was_made_or_refused_untold(asked: Client) -> None:
         assert wrong not in str(refused.value)
 
 
-def test_a_run_that_fails_is_said(asked: Client) -> None:
+def test_a_run_that_fails_raises(asked: Client) -> None:
     candle = {"time": "2024-01-04", "open": 10, "high": 11, "low": 9, "close": 10, "volume": 5}
     asked.push_candles(ticker="EEE.BK", candles=[candle]).wait(progress=False)
     with pytest.raises(RunFailed, match="ended failed") as failed:
@@ -357,7 +362,7 @@ def test_a_run_that_fails_is_said(asked: Client) -> None:
     assert failed.value.run["status"] == "failed"
 
 
-def test_files_and_bars_are_taken_in(asked: Client, tmp_path: Path) -> None:
+def test_files_and_bars_are_imported(asked: Client, tmp_path: Path) -> None:
     file = tmp_path / "DDD.csv"
     file.write_text("Date,Open,High,Low,Close,Volume\n2024-01-03,10,11,9,10.5,1000\n")
     assert asked.preview_file(file=file)["columns"]
@@ -368,7 +373,7 @@ def test_files_and_bars_are_taken_in(asked: Client, tmp_path: Path) -> None:
     assert [bar["close"] for bar in asked.bars(ticker="DDD")] == [10.5, 10.0]
 
 
-def test_series_are_fitted_and_judged_line_by_line(asked: Client) -> None:
+def test_series_are_fitted_and_predicted_line_by_line(asked: Client) -> None:
     fitted = asked.fit_series_model(
         "sensor", timestamps=[1, 2, 3, 4], values=[10.0, 11.0, 9.0, 10.0]
     )

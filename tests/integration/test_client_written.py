@@ -1,6 +1,7 @@
-"""The Python client is held against the OpenAPI document: what is written from it is stored.
+"""The Python client is checked against the OpenAPI document: the stored module must equal what is
+written from the document.
 
-`WRITE_CLIENT=1` writes it anew.
+`WRITE_CLIENT=1` writes it again.
 """
 
 import ast
@@ -28,7 +29,7 @@ def document(client: FlaskClient) -> dict[str, Any]:
 
 
 def find_calls() -> Iterator[Call]:
-    """Yield (method, path, names of what is sent) of each call that the client's methods make."""
+    """Yield (method, path, names of the sent fields) of each call in the client's methods."""
     (client,) = [
         node
         for node in ast.parse(CLIENT.read_text()).body
@@ -87,7 +88,7 @@ def test_every_operation_has_a_method_and_every_method_an_operation(
     assert len(there) > 50
 
 
-def test_every_parameter_and_field_of_the_document_is_sent_and_no_other(
+def test_every_documented_parameter_and_field_is_sent_and_no_other(
     document: dict[str, Any],
 ) -> None:
     taken = {
@@ -132,5 +133,5 @@ def test_the_package_is_built_and_installed_without_an_index(tmp_path: Path) -> 
         "0.1.0",
         "http://127.0.0.1:5000",
     ]
-    # Without it a type checker takes everything of an installed package for Any.
+    # Without this file a type checker treats everything in an installed package as Any.
     assert (tmp_path / "site" / "tapewatch_client" / "py.typed").is_file()

@@ -1,4 +1,4 @@
-"""Confidence as anomalies keep it, and as lists are filtered by it."""
+"""The confidence that anomalies store, and lists filtered by it."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_confidence_is_the_product_of_three_factors(found: list[Any]) -> None:
         assert anomaly["confidence"] == pytest.approx(product)
 
 
-def test_a_young_series_has_less_of_its_history_and_fewer_votes(found: list[Any]) -> None:
+def test_a_young_series_has_a_shorter_history_and_fewer_votes(found: list[Any]) -> None:
     early = next(a for a in found if a["Ticker"] == "AAA")
     late = next(a for a in reversed(found) if a["Ticker"] == "AAA")
     # 61 bars warm up, and the trees look back on 499 more.
@@ -53,7 +53,7 @@ def test_a_young_series_has_less_of_its_history_and_fewer_votes(found: list[Any]
     assert all(vote["missing"] is None for vote in late["members"])
 
 
-def test_lists_are_filtered_by_it(client: FlaskClient, found: list[Any]) -> None:
+def test_lists_are_filtered_by_confidence(client: FlaskClient, found: list[Any]) -> None:
     bound = sorted(anomaly["confidence"] for anomaly in found)[len(found) // 2]
     listed = client.get(f"/py/anomalies?min_confidence={bound}&limit=500").json["items"]
     assert {a["_id"] for a in listed} == {a["_id"] for a in found if a["confidence"] >= bound}
@@ -84,7 +84,7 @@ def test_a_confidence_of_zero_leaves_nothing_out(
         assert counted["total"] == len(listed)
 
 
-def test_rules_ask_for_it(database: Db, found: list[Any]) -> None:
+def test_notification_rules_can_require_a_confidence(database: Db, found: list[Any]) -> None:
     run_id = found[0]["detection_run_id"]
     bound = sorted(anomaly["confidence"] for anomaly in found)[len(found) // 2]
     told = find_new(database, run_id, min_grade=0.0, tickers=None, min_confidence=bound)

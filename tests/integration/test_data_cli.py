@@ -50,7 +50,7 @@ def test_a_file_of_any_kind_is_imported_once(flask: Command, tmp_path: Path, suf
     assert (candle["open"], candle["close"], candle["volume"]) == (100.5, 119.5, 5.0)
 
 
-def test_rows_may_name_their_ticker_venue_and_taker_in_other_words(
+def test_ticker_venue_and_taker_columns_may_have_other_names(
     flask: Command, tmp_path: Path, database: Db
 ) -> None:
     path = tmp_path / "dump.csv"
@@ -69,7 +69,7 @@ def test_rows_may_name_their_ticker_venue_and_taker_in_other_words(
     assert sides == {"BTC-USD": "sell", "ETH-USD": "buy"}
 
 
-def test_rows_that_cannot_be_right_are_told_and_kept(flask: Command, tmp_path: Path) -> None:
+def test_impossible_rows_are_reported_and_kept(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "depth.csv"
     path.write_text(
         "time,bids,asks\n"
@@ -84,7 +84,7 @@ def test_rows_that_cannot_be_right_are_told_and_kept(flask: Command, tmp_path: P
     assert "100 x 1" in flask("data", "show", "depth", "BTC-USD").stdout
 
 
-def test_a_row_of_no_ticker_or_venue_costs_no_other(
+def test_a_row_without_ticker_or_venue_affects_no_other(
     flask: Command, tmp_path: Path, database: Db
 ) -> None:
     path = tmp_path / "trades.csv"
@@ -115,7 +115,7 @@ def test_a_row_of_no_ticker_or_venue_costs_no_other(
         ("a.csv", "time,id\n1,2,3\n"),
     ],
 )
-def test_what_is_no_such_file_is_named(
+def test_a_file_that_cannot_be_read_is_named(
     flask: Command, tmp_path: Path, name: str, content: str
 ) -> None:
     path = tmp_path / name
@@ -125,7 +125,9 @@ def test_what_is_no_such_file_is_named(
     assert name in done.stderr
 
 
-def test_whose_and_where_is_asked_for(flask: Command, tmp_path: Path) -> None:
+def test_a_missing_ticker_and_missing_data_are_reported_with_what_to_do(
+    flask: Command, tmp_path: Path
+) -> None:
     done = flask("data", "import", "trades", write_file(tmp_path, ".csv"))
     assert done.exit_code == 2
     assert "--ticker" in done.stderr

@@ -1,5 +1,5 @@
-"""`flask db check`: silent where all agree, and a line for each thing
-that was changed behind the service's back.
+"""`flask db check`: no output if all agrees, and a line for each change that was made without the
+service.
 """
 
 import json
@@ -39,7 +39,7 @@ Change = Callable[[Db], Any]
 
 @pytest.fixture(scope="module")
 def prepared(servers: Servers) -> Iterator[Db]:
-    """Two series, and the run that detected them, ended; in a database of the module's own."""
+    """Two series and the ended run that detected them, in a database for this file only."""
     settings = Settings(
         _env_file=None, mongo_url=servers.mongo_url, mongo_database=f"check_{uuid.uuid4().hex[:12]}"
     )
@@ -57,7 +57,7 @@ def prepared(servers: Servers) -> Iterator[Db]:
 
 @pytest.fixture
 def detected(prepared: Db) -> Iterator[Db]:
-    """The same, as it was, whatever other tests changed."""
+    """The same database, restored, whatever earlier tests changed."""
     saved = {name: list(prepared[name].find()) for name in prepared.list_collection_names()}
     yield prepared
     for name, documents in saved.items():
@@ -218,8 +218,8 @@ def test_each_disagreement_is_named_with_what_to_do(
     assert not any("BBB" in line for line in lines), lines
 
 
-def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> None:
-    """What metrics were computed from is known by its fingerprint."""
+def test_metrics_of_bars_that_were_changed_without_a_revision_are_named(detected: Db) -> None:
+    """The metrics' fingerprint says which bars they were computed from."""
     assert list(find_changed_bars(detected)) == []
     change_bars(detected, OF_AAA, "close", 0, 1_000.125)
     (line,) = map(str, find_changed_bars(detected))
@@ -234,9 +234,7 @@ def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> N
         (lambda packed: packed[:-1] + bytes([packed[-1] ^ 1]), "not those that were written"),
     ],
 )
-def test_bars_that_are_not_those_that_were_written_are_named(
-    detected: Db, damage: Callable[[bytes], bytes], said: str
-) -> None:
+def test_damaged_bars_are_named(detected: Db, damage: Callable[[bytes], bytes], said: str) -> None:
     assert list(find_damaged_buckets(detected)) == []
     bucket = detected.bars.find_one(OF_AAA)
     assert bucket is not None
@@ -265,7 +263,7 @@ def test_a_missing_index_is_named(detected: Db) -> None:
         ensure_indexes(detected)
 
 
-def test_a_threshold_that_is_kept_beside_its_watchlist_is_named(detected: Db) -> None:
+def test_a_threshold_that_is_stored_outside_its_watchlist_is_named(detected: Db) -> None:
     policy = {"scope": "watchlist", "name": "tech", "kind": "grade", "value": 60.0}
     detected.thresholds.insert_one(policy)
     try:
@@ -277,7 +275,7 @@ def test_a_threshold_that_is_kept_beside_its_watchlist_is_named(detected: Db) ->
 
 
 def test_what_an_erased_tenant_had_detected_still_agrees(detected: Db) -> None:
-    """Anomalies and watermarks are everybody's, and so is how they came about."""
+    """Anomalies and watermarks belong to all tenants, and so do the runs that wrote them."""
     add_tenant(detected, "acme", datetime.now(UTC))
     detected.detection_runs.update_many({}, {"$set": {"tenant": "acme"}})
     erase_tenant(detected, "acme", datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Every detector of the catalogue through the one path: trained, cached, run and verified."""
+"""Every detector of the catalogue through the whole path: trained, cached, run and verified."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from tests.integration.detecting import NOW, detect, make_bars, read_anomalies, 
 
 BARS = 900
 SHOCKS = (700, 777, 899)
-# What a test grows is small: its time goes into the bars.
+# Small parameters for training: the tests' time is for the bars.
 FEW = {
     "trees": 20,
     "windows": 400,
@@ -37,8 +37,8 @@ def make_plan(detector: str) -> TrainingPlan:
 
 
 def thin_out(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the bars with three in ten of them, and a hundred in a row, without a trade; the
-    shocks and the bars before them stay.
+    """Return the bars with three in ten of them, and a hundred in a row, changed to bars without a
+    trade; the shocks and the bars before them stay.
     """
     thin = frame.copy()
     idle = np.random.default_rng(2).random(len(frame)) < 0.3
@@ -52,7 +52,7 @@ def thin_out(frame: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(params=list(DETECTORS))
 def market(request: pytest.FixtureRequest, database: Db, once: Once) -> Db:
-    """A US market of three series with planted shocks, and a champion of the detector."""
+    """A US market of three series with planted shocks, whose champion is of this detector."""
 
     def make() -> None:
         for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
@@ -101,12 +101,12 @@ def test_backfill_equals_incremental_to_the_last_bit(
 
 
 @pytest.mark.parametrize("thin", [False, True])
-def test_a_correction_leaves_what_a_backfill_would_find(
+def test_a_correction_leaves_the_result_of_a_full_backfill(
     market: Db,
     thin: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Of bars that look back, a correction reaches further than the features of those after it; so
-    does one that says of a bar that it traded after all.
+    """With detectors that look back on bars, a correction reaches further than the features of
+    later bars; so does one that adds a trade to a bar that had none.
     """
     frame = make_bars(BARS, 1, shocks=SHOCKS)
     corrected = frame.copy()
@@ -130,7 +130,7 @@ def test_a_correction_leaves_what_a_backfill_would_find(
     assert kept == now
 
 
-def test_what_it_found_is_derived_again_one_by_one(market: Db) -> None:
+def test_its_anomalies_are_verified_one_by_one(market: Db) -> None:
     run(market, "backfill", "AAA", "BBB")
     stored = list(market.anomalies.find())
     assert len(stored) > len(SHOCKS)
@@ -156,7 +156,7 @@ def test_a_series_too_short_is_told_how_many_bars_it_takes(market: Db) -> None:
     assert (young["rows_processed"], older["rows_processed"]) == (0, 1)
 
 
-def test_the_manager_caches_it(market: Db) -> None:
+def test_the_model_manager_caches_it(market: Db) -> None:
     manager = ModelManager(market)
     one, other = (manager.get_model("US", "1d") for _ in range(2))
     assert one is other
@@ -169,7 +169,7 @@ def test_the_same_bars_and_plan_give_the_same_artefact(market: Db) -> None:
     assert again["sha256"] == before.sha256
 
 
-def test_a_detector_that_looks_at_its_own_columns_refuses_others() -> None:
+def test_a_detector_with_its_own_columns_refuses_others() -> None:
     with pytest.raises(BadInput, match="zscore looks at the columns of returns/3"):
         TrainingPlan.from_options(
             "US",

@@ -1,4 +1,4 @@
-"""`flask doctor`: what it says of a sound machine, and of each thing that is not."""
+"""`flask doctor`: its output on a healthy machine, and for each problem."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def ask_doctor(environment: dict[str, str], *options: str) -> tuple[int, str]:
 
 
 def ask_at_clock(environment: dict[str, str], clock: str) -> tuple[int, str]:
-    """Return the same of a process that goes by another clock."""
+    """Return its output in a process whose clock is wrong."""
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", "--json"],
         cwd=ROOT,
@@ -55,7 +55,7 @@ def only(findings: Any) -> Finding:
     return finding
 
 
-def test_a_sound_machine_is_told_so(environment: dict[str, str], database: Db) -> None:
+def test_a_healthy_machine_is_reported_as_such(environment: dict[str, str], database: Db) -> None:
     prepare_database(database, NOW)
     code, said = answer = ask_doctor(environment, "--json")
     assert code == 0, said
@@ -94,7 +94,7 @@ def test_what_fails_is_named_with_what_to_do_and_the_exit_code(environment: dict
 
 
 @pytest.mark.parametrize(("clock", "said"), [("+2h", "ahead of"), ("-2h", "behind")])
-def test_a_clock_that_is_wrong_is_said_so(
+def test_a_wrong_clock_is_reported(
     environment: dict[str, str], database: Db, clock: str, said: str
 ) -> None:
     prepare_database(database, NOW)
@@ -106,7 +106,7 @@ def test_a_clock_that_is_wrong_is_said_so(
     assert said in finding["found"]
 
 
-def test_lists_of_holidays_that_have_ended_are_said_so(
+def test_holiday_calendars_that_have_ended_are_reported(
     environment: dict[str, str], database: Db
 ) -> None:
     prepare_database(database, NOW)
@@ -114,7 +114,7 @@ def test_lists_of_holidays_that_have_ended_are_said_so(
     findings = read((code, answer))
     assert findings["calendar US"]["state"] == "ok"
     assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "warning"
-    # its library ends a calendar that nobody has announced yet
+    # Its library ends the calendar where no holidays are announced yet.
     assert findings["calendar CN"]["state"] == "warning"
     assert "exchange_calendars" in findings["calendar TH"]["todo"]
 
@@ -136,7 +136,7 @@ def test_packages_that_differ_from_the_lock_are_named(
     assert "scipy" not in finding.found
 
 
-def test_what_the_api_waits_for_is_named(settings: Settings, database: Db) -> None:
+def test_a_missing_key_and_a_missing_upgrade_are_named(settings: Settings, database: Db) -> None:
     prepare_database(database, NOW)
     exposed = Settings(
         _env_file=None,
@@ -181,7 +181,7 @@ def test_a_champion_that_cannot_be_opened_is_named(
     )
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_writable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/kernels")
     findings = {
         finding.check: finding for finding in doctor.check_disk(Settings(_env_file=None), NOW)
@@ -195,12 +195,13 @@ def test_a_folder_that_no_embedded_server_uses_need_not_be_writable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As in a container, whose own file system is read-only."""
-    monkeypatch.chdir(tmp_path)  # where nothing serves, whatever does in the folder of the code
+    # No service runs in this folder; one may run in the folder of the code.
+    monkeypatch.chdir(tmp_path)
     given = Settings(_env_file=None, redis_url="redis://redis/0", mongo_url="mongodb://mongo/")
     assert "disk" not in {finding.check for finding in doctor.check_disk(given, NOW)}
 
 
-def test_servers_that_nobody_named_are_looked_for(
+def test_embedded_servers_are_looked_for_if_no_url_is_set(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     unnamed = Settings(_env_file=None)

@@ -1,7 +1,7 @@
-"""A process that is API and worker in one, so that all spans of a request meet
-in one exporter; prints them.
+"""A process that is API and worker in one, so that one exporter gets all spans of a request; it
+prints them.
 
-Run by test_traces.py: its arguments are the path and the JSON body of a POST.
+Run by test_traces.py; its arguments are the path and the JSON body of a POST.
 """
 
 import json
@@ -24,7 +24,7 @@ def main() -> None:
     exporter = InMemorySpanExporter()
     api = create_app(get_settings())
     instrument(build_provider("test", SimpleSpanProcessor(exporter)), api)
-    # Messages in a thread of this process, through the real broker.
+    # A worker in a thread of this process; its messages still go through the real broker.
     with start_worker(celery, pool="solo", perform_ping_check=False, queues="interactive,backfill"):
         client = api.test_client()
         accepted = client.post(path, json=json.loads(body))
