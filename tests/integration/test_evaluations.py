@@ -1,4 +1,6 @@
-"""Versions judged and compared on a stretch: asked for, computed by a run, and read."""
+"""Model versions evaluated and compared on a stretch of bars: requested, computed by a run, and
+read.
+"""
 
 import json
 from functools import partial
@@ -32,7 +34,7 @@ def worker(app: APIFlask, settings: Settings, database: Db) -> Worker:
 
 @pytest.fixture
 def versions(database: Db, once: Once) -> list[str]:
-    """A forest, which is the champion, and a z-score of a US market of two series."""
+    """A forest, which is the champion, and a z-score detector, of a US market of two series."""
 
     def make() -> None:
         for seed, ticker in enumerate(("AAA", "BBB"), 1):
@@ -49,7 +51,7 @@ def versions(database: Db, once: Once) -> list[str]:
 def ask(client: FlaskClient, worker: Worker, body: dict[str, Any]) -> dict[str, Any]:
     accepted = client.post("/py/models/evaluate", json=body)
     assert accepted.status_code == 202, accepted.text
-    planning.start(worker, accepted.json["run_id"])  # which does the work of its one batch
+    planning.start(worker, accepted.json["run_id"])  # This also executes its only batch.
     ended = client.get(f"/py/detection-runs/{accepted.json['run_id']}").json
     assert ended["status"] == "complete", ended["error"]
     found = client.get(f"/py/evaluations/{ended['options']['evaluation']}")
@@ -69,7 +71,7 @@ def test_two_versions_are_compared_and_none_promoted(
     assert zscore["bars"] == 2 * (BARS - 81)
     assert result["agreement"]["bars"] == 2 * (BARS - 81)
     assert result["agreement"]["flagged_by_both"] >= len(SHOCKS)
-    # On the bars that it learned from nothing has drifted.
+    # On its own training bars a model has not drifted.
     assert forest["drift"]["reasons"] == zscore["drift"]["reasons"] == []
     assert forest["drift"]["stability_index"] < 0.01
     assert list(database.champions.find()) == pointers
@@ -83,7 +85,7 @@ def test_alarms_are_those_that_a_backfill_finds(
     result = ask(client, worker, {"versions": versions[:1], "keep_scores": True})
     run(database, "backfill", "AAA", "BBB")
     (judged,) = result["judgements"]
-    # A bar that is wrong is told as a fault, whatever a model says of it.
+    # A wrong bar is stored as a fault, whatever the model's score is.
     stored = list(database.anomalies.find({"Ticker": "AAA", "kind": "event"}))
     assert judged["alarms"] >= database.anomalies.count_documents({"kind": "event"}) > len(SHOCKS)
     path = f"/py/evaluations/{result['_id']}/scores?ticker=AAA&version={versions[0]}"
@@ -119,7 +121,7 @@ def test_labels_give_precision_and_recall(
     assert result["start"] == f"{days[SHOCKS[0]]:%Y-%m-%d}T00:00:00Z"
 
 
-def test_a_label_names_its_bar_by_any_time_within_it(
+def test_a_label_may_name_its_bar_by_any_time_within_it(
     client: FlaskClient, worker: Worker, versions: list[str]
 ) -> None:
     days = make_bars(BARS, 1)["date"]
@@ -138,7 +140,7 @@ def test_a_label_names_its_bar_by_any_time_within_it(
     assert result["start"] == f"{min(times)[:10]}T00:00:00Z"
 
 
-def test_scores_of_a_stretch_are_those_of_the_whole_history(
+def test_scores_of_a_stretch_equal_those_of_the_whole_history(
     client: FlaskClient, worker: Worker, versions: list[str]
 ) -> None:
     body = {"versions": [versions[1]], "keep_scores": True}
@@ -177,7 +179,7 @@ def test_scores_of_a_stretch_are_those_of_the_whole_history(
         ({"versions": []}, 422, "versions"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_and_no_run(
+def test_an_impossible_evaluation_is_refused_and_no_run(
     client: FlaskClient,
     database: Db,
     versions: list[str],
@@ -192,7 +194,7 @@ def test_what_cannot_be_judged_is_refused_and_no_run(
     assert database.evaluations.count_documents({}) == 0
 
 
-def test_as_many_labels_as_a_file_may_have_are_taken_over_http(
+def test_as_many_labels_as_a_file_may_have_are_accepted_over_http(
     client: FlaskClient, database: Db, versions: list[str]
 ) -> None:
     labels = [
@@ -203,7 +205,7 @@ def test_as_many_labels_as_a_file_may_have_are_taken_over_http(
         }
         for second in range(20_001)
     ]
-    # As somebody's tool lays it out.
+    # Indented, as some tools write JSON.
     body = json.dumps({"versions": versions, "labels": labels[:20_000]}, indent=4)
     assert len(body) > 2 * 2**20
     post = partial(client.post, "/py/models/evaluate", content_type="application/json")
@@ -226,7 +228,7 @@ def test_versions_of_other_intervals_are_not_compared(
     assert "cannot be compared" in refused.json["detail"]
 
 
-def test_scores_that_were_not_kept_are_not_found(
+def test_scores_that_were_not_kept_are_404(
     client: FlaskClient, worker: Worker, versions: list[str]
 ) -> None:
     result = ask(client, worker, {"versions": versions[:1]})
@@ -237,7 +239,7 @@ def test_scores_that_were_not_kept_are_not_found(
     assert client.get("/py/evaluations/none").status_code == 404
 
 
-def test_a_bad_ticker_is_told_and_spoils_nothing(
+def test_a_bad_ticker_is_named_and_does_not_affect_the_others(
     client: FlaskClient, worker: Worker, database: Db, versions: list[str]
 ) -> None:
     result = ask(client, worker, {"versions": versions[:1], "tickers": ["AAA", "NONE"]})
@@ -245,7 +247,7 @@ def test_a_bad_ticker_is_told_and_spoils_nothing(
     assert "NONE has no stored 1d bars" in result["errors"]["NONE"]
 
 
-def test_judging_loads_each_version_once(
+def test_an_evaluation_loads_each_version_once(
     client: FlaskClient, worker: Worker, versions: list[str]
 ) -> None:
     before = worker.models.get_cache_stats()["loads"]
@@ -289,8 +291,8 @@ class Updates(monitoring.CommandListener):
     def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
 
 
-def test_scores_of_a_market_are_written_at_once(settings: Settings, database: Db) -> None:
-    """MongoDB ends a transaction after 20 s, within which ten thousand single writes do not end."""
+def test_scores_of_a_market_are_written_in_bulk(settings: Settings, database: Db) -> None:
+    """MongoDB ends a transaction after 20 s, which is too short for ten thousand single writes."""
     updates = Updates()
     documents = [
         part
@@ -302,6 +304,6 @@ def test_scores_of_a_market_are_written_at_once(settings: Settings, database: Db
     client: MongoClient[Any] = MongoClient(settings.mongo_url, event_listeners=[updates])
     with client:
         counted = client[database.name]
-        for _ in range(2):  # the second time as by a batch that is done again
+        for _ in range(2):  # The second time as if the batch were done again.
             in_transaction(counted, partial(write_bar_scores, counted, documents))
     assert (updates.sent, database.bar_scores.count_documents({})) == (2, 500)

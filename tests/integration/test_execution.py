@@ -1,5 +1,5 @@
-"""Doing a batch: what is left when its bars are torn, its holders died,
-or what comes after its commit goes wrong.
+"""Executing a batch: what is stored if its bars are damaged, its holders die, or a step after its
+commit fails.
 """
 
 import subprocess
@@ -28,7 +28,8 @@ from tests.integration.stored import tear_bars
 TICKERS = ("AAA", "BBB", "CCC")
 BARS = 800
 SECOND = timedelta(seconds=1)
-# What README and docs/operations.md promise, and what of it the work itself may take.
+# The time that README and docs/operations.md promise, and the part of it that the work itself may
+# take.
 PROMISED_SECONDS = 90
 WORK_SECONDS = 10
 SOUND = {"state": "done", "result": {"tickers_done": 1, "tickers_failed": 0, "failures": []}}
@@ -57,8 +58,8 @@ def start_run(
 
 
 def count_claims(database: Db, run_id: str, ticker: str) -> int:
-    """Return how often a ticker was claimed in a run;
-    each claim raises its batch's fence by one.
+    """Return how often a ticker was claimed in a run; each claim raises its batch's fence by
+    one.
     """
     return sum(
         batch["fence"] for batch in database.batches.find({"run_id": run_id, "tickers": ticker})
@@ -66,7 +67,7 @@ def count_claims(database: Db, run_id: str, ticker: str) -> int:
 
 
 def work(worker: Worker) -> None:
-    """Do what waits in the queues, as workers do, until nothing does."""
+    """Execute all queued work, as workers do, until the queues are empty."""
     while waiting := find_waiting(worker.celery):
         worker.celery.control.purge()
         for batch_id in sorted(waiting):
@@ -74,27 +75,25 @@ def work(worker: Worker) -> None:
 
 
 def sign_dead(worker: Worker) -> str:
-    """Return the signature of a process of this machine that is gone."""
+    """Return the signature of a process of this machine that has ended."""
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
     return f"{sign(worker).rpartition(':')[0]}:{ended.pid}"
 
 
 def die_with(worker: Worker, batch_id: str) -> None:
-    """Free a batch of the one who died with it before, if any,
-    and claim it for another who is dead too.
-    """
+    """Free the batch from a dead holder, if it has one, and claim it for another dead process."""
     free_abandoned(worker.database, batch_id)
     limits = {"lease_seconds": 60, "max_attempts": worker.settings.max_attempts}
     assert batches.claim_batch(worker.database, batch_id, sign_dead(worker), **limits) is not None
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep_of_their_own(
+def test_a_ticker_that_always_fails_is_split_off_and_given_up_without_extra_sweeps(
     worker: Worker,
 ) -> None:
-    """Sweeps only send it again, after each failure but the one
-    that splits its batch and the last.
+    """A sweep is needed only to send it again after a failure; the failure that splits its batch,
+    and the last one, need none.
     """
     tear_bars(worker.database, {"ticker": "BBB"})
     run_id = start_run(worker.database, *TICKERS).partition(":")[0]
@@ -114,11 +113,11 @@ def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep(
+def test_a_ticker_that_always_kills_its_process_is_given_up_without_any_sweep(
     worker: Worker,
 ) -> None:
-    """Whoever is sent the message of a process that died goes on at once: again,
-    with its parts, or giving up.
+    """The worker that gets the dead process's message acts at once: it tries the batch again,
+    splits it, or gives it up.
     """
     batch_id = start_run(worker.database, "AAA", "BBB")
     run_id, killer = batch_id.partition(":")[0], f"{batch_id}.1"
@@ -135,11 +134,11 @@ def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep
     assert count_claims(worker.database, run_id, "BBB") == worker.settings.max_attempts
 
 
-def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_promised(
+def test_a_ticker_that_always_takes_its_host_down_is_given_up_within_the_promised_time(
     worker: Worker, database: Db
 ) -> None:
-    """Nobody sees such a holder die: its leases run out,
-    and what they take together is all that there is to wait.
+    """No process sees such a holder die. Its leases expire, and their lengths together are the only
+    wait.
     """
     waited, settings = 0.0, worker.settings
     batch_id = start_run(database, "AAA", "BBB")
@@ -159,7 +158,7 @@ def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_
             {"_id": lost}, {"$set": {"lease_until": get_server_time(database) - SECOND}}
         )
         assert batches.has_expired(database)
-        worker.celery.control.purge()  # the message went down with its worker
+        worker.celery.control.purge()  # The message was lost with its worker.
         sweep(worker)
         lost = f"{batch_id}.1"
         database.batches.update_one({"_id": f"{batch_id}.0"}, {"$set": SOUND})
@@ -176,11 +175,11 @@ def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_
 @pytest.mark.parametrize(
     "kind", [{"attempts": batches.SPLIT_AFTER_ATTEMPTS}, {"heavy": True}], ids=["suspect", "heavy"]
 )
-def test_a_lease_that_steps_may_outlast_is_renewed_while_the_work_goes_on(
+def test_the_lease_of_a_suspect_or_heavy_batch_is_renewed_while_the_work_goes_on(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, kind: dict[str, Any]
 ) -> None:
-    """A sound ticker of a batch whose host was lost may take longer than its short lease, a step of
-    heavy work longer than any, and nobody may free it.
+    """After a host was lost, a sound ticker of the batch may take longer than the short lease, and
+    a step of heavy work longer than any lease. Nobody may free the batch meanwhile.
     """
     batch_id = start_run(worker.database, "AAA")
     worker.database.batches.update_one({"_id": batch_id}, {"$set": kind})
@@ -203,7 +202,7 @@ def test_a_lease_that_steps_may_outlast_is_renewed_while_the_work_goes_on(
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_lease_goes_on_being_renewed_while_a_batch_is_detected_anew(
+def test_a_lease_is_renewed_while_a_batch_is_detected_again(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = start_run(worker.database, "AAA")
@@ -222,7 +221,7 @@ def test_a_lease_goes_on_being_renewed_while_a_batch_is_detected_anew(
         return load(*args)
 
     def meet_another(database: Db, batch: batches.Batch, *args: Any, **words: Any) -> None:
-        if len(expired) == 8:  # a write behind the first transaction's back
+        if len(expired) == 8:  # A write outside the first transaction makes MongoDB repeat it.
             batches.renew_lease(database, batch, lease_seconds=batch.lease_seconds)
         finish(database, batch, *args, **words)
 
@@ -230,15 +229,15 @@ def test_a_lease_goes_on_being_renewed_while_a_batch_is_detected_anew(
     monkeypatch.setattr(batches, "finish_batch", meet_another)
     (result,) = execute_batch(worker, batch_id)
     assert result["rows_processed"] > 0
-    assert len(expired) >= 16  # more where a renewal falls into the transaction too
+    assert len(expired) >= 16  # There are more if a renewal conflicts with the transaction too.
     assert not any(expired)
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_second_try(
+def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_second_attempt(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its parts take longer than may pass without a renewal, in each try."""
+    """In each attempt its parts take longer than the time without a renewal may be."""
     batch_id = start_run(worker.database, *TICKERS)
     for module in (pipeline, parts):
         monkeypatch.setattr(module, "BACKFILL_TICKERS", 1)
@@ -260,7 +259,7 @@ def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_seco
 
 
 @pytest.mark.usefixtures("stocked")
-def test_what_takes_too_long_each_time_is_told_in_plain_words(
+def test_work_that_always_takes_too_long_is_reported_in_plain_words(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = start_run(worker.database, "AAA")
@@ -279,11 +278,13 @@ def test_what_takes_too_long_each_time_is_told_in_plain_words(
 
 
 @pytest.mark.usefixtures("stocked")
-def test_what_cannot_be_counted_is_done_all_the_same(worker: Worker) -> None:
-    """A batch is committed and its run ends, though the latency of what it found cannot be told."""
+def test_a_batch_is_committed_though_its_latency_cannot_be_counted(worker: Worker) -> None:
+    """A batch is committed and its run ends, though the latency of its anomalies cannot be
+    computed.
+    """
     run(worker.database, "backfill", "AAA")
     store(worker.database, "AAA", make_bars(BARS, 0, shocks=(BARS - 1,)))
-    # A day that is none, as a slip of the hand in the database's shell leaves it.
+    # A date that does not exist, as a typing error in the database's shell leaves it.
     worker.database.session_overrides.insert_one(
         {"market": "US", "day": "2018-02-30", "opens": None, "closes": None}
     )

@@ -48,7 +48,7 @@ EXACT = [0.1 + 0.2, 1e-7, 123456789.123456789, 2 / 3]
 def fill(database: Db, flask: Command, folder: Path) -> None:
     """Store bars of two tickers, one with a split, trades and funding."""
     store(database, "-A-USD", make_bars(300, seed=2))
-    # As of a coin of which nothing but a person tells the market.
+    # Like a coin whose market was set by hand.
     coin = make_bars(1).assign(date="2024-01-06")
     market = load_markets(database).choose("CRYPTO")
     words = {"interval": "1d", "source": "test", "ticker": "PEPE", "now": NOW}
@@ -57,7 +57,7 @@ def fill(database: Db, flask: Command, folder: Path) -> None:
     quoted.loc[:99, ["open", "high", "low", "close"]] *= 2
     store(database, "AAPL", quoted)
     write_split(database, "AAPL", "1d", pd.Timestamp(quoted["date"][100]).date(), 2.0, NOW)
-    # An id may look like a formula.
+    # An id may look like a spreadsheet formula.
     trades = "time,id,price,amount,side\n" + "".join(
         f"2026-01-05T12:00:{n:02d}.000001Z,-{n},{price!r},{1 + n / 3!r},buy\n"
         for n, price in enumerate(EXACT)
@@ -72,10 +72,12 @@ def fill(database: Db, flask: Command, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
-def test_metrics_of_several_parts_are_exported_beside_numbers(
+def test_metrics_of_several_parts_are_exported_in_a_column_of_their_own(
     flask: Command, database: Db, tmp_path: Path, form: str
 ) -> None:
-    """As they were computed: no form takes an object where a number belongs."""
+    """Each value is exported as it was computed. No format takes an object where a number
+    belongs.
+    """
     store(database, "AAPL", make_bars(300))
     regime = {"regime": "balanced_market", "confidence": 0.1 + 0.2}
     values = {"rsi": 2 / 3, "fourier": [{"period_bars": 5.0}], "regime": regime, "adx": None}
@@ -114,11 +116,11 @@ def contents(database: Db) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
-def test_exported_and_imported_into_an_empty_database_all_is_the_same(
+def test_an_export_imported_into_an_empty_database_gives_the_same(
     flask: Command, database: Db, tmp_path: Path, form: str
 ) -> None:
     fill(database, flask, tmp_path)
-    # As somebody said, and without the suffix of its market.
+    # Its market was set by hand, and it lacks the market's suffix.
     assert flask("markets", "assign", "SAP", "DE").exit_code == 0
     store(database, "SAP", make_bars(1))
     before, kept = fingerprints(database), contents(database)
@@ -170,7 +172,7 @@ def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_
     assert flask("export", "verify", folder).exit_code == 2
 
 
-def test_a_disk_that_is_full_is_said_and_leaves_no_whole_export(
+def test_a_full_disk_is_reported_and_leaves_no_complete_export(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     store(database, "AAPL", make_bars(2_000))
@@ -188,14 +190,16 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_whole_export(
         assert not list(folder.glob(f"*.{form}")), "the half of a table that looks like a whole one"
 
 
-def test_of_two_exports_to_one_folder_one_is_refused(database: Db, tmp_path: Path) -> None:
-    """Both wrote to the same files."""
+def test_of_two_simultaneous_exports_to_one_folder_one_is_refused(
+    database: Db, tmp_path: Path
+) -> None:
+    """Both used to write to the same files."""
     store(database, "AAPL", make_bars(50))
     asked, folder = Asked("bars", ("AAPL",)), tmp_path / "out"
     now = datetime.now(UTC)
 
     def open_slowly(database: Db, asked: Asked) -> Table:
-        write_folder(database, asked, "csv", folder, now=now)  # another is faster
+        write_folder(database, asked, "csv", folder, now=now)  # The other export is faster.
         return open_table(database, asked)
 
     with pytest.raises(BadInput, match="is not empty"):
@@ -220,7 +224,7 @@ def test_a_folder_of_an_export_that_was_broken_off_is_called_that(
         write_folder(database, asked, "csv", folder, now=now)
 
 
-def test_parts_follow_each_other(
+def test_the_parts_of_an_export_follow_each_other(
     flask: Command, database: Db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("market.exports.folders.PART_ROWS", 40)
@@ -234,7 +238,7 @@ def test_parts_follow_each_other(
     assert table.num_rows == 20
 
 
-def test_bars_written_column_by_column_are_those_written_row_by_row(
+def test_bars_written_by_column_equal_those_written_by_row(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     fill(database, flask, tmp_path)
@@ -297,7 +301,7 @@ def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) 
     assert told == {True: ("fault", "level"), False: ("event", "")}
 
 
-def test_what_a_spreadsheet_would_run_is_guarded() -> None:
+def test_text_that_a_spreadsheet_would_run_as_a_formula_is_guarded() -> None:
     texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "plain", "a=b", "'=1", "it's"]
     texts += ["\n=1", "\uff1d1"]
     columns = (Column("note", "text"), Column("number", "number"))
@@ -329,13 +333,13 @@ def test_what_a_spreadsheet_would_run_is_guarded() -> None:
         ("bars?tickers=AAPL&interval=1h", 404),
     ],
 )
-def test_what_cannot_be_exported_is_refused_before_anything_is_sent(
+def test_an_impossible_export_is_refused_before_anything_is_sent(
     client: FlaskClient, database: Db, path: str, status: int
 ) -> None:
     assert client.get(f"/py/export/{path}").status_code == status
 
 
-def test_more_than_a_million_rows_are_refused_with_the_way_out(
+def test_more_than_a_million_rows_are_refused_with_what_to_do_instead(
     client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(database, "AAPL", make_bars(60))
@@ -352,7 +356,7 @@ def worker(app: APIFlask, settings: Settings, database: Db) -> Worker:
 
 @pytest.fixture
 def working(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have whoever waits for a run do its work first."""
+    """Do the work of a run when the view waits for its end."""
 
     def work(run_id: str, seconds: int) -> Any:
         planning.start(worker, run_id)
@@ -390,7 +394,7 @@ def test_scores_and_features_of_every_bar(
         if row[ticker] is not None
     } == by_bar
     assert client.get(f"/py/export/scores?run={run_id}x").text.count("\n") == 1
-    # As the model read them: what it says of these inputs are these scores.
+    # As the model read them: its scores of these inputs are the exported scores.
     answer = client.get("/py/export/features?layout=wide&format=parquet")
     assert answer.status_code == 200, answer.text
     features = pq.read_table(io.BytesIO(answer.data)).to_pandas()
@@ -444,7 +448,9 @@ def test_a_worker_writes_what_the_command_line_writes(
     assert (gone.status_code, gone.json["reason"]) == (404, "export_gone")
 
 
-def test_a_worker_exports_what_is_of_the_tenant_that_asked(worker: Worker, database: Db) -> None:
+def test_a_worker_exports_only_data_of_the_tenant_that_requested_it(
+    worker: Worker, database: Db
+) -> None:
     own, other = (of_tenant(database, name) for name in ("acme", "other"))
     for name, handle in (("mine", own), ("theirs", other), ("default", database)):
         alert = {"_id": name, "entity_id": "AAPL", "interval": "1d", "bar_time": NOW}
@@ -465,12 +471,12 @@ def test_features_without_a_model_are_refused_and_so_are_too_many(
     refused = client.get("/py/export/features")
     assert (refused.status_code, refused.json["reason"]) == (409, "no_model")
     assert "train one" in refused.json["detail"]
-    # A row a feature is more than a row a bar.
+    # There are more rows with one for each feature than with one for each bar.
     monkeypatch.setattr(views, "MOST_ROWS", 1_000)
     assert client.get("/py/export/features").json["reason"] == "too_many_rows"
 
 
-def test_bars_that_somebody_has_are_not_sent_again_by_the_same_code(
+def test_bars_that_a_client_has_are_sent_again_only_after_a_change_or_an_upgrade(
     client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(database, "AAPL", make_bars(60))
@@ -488,7 +494,7 @@ def test_bars_that_somebody_has_are_not_sent_again_by_the_same_code(
         assert client.get(f"/py/{path}", headers=headers).status_code == 200
 
 
-def test_every_table_has_its_columns_where_it_has_no_rows(
+def test_every_table_has_its_columns_even_without_rows(
     client: FlaskClient, working: None, database: Db
 ) -> None:
     store(database, "AAPL", make_bars(200))

@@ -19,7 +19,9 @@ PRICES = ["open", "high", "low", "close"]
 
 
 def make_wrong(bars: int = BARS):
-    """Return bars with a stretch 100 times off, a split, and a feed that stands still."""
+    """Return bars with a stretch whose prices are 100 times too high, a split, and a stretch that
+    repeats one bar.
+    """
     frame = make_bars(bars, 1, shocks=(450,))
     frame.loc[200:202, PRICES] *= 100
     frame.loc[300:, PRICES] /= 4
@@ -76,7 +78,7 @@ def test_faults_are_found_beside_events(market: Db) -> None:
 
 
 def test_a_feed_that_is_often_wrong_does_not_hide_events(database: Db) -> None:
-    """One bar in a hundred is flagged of those that a rule does not call wrong already."""
+    """One bar in a hundred is flagged among those that no rule calls wrong."""
     tickers = ("AAA", "BBB", "CCC", "DDD")
     for seed, ticker in enumerate(tickers, 1):
         frame = make_bars(BARS, seed)
@@ -90,7 +92,7 @@ def test_a_feed_that_is_often_wrong_does_not_hide_events(database: Db) -> None:
     assert 0.005 <= share <= 0.02
 
 
-def test_a_series_too_short_for_the_model_is_judged(market: Db) -> None:
+def test_faults_of_a_series_too_short_for_the_model_are_found(market: Db) -> None:
     frame = make_bars(20, 3)
     frame.loc[10, ["high", "close"]] = frame.loc[10, "open"] * 100
     store(market, "SHORT", frame)
@@ -100,18 +102,18 @@ def test_a_series_too_short_for_the_model_is_judged(market: Db) -> None:
     assert (anomaly["kind"], anomaly["fault"], anomaly["features"]) == ("fault", "level", {})
 
 
-def test_faults_by_backfill_equal_those_by_increments(market: Db) -> None:
+def test_faults_of_a_backfill_equal_those_of_increments(market: Db) -> None:
     run(market, "backfill", "AAA")
     random = np.random.default_rng(1)
     cuts = sorted({*random.integers(10, BARS, 5).tolist(), 201, 402, BARS})
     for cut in cuts:
         store(market, "PARTS", make_wrong()[:cut])
         run(market, "incremental", "PARTS")
-    # raw prices: what was stored of the split came in two files
+    # Raw prices: the bars around the split came in two files.
     assert read_faults(market, "PARTS") == read_faults(market, "AAA")
 
 
-def test_a_corrected_fault_is_superseded_and_verified_as_of_its_data(market: Db) -> None:
+def test_a_corrected_fault_is_superseded_and_verified_with_its_own_data(market: Db) -> None:
     run(market, "backfill", "AAA")
     fault = market.anomalies.find_one({"Datetime": time_of(201)})
     assert fault is not None
@@ -132,7 +134,7 @@ def test_a_corrected_fault_is_superseded_and_verified_as_of_its_data(market: Db)
     assert after["status"] == "superseded"
 
 
-def test_kinds_are_asked_for_and_told_apart(market: Db, client: FlaskClient) -> None:
+def test_events_and_faults_are_listed_and_counted_apart(market: Db, client: FlaskClient) -> None:
     run(market, "backfill", "AAA", run_id="run-1")
     faults = client.get("/py/anomalies?kind=fault&limit=100").json["items"]
     events = client.get("/py/anomalies?kind=event&limit=100").json["items"]
@@ -149,8 +151,10 @@ def test_kinds_are_asked_for_and_told_apart(market: Db, client: FlaskClient) -> 
     assert grades == sorted(grades, reverse=True)
 
 
-def test_a_series_that_paused_for_a_year_is_found_the_same_in_parts(market: Db) -> None:
-    """Another company took the ticker: its own bars are its measure, however they came."""
+def test_a_series_with_a_pause_of_a_year_gives_the_same_in_parts(market: Db) -> None:
+    """Another company took the ticker: its bars are measured only against its own, however they
+    came.
+    """
     frame = make_bars(1_100, 3, shocks=(300, 950))
     paused = pd.concat([frame[:400], frame[700:]], ignore_index=True)
     paused.loc[400:, PRICES] *= 40

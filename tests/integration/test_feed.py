@@ -1,4 +1,4 @@
-"""The feed on a real Redis and a real MongoDB: every effect takes place once."""
+"""The feed with a real Redis and a real MongoDB: every message takes effect once."""
 
 import itertools
 import json
@@ -63,8 +63,8 @@ def producer(bus: RedisBus) -> Producer:
 
 @cache
 def start_of_today() -> int:
-    """Return a minute not long ago, in seconds, and always the same one:
-    coins are traded at any time.
+    """Return a minute not long ago, in seconds, the same for all tests; coins are traded at any
+    time.
     """
     return int(time.time()) // 60 * 60 - 3_600
 
@@ -99,7 +99,7 @@ def drain(consumer: Consumer) -> None:
         pass
 
 
-def test_what_is_sent_is_stored_and_then_forgotten_by_the_bus(
+def test_sent_records_are_stored_and_then_removed_from_the_bus(
     consumer: Consumer, producer: Producer, bus: RedisBus, database: Db
 ) -> None:
     second = start_of_today() * 1_000
@@ -118,7 +118,7 @@ def test_what_is_sent_is_stored_and_then_forgotten_by_the_bus(
     assert find_seqs(database, "tests") == {STREAM: 6}
 
 
-def test_a_message_that_comes_again_is_a_double(
+def test_a_repeated_message_is_ignored_as_a_duplicate(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
     messages = [
@@ -133,14 +133,15 @@ def test_a_message_that_comes_again_is_a_double(
         bus.append(STREAM, message)
     drain(consumer)
     assert total(database, "doubles") == 3
-    # The later message corrected the bars; its double did not bring the first ones back.
+    # The later message corrected the bars; the repetition of the first did not bring the old values
+    # back.
     series = database.series.find_one({"_id": f"{TICKER}::1m"})
     bucket = database.bars.find_one({"ticker": TICKER})
     assert series["bars"] == 5
     assert read_columns(bucket)["open"].tolist() == [103.0] * 5
 
 
-def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(
+def test_a_message_whose_number_jumps_back_is_rejected_and_the_stream_goes_on(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
     for seq, sent, first in ((5, 1_000, 0), (1, 2_000, 10), (6, 3_000, 20)):
@@ -179,7 +180,7 @@ def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(
             {"kind": "trades", "producer": "a", "seq": "1", "sent": "-1", "data": b"{}"},
             "bad_producer",
         ),
-        # Without numbers all that follows the first would be a double.
+        # Without numbers, all messages after the first would count as duplicates.
         ({"kind": "trades", "producer": "a", "data": b"{}"}, "bad_producer"),
         (
             {
@@ -191,7 +192,7 @@ def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(
         ({"unexpected": b"fields"}, "unknown_kind"),
     ],
 )
-def test_a_message_that_is_none_is_kept_aside_and_the_stream_goes_on(
+def test_an_invalid_message_is_rejected_and_the_stream_goes_on(
     consumer: Consumer,
     producer: Producer,
     bus: RedisBus,
@@ -208,7 +209,7 @@ def test_a_message_that_is_none_is_kept_aside_and_the_stream_goes_on(
     assert bus.count(STREAM) == 0
 
 
-def test_a_message_of_50_mb_is_kept_aside_in_part(
+def test_a_message_of_50_mb_is_rejected_and_kept_in_part(
     consumer: Consumer, producer: Producer, bus: RedisBus, database: Db
 ) -> None:
     bus.append(STREAM, {"v": "1", "kind": "trades", "data": b"[" + b" " * 50 * 2**20 + b"]"})
@@ -220,7 +221,7 @@ def test_a_message_of_50_mb_is_kept_aside_in_part(
     assert ids(database) == ["0"]
 
 
-def test_a_record_that_cannot_be_right_costs_no_other(
+def test_an_impossible_record_does_not_affect_the_others(
     consumer: Consumer, producer: Producer, database: Db
 ) -> None:
     now = to_microseconds(datetime.now(UTC))
@@ -233,7 +234,7 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     candles = make_candles(3)
     candles[1]["high"] = 1.0
     odd = {"time": "never", "open": 1, "high": 1, "low": 1, "close": 1}
-    # A series would begin in 1970, and lack all since.
+    # Otherwise a series would begin in 1970, with a gap since then.
     unset = odd | {"time": 0}
     producer.send("candles", TICKER, [*candles, odd, unset], interval="1m")
     producer.send("candles", "WHAT.IS.IT.XX", make_candles(2), interval="1m")
@@ -255,10 +256,10 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     assert told[choose_stream("WHAT.IS.IT.XX")] == (2, 2)
 
 
-def test_odd_values_cost_their_record_alone(
+def test_records_with_odd_values_are_rejected_alone(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
-    """As JSON of all sorts of programs has them; numbers may be text."""
+    """Values as various programs write them in JSON. Numbers may be text."""
     (sound,) = make_trades(1)
     odd = {
         "price": [
@@ -294,7 +295,7 @@ def test_messages_that_others_trimmed_are_counted_as_missing(
         producer.send("trades", TICKER, make_trades(1, n), venue=VENUE)
     drain(consumer)
     with redis.Redis.from_url(settings.redis_url) as client:
-        client.xtrim(STREAM, maxlen=0, approximate=False)  # what is stored may go
+        client.xtrim(STREAM, maxlen=0, approximate=False)  # Entries that are stored may be trimmed.
         for n in range(3, 7):
             producer.send("trades", TICKER, make_trades(1, n), venue=VENUE)
         client.xtrim(STREAM, maxlen=2, approximate=False)
@@ -303,10 +304,12 @@ def test_messages_that_others_trimmed_are_counted_as_missing(
     assert (total(database, "missing"), total(database, "entries")) == (2, 5)
 
 
-def test_a_message_that_says_to_come_from_the_future_is_kept_aside(
+def test_a_message_with_a_sending_time_in_the_future_is_rejected(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
-    """Microseconds, say: what counts anew after it would be doubles that nobody hears of."""
+    """The time may be in microseconds, for example. If it were accepted, a producer that starts to
+    count again would be ignored as duplicates, and nobody would notice.
+    """
     now = time.time_ns() // 1_000_000
     sents = (now - 1_000, now * 1_000, now + 330_000, now + 240_000)
     for trade, sent in enumerate(sents):
@@ -320,19 +323,21 @@ def test_a_message_that_says_to_come_from_the_future_is_kept_aside(
     assert [one["reason"] for one in kept] == ["sent_in_future"] * 3
     assert find_seqs(database, "tests") == {STREAM: 13}
     assert total(database, "missing") == 0, "what is kept aside is not missing"
-    # It begins to count anew: that is heard of.
+    # A producer that starts to count again is noticed.
     for head in (Head("tests", 14, now * 1_000), Head("tests", 1, now + 250_000)):
         bus.append(STREAM, build_message("trades", [group], head))
     drain(consumer)
     kept = find_rejected_records(database, kind="message")
-    # Both are kept within a millisecond, so that neither is the newer one.
+    # Both are rejected within a millisecond, so neither of them is the newer one.
     assert Counter(one["reason"] for one in kept) == {"sent_in_future": 4, "seq_jumped_back": 1}
 
 
-def test_a_number_that_jumps_far_ahead_is_kept_aside_and_counts_no_message_as_missing(
+def test_a_message_whose_number_jumps_far_ahead_is_rejected_and_counts_none_as_missing(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
-    """A million may be missing; of one more nobody believes it, and those behind it are stored."""
+    """A million messages may be missing. A larger jump is taken for an error, and the messages
+    after it are stored.
+    """
     for trade, seq in enumerate((1, 10**17, 2, 1_000_003, 2_000_005)):
         group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, trade)}
         bus.append(STREAM, build_message("trades", [group], Head("tests", seq, 1_000 + trade)))
@@ -344,7 +349,7 @@ def test_a_number_that_jumps_far_ahead_is_kept_aside_and_counts_no_message_as_mi
     assert find_seqs(database, "tests") == {STREAM: 1_000_003}
 
 
-def test_candles_that_are_not_closed_are_left_until_they_are(
+def test_open_candles_are_ignored_until_they_are_closed(
     consumer: Consumer, producer: Producer, database: Db
 ) -> None:
     candles = make_candles(4)
@@ -360,8 +365,10 @@ def test_candles_that_are_not_closed_are_left_until_they_are(
     assert [one["reason"] for one in find_rejected_records(database)] == ["bad_closed"]
 
 
-def test_how_late_it_is_is_not_made_up(consumer: Consumer, bus: RedisBus, database: Db) -> None:
-    """Of a message that does not say when it was sent, or by a clock that is ahead."""
+def test_the_lag_is_not_computed_from_an_unknown_or_impossible_sending_time(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    """The message does not say when it was sent, or its producer's clock is ahead."""
     for seq, sent in ((1, 0), (2, time.time_ns() // 1_000_000 + 240_000)):
         group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, seq)}
         bus.append(STREAM, build_message("trades", [group], Head("tests", seq, sent)))
@@ -370,7 +377,7 @@ def test_how_late_it_is_is_not_made_up(consumer: Consumer, bus: RedisBus, databa
     assert ids(database) == ["1", "2"]
 
 
-def test_what_is_no_stream_spoils_no_other(
+def test_a_key_that_is_not_a_stream_does_not_affect_the_others(
     settings: Settings, database: Db, bus: RedisBus, producer: Producer, celery: Celery
 ) -> None:
     named = settings.model_copy(update={"feed_streams": "a-text"})
@@ -382,10 +389,10 @@ def test_what_is_no_stream_spoils_no_other(
     assert ids(database) == ["0", "1", "2"]
 
 
-def test_a_record_that_cannot_be_stored_is_found_by_halves_and_put_aside(
+def test_a_record_that_cannot_be_stored_is_found_by_halving_and_rejected(
     consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MongoDB refuses whatever has this id, as it would a document that is too large."""
+    """MongoDB refuses any document with this id, as it would refuse one that is too large."""
     rule = {"$jsonSchema": {"properties": {"ids": {"not": {"pattern": "(^|\n)poison(\n|$)"}}}}}
     database.command("collMod", "trades", validator=rule)
     try:
@@ -405,7 +412,7 @@ def test_a_record_that_cannot_be_stored_is_found_by_halves_and_put_aside(
     assert "validation" in kept["error"]
 
 
-def test_an_entry_that_ends_its_process_each_time_is_put_aside_unseen(
+def test_an_entry_that_always_ends_its_process_is_put_aside_unread(
     make_consumer: Any,
     producer: Producer,
     bus: RedisBus,
@@ -418,7 +425,7 @@ def test_an_entry_that_ends_its_process_each_time_is_put_aside_unseen(
 
     def die(self: Any, kind: Any, ticker: str, venue: str, records: Any, **rest: Any) -> None:
         if records[0]["id"] == "0":
-            raise KeyboardInterrupt  # as a killed process: nothing of ours runs afterwards
+            raise KeyboardInterrupt  # As in a killed process, no code of ours runs afterwards.
         whole(self, kind, ticker, venue, records, **rest)
 
     monkeypatch.setattr(storing.Ticks, "check", die)
@@ -444,9 +451,10 @@ def test_a_consumer_that_was_frozen_past_its_lease_writes_nothing(
     producer.send("trades", TICKER, make_trades(5), venue=VENUE)
     assert first.step() == 1
     producer.send("trades", TICKER, make_trades(5, 5), venue=VENUE)
-    frozen = first._gather(is_careful=False)  # it has read what follows, and is frozen
+    # The consumer has read the next messages, and is frozen.
+    frozen = first._gather(is_careful=False)
     second.step()
-    assert second._held == {}  # another holds all of it
+    assert second._held == {}  # Another consumer holds all streams.
     gone = datetime.now(UTC) - timedelta(seconds=60)
     database.feed_positions.update_many({}, {"$set": {"lease_until": gone}})
     second._looked = 0.0
@@ -459,14 +467,14 @@ def test_a_consumer_that_was_frozen_past_its_lease_writes_nothing(
     assert total(database, "records") == 10
 
 
-def test_a_stream_that_is_another_than_before_is_read_from_its_beginning(
+def test_a_stream_that_was_replaced_is_read_from_its_beginning(
     consumer: Consumer, bus: RedisBus, producer: Producer, database: Db, settings: Settings
 ) -> None:
     producer.send("trades", TICKER, make_trades(3), venue=VENUE)
     drain(consumer)
     with redis.Redis.from_url(settings.redis_url) as client:
         client.flushdb()
-        # A server whose clock is behind: its ids are lower than the position.
+        # The new server's clock is behind: its ids are lower than the stored position.
         group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(3, 3)}
         message = build_message("trades", [group], Head("tests", 2, time.time_ns() // 1_000_000))
         client.xadd(STREAM, dict(message), id="5-1")  # type: ignore[arg-type]
@@ -475,7 +483,7 @@ def test_a_stream_that_is_another_than_before_is_read_from_its_beginning(
     assert ids(database) == [str(n) for n in range(6)]
 
 
-def test_what_redis_lost_is_sent_again_from_where_it_was_stored(
+def test_messages_that_redis_lost_are_sent_again_from_the_stored_position(
     consumer: Consumer, bus: RedisBus, database: Db, settings: Settings
 ) -> None:
     trades = make_trades(30)
@@ -496,7 +504,7 @@ def test_what_redis_lost_is_sent_again_from_where_it_was_stored(
     assert ids(database) == [str(n) for n in range(30)]
 
 
-def test_a_producer_waits_while_too_much_does(
+def test_a_producer_waits_while_too_many_messages_wait(
     bus: RedisBus, consumer: Consumer, database: Db
 ) -> None:
     waits: list[int] = []
@@ -527,12 +535,12 @@ def test_a_closed_candle_of_a_watched_ticker_starts_its_detection_once(
     drain(consumer)
     assert database.series.count_documents({}) == 3
     time.sleep(GATHER_SECONDS)
-    # Whoever comes next accepts what waits, though it stored none of it.
+    # The next consumer accepts the run, though it stored none of the bars.
     database.feed_positions.update_many({}, {"$set": {"owner": None}})
     following = make_consumer()
     drain(following)
     following.step()
-    assert choose_stream("BTC-USD") != choose_stream("ETH-USD")  # and yet it is one run
+    assert choose_stream("BTC-USD") != choose_stream("ETH-USD")  # It is still one run.
     (run,) = database.detection_runs.find()
     assert run["tickers"] == ["BTC-USD", "ETH-USD"]
     told = (run["task"], run["trigger"], run["interval"], run["market"])
@@ -543,7 +551,7 @@ def test_a_closed_candle_of_a_watched_ticker_starts_its_detection_once(
     assert database.detection_runs.count_documents({}) == 1
 
 
-def test_what_is_too_much_for_the_cache_of_mongodb_is_stored_by_halves(
+def test_a_transaction_too_large_for_mongodbs_cache_is_stored_by_halves(
     consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tickers = ("BTC-USD", "ETH-USD")
@@ -569,7 +577,9 @@ def test_what_is_too_much_for_the_cache_of_mongodb_is_stored_by_halves(
 def test_a_message_of_many_weeks_is_stored_in_steps_and_detected_once(
     consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Buckets are of a week and written whole, so a late candle a week would be all of them."""
+    """Buckets hold a week each and are written whole, so one late candle a week would rewrite them
+    all.
+    """
 
     def gather_for(seconds: float) -> None:
         for module in (storing, feed_consumer):
@@ -613,10 +623,10 @@ def test_a_message_of_many_weeks_is_stored_in_steps_and_detected_once(
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_sent_twice_out_of_order_by_two_and_interrupted_all_is_stored_once(
+def test_repeated_and_reordered_messages_are_stored_once_by_two_interrupted_consumers(
     make_consumer: Any, bus: RedisBus, database: Db, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A consumer ends at any line between reading and trimming, again and again."""
+    """A consumer is ended at any line between reading and trimming, again and again."""
     random = Random(seed)
     tickers = [f"C{n}-USD" for n in range(12)]
     messages = []
@@ -661,7 +671,7 @@ def test_sent_twice_out_of_order_by_two_and_interrupted_all_is_stored_once(
     assert sum(map(bus.count, STREAMS)) == 0
 
 
-def test_a_stream_is_held_by_one_at_a_time(database: Db, consumer: Consumer) -> None:
+def test_a_stream_is_held_by_one_consumer_at_a_time(database: Db, consumer: Consumer) -> None:
     consumer.step()
     assert claim_stream(database, STREAM, "other", 10) is None
     assert isinstance(next(iter(find_trades(database, TICKER, VENUE)), None), Trade | None)

@@ -1,4 +1,4 @@
-"""`flask feed`, as a user types it, and the positions that producers ask for."""
+"""`flask feed`, as a user types it, and the positions that producers read."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def drain(settings: Settings, database: Db, celery: Celery) -> None:
     bus.close()
 
 
-def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
+def test_a_file_that_is_sent_twice_is_stored_and_shown_once(
     flask: Command,
     path: Path,
     settings: Settings,
@@ -63,7 +63,7 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     assert [one["stream"] for one in told] == sorted(STREAMS)
     assert [one["producers"] for one in told] == [shown[one["stream"]]["producers"] for one in told]
     assert {one["consumer"] for one in told} == {"test:1"}
-    # What is aside is no part of what is stored.
+    # Rejected records do not count as stored.
     with closing(RedisBus(settings.redis_url, 4)) as bus:
         bus.append(STREAMS[0], {"kind": "trades", "data": b"no json"})
     drain(settings, database, celery)
@@ -74,7 +74,7 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     assert stored == {f"{shown[STREAMS[0]]['records']:,}", "1"}
 
 
-def test_whose_the_rows_are_is_asked_for(flask: Command, tmp_path: Path) -> None:
+def test_a_missing_ticker_or_venue_is_asked_for(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("time,id,price,amount\n1767614400,1,1,1\n")
     refused = flask("feed", "publish", path)
@@ -86,7 +86,7 @@ def test_whose_the_rows_are_is_asked_for(flask: Command, tmp_path: Path) -> None
     assert "no producer's name" in odd.stderr
 
 
-def test_what_rows_say_of_themselves_goes_before_the_options(
+def test_ticker_and_venue_in_the_rows_take_precedence_over_the_options(
     flask: Command, tmp_path: Path, settings: Settings, database: Db, celery: Celery
 ) -> None:
     path = tmp_path / "candles.csv"
@@ -110,7 +110,7 @@ def test_what_rows_say_of_themselves_goes_before_the_options(
     assert [one["reason"] for one in database.rejected_records.find()] == ["bad_ticker"] * 3
 
 
-def test_a_redis_that_is_away_is_named(flask: Command, path: Path) -> None:
+def test_an_unreachable_redis_is_named(flask: Command, path: Path) -> None:
     for words in (("status",), ("publish", path)):
         failed = flask("feed", *words, REDIS_URL="redis://:secret@127.0.0.1:1/0")
         assert failed.exit_code == 1, failed.output

@@ -1,4 +1,4 @@
-"""From a candle on the bus to its anomaly, through a real worker."""
+"""From a candle on the bus to its anomaly, with a real worker."""
 
 import time
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def test_a_strange_candle_becomes_an_anomaly_by_one_run(live: Live) -> None:
         found = wait_until(
             lambda: live.database.anomalies.find_one({"Datetime": time_of_bar}), "it is found"
         )
-        time.sleep(0.6)  # what would be accepted for the second message is by now
+        time.sleep(0.6)  # By now a run for the second message would have been accepted.
         consumer.step()
     bus.close()
     (run,) = live.database.detection_runs.find({"trigger": "feed", "run_id": None})

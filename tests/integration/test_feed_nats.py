@@ -1,4 +1,4 @@
-"""The same feed over NATS JetStream, on a real server where one is installed."""
+"""The feed over NATS JetStream, with a real server where one is installed."""
 
 import asyncio
 import shutil
@@ -79,7 +79,9 @@ def make_consumer(settings: Settings, database: Db, bus: NatsBus, celery: Celery
 
 
 def drain(consumer: Consumer) -> None:
-    """Store all there is, as the process does: a server that does not answer is asked again."""
+    """Store all that waits, as the process does: if the server does not answer, it is asked
+    again.
+    """
 
     def is_done() -> bool:
         try:
@@ -95,7 +97,7 @@ def ids(database: Db) -> list[int]:
     return [int(trade.id) for trade in find_trades(database, TICKER, VENUE)]
 
 
-def test_what_is_sent_over_nats_is_stored_once(
+def test_records_sent_over_nats_are_stored_once(
     settings: Settings, database: Db, bus: NatsBus, celery: Celery, server: Server
 ) -> None:
     producer = Producer(bus, "tests", {})
@@ -115,7 +117,7 @@ def test_what_is_sent_over_nats_is_stored_once(
     assert isinstance(named, NatsBus)
 
 
-def test_what_is_wrong_with_a_message_is_its_own_trouble_over_nats_too(
+def test_a_bad_message_affects_only_itself_over_nats_too(
     settings: Settings, database: Db, server: Server, celery: Celery
 ) -> None:
     server.kill()
@@ -123,7 +125,8 @@ def test_what_is_wrong_with_a_message_is_its_own_trouble_over_nats_too(
     bus = NatsBus(server.url, 4)
     good = {"ticker": TICKER, "venue": VENUE, "records": make_trades(0, 1)}
     bad = {
-        "too_large": b"[" + b" " * 20 * 2**20 + b"]",  # JetStream reads no message of 32 MiB again
+        # JetStream cannot send a message of 32 MiB again.
+        "too_large": b"[" + b" " * 20 * 2**20 + b"]",
         "not_json": b"\xff no JSON",
         "unknown_kind": b"{}",
         "unknown_version": b"{}",
@@ -150,7 +153,7 @@ def test_what_is_wrong_with_a_message_is_its_own_trouble_over_nats_too(
     producer.send("trades", TICKER, [*amiss, *make_trades(0, 1)], venue=VENUE)
     producer.send("depth", TICKER, [book], venue=VENUE)
     consumer = make_consumer(settings, database, bus, celery)
-    # What is as large comes in more than a moment.
+    # A message of this size takes more than a moment to arrive.
     wait_until(lambda: not consumer.step() and not bus.count(STREAM), "all is stored")
     bus.close()
     assert sorted(trade.id for trade in find_trades(database, TICKER, VENUE)) == ["0", "s7"]
@@ -160,16 +163,16 @@ def test_what_is_wrong_with_a_message_is_its_own_trouble_over_nats_too(
     )
 
 
-def test_what_the_client_dropped_is_read_again(bus: NatsBus) -> None:
+def test_a_message_that_the_client_dropped_is_read_again(bus: NatsBus) -> None:
     for text in (b"a", b"b", b"c"):
         bus.append(STREAM, {"data": text})
-    # A reader to which the first message never came.
+    # A reader that never received the first message.
     bus._readers[STREAM] = (bus._run(bus._open_reader(STREAM, 2)), 1)
     found = bus.read({STREAM: "0-0"}, count=10, wait_seconds=20)[STREAM]
     assert [entry.fields[b"data"] for entry in found] == [b"a", b"b", b"c"]
 
 
-def test_what_nats_would_not_take_is_sent_in_parts(bus: NatsBus) -> None:
+def test_a_message_too_large_for_nats_is_sent_in_parts(bus: NatsBus) -> None:
     levels = [[price, 1.25] for price in range(50)]
     books = [{"time": START + n, "bids": levels[::-1], "asks": levels} for n in range(1_000)]
     Producer(bus, "tests", {}).send("depth", TICKER, books, venue=VENUE)
@@ -178,7 +181,7 @@ def test_what_nats_would_not_take_is_sent_in_parts(bus: NatsBus) -> None:
         bus.append(STREAM, {"kind": "depth", "data": b" " * (2**20 + 1)})
 
 
-def test_a_server_that_was_killed_has_what_it_took_and_one_that_lost_it_is_sent_it_again(
+def test_a_killed_server_keeps_its_messages_and_one_that_lost_them_is_sent_them_again(
     settings: Settings, database: Db, bus: NatsBus, celery: Celery, server: Server
 ) -> None:
     producer = Producer(bus, "tests", {})
@@ -202,8 +205,8 @@ def test_a_server_that_was_killed_has_what_it_took_and_one_that_lost_it_is_sent_
     assert ids(database) == list(range(30))
 
 
-def test_a_server_that_is_not_there_is_said_so_in_the_time_that_one_is_given() -> None:
-    """It was tried sixty times, and then said to have taken too long."""
+def test_an_unreachable_server_is_reported_in_time() -> None:
+    """It used to be tried sixty times, and then the error said that it took too long."""
     bus = NatsBus(f"nats://127.0.0.1:{free_port()}", 2)
     start = time.monotonic()
     with pytest.raises(ServerUnreachable, match=r"did not answer: .*Connect call failed"):
@@ -245,7 +248,7 @@ LOCKED = "authorization { user: a, password: b }"
         (LOCKED, "lets nobody in: .*Authorization Violation.*; correct FEED_URL"),
     ],
 )
-def test_what_nats_refuses_is_said_as_it_says_it(
+def test_an_error_of_nats_is_reported_in_its_own_words(
     server: Server, bus: NatsBus, options: str, said: str
 ) -> None:
     server.kill()
@@ -254,7 +257,7 @@ def test_what_nats_refuses_is_said_as_it_says_it(
         bus.count(STREAM)
 
 
-def test_a_stream_of_which_its_owner_limits_the_messages_makes_producers_wait_too(
+def test_a_limit_on_messages_set_by_the_streams_owner_makes_producers_wait_too(
     server: Server, bus: NatsBus
 ) -> None:
     async def make() -> None:
@@ -280,10 +283,10 @@ def fill(bus: NatsBus) -> None:
         bus.append(STREAM, {"kind": "trades", "data": b"x" * 1_000})
 
 
-def test_the_process_ends_without_a_word(
+def test_the_process_ends_without_a_traceback(
     database: Db, environment: dict[str, str], server: Server, tmp_path: Path
 ) -> None:
-    """Whatever its client had begun when it was told to stop, and NATS restarted before."""
+    """Whatever the client is doing when it is told to stop, after a restart of NATS."""
     log = tmp_path / "feed.log"
     told = {**environment, "FEED_URL": server.url, "TMPDIR": str(tmp_path)}
     with (
@@ -313,7 +316,7 @@ def test_the_process_ends_without_a_word(
 @pytest.mark.parametrize(
     ("name", "value"), [("MONGO_URL", "mongodb://:bad@@"), ("FEED_URL", "redis://h:port/0")]
 )
-def test_an_address_that_is_none_is_said_in_a_line(
+def test_an_invalid_address_is_reported_in_one_line(
     environment: dict[str, str], name: str, value: str
 ) -> None:
     done = subprocess.run(

@@ -1,4 +1,6 @@
-"""Feedback changes what happens next: mutes, suggested thresholds and weights; what followed."""
+"""Feedback on alerts and its effects: mutes, suggested thresholds and weights, and the returns that
+followed.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,7 +36,7 @@ def find_alerts(client: FlaskClient, **query: Any) -> dict[str, Any]:
     return {alert["entity_id"]: alert for alert in items}
 
 
-def test_what_was_expected_is_silenced_for_a_while_and_counted(
+def test_alerts_like_an_expected_one_are_muted_for_a_while_and_counted(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -79,8 +81,8 @@ def test_what_was_expected_is_silenced_for_a_while_and_counted(
     assert client.get("/py/mutes?active=false").json["items"][0]["silenced"] == 1
 
 
-def test_a_mute_is_of_something_and_of_an_end(client: FlaskClient, worker: Worker) -> None:
-    """A day of the whole market is silenced with its tickers' alerts, and a second run of the same
+def test_a_mute_needs_a_subject_and_an_end(client: FlaskClient, worker: Worker) -> None:
+    """A mute of a whole market also resolves its tickers' alerts, and a second run over the same
     bars counts nothing twice.
     """
     database = worker.database
@@ -107,7 +109,7 @@ def test_a_mute_is_of_something_and_of_an_end(client: FlaskClient, worker: Worke
 
 
 def judge(database: Db, ticker: str, day: int, grade: float, *, is_true: bool) -> None:
-    """Store an anomaly, its alert of the watchlist `tech`, and what somebody said of it."""
+    """Store an anomaly, its alert on the watchlist `tech`, and a label."""
     bar = datetime(2025, 12, day, tzinfo=UTC)
     anomaly = build_anomaly("r", ticker, bar, grade=grade)
     anomaly["members"] = [
@@ -136,7 +138,8 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
         judge(database, "AAPL", day, 76.0 + day / 10, is_true=day == 6)
         judge(database, "MSFT", day, 80.0 + day, is_true=True)
     found = client.get(path).json
-    # Of 76.1 to 76.6 only the last is true, and all from 81 on are: from 76.6 nothing is wrong.
+    # Of the grades from 76.1 to 76.6 only the last is labelled true, and all from 81 on are: no
+    # alarm from 76.6 on is false.
     assert (found["suggested"], found["true"], found["false"]) == (76.6, 7, 5)
     assert found["then"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert found["now"]["precision"] == pytest.approx(7 / 12)
@@ -146,18 +149,19 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
     assert applied.json["current"] == {"kind": "grade", "value": 85.0}
     (step,) = client.get("/py/audit?step=threshold").json["items"]
     assert (step["subject"], step["details"]["after"]["value"]) == ("watchlist tech", 85.0)
-    # Of a share (.0005 is grade 82.5) or a score, what passes now is counted as well.
+    # If the current threshold is a share (.0005 is grade 82.5) or a score, the anomalies that pass
+    # it now are counted too.
     scope = Scope("watchlist", "tech")
     for name, value, passing in (("contamination", 0.0005, 4), ("score", -0.845, 2)):
         set_threshold(database, scope, name, value, NOW)  # type: ignore[arg-type]  # of its words
         assert client.get(path).json["now"]["recall"] == pytest.approx(passing / 7)
     client.put(path, json={"grade": 85.0})
-    # What nobody has an alert of, and would pass again:
+    # Anomalies without an alert that would pass the suggested threshold:
     database.alerts.delete_one({"_id": "tech::MSFT::1d::2025-12-03T00:00:00Z"})
     database.anomalies.update_many({}, {"$set": {"Datetime": datetime.now(UTC)}})
     again = client.get(path).json
     assert again["gained"] == ["MSFT::1d::2025-12-03T00:00:00Z"]
-    # But no alert comes of what is less sure than the watchlist asks for.
+    # Those with less confidence than the watchlist requires would raise no alert.
     database.watchlists.update_one({}, {"$set": {"min_confidence": 0.5}})
     database.anomalies.update_many({}, {"$set": {"confidence": 0.4}})
     assert client.get(path).json["gained"] == []
@@ -179,8 +183,8 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
     assert flask("alerts", "unmute", mute_id).exit_code == 1
 
 
-def test_quality_is_that_of_a_textbook() -> None:
-    """Held against scikit-learn's metrics."""
+def test_precision_and_recall_equal_scikit_learns() -> None:
+    """Compared with scikit-learn's metrics."""
     from sklearn.metrics import f1_score, precision_score, recall_score  # noqa: PLC0415
 
     judged = [(70.0, False), (75.0, True), (80.0, False), (85.0, True), (90.0, True)]
@@ -195,10 +199,10 @@ def test_quality_is_that_of_a_textbook() -> None:
     assert choose_grade([(grade, True) for grade, _ in judged] * 3) is None
 
 
-def test_what_followed_is_of_like_anomalies_of_all_tickers(
+def test_the_returns_that_followed_are_those_after_similar_anomalies_of_all_tickers(
     client: FlaskClient, worker: Worker
 ) -> None:
-    """Held against pandas over the bars that were stored."""
+    """Compared with pandas over the stored bars."""
     database = worker.database
     add_list(database, "tech", "AAPL", "MSFT")
     bars = {name: make_bars(400, seed=seed) for name, seed in (("AAPL", 1), ("MSFT", 2))}
@@ -229,7 +233,7 @@ def test_what_followed_is_of_like_anomalies_of_all_tickers(
         assert told["followed"][f"after_{ahead}"]["median"] == pytest.approx(middle)
 
 
-def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
+def test_changes_of_people_are_in_the_audit_and_failed_ones_are_not(
     client: FlaskClient, worker: Worker
 ) -> None:
     add_list(worker.database, "tech", "AAPL")
@@ -259,12 +263,12 @@ def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
     ]
 
 
-def test_weights_are_measured_by_labels_where_that_is_a_gain(
+def test_weights_are_learned_from_labels_if_that_is_an_improvement(
     client: FlaskClient, worker: Worker, database: Db
 ) -> None:
     for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
         store(database, ticker, make_bars(900, seed))
-    # Not the one that takes an extra to be trained.
+    # Without the member whose training needs an optional package.
     weights_of_all = ",".join(f"{member}=1" for member in MEMBERS if member != "lstm")
     options = {"detector": "ensemble", "weights": weights_of_all, "contamination": 0.05}
     train_model(
@@ -294,7 +298,8 @@ def test_weights_are_measured_by_labels_where_that_is_a_gain(
             for anomaly, true in zip(found, is_true, strict=True)
         )
 
-    # People go by plain returns where these say more than what the default weights go by.
+    # A label is true if the z-score's vote exceeds by more than usual that of the half-space trees,
+    # on which the default weights rely.
     more = [own["zscore"] - own["half_space_trees"] for own in grades]
     say([own > sorted(more)[len(more) // 2] for own in more])
     accepted = client.post("/py/models/train", json=asked).json
@@ -304,7 +309,7 @@ def test_weights_are_measured_by_labels_where_that_is_a_gain(
     stored = database.models.find_one({"_id": ended["model_version"]})["parameters"]["weights"]
     weights = parse_weights("weights", stored)
     assert max(weights, key=lambda member: weights[member]) in {"zscore", "mad", "moving_average"}
-    # What nobody's vote tells is no gain.
+    # Labels that no member's votes predict give no improvement.
     say([number % 2 == 0 for number in range(len(found))])
     accepted = client.post("/py/models/train", json=asked).json
     planning.start(worker, accepted["run_id"])

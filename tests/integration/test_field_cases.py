@@ -1,4 +1,4 @@
-"""Files as people really have them, over the command line and over HTTP."""
+"""Files as users have them, imported on the command line and over HTTP."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def test_file_over_the_command_line(
 
 
 def import_over_http(live: Live, **form: Any) -> dict[str, Any]:
-    """Return the document of the run that imported a file, which ended."""
+    """Return the ended run that imported a file."""
     answer = live.post("/py/data/import", data=form).json
     address = f"/py/detection-runs/{answer.get('run_id') or answer['_id']}"
     wait_until(
@@ -97,7 +97,7 @@ def test_file_over_http(live: Live, case: Case) -> None:
     check_stored(live.database, case)
 
 
-def test_split_that_the_vendors_prices_have_in_them_is_taken_back(
+def test_a_split_that_the_vendors_prices_already_contain_is_undone(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "NVDX.csv"
@@ -116,7 +116,7 @@ def test_split_that_the_vendors_prices_have_in_them_is_taken_back(
     assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
 
 
-def test_part_of_an_adjusted_history_is_refused(
+def test_a_part_of_an_adjusted_history_is_refused(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "NVDX.csv"
@@ -138,7 +138,7 @@ def test_part_of_an_adjusted_history_is_refused(
         assert find_closes(database, "NVDX", "1d") == before
 
 
-def test_one_factor_of_a_dividend_is_named(flask: Command, tmp_path: Path) -> None:
+def test_a_single_factor_of_a_dividend_is_named(flask: Command, tmp_path: Path) -> None:
     path = tmp_path / "DIVX.csv"
     for file in ("22a-DIVX.csv", "22b-DIVX.csv"):
         path.write_bytes((FOLDER / file).read_bytes())
@@ -147,7 +147,7 @@ def test_one_factor_of_a_dividend_is_named(flask: Command, tmp_path: Path) -> No
     assert "dividend" in told["series"][0]["notes"][0]
 
 
-def test_factor_that_the_prices_have_in_them_is_left_aside(
+def test_a_split_factor_that_the_prices_already_contain_is_not_applied(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     days = ("2024-06-05", "2024-06-06", "2024-06-07", "2024-06-10", "2024-06-11")
@@ -186,7 +186,7 @@ def test_rejected_row_of_stooq_is_kept_as_it_was_written(
     )
 
 
-def test_words_for_nothing_are_tickers_in_a_ticker_column(
+def test_words_for_missing_values_are_tickers_in_a_ticker_column(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "odd.csv"
@@ -242,7 +242,9 @@ def test_an_archive_without_a_file_of_bars_is_an_error(
     assert (run["status"], run["reason"]) == ("failed", "bad_input")
 
 
-def test_years_of_a_ticker_are_its_when_told(flask: Command, database: Db) -> None:
+def test_several_years_of_files_belong_to_the_ticker_that_is_given(
+    flask: Command, database: Db
+) -> None:
     folder = FOLDER / "27-mixed_folder"
     files = [folder / f"GOODC_{year}.csv" for year in (2023, 2024)]
     assert flask("bars", "import", *files, "--ticker", "GOODC").exit_code == 0
@@ -274,7 +276,7 @@ def test_columns_are_named_by_hand(
     assert run["result"]["files"][0]["columns"]["close"] == "settled"
 
 
-def test_dry_run_says_the_same_and_stores_nothing(
+def test_dry_run_reports_the_same_and_stores_nothing(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     path = tmp_path / "AAPL.csv"
@@ -290,7 +292,7 @@ def test_dry_run_says_the_same_and_stores_nothing(
     assert "nothing was stored" in flask("bars", "import", path, "--dry-run").stdout
 
 
-def test_file_of_which_no_row_can_be_used_is_an_error(
+def test_a_file_without_a_usable_row_is_an_error(
     flask: Command, tmp_path: Path, live: Live
 ) -> None:
     text = "date,open,high,low,close\n2024-01-06,1,1,1,1\n2024-01-07,1,1,1,1\n"
@@ -318,7 +320,7 @@ CANDLE = {"o": "187.15", "h": 188.44, "l": 183.89, "c": "185.64", "v": "82488700
         ({"t": 1704205800000000000, **CANDLE}, "1h", "2024-01-02 14:30"),
     ],
 )
-def test_candles_take_what_files_take(
+def test_candles_accept_the_same_times_as_files(
     live: Live, candle: dict[str, Any], interval: str, time: str
 ) -> None:
     for name in STORED:
@@ -329,7 +331,7 @@ def test_candles_take_what_files_take(
     assert find_closes(live.database, "AAPL", interval) == {time: 185.64}
 
 
-def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -> None:
+def test_preview_shows_columns_and_open_questions_and_stores_nothing(live: Live) -> None:
     before = live.database.series.count_documents({})
     text = "when,o,h,l,c\n03/04/2024,10,11,9,10.5\n"
     shown = live.client.post(
@@ -398,10 +400,12 @@ BESIDE = {
 NAMED = "symbol,timeframe,time,open,high,low,close,volume\n"
 
 
-def test_rows_of_several_intervals_are_a_series_each_or_refused(
+def test_rows_of_several_intervals_become_a_series_each_or_are_refused(
     flask: Command, database: Db, tmp_path: Path, live: Live
 ) -> None:
-    """Whichever is said; what of them is none that is known costs no other."""
+    """A given interval is refused, whichever it is. With `auto`, rows of an unknown interval do not
+    affect the others.
+    """
     text = NAMED + DAYS + HOURS + MINUTES
     path = tmp_path / "all.csv"
     path.write_text(text)
@@ -432,22 +436,22 @@ def test_rows_of_several_intervals_are_a_series_each_or_refused(
 @pytest.mark.parametrize(
     ("file", "interval", "bars"),
     [
-        # One interval for all rows, in vendors' words; a wrong one is refused.
+        # One interval for all rows, in vendors' words; another given interval is refused.
         (("a.csv", NAMED + DAYS), "1d", 5),
         (("a.csv", NAMED + DAYS), "1w", 0),
         (("a.csv", NAMED + HOURS.replace("1h", "60")), "auto", 6),
-        # What is no length of time parts nothing.
+        # A word that is no length of time does not split the rows.
         (("a.csv", NAMED + DAYS.replace(",D,", ",regular,")), "1d", 5),
-        # Beside the candles.
+        # The interval stands beside the candles.
         (("BTC-USD.json", json.dumps(BESIDE)), "1d", 0),
         # Two exchanges, currencies or contracts in one table.
         (("a.csv", VENUES.replace("01-03", "01-02")), "1d", 0),
-        # One that moved from the one to the other.
+        # A series that moved from one exchange to another.
         (("a.csv", VENUES), "1d", 2),
     ],
     ids=["days", "no weeks", "sixty", "words", "beside", "exchanges", "moved"],
 )
-def test_what_columns_say_of_the_series_is_never_mixed(
+def test_rows_of_different_intervals_or_venues_are_never_mixed(
     flask: Command,
     database: Db,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Redis without memory, MongoDB without room: what is said of them, and that it is said."""
+"""Redis without memory and MongoDB without disk space: that this is reported, and how."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ from runner.servers import (
 from tests.faults.test_disk import Disk, disk
 from tests.processes import wait_until
 
-__all__ = ["disk"]  # a fixture
+__all__ = ["disk"]  # A fixture.
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -47,7 +47,7 @@ def run(command: list[str]) -> Iterator[None]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[tuple[Settings, redis.Redis]]:
-    """A Redis of its own, and settings that name it."""
+    """A Redis for this test only, and settings that name it."""
     port = free_port()
     with run(redis_command(find_redis_server(), tmp_path, port)):
         wait_for_redis(port)
@@ -63,13 +63,13 @@ def broker(tmp_path: Path) -> Iterator[tuple[Settings, redis.Redis]]:
         (("REPLICAOF", "127.0.0.1", "1"), "read only replica", ("REPLICAOF", "NO", "ONE")),
     ],
 )
-def test_a_redis_that_takes_no_messages_is_not_well(
+def test_a_redis_that_accepts_no_messages_is_reported(
     broker: tuple[Settings, redis.Redis],
     hurt: tuple[str, ...],
     said: str,
     mend: tuple[str, ...],
 ) -> None:
-    """It answers, so that workers that cannot take their messages were blamed."""
+    """Such a Redis still answers, so the workers used to be blamed."""
     settings, client = broker
     client.execute_command(*hurt)
     found = ask_redis(settings)
@@ -83,10 +83,10 @@ def test_a_redis_that_takes_no_messages_is_not_well(
     wait_until(lambda: not client.keys("tapewatch:*"), "nothing is left of it")
 
 
-def test_doctor_looks_at_the_disk_while_the_service_runs(
+def test_doctor_checks_the_disk_while_the_service_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The file that names the servers was taken for their being elsewhere."""
+    """The file that names the embedded servers used to be taken as naming servers elsewhere."""
     monkeypatch.chdir(tmp_path)
     STATE_DIR.mkdir()
     (STATE_DIR / "servers.env").write_text("MONGO_URL=mongodb://mongo/\nREDIS_URL=redis://r/0\n")
@@ -95,16 +95,16 @@ def test_doctor_looks_at_the_disk_while_the_service_runs(
     assert "disk" in {finding.check for finding in doctor.check_disk(served, NOW)}
 
 
-def test_the_room_that_mongodb_has_is_that_of_its_disk(database: Db, tmp_path: Path) -> None:
+def test_the_free_space_of_mongodb_is_that_of_its_disk(database: Db, tmp_path: Path) -> None:
     free = find_free_bytes(database)
     assert free is not None
     assert free == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)
 
 
-def test_a_full_disk_is_said_with_what_to_do(
+def test_a_full_disk_is_reported_with_what_to_do(
     disk: Disk, make_app: Callable[[Settings], APIFlask]
 ) -> None:
-    """A write was answered as what nobody foresaw, and so was the page of health."""
+    """A write used to be answered as an unexpected error, and so was the health page."""
     port, folder = free_port(), disk.folder / "mongod"
     command = disk.enter(mongod_command(find_mongod(), folder, port), folder)
     with run(command):

@@ -1,4 +1,4 @@
-"""The ledger of gaps: in step with the bars, filled, given up and explained."""
+"""The ledger of gaps: it agrees with the bars, and gaps are filled, given up and explained."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def worker(settings: Settings, database: Db, tmp_path: Path) -> Worker:
 
 @pytest.fixture
 def flask(flask: Command, tmp_path: Path) -> Command:
-    """Run `flask WORDS`, where bars may come from the folder."""
+    """A function that runs `flask WORDS`, with the test's folder as a source of bars."""
     return partial(flask, WATCHED_FOLDER=str(tmp_path))
 
 
@@ -93,7 +93,7 @@ def minutes(day: str, step: int = 5) -> pd.DatetimeIndex:
 
 
 def tell(database: Db, ticker: str = "AAPL") -> list[tuple[str, str, int, int, str]]:
-    """Return the gaps of a ticker, the newest first, without what was done about them."""
+    """Return the gaps of a ticker, the newest first, without the attempts to fill them."""
     return [
         (
             f"{gap['first']:%Y-%m-%d}",
@@ -127,18 +127,18 @@ def test_a_session_without_a_bar_is_a_gap_until_it_comes(database: Db) -> None:
     assert check(database) == []
 
 
-def test_an_intraday_session_lacks_single_bars(database: Db) -> None:
+def test_an_intraday_session_may_lack_single_bars(database: Db) -> None:
     full = minutes("2024-07-02")
-    half = minutes("2024-07-03")  # New York closed at 13:00
+    half = minutes("2024-07-03")  # New York closed at 13:00.
     assert (len(full), len(half)) == (78, 42)
     after = minutes("2024-07-05")
     frame = build(full.append([half.delete([5, 6]), after[:10]]))
     bring(database, frame, interval="5m")
     assert tell(database) == [("2024-07-03", "2024-07-03", 40, 42, "partial")]
-    # Of the last session only what was due by the last bar counts.
+    # Of the last session only the bars up to the last stored one are expected.
     bring(database, build(after[12:20]), interval="5m")
     assert tell(database) == [("2024-07-03", "2024-07-05", 58, 62, "partial")]
-    # A bar a minute: what lacks in sessions that follow each other is one gap that grows.
+    # Minute bars: missing bars of adjacent sessions are one gap that grows.
     day = minutes("2024-07-08")
     bring(database, build(after[20:].append(day[:30].delete(3))), interval="5m")
     assert tell(database) == [("2024-07-03", "2024-07-08", 145, 150, "partial")]
@@ -149,7 +149,7 @@ def test_an_intraday_session_lacks_single_bars(database: Db) -> None:
     assert check(database) == []
 
 
-def test_what_is_taken_away_is_a_gap_again(database: Db) -> None:
+def test_removed_bars_are_a_gap_again(database: Db) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
     bring(database, frame.drop([3, 4]))
     import_id = bring(database, frame.loc[3:4])
@@ -168,7 +168,9 @@ def test_what_is_taken_away_is_a_gap_again(database: Db) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("interval", ["1d", "1h"])
-def test_the_ledger_is_the_same_however_bars_came(database: Db, interval: str, seed: int) -> None:
+def test_the_ledger_is_the_same_in_whatever_order_bars_came(
+    database: Db, interval: str, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     sessions = days("2024-02-01", "2024-03-28")
     times = (
@@ -203,8 +205,8 @@ def _like(time: pd.Timestamp, times: pd.DatetimeIndex) -> pd.Timestamp:
 
 
 def _list_lacking(database: Db, interval: str) -> set[str]:
-    """Return the sessions of gaps that are not filled: of days those without a bar, of hours those
-    that some gap covers and that lack some.
+    """Return the sessions of unfilled gaps: for daily bars those without a bar, for hourly bars
+    those within a gap that lack a bar.
     """
     lacking = set()
     for gap in find_gaps(database, states=["open", "partial"]):
@@ -257,7 +259,7 @@ def bring_market(database: Db, frame: pd.DataFrame, lacking: list[int]) -> None:
     bring(database, frame.drop(lacking))
 
 
-def test_a_gap_is_filled_by_itself_from_the_source_of_its_watchlist(
+def test_a_gap_is_filled_automatically_from_the_source_of_its_watchlist(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
@@ -267,7 +269,7 @@ def test_a_gap_is_filled_by_itself_from_the_source_of_its_watchlist(
     watch(database, "AAPL")
     (run_id,) = fill_due(worker, LATER)
     assert {gap["state"] for gap in find_gaps(database, tickers=["AAPL"])} == {"filling"}
-    assert fill_due(worker, LATER) == []  # its slot was looked after
+    assert fill_due(worker, LATER) == []  # This slot is already done.
     start(worker, run_id)
     filled = runs.get_run(database, run_id)
     assert (filled["status"], filled["task"]) == ("complete", "fill")
@@ -278,7 +280,7 @@ def test_a_gap_is_filled_by_itself_from_the_source_of_its_watchlist(
     assert check(database) == []
 
 
-def test_a_gap_that_nothing_fills_is_asked_for_ever_more_rarely_and_given_up(
+def test_a_gap_that_cannot_be_filled_is_tried_ever_more_rarely_and_given_up(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
@@ -301,17 +303,17 @@ def test_a_gap_that_nothing_fills_is_asked_for_ever_more_rarely_and_given_up(
     assert waits == [1, 6, 24, 72]
     assert (gap["state"], gap["attempts"]) == ("error", 5)
     assert fill_due(worker, now + timedelta(days=30)) == []
-    # Somebody finds the bar after all.
+    # Later the bar is imported after all.
     bring(database, frame.loc[[3]])
     assert tell(database)[0][-1] == "filled"
 
 
-def test_a_session_on_which_the_market_did_not_trade_is_not_the_sources_fault(
+def test_a_session_on_which_the_market_did_not_trade_is_explained_as_such(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
     bring_market(database, frame, [3])
-    # Of the 13 others that reach over the session 11 have a bar: less than nine in ten.
+    # Of the 13 other tickers whose bars cover the session, 11 have a bar: less than nine in ten.
     for ticker in ("OTHER", "ANOTHER"):
         bring(database, frame.drop([3]), ticker)
     bring(database, frame.loc[5:], "YOUNG")
@@ -323,7 +325,7 @@ def test_a_session_on_which_the_market_did_not_trade_is_not_the_sources_fault(
     assert (gap["state"], gap["reason"], gap["attempts"]) == ("open", None, 1)
 
 
-def test_only_so_many_gaps_of_a_market_are_asked_for_in_an_hour(
+def test_the_number_of_gaps_tried_in_an_hour_is_bounded_a_market(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     frame = build(days("2023-01-03", "2024-12-31"))
@@ -337,13 +339,13 @@ def test_only_so_many_gaps_of_a_market_are_asked_for_in_an_hour(
 
 
 def answer_daily(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return bars as Yahoo answers them."""
+    """Return bars in the form of Yahoo's answer."""
     index = pd.DatetimeIndex(frame["time"]).tz_localize("America/New_York")
     names = ("Open", "High", "Low", "Close", "Volume")
     return pd.DataFrame({name: frame[name.lower()].to_numpy() for name in names}, index=index)
 
 
-def test_yahoo_is_asked_as_far_back_as_each_ticker_lacks_bars(database: Db) -> None:
+def test_yahoo_is_asked_as_far_back_as_each_tickers_gaps(database: Db) -> None:
     frame = build(days("2024-03-01", "2024-03-28"))
     for ticker in ("AAPL", "MSFT", "GONE"):
         bring(database, frame.drop([3]), ticker)
@@ -397,7 +399,7 @@ def test_a_run_that_fails_counts_as_an_attempt(
     assert gap["next_try"] == LATER + timedelta(minutes=70)
 
 
-def test_a_filled_gap_is_detected_again_as_far_as_it_reaches(
+def test_a_filled_gap_is_detected_again_as_far_as_it_has_effect(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     bars = make_bars(600, shocks=(300, 420, 560))
@@ -412,7 +414,7 @@ def test_a_filled_gap_is_detected_again_as_far_as_it_reaches(
     (run_id,) = fill_due(worker, LATER)
     start(worker, run_id)
     (found,) = run(database, "incremental", "AAPL")
-    # Not the bars before the gap, which nothing of it touches.
+    # Not the bars before the gap, on which it has no effect.
     assert 600 - 419 <= found["rows_processed"] < 600 - 400
     whole = {
         anomaly["Datetime"]: anomaly["anomaly_score"]
@@ -424,7 +426,8 @@ def test_a_filled_gap_is_detected_again_as_far_as_it_reaches(
         if anomaly["status"] != "superseded"
     }
     assert again.keys() == whole.keys()
-    # What was found before keeps its first score; what is found in the gap has that of whole bars.
+    # Earlier anomalies keep their first score; anomalies in the gap have the score that they have
+    # in complete bars.
     shock = bars["date"][420].to_pydatetime().replace(tzinfo=UTC)
     assert again[shock] == whole[shock]
 
@@ -484,7 +487,7 @@ def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
     assert listed.exit_code == 0
     assert "AAPL::1d::2024-03-14" in listed.output
     assert "0 of 2" in listed.output
-    assert flask("gaps", "fill", "AAPL").exit_code == 2  # nobody said from where
+    assert flask("gaps", "fill", "AAPL").exit_code == 2  # Nobody said where the bars come from.
     assert flask("gaps", "fill").exit_code == 2
     watch(database, "AAPL")
     write_bars(tmp_path / "prices", "AAPL", frame.drop([9]))
@@ -511,7 +514,7 @@ def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
     assert check(database) == []
 
 
-def test_a_pushed_bar_off_the_grid_is_kept_aside(worker: Worker, database: Db) -> None:
+def test_a_pushed_bar_off_the_grid_is_rejected(worker: Worker, database: Db) -> None:
     app = create_app(worker.settings)
     candles = [
         {"time": f"2024-01-03T{clock}:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
@@ -545,7 +548,7 @@ def test_how_many_series_are_left_is_said_while_an_upgrade_counts_what_they_lack
     assert find_uncovered(database) == []
 
 
-def test_a_series_that_is_torn_is_named_and_the_others_are_measured(
+def test_a_damaged_series_is_named_and_the_others_are_measured(
     flask: Command, database: Db
 ) -> None:
     for ticker in ("AAA", "BBB"):

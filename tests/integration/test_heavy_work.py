@@ -1,5 +1,5 @@
-"""Work that takes long: it is bounded before it is accepted, hears of its end,
-and leaves a process to others.
+"""Work that takes long: its size is checked before it is accepted, it notices its cancellation, and
+it leaves a process for other work.
 """
 
 import threading
@@ -77,7 +77,7 @@ def add_heavy(database: Db, number: int, *, heavy: bool = True) -> str:
 @pytest.mark.parametrize(
     "body", [{"trees": 1_000, "sample": 16_384}, {"trees": 10_000}, {"sample": 1_000_000}]
 )
-def test_a_training_that_would_take_everything_is_422_and_no_run(
+def test_a_training_that_is_too_large_is_422_and_no_run(
     client: FlaskClient, database: Db, body: dict[str, int]
 ) -> None:
     add_series(database, "AAPL")
@@ -98,7 +98,7 @@ def test_every_detector_bounds_the_product_of_its_parameters() -> None:
 
 
 @pytest.mark.parametrize(("trees", "sample"), [(1, 64), (10, 64), (37, 256), (3, 900)])
-def test_a_forest_grown_in_steps_is_the_one_grown_at_once(trees: int, sample: int) -> None:
+def test_a_forest_trained_in_steps_equals_one_trained_at_once(trees: int, sample: int) -> None:
     rows = np.random.default_rng(1).standard_t(4, (900, 5)).astype(np.float32)
     at_once = IsolationForest(n_estimators=trees, max_samples=sample, random_state=3).fit(rows)
     fractions: list[float] = []
@@ -114,7 +114,7 @@ def test_a_forest_grown_in_steps_is_the_one_grown_at_once(trees: int, sample: in
 
 
 @pytest.mark.parametrize("kind", DETECTORS.values(), ids=list(DETECTORS))
-def test_growing_ends_at_the_checkpoint_that_says_so(kind: Any) -> None:
+def test_training_ends_at_a_checkpoint_that_raises(kind: Any) -> None:
     width = len(get_feature_set(kind.feature_set).columns)
     drawn = np.random.default_rng(1).standard_t(4, (2_000, width)).astype(np.float32)
     rows = SeriesRows.of_one(drawn)
@@ -127,10 +127,12 @@ def test_growing_ends_at_the_checkpoint_that_says_so(kind: Any) -> None:
         get_detector(kind.name).fit(rows, seed=1, parameters=kind.get_defaults(), checkpoint=cancel)
 
 
-def test_a_training_at_work_hears_of_its_cancellation_and_keeps_its_lease(
+def test_a_training_notices_its_cancellation_and_keeps_its_lease(
     worker: Worker, database: Db
 ) -> None:
-    """The lease is 3 s, and the growing takes longer; a cancellation ends it within a few steps."""
+    """The lease is 3 s, and the training takes longer; a cancellation ends it within a few
+    steps.
+    """
     store(database, "AAPL", make_bars(2_000))
     run_id = add_training(database, trees=1_000, sample=1_000)
     thread = threading.Thread(target=planning.start, args=(worker, run_id))
@@ -163,7 +165,7 @@ def get_batch(database: Db, batch_id: str) -> dict[str, Any]:
     return database.batches.find_one({"_id": batch_id}) or {}
 
 
-def test_heavy_batches_have_few_slots_among_all_workers(database: Db) -> None:
+def test_heavy_batches_share_a_few_slots_of_all_workers(database: Db) -> None:
     first, second, third = (add_heavy(database, number) for number in range(3))
     light = add_heavy(database, 3, heavy=False)
     held = claim_batch(database, first, "a", **LEASE)
@@ -185,8 +187,8 @@ def add_suspect(database: Db, run_id: str, label: str) -> str:
     return batch["_id"]
 
 
-def test_suspects_of_a_run_are_tried_one_after_the_other(database: Db) -> None:
-    """One that takes its worker down takes no other's last attempt along."""
+def test_suspect_batches_of_a_run_are_tried_one_after_the_other(database: Db) -> None:
+    """Otherwise a batch that takes its worker down could use up the last attempt of another one."""
     first, second = (add_suspect(database, "run1", label) for label in ("00000.0", "00000.1"))
     of_another = add_suspect(database, "run2", "00000.0")
     held = claim_batch(database, first, "a", **LEASE)
@@ -220,7 +222,7 @@ def test_a_slot_is_free_however_its_batch_ended(database: Db, end: str) -> None:
             batches.renew_lease(database, held, lease_seconds=3)
 
 
-def test_claimed_at_once_only_one_heavy_batch_is_taken(database: Db) -> None:
+def test_of_simultaneous_claims_only_one_heavy_batch_is_taken(database: Db) -> None:
     ids = [add_heavy(database, number) for number in range(8)]
     barrier, taken = threading.Barrier(len(ids)), []
 
@@ -254,26 +256,26 @@ def test_a_second_training_waits_and_is_sent_again_when_the_first_has_ended(
     assert runs.get_run(database, second)["status"] == "complete"
 
 
-# Each kind of run is judged here: whether its batches may take more than some ten seconds at their
-# largest, and so share the slots of heavy work. A new kind must be given its line.
+# For each kind of run: whether its largest batch may take more than some ten seconds, and so needs
+# a slot of heavy work. A new kind must be added here.
 HEAVY: dict[str, bool] = {
-    "backfill": False,  # BATCH_BARS bars, scored and written in seconds
+    "backfill": False,  # BATCH_BARS bars, scored and written in seconds.
     "incremental": False,
     "verify": False,
-    "train": True,  # as many trees and rows as a detector's bound allows
-    "evaluate": True,  # five million bars, by two models
-    "import": False,  # but for large files, see below
-    "fit_series": False,  # a million points take two seconds
-    "analytics": False,  # a thousand series take one
-    "correlation": False,  # a hundred tickers at most, 45 pairs at most
-    "fetch": True,  # as long as its vendor takes
-    "fill": True,  # the same
-    "correct": False,  # one series, but for the sessions of a market
-    "export": False,  # a million rows take two seconds, and those of more are heavy, see below
+    "train": True,  # As many trees and rows as the detector's limit allows.
+    "evaluate": True,  # Five million bars, by two models.
+    "import": False,  # Except large files, see below.
+    "fit_series": False,  # A million points take two seconds.
+    "analytics": False,  # A thousand series take one second.
+    "correlation": False,  # A hundred tickers and 45 pairs at most.
+    "fetch": True,  # As long as its vendor takes.
+    "fill": True,  # As long as its vendor takes.
+    "correct": False,  # One series, except for the sessions of a market.
+    "export": False,  # A million rows take two seconds; exports of more are heavy, see below.
 }
 
 
-def test_every_kind_of_run_is_judged_heavy_or_not() -> None:
+def test_every_kind_of_run_is_listed_as_heavy_or_not() -> None:
     assert {kind.task: kind.heavy for kind in KINDS.values()} == HEAVY
 
 
@@ -307,7 +309,7 @@ def add_run(database: Db, task: str, **fields: Any) -> str:
 
 
 def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
-    """Write a run of a kind, and what it works on; return its id."""
+    """Store a run of a kind, with the data it works on; return its id."""
     names = ("AAPL", "MSFT")
     for seed, ticker in enumerate(names):
         store(database, ticker, make_bars(400, seed, shocks=(350,)))
@@ -351,10 +353,10 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("task", KINDS)
-def test_every_kind_of_run_at_work_hears_of_its_cancellation(
+def test_every_kind_of_run_notices_its_cancellation_while_it_works(
     worker: Worker, database: Db, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What hears of it is the checkpoint, which renews the lease too."""
+    """It is noticed by the checkpoint, which also renews the lease."""
     monkeypatch.setattr(parts, "CHECK_SECONDS", 0.0)
     settings = worker.settings.model_copy(update={"watched_folder": str(tmp_path)})
     worker = replace(worker, settings=settings)
@@ -371,7 +373,7 @@ def test_every_kind_of_run_at_work_hears_of_its_cancellation(
     assert get_batch(database, batch.id)["state"] == "leased", "nothing of it was committed"
 
 
-def test_pairs_are_tested_between_checkpoints() -> None:
+def test_cointegration_of_pairs_is_tested_between_checkpoints() -> None:
     panel = build_panel({f"T{n}": draw_bars(n, 260) for n in range(10)})
     fractions: list[float] = []
     found = compute_cointegration(panel, int(panel.times.max()), fractions.append)
@@ -385,10 +387,12 @@ def test_pairs_are_tested_between_checkpoints() -> None:
         compute_cointegration(panel, int(panel.times.max()), cancel)
 
 
-def test_whoever_waits_for_a_file_to_be_read_is_told_and_may_end_it(
+def test_a_caller_that_waits_for_a_reader_process_is_called_back_and_can_end_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Reading may take longer than a lease; what the wait raises ends the child."""
+    """Reading may take longer than a lease. An exception raised while waiting ends the child
+    process.
+    """
     monkeypatch.setattr(process, "TOLD_SECONDS", 0.01)
     content = b"date,open,high,low,close,volume\n" + b"2013-03-01,1,1,1,1,1\n" * 50_000
     told: list[int] = []

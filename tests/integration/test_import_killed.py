@@ -1,4 +1,4 @@
-"""An import that is killed leaves whole series or none, and can be done again."""
+"""An import that is killed leaves each series complete or absent, and can be repeated."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ BARS = 5_000
 
 
 @pytest.mark.parametrize("whom", ["import", "reader"])
-def test_killed_import_leaves_whole_series_or_none(
+def test_a_killed_import_leaves_each_series_complete_or_absent(
     database: Db, environment: dict[str, str], tmp_path: Path, whom: str
 ) -> None:
     names = [f"K{number}" for number in range(12)]

@@ -1,4 +1,4 @@
-"""An install of a lock, as the Makefile does it, from indexes that have moved on."""
+"""Installing from a lock file, as the Makefile does it, from indexes with newer releases."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def hash_of(file: Path) -> str:
-    """Return the hash of a file as a lock has it."""
+    """Return the hash of a file as a lock file writes it."""
     return f"--hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def install_arguments() -> list[str]:
-    """Return the arguments of pip with which the Makefile installs a lock."""
+    """Return the pip arguments with which the Makefile installs a lock file."""
     found = re.search(
         r"^INSTALL := .*? -m pip (install .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
@@ -29,7 +29,7 @@ def install_arguments() -> list[str]:
 
 
 def pip(arguments: list[str], lock: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    """Install a lock into a folder, with no configuration of this machine."""
+    """Install a lock file into a folder, without this machine's pip configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     return subprocess.run(
         [sys.executable, "-m", "pip", *arguments, "--target", str(target), "-r", str(lock)],
@@ -43,8 +43,8 @@ def pip(arguments: list[str], lock: Path, target: Path) -> subprocess.CompletedP
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make a folder of what was there when the lock was made: a package, what it asks for,
-    and an extra's need.
+    """An index with the releases at the time of the lock file: a package, its requirement, and the
+    requirement of an extra.
     """
     folder = tmp_path / "index"
     folder.mkdir()
@@ -56,7 +56,7 @@ def index(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lock(tmp_path: Path, index: Path) -> Path:
-    """Pin all of the index, as it is before anybody releases more."""
+    """A lock file that pins the whole index, before anything newer is released."""
     path = tmp_path / "requirements.txt"
     path.write_text(
         "".join(
@@ -88,8 +88,8 @@ def test_a_folder_of_the_locked_wheels_is_enough(index: Path, lock: Path, tmp_pa
     assert installed_in(tmp_path / "target") == {"front-1.0", "middle-1.0", "back-1.0"}
 
 
-def test_nothing_is_built(index: Path, lock: Path, tmp_path: Path) -> None:
-    """A source package would be built by whatever build tools an index has that day."""
+def test_no_package_is_built_from_source(index: Path, lock: Path, tmp_path: Path) -> None:
+    """A source package would be built with whatever build tools an index has on that day."""
     (index / "back-1.0-py3-none-any.whl").unlink()
     source = index / "back-1.0.tar.gz"
     source.write_bytes(b"pinned, and never unpacked")

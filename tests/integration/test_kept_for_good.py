@@ -1,4 +1,6 @@
-"""What is kept for good, or by the hundred thousand, is told without reading all of it."""
+"""Reading collections that are kept for ever, or have hundreds of thousands of documents, does not
+read all of them.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,9 @@ MANY = 300
 
 @contextmanager
 def reading(database: Db, collection: str) -> Iterator[list[int]]:
-    """Yield a list, which at the end has how many documents each look at a collection read."""
+    """Yield a list that at the end has the number of documents that each query of a collection
+    read.
+    """
     read: list[int] = []
     database.command("profile", 2)
     try:
@@ -34,7 +38,7 @@ def reading(database: Db, collection: str) -> Iterator[list[int]]:
 
 
 def fill_history(database: Db, created: Sequence[datetime]) -> None:
-    """Store resolved alerts of a year ago, raised at these times."""
+    """Store resolved alerts of a year ago that were raised at these times."""
     hour = timedelta(hours=1)
     database.alert_history.insert_many(
         {
@@ -52,7 +56,7 @@ def fill_history(database: Db, created: Sequence[datetime]) -> None:
     )
 
 
-def test_statistics_of_alerts_read_none_of_the_history(client: FlaskClient, database: Db) -> None:
+def test_statistics_of_alerts_do_not_read_the_history(client: FlaskClient, database: Db) -> None:
     now = datetime.now(UTC)
     fill_history(database, [now - timedelta(days=400)] * MANY)
     with reading(database, "alert_history") as read:
@@ -70,7 +74,7 @@ def test_statistics_of_alerts_read_none_of_the_history(client: FlaskClient, data
     assert set(read) == {0}
 
 
-def test_trends_read_the_alerts_of_their_days_alone(client: FlaskClient, database: Db) -> None:
+def test_trends_read_only_the_alerts_of_their_days(client: FlaskClient, database: Db) -> None:
     now = datetime.now(UTC)
     fill_history(database, [*[now - timedelta(days=400)] * MANY, now - timedelta(days=1)])
     with reading(database, "alert_history") as read:
@@ -79,7 +83,7 @@ def test_trends_read_the_alerts_of_their_days_alone(client: FlaskClient, databas
     assert 0 < sum(read) < 10
 
 
-def test_the_summary_counts_by_word_and_by_ticker(client: FlaskClient, database: Db) -> None:
+def test_the_summary_counts_by_severity_and_by_ticker(client: FlaskClient, database: Db) -> None:
     bars = SESSIONS[:3]
     found = [build_anomaly("run", "AAPL", bar, grade=80) for bar in bars]
     found += [build_anomaly("run", "GE", bars[0], grade=100)]
@@ -93,7 +97,7 @@ def test_the_summary_counts_by_word_and_by_ticker(client: FlaskClient, database:
     assert latest == [("AAPL", 3, "2026-01-07"), ("GE", 2, "2026-01-06")]
 
 
-def test_a_page_of_models_reads_no_others_and_nothing_that_it_does_not_show(
+def test_a_page_of_models_reads_no_other_models_and_no_fields_that_it_does_not_show(
     client: FlaskClient, database: Db
 ) -> None:
     version = add_model(database)
@@ -106,14 +110,15 @@ def test_a_page_of_models_reads_no_others_and_nothing_that_it_does_not_show(
     with reading(database, "models") as read:
         page = client.get("/py/models?limit=3").json
         (in_use,) = client.get("/py/models?state=champion").json["items"]
-    assert [each["version"] for each in page["items"]] == [version] * 3  # of the one they are of
+    # The model that their champion is.
+    assert [each["version"] for each in page["items"]] == [version] * 3
     assert in_use["champion_of"] == ["champion::US::1d"]
     assert 0 < sum(read) < 20
     assert "score_quantiles" not in find_models(database, limit=1)[0]
     assert client.get(f"/py/models/{version}").json["score_quantiles"]
 
 
-def test_the_verifications_of_an_anomaly_are_found_among_all(database: Db) -> None:
+def test_the_verifications_of_an_anomaly_are_read_by_an_index(database: Db) -> None:
     database.verifications.insert_many(
         {"_id": f"{number}", "anomaly_id": f"{number}", "verified_at": SESSIONS[0]}
         for number in range(MANY)
@@ -124,7 +129,7 @@ def test_the_verifications_of_an_anomaly_are_found_among_all(database: Db) -> No
     assert read == [1]
 
 
-def test_no_series_is_read_to_say_what_is_next(database: Db, settings: Settings) -> None:
+def test_describing_the_next_step_reads_no_series(database: Db, settings: Settings) -> None:
     store(database, "AAA", make_bars(30))
     with reading(database, "series") as read:
         assert "flask models train --market US" in describe_next_step(settings)

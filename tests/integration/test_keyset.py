@@ -1,4 +1,4 @@
-"""Pages of an order, one after another, are the whole of it, each document once."""
+"""The pages of an order, one after another, have each document exactly once."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -11,7 +11,7 @@ from records.database import Db
 from records.keyset import BY_ID, Key, Keyset, find_page
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-# Every pair of the first two is there several times, so that most pages end within a tie.
+# Each pair of the first two keys occurs several times, so most pages end within a tie.
 DOCUMENTS = [
     {"_id": f"{n % 7}-{n}", "at": START + timedelta(days=day), "row": row}
     for n, (day, row, _) in enumerate(product(range(3), range(3), range(4)))
@@ -31,7 +31,7 @@ def stored(database: Db) -> Db:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 35, 36, 100])
-def test_pages_are_the_whole_order(stored: Db, limit: int) -> None:
+def test_pages_together_are_the_whole_order(stored: Db, limit: int) -> None:
     read: list[dict[str, Any]] = []
     after = None
     while page := find_page(stored["paged"], {}, NEWEST, after=after, limit=limit):
@@ -41,7 +41,7 @@ def test_pages_are_the_whole_order(stored: Db, limit: int) -> None:
     assert read == sort_newest(DOCUMENTS)
 
 
-def test_a_page_is_of_what_matches_and_has_the_fields_asked_for(stored: Db) -> None:
+def test_a_page_has_only_matching_documents_and_the_requested_fields(stored: Db) -> None:
     wanted = sort_newest([document for document in DOCUMENTS if document["row"] == 1])
     query = {"$or": [{"row": 1}, {"row": 99}]}
     first = find_page(stored["paged"], query, NEWEST, after=None, limit=4, fields=["at", "row"])
@@ -52,7 +52,7 @@ def test_a_page_is_of_what_matches_and_has_the_fields_asked_for(stored: Db) -> N
     assert rest == [{"_id": document["_id"], "row": 1} for document in wanted[4:]]
 
 
-def test_a_document_added_before_the_position_moves_nothing(stored: Db) -> None:
+def test_a_document_added_before_the_position_changes_no_later_page(stored: Db) -> None:
     first = find_page(stored["paged"], {}, BY_ID, after=None, limit=10)
     rest = find_page(stored["paged"], {}, BY_ID, after=BY_ID.locate(first[-1]), limit=100)
     stored["paged"].insert_one({"_id": "", "at": START, "row": 0})

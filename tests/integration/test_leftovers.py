@@ -1,4 +1,6 @@
-"""What is left in GridFS when those who needed it are done, or died half-way."""
+"""Files in GridFS that are left when the runs that needed them have ended, or their writers
+died.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,8 +28,8 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 
 
 def add_upload(database: Db, status: str | None, ended: datetime | None = None) -> str:
-    """Keep an upload, with an import of it in this status;
-    with none where the request broke off.
+    """Store an upload, with an import of it in this status; with no import if the request was
+    interrupted.
     """
     upload_id = store_upload(database, "bars.csv", b"Date,Close\n")
     if status is not None:
@@ -66,15 +68,17 @@ def test_an_upload_whose_import_failed_is_kept_for_three_days(
     assert (refused.status_code, refused.json["reason"]) == (409, "upload_gone")
 
 
-def test_an_upload_goes_with_the_run_that_could_be_retried(database: Db) -> None:
+def test_an_upload_is_removed_with_the_run_that_could_be_retried(database: Db) -> None:
     add_upload(database, "failed", ended=NOW)
-    database.detection_runs.delete_many({})  # as its TTL does
+    database.detection_runs.delete_many({})  # As its TTL does.
     assert delete_leftovers(database, LATER) == 1
     assert count(database, UPLOADS) == (0, 0)
 
 
 @pytest.mark.parametrize("status", ["complete", None])
-def test_an_upload_that_nobody_will_read_goes_after_a_day(database: Db, status: str | None) -> None:
+def test_an_upload_that_no_import_will_read_is_removed_after_a_day(
+    database: Db, status: str | None
+) -> None:
     add_upload(database, status)
     assert delete_leftovers(database, datetime.now(UTC)) == 0
     assert delete_leftovers(database, LATER) == 1
@@ -91,7 +95,7 @@ def test_an_upload_that_one_import_read_is_kept_for_another_that_failed(database
     assert delete_leftovers(database, LATER) == 0
 
 
-def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: Db) -> None:
+def test_an_artefact_without_a_model_is_removed_after_a_day_and_others_stay(database: Db) -> None:
     version = add_model(database)
     store_artefact(database, "US_model-7.0.0", b"whose training died", {})
     assert delete_leftovers(database, datetime.now(UTC)) == 0
@@ -103,11 +107,14 @@ def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: 
 
 
 @pytest.mark.parametrize("bucket", [UPLOADS, ARTEFACTS])
-def test_chunks_of_a_file_whose_writer_died_go_after_a_day(database: Db, bucket: str) -> None:
+def test_chunks_of_a_file_whose_writer_died_are_removed_after_a_day(
+    database: Db, bucket: str
+) -> None:
     GridFSBucket(database, bucket, chunk_size_bytes=1_024).upload_from_stream_with_id(
         "x", "x", bytes(5_000)
     )
-    database[f"{bucket}.files"].delete_one({"_id": "x"})  # it would have been written last
+    # The document of the file is written last.
+    database[f"{bucket}.files"].delete_one({"_id": "x"})
     assert count(database, bucket) == (0, 5)
     assert delete_leftovers(database, datetime.now(UTC)) == 0
     assert delete_leftovers(database, LATER) == 1

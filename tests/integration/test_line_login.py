@@ -1,4 +1,6 @@
-"""LINE Login, against a local server that speaks its protocol: token endpoint, friendship, push."""
+"""LINE Login, against a local server with its protocol: token endpoint, friendship, push
+messages.
+"""
 
 import hmac
 import json
@@ -21,7 +23,7 @@ from records.keys import add_key
 from tests.integration.alerting import NOW
 
 CHANNEL, SECRET = "1657000000", "0123456789abcdef0123456789abcdef"
-# As LINE's long-lived ones, with a slash, a plus and equal signs.
+# Like LINE's long-lived tokens, with a slash, a plus and equal signs.
 TOKEN = "abc/def+ghi/jkl=="
 USER = "U" + "4af4980629" * 3 + "ab"
 RULES = "/py/notifications/rules"
@@ -32,14 +34,14 @@ def encode(content: bytes) -> str:
 
 
 def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
-    """A JSON Web Token (RFC 7519), by hand."""
+    """Build a JSON Web Token (RFC 7519) by hand."""
     parts = [{"typ": "JWT", "alg": algorithm}, claims]
     text = ".".join(encode(json.dumps(part).encode()) for part in parts)
     return f"{text}.{encode(hmac.new(secret.encode(), text.encode(), sha256).digest())}"
 
 
 class Line(ThreadingHTTPServer):
-    """LINE's API, as far as it is asked here."""
+    """The part of LINE's API that is used here."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -53,7 +55,9 @@ class Line(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def consent(self, address: str) -> dict[str, str]:
-        """What LINE does when a person logs in at this address: what the browser brings back."""
+        """Do what LINE does when a person logs in at this address; return what the browser sends
+        back.
+        """
         parts = urlsplit(address)
         assert f"{parts.scheme}://{parts.netloc}{parts.path}" == (
             "https://access.line.me/oauth2/v2.1/authorize"
@@ -77,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(200, {"sentMessages": []})
         assert self.path == "/oauth2/v2.1/token"
         sent = {name: value for name, (value,) in parse_qs(body.decode()).items()}
-        begun = self.server.logins.pop(sent["code"], None)  # a code is good once
+        begun = self.server.logins.pop(sent["code"], None)  # A code can be used once.
         challenge = encode(sha256(sent["code_verifier"].encode()).digest())
         if (
             begun is None
@@ -116,13 +120,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     server = Line()
-    # apprise knows one address of LINE only.
+    # apprise has LINE's address as a constant.
     monkeypatch.setattr(NotifyLine, "notify_url", f"{server.url}/v2/bot/message/push")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -146,7 +150,7 @@ def app(
     return make_app(settings.model_copy(update=given))
 
 
-def test_who_logs_in_at_line_is_told_what_the_rule_asks_for(
+def test_a_person_who_logs_in_at_line_is_sent_what_the_rule_asks_for(
     app: APIFlask, database: Db, line: Line
 ) -> None:
     client = app.test_client()
@@ -165,13 +169,13 @@ def test_who_logs_in_at_line_is_told_what_the_rule_asks_for(
     (entry,) = client.get("/py/audit?step=make").json["items"]
     assert (entry["subject"], entry["details"]["line_user"]) == ("rule me", "Mia")
     assert USER not in client.get(RULES).text + client.get("/py/audit").text
-    # A code is good once.
+    # A code can be used once.
     again = client.post("/py/auth/line/callback", json=returned)
     assert again.status_code == 422
     assert "invalid authorization code" in again.json["detail"]
 
 
-def test_a_rule_that_is_there_keeps_all_but_its_channel(
+def test_an_existing_rule_keeps_all_but_its_channel(
     app: APIFlask, database: Db, line: Line
 ) -> None:
     client = app.test_client()
@@ -184,7 +188,7 @@ def test_a_rule_that_is_there_keeps_all_but_its_channel(
     assert tied["is_friend"] is False
 
 
-def test_a_login_that_line_does_not_vouch_for_changes_nothing(
+def test_a_login_that_line_does_not_confirm_changes_nothing(
     app: APIFlask, database: Db, line: Line
 ) -> None:
     mine, other = (
@@ -225,7 +229,7 @@ def test_a_login_that_line_does_not_vouch_for_changes_nothing(
     assert log_in().status_code == 200
 
 
-def test_without_its_settings_line_login_names_them(
+def test_line_login_without_its_settings_names_them(
     make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db
 ) -> None:
     answer = make_app(settings).test_client().post("/py/auth/line", json={"rule": "me"})

@@ -35,7 +35,7 @@ NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def make_minutes(first_year: int, years: int) -> Columns:
-    """Return the minutes of all sessions of years, but for those of one session a year."""
+    """Return the minutes of all sessions of these years, except those of one session a year."""
     opens, closes = KNOWN.opens, KNOWN.closes
     bounds = [
         np.datetime64(f"{year}-01-01", "D").astype(int) for year in (first_year, first_year + years)
@@ -71,8 +71,9 @@ def cut(columns: Columns, rows: slice) -> Columns:
 def test_years_of_minutes_are_stored_in_the_smallest_cache(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # mongod takes 256 MB at the least, which is what these tests run on. Whether eight years still
-    # fit at once depends on what else it holds: they are there as a whole, or refused as a whole.
+    # mongod needs 256 MB at least, which these tests give it. Whether eight years still fit into
+    # one transaction depends on what else its cache holds: they are stored completely, or refused
+    # completely.
     columns = make_minutes(2014, 8)
     count = len(columns["times"])
     refused: SeriesError | None = None
@@ -90,11 +91,11 @@ def test_years_of_minutes_are_stored_in_the_smallest_cache(
     assert find_one_series(database, "LONG", "1m") is None
     written = write(database, columns, splits={17_898: 2.0})
     assert (written.new, written.changed, written.splits) == (count, 0, 1)
-    assert written.revision == (0 if refused else 1)  # to take it back was a revision
+    assert written.revision == (0 if refused else 1)  # Taking the import back was a revision.
     series = find_one_series(database, "LONG", "1m")
     assert series is not None
     assert series["bars"] == sum(series["counts"].values()) == count
-    # A bucket a week, in which the exchange opened once at least.
+    # One bucket for each week in which the exchange opened at least once.
     assert len(series["counts"]) == len({(day + 3) // 7 for day in columns["times"] // 86_400})
     assert len(find_gaps(database)) == 8
     again = write(database, columns)
@@ -102,7 +103,7 @@ def test_years_of_minutes_are_stored_in_the_smallest_cache(
     assert list(find_disagreements(database, NOW)) == []
 
 
-def test_the_same_comes_of_steps_as_of_one_transaction(
+def test_storing_in_steps_gives_the_same_as_in_one_transaction(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = make_minutes(2019, 3)
@@ -139,7 +140,7 @@ def test_the_same_comes_of_steps_as_of_one_transaction(
     assert told[0] == told[1]
 
 
-def test_who_is_ended_between_two_steps_leaves_whole_buckets(
+def test_an_import_that_ends_between_two_steps_leaves_complete_buckets(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     columns = make_minutes(2019, 3)
@@ -161,7 +162,7 @@ def test_who_is_ended_between_two_steps_leaves_whole_buckets(
 
 
 def draw_minutes(ticker: str, count: int) -> Arrival:
-    """Return so many minutes on end of a random walk."""
+    """Return this many consecutive minutes of a random walk."""
     rng = np.random.default_rng(count)
     columns = cut(make_minutes(2019, 3), slice(count))
     close = 100 * np.exp(np.cumsum(rng.standard_t(4, count) * 1e-4))
@@ -171,7 +172,7 @@ def draw_minutes(ticker: str, count: int) -> Arrival:
 
 
 def backfill(worker: Worker) -> RunDocument:
-    """Have all minutes detected, batch after batch, as a worker does."""
+    """Detect all minutes, batch after batch, as a worker does."""
     request = RunRequest("backfill", "manual", market="US", interval="1m")
     run = insert_run(worker.database, request, NOW)
     plan = split_backfill(worker, run, NOW)
@@ -181,7 +182,7 @@ def backfill(worker: Worker) -> RunDocument:
     return runs.get_run(worker.database, run["_id"])
 
 
-def test_more_anomalies_than_mongodb_can_hold_at_once_are_refused_by_name(worker: Worker) -> None:
+def test_more_anomalies_than_mongodb_can_store_at_once_are_refused_by_name(worker: Worker) -> None:
     database = worker.database
     for ticker, count in (("FEW", 3_000), ("LONG", 80_000)):
         write_arrival(database, draw_minutes(ticker, count))
@@ -193,7 +194,7 @@ def test_more_anomalies_than_mongodb_can_hold_at_once_are_refused_by_name(worker
     assert (failed["ticker"], failed["reason"]) == ("LONG", "too_many_anomalies")
     assert "bars of LONG are flagged, more than MongoDB's cache can hold" in failed["error"]
     assert database.anomalies.distinct("Ticker") == ["FEW"]
-    # what it says to do helps
+    # The advice in the error helps.
     train_model(database, TrainingPlan("US", "1m", promote=True, parameters=small), now=NOW)
     run = backfill(worker)
     assert (run["status"], run["progress"]["tickers_failed"]) == ("complete", 0)

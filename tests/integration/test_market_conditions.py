@@ -1,5 +1,5 @@
-"""What markets did: at an anomaly's bar, and beside a scan; said where it was computed,
-and nowhere else.
+"""The conditions of markets: at an anomaly's bar, and with a scan. They are shown where they were
+computed, and nowhere else.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def anomaly(database: Db, once: Once) -> dict[str, Any]:
 
 
 def add_bar(database: Db, time: datetime, regimes: dict[str, int], z: float = 0.1) -> None:
-    """Store what the US market did at one bar."""
+    """Store the conditions of the US market at one bar."""
     database.analytics_markets.insert_one(
         {"_id": f"US::1d::{time:%Y-%m-%dT%H:%M:%SZ}", "set": "analytics/1", "market": "US"}
         | {"interval": "1d", "time": time, "tickers": 10, "regimes": regimes, "z": z}
@@ -57,7 +57,7 @@ def list_sessions(anomaly: dict[str, Any], count: int) -> list[datetime]:
     return [day for day in days if day.weekday() < 5][:count]
 
 
-def test_turbulent_week_is_told_of_with_its_origin(
+def test_a_turbulent_week_is_reported_with_its_origin(
     client: FlaskClient, database: Db, anomaly: dict[str, Any]
 ) -> None:
     for day in list_sessions(anomaly, 6):
@@ -81,7 +81,7 @@ def test_turbulent_week_is_told_of_with_its_origin(
     ],
     ids=["nothing", "not-at-this-bar", "this-bar-alone", "a-week-with-a-hole"],
 )
-def test_what_was_not_computed_is_not_told(
+def test_conditions_that_were_not_computed_are_not_reported(
     client: FlaskClient,
     database: Db,
     anomaly: dict[str, Any],
@@ -94,7 +94,7 @@ def test_what_was_not_computed_is_not_told(
     assert (told and told["words"]) == words
 
 
-def test_bars_after_the_anomaly_and_other_markets_say_nothing(
+def test_bars_after_the_anomaly_and_other_markets_do_not_count(
     client: FlaskClient, database: Db, anomaly: dict[str, Any]
 ) -> None:
     add_bar(database, anomaly["Datetime"], CALM)
@@ -104,7 +104,7 @@ def test_bars_after_the_anomaly_and_other_markets_say_nothing(
     assert told["time"] == f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_regime_of_the_series_itself_comes_from_its_snapshot_of_that_bar(
+def test_the_regime_of_the_series_comes_from_its_snapshot_of_that_bar(
     client: FlaskClient, database: Db, anomaly: dict[str, Any]
 ) -> None:
     add_bar(database, anomaly["Datetime"], CALM)
@@ -119,7 +119,7 @@ def test_regime_of_the_series_itself_comes_from_its_snapshot_of_that_bar(
 
 
 def scan(client: FlaskClient, worker: Worker, **watchlist: Any) -> dict[str, Any]:
-    """Make a watchlist and scan it; return its run."""
+    """Create a watchlist and scan it; return its run."""
     body = {"name": "tech", "tickers": ["AAPL", "MSFT"]} | watchlist
     assert client.post("/py/watchlists", json=body).status_code == 201
     asked = client.post("/py/anomalies/incremental", json={"watchlist": "tech"})
@@ -130,7 +130,7 @@ def scan(client: FlaskClient, worker: Worker, **watchlist: Any) -> dict[str, Any
     return run
 
 
-def test_scan_reports_what_its_markets_did_where_the_watchlist_asks_for_it(
+def test_a_scan_reports_the_conditions_of_its_markets_if_the_watchlist_asks_for_it(
     client: FlaskClient,
     database: Db,
     worker: Worker,
@@ -151,7 +151,7 @@ def test_scan_reports_what_its_markets_did_where_the_watchlist_asks_for_it(
     assert "UTC: in a turbulent week for the whole market" in capsys.readouterr().out
 
 
-def test_scan_reports_no_market_unasked_and_none_of_which_nothing_was_computed(
+def test_a_scan_reports_no_conditions_unasked_or_where_none_were_computed(
     client: FlaskClient, database: Db, worker: Worker, anomaly: dict[str, Any]
 ) -> None:
     assert scan(client, worker)["result"] is None

@@ -1,6 +1,4 @@
-"""The market's part of a score: in step with the market's bars,
-whatever came in whatever order.
-"""
+"""The market's part of a score agrees with the market's bars, whatever came in whatever order."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +52,7 @@ def market(database: Db, once: Once) -> Db:
 
 
 def read_scores(database: Db) -> dict[str, float]:
-    """Return the latest score of each anomaly that stands."""
+    """Return the latest score of each anomaly that is not superseded."""
     return {
         a["_id"]: (a["opinions"][-1] if a["opinions"] else a)["anomaly_score"]
         for a in database.anomalies.find({"status": "new"})
@@ -62,7 +60,7 @@ def read_scores(database: Db) -> dict[str, float]:
 
 
 def detect_anew(database: Db, *tickers: str, period: str = "max") -> dict[str, float]:
-    """Return the scores that a backfill finds where nothing was ever detected."""
+    """Return the scores of a backfill over a database in which nothing was ever detected."""
     for name in ("anomalies", "detection_metadata", "market_days"):
         database[name].delete_many({})
     run(database, "backfill", *tickers, period=period)
@@ -76,13 +74,13 @@ def read_columns(database: Db) -> list[bytes]:
 
 
 def compute_anew(database: Db) -> list[bytes]:
-    """Return the days as they are where none were stored."""
+    """Return the market days that are computed if none are stored."""
     database.market_days.delete_many({})
     refresh_days(database, "US", "1d", NOW)
     return read_columns(database)
 
 
-def test_days_in_which_all_fall_are_found_in_all_and_said_so(market: Db) -> None:
+def test_days_on_which_all_tickers_fall_are_found_in_all_and_reported_so(market: Db) -> None:
     run(market, "backfill", *TICKERS)
     day = make_market()["T00"]["date"][BARS - 2].to_pydatetime().replace(tzinfo=UTC)
     found = list(market.anomalies.find({"Datetime": day}))
@@ -113,7 +111,7 @@ def test_backfill_equals_incremental_whatever_came_first(database: Db, seed: int
     assert columns == read_columns(database)
 
 
-def test_a_ticker_that_comes_late_is_a_revision_like_any_other(market: Db) -> None:
+def test_a_ticker_that_comes_late_is_a_revision_of_the_market_days(market: Db) -> None:
     run(market, "backfill", *TICKERS)
     before = find_days(market, "US", "1d")
     store(market, "LATE", make_bars(BARS, 99))
@@ -134,7 +132,7 @@ def train_by(database: Db, detector: str) -> None:
 
 
 @pytest.mark.parametrize("detector", ["half_space_trees", "pca_window", "ensemble"])
-def test_days_that_change_late_move_the_scores_of_all_that_look_back_on_them(
+def test_late_changes_of_market_days_move_the_scores_of_all_bars_that_look_back_on_them(
     database: Db, detector: str
 ) -> None:
     for ticker, frame in make_market(800).items():
@@ -149,7 +147,7 @@ def test_days_that_change_late_move_the_scores_of_all_that_look_back_on_them(
     moved = [own for own in documents.values() if own["recomputed_score"] != own["original_score"]]
     days = read_days(database, "US", "1d")
     assert days is not None
-    # Some are of days later than any that changed.
+    # Some of these bars are later than any day that changed.
     last = make_bars(530)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
     assert any(own["datetime"] > last for own in moved)
     assert {own["cause"] for own in moved} == {"market"}
@@ -158,7 +156,7 @@ def test_days_that_change_late_move_the_scores_of_all_that_look_back_on_them(
 
 
 @pytest.mark.parametrize(("detector", "bars"), [("half_space_trees", 253), ("isolation_forest", 0)])
-def test_days_before_those_detected_count_where_a_model_looks_back_on_them(
+def test_market_days_before_the_detected_bars_count_if_a_model_looks_back_on_them(
     database: Db, detector: str, bars: int
 ) -> None:
     for ticker, frame in make_market(800).items():
@@ -174,7 +172,7 @@ def test_days_before_those_detected_count_where_a_model_looks_back_on_them(
     assert {outcome["reason"] for outcome in again} == {"already_detected"}
 
 
-def test_a_ticker_that_goes_takes_its_part_with_it(market: Db) -> None:
+def test_a_deleted_ticker_no_longer_counts_in_the_market_days(market: Db) -> None:
     refresh_days(market, "US", "1d", NOW)
     delete_bars(market, "T03", "1d", NOW)
     refresh_days(market, "US", "1d", NOW)
@@ -185,7 +183,7 @@ def test_a_ticker_that_goes_takes_its_part_with_it(market: Db) -> None:
     assert days.counts.max() == 11
 
 
-def test_bars_behind_the_last_day_bring_their_days_alone(
+def test_bars_added_after_the_last_day_compute_only_their_own_days(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = make_market()
@@ -206,7 +204,7 @@ def test_bars_behind_the_last_day_bring_their_days_alone(
     assert columns == compute_anew(database)
 
 
-def test_series_are_looked_at_again_only_where_one_was_written(
+def test_series_are_read_again_only_if_one_was_written(
     market: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refresh_days(market, "US", "1d", NOW)
@@ -229,7 +227,7 @@ def test_series_are_looked_at_again_only_where_one_was_written(
     assert len(looked) == 2
 
 
-def test_days_that_an_import_brought_go_when_it_is_taken_back(database: Db) -> None:
+def test_days_that_an_import_added_are_removed_when_it_is_taken_back(database: Db) -> None:
     frames = make_market()
     for ticker, frame in frames.items():
         store(database, ticker, frame[:150])
@@ -252,7 +250,7 @@ def test_days_that_an_import_brought_go_when_it_is_taken_back(database: Db) -> N
     assert read_columns(database) == before
 
 
-def test_nothing_is_written_where_no_bar_has_changed(market: Db) -> None:
+def test_nothing_is_written_if_no_bar_has_changed(market: Db) -> None:
     refresh_days(market, "US", "1d", NOW)
     stored = find_days(market, "US", "1d")
     refresh_days(market, "US", "1d", datetime(2027, 1, 1, tzinfo=UTC))
@@ -268,11 +266,11 @@ def check(database: Db, stored: list[Document]) -> dict[str, Document]:
     return {document["anomaly_id"]: document for document in found}
 
 
-def test_verification_names_the_market_where_that_moved(market: Db) -> None:
+def test_verification_names_the_market_as_the_cause_if_its_days_changed(market: Db) -> None:
     run(market, "backfill", *TICKERS)
     frames = make_market()
     day = frames["T00"]["date"][BARS - 2].to_pydatetime().replace(tzinfo=UTC)
-    # whoever fell most was on the other side of the median
+    # The ticker that fell most was on the other side of the median.
     worst = min(TICKERS, key=lambda ticker: frames[ticker]["close"].pct_change()[BARS - 2])
     stored = list(market.anomalies.find({"Datetime": day, "Ticker": {"$ne": worst}}))
     assert {d["cause"] for d in check(market, stored).values()} == {None}
@@ -282,7 +280,7 @@ def test_verification_names_the_market_where_that_moved(market: Db) -> None:
     assert {document["cause"] for document in documents.values()} == {"market"}
 
 
-def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: Db) -> None:
+def test_scores_of_a_market_of_five_do_without_its_median_and_say_so(database: Db) -> None:
     for ticker in TICKERS[:5]:
         store(database, ticker, make_market()[ticker])
     train(database)
@@ -295,7 +293,7 @@ def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: 
         assert warning.endswith("is the median of at least 6: scores do without it")
 
 
-def test_days_of_another_rule_are_computed_anew_as_a_revision(market: Db) -> None:
+def test_days_computed_by_another_rule_are_computed_again_as_a_revision(market: Db) -> None:
     own = read_days(market, "US", "1d")
     assert own is not None
     none = np.full(own.moves.size, np.nan)
@@ -319,7 +317,9 @@ def test_days_of_another_rule_are_computed_anew_as_a_revision(market: Db) -> Non
     assert find_changed_days(stored, own.revision) == (int(known[0]), int(known[-1]))
 
 
-def test_a_day_on_which_too_few_traded_is_named_and_goes_without(database: Db) -> None:
+def test_a_day_on_which_too_few_tickers_traded_is_named_and_its_scores_do_without_the_market(
+    database: Db,
+) -> None:
     lacking = make_market()["T00"]["date"][120]
     for number, (ticker, frame) in enumerate(make_market().items()):
         store(database, ticker, frame[(frame["date"] != lacking) | (number > 6)])

@@ -1,4 +1,4 @@
-"""Markets as a user meets them: over the command line, over HTTP, and in what is stored."""
+"""Markets as a user sees them: on the command line, over HTTP, and in what is stored."""
 
 import json
 from io import BytesIO
@@ -16,11 +16,11 @@ from tests.conftest import ROOT
 from tests.integration.conftest import Live
 
 CASES = ROOT / "tests" / "field_cases"
-# Of each file: its ticker, its market, how many rows it has and how many of them are bars there.
+# For each file: its ticker, its market, and how many of its rows are bars in that market.
 OF_OTHER_MARKETS = [
     ("0700.HK.csv", "0700.HK", "HK", 5, 5),
     ("VOD.L.csv", "VOD.L", "UK", 5, 5),
-    # A Saturday and a Sunday, and New Year's Day in New York: coins know neither.
+    # A Saturday, a Sunday and New Year's Day in New York; coins trade on all of them.
     ("BTC-USD.csv", "BTC-USD", "CRYPTO", 7, 7),
     ("EURUSD=X.csv", "EURUSD=X", "FX", 5, 5),
     ("ES=F.csv", "ES=F", "FUT", 2, 2),
@@ -35,7 +35,7 @@ def upload(live: Live, path: Path, **fields: str) -> Any:
 
 
 @pytest.mark.parametrize(("name", "ticker", "market", "rows", "bars"), OF_OTHER_MARKETS)
-def test_a_file_goes_by_its_own_market(  # noqa: PLR0917 - rows of a table
+def test_a_file_is_imported_to_the_market_of_its_ticker(  # noqa: PLR0917 - rows of a table
     flask: Command, database: Db, name: str, ticker: str, market: str, rows: int, bars: int
 ) -> None:
     report = read_json(flask("bars", "import", CASES / name, "--json"))
@@ -45,7 +45,7 @@ def test_a_file_goes_by_its_own_market(  # noqa: PLR0917 - rows of a table
 
 
 @pytest.mark.parametrize(("name", "ticker", "market", "rows", "bars"), OF_OTHER_MARKETS)
-def test_a_file_goes_by_its_own_market_over_http(
+def test_a_file_is_imported_to_the_market_of_its_ticker_over_http(
     live: Live, name: str, ticker: str, market: str, rows: int, bars: int
 ) -> None:
     report = upload(live, CASES / name).json
@@ -54,18 +54,18 @@ def test_a_file_goes_by_its_own_market_over_http(
     assert (status["market"], status["bars"]) == (market, bars)
 
 
-def test_a_weekend_of_a_coin_is_no_weekend_of_a_stock(
+def test_coins_trade_on_weekends_and_stocks_do_not(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:
     coin = (CASES / "BTC-USD.csv").read_text()
     (tmp_path / "ABCD.csv").write_text(coin)
     report = read_json(flask("bars", "import", tmp_path / "ABCD.csv", "--json"))
     reasons = [row["reason"] for row in report["series"][0]["rejected"]]
-    assert reasons == ["not_a_session"] * 3  # New Year's Day, a Saturday and a Sunday
+    assert reasons == ["not_a_session"] * 3  # New Year's Day, a Saturday and a Sunday.
 
 
 @pytest.mark.parametrize("name", ["jp4digit.csv", "jquants_daily.csv"])
-def test_numbers_are_of_no_market_without_a_word(flask: Command, database: Db, name: str) -> None:
+def test_numeric_tickers_need_a_named_market(flask: Command, database: Db, name: str) -> None:
     answer = flask("bars", "import", CASES / name)
     assert answer.exit_code == 1
     assert "of which market is it?" in answer.stdout.replace("\n", " ")
@@ -73,8 +73,10 @@ def test_numbers_are_of_no_market_without_a_word(flask: Command, database: Db, n
 
 
 @pytest.mark.parametrize("name", ["jp4digit.csv", "jquants_daily.csv"])
-def test_numbers_are_tokyos_where_that_is_told(flask: Command, database: Db, name: str) -> None:
-    # One code's only bar is of a holiday: it fails by name, and leaves the others alone.
+def test_numeric_tickers_belong_to_tokyo_if_that_is_named(
+    flask: Command, database: Db, name: str
+) -> None:
+    # One code's only bar is on a holiday: it fails by name, and does not affect the others.
     report = json.loads(flask("bars", "import", CASES / name, "--market", "jp", "--json").stdout)
     assert {series["ticker"] for series in report["series"] if series["new"]} == {
         "7203.T",
@@ -83,7 +85,7 @@ def test_numbers_are_tokyos_where_that_is_told(flask: Command, database: Db, nam
     assert set(database.series.distinct("market")) == {"JP"}
 
 
-def test_a_market_is_told_over_http(live: Live) -> None:
+def test_a_market_can_be_named_over_http(live: Live) -> None:
     untold = upload(live, CASES / "jp4digit.csv").json
     assert untold["new"] == 0
     assert "JP (7203.T)" in untold["series"][0]["error"]
@@ -97,14 +99,14 @@ def test_a_market_is_told_over_http(live: Live) -> None:
         "/py/data/candles", json={"ticker": "ETHUSDT", "market": "CRYPTO", "candles": [candle]}
     )
     assert pushed.json["new"] == 1
-    # Once it was told, it is known.
+    # A market that was named once is known from then on.
     again = live.post(
         "/py/data/candles", json={"ticker": "ETHUSDT", "candles": [candle | {"time": "2024-01-07"}]}
     )
     assert again.json["new"] == 1
 
 
-def test_odd_tickers_are_tickers(flask: Command, database: Db) -> None:
+def test_odd_names_can_be_tickers(flask: Command, database: Db) -> None:
     report = read_json(flask("bars", "import", CASES / "odd_tickers.csv", "--json"))
     assert [series["ticker"] for series in report["series"]] == [
         "NA",
@@ -118,7 +120,7 @@ def test_odd_tickers_are_tickers(flask: Command, database: Db) -> None:
     assert database.series.count_documents({"market": "US"}) == 6
 
 
-def test_a_market_of_a_users_own(
+def test_a_user_can_add_a_market(
     flask: Command, client: FlaskClient, database: Db, tmp_path: Path
 ) -> None:
     words = (
@@ -133,7 +135,7 @@ def test_a_market_of_a_users_own(
     )
     assert flask("markets", *words).exit_code == 0
     assert "there is a market BR" in flask("markets", *words).output
-    # Carnival, 12 and 13 February 2024, is kept in Sao Paulo alone.
+    # Carnival, 12 and 13 February 2024, is a holiday only in Sao Paulo.
     rows = "\n".join(f"2024-02-{day},10,11,9,10,1000" for day in (9, 12, 13, 14, 15))
     (tmp_path / "PETR4.SA.csv").write_text(f"date,open,high,low,close,volume\n{rows}\n")
     report = read_json(flask("bars", "import", tmp_path / "PETR4.SA.csv", "--json"))
@@ -147,7 +149,7 @@ def test_a_market_of_a_users_own(
     assert "is that of market BR" in flask("markets", *[*words[:1], "bb", *words[2:]]).output
 
 
-def test_a_market_with_bars_stays_and_its_calendar_asks_first(
+def test_a_market_with_bars_cannot_be_removed_and_its_calendar_changes_only_on_request(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
     read_json(flask("bars", "import", CASES / "BTC-USD.csv", "--json"))
@@ -178,7 +180,7 @@ def test_a_market_with_bars_stays_and_its_calendar_asks_first(
         ({"aliases": [".T"]}, "is that of market JP"),
     ],
 )
-def test_a_market_that_cannot_be_is_refused(
+def test_an_impossible_market_is_refused(
     client: FlaskClient, changes: dict[str, Any], said: str
 ) -> None:
     body = {"code": "BR", "calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
@@ -188,7 +190,7 @@ def test_a_market_that_cannot_be_is_refused(
     assert client.get("/py/markets/BR").status_code == 422
 
 
-def test_a_ticker_is_set_by_hand_to_a_market(
+def test_a_ticker_can_be_assigned_to_a_market_by_hand(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
     assert client.put("/py/markets/US/tickers/7203").json == {"ticker": "7203", "market": "US"}
@@ -200,7 +202,7 @@ def test_a_ticker_is_set_by_hand_to_a_market(
     assert client.put("/py/markets/JP/tickers/7203").json["reason"] == "ticker_in_use"
 
 
-def test_a_series_is_not_of_two_markets(flask: Command, database: Db) -> None:
+def test_a_series_cannot_belong_to_two_markets(flask: Command, database: Db) -> None:
     read_json(
         flask(
             "bars",
@@ -221,7 +223,7 @@ def test_a_series_is_not_of_two_markets(flask: Command, database: Db) -> None:
     assert "has 1d bars of market CRYPTO, and these are of US" in answer.stdout
 
 
-def test_series_that_were_taken_for_the_us_go_to_their_markets(database: Db) -> None:
+def test_series_that_were_stored_as_us_are_moved_to_their_markets(database: Db) -> None:
     for ticker in ("AAPL", "BTC-USD", "0700.HK", "^N225", "7203"):
         database.series.insert_one(
             {
@@ -267,7 +269,9 @@ def test_bars_of_another_interval_are_refused_with_its_name(
     assert database.series.count_documents({}) == 0
 
 
-def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> None:
+def test_weekly_bars_are_not_imported_as_daily(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
     rows = [
         f"2024-{month:02d}-{day:02d},10,11,9,10,1000"
         for month in (4, 7)
@@ -285,7 +289,7 @@ def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> Non
     )
 
 
-def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> None:
+def test_the_interval_auto_is_found_from_the_bars(flask: Command, live: Live, database: Db) -> None:
     report = read_json(
         flask("bars", "import", CASES / "ONEMIN.csv", "--interval", "auto", "--json")
     )
@@ -296,7 +300,7 @@ def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> No
     assert "overlap as bars of 5m" in refused["series"][0]["error"]
 
 
-def test_a_series_without_a_bar_for_long_says_so(
+def test_a_series_without_a_bar_for_long_is_reported(
     flask: Command, client: FlaskClient, database: Db
 ) -> None:
     read_json(flask("bars", "import", CASES / "METX.csv", "--json"))

@@ -1,4 +1,4 @@
-"""`flask mcp` with a real client of the protocol, over stdio, before an API that wants a key."""
+"""`flask mcp` with a real MCP client over stdio, in front of an API that requires a key."""
 
 import json
 import os
@@ -26,7 +26,7 @@ COMMAND = ["-m", "flask", "--app", "wsgi", "mcp"]
 
 
 class Assistant:
-    """What asks, as an assistant does, a server process of its own."""
+    """An MCP client with its own server process, as an assistant has."""
 
     def __init__(self, client: Client, portal: BlockingPortal) -> None:
         self._client = client
@@ -78,7 +78,7 @@ def assistant(live: Live, url: str) -> Iterator[Assistant]:
         yield assistant
 
 
-def test_its_tools_are_the_routes_that_only_read(assistant: Assistant, live: Live) -> None:
+def test_its_tools_are_the_read_only_routes(assistant: Assistant, live: Live) -> None:
     tools = assistant.list_tools()
     assert {"list_anomalies", "get_one_anomaly", "get_chart", "get_ticker_status"} <= tools.keys()
     document = live.client.get("/py/openapi.json").json
@@ -100,7 +100,7 @@ def test_its_tools_are_the_routes_that_only_read(assistant: Assistant, live: Liv
     assert "what was strange" in assistant.instructions.replace("\n", " ")
 
 
-def test_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
+def test_an_assistant_can_ask_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
     (strangest,) = assistant.read("list_anomalies", sort="anomaly_score", limit=1)["items"]
     day = datetime.fromisoformat(strangest["Datetime"])
     found = assistant.read(
@@ -116,7 +116,7 @@ def test_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
     assert "market_conditions" in whole
 
 
-def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant, url: str) -> None:
+def test_a_refusal_has_the_text_of_the_problem_document(assistant: Assistant, url: str) -> None:
     said, is_error = assistant.ask("get_candles", ticker="AAAA")
     assert is_error
     assert said.startswith("404 no_bars: ")
@@ -131,23 +131,25 @@ def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant, url
 
 
 @pytest.mark.parametrize("name", [None, "", " ", ".", "..", []])
-def test_a_name_that_is_none_is_asked_for(assistant: Assistant, name: object) -> None:
-    """It led to another route: there was no such page, or it took only DELETE."""
+def test_an_empty_or_invalid_name_is_asked_for(assistant: Assistant, name: object) -> None:
+    """Such a name used to lead to another route, which did not exist or accepted only DELETE."""
     said, is_error = assistant.ask("get_ticker_status", ticker=name)
     assert (said, is_error) == ("get_ticker_status needs 'ticker'", True)
     assert assistant.read("get_ticker_status", ticker=["AAA"])["ticker"] == "AAA"
 
 
-def test_what_a_tool_does_not_take_is_said_with_what_it_takes(assistant: Assistant) -> None:
+def test_an_unknown_argument_is_reported_with_the_known_ones(assistant: Assistant) -> None:
     said, is_error = assistant.ask("list_anomalies", filters={"ticker": "AAA"})
     assert is_error
     assert said.startswith("list_anomalies takes no 'filters'; it takes limit, cursor, start, end")
 
 
-def test_a_list_that_nobody_bounds_is_as_long_as_is_passed_on(
+def test_a_list_without_a_limit_is_short_enough_to_be_passed_on(
     assistant: Assistant, live: Live
 ) -> None:
-    """The first question of an assistant was told to ask for less: a hundred are too many."""
+    """The first question of an assistant used to be refused as too long: a hundred items are too
+    many.
+    """
     kept = live.database.anomalies.find_one()
     assert kept is not None
     day = datetime(1990, 1, 1, tzinfo=UTC)
@@ -166,8 +168,10 @@ def test_a_list_that_nobody_bounds_is_as_long_as_is_passed_on(
     assert schema["properties"]["limit"]["default"] == 10
 
 
-def test_the_latest_metrics_are_no_list_where_nobody_asks_for_one(assistant: Assistant) -> None:
-    """They were: of a series that has none, an empty one in place of the reason."""
+def test_the_latest_metrics_are_a_list_only_if_one_is_asked_for(assistant: Assistant) -> None:
+    """They always used to be a list: for a series without metrics an empty one instead of the
+    reason.
+    """
     said, is_error = assistant.ask("get_trend", ticker="AAA")
     assert (said.startswith("404"), is_error) == (True, True), said
     assert assistant.read("get_trend", ticker="AAA", limit=2)["items"] == []
@@ -175,7 +179,7 @@ def test_the_latest_metrics_are_no_list_where_nobody_asks_for_one(assistant: Ass
     assert schema["properties"]["limit"]["default"] == 1
 
 
-def test_arguments_that_no_address_can_hold_are_refused(assistant: Assistant) -> None:
+def test_arguments_that_cannot_stand_in_an_address_are_refused(assistant: Assistant) -> None:
     said, is_error = assistant.ask("list_anomalies", ticker=["AAA"] * 20_000)
     assert (said, is_error) == (
         "the arguments are too long for an address: name fewer at once",
@@ -189,7 +193,7 @@ def test_an_answer_that_is_too_long_says_how_to_ask_for_less(assistant: Assistan
     assert "ask for less" in said
 
 
-def test_without_an_api_it_says_so_and_ends() -> None:
+def test_it_says_so_and_ends_if_there_is_no_api() -> None:
     done = subprocess.run(
         [sys.executable, *COMMAND, "--url", f"http://127.0.0.1:{free_port()}"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What messages are like, whom they go to and when: webhooks, next channels, digests, changes."""
+"""Content, recipients and times of messages: webhooks, next channels, digests, changes of rules."""
 
 import json
 import re
@@ -31,13 +31,13 @@ def set_rule(client: FlaskClient, name: str, **fields: Any) -> None:
 
 
 def pass_time(database: Db, **earlier: float) -> None:
-    """Have what waits be due so much earlier."""
+    """Make pending deliveries due this much earlier."""
     for each in database.deliveries.find({"state": "pending"}):
         due = each["due_at"] - timedelta(**earlier)
         database.deliveries.update_one({"_id": each["_id"]}, {"$set": {"due_at": due}})
 
 
-def test_a_webhook_is_sent_documented_json_that_is_signed_as_the_document_checks_it(
+def test_a_webhook_gets_the_documented_json_with_a_signature_that_the_documented_code_accepts(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     text = (ROOT / "docs" / "webhooks.md").read_text()
@@ -103,10 +103,12 @@ def test_a_critical_alert_goes_to_the_next_channel_unless_somebody_acknowledges_
     assert sorted(states) == ["not_needed", "sent", "sent", "sent"]
 
 
-def test_what_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
+def test_an_alert_that_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
-    """Neither that its channel was told of it before, nor that it waits for it, is an answer."""
+    """The alert goes there although its channel was sent it before, and although a digest waits to
+    send it.
+    """
     database = worker.database
     add_list(database, "tech", "AAPL", "MSFT", "IBM")
     following = receiver.channel.replace("/alerts", "/next")
@@ -127,7 +129,7 @@ def test_what_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
     late = [(each["rule"], each["alerts"][0]["entity_id"]) for each in receiver.messages[2:]]
     assert sorted(late) == [("daily", "AAPL"), ("ops", "AAPL"), ("ops", "IBM")]
     assert {each["type"] for each in receiver.messages[2:]} == {"escalation"}
-    # Once told of, it is not told of again; and what failed waits for no digest.
+    # It is sent to the next channel once; failed runs do not wait for a digest.
     end_run(database, ("AAPL", SESSIONS[2], {"grade": 130.0}), watchlist="tech")
     run_id = end_run(database, tickers=["AAPL"], watchlist="tech")
     database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": "failed"}})
@@ -145,7 +147,7 @@ def test_what_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
         ({"min_confidence": 0.5}, {"confidence": 0.2}),
     ],
 )
-def test_a_bar_that_a_rule_does_not_ask_for_keeps_no_later_one_from_it(
+def test_a_bar_that_a_rule_does_not_ask_for_does_not_suppress_later_bars(
     client: FlaskClient,
     worker: Worker,
     receiver: Receiver,
@@ -162,7 +164,8 @@ def test_a_bar_that_a_rule_does_not_ask_for_keeps_no_later_one_from_it(
         end_run(database, ("AAPL", bar, found), watchlist="tech")
         notify(worker)
         told.append(len(receiver.messages))
-    # Of the alert once, with the first bar that is asked for; and what is critical is so by itself.
+    # The alert is sent once, with the first bar that the rule asks for; what is critical is sent
+    # again by itself.
     assert told == [0, 1, 1, 1]
     pass_time(database, minutes=15)
     notify(worker)
@@ -170,7 +173,7 @@ def test_a_bar_that_a_rule_does_not_ask_for_keeps_no_later_one_from_it(
     assert (late["type"], "grade 110" in late["message"]) == ("escalation", True)
 
 
-def test_a_digest_is_one_message_of_all_that_came(
+def test_a_digest_is_one_message_of_all_alerts_since_the_last(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -193,7 +196,7 @@ def test_a_digest_is_one_message_of_all_that_came(
     assert [line.split()[0] for line in lines] == ["AAPL", "MSFT"]
 
 
-def test_a_rule_that_is_enabled_again_has_one_digest_of_what_comes_then(
+def test_a_rule_that_is_enabled_again_sends_one_digest_of_later_alerts(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database, tickers = worker.database, ("AAPL", "MSFT", "IBM")
@@ -215,7 +218,7 @@ def test_a_rule_that_is_enabled_again_has_one_digest_of_what_comes_then(
     assert [alert["entity_id"] for alert in message["alerts"]] == ["MSFT", "IBM"]
 
 
-def test_a_digest_is_due_at_its_local_time_also_when_clocks_change() -> None:
+def test_a_digest_is_due_at_its_local_time_even_when_clocks_change() -> None:
     """Berlin's clocks went forward on Sunday, 29 March 2026; the day after is a Monday."""
     weekly: Any = {"digest": "weekly", "digest_at": "08:00", "timezone": "Europe/Berlin"}
     daily: Any = {**weekly, "digest": "daily"}
@@ -226,7 +229,7 @@ def test_a_digest_is_due_at_its_local_time_also_when_clocks_change() -> None:
     assert find_digest(daily, before).astimezone(UTC) == datetime(2026, 3, 28, 7, tzinfo=UTC)
 
 
-def test_a_rule_is_told_of_its_scope_and_ticker_alone(
+def test_a_rule_is_sent_only_alerts_of_its_scope_and_ticker(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -247,7 +250,7 @@ def test_a_rule_is_told_of_its_scope_and_ticker_alone(
     assert messages["of MSFT"]["alerts"][0]["breadth"] == {"strange": 6, "of": 39}
 
 
-def test_what_is_not_named_of_a_rule_stays_its_channel_and_secret_too(
+def test_fields_of_a_rule_that_are_not_named_are_kept_including_channel_and_secret(
     client: FlaskClient, database: Db, receiver: Receiver
 ) -> None:
     quiet = {"quiet_from": "22:00", "quiet_until": "07:00"}
@@ -311,6 +314,8 @@ def test_the_command_line_changes_a_rule(database: Db, receiver: Receiver, flask
         assert "a secret has 16 to 200 characters" in done.output
     long = f"{receiver.channel}/{'a' * 1_000}"
     assert flask("notify", "change", "ops", "--channel", long).exit_code == 2
-    check_channel(long, allow_private=True)  # one that was stored before is told as ever
-    # What the command line stored can be changed over HTTP, too, which has the same bounds.
+    # Rules that were stored before are sent messages as ever.
+    check_channel(long, allow_private=True)
+    # A rule that the command line stored can also be changed over HTTP, which checks the same
+    # limits.
     assert database.notification_rules.find_one({}) == rule

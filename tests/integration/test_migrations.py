@@ -1,5 +1,5 @@
-"""Migrations: what is new is up to date, what is old says so,
-and an upgrade may be run by several at once.
+"""Migrations: a new database is up to date, an old one says that it is not, and several processes
+may upgrade at once.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ UPGRADE = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade")
 
 @pytest.fixture
 def fresh(database: Db) -> Iterator[Db]:
-    """A database of the test's own with nothing in it, not even an index."""
+    """A database for this test only with nothing in it, not even an index."""
     fresh = database.client[f"{database.name}_fresh"]
     yield fresh
     database.client.drop_database(fresh.name)
@@ -43,7 +43,7 @@ def list_indexes(database: Db) -> dict[str, set[str]]:
     return {name: set(database[name].index_information()) for name in INDEXES}
 
 
-def test_numbers_are_without_gaps() -> None:
+def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.number for migration in MIGRATIONS] == list(range(1, LATEST + 1))
 
 
@@ -67,7 +67,7 @@ def test_a_database_with_data_of_an_earlier_version_is_not_ready(
     assert client.get("/readyz").status_code == 200
 
 
-def test_an_upgrade_makes_every_index_and_is_applied_once(fresh: Db) -> None:
+def test_an_upgrade_creates_every_index_and_is_applied_once(fresh: Db) -> None:
     add_run(fresh, "AAPL")
     assert [migration.number for migration in upgrade(fresh, NOW)] == [m.number for m in MIGRATIONS]
     for collection, indexes in INDEXES.items():
@@ -75,7 +75,7 @@ def test_an_upgrade_makes_every_index_and_is_applied_once(fresh: Db) -> None:
     assert upgrade(fresh, NOW) == []
 
 
-def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> None:
+def test_simultaneous_upgrades_are_applied_once(fresh: Db, environment: dict[str, str]) -> None:
     add_run(fresh, "AAPL")
     processes = [
         subprocess.Popen(
@@ -95,7 +95,7 @@ def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> 
     assert all(len(names) > 1 for names in list_indexes(fresh).values())
 
 
-def test_indexes_of_anomalies_that_nothing_reads_are_dropped(fresh: Db) -> None:
+def test_unused_indexes_of_anomalies_are_dropped(fresh: Db) -> None:
     fresh.anomalies.create_index(
         ["Ticker", "interval", "Datetime"], name="natural_key", unique=True
     )
@@ -113,7 +113,7 @@ def test_indexes_of_anomalies_that_nothing_reads_are_dropped(fresh: Db) -> None:
     assert not {"natural_key", *unread} & list_indexes(fresh)["anomalies"]
 
 
-def test_imports_of_long_ago_are_forgotten_after_an_upgrade_too(fresh: Db) -> None:
+def test_records_of_old_imports_expire_after_an_upgrade_too(fresh: Db) -> None:
     fresh.bar_imports.create_index([("at", -1)])
     add_run(fresh, "AAPL")
     upgrade(fresh, NOW)
@@ -122,16 +122,16 @@ def test_imports_of_long_ago_are_forgotten_after_an_upgrade_too(fresh: Db) -> No
     assert indexes["at_1"]["expireAfterSeconds"] == 90 * 86_400
 
 
-def test_a_database_of_newer_code_is_told(flask: Command, database: Db) -> None:
-    """As of a backup that is restored beside the code of before: all was said to be well."""
+def test_a_database_of_newer_code_is_reported(flask: Command, database: Db) -> None:
+    """Such as a restored backup beside older code. It used to be reported as up to date."""
     assert flask("db", "upgrade").exit_code == 0
     database.settings.update_one({"_id": "schema"}, {"$set": {"version": 999}}, upsert=True)
     told = flask("db", "upgrade")
     assert "this code knows version" in told.stderr
 
 
-def test_rows_of_bars_that_had_not_closed_are_not_kept_for_good(fresh: Db) -> None:
-    """Each look at a live source added one for each ticker."""
+def test_rejected_rows_of_open_bars_expire(fresh: Db) -> None:
+    """Each request to a live source added one for each ticker."""
     upgrade(fresh, NOW)
     ttl = fresh.rejected_bars.index_information()["not_closed_ttl"]
     assert ttl["expireAfterSeconds"] == 7 * 86_400
@@ -163,7 +163,9 @@ def test_only_currencies_are_measured_by_another_week(fresh: Db) -> None:
     ]
 
 
-def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
+def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(
+    fresh: Db,
+) -> None:
     watchlists = {"a": 60.0, "b": None, "c": 70.0, "d": None}
     fresh.watchlists.insert_many(
         {"_id": name, "threshold": grade} for name, grade in watchlists.items()
@@ -190,11 +192,11 @@ def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh:
     assert moved == {
         "c": None,
         "d": None,
-    }  # detection went by the other home, which said nothing of these
+    }  # Detection read the threshold from the other collection, which had none of these.
     assert [each["scope"] for each in fresh.thresholds.find()] == ["market"]
 
 
-def test_migrations_are_applied_in_order_from_where_the_last_upgrade_ended(fresh: Db) -> None:
+def test_migrations_are_applied_in_order_after_the_last_one_applied(fresh: Db) -> None:
     applied: list[int] = []
     steps = [Migration(n, f"step {n}", lambda _database, n=n: applied.append(n)) for n in (1, 2, 3)]
     upgrade(fresh, NOW, steps[:1])
@@ -214,8 +216,8 @@ def test_a_migration_that_fails_is_tried_again(fresh: Db) -> None:
     assert find_version(fresh) == LATEST
 
 
-def test_bars_that_are_there_twice_are_not_to_be_removed(fresh: Db) -> None:
-    """As of data in whose time a bucket was known by its year."""
+def test_duplicate_buckets_are_reported_and_not_removed(fresh: Db) -> None:
+    """In data of an earlier version, whose buckets had a year in place of a span."""
     years = [{"ticker": "AAPL", "interval": "1d", "year": year} for year in (2023, 2024)]
     fresh.bars.insert_many(years)
     with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*Remove nothing yet"):
@@ -223,7 +225,7 @@ def test_bars_that_are_there_twice_are_not_to_be_removed(fresh: Db) -> None:
     assert fresh.bars.count_documents({}) == len(years)
 
 
-def test_an_index_that_differs_is_named_with_what_to_do(fresh: Db) -> None:
+def test_a_different_index_is_named_with_what_to_do(fresh: Db) -> None:
     fresh.bars.create_index(["ticker", "interval", "span"])
     with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*db\.bars\.dropIndex"):
         prepare_database(fresh, NOW)

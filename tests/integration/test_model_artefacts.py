@@ -1,5 +1,5 @@
-"""What an artefact holds cannot execute; and one that is not as recorded, or not signed,
-is not opened at all.
+"""The content of an artefact cannot execute code. An artefact that differs from its record, or is
+not signed, is not opened at all.
 """
 
 import os
@@ -46,14 +46,14 @@ class Trap:
 
 @pytest.fixture
 def sprung(tmp_path: Path) -> Path:
-    """The file that is there once the trap was opened."""
+    """The file that exists if the trap was opened."""
     return tmp_path / "sprung"
 
 
 @pytest.fixture
 def armed(database: Db, sprung: Path) -> str:
-    """A champion whose artefact is a trap, three chunks long;
-    what follows the pickle proper may be cut or changed.
+    """A champion whose artefact is a trap, three chunks long; the bytes after the pickle itself may
+    be cut or changed.
     """
     content = pickle.dumps(Trap(sprung)) + bytes(600_000)
     version: str = save_model(database, replace(make_fit(), artefact=content), now=NOW)["version"]
@@ -68,7 +68,7 @@ def chunks(database: Db, version: str) -> list[bytes]:
 
 
 def replace_content(database: Db, version: str, content: bytes) -> None:
-    """Put other bytes in the place of an artefact, under the signature that it has."""
+    """Replace the bytes of an artefact, and keep its signature."""
     bucket, signature = GridFSBucket(database, BUCKET), read_signature(database, version)
     bucket.delete(version)
     bucket.upload_from_stream_with_id(version, f"{version}.npz", content, metadata=signature)
@@ -147,7 +147,7 @@ def test_the_trap_is_real(database: Db, armed: str, sprung: Path) -> None:
 
 
 @pytest.mark.parametrize("tamper", TAMPERINGS, ids=lambda tamper: tamper.__name__)
-def test_an_artefact_that_is_not_as_recorded_is_never_opened(
+def test_an_artefact_that_differs_from_its_record_is_never_opened(
     database: Db, armed: str, sprung: Path, tamper: Callable[[Db, str], None]
 ) -> None:
     tamper(database, armed)
@@ -170,7 +170,7 @@ def test_an_artefact_that_is_not_as_recorded_is_never_opened(
     }
 
 
-def test_one_that_cannot_be_opened_is_neither_promoted_nor_gone_back_to(database: Db) -> None:
+def test_an_artefact_that_cannot_be_opened_is_not_promoted_or_rolled_back_to(database: Db) -> None:
     first, second, us = add_model(database), add_model(database), Scope("market", "US")
     registry.promote(database, second, NOW)
     before = find_pointer(database, us, "1d"), database.models.find_one({"_id": first})
@@ -186,7 +186,7 @@ def test_one_that_cannot_be_opened_is_neither_promoted_nor_gone_back_to(database
     assert (find_pointer(database, us, "1d"), database.models.find_one({"_id": first})) == before
 
 
-def test_one_of_a_detector_or_of_columns_that_are_no_more_is_not_promoted(database: Db) -> None:
+def test_an_artefact_of_an_unknown_detector_or_column_is_not_promoted(database: Db) -> None:
     add_model(database)
     second = add_model(database)
     for gone, reason in (
@@ -203,7 +203,7 @@ def test_one_of_a_detector_or_of_columns_that_are_no_more_is_not_promoted(databa
     assert registry.promote(database, second, NOW)["version"] == second
 
 
-def test_one_in_a_form_that_is_not_known_is_not_promoted(database: Db) -> None:
+def test_an_artefact_in_an_unknown_format_is_not_promoted(database: Db) -> None:
     add_model(database)
     for form, said in ((b'{"format": 2}', "in format 2, not 1"), (b"[]", "no artefact")):
         buffer = BytesIO()
@@ -214,7 +214,7 @@ def test_one_in_a_form_that_is_not_known_is_not_promoted(database: Db) -> None:
             registry.promote(database, version, NOW)
 
 
-def test_a_rollback_passes_over_a_lost_version_that_was_retired(database: Db) -> None:
+def test_a_rollback_skips_a_retired_version_whose_artefact_is_lost(database: Db) -> None:
     versions = [add_model(database) for _ in range(3)]
     for version in versions[1:]:
         registry.promote(database, version, NOW)
@@ -246,7 +246,7 @@ def test_a_restored_artefact_is_used_again_by_the_same_manager(database: Db) -> 
     assert manager.get_model("US", "1d").version == version
 
 
-def test_one_altered_model_leaves_the_other_markets_alone(database: Db) -> None:
+def test_a_changed_model_does_not_affect_other_markets(database: Db) -> None:
     broken, sound = add_model(database), add_model(database, market="JP")
     lose_the_file(database, broken)
     manager = ModelManager(database)
@@ -257,7 +257,9 @@ def test_one_altered_model_leaves_the_other_markets_alone(database: Db) -> None:
 
 
 def point_to(database: Db, version: str, sha256: str) -> None:
-    """Put a hash into record and pointer, as one who can write to the database would."""
+    """Write a hash into the model's record and pointer, as somebody with write access to the
+    database could.
+    """
     database.models.update_one({"_id": version}, {"$set": {"sha256": sha256}})
     database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": sha256}})
 
@@ -273,7 +275,7 @@ def test_an_artefact_replaced_with_both_its_hashes_is_refused_unopened(
         mine = settings.model_copy(update={"artefact_keys": "a" * 64})
         metadata = sign(mine, version, compute_sha256(foreign)) if "key" in forged else None
         database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": metadata}})
-    # A version that is only trained would not come into its place.
+    # A version that is only trained is not used in its place.
     with pytest.raises(ModelIntegrity, match=r"not signed by any key.*train --market US --promote"):
         ModelManager(database).get_model("US", "1d")
     assert not sprung.exists()
@@ -303,7 +305,7 @@ def test_even_a_signed_pickle_runs_nothing(database: Db, sprung: Path) -> None:
 
 
 def dump_objects(path: Path) -> bytes:
-    """Return an archive of arrays, one of which is of objects: numpy would unpickle it."""
+    """Return an archive of arrays, one of which holds objects, which numpy would unpickle."""
     buffer = BytesIO()
     header = np.frombuffer(b'{"format": 1}', np.uint8)
     np.savez(buffer, header=header, trap=np.array([Trap(path)], object))
@@ -312,7 +314,7 @@ def dump_objects(path: Path) -> bytes:
 
 @pytest.fixture
 def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Keys from a file, as on one machine."""
+    """Keys from a file, as on a single machine."""
     monkeypatch.setattr(signing, "KEYS_FILE", tmp_path / "artefact.keys")
     monkeypatch.setenv("ARTEFACT_KEYS", "")
     get_settings.cache_clear()
@@ -321,7 +323,9 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     get_settings.cache_clear()
 
 
-def test_the_key_is_made_at_first_use_for_its_owner_alone(database: Db, key_file: Path) -> None:
+def test_the_key_is_created_at_first_use_and_readable_only_by_its_owner(
+    database: Db, key_file: Path
+) -> None:
     version = add_model(database)
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert ModelManager(database).get_model("US", "1d").version == version
@@ -330,14 +334,14 @@ def test_the_key_is_made_at_first_use_for_its_owner_alone(database: Db, key_file
         ModelManager(database).get_model("US", "1d")
 
 
-def test_processes_that_make_the_key_at_once_agree_on_one(key_file: Path) -> None:
+def test_processes_that_create_the_key_at_once_agree_on_one(key_file: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: signing.read_keys(get_settings())[0], range(8)))
     assert len(set(found)) == 1
     assert os.listdir(key_file.parent) == ["artefact.keys"]  # noqa: PTH208 - names only
 
 
-def test_a_key_is_rotated_and_the_old_one_forgotten(database: Db, key_file: Path) -> None:
+def test_a_key_is_rotated_and_the_old_one_removed(database: Db, key_file: Path) -> None:
     versions = [add_model(database), add_model(database, 8)]
     before, (old,) = read_signature(database, versions[0]), key_file.read_text().split()
     hashes = [database.models.find_one({"_id": version})["sha256"] for version in versions]
@@ -360,7 +364,7 @@ def test_a_rotation_signs_nothing_that_was_not_signed(database: Db, key_file: Pa
         ModelManager(database).get_model_version(forged)
 
 
-def test_keys_of_the_environment_are_rotated_by_their_owner(
+def test_keys_in_the_environment_must_be_rotated_by_their_owner(
     database: Db, settings: Settings
 ) -> None:
     version = add_model(database)
@@ -417,7 +421,7 @@ def test_an_old_artefact_is_migrated_and_scores_the_same(
         migrate_pickle(database, get_settings(), version)
 
 
-def test_a_pickle_that_is_not_as_recorded_is_not_migrated(
+def test_a_pickle_that_differs_from_its_record_is_not_migrated(
     database: Db, pickled: tuple[str, IsolationForest], sprung: Path
 ) -> None:
     version, _ = pickled
@@ -429,8 +433,8 @@ def test_a_pickle_that_is_not_as_recorded_is_not_migrated(
     assert not sprung.exists()
 
 
-def test_nothing_that_runs_opens_a_pickle() -> None:
-    """Only the migration, which a person asks for, has what could open one."""
+def test_no_service_process_opens_a_pickle() -> None:
+    """Only the migration, which a person starts, contains code that can open one."""
     users = {
         str(path.relative_to(ROOT))
         for wing in WINGS

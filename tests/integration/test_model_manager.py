@@ -1,4 +1,4 @@
-"""The cache of one process."""
+"""The cache of models in one process."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -48,16 +48,16 @@ def test_a_version_is_loaded_once(database: Db) -> None:
     }
 
 
-def test_a_new_process_knows_whether_the_model_in_use_looks_at_the_market(database: Db) -> None:
+def test_a_new_process_knows_whether_the_champion_reads_the_market_s_move(database: Db) -> None:
     manager = ModelManager(database)
     assert not manager.may_see_market("US", "1d")
-    add_model(database)  # of the default columns, the market's among them
+    add_model(database)  # The default columns include the market's.
     assert manager.may_see_market("US", "1d")
     assert not manager.may_see_market("US", "5m")
     assert manager.get_cache_stats()["loads"] == 1
 
 
-def test_a_version_of_columns_that_are_no_more_says_what_to_train(database: Db) -> None:
+def test_a_version_whose_columns_no_longer_exist_says_what_to_train(database: Db) -> None:
     version = add_model(database)
     database.models.update_one({"_id": version}, {"$set": {"feature_set": "family/2"}})
     manager = ModelManager(database)
@@ -118,7 +118,7 @@ def test_no_champion_names_the_command_that_trains_one(database: Db) -> None:
         manager.get_model_version("US_model-7.0.0")
 
 
-def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
+def test_tickers_are_grouped_by_the_champion_in_use_for_them(database: Db) -> None:
     market, own = add_model(database, 1), add_model(database, 2)
     add_series(database, "IBM")
     promote(database, own, NOW, scope=Scope("ticker", "IBM"))
@@ -130,7 +130,7 @@ def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
     assert groups == {market: ("AAPL", "MSFT"), own: ("IBM",)}
 
 
-def test_a_rebuilt_model_of_the_same_version_is_not_taken_for_the_old_one(database: Db) -> None:
+def test_a_rebuilt_model_with_the_same_version_is_not_taken_for_the_old_one(database: Db) -> None:
     version = add_model(database, 1)
     manager = ModelManager(database)
     before = manager.get_model("US", "1d")

@@ -1,4 +1,4 @@
-"""Versions, champions and what may be done with them."""
+"""Model versions and champions: training, promotion, rollback and retirement."""
 
 import threading
 from collections.abc import Callable
@@ -57,12 +57,12 @@ def test_the_first_model_of_a_market_is_promoted_and_a_retrain_is_a_candidate(da
     }
 
 
-def test_a_plan_can_ask_for_promotion_or_against_it(database: Db) -> None:
+def test_a_training_can_ask_for_promotion_or_for_none(database: Db) -> None:
     first, second = add_model(database, promote=False), add_model(database, promote=True)
     assert get_states(database) == {first: "candidate", second: "champion"}
 
 
-def test_promotion_moves_the_champion_and_the_state_follows(database: Db) -> None:
+def test_promotion_changes_the_champion_and_the_versions_states(database: Db) -> None:
     first, second = add_model(database), add_model(database)
     registry.promote(database, second, NOW)
     assert get_states(database) == {first: "candidate", second: "champion"}
@@ -105,7 +105,7 @@ def test_a_promotion_after_a_rollback_is_rolled_back_to_where_it_came_from(datab
     assert registry.rollback(database, US, "1d", NOW)["version"] == first
 
 
-def test_rollback_passes_over_retired_versions(database: Db) -> None:
+def test_rollback_skips_retired_versions(database: Db) -> None:
     first, second, third = (add_model(database) for _ in range(3))
     registry.promote(database, second, NOW)
     registry.promote(database, third, NOW)
@@ -181,7 +181,7 @@ def test_a_model_of_another_market_is_refused(database: Db, scope: Scope) -> Non
 
 
 @pytest.mark.parametrize("scope", [Scope("ticker", "AAPL"), Scope("watchlist", "tech")])
-def test_what_is_nowhere_gets_no_champion(database: Db, scope: Scope) -> None:
+def test_an_unknown_scope_gets_no_champion(database: Db, scope: Scope) -> None:
     version = add_model(database)
     with pytest.raises(NotFound):
         registry.promote(database, version, NOW, scope=scope)
@@ -201,7 +201,7 @@ def test_an_unknown_version_is_named(database: Db) -> None:
         registry.rollback(database, US, "1d", NOW)
 
 
-def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> None:
+def test_simultaneous_trainings_get_a_version_each_and_one_champion(database: Db) -> None:
     fits = [make_fit(7) for _ in range(6)]
     at_once(*(lambda fit=fit: save_model(database, fit, now=NOW) for fit in fits))  # type: ignore[misc]  # bound now
     versions = sorted(record["version"] for record in models.find_models(database))
@@ -215,7 +215,7 @@ def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> 
     assert len(pointer["history"]) == 1
 
 
-def test_a_training_that_died_before_its_record_is_never_seen_and_blocks_nothing(
+def test_a_training_that_died_before_its_record_leaves_no_trace_and_blocks_nothing(
     database: Db,
 ) -> None:
     store_artefact(database, "US_model-0.1.0", b"left behind", {})
@@ -235,7 +235,7 @@ def test_a_training_that_lost_its_lease_leaves_nothing(database: Db) -> None:
     assert database[f"{BUCKET}.chunks"].count_documents({}) == 0
 
 
-def test_promoting_and_retiring_at_once_never_leaves_a_retired_champion(database: Db) -> None:
+def test_simultaneous_promotion_and_retirement_never_leave_a_retired_champion(database: Db) -> None:
     add_model(database)
     for _ in range(10):
         version = add_model(database)
@@ -264,7 +264,7 @@ def test_lists_leave_out_the_tickers_and_a_single_version_shows_them(database: D
     )
 
 
-def test_a_record_says_all_that_is_needed_to_repeat_the_training(database: Db) -> None:
+def test_a_record_has_all_that_is_needed_to_repeat_the_training(database: Db) -> None:
     record = models.get_model_record(database, add_model(database))
     needed = {
         "sha256",
@@ -283,7 +283,7 @@ def test_a_record_says_all_that_is_needed_to_repeat_the_training(database: Db) -
     assert set(record["library_versions"]) == {"python", "numpy", "scikit-learn", "numba", "joblib"}
 
 
-def test_a_version_that_flags_nothing_is_not_put_in_use_and_is_counted(database: Db) -> None:
+def test_a_version_that_flags_nothing_is_not_promoted_and_is_counted(database: Db) -> None:
     sound = add_model(database)
     silent = add_model(database, threshold=ThresholdPolicy("score", -0.99), promote=False)
     database.models.update_one({"_id": silent}, {"$set": {"threshold": -0.99}})
@@ -293,7 +293,7 @@ def test_a_version_that_flags_nothing_is_not_put_in_use_and_is_counted(database:
     assert read_counts(database)[PROMOTIONS_REFUSED] == {"US": 1}
 
 
-def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db) -> None:
+def test_a_score_with_which_the_champion_would_flag_nothing_is_refused(database: Db) -> None:
     add_model(database)
     add_series(database, "AAPL")
     for value in (-1.0, 0.0):
@@ -314,7 +314,7 @@ def refuse_score(database: Db, scope: Scope, value: float = -0.99) -> None:
 
 
 def find_fitting_score(database: Db, version: str) -> ThresholdPolicy:
-    """Return a score that a twentieth of what a version learned from lies below."""
+    """Return a score below which a twentieth of a version's training bars lie."""
     tail = models.get_model_record(database, version)["score_quantiles"]
     twentieth = next(
         score
@@ -324,12 +324,12 @@ def find_fitting_score(database: Db, version: str) -> ThresholdPolicy:
     return ThresholdPolicy("score", twentieth)
 
 
-def test_a_score_is_held_against_the_champions_of_all_intervals(database: Db) -> None:
+def test_a_score_is_checked_against_the_champions_of_all_intervals(database: Db) -> None:
     daily, hourly = add_model(database), add_model(database, interval="1h")
     add_series(database, "AAPL")
     fitting, apple = find_fitting_score(database, daily), Scope("ticker", "AAPL")
     registry.promote(database, daily, NOW, scope=apple)
-    # No score of the hourly one is so low, so by it nothing of its bars would pass.
+    # No score of the hourly champion is so low, so none of its bars would pass.
     scores = {"score_quantiles.scores": [fitting.value / 2, 0.0], "score_quantiles.ranks": [4, 400]}
     database.models.update_one({"_id": hourly}, {"$set": scores})
     refuse_score(database, US, fitting.value)
@@ -339,7 +339,9 @@ def test_a_score_is_held_against_the_champions_of_all_intervals(database: Db) ->
     refuse_score(database, apple, fitting.value)
 
 
-def test_a_score_for_all_markets_is_held_against_each_market_s_own_champion(database: Db) -> None:
+def test_a_score_for_all_markets_is_checked_against_each_market_s_own_champion(
+    database: Db,
+) -> None:
     add_model(database, market="JP")
     refuse_score(database, Scope("market", champions.ALL_MARKETS))
     registry.set_threshold(database, Scope("market", "JP"), ThresholdPolicy("grade", 60.0), NOW)
@@ -347,8 +349,10 @@ def test_a_score_for_all_markets_is_held_against_each_market_s_own_champion(data
     registry.set_threshold(database, every, ThresholdPolicy("score", -0.99), NOW)
 
 
-def test_a_version_that_would_be_silent_by_what_is_set_is_not_promoted(database: Db) -> None:
-    """The first of a market is put in use by its training: that detections warn of."""
+def test_a_version_that_would_flag_nothing_with_the_set_threshold_is_not_promoted(
+    database: Db,
+) -> None:
+    """A market's first model is promoted by its training; then detections warn instead."""
     add_series(database, "AAPL")
     apple, every = Scope("ticker", "AAPL"), Scope("market", champions.ALL_MARKETS)
     for scope in (apple, US, every):
@@ -368,7 +372,7 @@ def test_a_version_that_would_be_silent_by_what_is_set_is_not_promoted(database:
     assert registry.promote(database, second, NOW)["version"] == second
 
 
-def test_a_threshold_of_a_ticker_without_bars_is_a_mistake(database: Db) -> None:
+def test_a_threshold_of_a_ticker_without_bars_is_refused(database: Db) -> None:
     add_series(database, "AAPL")
     with pytest.raises(NotFound, match="no 1d bars of AAPPL are stored; did you mean AAPL"):
         registry.set_threshold(

@@ -1,4 +1,4 @@
-"""Champions are watched, challenged and replaced, by real runs on a real database."""
+"""Champions are watched for drift, challenged and replaced, by real runs on a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def make_market(database: Db, *, wilder: float = 1.0, window_end: int | None = L
 
 
 def make_wicked(frame: pd.DataFrame, seed: int, wilder: float) -> pd.DataFrame:
-    """Return bars of which every other one, from LEARNED on, is wider than it was used to be."""
+    """Return bars of which every other one, from LEARNED on, has a wider range than before."""
     wide = np.zeros(len(frame))
     wide[LEARNED:] = np.random.default_rng(seed).exponential(wilder, len(frame) - LEARNED)
     wide *= np.arange(len(frame)) % 2
@@ -61,7 +61,7 @@ def make_wicked(frame: pd.DataFrame, seed: int, wilder: float) -> pd.DataFrame:
 
 
 def go_on(worker: Worker, now: datetime) -> list[str]:
-    """Watch once and do what was accepted; return the kinds of the runs."""
+    """Watch the models once and execute the accepted runs; return their kinds."""
     done = []
     for run_id in watch_models(worker, now):
         planning.start(worker, run_id)
@@ -73,7 +73,7 @@ def go_on(worker: Worker, now: datetime) -> list[str]:
 
 @pytest.fixture
 def rule(client: FlaskClient, database: Db) -> str:
-    """A rule that wants to know of failures."""
+    """A rule that also asks for failures."""
     said = client.put(
         "/py/notifications/rules/ops", json={"channel": "json://127.0.0.1:9/x", "failures": True}
     )
@@ -83,10 +83,10 @@ def rule(client: FlaskClient, database: Db) -> str:
 
 
 @pytest.mark.parametrize(("before", "messages"), [(["distribution_moved", "old"], 0), ([], 1)])
-def test_a_drift_is_told_for_a_reason_that_is_new_and_not_for_one_that_went(
+def test_a_drift_is_reported_for_a_new_reason_and_not_for_one_that_ended(
     worker: Worker, database: Db, rule: str, before: list[str], messages: int
 ) -> None:
-    """One near its bound would be told of every other session."""
+    """A figure near its bound would otherwise be reported every other session."""
     champion, now = make_market(database), datetime(2026, 1, 5, 12, tzinfo=UTC)
     day = make_bars(BARS)["date"].iloc[-2]
     noted = {"market": "US", "interval": "1d", "version": champion, "session": f"{day:%Y-%m-%d}"}
@@ -99,7 +99,7 @@ def test_a_drift_is_told_for_a_reason_that_is_new_and_not_for_one_that_went(
     assert database.deliveries.count_documents({"kind": "model"}) == messages
 
 
-def test_a_drifted_champion_is_told_challenged_and_replaced(
+def test_a_drifted_champion_is_reported_challenged_and_replaced(
     worker: Worker,
     database: Db,
     client: FlaskClient,
@@ -121,7 +121,7 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     assert told["rule"] == rule
     assert "has drifted: old" in told["title"]
 
-    # A challenger of the same plan, its window moved: a year is left to compare by.
+    # A challenger with the same plan, whose window moved so that a year is left for the comparison.
     assert go_on(worker, now + SLOT) == ["train"]
     (waiting,) = client.get("/py/challengers").json["items"]
     assert (waiting["state"], waiting["champion"]) == ("training", champion)
@@ -156,12 +156,14 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     notifications.notify(worker)
     assert database.deliveries.find_one({"title": {"$regex": f"{version} is in use"}})
 
-    # The next one may come in a week, and only where a session's drift says so.
+    # The next one may come in a week, and only if the drift of a session is a reason.
     assert go_on(worker, now + timedelta(days=6)) == []
     assert go_on(worker, now + timedelta(days=8)) == ["train"]
 
 
-def test_scores_that_moved_count_from_the_second_session_on(worker: Worker, database: Db) -> None:
+def test_moved_scores_count_as_drift_from_the_second_session_on(
+    worker: Worker, database: Db
+) -> None:
     worker = set_retrain(worker, "propose")
     make_market(database, wilder=8.0)
     now = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -187,14 +189,14 @@ def test_scores_that_moved_count_from_the_second_session_on(worker: Worker, data
 @pytest.mark.parametrize(
     ("retrain", "window_end"), [("train", LEARNED), ("promote", None)], ids=["unasked", "unproven"]
 )
-def test_none_is_put_in_use_unasked_or_unproven(
+def test_a_challenger_is_not_promoted_unasked_or_unproven(
     worker: Worker, database: Db, retrain: Retrain, window_end: int | None
 ) -> None:
     worker = set_retrain(worker, retrain)
     champion = make_market(database, window_end=window_end)
     now = datetime(2026, 1, 5, 12, tzinfo=UTC)
     go_on(worker, now)
-    # What it knows is gone: tickers that it never saw.
+    # As if it had drifted because of tickers that it never saw.
     database.drifts.update_one({}, {"$set": {"reasons": ["unknown_tickers"]}})
     for step in range(1, 4):
         go_on(worker, now + step * SLOT)
@@ -207,7 +209,7 @@ def test_none_is_put_in_use_unasked_or_unproven(
 
 
 @pytest.mark.parametrize("hindrance", ["lost", "silent"])
-def test_a_challenger_that_cannot_be_opened_or_would_be_silent_is_not_put_in_use(
+def test_a_challenger_that_cannot_be_opened_or_would_flag_nothing_is_not_promoted(
     worker: Worker, database: Db, hindrance: str
 ) -> None:
     worker = set_retrain(worker, "promote")
@@ -229,7 +231,7 @@ def test_a_challenger_that_cannot_be_opened_or_would_be_silent_is_not_put_in_use
     assert "was not put in use" in told["payload"]["body"]
 
 
-def test_a_challenger_whose_training_failed_is_told_so(worker: Worker, database: Db) -> None:
+def test_a_failed_training_of_a_challenger_is_reported(worker: Worker, database: Db) -> None:
     worker = set_retrain(worker, "train")
     make_market(database)
     now = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -242,7 +244,7 @@ def test_a_challenger_whose_training_failed_is_told_so(worker: Worker, database:
     assert (challenger["state"], challenger["error"]) == ("failed", "no memory")
 
 
-def test_a_champion_of_columns_that_its_detector_had_before_is_challenged(
+def test_a_champion_with_columns_that_its_detector_no_longer_uses_is_challenged(
     worker: Worker, database: Db
 ) -> None:
     worker = set_retrain(worker, "train")
@@ -262,7 +264,9 @@ def test_a_champion_of_columns_that_its_detector_had_before_is_challenged(
     assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/5", "events/6")
 
 
-def test_nobody_watches_where_it_is_off(worker: Worker, settings: Settings, database: Db) -> None:
+def test_models_are_not_watched_if_retraining_is_off(
+    worker: Worker, settings: Settings, database: Db
+) -> None:
     make_market(database)
     assert settings.retrain == "off"
     assert watch_models(worker, NOW) == []

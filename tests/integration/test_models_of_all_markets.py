@@ -1,4 +1,4 @@
-"""A model of all markets serves each market that has none of its own."""
+"""A model of all markets is used for each market that has none of its own."""
 
 import pandas as pd
 import pytest
@@ -31,7 +31,7 @@ def read_plan(market: str, *tickers: str) -> TrainingPlan:
 
 @pytest.fixture
 def both(database: Db, once: Once) -> Db:
-    """Stocks of New York and a coin."""
+    """Stocks of New York, and a coin."""
 
     def make() -> None:
         store(database, "AAA", make_bars(300, 1))
@@ -43,7 +43,7 @@ def both(database: Db, once: Once) -> Db:
     return database
 
 
-def test_it_learns_from_every_market_and_serves_one_without_a_model(both: Db) -> None:
+def test_it_is_trained_on_every_market_and_used_for_one_without_a_model(both: Db) -> None:
     record = train_model(both, read_plan("all"), now=NOW)
     assert record["version"] == "ALL_model-0.1.0"
     assert [t["ticker"] for t in record["tickers"]] == ["AAA", "BBB", "BTC-USD"]
@@ -55,7 +55,7 @@ def test_it_learns_from_every_market_and_serves_one_without_a_model(both: Db) ->
     assert audit["model_version"] == "ALL_model-0.1.0"
 
 
-def test_it_learns_from_days_on_which_the_market_is_not_known_as_well(both: Db) -> None:
+def test_it_is_also_trained_on_days_without_a_known_market_move(both: Db) -> None:
     for seed in range(12):
         store(both, f"T{seed}", make_bars(300, seed))
     record = train_model(both, read_plan("ALL"), now=NOW)
@@ -63,7 +63,7 @@ def test_it_learns_from_days_on_which_the_market_is_not_known_as_well(both: Db) 
     assert record["rows"] == 15 * (300 - 61)
 
 
-def test_a_market_s_own_champion_comes_first(both: Db) -> None:
+def test_a_market_s_own_champion_takes_precedence(both: Db) -> None:
     train_model(both, read_plan("ALL"), now=NOW)
     own = train_model(both, read_plan("US"), now=NOW)
     models = ModelManager(both)
@@ -85,12 +85,12 @@ def test_it_can_be_promoted_to_one_market(database: Db) -> None:
     assert of_ticker.version == version
 
 
-def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
+def test_each_market_with_enough_bars_has_its_own_threshold_and_grades(
     database: Db,
 ) -> None:
     for seed in (1, 2):
         store(database, f"AA{seed}", make_bars(1500, seed))
-    # A coin of many shocks, and a market of too few bars.
+    # A coin with many shocks, and a market with too few bars.
     shocks = range(100, 2400, 30)
     for ticker, frame in {
         "BTC-USD": make_bars(2400, 3, shocks=shocks),
@@ -116,7 +116,7 @@ def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
     found = list(database.anomalies.find({"Ticker": "BTC-USD", "kind": "event"}))
     assert len(found) > 5
     assert {anomaly["threshold"] for anomaly in found} == {own["CRYPTO"].threshold}
-    # Its table, of as many bars as no other has, has these grades.
+    # The market with most bars has these grades in its table.
     table = own["CRYPTO"].grades.by_columns
     assert table is not None
     grades = {50.0, *table.compute([-1e3, *table.scores]).tolist()}
@@ -127,7 +127,7 @@ def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
     assert {document["verdict"] for document in checked} == {"identical"}
 
 
-def test_a_ticker_unlike_all_that_the_model_learned_from_is_told(both: Db) -> None:
+def test_a_ticker_unlike_all_training_bars_is_reported(both: Db) -> None:
     train_model(both, read_plan("US", "AAA", "BBB"), now=NOW)
     store(both, "WILD", make_bars(600, 4, shocks=range(70, 600, 18)))
     run(both, "backfill", "AAA", "WILD")
@@ -143,7 +143,7 @@ def test_a_ticker_unlike_all_that_the_model_learned_from_is_told(both: Db) -> No
     assert not any(each.startswith("AAA") for each in told["AAA"])
 
 
-def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:
+def test_a_threshold_of_all_markets_is_used_where_none_is_set(both: Db) -> None:
     train_model(both, read_plan("ALL"), now=NOW)
     policy = ThresholdPolicy("grade", 75.0)
     registry.set_threshold(both, Scope("market", ALL_MARKETS), policy, NOW)
@@ -151,9 +151,9 @@ def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:
     assert model.threshold == model.grades.find_score(75.0)
 
 
-def test_a_score_is_judged_by_what_the_model_of_all_markets_says_of_the_market(both: Db) -> None:
+def test_a_score_is_checked_against_the_model_of_all_markets_for_that_market(both: Db) -> None:
     version = train_model(both, read_plan("ALL"), now=NOW)["version"]
-    # Half of the coins' bars have a lower score than -.65, and hardly any of the others'.
+    # Half of the coins' bars have a score below -.65, and hardly any of the others'.
     own = {"rows": 1000, "ranks": [500, 1000], "scores": [-0.7, -0.5]}
     tail = {"threshold": -0.7, "score_quantiles": own}
     whole = {"rows": 9000, "ranks": [90, 9000], "scores": [-0.7, -0.5]}
@@ -169,7 +169,7 @@ def test_a_score_is_judged_by_what_the_model_of_all_markets_says_of_the_market(b
             registry.set_threshold(both, scope, policy, NOW)
 
 
-def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
+def test_an_impossible_request_is_refused(database: Db) -> None:
     with pytest.raises(BadInput, match="name none"):
         read_plan("ALL", "AAPL")
     with pytest.raises(BadInput, match="no market that is known"):
@@ -179,7 +179,7 @@ def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
         add_market(database, {"code": "ALL"} | row, NOW)
 
 
-def test_a_run_of_all_markets_trains_and_ends(both: Db, settings: Settings) -> None:
+def test_a_run_of_all_markets_trains_and_completes(both: Db, settings: Settings) -> None:
     request = RunRequest("train", "manual", market=ALL_MARKETS, options={"trees": 20})
     run_id = insert_run(both, request, NOW)["_id"]
     own = open_database(settings)

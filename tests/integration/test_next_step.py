@@ -1,4 +1,4 @@
-"""What `make up` says is to be done next: the first thing that is missing."""
+"""The next step that `make up` names: the first thing that is missing."""
 
 from core.settings import Settings
 from detection.models.plan import TrainingPlan
@@ -11,7 +11,7 @@ from tests.integration.detecting import NOW, make_bars, store, train
 from tests.integration.modelling import add_model
 
 
-def test_each_step_leads_to_the_next(live: Live) -> None:
+def test_each_step_done_leads_to_the_next(live: Live) -> None:
     def say() -> str:
         return describe_next_step(live.settings)
 
@@ -36,7 +36,7 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     assert say() == f"See http://127.0.0.1:{live.settings.port}/"
 
 
-def test_a_model_in_use_of_columns_that_are_no_more_is_named(
+def test_a_champion_whose_columns_no_longer_exist_is_named(
     database: Db, settings: Settings
 ) -> None:
     version = add_model(database)
@@ -46,7 +46,9 @@ def test_a_model_in_use_of_columns_that_are_no_more_is_named(
     assert "--promote" in said
 
 
-def test_a_model_of_all_markets_is_the_model_of_each(database: Db, settings: Settings) -> None:
+def test_a_model_of_all_markets_counts_as_the_model_of_each(
+    database: Db, settings: Settings
+) -> None:
     store(database, "AAA", make_bars(800))
     assert "flask models train --market US" in describe_next_step(settings)
     train_model(database, TrainingPlan(ALL_MARKETS), now=NOW)

@@ -1,4 +1,4 @@
-"""From a run's end to a channel: a real HTTP receiver takes what apprise sends."""
+"""From a run's end to a channel: a real HTTP receiver gets what apprise sends."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ def set_rule(client: FlaskClient, receiver: Receiver, name: str = "me", **fields
 def finish_scan(
     database: Db, *found: tuple[str, float], task: str = "incremental", watchlist: str | None = None
 ) -> str:
-    """Have a run end that found anomalies of these tickers and grades; return its id."""
+    """Store an ended scan that found anomalies of these tickers and grades; return its id."""
     request = RunRequest(
         task, "scheduler", tuple({t for t, _ in found}) or ("AAPL",), watchlist=watchlist
     )  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def make_due(database: Db) -> None:
     database.deliveries.update_many({}, {"$set": {"due_at": NOW}})
 
 
-def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
+def test_a_scan_sends_one_summary_with_the_strangest_first_and_marks_them_sent(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -100,7 +100,7 @@ def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
     assert len(receiver.messages) == 1
 
 
-def test_a_scan_that_found_nothing_tells_nobody(
+def test_a_scan_that_found_nothing_sends_nothing(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
@@ -110,7 +110,7 @@ def test_a_scan_that_found_nothing_tells_nobody(
     assert worker.database.deliveries.count_documents({}) == 0
 
 
-def test_backfills_are_silent_unless_asked(
+def test_backfills_send_nothing_unless_asked(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
@@ -123,7 +123,7 @@ def test_backfills_are_silent_unless_asked(
     assert len(receiver.messages) == 1
 
 
-def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
+def test_a_rule_of_a_watchlist_is_sent_only_its_tickers(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL"]})
@@ -135,20 +135,20 @@ def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
     assert "IBM" not in message["message"]
 
 
-def test_a_rule_of_a_watchlist_is_not_told_of_what_is_on_none(
+def test_a_rule_of_a_watchlist_is_not_sent_tickers_on_no_watchlist(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     client.post("/py/watchlists", json={"name": "hours", "tickers": ["AAPL"], "interval": "1h"})
     set_rule(client, receiver, watchlist="hours", backfills=True)
     finish_scan(worker.database, ("AAPL", 99.0))
     finish_scan(worker.database, ("AAPL", 98.0), task="backfill")
-    # Ten and more that are strange on one bar are one alert of the market.
+    # Ten or more tickers that are strange on one bar would be one market-wide alert.
     finish_scan(worker.database, *((f"T{number}", 90.0) for number in range(12)))
     notify(worker)
     assert receiver.messages == []
 
 
-def test_a_run_that_failed_is_told_with_its_error(
+def test_a_failed_run_is_reported_with_its_error(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
@@ -173,7 +173,7 @@ def test_a_run_that_failed_is_told_with_its_error(
     assert "not a number" in message["message"]
 
 
-def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
+def test_a_delivery_that_a_channel_refuses_is_shown_and_retried_until_it_succeeds(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database = worker.database
@@ -194,10 +194,10 @@ def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
     assert shown["error"] is None
 
 
-def test_why_a_channel_did_not_take_it_is_said_without_its_secrets(
+def test_the_cause_of_a_failed_delivery_is_shown_without_secrets(
     client: FlaskClient, database: Db, receiver: Receiver
 ) -> None:
-    """The cause is what the channel answered or, where none was reached, what the network said."""
+    """The cause is the channel's answer or, if it was not reached, the network's error."""
     set_rule(client, receiver)
     receiver.status, receiver.answer = 403, b'{"message": "the room of the key Secret is closed"}'
     told = client.post(f"{RULES}/me/test").json
@@ -211,7 +211,7 @@ def test_why_a_channel_did_not_take_it_is_said_without_its_secrets(
         assert word not in told["error"]
 
 
-def test_a_channel_that_never_takes_it_is_given_up(
+def test_a_channel_that_always_refuses_is_given_up(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
@@ -226,7 +226,7 @@ def test_a_channel_that_never_takes_it_is_given_up(
     assert worker.database.anomalies.count_documents({"sent": True}) == 0
 
 
-def test_what_waits_goes_where_its_rule_sends_it_now_and_nowhere_without_one(
+def test_a_pending_delivery_uses_the_present_channel_of_its_rule_and_ends_with_it(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     database, nobody = worker.database, f"json://127.0.0.1:{free_port()}/"
@@ -249,7 +249,7 @@ def test_what_waits_goes_where_its_rule_sends_it_now_and_nowhere_without_one(
 
 
 def fail_once(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
-    """Have a message refused by its channel, and be due again."""
+    """Have a message refused by its channel once, and make it due again."""
     set_rule(client, receiver)
     receiver.status = 500
     finish_scan(worker.database, ("AAPL", 90.0))
@@ -257,7 +257,7 @@ def fail_once(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
     make_due(worker.database)
 
 
-def test_a_delivery_that_fails_after_its_rule_has_gone_is_not_tried_again(
+def test_a_delivery_that_fails_after_its_rule_was_removed_is_not_retried(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     fail_once(client, worker, receiver)
@@ -268,20 +268,22 @@ def test_a_delivery_that_fails_after_its_rule_has_gone_is_not_tried_again(
     assert not has_work(worker.database)
 
 
-def test_a_sender_that_is_at_work_is_not_taken_for_lost(
+def test_a_notifier_at_work_is_not_taken_for_lost(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
-    """A second one beside it would leave no process for detection."""
+    """A second notifier beside it would leave no process for detection."""
     fail_once(client, worker, receiver)
     worker.database.heartbeats.delete_many({})
     assert notify(worker)["not_sent"] == 1
     assert not take_turn(worker.database, NOTIFIER, 60)
 
 
-def test_a_tenant_whose_channels_are_slow_does_not_keep_the_others_for_ever(
+def test_a_tenant_with_slow_channels_does_not_delay_the_others_for_ever(
     client: FlaskClient, worker: Worker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round ends before all are served, as a task has its time; the next begins elsewhere."""
+    """A round may end before all tenants are served, because a task's time is limited; the next one
+    begins with others.
+    """
     database = worker.database
     for name in ("acme", "globex"):
         add_tenant(database, name, NOW)
@@ -301,7 +303,7 @@ def test_a_tenant_whose_channels_are_slow_does_not_keep_the_others_for_ever(
     assert min(tried) > 0
 
 
-def test_many_senders_at_once_send_each_message_once(
+def test_many_notifiers_at_once_send_each_message_once(
     client: FlaskClient, worker: Worker, receiver: Receiver, settings: Settings
 ) -> None:
     set_rule(client, receiver)
@@ -328,13 +330,13 @@ def test_many_senders_at_once_send_each_message_once(
         ("2026-01-05T22:00", "2026-01-05T22:00"),
     ],
 )
-def test_in_quiet_hours_a_message_waits_for_their_end(now: str, due: str) -> None:
+def test_a_message_in_quiet_hours_waits_for_their_end(now: str, due: str) -> None:
     rule = {"quiet_from": "22:00", "quiet_until": "07:00", "timezone": "Asia/Tokyo"}
     moments = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, due))
     assert find_due(rule, next(moments)) == next(moments)
 
 
-def test_what_waits_for_the_end_of_quiet_hours_is_not_sent(
+def test_a_message_that_waits_for_the_end_of_quiet_hours_is_not_sent(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     now = datetime.now(UTC)
@@ -345,7 +347,7 @@ def test_what_waits_for_the_end_of_quiet_hours_is_not_sent(
     assert client.get("/py/notifications/deliveries?state=pending").json["items"] != []
 
 
-def test_rules_are_listed_without_secrets_tried_and_removed(
+def test_rules_are_listed_without_secrets_tested_and_removed(
     client: FlaskClient, database: Db, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
@@ -371,7 +373,7 @@ def test_rules_are_listed_page_by_page(
     assert second["next_cursor"] is None
 
 
-def test_the_command_line_sets_tries_lists_and_removes(
+def test_the_command_line_sets_tests_lists_and_removes_rules(
     database: Db, receiver: Receiver, flask: Command
 ) -> None:
     assert (
@@ -423,6 +425,6 @@ def test_the_command_line_sets_tries_lists_and_removes(
         {"channel": "json://127.0.0.1/", "min_confidence": 1.1},
     ],
 )
-def test_a_rule_that_cannot_be_used_is_refused(client: FlaskClient, fields: dict[str, Any]) -> None:
+def test_an_unusable_rule_is_refused(client: FlaskClient, fields: dict[str, Any]) -> None:
     assert client.put(f"{RULES}/me", json=fields).status_code in {404, 422}
     assert client.get(RULES).json["items"] == []

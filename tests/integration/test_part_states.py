@@ -1,4 +1,4 @@
-"""Since when each part of the service is as it is."""
+"""The times since which each part of the service has been in its state."""
 
 from pymongo.read_concern import ReadConcern
 
@@ -6,7 +6,7 @@ from records.database import Db
 from records.work.part_states import note_states, part_states_in
 
 
-def test_the_look_that_finds_a_change_tells_the_time_that_it_notes(database: Db) -> None:
+def test_the_check_that_finds_a_change_returns_the_time_that_it_stores(database: Db) -> None:
     noted = part_states_in(database).with_options(read_concern=ReadConcern("local"))
     for turn in range(100):
         since = note_states(database, {"Redis": "failed" if turn % 2 else "ok"})["Redis"]

@@ -1,5 +1,5 @@
-"""A batch of many tickers, which is written part by part while the next part is computed,
-in one transaction.
+"""A batch of many tickers, which is written part by part while the next part is computed, in one
+transaction.
 """
 
 import threading
@@ -26,8 +26,8 @@ WRITTEN = ("anomalies", "detection_metadata", "detection_runs")
 
 @pytest.fixture
 def market(database: Db, once: Once, monkeypatch: pytest.MonkeyPatch) -> Db:
-    """A US market of five series with a planted shock,
-    and its champion; parts are of two tickers.
+    """A US market of five series with a planted shock, and its champion; parts are of two
+    tickers.
     """
 
     def make() -> None:
@@ -59,14 +59,14 @@ def run(database: Db, job: Job, finish: Finish = lambda *_: None) -> list[Docume
 
 
 def read_watermarks(database: Db) -> dict[str, Document]:
-    """Return what watermarks say, by `_id`, without what differs by clock."""
+    """Return the watermarks by `_id`, without the fields that differ by clock."""
     return {
         mark.pop("_id"): mark for mark in database.detection_metadata.find({}, {"updated_at": 0})
     }
 
 
 @pytest.mark.parametrize("planned", [2, 4])
-def test_in_parts_is_found_what_is_found_in_one_piece(
+def test_detection_in_parts_finds_the_same_as_in_one_piece(
     market: Db, monkeypatch: pytest.MonkeyPatch, planned: int
 ) -> None:
     monkeypatch.setattr(pipeline, "SCAN_TICKERS", planned)
@@ -85,7 +85,7 @@ def test_in_parts_is_found_what_is_found_in_one_piece(
     assert len(watermarks) == len(TICKERS)
 
 
-def test_a_scan_says_of_each_series_what_became_of_it(market: Db) -> None:
+def test_a_scan_stores_an_outcome_for_each_series(market: Db) -> None:
     run(market, build_job("run-1"))
     before = read_watermarks(market)
     last = max(mark["last_detected_timestamp"] for mark in before.values())
@@ -108,13 +108,15 @@ def test_a_scan_says_of_each_series_what_became_of_it(market: Db) -> None:
 def test_a_transaction_that_is_repeated_writes_every_part_once(
     market: Db, monkeypatch: pytest.MonkeyPatch, met: int
 ) -> None:
-    """However often it met another's, it is not for that too large for MongoDB's cache."""
+    """However often the transaction conflicts, it does not count as too large for MongoDB's
+    cache.
+    """
     monkeypatch.setattr("detection.pipeline.commit.FIT_IN_ANY_CACHE", 0)
     market.batches.insert_one({"_id": "run-1:00000", "fence": 1})
     calls: list[None] = []
 
     def finish(session: ClientSession, _counts: Document) -> None:
-        if len(calls) < met:  # somebody writes the batch behind the transaction's back
+        if len(calls) < met:  # Another client writes the batch outside the transaction.
             progress = {"$set": {"progress": len(calls) / 10}}
             market.batches.update_one({"_id": "run-1:00000"}, progress)
         calls.append(None)
@@ -132,7 +134,7 @@ def test_a_transaction_that_is_repeated_writes_every_part_once(
     )
 
 
-def test_a_scan_writes_a_document_a_part_and_tells_of_each_ticker(market: Db) -> None:
+def test_a_scan_writes_one_audit_document_a_part_that_covers_each_ticker(market: Db) -> None:
     frames = {ticker: make_bars(BARS + 5, seed) for seed, ticker in enumerate(TICKERS)}
     for ticker, frame in frames.items():
         store(market, ticker, frame[:BARS])
@@ -140,7 +142,7 @@ def test_a_scan_writes_a_document_a_part_and_tells_of_each_ticker(market: Db) ->
     before = find_audits(market, "run-1")
     for added, (ticker, frame) in enumerate(frames.items(), 1):
         store(market, ticker, frame[: BARS + added])
-    # Later than the others': with six tickers their market's move would be known.
+    # Later bars than the others': with six tickers on a day the market's move would be known.
     store(market, "BAD", make_bars(BARS + 100, 9)[-30:])
     job = build_job("run-2", "incremental", (*TICKERS, "BAD", "GONE"))
     run(market, job)
@@ -171,7 +173,7 @@ def test_parts_of_a_batch_that_lost_its_lease_leave_nothing(market: Db) -> None:
     assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
 
 
-def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -> None:
+def test_a_checkpoint_that_raises_ends_the_work_between_two_parts(market: Db) -> None:
     def check(fraction: float) -> None:
         if fraction > 0.5:
             raise LeaseLost("another worker has it")
@@ -184,7 +186,7 @@ def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -
 
 
 @pytest.mark.parametrize("stage", ["load", "score", "describe"])
-def test_what_a_stage_raises_is_raised_and_no_thread_of_it_is_left(
+def test_an_exception_of_a_stage_is_raised_and_leaves_no_thread(
     market: Db, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     error, calls, step = LeaseLost("another worker has it"), [], getattr(pipeline, stage)
@@ -205,7 +207,7 @@ def test_what_a_stage_raises_is_raised_and_no_thread_of_it_is_left(
     assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
 
 
-def test_who_comes_second_with_the_same_tickers_of_a_run_has_lost_them(market: Db) -> None:
+def test_a_second_commit_of_the_same_tickers_of_a_run_is_refused(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA", run_id="run-1")
     parts = nullcontext([outcomes])
     commit(market, job, lambda: parts, lambda *_: None)

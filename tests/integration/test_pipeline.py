@@ -1,4 +1,4 @@
-"""The one path of every detection, over real bars, models and documents."""
+"""The one path that every detection takes, with real bars, models and documents."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_the_watermark_names_the_last_bar_model_and_run(market: Db) -> None:
     assert mark["model_hash"].startswith("sha256:")
 
 
-def test_nothing_new_is_said_so(market: Db) -> None:
+def test_a_run_with_nothing_new_says_so(market: Db) -> None:
     run(market, "backfill", "AAA")
     (result,) = run(market, "incremental", "AAA", run_id="run-2")
     assert result == {
@@ -98,11 +98,11 @@ def test_a_second_backfill_adds_no_anomaly_and_no_opinion(market: Db) -> None:
     cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True),
     repeat=st.booleans(),
 )
-def test_backfill_equals_incremental_in_any_chunks(
+def test_a_backfill_equals_incremental_runs_in_any_chunks(
     market: Db, cuts: list[int], *, repeat: bool
 ) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)
-    # The same two each time: with six tickers their market's move would be known.
+    # The same two tickers each time: with six, the market's move would be known.
     whole, parts = "WHOLE", "PARTS"
     for ticker in (whole, parts):
         for collection in ("bars", "series", "bar_revisions", "detection_metadata"):
@@ -140,7 +140,9 @@ def test_one_year_and_the_whole_history_agree_where_they_overlap(market: Db) -> 
     assert overlapping
 
 
-def test_a_corrected_bar_is_noticed_and_only_what_it_reaches_is_scored_again(market: Db) -> None:
+def test_a_correction_is_noticed_and_only_the_bars_that_it_affects_are_scored_again(
+    market: Db,
+) -> None:
     run(market, "backfill", "AAA")
     shocked = make_bars(BARS, 1)["date"][500].to_pydatetime().replace(tzinfo=UTC)
     before = {a["_id"]: a for a in market.anomalies.find({"Ticker": "AAA"})}
@@ -162,8 +164,10 @@ def test_a_corrected_bar_is_noticed_and_only_what_it_reaches_is_scored_again(mar
     assert again["reason"] == "already_detected"
 
 
-def test_a_backfill_of_a_period_forgets_nothing_that_is_due_before_it(market: Db) -> None:
-    """A correction, and bars that nobody had looked at: its watermark reaches over both."""
+def test_a_backfill_of_a_period_keeps_what_is_due_before_it(market: Db) -> None:
+    """A correction and unscored bars lie before the period; the backfill's watermark lies after
+    both.
+    """
     frame = make_bars(BARS, 5)
     store(market, "DUE", frame[:400])
     run(market, "incremental", "DUE")
@@ -179,14 +183,14 @@ def test_a_backfill_of_a_period_forgets_nothing_that_is_due_before_it(market: Db
     assert days[0] == days[1]
 
 
-def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> None:
+def test_a_corrected_bar_is_scored_again_with_all_bars_that_it_affects(market: Db) -> None:
     run(market, "backfill", "AAA")
     corrected = make_bars(BARS, 1, shocks=SHOCKS)
     corrected.loc[250, "high"] *= 1.3
     store(market, "AAA", corrected)
     (result,) = run(market, "incremental", "AAA")
-    # the history of a recursion, the bar that its first one may repeat, and the block that shares
-    # its start
+    # The history of a recursion, the bar that the first of these may repeat, and the block of bars
+    # whose recursions start at the same bar.
     reach = 384 + 1 + 128
     assert result["rows_processed"] == 1 + reach
     store(market, "FRESH", corrected)
@@ -197,8 +201,10 @@ def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> N
     ]
 
 
-def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
-    """A gap that is filled behind the watermark ends where a history without the gap does."""
+def test_late_bars_are_scored_with_all_bars_that_they_affect(market: Db) -> None:
+    """A gap that is filled behind the watermark gives the same result as a history without the
+    gap.
+    """
     whole = make_bars(BARS, 4, shocks=SHOCKS)
     store(market, "LATE", whole.drop(range(495, 505)))
     run(market, "backfill", "LATE")
@@ -218,7 +224,7 @@ def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
         assert latest["anomaly_score"] == anomaly["anomaly_score"]
 
 
-def test_a_penny_share_that_rises_by_a_tick_is_not_named_a_split(market: Db) -> None:
+def test_a_penny_share_that_rises_by_a_tick_is_not_called_a_split(market: Db) -> None:
     bars = make_bars(BARS, 4)
     prices = ["open", "high", "low", "close"]
     bars[prices] = 0.002
@@ -233,9 +239,9 @@ def test_a_penny_share_that_rises_by_a_tick_is_not_named_a_split(market: Db) -> 
     assert (found["kind"], found["suspected_split"]) == ("event", None)
 
 
-def test_a_split_that_gets_known_takes_its_anomaly_back(market: Db) -> None:
-    """Prices that halve overnight are an anomaly, named as a likely split,
-    until the split is known.
+def test_an_anomaly_is_superseded_when_its_split_becomes_known(market: Db) -> None:
+    """Prices that halve overnight are an anomaly, called a likely split, until the split is
+    known.
     """
     bars = make_bars(BARS, 4)
     bars.loc[700:, ["open", "high", "low", "close"]] /= 2
@@ -268,7 +274,9 @@ def test_a_series_too_short_says_how_many_bars_it_needs(market: Db) -> None:
 
 
 def test_a_fund_with_one_price_a_day_is_told_why_it_has_no_result(market: Db) -> None:
-    """It said that all of its bars were looked at, none of which is any evidence."""
+    """It used to say that all of its bars were scored, though none of them is evidence of
+    anything.
+    """
     frame = make_bars(200, 9)
     for name in ("open", "high", "low"):
         frame[name] = frame["close"]
@@ -291,7 +299,7 @@ def test_a_ticker_without_bars_fails_alone(market: Db) -> None:
     assert results["AAA"]["new_anomalies"] > 0
 
 
-def test_bars_that_are_no_numbers_fail_their_ticker_by_name(market: Db) -> None:
+def test_bars_with_nan_fail_their_ticker_by_name(market: Db) -> None:
     change_bars(market, {"ticker": "BBB"}, "close", 3, np.nan)
     results: dict[str, Document] = {
         r["ticker"]: r for r in run(market, "backfill", "AAA", "BBB", "CCC")
@@ -332,7 +340,7 @@ def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]
 
 
-def test_of_a_fault_that_is_corrected_to_an_event_its_opinion_tells_what_it_is_now(
+def test_the_opinion_of_a_fault_that_became_an_event_says_so(
     market: Db,
 ) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)

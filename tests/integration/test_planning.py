@@ -20,9 +20,7 @@ BARS = 1_500
 
 @pytest.fixture
 def worker(settings: Settings, database: Db) -> Worker:
-    """A worker whose batches hold two series of `BARS` at the most,
-    where four such series are stored.
-    """
+    """A worker whose batches hold at most two series of `BARS` bars, and four such series."""
     database.series.insert_many(
         [
             {"_id": f"{t}::1d", "ticker": t, "interval": "1d", "market": "US", "bars": BARS}
@@ -50,7 +48,7 @@ def test_series_that_were_never_detected_are_split_by_their_bars(worker: Worker)
     assert plan_scan(worker) == [["AAA", "BBB"], ["CCC", "DDD"]]
 
 
-def test_series_that_were_detected_lately_are_short_work_however_long_they_are(
+def test_series_that_were_detected_lately_are_little_work_however_long_they_are(
     worker: Worker,
 ) -> None:
     for ticker in TICKERS:
@@ -58,7 +56,7 @@ def test_series_that_were_detected_lately_are_short_work_however_long_they_are(
     assert plan_scan(worker) == [[*TICKERS]]
 
 
-def test_a_series_that_was_not_looked_at_for_long_counts_whole(worker: Worker) -> None:
+def test_a_series_that_was_not_detected_for_long_counts_with_all_its_bars(worker: Worker) -> None:
     for ticker in TICKERS:
         note_detection(worker.database, ticker, NOW - timedelta(days=RECENT_BARS + 1))
     assert plan_scan(worker) == [["AAA", "BBB"], ["CCC", "DDD"]]

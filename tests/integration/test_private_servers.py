@@ -1,4 +1,4 @@
-"""The embedded servers on a machine that others use too."""
+"""The embedded servers on a machine that has other users."""
 
 import os
 import signal
@@ -19,16 +19,14 @@ from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_service
 
 
 def read_scopes(runner: Runner, key: str) -> list[str]:
-    """Return what a key may do, as the API says it."""
+    """Return the scopes of a key, as the API answers them."""
     url, headers = f"http://{LOOPBACK}:{runner.port}/py/access", {"X-API-Key": key}
     scopes: list[str] = httpx.get(url, headers=headers, timeout=PATIENCE_SECONDS).json()["scopes"]
     return scopes
 
 
-def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Path) -> None:
-    """The data of a MongoDB that asked nobody: its user is made,
-    and what it held is still there.
-    """
+def test_an_unprotected_state_folder_is_protected_and_its_data_are_kept(tmp_path: Path) -> None:
+    """A MongoDB that ran without passwords gets a user, and its data are still there."""
     state, port = tmp_path / ".tapewatch", free_port()
     folder = state / "mongod"
     folder.mkdir(parents=True)
@@ -40,9 +38,9 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         with MongoClient(mongo_url(port)) as client:
             client.tapewatch.kept.insert_one({"_id": 1})
         mongod.terminate()
-    made = run_runner(tmp_path, "key", "ops")  # the start that protects them
+    made = run_runner(tmp_path, "key", "ops")  # The start that protects the servers.
     assert made.returncode == 0, made.stderr
-    with start_service(tmp_path) as runner:  # one that finds them protected, on another port
+    with start_service(tmp_path) as runner:  # A start that finds them protected, on another port.
         settings = runner.settings
         with MongoClient(settings.mongo_url) as client:
             assert client.tapewatch.kept.find_one({}) == {"_id": 1}
@@ -53,24 +51,24 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         late = run_runner(tmp_path, "key", "late")
         assert late.returncode == 2
         assert "flask keys create" in late.stderr
-        os.killpg(runner.process.pid, signal.SIGTERM)  # as an operating system stops all
+        os.killpg(runner.process.pid, signal.SIGTERM)  # As an operating system stops all processes.
         assert runner.process.wait(PATIENCE_SECONDS) == 0
         assert runner.pids() == []
         assert not (state / "servers.env").exists()
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    # As after a restore of the data alone, or of the passwords alone.
+    # As after a restore of only the data, or only the passwords.
     (state / "secrets" / "mongod").write_text("another")
     refused = run_runner(tmp_path, "key", "late")
     assert refused.returncode == 1
     assert "know another password than .tapewatch/secrets/mongod" in refused.stderr
-    (state / "secrets" / "mongod.protected").unlink()  # what it says
+    (state / "secrets" / "mongod.protected").unlink()  # The error's advice.
     assert run_runner(tmp_path, "key", "late").returncode == 0
-    demo = run_runner(tmp_path, "demo", "--once")  # which has no key
+    demo = run_runner(tmp_path, "demo", "--once")  # The database has no key.
     assert demo.returncode == 1
     assert "this folder has API keys" in demo.stderr
 
 
-def test_passwords_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_created_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     state = tmp_path / ".tapewatch"
     (state / "mongod").mkdir(parents=True)

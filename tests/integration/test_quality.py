@@ -1,4 +1,4 @@
-"""What the figures of stored bars say, and the score that they leave."""
+"""The figures of stored bars, and the quality score computed from them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ SESSIONS = xc.get_calendar("XNYS", start="2023-01-03", end=NOW.date() - timedelt
 
 
 def build(count: int = 200) -> pd.DataFrame:
-    """Return the last `count` sessions, each a little higher than the one before."""
+    """Return the last `count` sessions, each with a close a little above the one before."""
     close = [10 + row / 100 for row in range(count)]
     return pd.DataFrame(
         {
@@ -45,7 +45,7 @@ def ask(client: FlaskClient, ticker: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_the_rules_leave_nothing_of_the_worst() -> None:
+def test_the_rules_together_can_take_off_all_points() -> None:
     assert sum(rule.most for rule in RULES) == 100
 
 
@@ -62,7 +62,7 @@ def test_good_bars_have_a_full_score(client: FlaskClient, database: Db) -> None:
 
 def test_each_fault_takes_its_points_off(client: FlaskClient, database: Db) -> None:
     frame = build()
-    frame.loc[10, "high"] = 1.0  # rejected, and so a gap too
+    frame.loc[10, "high"] = 1.0  # A rejected row is a gap too.
     frame.loc[20:24, "volume"] = 0.0
     for name in ("open", "high", "low", "close"):
         frame.loc[40:46, name] = 12.0
@@ -88,7 +88,7 @@ def test_each_fault_takes_its_points_off(client: FlaskClient, database: Db) -> N
     expected = 100 * (3 / 200 + 1 / 198 + 5 / 197) + 1 + 2 + 1 + 2.5
     expected += 2 * figures["sessions_behind"]
     assert found["score"] == pytest.approx(100 - expected, abs=0.05)
-    # What is explained, or known by now, takes nothing off.
+    # Gaps and oddities that are explained, or known by now, take nothing off.
     accept_gaps(database, [f"BAD::1d::{frame.loc[30, 'date']:%Y-%m-%d}"], "halt")
     write_split(database, "BAD", "1d", frame.loc[100, "date"].date(), 3.0, NOW)
     after = ask(client, "BAD")["figures"]
@@ -96,7 +96,7 @@ def test_each_fault_takes_its_points_off(client: FlaskClient, database: Db) -> N
     assert after["lacking_share"] == pytest.approx(1 / 198)
 
 
-def test_the_worst_come_first_page_by_page(
+def test_the_worst_series_are_listed_first_page_by_page(
     client: FlaskClient, database: Db, flask: Command
 ) -> None:
     bring(database, "GOOD", build())
@@ -119,7 +119,7 @@ def test_the_worst_come_first_page_by_page(
     assert "lacking_share x 100, at most 40" in table
 
 
-def test_series_that_were_stored_before_are_measured_by_an_upgrade(
+def test_series_stored_by_an_earlier_version_are_measured_by_an_upgrade(
     client: FlaskClient, database: Db, flask: Command
 ) -> None:
     bring(database, "POOR", build().drop(range(50, 90)))
@@ -135,10 +135,12 @@ def test_series_that_were_stored_before_are_measured_by_an_upgrade(
     assert upgrade(database, NOW) == []
 
 
-def test_sums_of_bars_that_the_version_before_wrote_are_told_only_once_they_are_right(
+def test_sums_written_by_an_earlier_version_are_shown_only_once_they_are_right(
     client: FlaskClient, database: Db, flask: Command
 ) -> None:
-    """It keeps the sums that it finds, beside an upgrade or after one that was taken back."""
+    """An earlier version that runs beside an upgrade, or after it was undone, keeps the sums that
+    it finds.
+    """
     silent = build()
     silent.loc[:9, "volume"] = 0
     bring(database, "BACK", build().head(100))

@@ -1,5 +1,5 @@
-"""Bars that were stored as a binary a column: they are read as they are, and packed by an
-upgrade.
+"""Bars that were stored with one binary for each column: they can be read, and an upgrade packs
+them.
 """
 
 import struct
@@ -22,7 +22,9 @@ BARS = 600
 
 @pytest.fixture
 def unpacked(database: Db) -> Db:
-    """Two series, the buckets of the first as they were stored before there was one binary."""
+    """Two series; the first one's buckets are as they were stored before a bucket had one
+    binary.
+    """
     for ticker in ("OLD", "NEW"):
         store(database, ticker, make_bars(BARS))
     for bucket in database.bars.find({"ticker": "OLD"}):
@@ -38,7 +40,7 @@ def read_all(database: Db, ticker: str) -> list[Any]:
     return list(read_bars(database, ticker, "1d", start=None, end=None, limit=BARS))
 
 
-def test_bars_that_are_not_packed_are_read_like_others(unpacked: Db) -> None:
+def test_unpacked_bars_are_read_like_others(unpacked: Db) -> None:
     panel = load_panel(unpacked, "1d", {"OLD": ALL_BARS, "NEW": ALL_BARS})
     old, new = panel.series(0), panel.series(1)
     for name in COLUMNS:
@@ -48,7 +50,7 @@ def test_bars_that_are_not_packed_are_read_like_others(unpacked: Db) -> None:
     assert read_all(unpacked, "OLD") == read_all(unpacked, "NEW")
 
 
-def test_an_upgrade_packs_what_is_not(unpacked: Db, environment: dict[str, str]) -> None:
+def test_an_upgrade_packs_unpacked_bars(unpacked: Db, environment: dict[str, str]) -> None:
     before = {one["_id"]: one for one in unpacked.bars.find()}
     count = sum(one["ticker"] == "OLD" for one in before.values())
     torn = {**next(iter(before.values())), "_id": "TORN::1d::2001", "ticker": "TORN"}
@@ -73,7 +75,7 @@ def test_an_upgrade_packs_what_is_not(unpacked: Db, environment: dict[str, str])
     assert repack_buckets(unpacked) == 0
 
 
-def test_bars_that_are_appended_to_such_are_packed_with_them(unpacked: Db) -> None:
+def test_appending_to_unpacked_bars_packs_them(unpacked: Db) -> None:
     store(unpacked, "OLD", make_bars(BARS + 1))
     assert len(read_all(unpacked, "OLD")) == BARS
     last = unpacked.bars.find_one({"ticker": "OLD"}, sort=[("span", -1)])

@@ -1,4 +1,4 @@
-"""A whole leap year of minutes of a market that never closes: 527,040 bars of one series."""
+"""A whole leap year of minute bars of a market that never closes: 527,040 bars of one series."""
 
 from datetime import UTC, datetime
 
@@ -87,7 +87,7 @@ def test_a_leap_year_of_minutes_is_stored_read_detected_and_taken_back(
     bars = read_bars(database, "ETH-USD", "1m", start=at[0], end=at[1], limit=10)
     assert [bar.time for bar in bars] == [STRANGE + 60 * minutes for minutes in range(-2, 3)]
 
-    # A model of the first weeks; the last hours of the year are detected by it.
+    # A model of the first weeks detects the last hours of the year.
     known = datetime(2024, 1, 20, tzinfo=UTC)
     train_model(database, TrainingPlan("CRYPTO", interval="1m", window_end=known), now=NOW)
     job = Job("r", "backfill", "backfill", "CRYPTO", ("BTC-USD", "ETH-USD"), "1m", "1d", NOW)
@@ -97,7 +97,7 @@ def test_a_leap_year_of_minutes_is_stored_read_detected_and_taken_back(
         times = {int(anomaly["Datetime"].timestamp()) for anomaly in outcome.found}
         assert STRANGE in times
 
-    # A bar that came late is in its own week's bucket; with its import it goes again.
+    # A bar that came late is in the bucket of its own week; it is removed with its import.
     before = database.series.find_one({"_id": "BTC-USD::1m"})
     changed = {name: values[200_000:200_001].copy() for name, values in year.items()}
     changed["volume"] += 1

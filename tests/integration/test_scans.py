@@ -1,4 +1,4 @@
-"""Periodic scans: one run a slot, whoever ticks, and one for all the slots that were missed."""
+"""Periodic scans: one run a slot, however many processes tick, and one run for all missed slots."""
 
 import os
 import threading
@@ -33,7 +33,7 @@ from tests.commands import Command
 from tests.integration.detecting import make_bars, run, store, train
 from tests.processes import PATIENCE_SECONDS, wait_until
 
-# A Wednesday: New York closes at 20:00 UTC, and the bar is given five minutes.
+# A Wednesday: New York closes at 20:00 UTC, and the bar is given five minutes to arrive.
 BEFORE, CLOSE = datetime(2024, 6, 5, 20, 4, tzinfo=UTC), datetime(2024, 6, 5, 20, 5, tzinfo=UTC)
 TECH: dict[str, Any] = {
     "tickers": ["AAPL", "MSFT"],
@@ -76,7 +76,7 @@ def test_a_watchlist_is_scanned_once_when_its_market_has_closed_a_bar(worker: Wo
 
 
 @pytest.mark.usefixtures("tech")
-def test_of_many_who_tick_at_once_one_run_comes(worker: Worker, settings: Settings) -> None:
+def test_many_simultaneous_ticks_start_one_run(worker: Worker, settings: Settings) -> None:
     scan_due(worker, BEFORE)
     others = [
         Worker(settings, worker.database, build_celery(settings), f"beat {n}") for n in range(8)
@@ -96,7 +96,7 @@ def test_of_many_who_tick_at_once_one_run_comes(worker: Worker, settings: Settin
 
 
 @pytest.mark.usefixtures("tech")
-def test_slots_missed_while_nobody_ticked_are_one_scan(worker: Worker) -> None:
+def test_slots_missed_while_nothing_ticked_are_one_scan(worker: Worker) -> None:
     scan_due(worker, BEFORE)
     (run_id,) = scan_due(worker, CLOSE + timedelta(days=9, hours=3))
     end(worker.database, run_id)
@@ -106,7 +106,7 @@ def test_slots_missed_while_nobody_ticked_are_one_scan(worker: Worker) -> None:
 
 
 @pytest.mark.usefixtures("tech")
-def test_a_clock_that_was_ahead_for_a_year_keeps_no_later_slot_from_its_scan(
+def test_a_clock_that_was_a_year_ahead_does_not_prevent_later_scans(
     worker: Worker,
 ) -> None:
     scan_due(worker, BEFORE)
@@ -120,7 +120,7 @@ def test_a_clock_that_was_ahead_for_a_year_keeps_no_later_slot_from_its_scan(
 
 
 @pytest.mark.usefixtures("tech")
-def test_while_a_scan_is_open_no_other_is_added_and_none_is_forgotten(worker: Worker) -> None:
+def test_no_scan_is_added_while_one_is_open_and_none_is_lost(worker: Worker) -> None:
     (first,) = scan_due(worker, CLOSE)
     later = CLOSE + timedelta(days=2)
     assert scan_due(worker, CLOSE + timedelta(days=1)) == []
@@ -133,7 +133,7 @@ def test_while_a_scan_is_open_no_other_is_added_and_none_is_forgotten(worker: Wo
 
 
 @pytest.mark.usefixtures("tech")
-def test_one_who_dies_between_the_run_and_the_note_doubles_nothing(worker: Worker) -> None:
+def test_a_tick_that_dies_between_the_run_and_the_note_starts_no_second_run(worker: Worker) -> None:
     database = worker.database
     (run_id,) = scan_due(worker, CLOSE)
     # As if the note had never been written.
@@ -146,7 +146,7 @@ def test_one_who_dies_between_the_run_and_the_note_doubles_nothing(worker: Worke
 
 
 @pytest.mark.usefixtures("tech")
-def test_nothing_is_scanned_while_scans_or_the_watchlist_are_off_and_afterwards_once(
+def test_scans_or_watchlists_that_were_off_are_scanned_once_when_on_again(
     worker: Worker,
 ) -> None:
     database = worker.database
@@ -170,7 +170,7 @@ def test_a_changed_schedule_counts_from_the_next_tick_on(worker: Worker) -> None
     end(database, run_id)
 
 
-def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(
+def test_an_error_of_one_watchlist_does_not_affect_the_others(
     worker: Worker, tech: Document
 ) -> None:
     database = worker.database
@@ -199,7 +199,7 @@ def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(worker: Worker, flask: 
 
 @contextmanager
 def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> Iterator[None]:
-    """Run processes of the service until the end of the block."""
+    """Run processes of the service until the end of the `with`."""
     folder.mkdir()
     with (folder / "log").open("wb") as output:
         processes = [
@@ -217,8 +217,8 @@ def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> 
 def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
     environment: dict[str, str], database: Db, tmp_path: Path
 ) -> None:
-    """Each of two beats ticks every second; the strange bar that came in is found by one run
-    of the watchlist.
+    """Each of two beats ticks every second; the strange bar that came is found by one run of the
+    watchlist.
     """
     frame = make_bars(400, shocks=[399])
     store(database, "AAPL", frame[:-1])
@@ -226,7 +226,7 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
     run(database, "backfill", "AAPL")
     store(database, "AAPL", frame)
     now = datetime.now(UTC)
-    # Due every year; one has passed, and with it a slot was missed.
+    # Due once a year; one such slot has passed, and was missed.
     fields = TECH | {"schedule": "0 0 1 1 *", "tickers": ["AAPL", "NOBARS"]}
     watchlists.add_watchlist(database, "tech", fields, now - timedelta(days=500))
     quick = environment | {"TICK_SECONDS": "1", "SWEEP_SECONDS": "1"}
@@ -240,7 +240,7 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
         wait_until(
             lambda: runs.has_ended(database, get_list(database)["last_run_id"]), "it has ended"
         )
-        # Time for those who tick to add another.
+        # Time in which another tick could add a run.
         time.sleep(3)
         scans = list(
             database.detection_runs.find(
@@ -281,7 +281,7 @@ def test_bars_are_fetched_from_a_folder_before_each_scan(
     watchlists.add_watchlist(database, "tech", fields, BEFORE - timedelta(hours=1))
     assert scan_due(worker, CLOSE) == []
     (fetch,) = database.detection_runs.find({"task": "fetch"})
-    assert scan_due(worker, CLOSE) == []  # it waits for them
+    assert scan_due(worker, CLOSE) == []  # The scan waits for the bars.
     execute(worker, fetch["_id"])
     fetched = runs.get_run(database, fetch["_id"])
     assert (fetched["status"], fetched["result"]["came"], fetched["result"]["not_came"]) == (
@@ -295,7 +295,7 @@ def test_bars_are_fetched_from_a_folder_before_each_scan(
     assert scan["options"]["stale"] == {"tickers": 1, "named": ["MSFT"]}
     execute(worker, scan_id)
     assert runs.get_run(database, scan_id)["rows_processed"] == 1
-    # What was seen is not read again, and the next slot asks again.
+    # A file that was read is not read again, and the next slot looks again.
     assert scan_due(worker, CLOSE + timedelta(days=1)) == []
     again = database.detection_runs.find_one({"task": "fetch", "_id": {"$ne": fetch["_id"]}})
     assert again is not None
@@ -303,10 +303,12 @@ def test_bars_are_fetched_from_a_folder_before_each_scan(
     assert runs.get_run(database, again["_id"])["result"]["read"] == 0
 
 
-def test_a_watched_file_is_read_when_it_is_whole_and_may_be_read(
+def test_a_watched_file_is_read_once_it_is_complete_and_readable(
     database: Db, tmp_path: Path
 ) -> None:
-    """One half written had its last volume cut, and one that might not be read was never again."""
+    """A half-written file used to be read with its last volume cut, and an unreadable one was never
+    tried again.
+    """
     rows = make_bars(3).to_csv(index=False)
     written, locked = tmp_path / "AAPL.csv", tmp_path / "MSFT.csv"
     written.write_text(rows[:-4])
@@ -321,21 +323,21 @@ def test_a_watched_file_is_read_when_it_is_whole_and_may_be_read(
     assert [(one.ticker, one.new) for one in report.series] == [("AAPL", 3)]
     assert list(report.failures) == [str(locked)]
     assert "what is not there" in report.failures[str(locked)]
-    assert fetch(now=CLOSE).failures == {}  # it is named once
+    assert fetch(now=CLOSE).failures == {}  # It is named once.
     locked.unlink()
     locked.write_text(rows)
     assert [(one.ticker, one.new) for one in fetch(now=CLOSE).series] == [("MSFT", 3)]
-    # A file of the same size and time in its place, as `cp -p` leaves it.
+    # Another file with the same size and time in its place, as `cp -p` leaves it.
     before = locked.stat()
     locked.write_text(rows)
     os.utime(locked, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert fetch(now=CLOSE).total("read") == 3
 
 
-def test_files_that_are_written_on_for_good_are_waited_for_together_once(
+def test_files_that_never_stop_growing_are_waited_for_together_once(
     database: Db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A live feed's folder took a minute for each of its files."""
+    """The folder of a live feed used to take a minute for each of its files."""
     files = [tmp_path / f"{ticker}.csv" for ticker in ("AAPL", "IBM", "MSFT")]
     for file in files:
         file.write_text(make_bars(3).to_csv(index=False))
@@ -355,10 +357,10 @@ def test_files_that_are_written_on_for_good_are_waited_for_together_once(
     assert (report.total("new"), len(waits)) == (9, 3)
 
 
-def test_small_files_of_a_watched_folder_are_stored_together_and_answered_for_one_by_one(
+def test_small_files_of_a_watched_folder_are_stored_together_and_reported_one_by_one(
     database: Db, tmp_path: Path
 ) -> None:
-    """Each was a transaction of its own."""
+    """Each file used to be stored in a transaction of its own."""
     for number in range(120):
         write_bars(tmp_path, f"T{number:03}", make_bars(3))
     (tmp_path / "BAD.csv").write_text("date,price\n2024-01-02,1\n")
@@ -375,7 +377,7 @@ def test_small_files_of_a_watched_folder_are_stored_together_and_answered_for_on
     before = count_commits(database)
     with pytest.raises(LeaseLost):
         fetch(on_series=stop)
-    # What was not told of yet is read again, and nothing else.
+    # Files that were not reported yet are read again, and no others.
     assert database.watched_files.count_documents({}) == 101
     report = fetch(on_series=lambda *_: None)
     assert [(one.ticker, one.unchanged, one.error) for one in report.series] == [
@@ -384,7 +386,7 @@ def test_small_files_of_a_watched_folder_are_stored_together_and_answered_for_on
     assert count_commits(database) - before < 20
     assert database.series.count_documents({"bars": 3}) == 120
     sources = database.bar_imports.distinct("source")
-    assert sources == [f"T{number:03}.csv" for number in range(120)]  # not where the folder is
+    assert sources == [f"T{number:03}.csv" for number in range(120)]  # The folder does not exist.
     assert len(database.bar_imports.distinct("import_id")) == 120
     bad = fetch(on_series=lambda *_: None, again=True)
     assert (bad.total("unchanged"), list(bad.failures)) == (360, [str(tmp_path / "BAD.csv")])
@@ -394,7 +396,7 @@ def count_commits(database: Db) -> int:
     return int(database.client.admin.command("serverStatus")["transactions"]["totalCommitted"])
 
 
-def test_a_scan_goes_on_where_nothing_can_be_fetched(
+def test_a_scan_goes_on_if_its_bars_cannot_be_fetched(
     worker: Worker, database: Db, tmp_path: Path
 ) -> None:
     store(database, "AAPL", make_bars(300))
@@ -421,7 +423,7 @@ def test_a_fetch_that_does_not_end_is_waited_for_ten_minutes(worker: Worker, dat
     assert database.detection_runs.count_documents({"task": "fetch"}) == 1
 
 
-def test_tickers_of_two_markets_are_scanned_each_after_its_own_close(
+def test_tickers_of_two_markets_are_scanned_each_after_their_market_closes(
     worker: Worker, database: Db
 ) -> None:
     store(database, "AAPL", make_bars(300))
@@ -442,5 +444,5 @@ def test_tickers_of_two_markets_are_scanned_each_after_its_own_close(
 
 
 def execute(worker: Worker, run_id: str) -> None:
-    """Do a run's work here, as a worker process would."""
+    """Do a run's work in this process, as a worker would."""
     start(worker, run_id)

@@ -1,5 +1,5 @@
-"""Who can put a model, a threshold or a rule in force, by whichever route:
-every write is listed with its scope.
+"""Which scopes can put a model, a threshold or a rule in force, by whichever route: every write is
+listed with its scope.
 """
 
 import re
@@ -38,7 +38,8 @@ from tests.processes import ROOT
 from tests.receiver import run_receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-# What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
+# Collections that decide what is an anomaly, who is notified, who has access, and when anything is
+# scanned.
 IN_FORCE = {
     "champions",
     "groups",
@@ -51,8 +52,8 @@ IN_FORCE = {
     "api_keys",
     "tenants",
 }
-# What happened, and what is to be done; models are versions that nobody uses before they are
-# champions, and those of single series judge only what their caller sends them.
+# Collections of what happened and of work to be done. Models are only used once they are champions,
+# and models of single series judge only what their caller sends them.
 FACTS = {
     "alert_history",
     "alert_trail",
@@ -113,7 +114,8 @@ ID = re.compile("<(?:path:)?([a-z_]+)>")
 SCOPES = ("read", "enqueue", "respond", "admin")
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
-# Which writes there are, and by which scopes they are reached. Nobody but an admin may be in it.
+# All writes, with the scopes that reach them. A collection in IN_FORCE may be written only by
+# admins.
 EXPECTED = {
     ("groups", "groups.replace_groups"): {"admin"},
     ("champions", "models.train_model"): {"admin"},
@@ -137,7 +139,7 @@ EXPECTED = {
 
 
 class Writes(monitoring.CommandListener):
-    """Notes the collections that are written to; deletions and changes of nothing are none."""
+    """Notes the collections that are written to; commands that change no document do not count."""
 
     def __init__(self) -> None:
         self.active = False
@@ -148,8 +150,8 @@ class Writes(monitoring.CommandListener):
         if not self.active or event.command_name not in WRITES:
             return
         collection = event.command[event.command_name]
-        # Of the settings only the switch decides anything; the others are what the service notes
-        # for itself.
+        # Of the collection `settings` only the switch decides anything; the service notes the
+        # others for itself.
         if collection != "settings" or SWITCH in str(event.command):
             self._asked[event.request_id] = collection
 
@@ -182,14 +184,14 @@ def app(settings: Settings, database: Db) -> Iterator[APIFlask]:
 
 @pytest.fixture
 def worker(app: APIFlask, settings: Settings) -> Iterator[Worker]:
-    """Does the work of runs here, so that what it writes is heard."""
+    """A worker of this process, so that its writes are noticed."""
     database = open_database(settings)
     yield Worker(settings, database, get_state(app).celery, "test:1")
     database.client.close()
 
 
 def prepare(database: Db) -> dict[str, str]:
-    """Store what every route can be asked about; return the ids that their paths need."""
+    """Store something for every route to act on; return the ids that the paths need."""
     empty(database, but=("settings", "bars", "series"))
     if not database.series.find_one({}):
         store(database, "AAPL", make_bars(500))
@@ -218,7 +220,7 @@ def moved(database: Db, version: str) -> dict[str, Any]:
 
 
 def add_failed_training(database: Db) -> str:
-    """Write a training that an admin asked for and that failed; return its id."""
+    """Store a failed training that an admin requested; return its id."""
     options = {"promote": True, "trees": 5, "seed": 3}
     run_id: str = insert_run(
         database, RunRequest("train", "manual", market="US", options=options), NOW
@@ -230,7 +232,7 @@ def add_failed_training(database: Db) -> str:
 
 
 def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what each route is asked, at least one body a route; a new route must be given one."""
+    """Return at least one body for each route; a new route must be added here."""
     lists = {"tickers": ["AAPL"], "interval": "1d"}
     multipart = {"data": {"interval": "1d", "ticker": "AAPL"}}
     whose: dict[str, Any] = {"ticker": "AAPL", "venue": "XNAS"}
@@ -328,8 +330,8 @@ def candle() -> dict[str, Any]:
 
 
 def find_policies(database: Db) -> dict[str, tuple[Any, set[str]]]:
-    """Return the threshold that each watchlist has of its own, and for which tickers:
-    it is a field of the list.
+    """Return the own threshold of each watchlist, and its tickers: both are fields of the
+    watchlist.
     """
     found = database.watchlists.find({"threshold": {"$ne": None}})
     return {
@@ -338,7 +340,7 @@ def find_policies(database: Db) -> dict[str, tuple[Any, set[str]]]:
 
 
 def work_off(worker: Worker) -> None:
-    """Do what was asked for, as workers do."""
+    """Do the requested work, as workers do."""
     for run in worker.database.detection_runs.find({"status": "queued", "run_id": None}):
         planning.start(worker, run["_id"])
     for batch in worker.database.batches.find({"state": {"$in": list(OPEN_STATES)}}):
@@ -353,7 +355,7 @@ def list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_what_is_in_force_is_written_by_admins_alone(
+def test_collections_that_decide_are_written_only_by_admins(
     app: APIFlask, database: Db, worker: Worker
 ) -> None:
     prepare_database(database, NOW)
@@ -376,7 +378,7 @@ def test_what_is_in_force_is_written_by_admins_alone(
                     if endpoint.startswith("notifications"):
                         names["name"] = "ops"
                     if endpoint == "markets.set_ticker_market":
-                        names["ticker"] = "NEWX"  # one with bars stays where it is
+                        names["ticker"] = "NEWX"  # A ticker with bars cannot be moved.
                     address = ID.sub(lambda name, names=names: names[name[1]], path)
                     before = find_policies(database)
                     LISTENER.collections, LISTENER.active = set(), True
@@ -390,7 +392,7 @@ def test_what_is_in_force_is_written_by_admins_alone(
                         LISTENER.collections.add("thresholds")
                     assert LISTENER.collections <= IN_FORCE | FACTS, endpoint
                     if LISTENER.collections:
-                        stored = {}  # it is asked about no longer as it was
+                        stored = {}  # Documents changed, so prepare them again.
                     for collection in LISTENER.collections & IN_FORCE:
                         found[collection, endpoint].add(scope)
     assert found == EXPECTED
@@ -420,14 +422,14 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def ask(client: FlaskClient, database: Db) -> Ask:
-    """Asks with a key that may enqueue, and no more."""
+    """Send a request with a key that may only enqueue."""
     key = add_key(database, "enqueues", ["read", "enqueue"], NOW)
     return lambda method, path, **sent: client.open(
         path, method=method, headers={"X-API-Key": key}, **sent
     )
 
 
-def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(
+def test_a_training_requested_with_the_scope_enqueue_is_never_promoted(
     ask: Ask, database: Db, worker: Worker
 ) -> None:
     store(database, "AAPL", make_bars(500))
@@ -443,7 +445,7 @@ def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(
     assert database.champions.count_documents({}) == 0
 
 
-def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(
+def test_the_scope_enqueue_can_change_a_watchlist_but_not_its_threshold(
     ask: Ask, database: Db
 ) -> None:
     plain = {"tickers": ["AAPL"], "interval": "1d"}
@@ -466,7 +468,7 @@ def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(
     }
 
 
-def test_every_collection_was_thought_about() -> None:
+def test_every_collection_is_classified() -> None:
     files = (path.read_text() for path in (ROOT / "records").rglob("*.py"))
     known = {name for text in files for name in re.findall(r"return database\.([a-z_]+)\n", text)}
     assert known | set(INDEXES) <= IN_FORCE | FACTS

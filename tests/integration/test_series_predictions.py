@@ -1,5 +1,5 @@
-"""What becomes of predictions: stored, learned from, streamed, labelled, told, deleted;
-long fits; the commands.
+"""Predictions of single series: stored, learned from, streamed, labelled, notified, deleted; long
+fits; the commands.
 """
 
 import json
@@ -61,7 +61,9 @@ def to_lines(listed: list[dict[str, Any]]) -> bytes:
 
 
 def judge_here(values: list[float]) -> list[tuple[bool, float]]:
-    """What the detector by itself says of values that follow the history, learning as it goes."""
+    """Return what the detector itself answers for values that follow the history, learning from
+    each.
+    """
     detector = STREAM.fit(range(LEARNED), WAVE[:LEARNED], STREAM.defaults)
     judged = [detector.learn(LEARNED + i, value) for i, value in enumerate(values)]  # type: ignore[attr-defined]
     return [(said.anomaly, said.score) for said in judged]
@@ -74,7 +76,7 @@ def read_said(answers: list[dict[str, Any]]) -> list[tuple[bool, float]]:
 # --- a prediction changes nothing unless it is stored
 
 
-def test_a_prediction_changes_nothing(client: FlaskClient, database: Db) -> None:
+def test_a_prediction_that_is_not_stored_changes_nothing(client: FlaskClient, database: Db) -> None:
     fit_stream(client)
     before = {name: list(database[name].find()) for name in COLLECTIONS}
     first = document(predict(client, points(200, 230), "wave"))
@@ -83,7 +85,7 @@ def test_a_prediction_changes_nothing(client: FlaskClient, database: Db) -> None
     assert {name: list(database[name].find()) for name in COLLECTIONS} == before
 
 
-def test_a_detector_that_learns_goes_on_by_stored_predictions_alone(
+def test_a_learning_detector_learns_only_from_stored_predictions(
     client: FlaskClient, database: Db
 ) -> None:
     fit_stream(client)
@@ -103,7 +105,7 @@ def test_a_detector_that_learns_goes_on_by_stored_predictions_alone(
     assert database.series_predictions.count_documents({"series_id": "wave"}) == 60
 
 
-def test_a_request_sent_again_stores_and_learns_nothing_twice(
+def test_a_repeated_request_stores_and_learns_nothing_twice(
     client: FlaskClient, database: Db
 ) -> None:
     fit_stream(client)
@@ -133,7 +135,7 @@ def test_a_point_from_the_past_is_not_learned(client: FlaskClient, database: Db)
     assert database.series_predictions.count_documents({}) == 0
 
 
-def test_a_stored_anomaly_is_told_in_the_same_transaction_and_once(
+def test_a_stored_anomaly_is_put_into_the_outbox_once_in_the_same_transaction(
     client: FlaskClient, database: Db
 ) -> None:
     fit(client)
@@ -149,7 +151,7 @@ def test_a_stored_anomaly_is_told_in_the_same_transaction_and_once(
     assert event["delivered_at"] is None
 
 
-def test_stored_anomalies_are_one_open_alert_and_its_feedback_labels_them(
+def test_stored_anomalies_of_a_series_are_one_open_alert_and_its_feedback_labels_them(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 50})
@@ -172,7 +174,7 @@ def test_stored_anomalies_are_one_open_alert_and_its_feedback_labels_them(
     assert client.get(path).json["state"] == "active"
 
 
-def test_the_alert_of_a_deleted_series_is_resolved_and_one_that_comes_again_has_its_own(
+def test_the_alert_of_a_deleted_series_is_resolved_and_a_new_series_gets_its_own(
     client: FlaskClient, worker: Worker
 ) -> None:
     for value in (99.0, 77.0):
@@ -227,7 +229,7 @@ def stream(client: FlaskClient, lines: bytes, **query: str) -> list[dict[str, An
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def test_a_stream_learns_from_line_to_line_and_for_good_where_it_is_stored(
+def test_a_stream_learns_from_line_to_line_and_permanently_if_it_is_stored(
     client: FlaskClient,
 ) -> None:
     fit_stream(client)
@@ -265,7 +267,7 @@ def test_an_empty_stream_is_422(client: FlaskClient) -> None:
 # --- deletion, integrity, keys
 
 
-def test_deletion_is_real(client: FlaskClient, database: Db) -> None:
+def test_a_deleted_series_leaves_no_document(client: FlaskClient, database: Db) -> None:
     for detector in ("simple", "mad"):
         fit(client, detector=detector)
     predict(client, store="true")
@@ -275,7 +277,7 @@ def test_deletion_is_real(client: FlaskClient, database: Db) -> None:
     assert document(fit(client))["version"] == "1"
 
 
-def test_an_altered_state_or_history_is_not_opened(client: FlaskClient, database: Db) -> None:
+def test_a_changed_state_or_history_is_not_opened(client: FlaskClient, database: Db) -> None:
     fit(client)
     record = database.series_models.find_one()
     assert record is not None
@@ -288,7 +290,7 @@ def test_an_altered_state_or_history_is_not_opened(client: FlaskClient, database
     assert (answer.status_code, document(answer)["reason"]) == (500, "model_integrity")
 
 
-def test_keys_and_scopes_hold_as_everywhere(client: FlaskClient, database: Db) -> None:
+def test_keys_and_scopes_apply_as_on_other_routes(client: FlaskClient, database: Db) -> None:
     keys = {
         scope: {"X-API-Key": add_key(database, scope, [scope], NOW)}
         for scope in ("read", "enqueue", "admin")
@@ -313,7 +315,7 @@ def test_keys_and_scopes_hold_as_everywhere(client: FlaskClient, database: Db) -
     assert ask("GET", "/healthcheck", None) == 200
 
 
-def test_predictions_count_as_reads_in_the_limit_of_a_key(
+def test_predictions_count_as_reads_in_a_keys_rate_limit(
     make_app: Any, settings: Settings, database: Db
 ) -> None:
     app = make_app(
@@ -329,7 +331,9 @@ def test_predictions_count_as_reads_in_the_limit_of_a_key(
     assert statuses == [200] * 5 + [429]
 
 
-def test_the_healthcheck_is_503_where_mongodb_is_away(make_app: Any, settings: Settings) -> None:
+def test_the_healthcheck_is_503_if_mongodb_is_unreachable(
+    make_app: Any, settings: Settings
+) -> None:
     away = settings.model_copy(
         update={"mongo_url": "mongodb://127.0.0.1:1/", "server_timeout_seconds": 0.2}
     )
@@ -354,7 +358,8 @@ def test_a_plot_shows_the_points_the_range_and_the_versions(client: FlaskClient)
     for version in ("1", "2"):
         assert f"version={version}" in page.text
     drawn = client.get("/plot?series_id=sensor_01&format=svg&version=v2").text
-    assert drawn.count("series-anomaly") == 2  # the 40 it learned from, and the prediction
+    # The 40 points that it was fitted on, and the prediction.
+    assert drawn.count("series-anomaly") == 2
     assert "series-range" in drawn
     data = document(client.get("/plot?series_id=sensor_01&format=json"))
     assert [point["value"] for point in data["training"]] == [1, 2, 3, 40]
@@ -362,7 +367,7 @@ def test_a_plot_shows_the_points_the_range_and_the_versions(client: FlaskClient)
     assert [point["timestamp"] for point in data["predictions"]] == [1705000010]
 
 
-def test_numbers_at_the_edge_can_be_fitted_judged_and_drawn(client: FlaskClient) -> None:
+def test_extreme_numbers_can_be_fitted_predicted_and_drawn(client: FlaskClient) -> None:
     for number, values in enumerate(
         ([5e-324, 0, 1e-323, 0], [4e307, -4e307, 1e307, 0], [1e15, 1e15 + 1, 1e15, 1e15])
     ):
@@ -398,7 +403,7 @@ def test_a_fit_of_more_than_100_000_points_is_a_run(live: Live) -> None:
     assert len(page.data) < 400_000
 
 
-def test_a_long_fit_that_cannot_be_made_fails_its_run_and_leaves_no_version(live: Live) -> None:
+def test_a_long_fit_that_is_impossible_fails_its_run_and_leaves_no_version(live: Live) -> None:
     values = [0.1 * i for i in range(100_000)] + [7.0] * 30
     body = {"timestamps": list(range(100_030)), "values": values, "detector": "moving_average"}
     run = live.post("/fit/flat", json=body)
@@ -416,7 +421,7 @@ def flask(
     if given is None:
         answer = run_flask(environment, "series", *arguments)
         return answer.exit_code, answer.output
-    # A process of its own, for a standard input of its own.
+    # A process of its own, because it needs its own standard input.
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi", "series", *arguments],
         cwd=ROOT,

@@ -62,8 +62,10 @@ def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
         assert client.kept.things.find_one(session=session) == {"_id": 1}
 
 
-def test_a_free_port_is_given_to_nobody_else_before_its_server_has_it() -> None:
-    """Some thirty would be, if it was only looked up: programs that start meanwhile ask too."""
+def test_a_free_port_is_given_to_no_other_program_before_its_server_has_it() -> None:
+    """If ports were only looked up, some thirty would be given twice: programs that start meanwhile
+    look too.
+    """
     ours = {free_port() for _ in range(200)}
     theirs = set()
     for _ in range(2_000):
@@ -75,21 +77,22 @@ def test_a_free_port_is_given_to_nobody_else_before_its_server_has_it() -> None:
 
 
 def knows_slices() -> bool:
-    """Whether this is a Linux on which a thread can ask for slices of its own, and shows them."""
+    """Whether this is a Linux on which a thread can set its own time slice, and shows it."""
     release = platform.release().split(".")
     is_new = sys.platform == "linux" and (int(release[0]), int(release[1])) >= (6, 12)
     return is_new and Path("/proc/self/sched").exists()
 
 
 @pytest.mark.skipif(not knows_slices(), reason="this system knows no slices of a thread's own")
-def test_whoever_computes_gives_way_to_mongod_at_once(tmp_path: Path) -> None:
-    """Also to the threads that it starts later, as for this connection."""
+def test_processes_that_compute_give_way_to_mongod_at_once(tmp_path: Path) -> None:
+    """This includes the threads that mongod starts later, such as the one for this connection."""
     with run_mongod(tmp_path, free_port()) as client:
         process = client.admin.command("serverStatus")["pid"]
         threads = [*Path(f"/proc/{process}/task").iterdir()]
         told = [re.search(r"se\.slice +: +(\d+)", (each / "sched").read_text()) for each in threads]
     assert len(told) > 10
-    assert {int(each[1]) for each in told if each} == {100_000}  # the least that Linux has
+    # The shortest slice that Linux has.
+    assert {int(each[1]) for each in told if each} == {100_000}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_a_server_on_the_path_is_preferred(
     assert find() == binary
 
 
-def test_a_library_that_mongod_lacks_is_named_with_its_remedy(
+def test_a_library_that_mongod_lacks_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking = (
@@ -120,7 +123,7 @@ def test_a_library_that_mongod_lacks_is_named_with_its_remedy(
         find_mongod()
 
 
-def test_a_processor_that_is_too_old_for_mongod_is_said_so(
+def test_a_processor_that_is_too_old_for_mongod_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_program(tmp_path / "fiftyone" / "db" / "bin" / "mongod", "kill -ILL $$")
@@ -131,7 +134,7 @@ def test_a_processor_that_is_too_old_for_mongod_is_said_so(
         find_mongod()
 
 
-def test_servers_that_are_nowhere_are_said_so(
+def test_servers_that_cannot_be_found_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -142,14 +145,14 @@ def test_servers_that_are_nowhere_are_said_so(
         find_mongod()
 
 
-def test_a_server_that_does_not_come_up_is_given_up_in_time() -> None:
+def test_a_server_that_does_not_start_is_given_up_in_time() -> None:
     with pytest.raises(ServerProblem, match="Redis on port"):
         wait_for_redis(free_port(), timeout_seconds=0.2)
     with pytest.raises(ServerProblem, match="MongoDB on port"):
         wait_for_primary(free_port(), timeout_seconds=0.2)
 
 
-def test_a_program_that_does_not_stay_up_is_tried_for_ever(
+def test_a_program_that_keeps_ending_is_restarted_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "TRIES", 1)
@@ -179,7 +182,7 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(
     assert [command for pid, command in find_processes(tmp_path) if pid != os.getpid()] == []
 
 
-def test_a_machine_with_too_little_memory_is_told_how_much_it_takes() -> None:
+def test_a_machine_with_too_little_memory_is_told_how_much_is_needed() -> None:
     assert describe_little_memory(900 * 2**20) == (
         "There are 0.9 GiB of memory here, and all processes together take up to 1.3:"
         " give the machine more"
@@ -188,7 +191,7 @@ def test_a_machine_with_too_little_memory_is_told_how_much_it_takes() -> None:
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="the kernel is told by setpriv")
-def test_a_program_whose_parent_is_gone_before_the_kernel_is_told_does_not_start(
+def test_a_program_whose_parent_died_during_its_start_does_not_start(
     tmp_path: Path,
 ) -> None:
     command = ["sh", "-c", "echo started"]

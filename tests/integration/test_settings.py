@@ -1,4 +1,4 @@
-"""Settings that cannot be used are named, and nothing starts."""
+"""Settings that cannot be used are named, and no process starts."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_setting_that_cannot_be_used_is_named(name: str, environment: dict[str, str]) -> None:
+def test_an_unusable_setting_is_named(name: str, environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, *COMMANDS[name]],
         cwd=ROOT,
@@ -82,12 +82,12 @@ def test_absurd_values_are_refused_by_name(
         "null, chrome-extension://abcdefghijklmnop",
     ],
 )
-def test_origins_are_taken(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+def test_valid_origins_are_accepted(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
     monkeypatch.setenv("CORS_ORIGINS", origins)
     assert read_settings(env_file=None).cors_origins == origins
 
 
-def test_port_of_mongodb_that_is_none_is_said() -> None:
+def test_an_invalid_port_of_mongodb_is_reported() -> None:
     answer = run_flask({"MONGO_URL": "mongodb://127.0.0.1:99999/"}, "runs", "list")
     assert answer.exit_code == 1
     assert "MONGO_URL mongodb://127.0.0.1:99999/ cannot be used" in answer.stderr
@@ -101,7 +101,7 @@ def test_port_of_mongodb_that_is_none_is_said() -> None:
         ("::1", "[::1]"),
     ],
 )
-def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
+def test_a_host_that_cannot_be_listened_on_is_refused_at_the_start(
     tmp_path: Path, host: str, said: str
 ) -> None:
     done = run_runner(tmp_path, "up", HOST=host)
@@ -109,7 +109,7 @@ def test_host_that_nobody_can_listen_on_is_refused_at_the_start(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])  # noqa: S104
-def test_host_that_is_listened_on_is_taken_unless_its_port_is(host: str) -> None:
+def test_a_host_is_accepted_unless_its_port_is_taken(host: str) -> None:
     settings = Settings(_env_file=None, host=host, port=free_port())
     _check_host(settings)
     with (
@@ -120,7 +120,7 @@ def test_host_that_is_listened_on_is_taken_unless_its_port_is(host: str) -> None
 
 
 def run_without_powers(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Run Python in a folder as a user whom its modes bind, as they do not bind root."""
+    """Run Python in a folder without root's powers, so that file modes apply."""
     bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] * (os.geteuid() == 0)
     ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     return subprocess.run(
@@ -141,7 +141,7 @@ needs_modes = pytest.mark.skipif(
 
 @needs_modes
 @pytest.mark.parametrize("words", [("up",), ("key", "ops")])
-def test_folder_that_cannot_be_written_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_folder_that_is_not_writable_is_reported(tmp_path: Path, words: tuple[str, ...]) -> None:
     tmp_path.chmod(0o555)
     done = run_without_powers(tmp_path, "-m", "runner", *words)
     assert done.returncode == 2
@@ -150,7 +150,7 @@ def test_folder_that_cannot_be_written_is_said(tmp_path: Path, words: tuple[str,
 
 
 @needs_modes
-def test_state_of_another_user_is_said(tmp_path: Path) -> None:
+def test_a_state_folder_of_another_user_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".tapewatch").mkdir(mode=0o000)
     done = run_without_powers(tmp_path, "-m", "flask", "--app", "wsgi", "runs", "list")
     (tmp_path / ".tapewatch").chmod(0o700)
@@ -160,7 +160,7 @@ def test_state_of_another_user_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("bars", "import"), ("export", "verify"), ("series", "fit")])
-def test_path_that_no_folder_can_hold_is_said(
+def test_an_impossible_path_is_reported(
     environment: dict[str, str], command: tuple[str, ...]
 ) -> None:
     answer = run_flask(environment, *command, "a" * 5_000)

@@ -1,4 +1,4 @@
-"""What is done once in a while goes on, however the clock is set."""
+"""Periodic work goes on, however the clock is set."""
 
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -21,27 +21,27 @@ NOON = 1_700_000_000
 STEP = 600
 
 
-def test_a_slot_is_taken_once_and_the_next_again(database: Db) -> None:
+def test_a_slot_is_taken_once_and_the_next_one_again(database: Db) -> None:
     assert not is_taken(database, "work", NOON, step=STEP)
     assert take_slot(database, "work", NOON, step=STEP)
     assert not take_slot(database, "work", NOON, step=STEP)
     assert is_taken(database, "work", NOON, step=STEP)
     assert take_slot(database, "other", NOON, step=STEP)
     assert take_slot(database, "work", NOON + STEP, step=STEP)
-    # Whoever was slow over the slot before takes nothing back.
+    # A process that was slow in the slot before does not take the slot back.
     assert not take_slot(database, "work", NOON, step=STEP)
     assert is_taken(database, "work", NOON + STEP, step=STEP)
 
 
 @pytest.mark.parametrize("ahead", [7_200, 86_400, 400 * 86_400])
-def test_a_slot_that_a_wrong_clock_took_keeps_no_other(database: Db, ahead: int) -> None:
+def test_a_slot_taken_by_a_wrong_clock_does_not_block_others(database: Db, ahead: int) -> None:
     assert take_slot(database, "work", NOON + ahead, step=STEP)
     assert not is_taken(database, "work", NOON, step=STEP)
     assert take_slot(database, "work", NOON, step=STEP)
     assert is_taken(database, "work", NOON, step=STEP)
 
 
-def test_a_turn_that_a_wrong_clock_took_keeps_nobody(database: Db) -> None:
+def test_a_turn_taken_by_a_wrong_clock_blocks_nobody(database: Db) -> None:
     assert take_turn(database, CLEANER, 3_600)
     assert not take_turn(database, CLEANER, 3_600)
     wrong = datetime.now(UTC) + timedelta(days=400)
@@ -51,7 +51,9 @@ def test_a_turn_that_a_wrong_clock_took_keeps_nobody(database: Db) -> None:
 
 
 def test_beat_goes_on_after_its_clock_was_set_back(settings: Settings, tmp_path: Path) -> None:
-    """What it last sent by the clock that was ahead, an hour or a year, lies in its file, too."""
+    """Beat's file has the times at which it last sent, by the clock that was an hour or a year
+    ahead.
+    """
     with build_celery(settings) as celery:
         scheduler = Scheduler(celery, schedule_filename=str(tmp_path / "schedule"))
         scheduler.tick()
@@ -64,10 +66,10 @@ def test_beat_goes_on_after_its_clock_was_set_back(settings: Settings, tmp_path:
         scheduler.close()
 
 
-def test_a_control_worker_whose_clock_is_ahead_sweeps_and_a_backlog_is_swept_once(
+def test_a_control_worker_whose_clock_is_ahead_sweeps_once_for_a_backlog(
     environment: dict[str, str], settings: Settings, database: Db, tmp_path: Path
 ) -> None:
-    """Beat's messages are of another host, whose clock is two hours behind; an hour's wait here."""
+    """Beat runs on another host, whose clock is two hours behind; messages of an hour wait here."""
     ahead = {**environment, **libfaketime.get_reload_information()[1], "FAKETIME": "+2h"}
     with build_celery(settings) as celery, (tmp_path / "log").open("wb") as log:
         entry = celery.conf.beat_schedule["sweep"]

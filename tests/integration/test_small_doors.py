@@ -1,4 +1,4 @@
-"""Small things that let in more than they should, each by itself."""
+"""Small security holes, each tested by itself."""
 
 import json
 import os
@@ -34,7 +34,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("site", "runs"), [("cross-site", 0), ("same-site", 0), ("same-origin", 1), (None, 1)]
 )
-def test_a_picture_on_another_sites_page_enqueues_nothing(
+def test_an_image_on_another_sites_page_enqueues_nothing(
     client: FlaskClient, database: Db, site: str | None, runs: int
 ) -> None:
     bars = make_bars(420)
@@ -58,9 +58,7 @@ def test_a_picture_on_another_sites_page_enqueues_nothing(
 
 @pytest.mark.parametrize("depth", [1_000, 100_000, 500_000])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_a_body_that_is_nested_without_end_is_400_or_422(
-    client: FlaskClient, depth: int, opening: str
-) -> None:
+def test_a_deeply_nested_body_is_400_or_422(client: FlaskClient, depth: int, opening: str) -> None:
     for content in (
         opening * (depth // len(opening)),
         '{"ticker": ' + "[" * depth + "]" * depth + "}",
@@ -90,7 +88,7 @@ def test_a_body_that_is_nested_without_end_is_400_or_422(
         ("GET", "/py/detection-runs?cursor=WyI5OTk5OTk5OTk5OTk5IiwgIngiXQ", None),
     ],
 )
-def test_half_characters_and_made_up_cursors_are_no_errors_of_the_server(
+def test_lone_surrogates_and_invented_cursors_cause_no_server_error(
     client: FlaskClient, method: str, path: str, body: Any
 ) -> None:
     content = None if body is None else json.dumps(body)
@@ -101,7 +99,7 @@ def test_half_characters_and_made_up_cursors_are_no_errors_of_the_server(
 
 
 @pytest.mark.parametrize("name", ["a" * 50_000 + ".csv", "a\x1b[2J.csv", "a\nb.csv"])
-def test_a_file_name_without_end_or_with_commands_is_refused(
+def test_a_file_name_that_is_too_long_or_has_control_characters_is_refused(
     client: FlaskClient, name: str
 ) -> None:
     form = {"file": (BytesIO(b"date,close\n"), name), "ticker": "AAPL"}
@@ -110,7 +108,7 @@ def test_a_file_name_without_end_or_with_commands_is_refused(
     assert len(answer.data) < 10_000
 
 
-def test_wrong_keys_are_counted_and_no_key_is_not_one(client: FlaskClient, database: Db) -> None:
+def test_wrong_keys_are_counted_and_a_missing_key_is_not(client: FlaskClient, database: Db) -> None:
     add_key(database, "a", ["read"], NOW)
     before = WRONG_KEYS._value.get()
     for headers in ({"X-API-Key": "tw_wrong"}, {"Authorization": "Bearer nobody"}, {}):
@@ -118,7 +116,7 @@ def test_wrong_keys_are_counted_and_no_key_is_not_one(client: FlaskClient, datab
     assert WRONG_KEYS._value.get() - before == 2
 
 
-def test_a_terminal_is_shown_names_and_obeys_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_is_shown_names_and_obeys_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = StringIO()
     monkeypatch.setattr("sys.stdout", shown)
     table = Table("name")
@@ -129,10 +127,12 @@ def test_a_terminal_is_shown_names_and_obeys_none(monkeypatch: pytest.MonkeyPatc
     assert strip_controls("one\ttwo\nthree é") == "one\ttwo\nthree é"
 
 
-def test_flower_without_a_password_answers_who_means_this_machine_alone(
+def test_flower_without_a_password_answers_only_requests_that_name_this_machine(
     environment: dict[str, str], database: Db, tmp_path: Path
 ) -> None:
-    """A page whose name was made to resolve to 127.0.0.1 still sends that name as `Host`."""
+    """The page of a domain that was made to resolve to 127.0.0.1 still sends that domain as
+    `Host`.
+    """
     assert database.api_keys.count_documents({}) == 0
     settings = Settings(_env_file=None, flower_port=free_port())
     process = subprocess.Popen(
@@ -154,7 +154,7 @@ def test_flower_without_a_password_answers_who_means_this_machine_alone(
 
 
 def ask_as(port: int, path: str, host: str) -> int:
-    """Return the status of a GET that names the machine so."""
+    """Return the status of a GET with this host name."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     with closing(connection):
         connection.request("GET", path, headers={"Host": host})

@@ -1,4 +1,4 @@
-"""While one asks for everything, others are answered, and health probes come what may."""
+"""While one client floods the API, others are answered, and so are the health probes."""
 
 import socket
 import threading
@@ -31,7 +31,7 @@ PROBES = ("/healthz", "/readyz")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server of its own, a key that attacks and one that asks for its due."""
+    """A server of its own, the key of an attacker and the key of a usual client."""
 
     url: str
     attacker: str
@@ -42,7 +42,7 @@ class Target:
 
 @pytest.fixture(scope="module")
 def served(servers: Servers) -> Iterator[Target]:
-    """One server for all attacks: after each it must be as it was."""
+    """One server for all attacks; after each it must be as before."""
     settings = Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
@@ -63,7 +63,7 @@ def served(servers: Servers) -> Iterator[Target]:
 
 @pytest.fixture
 def target(served: Target) -> Target:
-    """The server, when it has got over what was done to it before."""
+    """The server, once it has recovered from the attack before."""
     paths = ("/py/tickers", *PROBES)
     wait_until(
         lambda: not ask_as_others(served.url, served.other, paths, 3).failed, "others are answered"
@@ -96,7 +96,7 @@ ATTACKS = (
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_others_are_answered_while_it_goes_on(target: Target, name: str) -> None:
+def test_other_clients_are_answered_during_an_attack(target: Target, name: str) -> None:
     attack = list_attacks(target)[name]
     with attack:
         answers = ask_as_others(target.url, target.other, ("/py/tickers?limit=5", *PROBES))
@@ -104,7 +104,7 @@ def test_others_are_answered_while_it_goes_on(target: Target, name: str) -> None
     assert answers.failed == [], f"{name}: {answers}"
 
 
-def test_half_a_request_is_put_out_in_time(target: Target) -> None:
+def test_half_a_request_is_ended_in_time(target: Target) -> None:
     piece = b"X-Padding: more\r\n"
     with starving.hold(target.url, 5, b"GET /healthz HTTP/1.1\r\n", piece) as sockets:
         for one in sockets:
@@ -141,11 +141,11 @@ def test_requests_one_after_another_on_one_connection_are_answered(target: Targe
     connection.close()
 
 
-def test_no_share_is_all() -> None:
+def test_no_class_of_requests_may_take_all_threads() -> None:
     assert max(LIMITS.values()) < 64
 
 
-def test_a_stream_ends_when_its_key_does(target: Target) -> None:
+def test_a_stream_ends_when_its_key_is_revoked(target: Target) -> None:
     key = add_key(target.database, "watcher", ["read"], NOW)
     ask = Request(  # noqa: S310 - as below
         f"{target.url}/py/detection-runs/{target.run_id}/events",
@@ -155,20 +155,20 @@ def test_a_stream_ends_when_its_key_does(target: Target) -> None:
         assert stream.readline() == b"event: run\n"
         revoke_key(target.database, "watcher", NOW)
         while stream.readline():
-            pass  # it ends
+            pass  # The stream ends.
 
 
-def test_a_header_does_not_say_where_the_service_is_mounted(target: Target) -> None:
+def test_a_header_does_not_change_the_path_at_which_the_service_is_mounted(target: Target) -> None:
     ask = Request(f"{target.url}/py/docs/start.js", headers={"SCRIPT_NAME": "/evil"})  # noqa: S310 - as below
     with urlopen(ask, timeout=30) as answer:  # noqa: S310 - our own address
         assert b"evil" not in answer.read()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_headers_come_with_the_body_or_alone_where_there_is_none(
+def test_headers_are_sent_with_the_body_or_alone_if_there_is_none(
     target: Target, method: str
 ) -> None:
-    """What one call takes out is what one call put in."""
+    """One call of recv returns what one call of send sent."""
     request = f"{method} /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     with socket.create_connection(starving.refuse_strangers(target.url), 10) as connection:
         for _ in range(3):
@@ -179,8 +179,10 @@ def test_headers_come_with_the_body_or_alone_where_there_is_none(
             assert body == (b'{"status":"ok"}\n' if method == "GET" else b"")
 
 
-def test_a_want_of_threads_ends_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With as many processes as a limit grants, a burst of requests ended all of the API's."""
+def test_a_lack_of_threads_ends_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a limit on threads was reached, a burst of requests used to end all processes of the
+    API.
+    """
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

@@ -1,5 +1,5 @@
-"""The runner, as a user starts it: its servers are the user's alone, what dies is started again,
-and nothing is left behind.
+"""The runner, as a user starts it: only the user can reach its servers, processes that die are
+restarted, and nothing is left at the end.
 """
 
 import os
@@ -35,9 +35,9 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="reads /proc, and needs Linux to tie processes"
 )
 
-# By itself a gunicorn worker that lost its master waits 30 s for a client.
+# Without the runner, a gunicorn worker that lost its master waits 30 s for a client.
 GONE_SECONDS = 15
-# supervisor expands `%`, and a Unix socket's path may have 108 bytes
+# supervisor expands `%`, and the path of a Unix socket may have 108 bytes.
 FOLDER = Path("100 %d für & %(here)s", *["x" * 60] * 3)
 DEATHS = [
     ("supervisor.supervisord", "supervisor"),
@@ -54,7 +54,7 @@ DEATHS = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """The service in a folder of any name."""
+    """The service, in a folder with an unusual name."""
     folder = tmp_path_factory.mktemp("service") / FOLDER
     folder.mkdir(parents=True)
     with start_service(folder, ARTEFACT_KEYS="") as runner:
@@ -69,7 +69,7 @@ def is_ready(runner: Runner) -> bool:
 
 
 def consumed_queues(runner: Runner) -> set[str]:
-    """Return the queues that workers say they consume now."""
+    """Return the queues that workers report to consume now."""
     answers = {}
     with build_celery(runner.settings) as celery, suppress(redis.RedisError, OperationalError):
         answers = celery.control.inspect(timeout=2, limit=2).active_queues() or {}
@@ -109,7 +109,7 @@ def test_mongodb_asks_for_its_password(service: Runner) -> None:
             stranger.admin.command("createUser", "stranger", pwd="stranger", roles=["root"])
 
 
-def test_no_list_of_processes_shows_a_password(service: Runner) -> None:
+def test_no_process_list_shows_a_password(service: Runner) -> None:
     passwords = read_passwords(service.folder / ".tapewatch")
     shown = subprocess.run(
         ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
@@ -119,7 +119,7 @@ def test_no_list_of_processes_shows_a_password(service: Runner) -> None:
         assert secret not in shown
 
 
-def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
+def test_only_the_user_can_read_the_state_and_its_secrets(service: Runner) -> None:
     state = service.folder / ".tapewatch"
     secrets = [state / "servers.env", *(state / "secrets").iterdir()]
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
@@ -131,7 +131,7 @@ def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
     assert set(private.values()) == {0o600}
 
 
-def test_no_worker_has_a_broker_before_the_database_is_made_ready(service: Runner) -> None:
+def test_no_worker_has_a_broker_before_the_database_is_prepared(service: Runner) -> None:
     logs = service.folder / ".tapewatch" / "logs"
     assert (logs / "api.log").exists()
     log = (logs / "supervisor.log").read_text()
@@ -140,7 +140,7 @@ def test_no_worker_has_a_broker_before_the_database_is_made_ready(service: Runne
 
 
 @pytest.mark.parametrize(("words", "name"), DEATHS, ids=[name for _, name in DEATHS])
-def test_killed_process_is_started_again_and_said(service: Runner, words: str, name: str) -> None:
+def test_a_killed_process_is_restarted_and_reported(service: Runner, words: str, name: str) -> None:
     wait_until_whole(service)
     said_before = service.said().count(f"{name} died")
     pid = service.parent_pid(words)
@@ -179,7 +179,7 @@ def test_second_start_in_the_same_folder_is_refused(service: Runner) -> None:
 
 
 def stop(runner: Runner) -> None:
-    """Stop a service as Ctrl-C does: nothing of it is left."""
+    """Stop a service as Ctrl-C does; check that nothing of it is left."""
     addresses = runner.folder / ".tapewatch" / "servers.env"
     assert addresses.exists()
     os.killpg(runner.process.pid, signal.SIGINT)
@@ -189,13 +189,13 @@ def stop(runner: Runner) -> None:
 
 
 def kill(runner: Runner) -> None:
-    """Kill what a user started, alone: it takes all others with it."""
+    """Kill only the process that the user started; all others must end with it."""
     runner.process.kill()
     runner.process.wait()
     wait_until(lambda: runner.pids() == [], "every process gone")
 
 
-def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_again(
+def test_a_killed_runner_or_make_leaves_no_process_and_the_service_can_start_again(
     tmp_path: Path, settings: Settings, database: Db
 ) -> None:
     with start_service(tmp_path, REDIS_URL=settings.redis_url) as runner:
@@ -228,12 +228,12 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
     database.series.update_one({}, {"$unset": {"oddities": "", "coverage": ""}})
     with start_service(tmp_path, make, **urls) as again:
         assert len(again.pids('"-m runner up"')) == 1
-        # Servers of the user are used, and none is started.
+        # The user's servers are used, and none is started.
         assert again.pids("mongod --bind_ip") == []
         assert again.pids("-server") == []
         assert not left & set(temporary.iterdir())
         wait_until_consuming(again)
-        # What an upgrade leaves to do is done once all is started.
+        # The work that an upgrade leaves is done once all processes are started.
         wait_until(lambda: "what 1 series lack was counted" in again.said().lower(), "counted")
         started = database.series.find_one()
         assert started is not None

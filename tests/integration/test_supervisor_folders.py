@@ -1,4 +1,4 @@
-"""Within which limits the runner is started."""
+"""Limits and folders with which the runner cannot start."""
 
 import os
 import shutil
@@ -21,8 +21,8 @@ from tests.processes import (
 )
 
 
-def test_too_few_open_files_are_said_at_once(tmp_path: Path) -> None:
-    """It was that supervisor died, for a minute."""
+def test_too_few_open_files_are_reported_at_once(tmp_path: Path) -> None:
+    """For a minute the error used to be that supervisor had died."""
     done = subprocess.run(
         ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *COMMAND, "up"],
         cwd=tmp_path,
@@ -39,7 +39,7 @@ def test_too_few_open_files_are_said_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_what_supervisor_refuses_is_said_at_once(tmp_path: Path) -> None:
+def test_an_error_of_supervisor_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / ".tapewatch" / "logs" / "supervisor.log").mkdir(parents=True)
     done = run_runner(tmp_path, "up")
     assert done.returncode == 1
@@ -47,7 +47,7 @@ def test_what_supervisor_refuses_is_said_at_once(tmp_path: Path) -> None:
     assert "supervisor.log" in done.stderr
 
 
-def test_ctrl_c_while_it_loads_leaves_no_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_start_leaves_no_traceback(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "up"],
         cwd=tmp_path,
@@ -62,7 +62,7 @@ def test_ctrl_c_while_it_loads_leaves_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_a_process_that_dies_on_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_process_that_dies_on_a_full_disk_is_reported_with_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = f"mount -t tmpfs -o size=8m tmpfs {folder}"
@@ -85,12 +85,14 @@ def test_a_process_that_dies_on_a_full_disk_is_told_with_what_to_do(tmp_path: Pa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 @pytest.mark.parametrize("name", ["secrets/redis", "logs/api.log", "mongod/storage.bson"])
-def test_what_another_user_left_is_named_before_anything_starts(tmp_path: Path, name: str) -> None:
+def test_files_that_another_user_left_are_named_before_anything_starts(
+    tmp_path: Path, name: str
+) -> None:
     foreign = tmp_path / ".tapewatch" / name
     foreign.parent.mkdir(parents=True)
     foreign.touch(mode=0o600)
     os.chown(foreign, 65_534, 65_534)
-    # Root is here somebody who may do no more than others.
+    # Run as a user without root's powers, because root may read everything.
     command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *COMMAND]
     with start_runner(tmp_path, "up", command=command) as runner:
         assert runner.process.wait(PATIENCE_SECONDS) == 2
@@ -99,10 +101,10 @@ def test_what_another_user_left_is_named_before_anything_starts(tmp_path: Path, 
     assert "chown" in said
 
 
-def test_what_goes_while_it_is_looked_at_is_in_nobodys_way(
+def test_files_that_vanish_during_the_check_do_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As beside a service that runs, which is what is to be said then."""
+    """As beside a running service, which is then the error to report."""
     monkeypatch.chdir(tmp_path)
     over = Event()
 

@@ -1,5 +1,5 @@
-"""The sweeper against a real broker: what it sends again, what it gives up,
-and what it leaves alone.
+"""The sweeper with a real broker: what it sends again, what it gives up, and what it leaves
+alone.
 """
 
 import os
@@ -70,7 +70,7 @@ def finish(database: Db, batch: batches.Batch) -> None:
 
 
 def forget_messages(database: Db) -> None:
-    """Make all that was sent look sent long ago."""
+    """Set the sending times of all messages far back."""
     long_ago = {"$set": {"published_at": NOW}}
     database.batches.update_many({}, long_ago)
     database.detection_runs.update_many({}, long_ago)
@@ -94,7 +94,7 @@ def test_a_batch_whose_message_was_lost_is_sent_once_however_often_the_sweeper_c
     assert find_waiting(worker.celery) == {f"{run_id}:00000", f"{run_id}:00001"}
 
 
-def test_a_lost_message_is_sent_again_while_others_wait_in_the_queue(
+def test_a_lost_message_is_sent_again_though_others_wait_in_the_queue(
     worker: Worker, broker: redis.Redis
 ) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",), ("IBM",))
@@ -125,7 +125,7 @@ def test_a_message_just_sent_is_given_time_to_be_taken(worker: Worker, broker: r
     assert sweep(replace(worker, settings=patient)) == {}
 
 
-def test_what_is_in_the_queues_besides_our_messages_does_not_stop_the_sweeper(
+def test_foreign_messages_in_the_queues_do_not_stop_the_sweeper(
     worker: Worker, broker: redis.Redis
 ) -> None:
     make_run(worker.database, ("AAPL",))
@@ -141,7 +141,7 @@ def test_what_is_in_the_queues_besides_our_messages_does_not_stop_the_sweeper(
     assert sweep(worker) == {"batch_sent_again": 1}
 
 
-def test_a_lease_that_ended_is_freed_and_its_holder_can_write_no_more(worker: Worker) -> None:
+def test_an_expired_lease_is_freed_and_its_holder_can_write_no_more(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL",))
     held = claim(worker.database, f"{run_id}:00000", lease_seconds=0)
     time.sleep(0.05)
@@ -152,11 +152,11 @@ def test_a_lease_that_ended_is_freed_and_its_holder_can_write_no_more(worker: Wo
 
 
 def sign_as(worker: Worker, pid: int) -> str:
-    """Return how a process of this machine would sign."""
+    """Return the signature that a process of this machine would have."""
     return f"{sign(worker).rpartition(':')[0]}:{pid}"
 
 
-def test_a_holder_that_died_on_this_machine_need_not_be_waited_for(worker: Worker) -> None:
+def test_the_lease_of_a_dead_process_of_this_machine_is_freed_at_once(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
     with subprocess.Popen(["true"]) as unwaited, subprocess.Popen(["true"]) as ended:
         ended.wait()
@@ -166,7 +166,7 @@ def test_a_holder_that_died_on_this_machine_need_not_be_waited_for(worker: Worke
         assert sweep(worker) == {"lease_ended": 2, "batch_sent_again": 2}
 
 
-def test_a_holder_that_lives_or_is_elsewhere_keeps_its_lease(worker: Worker) -> None:
+def test_a_holder_that_is_alive_or_elsewhere_keeps_its_lease(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
     claim(worker.database, f"{run_id}:00000", owner=sign(worker))
     claim(worker.database, f"{run_id}:00001", owner="another-machine/host:1")
@@ -201,9 +201,9 @@ def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worke
     assert {f"{batch_id}.0", f"{batch_id}.1"} <= find_waiting(worker.celery)
 
 
-def test_a_batch_whose_lease_ran_out_is_split_at_once(worker: Worker) -> None:
-    """One of its tickers may have taken the host down,
-    and each further attempt would cost another lease.
+def test_a_batch_whose_lease_expired_is_split_at_once(worker: Worker) -> None:
+    """One of its tickers may have taken the host down, and each further attempt would cost another
+    lease.
     """
     run_id = make_run(worker.database, ("AAPL", "MSFT"))
     claim(worker.database, f"{run_id}:00000", lease_seconds=0)
@@ -213,7 +213,9 @@ def test_a_batch_whose_lease_ran_out_is_split_at_once(worker: Worker) -> None:
     assert [(part["tickers"], part["attempts"]) for part in parts] == [(["AAPL"], 2), (["MSFT"], 2)]
 
 
-def test_a_batch_at_its_cap_is_buried_and_its_run_names_it(worker: Worker) -> None:
+def test_a_batch_at_its_maximum_of_attempts_is_given_up_and_its_run_names_it(
+    worker: Worker,
+) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
     fail_batch(worker.database, f"{run_id}:00000", 5)
     finish(worker.database, claim(worker.database, f"{run_id}:00001"))
@@ -230,7 +232,7 @@ def test_a_batch_at_its_cap_is_buried_and_its_run_names_it(worker: Worker) -> No
     assert audit["status"] == "failed"
 
 
-def test_what_is_wrong_with_one_batch_does_not_stop_the_sweep_of_others(worker: Worker) -> None:
+def test_an_error_of_one_batch_does_not_stop_the_sweep_of_others(worker: Worker) -> None:
     broken, sound = make_run(worker.database, ("AAPL",)), make_run(worker.database, ("MSFT",))
     worker.database.detection_runs.update_one({"_id": broken}, {"$unset": {"task": ""}})
     assert sweep(worker) == {"batch_sent_again": 1}
@@ -254,7 +256,7 @@ def test_a_training_that_was_cancelled_ends_cancelled(worker: Worker) -> None:
     assert endings.request_cancel(worker.database, run["_id"], NOW)["status"] == "cancelled"
 
 
-def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Worker) -> None:
+def test_a_run_whose_planning_kills_its_worker_each_time_is_failed(worker: Worker) -> None:
     run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     for _ in range(5):
         assert (
@@ -269,16 +271,14 @@ def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Work
     assert worker.database.outbox.count_documents({"run_id": run["_id"]}) == 1
 
 
-def test_a_run_that_is_being_split_is_left_alone(worker: Worker) -> None:
+def test_a_run_that_is_being_planned_is_left_alone(worker: Worker) -> None:
     run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     assert runs.claim_run(worker.database, run["_id"], lease_seconds=60, max_attempts=5) is not None
     assert runs.claim_run(worker.database, run["_id"], lease_seconds=60, max_attempts=5) is None
     assert sweep(worker) == {}
 
 
-def test_without_a_broker_runs_are_finished_all_the_same(
-    settings: Settings, worker: Worker
-) -> None:
+def test_runs_are_finished_without_a_broker(settings: Settings, worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL",))
     finish(worker.database, claim(worker.database, f"{run_id}:00000"))
     make_run(worker.database, ("MSFT",))

@@ -1,4 +1,4 @@
-"""Two tenants on one installation: neither sees, changes or learns of what is the other's."""
+"""Two tenants in one installation: neither sees, changes or learns of data of the other."""
 
 import json
 import resource
@@ -43,13 +43,13 @@ SHARED = {
     "timestamp": "1705000010",
     "set_id": "none",
 }
-# A rule of this name is made for the one who asks: it is another one.
+# A rule of this name is created for the tenant who asks: it is a different rule.
 MAKES_ITS_OWN = {("/py/notifications/rules/{name}", "put")}
 
 
 @dataclass
 class Acme:
-    """What a tenant has, and words that are said of nothing else."""
+    """The documents of a tenant, and words that occur in no other tenant's."""
 
     run_id: str
     alert_id: str
@@ -62,7 +62,7 @@ class Acme:
 def fill(
     database: Db, worker: Worker, client: FlaskClient, receiver: Receiver, tenant: str
 ) -> Acme:
-    """Give a tenant one of everything that can be its own."""
+    """Create one of everything that can belong to a tenant."""
     add_tenant(database, tenant, NOW)
     own = of_tenant(database, tenant)
     ensure_tenant_indexes(own)
@@ -99,13 +99,13 @@ def fill(
 
 @pytest.fixture
 def acme(database: Db, worker: Worker, app: APIFlask, receiver: Receiver) -> Acme:
-    """The tenant whose things the other one asks for."""
+    """The tenant whose documents the other one asks for."""
     return fill(database, worker, app.test_client(), receiver, "acme")
 
 
 @pytest.fixture
 def globex(database: Db, client: FlaskClient) -> FlaskClient:
-    """A client with the other tenant's key of all scopes."""
+    """A client with the other tenant's key, which has all scopes."""
     add_tenant(database, "globex", NOW)
     own = of_tenant(database, "globex")
     client.environ_base["HTTP_X_API_KEY"] = add_key(own, "globex key", ["admin"], NOW)
@@ -113,7 +113,9 @@ def globex(database: Db, client: FlaskClient) -> FlaskClient:
 
 
 def find_leaks(client: FlaskClient, acme: Acme) -> list[str]:
-    """Ask every route of the document as another tenant; return where it was let at anything."""
+    """Ask every documented route as another tenant; return the routes that gave or changed anything
+    of the first.
+    """
     leaks = []
     for path, method, described in OPERATIONS:
         names = {p["name"] for p in described.get("parameters", []) if p["in"] == "path"}
@@ -134,7 +136,7 @@ def find_leaks(client: FlaskClient, acme: Acme) -> list[str]:
         for each in variants:
             answer = client.open(asked, method=method, query_string=each, json=body)
             told = answer.get_data().decode(errors="replace")
-            # What was asked for may be said back in the refusal of it.
+            # A refusal may quote the name that was asked for.
             known = told if answer.status_code < 400 else ""
             where = f"{method} {path} {sorted(each)}: {answer.status_code}"
             if answer.status_code == 403 and "shared_by_tenants" in told:
@@ -164,7 +166,7 @@ def _find_body(described: dict[str, Any], acme: Acme) -> dict[str, Any] | None:
     return body
 
 
-def test_no_route_of_the_document_lets_a_tenant_at_what_is_anothers(
+def test_no_documented_route_lets_a_tenant_reach_anothers_data(
     globex: FlaskClient, acme: Acme, database: Db
 ) -> None:
     before = dump(of_tenant(database, "acme"))
@@ -176,10 +178,12 @@ def test_no_route_of_the_document_lets_a_tenant_at_what_is_anothers(
     assert [each["reason"] for each in answer.json["failed"]] == ["not_found"]
 
 
-def test_the_test_above_fails_where_a_collection_is_not_kept_apart(
+def test_the_leak_test_fails_for_each_collection_that_is_not_separated(
     globex: FlaskClient, acme: Acme, database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of each by itself: with the one place that keeps it apart taken out, it is seen."""
+    """Each collection in turn is taken out of the set of separated ones, and the leak test must
+    notice.
+    """
     own, state = of_tenant(database, "acme"), get_state(globex.application)  # type: ignore[arg-type]  # an APIFlask
     kept = {name: list(own[name].find({})) for name in OWN}
     for name in sorted(OWN):
@@ -187,7 +191,7 @@ def test_the_test_above_fails_where_a_collection_is_not_kept_apart(
         database[name].delete_many({})
         if kept[name]:
             database[name].insert_many(kept[name])
-        state.close()  # it keeps the collections that it has asked
+        state.close()  # The database object keeps the collections that it has returned.
         assert find_leaks(globex, acme) != [], name
         monkeypatch.undo()
         database[name].delete_many({})
@@ -200,7 +204,7 @@ def dump(own: Db) -> dict[str, Any]:
     return {name: list(own[name].find({}).sort("_id", 1)) for name in (*OWN, "detection_runs")}
 
 
-def test_a_tenants_key_is_not_for_what_all_share_and_open_access_is_the_default_tenants(
+def test_a_tenants_key_cannot_change_shared_data_and_open_access_is_the_default_tenants(
     globex: FlaskClient, acme: Acme, database: Db
 ) -> None:
     refused = globex.post("/py/scheduler/toggle", json={"enabled": False})
@@ -213,11 +217,11 @@ def test_a_tenants_key_is_not_for_what_all_share_and_open_access_is_the_default_
     assert globex.get(f"/py/detection-runs/{acme.run_id}").status_code == 404
 
 
-def test_whoever_watches_a_ticker_has_an_alert_of_it_and_is_told_of_its_own_watchlist_alone(
+def test_each_tenant_that_watches_a_ticker_gets_an_alert_by_its_own_watchlist_only(
     database: Db, worker: Worker, receiver: Receiver, globex: FlaskClient
 ) -> None:
-    """The default tenant's scan finds a bar; another tenant's watchlist of the same name is
-    stricter, a third's holds the ticker too.
+    """The default tenant's scan finds a bar. Another tenant's watchlist of the same name has a
+    stricter threshold, and a third tenant's also has the ticker.
     """
     acme = of_tenant(database, "acme")
     add_tenant(database, "acme", NOW)
@@ -243,10 +247,10 @@ def test_whoever_watches_a_ticker_has_an_alert_of_it_and_is_told_of_its_own_watc
     assert "tech" not in json.dumps(message)
 
 
-def test_watchlists_of_one_name_are_scanned_by_each_tenant(
+def test_watchlists_with_the_same_name_are_scanned_for_each_tenant(
     database: Db, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the tick, at the same slot: their idempotency keys would be one without the tenant."""
+    """By one tick, at the same slot: without the tenant, their idempotency keys would be equal."""
     add_tenant(database, "acme", NOW)
     acme = of_tenant(database, "acme")
     for own, ticker in ((database, "AAPL"), (acme, "MSFT")):
@@ -263,7 +267,7 @@ def test_watchlists_of_one_name_are_scanned_by_each_tenant(
     assert of_tenant(database, None).detection_runs.distinct("tickers", scans) == ["AAPL"]
 
 
-def test_indexes_of_a_tenants_collections_are_those_of_the_default_ones(database: Db) -> None:
+def test_indexes_of_a_tenants_collections_equal_those_of_the_default_tenant(database: Db) -> None:
     add_tenant(database, "acme", NOW)
     own = of_tenant(database, "acme")
     ensure_tenant_indexes(own)
@@ -290,7 +294,7 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     out.touch(0o644)
     assert flask("tenants", "export", "acme", "--out", str(out)).exit_code == 0
     assert out.stat().st_mode & 0o777 == 0o600, "it holds the secrets of channels"
-    link = tmp_path / "stdout"  # as /dev/stdout is one
+    link = tmp_path / "stdout"  # As /dev/stdout is a link.
     link.symlink_to(out)
     assert flask("tenants", "export", "acme", "--out", str(link)).exit_code == 0
     assert link.is_symlink(), "a file is put in its place"
@@ -315,8 +319,10 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     assert database.anomalies.count_documents({}) == 2
 
 
-def test_erasing_a_tenant_does_not_open_the_door_again(client: FlaskClient, database: Db) -> None:
-    """Its keys were the only ones that were ever made."""
+def test_erasing_a_tenant_does_not_make_access_open_again(
+    client: FlaskClient, database: Db
+) -> None:
+    """Its keys were the only ones that were ever created."""
     add_tenant(database, "acme", NOW)
     add_key(of_tenant(database, "acme"), "desk", ["read"], NOW)
     assert client.get("/py/models").status_code == 401

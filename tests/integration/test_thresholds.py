@@ -1,5 +1,5 @@
-"""What counts as an anomaly can be set for a market, a watchlist or a ticker,
-in place of the model's threshold.
+"""The threshold for anomalies can be set for a market, a watchlist or a ticker, in place of the
+model's.
 """
 
 import pytest
@@ -31,7 +31,7 @@ def market(database: Db, once: Once) -> Db:
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "No Tenant/x"])
-def test_a_name_that_no_tenant_can_have_is_that_of_no_watchlist(database: Db, name: str) -> None:
+def test_a_name_that_no_tenant_can_have_is_no_watchlists(database: Db, name: str) -> None:
     assert find_threshold(database, Scope("watchlist", name)) is None
 
 
@@ -52,7 +52,7 @@ def test_the_narrowest_scope_wins(market: Db) -> None:
     assert find_thresholds(market, "US", ["BBB"], watchlist="mine") == {}
 
 
-def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: Db) -> None:
+def test_a_threshold_of_a_watchlist_is_stored_in_it_as_its_next_version(database: Db) -> None:
     add_watchlist(database, "mine", {"tickers": ["AAA"], "threshold": None}, NOW)
     set_threshold(database, Scope("watchlist", "mine"), "contamination", 0.05, NOW)
     watchlist = get_watchlist(database, "mine")
@@ -70,7 +70,7 @@ def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: 
             nowhere(Scope("watchlist", "nobodys"))
 
 
-def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model(
+def test_a_tickers_own_threshold_applies_to_it_and_the_models_to_the_others(
     market: Db,
 ) -> None:
     own = ModelManager(market).get_model("US", "1d").threshold
@@ -84,8 +84,8 @@ def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model
     assert strict
 
 
-def test_a_detection_warns_of_a_score_that_its_champion_came_after(market: Db) -> None:
-    """It was set when there was no champion to hold it against."""
+def test_a_detection_warns_of_an_implausible_score_set_before_its_champion(market: Db) -> None:
+    """When it was set, there was no champion to check it against."""
     for value in (-1.0, 0.0):
         set_threshold(market, Scope("ticker", "AAA"), "score", value, NOW)
         run(market, "backfill", "AAA", "BBB")
@@ -100,7 +100,7 @@ def test_a_detection_warns_of_a_score_that_its_champion_came_after(market: Db) -
     assert "the threshold that is set" not in told["BBB"]
 
 
-def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted(
+def test_anomalies_that_a_stricter_threshold_excludes_are_superseded_not_deleted(
     market: Db,
 ) -> None:
     set_threshold(market, Scope("market", "US"), "contamination", 0.03, NOW)
@@ -109,7 +109,7 @@ def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted
     set_threshold(market, Scope("market", "US"), "score", -1.0, NOW)
     run(market, "backfill", "AAA")
     superseded = set(market.anomalies.distinct("_id", {"status": "superseded"}))
-    # What may as well be a fault is one, where it is no event.
+    # A bar that may also be a fault is stored as one if it is no event.
     faults = set(market.anomalies.distinct("_id", {"opinions.kind": "fault"}))
     assert superseded
     assert superseded | faults == before

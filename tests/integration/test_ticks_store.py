@@ -1,4 +1,4 @@
-"""Trades, depth and funding as MongoDB has them."""
+"""Trades, order books and funding rates as MongoDB stores them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def read(database: Db, **asked: Any) -> list[Trade]:
     return list(find_trades(database, *SERIES, **asked))
 
 
-def test_trades_that_come_in_order_are_put_behind_the_last_ones(database: Db) -> None:
+def test_trades_that_come_in_order_are_appended(database: Db) -> None:
     trades = make_trades(5_000)
     for start in range(0, len(trades), 130):
         part = trades[start : start + 130]
@@ -59,7 +59,9 @@ def test_trades_that_come_in_order_are_put_behind_the_last_ones(database: Db) ->
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_in_whatever_order_and_how_often_each_trade_is_there_once(database: Db, seed: int) -> None:
+def test_each_trade_is_stored_once_in_whatever_order_and_however_often_it_comes(
+    database: Db, seed: int
+) -> None:
     trades = make_trades(3_000, seed=seed)
     random = Random(seed)
     sent = trades + trades
@@ -73,7 +75,7 @@ def test_in_whatever_order_and_how_often_each_trade_is_there_once(database: Db, 
     assert read(database) == sorted(trades, key=place_of)
 
 
-def test_a_trade_that_comes_again_with_another_price_takes_its_place(database: Db) -> None:
+def test_a_trade_that_comes_again_with_another_price_is_replaced(database: Db) -> None:
     trades = make_trades(10)
     write(database, trades)
     corrected = trades[3]._replace(price=1.0)
@@ -102,7 +104,7 @@ def test_trades_are_read_from_anywhere_in_both_directions(database: Db) -> None:
         assert found == expected
 
 
-def test_two_who_write_the_same_trades_at_once_store_them_once(database: Db) -> None:
+def test_two_simultaneous_writers_of_the_same_trades_store_them_once(database: Db) -> None:
     trades = make_trades(2_000)
     parts = [trades[n : n + 100] for n in range(0, len(trades), 100)]
 
@@ -123,7 +125,7 @@ def snapshot(second: float, sequence: int, price: float) -> dict[str, Any]:
     return {"time": time, "sequence": sequence, "bids": [[price, 1]], "asks": [[price + 1, 2]]}
 
 
-def test_of_each_second_the_last_snapshot_is_kept_in_whatever_order(database: Db) -> None:
+def test_the_last_snapshot_of_each_second_is_kept_in_whatever_order_they_come(database: Db) -> None:
     sent = [snapshot(n / 4, n, 100.0 + n) for n in range(40)]
     for seed in range(3):
         Random(seed).shuffle(sent)
@@ -144,7 +146,7 @@ def test_of_each_second_the_last_snapshot_is_kept_in_whatever_order(database: Db
         assert read_levels(found[0]["asks"], 50) == [(104.0, 2.0)]
 
 
-def test_what_is_kept_for_a_time_has_an_end_and_funding_has_none(database: Db) -> None:
+def test_trades_and_depth_expire_and_funding_does_not(database: Db) -> None:
     ticks = Ticks()
     for kind, record in (
         ("trades", {"time": START, "id": 1, "price": 1, "amount": 1}),
@@ -160,7 +162,7 @@ def test_what_is_kept_for_a_time_has_an_end_and_funding_has_none(database: Db) -
         assert any(index.document.get("expireAfterSeconds") == 0 for index in INDEXES[name]), name
 
 
-def test_what_cannot_be_right_is_kept_aside_and_costs_no_other(database: Db) -> None:
+def test_impossible_records_are_rejected_and_do_not_affect_others(database: Db) -> None:
     sent = [snapshot(0, 1, 5.0), snapshot(1, 2, 5.0) | {"asks": [[4, 1]]}, 7]
     for _ in range(2):
         report = store_records(

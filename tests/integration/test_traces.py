@@ -1,4 +1,4 @@
-"""One trace leads from a POST to the commit of its batches."""
+"""One trace covers a request from the POST to the commit of its batches."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.integration.detecting import make_bars, store, train
 from tests.processes import ROOT
 
 
-def test_one_trace_leads_from_the_post_to_the_commit(
+def test_one_trace_covers_the_post_and_the_commit(
     database: Db, environment: dict[str, str]
 ) -> None:
     for seed, ticker in enumerate(("AAA", "BBB"), 1):
@@ -47,7 +47,7 @@ def path_to_root(span: dict[str, Any], traced: dict[int, dict[str, Any]]) -> lis
     return names
 
 
-def test_traces_are_off_unless_asked_for_and_their_absence_is_explained(
+def test_traces_are_off_by_default_and_a_missing_package_is_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     traces.start_traces(Settings(_env_file=None), "api")

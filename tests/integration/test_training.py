@@ -1,4 +1,4 @@
-"""Training on stored bars: what it learns from, and that it can be repeated to the last bit."""
+"""Training on stored bars: which bars it uses, and that it can be repeated to the last bit."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def market(database: Db, once: Once) -> Db:
 
 
 def count_rows(frames: dict[str, pd.DataFrame], start: str, end: str) -> list[Document]:
-    """Count the bars past their warm-up within a window, the slow way."""
+    """Count the bars past their warm-up within a window, by slow obvious code."""
     rows = []
     for ticker, frame in frames.items():
         days = frame["date"].iloc[WARM_UP:]
@@ -65,7 +65,7 @@ def compute_scores(database: Db, version: str, tickers: Sequence[str]) -> np.nda
     )
 
 
-def test_every_bar_past_its_warm_up_is_learned_from_and_counted_by_ticker(market: Db) -> None:
+def test_every_bar_past_its_warm_up_is_used_and_counted_by_ticker(market: Db) -> None:
     record = train_model(market, TrainingPlan("US"), now=NOW)
     expected = {ticker: bars - WARM_UP for ticker, bars in BARS.items() if bars > WARM_UP}
     assert {part["ticker"]: part["rows"] for part in record["tickers"]} == expected
@@ -77,7 +77,7 @@ def test_every_bar_past_its_warm_up_is_learned_from_and_counted_by_ticker(market
     assert (record["version"], record["state"]) == ("US_model-0.1.0", "champion")
 
 
-def test_only_bars_within_the_window_are_learned_from(market: Db) -> None:
+def test_only_bars_within_the_window_are_used(market: Db) -> None:
     frames = {ticker: make_bars(bars, seed) for seed, (ticker, bars) in enumerate(BARS.items(), 1)}
     options = {"window_start": "2015-06-01", "window_end": "2017-03-15"}
     record = train_model(
@@ -89,7 +89,7 @@ def test_only_bars_within_the_window_are_learned_from(market: Db) -> None:
 
 
 def test_a_window_that_ends_in_the_future_ends_now(market: Db) -> None:
-    """Bars of tomorrow are none that the model has seen."""
+    """The model has not seen tomorrow's bars."""
     plan = TrainingPlan("US", window_end=datetime(9999, 12, 31, tzinfo=UTC))
     record = train_model(market, plan, now=NOW)
     assert record["window_end"] == NOW
@@ -152,7 +152,9 @@ def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(
     assert compute_sha256(fit_model(market, TrainingPlan("US", seed=8)).artefact) != ours
 
 
-def test_portions_do_not_change_the_model(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_bars_in_portions_does_not_change_the_model(
+    market: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = fit_model(market, TrainingPlan("US"))
     monkeypatch.setattr(learning, "PORTION_BARS", 100)
     fractions: list[float] = []
@@ -162,7 +164,7 @@ def test_portions_do_not_change_the_model(market: Db, monkeypatch: pytest.Monkey
     assert len(fractions) > len(BARS)
 
 
-def test_a_market_above_the_cap_is_fitted_on_a_sample_of_it(
+def test_a_market_above_the_limit_is_fitted_on_a_sample(
     market: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning, "MOST_ROWS", 800)
@@ -185,7 +187,7 @@ def test_contamination_is_the_share_of_training_bars_below_the_threshold(market:
     assert (scores < record["threshold"]).mean() == pytest.approx(0.05, abs=1 / len(scores))
 
 
-def test_versions_say_what_changed(market: Db) -> None:
+def test_version_numbers_say_what_changed(market: Db) -> None:
     plan = TrainingPlan("US")
     fewer = replace(plan, parameters={**plan.parameters, "trees": 50})
     plans = (plan, plan, fewer, replace(fewer, tickers=("AAA", "BBB")))
@@ -209,7 +211,7 @@ def test_versions_say_what_changed(market: Db) -> None:
         ),
     ],
 )
-def test_nothing_to_learn_from_is_said_and_nothing_is_written(
+def test_a_training_without_bars_says_so_and_writes_nothing(
     market: Db, plan: TrainingPlan, named: str
 ) -> None:
     with pytest.raises(BadInput, match=named):
@@ -226,15 +228,17 @@ def test_a_cancelled_training_leaves_nothing(market: Db) -> None:
     assert market.models.count_documents({}) == market[f"{BUCKET}.files"].count_documents({}) == 0
 
 
-def test_a_ticker_with_a_bar_that_is_not_a_number_is_left_out_by_name(market: Db) -> None:
+def test_a_ticker_with_nan_in_a_bar_is_left_out_by_name(market: Db) -> None:
     change_bars(market, {"ticker": "BBB"}, "high", 50, np.inf)
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert {"ticker": "BBB", "reason": "bad_bars"} in record["left_out"]
     assert [part["ticker"] for part in record["tickers"]] == ["AAA", "^GSPC"]
 
 
-def test_bars_that_look_alike_to_a_detector_are_said_to_and_make_no_version(database: Db) -> None:
-    """What is usual at a time of day is not known before the tenth session."""
+def test_bars_that_a_detector_cannot_tell_apart_are_reported_and_give_no_version(
+    database: Db,
+) -> None:
+    """The usual values at a time of day are not known before the tenth session."""
     quarters = make_bars(26 * 30, 3)
     opens = quarters["date"][:30].dt.tz_localize("America/New_York") + pd.Timedelta(hours=9.5)
     times = [start + pd.Timedelta(minutes=15 * n) for start in opens for n in range(26)]

@@ -1,5 +1,5 @@
-"""Verification says whether a stored anomaly can be derived again, and if not, what moved:
-model, code or data.
+"""Verification says whether a stored anomaly can be derived again, and if not, whether model, code
+or data moved.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def check(
     *,
     watchlist: str | None = None,
 ) -> dict[str, Document]:
-    """Verify, and return the documents by anomaly id."""
+    """Verify anomalies, and return the verifications by anomaly id."""
     tickers = tuple(sorted({anomaly["Ticker"] for anomaly in stored} | (spans or {}).keys()))
     now = datetime.now(UTC)
     job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, now, watchlist)
@@ -75,7 +75,7 @@ def test_an_untouched_record_is_derived_again_to_the_last_digit(market: Db) -> N
         assert document["original_features"] == document["current_features"] == anomaly["features"]
 
 
-def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(
+def test_verifying_one_bar_reads_and_scores_no_more_than_it_needs(
     market: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, scored = [], []
@@ -103,10 +103,11 @@ def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(
         1,
         1,
         1,
-    ]  # by each model: below its threshold or not, and then its score in full
+        # For each model: whether the score is below its threshold, and then the whole score.
+    ]
 
 
-def test_a_fault_that_a_rule_only_just_tells_is_derived_again(market: Db) -> None:
+def test_a_fault_that_a_rule_just_recognises_is_derived_again(market: Db) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)
     frame.loc[600, "volume"] = 0.0
     store(market, "AAA", frame)
@@ -117,7 +118,7 @@ def test_a_fault_that_a_rule_only_just_tells_is_derived_again(market: Db) -> Non
     assert (document["verdict"], document["cause"]) == ("identical", None)
 
 
-def test_a_feed_that_stood_still_is_derived_again(market: Db) -> None:
+def test_a_fault_of_repeated_bars_is_derived_again(market: Db) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)
     frame.loc[601, frame.columns[1:]] = frame.loc[600, frame.columns[1:]]
     store(market, "AAA", frame)
@@ -129,7 +130,9 @@ def test_a_feed_that_stood_still_is_derived_again(market: Db) -> None:
 
 
 def detect_by_another(market: Db) -> list[Document]:
-    """Have a second version, which flags more, detect beside the first, and return what stands."""
+    """Detect with a second version too, which flags more, and return the anomalies that are not
+    superseded.
+    """
     train_model(
         market,
         TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True),
@@ -139,9 +142,9 @@ def detect_by_another(market: Db) -> list[Document]:
     return list(market.anomalies.find({"status": "new"}))
 
 
-def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> None:
-    """A ticker that two versions flagged:
-    each anomaly is held against the version that found it.
+def test_anomalies_of_one_version_do_not_affect_those_of_another(market: Db) -> None:
+    """Two versions flagged bars of a ticker: each anomaly is compared with the version that found
+    it.
     """
     first = list(market.anomalies.find())
     stored = detect_by_another(market)
@@ -156,7 +159,7 @@ def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> Non
         assert document == alone[anomaly_id] | {"verified_at": document["verified_at"]}
 
 
-def test_a_version_whose_columns_are_no_more_costs_its_own_anomalies_alone(market: Db) -> None:
+def test_a_version_whose_columns_no_longer_exist_affects_only_its_own_anomalies(market: Db) -> None:
     gone = market.anomalies.distinct("model_version")
     stored = detect_by_another(market)
     lost = [anomaly["_id"] for anomaly in stored if anomaly["model_version"] in gone]
@@ -165,7 +168,9 @@ def test_a_version_whose_columns_are_no_more_costs_its_own_anomalies_alone(marke
     assert set(check(market, stored)) == {anomaly["_id"] for anomaly in stored} - set(lost)
 
 
-def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(market: Db) -> None:
+def test_a_new_champion_is_named_as_the_cause_while_the_record_is_still_reproduced(
+    market: Db,
+) -> None:
     train_model(market, TrainingPlan("US", seed=11, promote=True), now=NOW)
     documents = check(market, list(market.anomalies.find()))
     moved = [document for document in documents.values() if document["verdict"] != "identical"]
@@ -176,7 +181,7 @@ def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(marke
         assert document["original_model"] != document["current_model"]
 
 
-def test_what_a_watchlists_scan_found_is_held_against_its_champion_and_threshold(
+def test_anomalies_of_a_watchlists_scan_are_compared_with_its_champion_and_threshold(
     market: Db,
 ) -> None:
     market.anomalies.delete_many({})
@@ -191,14 +196,14 @@ def test_what_a_watchlists_scan_found_is_held_against_its_champion_and_threshold
     assert len(stored) > 2 * len(SHOCKS) * 2
     documents = check(market, stored).values()
     assert {(each["verdict"], each["cause"]) for each in documents} == {("identical", None)}
-    # So it is where all that the run looked at is looked at again: nothing is new.
+    # The same holds if all bars of the run are verified: nothing is new.
     spans: Spans = {"AAA": [(stored[0]["Datetime"], NOW)], "BBB": [(stored[0]["Datetime"], NOW)]}
     documents = check(market, stored, spans, watchlist="tech").values()
     assert {each["verdict"] for each in documents if each["original_score"]} == {"identical"}
     set_threshold(market, Scope("watchlist", "tech"), "contamination", 0.002, NOW)
     found = {(each["verdict"], each["cause"]) for each in check(market, stored).values()}
     assert found >= {("identical", None), ("vanished", "threshold")}
-    # What may be a fault as well is one where it no longer passes as an event.
+    # A bar that may also be a fault is one if it no longer passes as an event.
     assert found <= {("identical", None), ("vanished", "threshold"), ("score_moved", "threshold")}
 
 
@@ -248,8 +253,8 @@ def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
     assert document["code_changes"] == []
 
 
-def test_a_fault_that_is_none_by_the_rules_of_today_has_moved_by_the_code(market: Db) -> None:
-    """As a split that an earlier rule told, where today's sees an event."""
+def test_a_fault_that_is_none_by_todays_rules_has_moved_because_of_the_code(market: Db) -> None:
+    """As if an earlier rule had called a bar a split that today's rules call an event."""
     event = market.anomalies.find_one({"kind": "event"})
     market.anomalies.update_one(
         {"_id": event["_id"]}, {"$set": {"kind": "fault", "fault": "split"}}
@@ -259,7 +264,7 @@ def test_a_fault_that_is_none_by_the_rules_of_today_has_moved_by_the_code(market
     assert not document["verified"]
 
 
-def test_a_library_that_moved_is_named(market: Db) -> None:
+def test_a_changed_library_version_is_named(market: Db) -> None:
     anomaly = market.anomalies.find_one()
     assert anomaly is not None
     market.anomalies.update_one(
@@ -274,7 +279,7 @@ def test_a_library_that_moved_is_named(market: Db) -> None:
     assert change["now"] == np.__version__
 
 
-def test_what_is_found_today_but_not_stored_is_new(market: Db) -> None:
+def test_an_anomaly_found_today_but_not_stored_is_new(market: Db) -> None:
     stored = list(market.anomalies.find({"Ticker": "AAA"}).sort("Datetime", 1))
     lost = stored.pop()
     market.anomalies.delete_one({"_id": lost["_id"]})
@@ -291,7 +296,7 @@ def test_what_is_found_today_but_not_stored_is_new(market: Db) -> None:
     )
 
 
-def test_verifying_moves_nothing(market: Db) -> None:
+def test_verifying_changes_nothing(market: Db) -> None:
     names = ("anomalies", "detection_metadata", "detection_runs")
     before = {name: list(market[name].find().sort("_id", 1)) for name in names}
     check(market, list(market.anomalies.find()))
@@ -300,8 +305,10 @@ def test_verifying_moves_nothing(market: Db) -> None:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.001])
-def test_what_may_be_a_fault_as_well_is_what_it_was_found_as(market: Db, share: float) -> None:
-    """The threshold that told them apart is not in the model that is asked again."""
+def test_a_bar_that_may_be_event_or_fault_keeps_the_kind_that_it_was_found_as(
+    market: Db, share: float
+) -> None:
+    """The threshold that decided it is not the one in the model that is asked again."""
     set_threshold(market, Scope("ticker", "AAA"), "contamination", share, NOW)
     market.anomalies.delete_many({"Ticker": "AAA"})
     run(market, "backfill", "AAA")

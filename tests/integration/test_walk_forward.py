@@ -18,7 +18,7 @@ from records.database import Db, Document
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, store
 
-# 2015-01-02 and the 1,199 sessions after it
+# 2015-01-02 and the 1,199 sessions after it.
 BARS = 1200
 ENDS = (datetime(2016, 12, 31, tzinfo=UTC), datetime(2017, 12, 31, tzinfo=UTC))
 
@@ -45,7 +45,7 @@ def run_walk_forward(database: Db) -> list[Document]:
     job, outcomes = walk(database)
 
     def finish(_session: ClientSession, _counts: Document) -> None:
-        """No batch stands behind this."""
+        """Do nothing: there is no batch to end."""
 
     _, results = commit(database, job, lambda: nullcontext([outcomes]), finish)
     return results
@@ -80,7 +80,7 @@ def read_left_out(market: Db) -> set[str]:
     return {warning.partition(", whose")[0] for warning in told if "are not scored" in warning}
 
 
-def test_where_no_model_has_seen_a_bar_none_is_said_to_be_left_out(market: Db) -> None:
+def test_if_no_model_has_seen_a_bar_none_is_reported_as_left_out(market: Db) -> None:
     for ticker in ("AAA", "BBB"):
         delete_bars(market, ticker, None, NOW)
         store(market, ticker, make_bars(BARS, 1)[600:])
@@ -89,7 +89,7 @@ def test_where_no_model_has_seen_a_bar_none_is_said_to_be_left_out(market: Db) -
     assert read_left_out(market) == set()
 
 
-def test_without_any_model_it_says_how_to_train_one(database: Db) -> None:
+def test_without_any_model_the_error_says_how_to_train_one(database: Db) -> None:
     store(database, "AAA", make_bars(100, 1))
     store(database, "BBB", make_bars(100, 2))
     with pytest.raises(NoModel, match="--window-end DATE --no-promote"):

@@ -1,4 +1,4 @@
-"""A worker that is asked to end waits for what it does, but no longer, and not for ever."""
+"""A worker that is asked to end waits for its work, but no longer than that, and not for ever."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from tasks.process.stopping import FINISH_SECONDS
 from tests.integration.detecting import NOW, make_bars, store
 from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until
 
-# How a worker is started whose work may take only so long, so that a test need not wait for it.
+# Starts a worker whose work may take only this long, so that a test need not wait for it.
 IMPATIENT = (
     "from tasks.process import stopping; stopping.FINISH_SECONDS = 2;"
     "from celery.__main__ import main; main()"
@@ -34,7 +34,7 @@ IMPATIENT = (
 def run_worker(
     environment: dict[str, str], settings: Settings, log: Path, *python: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a worker of one process by `python`, and kill what is left of it at the end."""
+    """Start a worker of one process by running `python`, and kill what is left of it at the end."""
     _, _, _, *arguments = worker_command("stopped", ",".join(WORK_QUEUES), 1)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -55,13 +55,13 @@ def run_worker(
 
 @pytest.fixture
 def stocked(database: Db) -> None:
-    """Bars that a model can be trained of."""
+    """Bars on which a model can be trained."""
     for seed, ticker in enumerate(("AAA", "BBB")):
         store(database, ticker, make_bars(800, seed))
 
 
 def freeze_training(database: Db, celery: Celery) -> tuple[str, int]:
-    """Have a model trained; return its run, and the process that is frozen at it."""
+    """Start a training; return its run, and the process, which is frozen in the middle of it."""
     run = insert_run(database, RunRequest("train", "manual", market="US"), NOW)
     assert publish_run(database, celery, run)
 
@@ -75,7 +75,7 @@ def freeze_training(database: Db, celery: Celery) -> tuple[str, int]:
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_worker_ends_as_soon_as_its_work_has(
+def test_a_worker_ends_as_soon_as_its_work_has_ended(
     environment: dict[str, str],
     settings: Settings,
     database: Db,
@@ -108,7 +108,8 @@ def test_work_that_takes_too_long_is_handed_back(
     ):
         run_id, holder = freeze_training(database, celery)
         with session.start_transaction():
-            # Until this ends, which it does not by itself, nobody else can write it.
+            # Until this transaction ends, which it does not by itself, nobody else can write the
+            # document.
             database.batches.update_one(
                 {"run_id": run_id}, {"$set": {"error": "none"}}, session=session
             )
