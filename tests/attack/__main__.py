@@ -1,10 +1,10 @@
-"""`make attack`: attack a service that runs on this machine, for a minute or two,
-and say how others fare.
+"""`make attack`: attacks a service on this machine for a minute or two, and reports how other
+clients are served meanwhile.
 
-By default it is the one that `make up` serves in the current folder; URL, KEY and REDIS_URL name
-another. Only loopback is attacked. While connections, messages and texts that once stopped the
-service are sent, somebody else asks for what is due to them; whoever is not answered within 5 s,
-and a worker that does not work on, make it end with 1.
+The default target is the service that `make up` runs in the current folder; URL, KEY and REDIS_URL
+name another. Only loopback is attacked. Connections, messages and texts are sent that once stopped
+the service, while another client sends usual requests. The exit code is 1 if that client is not
+answered within 5 s, or if a worker stops working.
 """
 
 import json
@@ -36,7 +36,7 @@ from tests.attack import starving
 
 PROBES = ("/healthz", "/readyz")
 SWEEP_PATIENCE_SECONDS = 90
-# So much text was once half a minute's work.
+# A text of this size once took half a minute to process.
 TEXT_BYTES = 180_000
 
 
@@ -91,8 +91,8 @@ def fare(
     key: str | None,
     table: Table,
 ) -> bool:
-    """Have somebody else ask while an attack goes on;
-    note how that went and say whether it was well.
+    """Send another client's requests during an attack; note the result and return whether all were
+    answered.
     """
     paths = ("/py/tickers?limit=5", *PROBES)
     with attack():
@@ -104,7 +104,7 @@ def fare(
 def list_attacks(
     url: str, key: str, run_id: str, settings: Settings
 ) -> dict[str, Callable[[], AbstractContextManager[None]]]:
-    """Return the attacks by name, those on connections first."""
+    """Return the attacks by name, those by connections first."""
     return {
         f"{starving.HALF_SENT} half-sent requests": lambda: starving.half_sent_requests(url),
         f"{starving.HALF_SENT} silent connections": lambda: starving.silent_connections(url),
@@ -121,7 +121,7 @@ def list_attacks(
 
 @contextmanager
 def poison(settings: Settings) -> Iterator[None]:
-    """Put into each queue what once ended every worker that took it."""
+    """Put messages into each queue that once ended every worker that took them."""
     headers = {"task": "tapewatch.run_batch", "id": str(uuid4()), "timelimit": ["a", "b"]}
     message = {
         "body": b64encode(b'[["nowhere:00000"], {}, {}]').decode(),
@@ -142,8 +142,8 @@ def poison(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def long_texts(url: str, key: str) -> Iterator[None]:
-    """Send texts that filters and error texts once took a time for that grew
-    with the square of their length.
+    """Send texts for which filters and error texts once took a time that grew with the square of
+    their length.
     """
     for piece in ("://", "a", "http://a:b", " "):
         body = json.dumps({"ticker": piece * (TEXT_BYTES // len(piece))}).encode()
@@ -158,8 +158,8 @@ def long_texts(url: str, key: str) -> Iterator[None]:
 
 
 def check_workers(settings: Settings, table: Table) -> list[str]:
-    """Wait until the control worker has swept once more, as it does all the time,
-    and has counted the poison.
+    """Wait until the control worker has swept once more, as it always does, and has counted the bad
+    messages.
     """
     database, start = open_database(settings), time.monotonic()
     with database.client:

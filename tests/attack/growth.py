@@ -1,5 +1,5 @@
-"""How the time of a function grows with its input:
-linear work takes eight times as long for eight times as much.
+"""Measures how the time of a function grows with its input: linear work takes eight times as long
+for eight times as much.
 """
 
 import time
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 SMALL, FACTOR = 4_000, 8
-# Quadratic work would take 64 times as long; what is between is overhead and the machine's other
-# work.
+# Quadratic work would take 64 times as long. The distance up to this limit is for overhead and the
+# machine's other work.
 MOST_GROWTH = 24.0
 ROUNDS = 5
-# Shorter times say nothing.
+# Shorter times are too inexact.
 LEAST_SECONDS = 0.0005
 
-# What filters and parsers stumble over, as a piece that is repeated.
+# Pieces that filters and parsers are slow at when repeated.
 PIECES = (
     "a",
     " ",
@@ -48,9 +48,7 @@ PIECES = (
 
 
 def measure_growth(work: Callable[[str], object], piece: str, tail: str = "") -> float:
-    """Return how many times as long a text takes that has `FACTOR` times as many pieces;
-    less than 1 is 1.
-    """
+    """Return how many times as long a text with `FACTOR` times as many pieces takes; at least 1."""
     small, large = (
         _measure(work, piece * (count // len(piece)) + tail) for count in (SMALL, SMALL * FACTOR)
     )
@@ -64,6 +62,6 @@ def _measure(work: Callable[[str], object], text: str) -> float:
         with suppress(Exception):
             work(text)
         best = min(best, time.process_time() - start)
-        if best > 5:  # it is hopeless; do not take the rounds too
+        if best > 5:  # The work is too slow; do not repeat it in each round.
             break
     return best

@@ -1,4 +1,6 @@
-"""Connections that want a server to answer nobody else: bounded, and on loopback alone."""
+"""Connections that try to keep a server from answering others. Their number is bounded, and only
+loopback is attacked.
+"""
 
 import socket
 import threading
@@ -10,7 +12,7 @@ from statistics import median
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-# As many as starved a server before; each is one socket of this machine.
+# As many as once starved a server; each is one socket of this machine.
 HALF_SENT = 280
 WAITING = 220
 STREAMS = 80
@@ -20,8 +22,8 @@ PROBE_SECONDS = 5.0
 
 
 def refuse_strangers(url: str) -> tuple[str, int]:
-    """Return host and port of an address on loopback. Raises ValueError on any other:
-    this is for one's own.
+    """Return host and port of an address on loopback. Raises ValueError for any other address, so
+    that only the user's own machine is attacked.
     """
     parts = urlsplit(url)
     if parts.hostname not in {"127.0.0.1", "localhost", "::1"} or parts.port is None:
@@ -33,8 +35,8 @@ def refuse_strangers(url: str) -> tuple[str, int]:
 def hold(
     url: str, count: int, *pieces: bytes, pause_seconds: float = 1.0
 ) -> Iterator[list[socket.socket]]:
-    """Open connections that each send the pieces, and then the last again and again,
-    for the length of a `with`.
+    """Open connections that each send the pieces, and then repeat the last one, for the length of a
+    `with`.
     """
     address, over = refuse_strangers(url), threading.Event()
     with ExitStack() as opened:
@@ -60,7 +62,7 @@ def hold(
 
 
 def _show(key: str) -> str:
-    """Return the header that shows a key; nothing where there is none."""
+    """Return the header with a key; nothing without a key."""
     return f"X-API-Key: {key}\r\n" if key else ""
 
 
@@ -68,12 +70,12 @@ def _send(one: socket.socket, content: bytes) -> None:
     try:
         one.sendall(content)
     except OSError:
-        return  # it was put out
+        return  # The server has closed the connection.
 
 
 @contextmanager
 def half_sent_requests(url: str, count: int = HALF_SENT) -> Iterator[None]:
-    """Requests of which one header after another comes, and never the last; nobody shows a key."""
+    """Requests that send one header after another and never the last one, without a key."""
     with hold(
         url, count, b"GET /py/tickers HTTP/1.1\r\nHost: localhost\r\n", b"X-Padding: more\r\n"
     ):
@@ -82,14 +84,14 @@ def half_sent_requests(url: str, count: int = HALF_SENT) -> Iterator[None]:
 
 @contextmanager
 def silent_connections(url: str, count: int = HALF_SENT) -> Iterator[None]:
-    """Connections on which nothing is said."""
+    """Connections that send nothing."""
     with hold(url, count, b""):
         yield
 
 
 @contextmanager
 def slow_bodies(url: str, key: str, count: int = SLOW_BODIES) -> Iterator[None]:
-    """Bodies that come a byte a second, of one key; without a key they are not even read."""
+    """Bodies sent at a byte a second, with one key; without a key a body is not even read."""
     head = (
         f"POST /py/data/candles HTTP/1.1\r\nHost: localhost\r\n{_show(key)}"
         "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
@@ -100,7 +102,7 @@ def slow_bodies(url: str, key: str, count: int = SLOW_BODIES) -> Iterator[None]:
 
 @contextmanager
 def deaf_readers(url: str, key: str, path: str, count: int = DEAF_READERS) -> Iterator[None]:
-    """Answers that are asked for and never read, of one key."""
+    """Requests of one key whose answers are never read."""
     ask = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{_show(key)}\r\n".encode()
     with hold(url, count, ask * 4, b""):
         yield
@@ -108,7 +110,7 @@ def deaf_readers(url: str, key: str, path: str, count: int = DEAF_READERS) -> It
 
 @contextmanager
 def waiting_posts(url: str, key: str, count: int = WAITING) -> Iterator[None]:
-    """Requests that want to wait for the outcome of a run that does not end, all of one key."""
+    """Requests of one key that wait for the end of a run that does not end."""
     body = b'{"market": "US"}'
     head = (
         f"POST /py/anomalies/incremental?wait=30 HTTP/1.1\r\nHost: localhost\r\n{_show(key)}"
@@ -120,7 +122,7 @@ def waiting_posts(url: str, key: str, count: int = WAITING) -> Iterator[None]:
 
 @contextmanager
 def event_streams(url: str, key: str, run_id: str, count: int = STREAMS) -> Iterator[None]:
-    """Event streams of a run that does not end, all of one key."""
+    """Event streams of one key of a run that does not end."""
     ask = f"GET /py/detection-runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n{_show(key)}\r\n"
     with hold(url, count, ask.encode(), b""):
         yield
@@ -128,7 +130,7 @@ def event_streams(url: str, key: str, run_id: str, count: int = STREAMS) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How others were answered: seconds by request, and what went wrong."""
+    """The answers to another client: seconds by request, and errors."""
 
     seconds: list[float]
     failed: list[str]
@@ -144,8 +146,8 @@ class Answers:
 
 
 def ask_as_others(url: str, key: str | None, paths: tuple[str, ...], rounds: int = 20) -> Answers:
-    """Ask for each path so many times, as somebody else would,
-    and note how long each answer took.
+    """Request each path this many times, as another client would, and note how long each answer
+    took.
     """
     refuse_strangers(url)
     seconds, failed = [], []

@@ -1,1 +1,1 @@
-"""The dashboard in a real browser: its tests share one demo."""
+"""The dashboard in a real browser. All tests share one demo."""

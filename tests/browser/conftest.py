@@ -28,16 +28,16 @@ from runner.service import wait_for_api
 from tests.processes import Runner, build_environment, frozen, start_runner, wait_until
 
 DEMO_SECONDS = 300
-WAIT_MILLISECONDS = 60_000  # what a starved machine may take; nothing waits longer than it has to
+WAIT_MILLISECONDS = 60_000  # A busy machine may take this long; nothing waits longer than it must.
 CHROMIUM_FEATURES_OFF = [
-    # The address bar's suggestions are two pages of their own for each window, though nobody sees
-    # it: drawing them is half of all that Chromium does here.
+    # The suggestions of the address bar are two pages for each window. Nobody sees them, and
+    # drawing them is half of Chromium's work here.
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
     "WebUIOmniboxFullPopup",
-    # A renderer that is started ahead for the next page, of which most tests have none.
+    # A renderer that is started in advance for the next page; most tests have no next page.
     "SpareRendererForSitePerProcess",
-    # What Playwright turns off, as Chromium takes the last list alone.
+    # The features that Playwright switches off, repeated because Chromium reads only the last list.
     "AimEnabled",
     "AvoidCorsURLLoaderRestartOnRedirect",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -67,7 +67,7 @@ CHROMIUM_ARGUMENTS = [
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """`python -m runner demo`, serving."""
+    """A running `python -m runner demo`."""
 
     runner: Runner
     api: Api
@@ -79,13 +79,13 @@ class Demo:
 
     @contextmanager
     def stopped_worker(self) -> Iterator[None]:
-        """Freeze the worker, so that what is enqueued stays queued."""
+        """Freeze the worker, so that enqueued runs stay queued."""
         with self.frozen("celery worker --queues interactive"):
             yield
 
     @contextmanager
     def frozen(self, command: str) -> Iterator[None]:
-        """Freeze the processes whose command line has this in it."""
+        """Freeze the processes whose command line contains this."""
         pids = self.runner.pids(command)
         assert pids
         with frozen(*pids):
@@ -93,7 +93,7 @@ class Demo:
 
 
 def serves(url: str) -> bool:
-    """Whether somebody answers there, and with a page."""
+    """Whether this address answers with a page."""
     try:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:
@@ -101,7 +101,7 @@ def serves(url: str) -> bool:
 
 
 def push_candles(demo: Demo, ticker: str, interval: str, times: Sequence[str]) -> None:
-    """Store a bar at each of these times of the exchange's sessions."""
+    """Store a bar at each of these times, which must lie in the exchange's sessions."""
     values = {"open": 10, "high": 11, "low": 9, "close": 10.5, "volume": 1000}
     candles = [{"time": time} | values for time in times]
     run = demo.api.post(
@@ -124,7 +124,7 @@ def run_another_api(demo: Demo, folder: Path, **changes: str) -> Iterator[str]:
     try:
         wait_for_api(settings)
         health = f"http://{LOOPBACK}:{port}{changes.get('URL_PREFIX', '/py')}/health"
-        # Its first request makes the indexes of a database that nobody has used yet.
+        # The first request creates the indexes of a new database.
         wait_until(
             lambda: requests.get(health, timeout=60).ok or None, "the database is made ready"
         )
@@ -136,7 +136,7 @@ def run_another_api(demo: Demo, folder: Path, **changes: str) -> Iterator[str]:
 
 @dataclass
 class Trouble:
-    """What a page complained of."""
+    """Errors and warnings of a page's console, and failed requests."""
 
     found: list[str] = field(default_factory=list)
 
@@ -156,10 +156,11 @@ class Trouble:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, if possible without the windows that nobody sees, a third of its work; its
-    absence is a failure, as a dashboard nobody looked at is none.
+    """Debian's Chromium, if possible the headless shell, which does without the invisible windows
+    that are a third of the work. Without Chromium the tests fail, because a dashboard must be
+    looked at.
 
-    It ends with its package: Playwright's event loop would be in the way of others' loops.
+    The browser ends with this package, because Playwright's event loop would disturb others.
     """
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if chromium is None:
@@ -176,7 +177,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo as a user starts it: real bars, a trained model, a backfill that is done."""
+    """The demo as a user starts it: real bars, a trained model, a finished backfill."""
     folder = tmp_path_factory.mktemp("demo")
     with start_runner(folder, "demo") as runner:
         wait_until(
@@ -185,8 +186,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             DEMO_SECONDS,
         )
         assert runner.process.poll() is None, runner.said()
-        # What the demo itself does not need starts after its table, Flower last. It asks for a
-        # password from the first key on that it finds when it starts, and tests make keys.
+        # Programs that the demo itself does not need start after its table, Flower last. Flower
+        # asks for a password if a key exists when it starts, and tests create keys.
         api = Api(runner.settings)
         wait_until(lambda: serves(api.get("/health")["flower_url"]), "everything is started")
         database = open_database(runner.settings)
@@ -196,9 +197,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="package")
 def empty_service(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service in whose database nothing is yet,
-    with its API where a company's gateway wants it.
-    """
+    """A service with an empty database, whose API is below the path of a company's gateway."""
     folder = tmp_path_factory.mktemp("empty")
     with run_another_api(demo, folder, MONGO_DATABASE="nothing", URL_PREFIX="/internal/v1") as url:
         yield url
@@ -206,7 +205,9 @@ def empty_service(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """What opens a page in a profile of its own. A page that complained fails its test."""
+    """A function that opens a page in a profile of its own. An error or warning in the page's
+    console fails the test.
+    """
     contexts: list[BrowserContext] = []
     trouble = Trouble()
 

@@ -1,4 +1,4 @@
-"""Looking at a page as it is."""
+"""Checks a page as it is displayed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,17 +7,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 ALL_RULES: Mapping[str, list[str]] = {}
-# The rules of axe that depend on colours; what others say is the same in light and in dark.
+# The rules of axe that depend on colours; the results of the others are the same in light and dark.
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
-# What moves by itself has come to where it ends: text that fades in is paler than it will be.
+# Wait for running animations: text that is still fading in is too pale.
 SETTLED = """Promise.all([document.fonts.ready, ...document.getAnimations().filter((one) =>
     one.playState === 'running' && one.effect.getComputedTiming().endTime < Infinity).map((one) =>
     one.finished.catch(() => {}))]).then(() => {})"""
 
 
 class Look:
-    """Looks at a page as it is: WCAG, whether it scrolls sideways. It takes a picture of what is
-    wrong: pictures of all pages would take half as long as the looks.
+    """Checks a displayed page for WCAG and for sideways scrolling. It takes a screenshot only of
+    failures, because screenshots of all pages would take half as long as the checks.
     """
 
     def __init__(self, page: Page, folder: Path) -> None:
@@ -26,7 +26,7 @@ class Look:
         self.wrong: list[str] = []
 
     def take_both(self, name: str) -> None:
-        """Look at it in its light and in its dark colours, which it changes as it stands."""
+        """Check the page in light and in dark colours, which are switched while it is open."""
         for theme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
             self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             self.take(f"{name}, {theme}", rules=rules)

@@ -1,4 +1,6 @@
-"""A service with keys: the page asks for one, says when it is refused, and goes on where it was."""
+"""A service with keys: the page asks for a key, says if it is refused, and continues where it
+was.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,14 +18,18 @@ from tests.browser.looking import Look
 
 @pytest.fixture
 def key(demo: Demo) -> Iterator[str]:
-    """The first key that is made, which ends open access; afterwards it was never made."""
+    """The first key, which ends open access. After the test it is as if there had never been a
+    key.
+    """
     yield add_key(demo.database, "browser", ["read", "enqueue"], datetime.now(UTC))
     demo.database.api_keys.delete_many({})
 
 
 @pytest.fixture
 def tenant_key(demo: Demo) -> Iterator[str]:
-    """A tenant's key of all scopes, beside the operator's; afterwards no key was ever made."""
+    """A tenant's key with all scopes, beside the operator's key. After the test it is as if there
+    had never been a key.
+    """
     add_key(demo.database, "operator", ["admin"], datetime.now(UTC))
     add_tenant(demo.database, "acme", datetime.now(UTC))
     own = of_tenant(demo.database, "acme")
@@ -32,7 +38,7 @@ def tenant_key(demo: Demo) -> Iterator[str]:
     demo.database.api_keys.delete_many({})
 
 
-def test_buttons_of_what_all_tenants_share_are_dead_for_one_of_them(
+def test_buttons_that_change_shared_data_are_disabled_for_a_tenant(
     demo: Demo, open_page: Callable[..., Page], tenant_key: str
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL", quiet=False)
@@ -77,7 +83,7 @@ def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], 
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_a_key_with_a_mark_that_no_request_can_carry_is_not_taken(
+def test_a_key_with_a_character_that_no_header_can_have_is_refused(
     demo: Demo, open_page: Callable[..., Page], key: str
 ) -> None:
     page = open_page(f"{demo.url}#/runs", quiet=False)
@@ -89,7 +95,7 @@ def test_a_key_with_a_mark_that_no_request_can_carry_is_not_taken(
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
+def test_a_key_is_asked_for_only_once_if_the_dialog_is_closed(
     demo: Demo, open_page: Callable[..., Page], key: str, tmp_path: Path
 ) -> None:
     page = open_page(f"{demo.url}#/runs", width=390, quiet=False)
@@ -97,7 +103,7 @@ def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
     expect(page.get_by_role("dialog")).to_be_visible()
     look.take("key asked for", is_loaded=False)
     page.get_by_role("button", name="Not now").click()
-    for _ in range(2):  # the page goes on looking by itself
+    for _ in range(2):  # The page continues to poll by itself.
         with page.expect_response(
             lambda response: "detection-runs" in response.url and response.status == 401
         ):
@@ -111,7 +117,7 @@ def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_a_key_that_is_revoked_under_an_open_page_is_asked_for_anew(
+def test_a_new_key_is_asked_for_if_the_key_of_an_open_page_is_revoked(
     demo: Demo, open_page: Callable[..., Page], key: str
 ) -> None:
     page = open_page(f"{demo.url}#/runs", quiet=False)
@@ -136,7 +142,7 @@ def test_without_a_key_the_page_says_why_it_is_empty(
 
 
 @pytest.mark.parametrize("where", ["data", "series"])
-def test_a_key_that_may_only_read_chooses_no_file_by_the_keyboard_either(
+def test_a_key_that_may_only_read_cannot_choose_a_file_by_keyboard_either(
     demo: Demo, open_page: Callable[..., Page], key: str, where: str
 ) -> None:
     page = open_page(f"{demo.url}#/{where}", quiet=False)
@@ -152,7 +158,7 @@ def test_a_key_that_may_only_read_chooses_no_file_by_the_keyboard_either(
     assert opened == []
 
 
-def test_a_key_that_may_not_read_is_said_so_and_another_can_be_entered_at_any_time(
+def test_a_key_without_the_scope_read_is_reported_and_another_can_be_entered(
     demo: Demo, open_page: Callable[..., Page], key: str
 ) -> None:
     now = datetime.now(UTC)
@@ -166,7 +172,7 @@ def test_a_key_that_may_not_read_is_said_so_and_another_can_be_entered_at_any_ti
     train = page.get_by_role("button", name="Train a model")
     expect(train).to_have_attribute("data-why", re.compile("scope enqueue"))
     expect(offer).to_have_count(0)
-    # Whose buttons are dead has another key, too.
+    # A user whose buttons are disabled can enter another key, too.
     another = page.get_by_role("contentinfo").get_by_role("button", name="API key")
     another.click()
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
@@ -179,7 +185,7 @@ def test_a_key_that_may_not_read_is_said_so_and_another_can_be_entered_at_any_ti
     expect(train).not_to_have_attribute("data-why", re.compile("."))
 
 
-def test_open_access_has_no_key_to_change(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_with_open_access_no_key_can_be_changed(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/models")
     expect(page.get_by_role("button", name="Keyboard")).to_be_visible()
     expect(page.get_by_role("contentinfo").get_by_role("button", name="API key")).to_be_hidden()

@@ -1,4 +1,6 @@
-"""What is seen is acted on where it is seen: from a ticker, an anomaly, a market, a watchlist."""
+"""Actions are offered where their subject is shown: on a ticker, an anomaly, a market, a
+watchlist.
+"""
 
 import re
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from tests.browser.conftest import Demo, push_candles
 DAYS = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-08"]
 
 
-def test_a_ticker_is_set_right_and_watched_from_its_page(
+def test_a_ticker_is_corrected_and_watched_from_its_page(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     push_candles(demo, "ACTCO", "1d", DAYS)
@@ -45,7 +47,8 @@ def test_a_ticker_is_set_right_and_watched_from_its_page(
     acts.get_by_role("button", name="Mute its alerts").click()
     dialog.get_by_role("combobox").select_option("336")
     dialog.get_by_label("What is expected").fill("a tender offer")
-    dialog.get_by_role("button", name="Mute").dblclick()  # as many do; it is sent once
+    # Some users double-click; the request is sent once.
+    dialog.get_by_role("button", name="Mute").dblclick()
     expect(page.get_by_text("New alerts of ACTCO are muted")).to_be_visible()
     (mute,) = demo.api.get("/mutes", active="true", ticker="ACTCO")["items"]
     assert (mute["reason"], mute["interval"]) == ("a tender offer", "1d")
@@ -66,7 +69,7 @@ def test_a_ticker_is_set_right_and_watched_from_its_page(
         demo.database.watchlists.delete_one({"_id": "acted"})
 
 
-def test_what_nobody_looked_at_is_no_quiet_day_and_a_missing_model_is_a_button(
+def test_bars_never_detected_are_not_called_quiet_and_a_missing_model_has_a_button(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     push_candles(demo, "7203.T", "1d", DAYS)

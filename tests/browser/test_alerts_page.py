@@ -1,4 +1,4 @@
-"""Alerts as an inbox: by keyboard and click, live in every open page, on a phone too."""
+"""The alerts' inbox: by keyboard and click, updated in every open page, and on a phone."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,22 +19,22 @@ COLLECTIONS = ("alerts", "alert_trail", "labels", "mutes", "watchlists")
 
 @pytest.fixture(scope="module")
 def raised(demo: Demo) -> Iterator[dict[str, list[Document]]]:
-    """Real alerts of the demo, and what belongs to them, by collection:
-    of a backfill of two years that was asked to raise them.
+    """Real alerts of the demo and all their documents, by collection. A backfill of two years was
+    asked to raise them.
     """
     database = demo.database
     undelivered = {"delivered_at": None}
     wait_until(lambda: not database.outbox.count_documents(undelivered), "the demo's own is told")
-    # Those of other files' series, say, are none of these.
+    # Alerts of other test files, for example those of series, are removed.
     for name in COLLECTIONS:
         database[name].delete_many({})
     demo.api.post("/watchlists", {"name": "tech", "tickers": ["AAPL", "MSFT", "IBM"]})
-    # What the demo found is there, and its run is the first that did.
+    # The demo already found these anomalies, and the alerts need a run that finds them first.
     database.anomalies.delete_many({"Ticker": {"$in": ["AAPL", "MSFT", "IBM"]}})
     body = {"tickers": ["AAPL", "MSFT", "IBM"], "max_period": "2y", "raise_alerts": True}
     demo.api.post("/anomalies/backfill?wait=30", body)
     wait_until(lambda: database.alerts.count_documents({}) >= 5, "alerts are raised")
-    # That of a whole market follows those of its tickers.
+    # The alert of a whole market follows those of its tickers.
     wait_until(lambda: not database.outbox.count_documents(undelivered), "all are raised")
     yield {name: list(database[name].find()) for name in COLLECTIONS}
     for name in COLLECTIONS:
@@ -43,7 +43,9 @@ def raised(demo: Demo) -> Iterator[dict[str, list[Document]]]:
 
 @pytest.fixture
 def alerts(demo: Demo, raised: dict[str, list[Document]]) -> list[str]:
-    """Their ids, the newest first. All are as they were raised, whatever became of them since."""
+    """The ids of the alerts, the newest first. All are restored to the state in which they were
+    raised.
+    """
     database = demo.database
     for name, documents in raised.items():
         database[name].delete_many({})
@@ -58,7 +60,7 @@ def read_state(demo: Demo, alert_id: str) -> str:
     return str(alert["state"])
 
 
-def test_the_last_close_is_marked_only_where_it_is_that_of_the_alerts_bar(
+def test_the_last_close_is_marked_only_if_it_is_the_close_of_the_alerts_bar(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     page = open_page(f"{demo.url}#/alerts/{quote(alerts[0], safe='')}")
@@ -66,7 +68,7 @@ def test_the_last_close_is_marked_only_where_it_is_that_of_the_alerts_bar(
     expect(page.get_by_text("Its own bar is not stored")).to_have_count(0)
     held = demo.database.alerts.find_one({"_id": alerts[0]})
     assert held is not None
-    # as of a bar that was taken back: the close before it is then the last one
+    # As if the bar had been taken back: then the close before it is the last one.
     gone = {"last_bar": held["last_bar"] + timedelta(hours=12)}
     demo.database.alerts.update_one({"_id": alerts[0]}, {"$set": gone})
     page.reload()
@@ -74,7 +76,7 @@ def test_the_last_close_is_marked_only_where_it_is_that_of_the_alerts_bar(
     expect(page.locator("svg.alert-chart circle.mark")).to_have_count(0)
 
 
-def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(
+def test_alerts_are_resolved_by_keyboard_and_every_open_page_shows_it(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     page, other = open_page(f"{demo.url}#/alerts"), open_page(f"{demo.url}#/alerts")
@@ -111,7 +113,7 @@ def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(
     assert "ticker=IBM" in page.url
 
 
-def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
+def test_the_focused_alert_stays_focused_when_somebody_else_resolves_another(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     database = demo.database
@@ -125,7 +127,7 @@ def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
     database.alerts.update_one({"_id": alerts[0]}, {"$set": {"state": "resolved"}})
     expect(rows).to_have_count(len(alerts) - 1)
     expect(second).to_be_focused()
-    # What is written of one that is seen off meanwhile is refused, and stays to be read.
+    # A text for an alert that was resolved meanwhile is refused, and stays in its field.
     page.keyboard.press("r")
     notes = page.get_by_role("dialog").get_by_label("Notes")
     notes.fill("of the split")
@@ -137,7 +139,7 @@ def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
     expect(rows).to_have_count(len(alerts) - 2)
     expect(rows.first.get_by_role("link")).to_be_focused()
     page.goto(f"{demo.url}#/alerts/{quote(alerts[2], safe='')}")
-    # The list that is left has a button of this name, too.
+    # The list, which was left, has a button with this name, too.
     state = page.get_by_role("region", name="State")
     state.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
@@ -145,7 +147,7 @@ def test_the_alert_in_focus_stays_the_one_when_somebody_else_sees_off_another(
     expect(state).to_be_focused()
 
 
-def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
+def test_many_alerts_are_selected_and_other_states_are_reached_by_a_filter(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     demo.api.post("/alerts/bulk", {"ids": [alerts[0]], "action": "resolve"})
@@ -162,7 +164,7 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     expect(rows.first).to_contain_text("resolved")
 
 
-def test_the_strangest_are_on_top_where_somebody_wants_it_and_an_address_says_so(
+def test_the_list_can_be_sorted_by_strangeness_which_its_address_keeps(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     order = [("grade", -1), ("created_at", -1), ("_id", 1)]
@@ -177,7 +179,8 @@ def test_the_strangest_are_on_top_where_somebody_wants_it_and_an_address_says_so
     listed = [unquote(address.partition("?")[0]).removeprefix("#/alerts/") for address in found]
     assert listed == strangest
     assert page.url.endswith("#/alerts?sort=-grade")
-    # It is begun at its top: what a key acted on was the newest one still, wherever that is now.
+    # The list starts at its top again: the alert that a key acted on was the newest, wherever it is
+    # now.
     expect(page.locator(".alerts > li").first).to_have_attribute("aria-current", "true")
     other = open_page(page.url)
     expect(other.get_by_label("Order")).to_have_value("-grade")
@@ -186,10 +189,10 @@ def test_the_strangest_are_on_top_where_somebody_wants_it_and_an_address_says_so
     )
 
 
-def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
+def test_back_from_an_alert_leads_to_its_place_in_the_filtered_list(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
-    """It led to the first of them, and All alerts to those of another choice."""
+    """It used to lead to the first alert, and "All alerts" to the list of another filter."""
     page = open_page(f"{demo.url}#/alerts?state=active&sort=-grade")
     rows = page.locator(".alerts > li")
     expect(rows).to_have_count(len(alerts))
@@ -205,7 +208,7 @@ def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
         "href", "#/alerts?state=active&sort=-grade"
     )
     page.go_back()
-    # The one that was acknowledged is active no more, and the next one has its place.
+    # The acknowledged alert is not active any more, and the next one has its place.
     expect(rows).to_have_count(len(alerts) - 1)
     expect(at.locator("a")).to_be_focused()
     expect(at.locator("a")).to_have_attribute("href", following or "")
@@ -214,19 +217,19 @@ def test_back_from_an_alert_leads_to_its_place_in_the_list_as_it_was_chosen(
     expect(page.get_by_role("link", name="All alerts")).to_be_visible()
     page.go_back()
     expect(at.locator("a")).to_be_focused()
-    # Of another choice it is no place.
+    # In the list of another filter it has no place.
     page.get_by_label("Order").select_option("newest first")
     page.reload()
     expect(rows.first).to_have_attribute("aria-current", "true")
     expect(page.locator(".alerts a:focus")).to_have_count(0)
 
 
-def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
+def test_an_alert_is_resolved_by_keyboard_on_its_own_page(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     page = open_page(f"{demo.url}#/alerts/{quote(alerts[0], safe='')}")
     text = page.get_by_label("What you know")
-    text.fill("ere they rose")  # letters of a text are no keys
+    text.fill("ere they rose")  # Letters typed into a text are no keyboard commands.
     expect(text).to_have_value("ere they rose")
     text.blur()
     page.keyboard.press("e")
@@ -240,14 +243,14 @@ def test_one_alert_is_seen_off_by_keyboard_on_its_own_page(
     page.keyboard.press("r")
     dialog.get_by_role("button", name="Resolve").click()
     expect(page.get_by_role("button", name="Reopen")).to_be_visible()
-    page.keyboard.press("r")  # there is nothing to resolve any more
+    page.keyboard.press("r")  # Nothing can be resolved any more.
     expect(dialog).to_have_count(0)
 
 
-def test_a_key_that_is_held_takes_its_step_once(
+def test_a_key_that_is_held_down_takes_one_step(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
-    """It took the step of each alert that came to the place of the one before."""
+    """It used to take a step for each alert that moved to the place of the one before."""
     page = open_page(f"{demo.url}#/alerts?state=active")
     rows = page.locator(".alerts > li")
     expect(rows).to_have_count(len(alerts))
@@ -262,10 +265,10 @@ def test_a_key_that_is_held_takes_its_step_once(
     assert sent.count("POST") == 1
 
 
-def test_from_an_alert_to_those_beside_it_the_choices_go_along(
+def test_filters_are_kept_from_an_alert_to_its_neighbours(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
-    """Whoever had gone on to its market's could not come back to the list of before."""
+    """From the alert of the market there used to be no way back to the filtered list."""
     one, parent = alerts[:2]
     choices = "state=active&sort=-grade"
     demo.database.alerts.update_one({"_id": one}, {"$set": {"parent_id": parent}})
@@ -281,7 +284,7 @@ def test_from_an_alert_to_those_beside_it_the_choices_go_along(
 def test_an_inbox_that_filters_leave_empty_says_so(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
-    """It said that there was nothing to look at."""
+    """It used to say that there was nothing to look at."""
     address = f"{demo.url}#/alerts?text=nothing%20like%20it&start=1990-01-01&sort=-grade"
     page = open_page(address)
     expect(page.get_by_text("No alert passes the filters.")).to_be_visible()
@@ -290,7 +293,7 @@ def test_an_inbox_that_filters_leave_empty_says_so(
     expect(page.get_by_label("Order")).to_have_value("-grade")
 
 
-def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(
+def test_a_late_answer_for_an_earlier_filter_is_not_shown(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     page = open_page(f"{demo.url}#/alerts")
@@ -315,14 +318,14 @@ def test_what_another_choice_had_listed_is_not_shown_once_it_comes_late(
             new MutationObserver(note).observe(document.body, { childList: true, subtree: true });
         }"""
     )
-    # The look that comes after the late one.
+    # The poll after the late answer.
     with page.expect_response(re.compile(r"/py/alerts\?.*state=snoozed")):
         late[0].continue_()
     assert page.evaluate("window.most") == 0
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
-def test_a_snooze_is_as_long_as_it_says_whatever_the_computers_clock(
+def test_a_snooze_has_its_stated_length_whatever_the_computers_clock(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], ahead: timedelta
 ) -> None:
     page = open_page(f"{demo.url}#/alerts")
@@ -337,7 +340,7 @@ def test_a_snooze_is_as_long_as_it_says_whatever_the_computers_clock(
     found = wait_until(lambda: demo.database.alerts.find_one({"state": "snoozed"}), "it is snoozed")
     lasts = found["snoozed_until"].replace(tzinfo=UTC) - asked
     assert abs(lasts - timedelta(hours=4)) < timedelta(minutes=2)
-    # What has just been asked for was not an hour ago, nor comes in one.
+    # The request was made now, not an hour ago or in an hour.
     demo.api.post("/anomalies/incremental?wait=30", {"ticker": "IBM"})
     page.goto(f"{demo.url}#/runs")
     expect(page.get_by_role("main").locator("tbody tr").first).to_contain_text(
@@ -345,7 +348,7 @@ def test_a_snooze_is_as_long_as_it_says_whatever_the_computers_clock(
     )
 
 
-def test_neither_the_inbox_nor_a_trail_ends_before_all_is_shown(
+def test_the_inbox_and_a_trail_show_all_their_pages(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     database = demo.database
@@ -394,7 +397,7 @@ def test_one_alert_is_shown_commented_and_reopened(
     page.get_by_label("What you know").fill("results after the close")
     page.get_by_role("button", name="Comment").click()
     expect(page.get_by_role("region", name="Comments")).to_contain_text("results after the close")
-    # What is written and not sent yet stays, whatever is done or comes meanwhile.
+    # A text that is not sent yet stays, whatever is done or arrives meanwhile.
     page.get_by_label("What you know").fill("not the whole st")
     page.get_by_role("button", name="Reopen").click()
     expect(page.get_by_role("region", name="Trail")).to_contain_text("reopened by")
@@ -402,7 +405,7 @@ def test_one_alert_is_shown_commented_and_reopened(
     expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
 
 
-def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
+def test_alerts_like_an_expected_one_are_muted_for_a_while_and_the_mute_is_ended(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     page = open_page(f"{demo.url}#/alerts?state=active")
@@ -424,7 +427,7 @@ def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
     muted.get_by_role("button", name="End").click()
     expect(muted).to_have_count(0)
     assert demo.database.mutes.count_documents({"ended_at": None}) == 0
-    # By a key, of those to come only: the alert in focus stays.
+    # Muted by keyboard, only future alerts are affected: the focused alert stays.
     rows = page.locator(".alerts > li")
     expect(rows).to_have_count(len(alerts) - 1)
     page.keyboard.press("j")
@@ -448,7 +451,7 @@ def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
     expect(muted).to_have_count(0)
 
 
-def test_a_threshold_that_labels_suggest_is_applied_by_a_person(
+def test_a_person_applies_a_threshold_that_labels_suggest(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     database = demo.database
@@ -496,7 +499,7 @@ def test_the_pages_are_whole_and_accessible(
     assert look.wrong == []
 
 
-def test_a_step_is_taken_of_the_alert_that_is_named_and_lit_also_where_its_box_has_the_focus(
+def test_a_keyboard_step_acts_on_the_highlighted_alert_even_if_its_checkbox_has_the_focus(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     demo.database.alerts.update_many({"_id": {"$in": alerts}}, {"$set": {"state": "active"}})
@@ -504,7 +507,7 @@ def test_a_step_is_taken_of_the_alert_that_is_named_and_lit_also_where_its_box_h
     rows, lit = page.locator(".alerts > li"), page.locator(".alerts > li[aria-current]")
     steps = page.get_by_role("toolbar", name="Steps")
     expect(rows).to_have_count(len(alerts))
-    # Nothing has the focus yet, and a button would act.
+    # Nothing has the focus yet; a focused button would handle the key itself.
     expect(lit).to_have_count(1)
     for place in (0, len(alerts) - 1):
         box = rows.nth(place).get_by_role("checkbox")

@@ -1,4 +1,4 @@
-"""Data: what is covered, and a file that is dropped on the page."""
+"""Data: coverage, and a file that is dropped on the page."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from tests.browser.conftest import Demo, run_another_api
 from tests.browser.looking import Look
 from tests.commands import run_flask
 
-# Three sessions of the exchange, then a high below its low and a Saturday.
+# Three sessions of the exchange, then a bar whose high is below its low, and a Saturday.
 CSV = """ticker,date,open,high,low,close,volume
 NEWCO,2024-01-02,10,11,9,10.5,1000
 NEWCO,2024-01-03,10.5,11,10,10.8,1100
@@ -65,11 +65,11 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
 
 
-def test_the_report_of_a_whole_market_is_listed_in_parts_what_there_is_to_tell_first(
+def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     rows = [f"N{number:03d},2024-01-02,10,11,9,10.5,1000" for number in range(250)]
-    rows.append("N249,2024-01-06,11,12,10,11.5,1400")  # a Saturday
+    rows.append("N249,2024-01-06,11,12,10,11.5,1400")  # A Saturday.
     file = tmp_path / "many.csv"
     file.write_text("\n".join(["ticker,date,open,high,low,close,volume", *rows]))
     settings = demo.runner.settings
@@ -91,7 +91,7 @@ def test_the_report_of_a_whole_market_is_listed_in_parts_what_there_is_to_tell_f
     demo.database.client.drop_database("many")
 
 
-# A correction of the second session, and what came since; of the sessions the 5th and the 8th are
+# A correction of the second session, and later bars; of the sessions, the 5th and the 8th are
 # missing.
 SECOND_CSV = """ticker,date,open,high,low,close,volume
 NEWCO,2024-01-03,10.5,11,10,10.9,1100
@@ -100,7 +100,7 @@ NEWCO,2024-01-10,11,12,10,11.5,1400
 """
 
 
-def test_rows_that_name_no_market_say_that_they_are_of_every_one(
+def test_lists_that_no_market_filters_say_of_every_market(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/data?market=US&view=rejected")
@@ -113,7 +113,7 @@ def test_rows_that_name_no_market_say_that_they_are_of_every_one(
     expect(page.get_by_label("Market").last).to_have_value("US")
 
 
-def test_gaps_corrections_and_rejected_rows_are_told(
+def test_gaps_corrections_and_rejected_rows_are_shown(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     for text in (CSV, SECOND_CSV):
@@ -155,7 +155,7 @@ def test_gaps_corrections_and_rejected_rows_are_told(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_quality_of_series_is_told_the_worst_first(
+def test_the_quality_of_series_is_listed_with_the_worst_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
     ticker = f"POOR{width}"
@@ -173,7 +173,7 @@ def test_the_quality_of_series_is_told_the_worst_first(
     page.get_by_role("combobox", name="Only of ticker").fill(ticker)
     page.keyboard.press("Enter")
     row = table.get_by_role("row").filter(has_text=ticker)
-    # Of nine sessions six have no bar, and one row of four was a Saturday's.
+    # Six of nine sessions have no bar, and one row of four was of a Saturday.
     expect(row).to_contain_text("66.67 % bars missing \N{MINUS SIGN}40")
     expect(row).to_contain_text("25 % rows rejected \N{MINUS SIGN}10")
     expect(row).to_contain_text("1 open gap \N{MINUS SIGN}1")
@@ -182,7 +182,7 @@ def test_the_quality_of_series_is_told_the_worst_first(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_what_lacks_is_accepted_or_asked_for_where_it_is_seen(
+def test_a_gap_is_accepted_or_filled_where_it_is_shown(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
     ticker = f"LACK{width}"
@@ -206,7 +206,7 @@ def test_what_lacks_is_accepted_or_asked_for_where_it_is_seen(
     expect(dialog).not_to_be_visible()
     stored = demo.api.get("/data/gaps", ticker=ticker, state="expected")["items"]
     assert [(gap["first"][:10], gap["reason"]) for gap in stored] == [("2024-01-08", "halt")]
-    # No watchlist of the demo has a source that could be asked.
+    # No watchlist of the demo has a source.
     page.get_by_role("button", name="Ask for the bars").click()
     dialog.get_by_role("button", name="Ask").click()
     expect(dialog.get_by_role("alert")).to_contain_text("say where the bars are asked for")
@@ -216,7 +216,7 @@ def test_what_lacks_is_accepted_or_asked_for_where_it_is_seen(
 
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     values = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
-    # Saturdays, when nothing trades, and the Tuesdays after them.
+    # Saturdays, on which nothing trades, and the Tuesdays after them.
     days = [
         date(2024, 1, 6) + timedelta(weeks=week, days=later)
         for week in range(60)
@@ -235,7 +235,7 @@ def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]
 
 
 def write_csv(ticker: str, times: Sequence[str]) -> str:
-    """Return a file of bars, all alike, at these times."""
+    """Return a file with equal bars at these times."""
     rows = (f"{ticker},{time},10,11,9,10.5,1000\n" for time in times)
     return "ticker,date,open,high,low,close,volume\n" + "".join(rows)
 
@@ -254,7 +254,7 @@ def test_several_files_are_imported_one_after_the_other(
     ]
     page.locator("#file").set_input_files(files)
     expect(page.get_by_role("form")).to_have_count(2)
-    # Of one bar nothing says how long it is.
+    # The length of a single bar cannot be found from it.
     intervals = page.get_by_role("combobox", name="Interval", exact=True)
     expect(intervals.nth(0)).to_have_value("1d")
     expect(intervals.nth(1)).to_have_value("auto")
@@ -273,7 +273,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_asks_which_column_is_which_before_anything_is_stored(
+def test_the_page_asks_for_the_columns_before_anything_is_stored(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
     ticker = f"ASK{width}"
@@ -307,10 +307,10 @@ def test_a_page_asks_which_column_is_which_before_anything_is_stored(
     assert look.wrong == []
 
 
-def test_a_column_whose_name_misleads_is_left_aside_where_somebody_says_so(
+def test_a_column_with_a_misleading_name_can_be_ignored(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
-    """Of days on which the exchange is closed; and a volume that is of something else."""
+    """A column of days on which the exchange is closed, and a volume of something else."""
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
     days = [f"2024-01-0{day},10,11,9,10,7,0" for day in (2, 3, 4, 5)]
@@ -342,7 +342,7 @@ def test_a_file_can_be_left_out(demo: Demo, open_page: Callable[..., Page]) -> N
     assert demo.database.series.find_one({"ticker": "OUTCO"}) is None
 
 
-def test_what_cannot_be_read_is_counted_before_anything_is_stored(
+def test_unreadable_rows_are_counted_before_anything_is_stored(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/data")
@@ -355,7 +355,7 @@ def test_what_cannot_be_read_is_counted_before_anything_is_stored(
     form.get_by_role("button", name="Leave it out").click()
 
 
-def test_a_file_that_cannot_be_used_is_refused_in_words(
+def test_an_unusable_file_is_refused_with_a_reason(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/data")
@@ -365,7 +365,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_words(
     expect(form.get_by_role("alert")).to_contain_text("no usable column")
 
 
-def test_a_file_that_was_refused_for_one_choice_is_not_to_be_found_again(
+def test_a_refused_file_shows_no_late_preview_and_can_be_tried_again(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/data", quiet=False)
@@ -384,15 +384,15 @@ def test_a_file_that_was_refused_for_one_choice_is_not_to_be_found_again(
     zone.fill("Nowhere")
     zone.press("Enter")
     expect(page.get_by_text("is no time zone that is known")).to_be_visible()
-    # Of a look that was still to come when it was sent nothing is shown: its form would be dead.
+    # A preview that arrives after the file was sent is not shown: its form would be dead.
     with page.expect_response("**/data/preview"):
         looks[0].continue_()
-    # Of the fields that are left none stands for the one that is gone.
+    # The focus moves to no other field in place of the removed one.
     assert page.evaluate("document.activeElement.localName") == "section"
     page.get_by_role("button", name="Try again").click()
     expect(form).to_be_visible()
     expect(zone).to_have_value("")
-    # Nor is one whose look is refused, before it is sent.
+    # A file whose preview is refused cannot be sent.
     zone.fill("Nowhere")
     zone.blur()
     expect(page.get_by_text("is no time zone that is known")).to_be_visible()

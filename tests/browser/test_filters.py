@@ -1,4 +1,4 @@
-"""One set of filters on every page; all anomalies; a day across its market; two lines compared."""
+"""One set of filters on all pages; all anomalies; a day across its market; two tickers compared."""
 
 import csv
 import re
@@ -19,7 +19,7 @@ def count(demo: Demo, **query: object) -> int:
     return demo.database.anomalies.count_documents({**STANDING, **query})
 
 
-def test_a_severity_is_chosen_by_the_legend_and_goes_from_page_to_page(
+def test_a_severity_is_chosen_in_the_legend_and_kept_from_page_to_page(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
@@ -33,14 +33,14 @@ def test_a_severity_is_chosen_by_the_legend_and_goes_from_page_to_page(
     expect(listed.locator(".badge.severity:not(.high)")).to_have_count(0)
     marks = page.locator(".lanes [data-mark]")
     expect(marks).to_have_count(high)
-    # The others are counted all the same, to be chosen instead.
+    # The other severities are still counted, so that they can be chosen instead.
     medium = count(demo, severity="medium", market="US")
     expect(legend).to_contain_text(f"{medium} medium")
     page.get_by_role("link", name="All anomalies").click()
     expect(page).to_have_url(re.compile("#/anomalies.severity=high$"))
     rows = page.locator(".found-table tbody tr")
     expect(rows).to_have_count(min(high, PAGE))
-    # A page that cannot apply it shows none, and the next one has it again.
+    # A page that cannot apply the filter shows none, and the next page has it again.
     page.get_by_role("link", name="Models", exact=True).click()
     expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
     expect(page.get_by_label("Filters")).to_have_count(0)
@@ -52,7 +52,7 @@ def test_a_severity_is_chosen_by_the_legend_and_goes_from_page_to_page(
     expect(marks).to_have_count(high)
 
 
-def test_a_time_is_chosen_by_the_histogram_or_a_cell_and_back_takes_it_back(
+def test_a_time_is_chosen_in_the_histogram_or_a_cell_and_undone_by_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
@@ -66,12 +66,12 @@ def test_a_time_is_chosen_by_the_histogram_or_a_cell_and_back_takes_it_back(
     assert sum(map(int, re.findall(r"(\d+) (?:low|medium|high|critical)", told))) == found
     marks = page.locator(".lanes [data-mark]")
     expect(marks).to_have_count(found)
-    # When runs were asked for is another time: neither goes from one to the other.
+    # The time of runs is a different filter: neither is carried over to the other.
     page.get_by_role("link", name="Runs", exact=True).click()
-    # The overview names the training too, and has filters of its own.
+    # The overview names the training too, and has its own filters.
     expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
-    # The training may be of yesterday, where midnight was since.
+    # The training may be of yesterday, if midnight has passed since.
     demo.api.post("/anomalies/verify", {"ticker": "FB"})
     page.locator(".filters summary").click()
     page.get_by_role("button", name="Today").click()
@@ -122,11 +122,11 @@ def test_all_anomalies_are_sorted_paged_and_exported(
     assert pq.read_table(export("Parquet of 1d bars")).num_rows == wanted
 
 
-def test_a_day_is_reached_from_an_anomaly_and_seen_across_its_market(
+def test_a_day_is_reached_from_an_anomaly_and_shown_across_its_market(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     daily = {**STANDING, "market": "US", "interval": "1d"}
-    # What else was done with the demo may have changed what stands: the day that most share.
+    # Other tests may have superseded anomalies, so take the day with most of them.
     (busiest,) = demo.database.anomalies.aggregate(
         [
             {"$match": {**daily, "Ticker": {"$ne": "^GSPC"}}},
@@ -182,7 +182,7 @@ def test_a_ticker_is_compared_with_its_index_its_sector_and_another(
     expect(page.get_by_role("heading", name="MSFT and IBM")).to_be_visible()
 
 
-def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_until_another_is_chosen(
+def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_at_first(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     push_candles(demo, "LONE.DE", "1d", ["2024-03-04", "2024-03-05", "2024-03-06"])
@@ -192,7 +192,7 @@ def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_until_another_is_c
     expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("LONE.DE 100"))
 
 
-def test_a_day_that_no_calendar_has_is_no_filter_and_a_range_never_ends_before_it_starts(
+def test_an_impossible_day_is_no_filter_and_a_range_never_ends_before_it_starts(
     open_page: Callable[..., Page], demo: Demo
 ) -> None:
     page = open_page(f"{demo.url}#/anomalies?start=2024-99-99&end=2023-02-29")
@@ -205,7 +205,7 @@ def test_a_day_that_no_calendar_has_is_no_filter_and_a_range_never_ends_before_i
     page.goto(f"{demo.url}#/ticker/AAPL?start=2010-01-04&end=2009-01-02")
     expect(time).to_contain_text("Since 4 Jan 2010")
     expect(page.get_by_role("region", name="Chart")).to_be_visible()
-    # What is chosen last is meant.
+    # The end that was chosen last counts.
     time.locator("summary, button").first.click()
     page.get_by_label("To", exact=True).fill("2008-02-01")
     expect(time).to_contain_text("Until 1 Feb 2008")

@@ -1,4 +1,4 @@
-"""What happens while a page is open shows on it by itself."""
+"""Pages show by themselves what happens while they are open."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.browser.conftest import Demo, push_candles
 RUNS_ON_THE_OVERVIEW = 6
 
 
-def test_the_overview_shows_what_came_since_it_was_opened(
+def test_the_overview_shows_anomalies_found_since_it_was_opened(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
@@ -24,7 +24,7 @@ def test_the_overview_shows_what_came_since_it_was_opened(
     expect(united_states).to_contain_text(f"Tickers{known}Bars")
 
 
-def test_a_run_that_is_open_stays_in_sight_however_many_came_later(
+def test_an_open_run_stays_visible_however_many_come_later(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     with demo.stopped_worker():
@@ -59,7 +59,7 @@ def test_the_empty_overview_goes_on_when_bars_come(
         stored.delete_many({})
 
 
-def test_the_chart_shows_bars_that_came_since_it_was_opened(
+def test_the_chart_shows_bars_that_came_after_it_was_opened(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     push_candles(demo, "GROWCO", "1d", ["2024-01-02", "2024-01-03"])
@@ -72,7 +72,7 @@ def test_the_chart_shows_bars_that_came_since_it_was_opened(
     expect(page.get_by_role("img", name=re.compile("^GROWCO, 3 bars"))).to_be_visible()
 
 
-def test_the_focus_stays_on_a_run_while_the_list_is_drawn_anew(
+def test_the_focus_stays_on_a_run_while_the_list_is_redrawn(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     for address in ("#/runs", "#/overview"):
@@ -87,9 +87,7 @@ def test_the_focus_stays_on_a_run_while_the_list_is_drawn_anew(
         expect(page.locator(f"main a.run-name[href='{where}']")).to_be_focused()
 
 
-def test_a_run_is_said_to_be_as_old_as_it_is_by_then(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_the_shown_age_of_a_run_grows(demo: Demo, open_page: Callable[..., Page]) -> None:
     demo.api.post("/anomalies/incremental?wait=30", {"ticker": "MSFT"})
     page = open_page(demo.url, quiet=False)
     page.clock.install()
@@ -98,14 +96,14 @@ def test_a_run_is_said_to_be_as_old_as_it_is_by_then(
         page.reload()
         age = page.locator("main time").filter(has_text=re.compile("just now|minute"))
         expect(age.first).to_be_visible()
-        # Without a connection nothing else draws it anew.
+        # Without a connection nothing else redraws it.
         page.context.set_offline(True)
         page.clock.fast_forward(7_200_000)
         expect(page.locator("main time").filter(has_text="2 hours ago").first).to_be_visible()
         page.context.set_offline(False)
 
 
-def test_anomalies_are_listed_anew_when_the_connection_is_back(
+def test_anomalies_are_listed_again_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/anomalies?severity=high", quiet=False)
@@ -123,12 +121,12 @@ def test_anomalies_are_listed_anew_when_the_connection_is_back(
         demo.database.anomalies.update_one(found, {"$set": {"reasons": latest["reasons"]}})
 
 
-def test_pages_and_their_tables_are_drawn_anew_when_the_connection_is_back(
+def test_pages_and_their_tables_are_redrawn_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     models, series = demo.database.models, demo.database.series
     version = models.find_one()["version"]
-    # Where each is shown, what of it changes meanwhile, and what is said then.
+    # For each page: where a value is shown, what changes it meanwhile, and the new text.
     changed = (
         ("models", models, {"version": version}, {"rows": 987_654}, "987,654"),
         (f"models/{version}", models, {"version": version}, {"rows": 987_654}, "987,654"),
@@ -138,7 +136,7 @@ def test_pages_and_their_tables_are_drawn_anew_when_the_connection_is_back(
     page = open_page(demo.url, quiet=False)
     for address, collection, found, change, said in changed:
         page.goto(f"{demo.url}#/{address}")
-        page.reload()  # or what is seen may still be the page before
+        page.reload()  # Otherwise the old page might still be visible.
         expect(page.locator("main table, main dl").first).to_be_visible()
         expect(page.locator(".skeleton")).to_have_count(0)
         page.context.set_offline(True)
@@ -151,7 +149,7 @@ def test_pages_and_their_tables_are_drawn_anew_when_the_connection_is_back(
             collection.replace_one(found, before)
 
 
-def test_the_parts_of_a_markets_page_are_asked_for_again_when_the_connection_is_back(
+def test_the_parts_of_a_markets_page_are_requested_again_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/market?market=US", quiet=False)
@@ -166,7 +164,7 @@ def test_the_parts_of_a_markets_page_are_asked_for_again_when_the_connection_is_
         page.context.set_offline(False)
 
 
-def test_what_repeats_for_weeks_leaves_nothing_with_the_signal_of_its_end(
+def test_repeated_polling_adds_no_listeners_to_the_pages_abort_signal(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
@@ -189,7 +187,7 @@ def test_what_repeats_for_weeks_leaves_nothing_with_the_signal_of_its_end(
     assert left == [4, 4, 0]
 
 
-def test_a_page_that_is_told_to_wait_asks_no_sooner(
+def test_a_page_that_is_told_to_wait_polls_no_sooner(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
@@ -212,7 +210,7 @@ def test_a_page_that_is_told_to_wait_asks_no_sooner(
     assert waited > 990
 
 
-def test_what_is_shown_is_replaced_where_it_failed_and_not_under_whoever_came_to_it_meanwhile(
+def test_a_failed_part_is_replaced_but_not_while_the_user_is_in_it(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
@@ -250,7 +248,7 @@ def test_what_is_shown_is_replaced_where_it_failed_and_not_under_whoever_came_to
     assert shown == ["one", "This did not work", "one", "one"]
 
 
-def test_who_leaves_a_page_is_not_told_that_its_answer_did_not_come(
+def test_leaving_a_page_shows_no_error_for_its_unfinished_request(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)

@@ -1,4 +1,4 @@
-"""Names as long as they may be, without a blank at which a line could end."""
+"""Names of the greatest length, without a space at which a line could break."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,11 +15,12 @@ TICKER = "W" * 20
 
 @pytest.fixture(scope="module")
 def run_id(demo: Demo) -> Iterator[str]:
-    """A watchlist, its scan, a rule, a series and an alert of such names; the id of the scan."""
+    """A watchlist, its scan, a rule, a series and an alert with such names; the id of the scan."""
     database = demo.database
     demo.api.post("/watchlists", {"name": LONG, "tickers": ["FB", "MSFT", TICKER]})
     run = demo.api.post("/anomalies/incremental?wait=30", {"watchlist": LONG})
-    database.anomalies.delete_many({"Ticker": "FB"})  # its next run is the first that finds them
+    # Remove the alerts, so that its next run finds them first.
+    database.anomalies.delete_many({"Ticker": "FB"})
     again = {"ticker": "FB", "max_period": "max", "raise_alerts": True}
     demo.api.post("/anomalies/backfill?wait=30", again)
     wait_until(lambda: database.alerts.find_one({"watchlist": LONG}), "alerts are raised")
@@ -48,15 +49,15 @@ def run_id(demo: Demo) -> Iterator[str]:
     database.watchlists.delete_one({"_id": LONG})
     database.notification_rules.delete_one({"_id": LONG})
     database.detection_runs.delete_one({"_id": run["_id"]})
-    with database.client.start_session() as session:  # others look at the page without a series
+    with database.client.start_session() as session:  # Other tests need the page without a series.
         assert delete_series(database, LONG, session)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_no_page_scrolls_sideways_of_a_long_name(
+def test_no_page_scrolls_sideways_because_of_a_long_name(
     demo: Demo, open_page: Callable[..., Page], run_id: str, width: int
 ) -> None:
-    page = open_page(demo.url, width=width, quiet=False)  # the ticker has no bars to be drawn
+    page = open_page(demo.url, width=width, quiet=False)  # The ticker has no bars to draw.
     wide = []
     for place in (
         *("", "anomalies", f"ticker/{TICKER}", "alerts", f"runs/{run_id}", "runs", "data"),
@@ -68,7 +69,7 @@ def test_no_page_scrolls_sideways_of_a_long_name(
         expect(page.locator("[aria-busy]")).to_have_count(0)
         if place in {"watchlists", "notifications", f"series/{LONG}"}:
             expect(page.get_by_text(LONG).first).to_be_visible()
-        if place == "alerts" and width > 1000:  # what else stands in the row keeps its place
+        if place == "alerts" and width > 1000:  # The other cells of the row keep their places.
             row = page.locator(".alerts > li", has_text=LONG).first.bounding_box()
             assert row is not None
             assert row["height"] < 120

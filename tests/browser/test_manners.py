@@ -1,4 +1,6 @@
-"""What people expect of a page in a browser: Back, tabs, keys of the keyboard, paper, own time."""
+"""What people expect of a page in a browser: Back, tabs, keyboard, printing, their own time
+zone.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from tests.browser.conftest import Demo, push_candles
 
 @pytest.fixture
 def read_key(demo: Demo) -> Iterator[str]:
-    """A key that may read, and nothing else; afterwards none was ever made."""
+    """A key that may only read. After the test it is as if there had never been a key."""
     yield add_key(demo.database, "reader", ["read"], datetime.now(UTC))
     demo.database.api_keys.delete_many({})
 
@@ -31,13 +33,13 @@ def test_back_closes_a_dialog_and_the_page_stays(
     expect(page).to_have_url(re.compile("#/watchlists$"))
     make.click()
     page.get_by_role("button", name="Cancel").click()
-    # It is taken away once the history is what it was before.
+    # The dialog closes once the history is as before.
     expect(page.locator("dialog")).to_have_count(0)
     page.go_back()
     expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
 
 
-def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_leaves_buttons_dead(
+def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_disables_buttons(
     demo: Demo, open_page: Callable[..., Page], read_key: str
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL", quiet=False)
@@ -62,7 +64,7 @@ def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_leaves_buttons_dead(
     assert "POST" not in asked
 
 
-def test_times_are_shown_beside_utc_as_chosen_and_keys_are_explained(
+def test_times_are_shown_in_utc_and_the_chosen_zone_and_keys_are_explained(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     push_candles(demo, "ZONECO", "1h", ["2024-01-02T14:30:00Z", "2024-01-02T15:30:00Z"])
@@ -73,7 +75,7 @@ def test_times_are_shown_beside_utc_as_chosen_and_keys_are_explained(
     expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
     page.reload()
     expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
-    # On a page of several markets each row says whose time it is.
+    # If a page has several markets, each row says whose time it shows.
     page.goto(f"{demo.url}#/data?ticker=ZONECO")
     covered = page.get_by_role("region", name="Stretches of time")
     expect(covered.get_by_text("15:30 UTC (10:30 in New York)")).to_be_visible()
@@ -142,7 +144,7 @@ def test_a_volume_of_parts_of_a_coin_is_no_zero(demo: Demo, open_page: Callable[
     assert page.evaluate(write, ["amount", volumes])[3:] == ["12,346", "\N{EN DASH}"]
 
 
-def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
+def test_a_printed_page_has_its_content_and_no_controls(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/IBM", theme="dark")
@@ -154,7 +156,7 @@ def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
     colour = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.evaluate(colour) == "rgb(255, 255, 255)"
     expect(page.get_by_role("link", name="Compare", exact=True)).to_be_hidden()
-    # The name of a choice without the choice would be a word that belongs to nothing.
+    # The label of a select without the select would refer to nothing.
     page.goto(f"{demo.url}#/runs")
     expect(page.locator("tbody tr").first).to_be_visible()
     expect(page.locator("main label:visible")).to_have_count(0)
@@ -164,7 +166,7 @@ def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
     expect(steps).to_be_hidden()
 
 
-def test_what_colour_alone_tells_is_told_to_who_chooses_the_colours_of_all_pages(
+def test_colour_coded_information_is_also_shown_in_forced_colours(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/watchlists")
@@ -178,7 +180,7 @@ def test_what_colour_alone_tells_is_told_to_who_chooses_the_colours_of_all_pages
         "all.at(-1)).map((each) => getComputedStyle(each.querySelector('i')).backgroundColor)"
     )
     assert len(set(tracks)) == 2
-    # A chart is drawn on a canvas, in the colours that the page reads out of its style sheet.
+    # A chart is drawn on a canvas, with colours that the page reads from its style sheet.
     colours = page.evaluate(
         "import('./scripts/parts/theme_switch.js').then((part) => part.readColours('up', 'down', "
         "'surface', 'band-turbulent-illiquidity'))"
@@ -186,7 +188,7 @@ def test_what_colour_alone_tells_is_told_to_who_chooses_the_colours_of_all_pages
     assert len(set(colours.values())) == 4
 
 
-def test_the_focus_comes_back_from_what_was_asked_for_to_its_button(
+def test_the_focus_returns_from_a_dialog_to_its_button(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
@@ -199,7 +201,7 @@ def test_the_focus_comes_back_from_what_was_asked_for_to_its_button(
     expect(button).to_be_focused()
 
 
-def test_back_leaves_a_page_that_was_loaded_anew_over_its_dialog(
+def test_back_leaves_a_page_that_was_reloaded_with_a_dialog_open(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
@@ -213,7 +215,7 @@ def test_back_leaves_a_page_that_was_loaded_anew_over_its_dialog(
     expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
 
 
-def test_a_choice_that_no_list_has_is_no_filter(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_an_unknown_filter_value_is_ignored(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?status=done&task=nothing")
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
     page.goto(f"{demo.url}#/alerts?state=done")

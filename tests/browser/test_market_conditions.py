@@ -1,4 +1,4 @@
-"""What markets did, where people look: beside the reasons of an anomaly, and with a scan."""
+"""Market conditions where people look: beside the reasons of an anomaly, and with a scan."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ WORDS = "in a turbulent week for the whole market"
 
 @pytest.fixture
 def anomaly(demo: Demo) -> Iterator[dict[str, Any]]:
-    """The latest anomaly of a stock, at the end of a week in which all were turbulent."""
+    """The latest anomaly of a stock, at the end of a week whose days were all turbulent."""
     found = demo.database.anomalies.find_one({"Ticker": "IBM"}, sort=[("Datetime", -1)])
     assert found is not None
     days = [found["Datetime"] - timedelta(days=n) for n in range(9)]
@@ -38,7 +38,7 @@ def anomaly(demo: Demo) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_panel_says_what_the_market_was_like(
+def test_the_panel_shows_the_market_conditions(
     demo: Demo, open_page: Callable[..., Page], anomaly: dict[str, Any], width: int
 ) -> None:
     when = quote(f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}")
@@ -48,7 +48,7 @@ def test_the_panel_says_what_the_market_was_like(
     expect(reasons.locator("li").last).to_have_text(WORDS)
 
 
-def test_a_watchlist_has_its_scans_say_what_the_markets_did(
+def test_a_watchlist_can_ask_for_market_conditions_with_its_scans(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/watchlists", width=390)
@@ -59,7 +59,7 @@ def test_a_watchlist_has_its_scans_say_what_the_markets_did(
     page.get_by_role("button", name="Make it").click()
     card = page.get_by_role("article", name="Watchlist told")
     expect(card).to_contain_text("what the markets did")
-    card.get_by_role("switch").click()  # a change of anything else keeps it
+    card.get_by_role("switch").click()  # A change of another field keeps the setting.
     expect(card.get_by_role("switch")).to_have_attribute("aria-checked", "false")
     expect(card).to_contain_text("what the markets did")
     card.get_by_role("button", name="Scan now").click()

@@ -1,5 +1,5 @@
-"""Market: its state, regimes over time, tickers in any order, what moves together;
-a ticker's metrics.
+"""Market: its state, regimes over time, tickers in any order, correlations; and a ticker's
+metrics.
 """
 
 import re
@@ -27,7 +27,7 @@ def test_market_shows_its_state_and_regimes_over_time(
     assert columns.count() == sum(bool(bar["regimes"]) for bar in newest) > 240
 
 
-def test_tickers_are_sorted_and_filtered_and_the_address_says_so(
+def test_tickers_are_sorted_and_filtered_and_the_address_keeps_it(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/market/US")
@@ -40,7 +40,7 @@ def test_tickers_are_sorted_and_filtered_and_the_address_says_so(
     order = [document["ticker"] for document in by_volatility]
     assert set(order) >= {"AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"}
     expect(rows.first).to_contain_text(order[0])
-    # One whose bars ended before the others' is marked as stale behind its name.
+    # A ticker whose bars ended before the others' is marked as stale.
     names = [row.split()[0].removesuffix("stale") for row in rows.all_inner_texts()]
     assert names == order
     page.reload()
@@ -57,13 +57,13 @@ def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[...
     shares = {"market": "US", "interval": "1d", "ticker": {"$not": {"$regex": r"^\^"}}}
 
     def has_all() -> bool:
-        # What other tests brought may be looked at meanwhile.
+        # Tickers of other tests may be detected meanwhile.
         page.reload()
         cells.first.wait_for()
         return cells.count() == demo.database.analytics_overview.count_documents(shares) ** 2
 
     wait_until(has_all, "has a cell for each two tickers")
-    # That of two tickers without days in common, as others may have brought them, is empty.
+    # The cell of two tickers without common days, which other tests may have stored, is empty.
     cells.nth(1).hover()
     expect(card).to_contain_text(re.compile(r" and \S+: (\S?[01]\.\d\d|too few common bars)"))
 
@@ -87,7 +87,9 @@ def test_ticker_page_has_metrics_and_regimes_behind_the_candles(
 
 @pytest.fixture
 def two_intervals(demo: Demo) -> Iterator[str]:
-    """A market with days that a detection came to, and weeks that none did; gone afterwards."""
+    """A market with daily bars that were detected, and weekly bars that were not; removed
+    afterwards.
+    """
     push_candles(demo, "D05.SI", "1d", ["2024-01-02", "2024-01-03", "2024-01-04"])
     push_candles(demo, "D05.SI", "1w", ["2024-01-01", "2024-01-08", "2024-01-15"])
     mark = {"_id": "detection_meta::D05.SI::1d", "ticker": "D05.SI", "interval": "1d"}
@@ -101,7 +103,7 @@ def two_intervals(demo: Demo) -> Iterator[str]:
         assert requests.delete(address, timeout=60).ok
 
 
-def test_what_was_not_looked_at_is_told_of_its_interval_and_offered_for_it(
+def test_bars_never_detected_are_named_with_their_interval_and_can_be_detected(
     demo: Demo, open_page: Callable[..., Page], two_intervals: str
 ) -> None:
     page = open_page(f"{demo.url}#/market?market={two_intervals}&interval=1w", quiet=False)
@@ -113,14 +115,14 @@ def test_what_was_not_looked_at_is_told_of_its_interval_and_offered_for_it(
     expect(page.get_by_text("looked at yet")).to_have_count(0)
     page.goto(f"{demo.url}#/?market={two_intervals}")
     expect(page.get_by_text("1 series of 2 was not looked at yet")).to_be_visible()
-    page.route("**/models/train", lambda route: route.abort())  # what it asks for is enough
+    page.route("**/models/train", lambda route: route.abort())  # The request itself is enough here.
     with page.expect_request("**/models/train") as asked:
         page.get_by_role("button", name="Train a model").click()
     assert asked.value.post_data == '{"market":"SG","interval":"1w"}'
 
 
 @pytest.mark.parametrize("where", ["market", "day/2005-02-28"])
-def test_a_market_is_known_in_any_case_and_one_without_bars_is_said_to_be_that(
+def test_a_market_is_found_in_any_case_and_one_without_bars_is_shown_as_such(
     demo: Demo, open_page: Callable[..., Page], where: str
 ) -> None:
     page = open_page(f"{demo.url}#/{where}?market=us")

@@ -1,4 +1,4 @@
-"""Models: what is in use, trained by click, promoted and rolled back."""
+"""Models: the champions, training by click, promotion and rollback."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.browser.looking import Look
 from tests.processes import wait_until
 
 
-def test_models_show_the_champion_and_what_it_learned_from(
+def test_models_show_the_champion_and_its_training_data(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/models")
@@ -63,12 +63,12 @@ def test_the_champion_of_a_ticker_is_not_called_its_markets(
 
 
 def open_training(page: Page) -> None:
-    """Open the dialog, of the market that the demo brought: there may be others."""
+    """Open the training dialog of the demo's market; other tests may have added markets."""
     page.get_by_role("button", name="Train a model").click()
     page.get_by_role("combobox", name="Market").select_option("US")
 
 
-def test_a_model_is_trained_by_click_and_watched_over_a_reload(
+def test_a_model_is_trained_by_click_and_its_progress_survives_a_reload(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/models")
@@ -91,20 +91,22 @@ def test_a_model_is_trained_by_click_and_watched_over_a_reload(
     assert run["status"] == "complete"
 
 
-def test_what_workers_have_loaded_is_told(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_models_loaded_by_workers_are_listed(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     demo.api.post("/anomalies/incremental?wait=20", {"ticker": "IBM"})
     page = open_page(f"{demo.url}#/models")
     workers = page.get_by_role("region", name="Loaded by workers")
     expect(workers.get_by_role("link", name="US_model-0.1.0").first).to_be_visible()
 
 
-def test_a_training_that_cannot_be_is_refused_in_words(
+def test_an_impossible_training_is_refused_with_a_reason(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/models", quiet=False)
     open_training(page)
     choice = page.get_by_role("combobox", name="Interval")
-    # Other tests of the same service bring bars of some intervals.
+    # Other tests of this service may have stored bars of several intervals.
     held = set(demo.database.bars.distinct("interval"))
     offered = choice.locator("option").all_inner_texts()
     missing = next(interval for interval in offered if interval not in held)
@@ -134,7 +136,7 @@ def test_a_model_says_that_its_bars_are_gone(
     assert look.wrong == []
 
 
-def test_a_detector_is_chosen_with_parameters_of_its_own(
+def test_a_detector_is_chosen_with_its_own_parameters(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     known = {model["version"] for model in demo.database.models.find()}
@@ -155,7 +157,7 @@ def test_a_detector_is_chosen_with_parameters_of_its_own(
     expect(row).to_contain_text("half space trees")
 
 
-def test_a_version_is_judged_by_labels_and_beside_another(
+def test_a_version_is_evaluated_by_labels_and_beside_another(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     other = demo.api.post(
@@ -180,10 +182,10 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     expect(card.get_by_text("Bars labelled both ways").first).to_be_visible()
     expect(card).to_contain_text("in common")
     expect(card.get_by_role("heading", name=version)).to_be_visible()
-    # Its address is that of what was found: it can be come back to, and sent to somebody.
+    # Its address is that of the evaluation: one can come back to it, or send it to somebody.
     page.reload()
     expect(card).to_contain_text("in common")
-    # Bars of several markets pass a threshold each.
+    # Bars of several markets pass their own thresholds.
     thresholds = {"judgements.0.thresholds": {"JP": -0.61, "US": -0.5812}}
     evaluation = re.search(r"evaluation=([\w-]+)", page.url)
     assert evaluation is not None
@@ -201,7 +203,7 @@ def test_a_version_is_judged_by_labels_and_beside_another(
         (b'note,ticker,time,label\n"a, b",IBM,2005-02-28,maybe\n', 'the label "maybe"'),
     ],
 )
-def test_labels_that_a_spreadsheet_wrote_are_read_or_said_to_be_of_no_day(
+def test_labels_in_a_spreadsheets_form_are_read_or_their_days_are_reported_as_invalid(
     demo: Demo, open_page: Callable[..., Page], content: bytes, said: str
 ) -> None:
     page = open_page(f"{demo.url}#/models/US_model-0.1.0")
@@ -213,7 +215,7 @@ def test_labels_that_a_spreadsheet_wrote_are_read_or_said_to_be_of_no_day(
     expect(dialog.get_by_role("alert")).to_contain_text(said)
 
 
-def test_the_last_day_of_an_evaluation_is_meant_whole_and_a_file_without_labels_is_refused(
+def test_the_last_day_of_an_evaluation_counts_completely_and_a_file_without_labels_is_refused(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     labels = tmp_path / "labels.csv"
@@ -231,7 +233,7 @@ def test_the_last_day_of_an_evaluation_is_meant_whole_and_a_file_without_labels_
     expect(page.get_by_role("region", name="Evaluation")).to_contain_text("to 31 Dec 2012")
     asked = demo.database.evaluations.find_one({}, sort=[("created_at", -1)])
     assert asked is not None
-    # Bars within that day begin after its midnight.
+    # Bars of that day begin after its midnight.
     assert asked["end"] == datetime(2012, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
@@ -304,7 +306,7 @@ def test_drift_and_challengers_are_shown_with_their_gates(
         demo.database.challengers.delete_many({})
 
 
-def test_parameters_of_a_detector_stand_in_one_line_on_a_phone(
+def test_parameters_of_a_detector_fit_in_one_line_on_a_phone(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/models", width=390)
@@ -314,10 +316,10 @@ def test_parameters_of_a_detector_stand_in_one_line_on_a_phone(
     assert len({box["y"] for box in boxes if box}) == 1
 
 
-def test_the_focus_goes_to_no_other_button_where_its_own_is_gone(
+def test_the_focus_moves_to_no_other_button_when_its_own_vanishes(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
-    """Enter would put another version in use than the one that was meant."""
+    """Otherwise Enter would promote another version than the intended one."""
     run = demo.api.post(
         "/models/train?wait=30", {"market": "US", "trees": 20, "seed": 9, "promote": False}
     )

@@ -1,4 +1,4 @@
-"""Notifications: a rule made by hand, its channel tried, its messages shown."""
+"""Notifications: a rule is created by hand, its channel is tested, its messages are listed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.browser.looking import Look
 from tests.receiver import run_receiver
 
 
-def test_a_rule_is_made_tried_changed_and_deleted(
+def test_a_rule_is_created_tested_changed_and_deleted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     with run_receiver() as receiver:
@@ -18,7 +18,7 @@ def test_a_rule_is_made_tried_changed_and_deleted(
         look = Look(page, tmp_path)
         page.get_by_role("link", name="Notifications").click()
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
-        # They are told of alerts, whose list leads here too.
+        # The messages are about alerts, whose list also links to this page.
         expect(page.locator(".nav [aria-current=page]")).to_have_text("Alerts")
         page.get_by_role("button", name="New rule").click()
         page.get_by_label("Name").fill("ops")
@@ -60,7 +60,7 @@ def test_a_rule_is_made_tried_changed_and_deleted(
         dialog.get_by_role("button", name="Save").click()
         expect(card).not_to_contain_text("after 15 minutes")
 
-        # Back from LINE: the page gives the code to the API, which does not know this login.
+        # Back from LINE: the page sends the code to the API, which does not know this login.
         back = open_page(f"{demo.url}?code=x&state=y", quiet=False)
         expect(back.get_by_text("LINE Login is not set up")).to_be_visible()
         assert "state" not in back.url
@@ -71,9 +71,7 @@ def test_a_rule_is_made_tried_changed_and_deleted(
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
 
 
-def test_messages_are_shown_with_what_became_of_them(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_messages_are_listed_with_their_outcome(demo: Demo, open_page: Callable[..., Page]) -> None:
     now = demo.database.client.admin.command("hello")["localTime"]
     delivery = {
         "_id": "x:run_completed:ops",

@@ -1,4 +1,4 @@
-"""From the dashboard to where operations look."""
+"""Links from the dashboard to the tools of operations."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def test_the_dashboard_links_to_flower(demo: Demo, open_page: Callable[..., Page
     expect(opened.value.get_by_role("link", name="worker@").first).to_be_visible()
 
 
-def test_each_part_says_how_it_is_since_when_and_what_to_do(
+def test_each_part_shows_its_state_since_when_and_what_to_do(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)

@@ -1,4 +1,4 @@
-"""The overview: what the demo found, and the way from there to a chart."""
+"""The overview: the demo's anomalies, and the way from there to a chart."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
 
-# what the packages with the demo's bars say of themselves: ticker, last session
+# From the packages with the demo's bars: ticker, last session.
 LAST_BARS = {
     "AAPL": "1 Mar 2013",
     "FB": "1 Mar 2013",
@@ -77,7 +77,7 @@ def test_arrow_keys_move_along_the_lanes(demo: Demo, open_page: Callable[..., Pa
     expect(page.locator('.lanes [data-mark][tabindex="0"]')).to_have_count(1)
 
 
-def test_lost_connection_is_said_and_mends_itself(
+def test_a_lost_connection_is_reported_and_restored_automatically(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
@@ -93,12 +93,12 @@ def test_lost_connection_is_said_and_mends_itself(
     expect(page.locator(".anomaly").first).to_be_visible()
 
 
-def test_open_access_is_said(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_open_access_is_reported(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
     expect(page.get_by_text("Open access: no API key was made yet")).to_be_visible()
 
 
-def test_no_anomalies_are_told_before_they_are_counted(
+def test_no_count_of_anomalies_is_shown_before_they_are_counted(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/health")

@@ -1,4 +1,4 @@
-"""An API below another path than the usual: the page learns of it, and keeps to it."""
+"""An API below another path than usual: the page asks for the path and uses it."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[
     expect(page.get_by_text("No bars yet")).to_be_visible()
     expect(
         page.get_by_text("Degraded")
-    ).to_be_visible()  # it answers: no worker is on this database
+    ).to_be_visible()  # The request succeeds, though no worker uses this database.
     assert "internal/v1/health" in asked
     assert not [path for path in asked if path.startswith("py/")]
     link = page.get_by_role("link", name="API documentation")
@@ -22,7 +22,7 @@ def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[
     expect(page.get_by_role("heading", name="Tapewatch")).to_be_visible()
 
 
-def test_a_watchlist_is_made_below_another_path(
+def test_a_watchlist_is_created_below_another_path(
     empty_service: str, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{empty_service}#/watchlists")
@@ -36,7 +36,7 @@ def test_a_watchlist_is_made_below_another_path(
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
-def test_the_page_is_not_sent_again_while_it_is_the_same(
+def test_an_unchanged_page_is_not_sent_again(
     empty_service: str, open_page: Callable[..., Page]
 ) -> None:
     ask = open_page("about:blank").request

@@ -1,5 +1,5 @@
-"""What holds for every page and state: no complaint in the console, WCAG,
-no sideways scrolling, little weight.
+"""Requirements of every page and state: no error in the console, WCAG, no sideways scrolling, small
+size.
 """
 
 import re
@@ -13,7 +13,7 @@ from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 
 MOST_BYTES = 300_000
-PAGES = {  # by heading
+PAGES = {  # By heading.
     "Overview": "#/",
     "AAPL": "#/ticker/AAPL?period=1y&panes=volume,grade,RSI,MACD,MACD_hist,bollinger",
     "Anomalies": "#/anomalies?severity=medium",
@@ -65,7 +65,7 @@ def test_every_page_is_accessible_and_fits(
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
-def test_what_opens_over_a_page_is_accessible_and_fits(
+def test_dialogs_and_menus_are_accessible_and_fit(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int, theme: str
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL?panes=volume,bollinger", width=width, theme=theme)
@@ -77,7 +77,7 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
     assert sheet["x"] + sheet["width"] <= width
     look.take("panes")
     page.goto(f"{demo.url}#/anomalies")
-    # The ticker's page has a menu of that name too, and goes away meanwhile.
+    # The ticker's page has a menu with this name too, which disappears meanwhile.
     page.get_by_role("heading", level=1, name="Anomalies", exact=True).wait_for()
     if width == 390:
         page.get_by_role("button", name="Filters", exact=True).click()
@@ -154,7 +154,7 @@ def test_failures_are_accessible_and_fit(
     assert look.wrong == []
 
 
-def test_the_page_is_light_and_from_its_own_origin(
+def test_the_page_is_small_and_loads_only_from_its_own_origin(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
@@ -171,7 +171,7 @@ def test_the_page_is_light_and_from_its_own_origin(
     assert sum(weights) < MOST_BYTES
 
 
-def test_what_the_first_page_is_made_of_is_asked_for_at_once(
+def test_the_files_of_the_first_page_are_requested_at_once(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     scripts = (

@@ -20,7 +20,7 @@ def test_runs_are_listed_and_filtered(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("link", name="Training of market US")).to_have_count(0)
 
 
-def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_old_runs_are_listed_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     run = demo.database.detection_runs.find_one({"task": "train"})
     assert run is not None
     run |= {"tickers": ["MANYCO"], "options": {}}
@@ -38,7 +38,7 @@ def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[...,
         demo.database.detection_runs.delete_many({"tickers": "MANYCO"})
 
 
-def test_what_comes_pushes_no_run_off_the_list(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_new_runs_push_none_off_the_list(demo: Demo, open_page: Callable[..., Page]) -> None:
     run = demo.database.detection_runs.find_one({"task": "train"})
     assert run is not None
     run |= {"tickers": ["PUSHCO"], "options": {}, "idempotency_key": None}
@@ -69,7 +69,7 @@ def test_what_comes_pushes_no_run_off_the_list(demo: Demo, open_page: Callable[.
 
 
 def test_no_run_is_listed_without_its_name(demo: Demo, open_page: Callable[..., Page]) -> None:
-    """How far it is has to be asked for, and may be long in coming."""
+    """Their progress is a separate request, whose answer may be slow."""
     page = open_page(f"{demo.url}#/health")
     expect(page.get_by_role("heading", name="Health")).to_be_visible()
     page.evaluate(
@@ -88,7 +88,7 @@ def test_no_run_is_listed_without_its_name(demo: Demo, open_page: Callable[..., 
     assert page.evaluate("window.blank") == 0
 
 
-def test_a_run_is_titled_by_what_it_was_asked_for(
+def test_the_title_of_a_run_is_what_was_requested(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     run = demo.database.detection_runs.find_one({"task": "backfill", "status": "complete"})
@@ -98,7 +98,7 @@ def test_a_run_is_titled_by_what_it_was_asked_for(
     asked: dict[str, dict[str, object]] = {
         "Backfill of market US": {"market": "US"},
         "Backfill of AAPL, FB, GOOG and 2 more": {},
-        # What was left undone of a market is not the market.
+        # A retry of the tickers of a market that were left undone is not titled as the market.
         "Backfill of TITLED": {"market": "US", "tickers": ["TITLED"], "retry_of": "titled-0"},
         "Scan of tech": {"task": "incremental", "watchlist": "tech"},
         "Metrics of 5 tickers of market US": {"task": "analytics", "market": "US"},
@@ -133,7 +133,7 @@ def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., 
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_a_finished_run_shows_its_record_and_what_it_found(
+def test_a_finished_run_shows_its_record_and_its_anomalies(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     run = demo.database.detection_runs.find_one({"task": "backfill", "new_anomalies": {"$gt": 100}})
@@ -147,11 +147,11 @@ def test_a_finished_run_shows_its_record_and_what_it_found(
     expect(page.locator(".anomaly").first).to_contain_text(strangest["Ticker"])
 
 
-def test_a_run_of_many_shows_what_happened_to_each_ticker(
+def test_a_run_of_many_tickers_shows_the_outcome_of_each(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     tickers = ["AAPL", "FB", "IBM"]
-    for _ in range(2):  # the first sees what other tests have brought
+    for _ in range(2):  # The first test that runs sees bars of other tests.
         run = demo.api.post("/anomalies/incremental?wait=30", {"tickers": tickers})
     assert run["reasons"] == {"already_detected": len(tickers)}
     for width in (1280, 390):
@@ -171,7 +171,7 @@ def test_a_run_of_many_shows_what_happened_to_each_ticker(
     expect(page.get_by_text("No such tickers")).to_be_visible()
 
 
-def test_scores_that_a_backfill_kept_are_taken_as_a_file(
+def test_scores_that_a_backfill_kept_can_be_downloaded(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     asked = {"ticker": "FB", "max_period": "max", "keep_scores": True}
@@ -188,7 +188,7 @@ def test_scores_that_a_backfill_kept_are_taken_as_a_file(
             assert content.count(b"\n") == run["rows_processed"] + 1
 
 
-def test_files_of_an_export_are_taken_on_its_page(
+def test_files_of_an_export_can_be_downloaded_on_its_page(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     asked = {"table": "bars", "tickers": ["FB"], "format": "csv"}
@@ -200,7 +200,7 @@ def test_files_of_an_export_are_taken_on_its_page(
     assert b'"FB"' in download.value.path().read_bytes()
 
 
-def test_an_evaluation_leads_to_what_it_found_and_has_no_failed_ticker(
+def test_the_run_of_an_evaluation_links_to_its_result_and_has_no_failed_ticker(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     asked = {"versions": ["US_model-0.1.0"], "start": "2018-01-01"}
@@ -231,7 +231,7 @@ def test_an_evaluation_leads_to_what_it_found_and_has_no_failed_ticker(
         demo.database.batches.delete_one({"_id": "judged-0"})
 
 
-def test_what_a_page_does_is_a_link_where_an_error_names_a_command(
+def test_an_error_that_names_a_command_links_to_the_page_that_does_the_same(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     run = demo.database.detection_runs.find_one({"task": "train"})
@@ -246,7 +246,7 @@ def test_what_a_page_does_is_a_link_where_an_error_names_a_command(
         page = open_page(f"{demo.url}#/runs/linked")
         said = page.get_by_role("alert")
         expect(said).to_contain_text("start with the page of FB, import some (the Data page), or")
-        # Only a shell can.
+        # Only the command line can do this.
         expect(said.locator("code")).to_have_text("flask db upgrade")
         said.get_by_role("link", name="the page of FB").click()
         expect(page).to_have_url(re.compile("#/ticker/FB"))
@@ -254,7 +254,7 @@ def test_what_a_page_does_is_a_link_where_an_error_names_a_command(
         demo.database.detection_runs.delete_one({"_id": "linked"})
 
 
-def test_a_verification_shows_what_became_of_each_anomaly(
+def test_a_verification_shows_the_verdict_on_each_anomaly(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     run_id = demo.api.post("/anomalies/verify?wait=30", {"ticker": "FB"})["_id"]

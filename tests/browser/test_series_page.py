@@ -1,4 +1,4 @@
-"""Series: fitted by dropping a CSV, seen, asked, kept up to date and deleted."""
+"""Series: fitted by dropping a CSV file, viewed, predicted, kept up to date and deleted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.browser.looking import Look
 from tests.processes import wait_until
 
 
-def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
+def test_a_csv_file_is_fitted_viewed_predicted_labelled_and_deleted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     history = tmp_path / "boiler.csv"
@@ -31,7 +31,7 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     look = Look(page, tmp_path)
     look.take_both("series")
     assert look.wrong == []
-    # predictions of others are seen without a reload
+    # Predictions of other clients are shown without a reload.
     label.blur()
     demo.api.post("/predict/boiler?store=true", {"timestamp": "2500", "value": 70})
     expect(page.locator(".series-plot .series-anomaly")).to_have_count(2)
@@ -44,7 +44,7 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     assert demo.database.single_series.count_documents({}) == 0
 
 
-def test_what_is_written_of_a_series_stays_when_it_changed_while_nobody_could_see_it(
+def test_typed_text_is_kept_when_the_series_changed_during_a_lost_connection(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     times = list(range(1000, 2000, 10))
@@ -65,7 +65,7 @@ def test_what_is_written_of_a_series_stays_when_it_changed_while_nobody_could_se
         demo.database[name].delete_many({})
 
 
-def test_a_file_of_iso_times_and_own_names_is_fitted(
+def test_a_file_with_iso_times_and_other_column_names_is_fitted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     history = tmp_path / "hall.csv"
@@ -83,7 +83,7 @@ def test_a_file_of_iso_times_and_own_names_is_fitted(
     demo.database.single_series.delete_many({})
 
 
-def test_a_line_that_is_no_point_is_named(
+def test_a_line_that_is_not_a_point_is_named(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     history = tmp_path / "broken.csv"
@@ -105,7 +105,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_label_that_was_not_stored_is_not_shown_as_if_it_were(
+def test_a_label_that_could_not_be_stored_is_not_shown_as_stored(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     demo.api.post("/fit/valve", {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 1.5]})

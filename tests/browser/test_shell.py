@@ -1,4 +1,4 @@
-"""What surrounds the pages: ways to get to them, and what is said where there is none."""
+"""The frame around the pages: navigation, and messages if there is no page or no API."""
 
 import re
 from collections.abc import Callable
@@ -24,16 +24,14 @@ def test_the_keyboard_skips_to_the_content(demo: Demo, open_page: Callable[..., 
     expect(page.get_by_label("Status")).to_be_focused()
 
 
-def test_an_address_that_was_cut_off_is_answered(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_an_incomplete_address_shows_a_message(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/nowhere%E2%82")
     expect(page.get_by_text("There is no such page")).to_be_visible()
     page.goto(f"{demo.url}#/ticker")
     expect(page.get_by_text("Which ticker?")).to_be_visible()
 
 
-def test_a_frozen_api_is_told_within_five_seconds_and_forgotten_when_it_is_back(
+def test_a_frozen_api_is_reported_within_five_seconds_and_the_message_goes_when_it_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
@@ -50,7 +48,7 @@ def test_a_frozen_api_is_told_within_five_seconds_and_forgotten_when_it_is_back(
             expect(page.get_by_text("All well")).to_have_count(0)
             return True
 
-    # Of a machine with much else to do the browser may once have had too little.
+    # A busy machine may once have had too little time for the browser.
     assert any(is_told_in_time() for _ in range(3))
     expect(page.get_by_text("All well")).to_be_visible()
     expect(old).to_have_count(0)
@@ -59,7 +57,7 @@ def test_a_frozen_api_is_told_within_five_seconds_and_forgotten_when_it_is_back(
 @pytest.mark.parametrize(
     ("link", "button"), [("Watchlists", "New watchlist"), ("Models", "Train a model")]
 )
-def test_a_dialog_goes_with_the_page_that_opened_it(
+def test_a_dialog_closes_with_the_page_that_opened_it(
     demo: Demo, open_page: Callable[..., Page], link: str, button: str
 ) -> None:
     page = open_page(demo.url)
@@ -76,7 +74,7 @@ def test_a_dialog_goes_with_the_page_that_opened_it(
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_a_page_that_was_never_loaded_is_when_the_connection_is_back(
+def test_a_page_that_failed_to_load_is_loaded_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
@@ -88,16 +86,16 @@ def test_a_page_that_was_never_loaded_is_when_the_connection_is_back(
     page.context.set_offline(False)
     expect(page.get_by_role("heading", name="Market US")).to_be_visible()
     expect(page.get_by_text("What you see may be old")).to_be_hidden()
-    # Whatever other tests of this service did to it: it is asked for again, and told.
+    # Whatever state other tests left: it is requested again, and shown.
     expect(page.get_by_role("banner")).to_contain_text(re.compile("All well|Degraded"))
 
 
-def test_a_slow_line_is_waited_for_by_files_and_an_answer_cut_off_is_asked_for_again(
+def test_files_are_waited_for_on_a_slow_line_and_an_interrupted_answer_is_requested_again(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
     expect(page.get_by_role("region", name="Chart")).to_be_visible()
-    # Four seconds are waited for an answer in place of twenty.
+    # Wait four seconds for an answer instead of twenty.
     page.evaluate(
         "AbortSignal.timeout = ((f) => (ms) => f.call(AbortSignal, ms / 5))(AbortSignal.timeout)"
     )
@@ -113,7 +111,7 @@ def test_a_slow_line_is_waited_for_by_files_and_an_answer_cut_off_is_asked_for_a
     rows = "".join(f"2013-03-04,1,{n}.5,1,1,1000\n" for n in range(100_000))
     file = tmp_path / "SLOW.csv"
     file.write_text(f"date,open,high,low,close,volume\n{rows}")
-    throttle(-1, file.stat().st_size // 6)  # its bytes take longer than an answer may
+    throttle(-1, file.stat().st_size // 6)  # Its bytes take longer than an answer may.
     page.locator("#file").set_input_files(file)
     expect(page.locator("form.preview")).to_be_visible()
     throttle(800, -1)
@@ -124,12 +122,12 @@ def test_a_slow_line_is_waited_for_by_files_and_an_answer_cut_off_is_asked_for_a
     expect(page.get_by_role("region", name="Chart")).to_be_visible()
 
 
-def test_a_tab_of_before_an_upgrade_says_to_load_it_anew(
+def test_a_tab_from_before_an_upgrade_asks_to_be_reloaded(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url, quiet=False)
     expect(page.get_by_text("was upgraded")).to_have_count(0)
-    # What a tab has that was opened before, and one whose page is of no file any more.
+    # What a tab that was opened earlier has, and one whose page has no file any more.
     page.evaluate("document.querySelector('meta[name=build]').content = 'before'")
     page.route("**/pages/models/page.js", lambda route: route.fulfill(status=404))
     page.get_by_role("link", name="Models", exact=True).click()

@@ -1,4 +1,4 @@
-"""What others wrote is shown as they wrote it, and nothing of it is done."""
+"""Texts that others wrote are displayed as text, and scripts in them are never executed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,8 @@ from tests.browser.conftest import Demo
 from tests.conftest import ROOT
 
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-# What makes elements of a text; the page makes them by lib/dom.js, which makes text of texts.
+# Functions that create elements from text. The page uses lib/dom.js, which only creates text nodes
+# from text.
 FORBIDDEN = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function"
     r"|createContextualFragment|setHTML|srcdoc"
@@ -23,7 +24,7 @@ FORBIDDEN = re.compile(
 
 @pytest.fixture
 def failed(demo: Demo) -> Iterator[str]:
-    """A run of a hostile name that failed for a hostile reason; its id."""
+    """A failed run with a hostile name and a hostile error; its id."""
     now = datetime.now(UTC)
     request = RunRequest("incremental", "manual", (SCRIPT,), watchlist=SCRIPT)
     run_id: str = insert_run(demo.database, request, now)["_id"]
@@ -34,7 +35,7 @@ def failed(demo: Demo) -> Iterator[str]:
 
 @pytest.fixture
 def series(demo: Demo) -> Iterator[None]:
-    """A series and an anomaly with hostile texts, as no import would store them."""
+    """A series and an anomaly with hostile texts, which no import would store."""
     anomaly = demo.database.anomalies.find_one({"Ticker": "IBM"}, sort=[("Datetime", -1)])
     assert anomaly is not None
     hostile = {"_id": "hostile", "detection_timestamp": datetime.now(UTC), "reasons": [SCRIPT]}
@@ -45,7 +46,7 @@ def series(demo: Demo) -> Iterator[None]:
 
 @pytest.mark.usefixtures("series")
 @pytest.mark.parametrize("place", ["", "runs", "runs/RUN", "ticker/IBM"])
-def test_a_stored_script_is_shown_and_not_run(
+def test_a_stored_script_is_displayed_and_not_run(
     demo: Demo, open_page: Callable[..., Page], failed: str, place: str
 ) -> None:
     page = open_page(f"{demo.url}#/{place.replace('RUN', quote(failed))}")
@@ -54,11 +55,11 @@ def test_a_stored_script_is_shown_and_not_run(
     assert page.locator("img[src=x], main script").count() == 0
 
 
-def test_no_script_of_ours_makes_elements_of_a_text() -> None:
+def test_no_script_of_ours_creates_elements_from_text() -> None:
     found = {
         path.name: FORBIDDEN.findall(path.read_text())
         for path in sorted((ROOT / "web" / "scripts").rglob("*.js"))
     }
-    # a drawing that the API makes of numbers and an id, in which it has no other text
+    # A drawing that the API builds from numbers and an id, and that contains no other text.
     assert found.pop("one.js") == ["DOMParser"]
     assert [name for name, words in found.items() if words] == []

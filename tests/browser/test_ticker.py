@@ -1,4 +1,4 @@
-"""The ticker page: an anomaly in full, and what can be asked for."""
+"""The ticker's page: an anomaly in full, and the actions on it."""
 
 import csv
 import gzip
@@ -18,7 +18,7 @@ from tests.browser.conftest import Demo, push_candles
 from tests.browser.looking import Look
 from tests.unit.detection.features.twin import compute_twin, read_real_bars
 
-AROUND = 60  # bars that the chart shows on both sides of what is selected
+AROUND = 60  # The number of bars that the chart shows on both sides of the selection.
 NEIGHBOURS = 50
 
 
@@ -35,7 +35,7 @@ def link(demo: Demo, anomaly: dict) -> str:
 
 
 def read_closes(ticker: str) -> list[tuple[str, float]]:
-    """Date and close as the package with the demo's bars has them."""
+    """Date and close as in the package with the demo's bars."""
     with gzip.open(files("bokeh_sampledata") / "_data" / "stocks.csv.gz", "rt") as file:
         return [
             (row["Date"], float(row["Close"]))
@@ -44,9 +44,7 @@ def read_closes(ticker: str) -> list[tuple[str, float]]:
         ]
 
 
-def test_the_panel_tells_what_is_known_of_an_anomaly(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_the_panel_shows_all_about_an_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
     anomaly = find_anomalies(demo, "IBM")[0]
     closes = read_closes("IBM")
     at = [date for date, _ in closes].index(name(anomaly)[:10])
@@ -66,12 +64,12 @@ def test_the_panel_tells_what_is_known_of_an_anomaly(
     shares = [
         int(text.rstrip(" %")) for text in panel.locator(".attribution .share").all_text_contents()
     ]
-    assert sum(shares) in range(90, 111)  # each is rounded to a per cent
+    assert sum(shares) in range(90, 111)  # Each share is rounded to a per cent.
     assert shares == sorted(shares, reverse=True)
 
 
 @pytest.mark.parametrize("moved", [1.5, 0.0], ids=["close", "high"])
-def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
+def test_an_anomaly_whose_bar_was_corrected_shows_its_new_values(
     demo: Demo, open_page: Callable[..., Page], moved: float
 ) -> None:
     anomaly = find_anomalies(demo, "IBM")[1]
@@ -100,7 +98,7 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
         item = page.locator(f".anomaly[data-id='{anomaly['_id']}']")
         expect(item).to_contain_text("corrected since")
         expect(page.locator(".badge", has_text="corrected since")).to_have_count(1)
-        # As by another threshold: a bar that may as well be a fault, and is no event any more.
+        # As with another threshold: a bar that may also be a fault, and is no event any more.
         same = {"bars_fingerprint": anomaly["bars_fingerprint"], "Close": anomaly["Close"]}
         set_ = {f"opinions.0.{name}": value for name, value in same.items()}
         demo.database.anomalies.update_one(chosen, {"$set": set_})
@@ -111,7 +109,9 @@ def test_an_anomaly_whose_bar_was_corrected_says_so_and_what_it_is_now(
         demo.database.anomalies.update_one(chosen, {"$set": {"opinions": []}})
 
 
-def test_arrow_keys_step_and_the_url_follows(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_arrow_keys_move_between_anomalies_and_the_url_follows(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     first, second = find_anomalies(demo, "MSFT")[:2]
     page = open_page(f"{demo.url}#/ticker/MSFT")
     expect(page.get_by_text("Pick an anomaly")).to_be_visible()
@@ -125,7 +125,7 @@ def test_arrow_keys_step_and_the_url_follows(demo: Demo, open_page: Callable[...
     expect(page.get_by_text(re.compile("^1 of "))).to_be_visible()
 
 
-def test_the_list_is_one_stop_of_the_tab_key(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_list_is_one_stop_for_the_tab_key(demo: Demo, open_page: Callable[..., Page]) -> None:
     latest, before = find_anomalies(demo, "MSFT")[:-3:-1]
     page = open_page(link(demo, latest))
     listed = page.locator(".listing .anomaly")
@@ -151,9 +151,9 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     page = open_page(link(demo, found[n]))
     page.get_by_role(
         "button", name="Next anomaly"
-    ).click()  # close enough for the chart to stay as it is
+    ).click()  # Close enough that the chart does not scroll.
     expect(page.get_by_text(f"{n + 2} of {len(found)}")).to_be_visible()
-    # The edge may cut through a bar.
+    # A bar may be cut by the edge.
     first = "|".join(dates[max(0, at[n] - AROUND - 1) :][:2])
     expect(page.locator(".stage")).to_have_attribute("data-seen", re.compile(f"^({first}) to "))
     pane = page.locator(".stage canvas").first.bounding_box()
@@ -162,12 +162,12 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"{n + 1} of {len(found)}")).to_be_visible()
 
 
-def test_panes_are_chosen_from_a_menu_and_stay_in_the_url(
+def test_panes_are_chosen_in_a_menu_and_kept_in_the_url(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFT")
     stage = page.locator(".stage")
-    rows = stage.locator("tr")  # one a pane, one between each two, and one for the times
+    rows = stage.locator("tr")  # One a pane, one between each two panes, and one for the times.
     expect(stage).to_have_attribute("data-panes", "volume,grade")
     expect(rows).to_have_count(6)
     page.get_by_text("Panes", exact=True).click()
@@ -234,7 +234,7 @@ def test_a_ticker_with_one_interval_opens_with_it(
     expect(page.get_by_role("group", name="Interval", exact=True)).to_have_count(0)
 
 
-def test_the_period_that_is_marked_is_the_one_that_is_shown(
+def test_the_highlighted_period_is_the_one_shown(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     last = read_closes("IBM")[-1][0]
@@ -246,22 +246,22 @@ def test_the_period_that_is_marked_is_the_one_that_is_shown(
     page.get_by_role("button", name="1 year").click()
     expect(pressed).to_have_text("1 year")
     expect(seen).to_have_attribute("data-seen", re.compile(f"^2012-.* to {last}"))
-    page.keyboard.press("ArrowRight")  # to the first anomaly, years before
+    page.keyboard.press("ArrowRight")  # To the first anomaly, which is years earlier.
     dates = [date for date, _ in read_closes("IBM")]
     first = dates.index(name(find_anomalies(demo, "IBM")[0])[:10])
-    # The edge may cut through a bar.
+    # A bar may be cut by the edge.
     edges = "|".join(dates[max(0, first - AROUND - 1) :][:2])
     expect(seen).to_have_attribute("data-seen", re.compile(f"^({edges}) to "))
     expect(pressed).to_have_count(0)
 
 
-def test_a_ticker_that_is_nowhere_is_explained(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_an_unknown_ticker_is_explained(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFTT", quiet=False)
     expect(page.get_by_role("main")).to_contain_text("MSFTT")
     expect(page.get_by_role("main")).to_contain_text("No 1d bars")
 
 
-def test_a_backfill_by_click_is_watched_to_its_end(
+def test_a_backfill_started_by_click_is_shown_to_its_end(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/ticker/FB")
@@ -274,10 +274,10 @@ def test_a_backfill_by_click_is_watched_to_its_end(
     assert run["period"] == "max"
 
 
-def test_a_scan_by_click_says_that_nothing_is_new(
+def test_a_scan_started_by_click_reports_that_nothing_is_new(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
-    # What came of other tickers moves the market's days, which are looked at again.
+    # Bars of other tests' tickers change the market's days, so bars are scored again.
     demo.api.post("/anomalies/incremental?wait=30", {"tickers": ["GOOG"], "interval": "1d"})
     page = open_page(f"{demo.url}#/ticker/GOOG")
     page.get_by_role("button", name="Scan now").click()
@@ -341,7 +341,7 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
     }
     demo.database.anomalies.insert_one(anomaly | kept)
     try:
-        # as somebody might type it
+        # As a person might type it.
         address = f"{demo.url}#/ticker/goneco?interval=1d&anomaly={time[:10]}"
         page = open_page(address, width=390, quiet=False)
         expect(page.get_by_text("No 1d bars of GONECO are stored any more")).to_be_visible()
@@ -357,9 +357,7 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
         demo.database.anomalies.delete_one({"_id": kept["_id"]})
 
 
-def test_a_link_to_an_anomaly_that_never_was_says_so(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_a_link_to_an_unknown_anomaly_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(
         f"{demo.url}#/ticker/AAPL?interval=1d&anomaly=1999-01-01T00:00:00Z", quiet=False
     )

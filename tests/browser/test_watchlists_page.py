@@ -1,4 +1,4 @@
-"""Watchlists: made from pasted symbols, scanned, switched, deleted."""
+"""Watchlists: created from pasted symbols, scanned, switched, deleted."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 
 
-def test_a_watchlist_is_made_scanned_switched_and_deleted(
+def test_a_watchlist_is_created_scanned_switched_and_deleted(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/watchlists")
@@ -36,9 +36,7 @@ def test_a_watchlist_is_made_scanned_switched_and_deleted(
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
-def test_the_scheduler_scans_a_watchlist_while_one_looks_on(
-    demo: Demo, open_page: Callable[..., Page]
-) -> None:
+def test_the_page_shows_a_scan_by_the_scheduler(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/watchlists")
     page.get_by_role("button", name="New watchlist").first.click()
     page.get_by_label("Name").fill("monthly")
@@ -49,7 +47,7 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(
     card = page.get_by_role("article", name="Watchlist monthly")
     expect(card).to_contain_text("0 12 2 * *")
     expect(card).to_contain_text("never")
-    # as if its last slot had passed while nobody ticked
+    # As if its last slot had passed while nothing ticked.
     passed = {"last_slot": datetime.now(UTC) - timedelta(days=40), "next_scan": None}
     demo.database.watchlists.update_one({"_id": "monthly"}, {"$set": passed})
 
@@ -72,7 +70,9 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
-def test_a_change_keeps_what_is_not_shown(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_change_keeps_fields_that_are_not_shown(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     demo.api.post("/watchlists", {"name": "slow feed", "tickers": ["IBM"], "delay_minutes": 45})
     page = open_page(f"{demo.url}#/watchlists")
     card = page.get_by_role("article", name="Watchlist slow feed")
@@ -91,7 +91,7 @@ def test_a_change_keeps_what_is_not_shown(demo: Demo, open_page: Callable[..., P
     )
 
 
-def test_what_is_wrong_with_a_watchlist_is_said_in_the_dialog(
+def test_errors_of_a_watchlist_are_shown_in_the_dialog(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/watchlists", quiet=False)
@@ -113,7 +113,7 @@ def test_periodic_scans_are_switched_off_and_on(demo: Demo, open_page: Callable[
     expect(page.get_by_role("switch", name="Periodic scans on")).to_be_visible()
 
 
-def test_a_change_over_somebody_elses_is_refused_with_what_to_do_and_nothing_typed_is_lost(
+def test_a_change_over_somebody_elses_is_refused_with_advice_and_keeps_the_typed_text(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     made = {"name": "shared", "tickers": ["AAPL", "MSFT"]}
@@ -129,7 +129,7 @@ def test_a_change_over_somebody_elses_is_refused_with_what_to_do_and_nothing_typ
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Copy what you need")
     expect(tickers).to_have_value("AAPL, MSFT, IBM")
     page.keyboard.press("Escape")
-    # Drawn anew as it is now, and the keyboard goes on where it was.
+    # The row is redrawn with its present values, and the keyboard focus is kept.
     expect(card).to_contain_text("7 minutes after each closed bar")
     expect(card.get_by_role("button", name="Edit")).to_be_focused()
     switch = card.get_by_role("switch")
@@ -144,13 +144,13 @@ def test_a_change_over_somebody_elses_is_refused_with_what_to_do_and_nothing_typ
     expect(page.get_by_role("main")).to_be_focused()
 
 
-def test_a_page_that_is_open_asks_for_tickers_where_a_watchlist_was_changed(
+def test_an_open_page_requests_tickers_again_after_a_watchlist_was_changed(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     demo.api.post("/watchlists", {"name": "quiet", "tickers": ["AAPL", "MSFT"]})
     for address in ("#/watchlists", "#/overview"):
         page = open_page(f"{demo.url}{address}")
-        for _ in range(2):  # what a page asks for first is asked for by then
+        for _ in range(2):  # By then the page's first requests have been made.
             with page.expect_request("**/py/scheduler"):
                 pass
         asked: list[str] = []
@@ -159,7 +159,7 @@ def test_a_page_that_is_open_asks_for_tickers_where_a_watchlist_was_changed(
             with page.expect_request("**/py/scheduler"):
                 pass
         assert not [url for url in asked if "/py/watchlists" in url]
-        # Whoever changes one is seen, by what it watches then.
+        # A changed watchlist is shown with its new tickers.
         changed = {"$inc": {"version": 1}, "$push": {"tickers": "IBM"}}
         with page.expect_request("**/py/watchlists?*"):
             demo.database.watchlists.update_one({"_id": "quiet"}, changed)

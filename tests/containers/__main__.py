@@ -1,11 +1,11 @@
-"""`make containers`: the services of docker-compose.yml in real containers,
-undisturbed and then struck by faults.
+"""`make containers`: runs the services of docker-compose.yml in real containers, undisturbed and
+then with faults.
 
-The same work is done twice: once in peace, and, when its results are deleted, once more while a
+The same work is done twice: once undisturbed and, after its results were deleted, once more while a
 worker's container is killed, another is cut off from the network, and Redis and MongoDB are
-stopped. What was found must be the same, to the last bit.
+stopped. The results must be the same, to the last bit.
 
-IMAGE=NAME takes an image that is there already instead of building one.
+IMAGE=NAME uses an existing image instead of building one.
 """
 
 import io
@@ -34,19 +34,19 @@ from tests.containers.engine import DEMANDED, OURS, ContainersFailed, Engine, wa
 
 PROJECT = "tapewatch-check"
 WORKERS = 3
-FILES, TICKERS = 4, 200  # so many tickers in each file
+FILES, TICKERS = 4, 200  # The number of files, and of tickers in each file.
 BARS = 2_500
 LAST_BAR = datetime(2025, 6, 30, 23, tzinfo=UTC)
 BATCH_TICKERS = 10
-# What the service promises; the same as on one machine.
+# The service promises this; the same as on one machine.
 PROMISED_SECONDS = 90.0
 RUN_SECONDS = 600.0
 RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox")
 AWAY_SECONDS = 15.0
 COUNTS = ("tickers_total", "tickers_done", "rows_processed", "anomalies_found")
-# of a run and of the clock: the same work has others the second time
+# Fields of a run or of the clock, which differ in the second run of the same work.
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
-# What is told of an anomaly once it is stored, in its own time.
+# Fields of an anomaly that are added after it was stored.
 TOLD_LATER = ("inputs", "scope", "root_cause", "root_causes", "review")
 
 Json = dict[str, Any]
@@ -55,7 +55,7 @@ say = Console(soft_wrap=True, highlight=False, markup=False).print
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a backfill of everything found: its run's counts, and all anomalies."""
+    """The result of a backfill of everything: the counts of its run, and all anomalies."""
 
     counts: Json
     anomalies: dict[str, Json]
@@ -63,7 +63,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long the work took, in seconds, after a fault and after what was taken away was back."""
+    """How long the work took, in seconds, after a fault and after the stopped part was back."""
 
     fault: str
     effect: str
@@ -71,7 +71,7 @@ class Recovery:
 
 
 class Client:
-    """Asks the API with a key."""
+    """A client of the API with a key."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url
@@ -79,7 +79,7 @@ class Client:
         self._session.headers["Authorization"] = f"Bearer {key}"
 
     def ask(self, method: str, path: str, **how: Any) -> Json:
-        """Return the answer. Raises ContainersFailed where it is a refusal."""
+        """Return the answer. Raises ContainersFailed if the request is refused."""
         answer = self._session.request(method, self._url + path, timeout=60, **how)
         if not answer.ok:
             raise ContainersFailed(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
@@ -87,15 +87,15 @@ class Client:
         return document
 
     def get_run(self, run_id: str) -> Json | None:
-        """Return a run; None while nobody answers, as when MongoDB is away."""
+        """Return a run; None while the API does not answer, as when MongoDB is stopped."""
         try:
             return self.ask("GET", f"/py/detection-runs/{run_id}")
         except (requests.RequestException, ContainersFailed):
             return None
 
     def follow(self, run_id: str, seconds: float = RUN_SECONDS) -> Json:
-        """Return a run once it is complete. Raises ContainersFailed where it ends otherwise,
-        or not in time.
+        """Return a run once it is complete. Raises ContainersFailed if it ends otherwise, or too
+        late.
         """
         run: Json = {}
 
@@ -115,7 +115,7 @@ class Client:
         return run
 
     def find_anomalies(self) -> dict[str, Json]:
-        """Return all anomalies by ticker and time, without what is a run's own."""
+        """Return all anomalies by ticker and time, without the fields of a run."""
         found: dict[str, Json] = {}
         cursor: dict[str, str] = {}
         while True:
@@ -130,7 +130,7 @@ class Client:
 
 
 class Check:
-    """One go at everything: the engine, the settings of its services, and what was measured."""
+    """One whole check: the engine, the settings of its services, and the measurements."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -145,19 +145,19 @@ class Check:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """The address of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Bring all services up, with an empty database."""
+        """Start all services with an empty database."""
         self.engine.configure(self._settings)
         self.engine.compose(
             "up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", seconds=900
         )
 
     def make_first_key(self) -> Client:
-        """Wait until the API has said that it lacks a key,
-        and nobody restarted it; make the key.
+        """Wait until the API has reported that it lacks a key, and was not restarted; create the
+        key.
         """
         said: list[Json] = []
 
@@ -200,8 +200,8 @@ class Check:
     def detect(
         self, client: Client, strike: Callable[["Check", Client, str], None] | None = None
     ) -> Found:
-        """Backfill everything, while a fault strikes as soon as the work is on its way;
-        return what was found.
+        """Backfill everything, and cause a fault as soon as the work has begun; return the
+        result.
         """
         body = {"market": "US", "max_period": "max"}
         run_id = client.ask("POST", "/py/anomalies/backfill", json=body)["run_id"]
@@ -214,25 +214,27 @@ class Check:
         return Found({name: run["progress"][name] for name in COUNTS}, client.find_anomalies())
 
     def note(self, fault: str, effect: str, since: float, client: Client, run_id: str) -> None:
-        """Take the time until a run that a fault has struck is complete, by the monotonic clock."""
+        """Measure the time until a run that was hit by a fault is complete, by the monotonic
+        clock.
+        """
         client.follow(run_id)
         self.recoveries.append(Recovery(fault, effect, time.monotonic() - since))
         say(f"  {fault}: {effect}; complete after {self.recoveries[-1].seconds:.1f} s.")
 
     def count_held(self, container: Json) -> int:
-        """Return how many batches the workers of a container hold, as MongoDB has it."""
+        """Return how many batches the workers of a container hold, according to MongoDB."""
         owner = f"/{container['Config']['Hostname']}:/"
         return int(
             self._ask_mongo(f"db.batches.countDocuments({{state: 'leased', owner: {owner}}})")
         )
 
     def forget_results(self) -> None:
-        """Delete what detections have stored, so that they have everything to do again."""
+        """Delete the results of detections, so that all the work has to be done again."""
         self._ask_mongo(f"{json.dumps(RESULTS)}.forEach(name => db[name].deleteMany({{}}))")
 
     def _ask_mongo(self, script: str) -> str:
         command = ("mongosh", "--quiet", "tapewatch", "--eval", script)
-        # Before its answer it may say that it has nowhere to keep its history.
+        # Before its answer redis-cli may print that it cannot keep a history.
         return self.engine.compose("exec", "-T", "mongo", *command).strip().rpartition("\n")[2]
 
 
@@ -242,8 +244,8 @@ def name_tickers(number: int) -> list[str]:
 
 
 def is_on_its_way(client: Client, run_id: str) -> bool:
-    """Whether some of a run is done, and most is not;
-    where all is done already the work is too little.
+    """Whether a part of a run is done, and most of it is not; fail if all is done, because then the
+    work is too little.
     """
     run = client.get_run(run_id)
     done = run["progress"]["percent"] if run else 0
@@ -255,14 +257,14 @@ def is_on_its_way(client: Client, run_id: str) -> bool:
 
 
 def kill_worker(check: Check, client: Client, run_id: str) -> None:
-    """Kill the container of a worker that holds batches; others do them."""
+    """Kill the container of a worker that holds batches; other workers do them."""
     container = check.engine.find_containers("worker")[0]
     lose_worker(check, container, check.engine.kill, "a worker's container killed", client, run_id)
     check.engine.start(container)
 
 
 def cut_worker_off(check: Check, client: Client, run_id: str) -> None:
-    """Cut a worker that holds batches off from Redis and MongoDB; others do them."""
+    """Cut a worker that holds batches off from Redis and MongoDB; other workers do them."""
     container = check.engine.find_containers("worker")[1]
     lose_worker(
         check, container, check.engine.cut_off, "a worker cut off from the network", client, run_id
@@ -278,7 +280,7 @@ def lose_worker(
     client: Client,
     run_id: str,
 ) -> None:
-    """Lose a worker, see that it held something, and take the time until others have done it."""
+    """Lose a worker, check that it held a batch, and measure the time until others have done it."""
     since = time.monotonic()
     lose(container)
     held = check.count_held(container)
@@ -298,7 +300,7 @@ def stop_mongo(check: Check, client: Client, run_id: str) -> None:
 
 
 def stop_server(check: Check, service: str, name: str, client: Client, run_id: str) -> None:
-    """Stop a server, start it again after a while, and take the time from then on."""
+    """Stop a server, start it again after a while, and measure the time from then on."""
     check.engine.compose("stop", service)
     time.sleep(AWAY_SECONDS)
     since = time.monotonic()
@@ -312,7 +314,7 @@ FAULTS = (kill_worker, cut_worker_off, stop_redis, stop_mongo)
 
 
 def do_all(check: Check) -> None:
-    """Do the work in peace and then under faults, and compare. Raises ContainersFailed."""
+    """Do the work undisturbed and then with faults, and compare. Raises ContainersFailed."""
     engine = check.engine
     say("Starting all services, without a key.")
     check.start()
@@ -338,7 +340,7 @@ def do_all(check: Check) -> None:
 
 
 def compare(found: Found, expected: Found) -> None:
-    """Raise ContainersFailed where two backfills of the same found different things."""
+    """Raise ContainersFailed if two backfills of the same bars found different anomalies."""
     keys = sorted(found.anomalies.keys() | expected.anomalies.keys())
     differing = [key for key in keys if found.anomalies.get(key) != expected.anomalies.get(key)]
     if differing:
@@ -353,7 +355,7 @@ def compare(found: Found, expected: Found) -> None:
 
 
 def show(recoveries: list[Recovery]) -> None:
-    """Print what was measured beside what is promised."""
+    """Print the measurements beside the promises."""
     table = Table("fault", "what it struck", "complete after", f"promised: {PROMISED_SECONDS:g} s")
     for one in recoveries:
         kept = "kept" if one.seconds <= PROMISED_SECONDS else "not kept"
@@ -362,7 +364,7 @@ def show(recoveries: list[Recovery]) -> None:
 
 
 def main() -> int:
-    """Check everything and take it all down. Returns 1 where something did not hold."""
+    """Run all checks and remove everything. Returns 1 if a check failed."""
     image = os.environ.get("IMAGE") or ""
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -374,7 +376,7 @@ def main() -> int:
         check = Check(engine)
         engine.configure(check._settings)
         try:
-            engine.remove()  # what a check that was killed left
+            engine.remove()  # Left by a check that was killed.
             if image:
                 say(f"Image: {image} is taken as it is; the build of the Dockerfile is skipped.")
             else:

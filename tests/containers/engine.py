@@ -1,5 +1,5 @@
-"""The container engine of this machine, whichever it is: the service in its containers,
-and what can befall them.
+"""The container engine of this machine, whichever it is: starts the service in containers, and
+stops, kills and disconnects them.
 """
 
 import json
@@ -16,33 +16,33 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.yml"
-# all but those that a profile has to be named for
+# All services except those that need a named profile.
 SERVICES: dict[str, dict[str, Any]] = {
     name: service
     for name, service in yaml.safe_load(COMPOSE_FILE.read_text())["services"].items()
     if "profiles" not in service
 }
 OURS = tuple(name for name, service in SERVICES.items() if "build" in service)
-# what a user has to fill in
+# Variables that a user must set.
 DEMANDED = frozenset(re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text()))
 HEALTH_SECONDS = 600.0
 POLL_SECONDS = 0.25
-# asking compose for all containers is work of its own
+# Asking compose for all containers is slow.
 HEALTH_POLL_SECONDS = 3.0
 
 
 class ContainersFailed(Exception):
-    """Something that was to hold of the containers does not; the message says what was found."""
+    """A check of the containers failed; the message says what was found."""
 
 
 class Engine:
-    """The project of docker-compose.yml, under a name and with settings of its own,
-    on the engine that answers.
+    """The project of docker-compose.yml with a name and settings of its own, on the engine that
+    answers.
 
     Args:
-        project: the name that its containers, volumes and network begin with.
+        project: the first part of the names of its containers, volumes and network.
         folder: where its settings are kept meanwhile.
-        image: the name of the image of our own services.
+        image: the name of our own image.
     """
 
     def __init__(self, project: str, folder: Path, image: str) -> None:
@@ -67,13 +67,13 @@ class Engine:
         ]
 
     def configure(self, settings: dict[str, str]) -> None:
-        """Set what the services are told from their next `up` on."""
+        """Set the settings that the services have from their next `up` on."""
         (self._folder / "settings.env").write_text(
             "".join(f"{name}={value}\n" for name, value in settings.items())
         )
 
     def describe(self) -> str:
-        """Return which programs drive which engine."""
+        """Return which programs control which engine."""
         version = run(
             [*self._cli, "version", "--format", "{{.Client.Version}}, server {{.Server.Version}}"]
         ).strip()
@@ -83,7 +83,7 @@ class Engine:
         )
 
     def compose(self, *arguments: str, seconds: float = 300) -> str:
-        """Run a command of compose and return what it printed. Raises ContainersFailed."""
+        """Run a command of compose and return its output. Raises ContainersFailed."""
         return run([*self._compose, *arguments], seconds=seconds)
 
     def build(self) -> None:
@@ -91,7 +91,7 @@ class Engine:
         self.compose("build", "api", seconds=1_800)
 
     def describe_images(self) -> list[str]:
-        """Return name, id and size of every image that the services stand on."""
+        """Return name, id and size of every image that the services use."""
         names = {service.get("image") for name, service in SERVICES.items() if name not in OURS}
         found = []
         for name in (*sorted(filter(None, names)), self.image):
@@ -101,8 +101,8 @@ class Engine:
         return found
 
     def find_containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what the engine knows of the containers of services (all,
-        if none is named), stopped ones too.
+        """Return the engine's descriptions of the containers of services (all, if none is named),
+        stopped ones included.
         """
         ids = self.compose("ps", "--all", "--quiet", *services).split()
         return json.loads(run([*self._cli, "container", "inspect", *ids])) if ids else []
@@ -141,34 +141,32 @@ class Engine:
         run([*self._cli, "start", container["Id"]])
 
     def cut_off(self, container: dict[str, Any]) -> None:
-        """Take a container off its network; its processes go on."""
+        """Disconnect a container from its network; its processes go on."""
         for network in container["NetworkSettings"]["Networks"]:
             run([*self._cli, "network", "disconnect", network, container["Id"]])
 
     def reconnect(self, container: dict[str, Any]) -> None:
-        """Put a container back on the networks that it was on when it was found."""
+        """Reconnect a container to the networks that it had when it was found."""
         for network in container["NetworkSettings"]["Networks"]:
             run([*self._cli, "network", "connect", network, container["Id"]])
 
     def logs(self, *services: str, lines: int = 15) -> str:
-        """Return the last that services said."""
+        """Return the last log lines of services."""
         return self.compose("logs", "--no-color", "--tail", str(lines), *services)
 
     def remove(self) -> None:
-        """Take down all that `up` made, with its data."""
+        """Remove all that `up` created, with its data."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "20", seconds=900)
 
 
 def service_of(container: dict[str, Any]) -> str:
-    """Return the service of docker-compose.yml that a container is of."""
+    """Return the service of docker-compose.yml to which a container belongs."""
     return str(container["Config"]["Labels"]["com.docker.compose.service"])
 
 
 def run(command: Sequence[str], *, seconds: float = 120) -> str:
-    """Run a command and return what it printed. Raises ContainersFailed with what it said
-    where it did not succeed.
-    """
-    # the first docker-compose gives an engine with much to do a minute for each request
+    """Run a command and return its output. Raises ContainersFailed with its output if it fails."""
+    # The first docker-compose gives a busy engine a minute for each request.
     environment = {"COMPOSE_HTTP_TIMEOUT": "600", **os.environ}
     try:
         done = subprocess.run(
@@ -196,7 +194,7 @@ def wait_until(
     seconds: float,
     poll_seconds: float = POLL_SECONDS,
 ) -> None:
-    """Return once something is so. Raises ContainersFailed with what is instead."""
+    """Return once a condition holds. Raises ContainersFailed with what was found instead."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
@@ -216,7 +214,7 @@ def _find_cli() -> list[str]:
             tried.append(str(error))
         else:
             if name == "podman":
-                # compose talks to podman by its socket
+                # Compose talks to podman by this socket.
                 socket = run([name, "info", "--format", "{{.Host.RemoteSocket.Path}}"]).strip()
                 os.environ.setdefault("DOCKER_HOST", f"unix://{socket.removeprefix('unix://')}")
             return [name]

@@ -1,4 +1,4 @@
-"""`make demo` twice in one folder: until the table of anomalies, and then serving."""
+"""`make demo` twice in one folder: until the table of anomalies, and then while it serves."""
 
 import signal
 import subprocess
@@ -27,15 +27,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def first(folder: Path) -> subprocess.CompletedProcess[str]:
-    """From an empty folder to the table, where a proxy is named for requests to elsewhere, and much
-    for another project.
+    """The demo from an empty folder to the table, with variables that set a proxy and the settings
+    of another project.
     """
     return run_runner(folder, "demo", "--once", **BEHIND_PROXY, **OF_ANOTHER)
 
 
 @pytest.fixture(scope="package")
 def again(folder: Path, first: subprocess.CompletedProcess[str]) -> Iterator[Runner]:
-    """Started again where all is there already, and stopped as by Ctrl-C."""
+    """The demo started again with all its files there, and stopped as by Ctrl-C."""
     with start_runner(folder, "demo") as runner:
         wait_until(lambda: "Serving" in runner.said(), "serves", SERVES_SECONDS)
         yield runner

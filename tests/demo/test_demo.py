@@ -1,4 +1,4 @@
-"""`make demo`, whole: from an empty folder to a table of anomalies, and again."""
+"""`make demo` as a whole: from an empty folder to a table of anomalies, and again."""
 
 import csv
 import gzip
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def count_published_bars() -> int:
-    """Count the rows of the published files, apart from our own reader."""
+    """Count the rows of the published files, without our own reader."""
     files = {
         "bokeh_sampledata": ["_data/stocks.csv.gz"],
         "arch": ["data/sp500/sp500.csv.gz", "data/nasdaq/nasdaq.csv.gz"],
@@ -40,7 +40,7 @@ def get(runner: Runner, path: str) -> dict[str, Any]:
 
 
 def read_table(output: str) -> list[list[str]]:
-    """Return the cells of the table's rows that begin with a ticker."""
+    """Return the cells of the table's rows, which begin with a ticker."""
     rows = [
         [cell.strip() for cell in line.strip("│").split("│")]
         for line in output.splitlines()
@@ -49,7 +49,7 @@ def read_table(output: str) -> list[list[str]]:
     return [row for row in rows if row[0]]
 
 
-def test_from_an_empty_folder(first: CompletedProcess[str]) -> None:
+def test_the_demo_runs_from_an_empty_folder(first: CompletedProcess[str]) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert (
         f"Bars: {count_published_bars():,} of 7 tickers, 1999-01-04 to 2018-12-31, imported"
@@ -58,13 +58,15 @@ def test_from_an_empty_folder(first: CompletedProcess[str]) -> None:
     assert re.search(r"Backfill: [\d,]+ bars scored", first.stdout)
     table = read_table(first.stdout)
     assert len(table) == 12
-    # the worst day of a share that is not a split: half its price overnight
+    # A share's worst day that is no split: half its price overnight.
     assert ["AAPL", "2000-09-29", "25.75"] in [row[:3] for row in table]
     assert re.search(r"From start to table: [\d.]+ s", first.stdout)
     assert "Stopping" in first.stdout
 
 
-def test_again(first: CompletedProcess[str], again: Runner) -> None:
+def test_the_demo_runs_again_in_the_same_folder(
+    first: CompletedProcess[str], again: Runner
+) -> None:
     assert "Bars: " in again.said()
     assert "are here already" in again.said()
     assert (
@@ -72,14 +74,14 @@ def test_again(first: CompletedProcess[str], again: Runner) -> None:
         in again.said()
     )
     assert read_table(again.said()) == read_table(first.stdout)
-    # It would keep what it has loaded for as long as the demo serves.
+    # The process would keep its loaded modules in memory as long as the demo serves.
     assert again.pids("runner.demo_bars") == []
     for other in ("celery beat", "celery flower", "--queues control", "'-m feed'"):
         wait_until(lambda other=other: again.pids(other), f"{other} is started after the table")
     runs = get(again, "/py/detection-runs?task=backfill")["items"]
     assert [run["status"] for run in runs] == ["complete"]
     assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
-    # the split of 2005-02-28 is in the data as quoted
+    # The split of 2005-02-28 is in the data, in prices as quoted.
     faults = get(again, "/py/anomalies?ticker=AAPL&kind=fault&limit=500")["items"]
     assert ("2005-02-28T00:00:00Z", "split") in {(f["Datetime"], f["fault"]) for f in faults}
     assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0

@@ -1,5 +1,5 @@
-"""`docs/notebook.ipynb` against the demo, as its reader runs it. `WRITE_NOTEBOOK=1` stores it with
-what it shows.
+"""Runs `docs/notebook.ipynb` against the demo, as its reader does. `WRITE_NOTEBOOK=1` stores it
+with its output.
 """
 
 import os
@@ -23,7 +23,7 @@ MOST_BYTES = 300_000
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
-    # of jupyter's own packages
+    # A warning of jupyter's own packages.
     pytest.mark.filterwarnings("default"),
 ]
 
@@ -58,7 +58,7 @@ def find_outputs(notebook: Any, kind: str) -> list[str]:
     ]
 
 
-def test_it_runs_to_its_end_and_shows_what_it_says(run: Any) -> None:
+def test_the_notebook_runs_to_its_end_and_shows_what_it_says(run: Any) -> None:
     texts = find_outputs(run, "text/plain")
     assert any(re.fullmatch(r"{'verdicts': {'identical': [1-9]\d*}}", text) for text in texts)
     assert texts[-1] == "True", "the rollback brings back what the first champion found"
@@ -76,17 +76,17 @@ def test_it_runs_to_its_end_and_shows_what_it_says(run: Any) -> None:
     ] == ["verify", "train", "backfill"]
 
 
-def test_what_is_stored_was_run_so_and_shows_the_same(run: Any) -> None:
+def test_the_stored_notebook_has_the_code_and_output_of_a_run(run: Any) -> None:
     stored = nbformat.read(NOTEBOOK, as_version=4)
     assert [cell["execution_count"] for cell in stored.cells if cell["cell_type"] == "code"] == [
         cell["execution_count"] for cell in run.cells if cell["cell_type"] == "code"
     ], "WRITE_NOTEBOOK=1 make test ARGS='-k notebook' stores it with what it shows"
     assert len(find_outputs(stored, "image/png")) == len(find_outputs(run, "image/png"))
-    # tables of what the same bars come to; what takes time, or is drawn, may differ
+    # Compare the tables that follow from the bars; times and drawings may differ.
     assert find_outputs(stored, "text/html") == find_outputs(run, "text/html")
 
 
-def test_what_is_stored_is_small_and_names_no_machine() -> None:
+def test_the_stored_notebook_is_small_and_names_no_machine() -> None:
     assert NOTEBOOK.stat().st_size < MOST_BYTES
     text = re.sub(r'"image/png": "[^"]+"', "", Path(NOTEBOOK).read_text())
     assert not re.search(r"site-packages|/(home|root|tmp|usr)/|Traceback", text)

@@ -1,1 +1,1 @@
-"""What operations look at: its tests share one service."""
+"""What operators look at: Flower, logs, metrics, alerts. All tests share one service."""

@@ -1,5 +1,5 @@
-"""The whole service as real processes, with passwords in its URLs;
-and one backfill that was asked of it over HTTP.
+"""The whole service as real processes, with passwords in its URLs, and one backfill requested over
+HTTP.
 """
 
 import json
@@ -64,13 +64,13 @@ class Service:
             return found
 
     def logged(self, name: str) -> str:
-        """Return a process' log, without a line that it may just be writing."""
+        """Return the log of a process, without a last line that may be incomplete."""
         return "".join((self.folder / f"{name}.log").read_text().rpartition("\n")[:2])
 
 
 @pytest.fixture(scope="package")
 def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """API, worker, control worker, beat and Flower, over servers that ask for a password."""
+    """API, worker, control worker, beat and Flower, with servers that require a password."""
     folder = tmp_path_factory.mktemp("service")
     redis_port = free_port()
     settings = Settings(
@@ -106,7 +106,7 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         wait_until(
             lambda: count_consumers(settings.redis_url) >= 2, "worker and control worker consume"
         )
-        # What happened before it listens Flower never learns; of workers it hears every 2 s.
+        # Flower never learns of events before it listens; it hears of workers every 2 s.
         wait_until(lambda: ask_flower(settings, "/workers?json=1")["data"], "Flower takes events")
         running = Service(settings, database, folder, {})
         body = {"market": "US", "max_period": "max"}
@@ -122,7 +122,7 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def ask_flower(
     settings: Settings, path: str, *, method: str = "GET", user: str = FLOWER_USER
 ) -> Any:
-    """Return what Flower answers, whose API asks for user and password."""
+    """Return Flower's answer; its API requires user and password."""
     headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
     request = Request(
         f"http://{LOOPBACK}:{settings.flower_port}{path}", method=method, headers=headers
@@ -132,7 +132,7 @@ def ask_flower(
 
 
 def fill(database: Db) -> None:
-    """Store bars and a champion; nothing runs yet."""
+    """Store bars and a champion; no process of the service runs yet."""
     prepare_database(database, NOW)
     for seed, ticker in enumerate(TICKERS):
         store(database, ticker, make_bars(800, seed, shocks=(400, 520)))
@@ -142,7 +142,7 @@ def fill(database: Db) -> None:
 def start(
     stack: ExitStack, folder: Path, name: str, command: list[str], environment: dict[str, str]
 ) -> None:
-    """Start a process that ends with the stack."""
+    """Start a process that ends with the exit stack."""
     log = stack.enter_context((folder / f"{name}.log").open("ab"))
     process = subprocess.Popen(
         die_with_parent(command), cwd=folder, env=os.environ | environment, stdout=log, stderr=log
@@ -152,6 +152,6 @@ def start(
 
 
 def build_environment(settings: Settings) -> dict[str, str]:
-    """Return what the processes of the service are told."""
+    """Return the environment of the service's processes."""
     given = {name.upper(): str(getattr(settings, name)) for name in settings.model_fields_set}
     return given | {"PYTHONPATH": str(ROOT), "FLOWER_BASIC_AUTH": FLOWER_USER}

@@ -1,4 +1,6 @@
-"""Flower as it is exposed: with a password, read-only, and in words that a person can read."""
+"""Flower as it is exposed: with a password, read-only, and with arguments that a person can
+read.
+"""
 
 import json
 from typing import Any
@@ -13,7 +15,7 @@ from tests.processes import wait_until
 
 
 def refuse(service: Service, path: str, **how: str) -> int:
-    """Return the status of what is not answered."""
+    """Return the status of a request that is refused."""
     with pytest.raises(HTTPError) as refused:
         ask_flower(service.settings, path, **how)
     with refused.value as error:
@@ -21,7 +23,7 @@ def refuse(service: Service, path: str, **how: str) -> int:
 
 
 def find_tasks(service: Service) -> dict[str, Any]:
-    """Return the tasks of the backfill that Flower knows of, by their ids."""
+    """Return the tasks of the backfill that Flower knows, by id."""
     found = ask_flower(service.settings, "/api/tasks?limit=1000")
     return {
         task_id: task
@@ -54,10 +56,10 @@ def test_arguments_say_which_run_which_batch_and_how_many_tickers(
     ]
 
 
-def test_what_a_person_looks_for_is_not_hidden_among_ticks_and_sweeps(
-    service: Service, tasks: dict[str, Any]
-) -> None:
-    """Once both have run, all rows are of runs, their batches or notifications."""
+def test_the_list_of_tasks_has_no_ticks_and_sweeps(service: Service, tasks: dict[str, Any]) -> None:
+    """After a tick and a sweep have run, all rows are still about runs, batches or
+    notifications.
+    """
     wait_until(
         lambda: (
             find_heartbeats(service.database, [SWEEPER, SCHEDULER]).keys() == {SWEEPER, SCHEDULER}
@@ -84,9 +86,9 @@ def test_nothing_is_shown_without_the_password(service: Service, path: str, user
         "/api/worker/pool/grow/x",
     ],
 )
-def test_nothing_can_be_done_even_with_it(service: Service, path: str) -> None:
+def test_flower_is_read_only_even_with_the_password(service: Service, path: str) -> None:
     assert refuse(service, path, method="POST") == 403
 
 
-def test_the_dashboard_is_told_where_flower_is(service: Service) -> None:
+def test_the_dashboard_knows_the_address_of_flower(service: Service) -> None:
     assert json.loads(service.read("/py/health"))["flower_url"] == service.settings.flower_url

@@ -1,4 +1,4 @@
-"""What the processes log: lines a machine can read, each with what it is about, and no secrets."""
+"""The logs of all processes: JSON lines that say what they are about, without secrets."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def read_lines(service: Service, name: str) -> list[Line]:
 
 @pytest.fixture(scope="module")
 def about_run(service: Service) -> dict[str, list[Line]]:
-    """The lines of API and worker that are about the backfill: those that name it anywhere."""
+    """The lines of API and worker about the backfill: those that contain its id anywhere."""
     run_id = service.run["_id"]
 
     def find(name: str) -> list[Line]:
@@ -48,13 +48,13 @@ def test_every_line_is_json_with_time_level_and_logger(service: Service, name: s
 
 
 @pytest.mark.usefixtures("about_run")
-def test_no_process_logs_an_error_where_all_is_well(service: Service) -> None:
-    """Workers that do not know what Flower asks of them would, each time that it starts."""
+def test_no_process_logs_an_error_in_normal_operation(service: Service) -> None:
+    """Workers that do not know Flower's requests would log an error each time Flower starts."""
     lines = (line for name in PROCESSES for line in read_lines(service, name))
     assert [line for line in lines if line["level"] == "error"] == []
 
 
-def test_every_line_about_a_run_carries_its_id_and_that_of_the_request(
+def test_every_line_about_a_run_has_the_ids_of_run_and_request(
     service: Service, about_run: dict[str, list[Line]]
 ) -> None:
     events = {name: [line["event"] for line in lines] for name, lines in about_run.items()}
@@ -64,7 +64,7 @@ def test_every_line_about_a_run_carries_its_id_and_that_of_the_request(
         assert (line["run_id"], line["request_id"]) == (service.run["_id"], REQUEST_ID), line
 
 
-def test_every_line_of_a_task_carries_its_id_and_that_of_its_batch(
+def test_every_line_of_a_task_has_the_ids_of_task_and_batch(
     about_run: dict[str, list[Line]],
 ) -> None:
     for line in about_run["worker"]:
@@ -76,7 +76,7 @@ def test_a_long_result_is_cut_short(about_run: dict[str, list[Line]]) -> None:
     assert max(len(line["event"]) for line in about_run["worker"]) < 400
 
 
-def test_beat_and_control_say_nothing_of_what_is_done_all_the_time(service: Service) -> None:
+def test_beat_and_control_do_not_log_routine_work(service: Service) -> None:
     wait_until(
         lambda: (
             {SWEEPER, SCHEDULER} == find_heartbeats(service.database, [SWEEPER, SCHEDULER]).keys()

@@ -1,4 +1,4 @@
-"""The figures that the running service offers to Prometheus."""
+"""The figures that the running service serves to Prometheus."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from tests.processes import find_processes, frozen, wait_until
 from tests.scraping import Samples, read_samples
 
 
-def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> None:
+def test_detections_of_pool_processes_are_counted_once(service: Service) -> None:
     bars = ("tapewatch_bars_detected_total", ("trigger", "backfill"))
-    # A batch is counted after its commit, which may have ended the run.
+    # A batch is counted after its commit, which may already have ended the run.
     wait_until(
         lambda: read_samples(service.read("/metrics"))[bars] >= service.run["rows_processed"],
         "all is counted",
@@ -28,7 +28,7 @@ def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> N
     wait_until(lambda: read_samples(service.read("/metrics"))[ended] == 1, "its end is counted")
 
 
-def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) -> None:
+def test_the_heartbeats_of_beat_and_its_tasks_are_recent(service: Service) -> None:
     for name in ("sweeper", "scheduler"):
         age = ("tapewatch_heartbeat_age_seconds", ("name", name))
         wait_until(
@@ -37,9 +37,9 @@ def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) ->
         )
 
 
-def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
-    # Each batch of a backfill asks for the model, and once more where it finds on loading it that
-    # it needs the market's days. Other tests may have asked for more of them.
+def test_model_caches_of_all_processes_are_summed(service: Service) -> None:
+    # Each batch of a backfill asks for the model once, and again if the loaded model needs the
+    # market's days. Other tests may have asked for more models.
     backfills = service.database.detection_runs.distinct("_id", {"task": "backfill"})
     asked = service.database.batches.count_documents({"run_id": {"$in": backfills}})
     assert asked >= len(TICKERS)
@@ -70,14 +70,16 @@ def test_requests_to_all_processes_of_the_api_are_counted(service: Service) -> N
 
 @contextmanager
 def frozen_workers(service: Service) -> Iterator[None]:
-    """Freeze all workers, which then neither work nor answer."""
+    """Freeze all workers; they then neither work nor answer."""
     pids = [pid for pid, command in find_processes(service.folder) if " worker " in command]
     assert len(pids) >= 2
     with frozen(*pids):
         yield
 
 
-def test_with_all_workers_frozen_a_queued_run_waits_longer_and_longer(service: Service) -> None:
+def test_the_waiting_time_of_a_queued_run_grows_while_all_workers_are_frozen(
+    service: Service,
+) -> None:
     def read(name: str, *labels: tuple[str, str]) -> float:
         return read_samples(service.read("/metrics"))[(name, *labels)]
 
@@ -102,7 +104,7 @@ def test_with_all_workers_frozen_a_queued_run_waits_longer_and_longer(service: S
     wait_until(lambda: read("tapewatch_oldest_pending_seconds") == 0, "nothing waits")
 
 
-def test_the_age_of_the_champion_is_told(service: Service) -> None:
+def test_the_age_of_the_champion_is_served(service: Service) -> None:
     samples = read_samples(service.read("/metrics"))
     assert (
         samples["tapewatch_model_age_seconds", ("market", "US"), ("version", "US_model-0.1.0")] > 0

@@ -1,5 +1,5 @@
-"""What `deploy/` gives Prometheus and Grafana: it loads, it fires,
-and asks only for figures that there are.
+"""The configuration of Prometheus and Grafana in `deploy/`: it loads, its alerts fire, and it uses
+only figures that exist.
 """
 
 import json
@@ -50,11 +50,11 @@ def find_anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
-def test_the_configuration_is_one_that_prometheus_takes_as_it_is(name: str) -> None:
+def test_prometheus_accepts_the_configuration(name: str) -> None:
     run_promtool("check", "config", name)
 
 
-def test_the_configuration_is_one_where_keys_are_needed_too(tmp_path: Path) -> None:
+def test_prometheus_accepts_the_configuration_with_a_key(tmp_path: Path) -> None:
     for file in PROMETHEUS.iterdir():
         shutil.copy(file, tmp_path)
     (tmp_path / "tapewatch.key").write_text("tw_key")
@@ -65,10 +65,11 @@ def test_the_configuration_is_one_where_keys_are_needed_too(tmp_path: Path) -> N
 
 
 def test_compose_gives_prometheus_its_key(tmp_path: Path) -> None:
-    """The script that the container starts with, up to Prometheus itself."""
+    """Runs the script with which the container starts, up to Prometheus itself."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]
     (script,) = compose["command"]
-    # First the container's own folder: the tree itself may lie in one of that name.
+    # Replace the container's own folder first, because the repository may lie below a folder of
+    # that name.
     script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")  # noqa: S108
     script = script.replace("/etc/tapewatch", str(PROMETHEUS)).partition("exec")[0] + "true"
     path = os.environ["PATH"]
@@ -77,7 +78,7 @@ def test_compose_gives_prometheus_its_key(tmp_path: Path) -> None:
     run_promtool("check", "config", "prometheus.yml", folder=tmp_path)
 
 
-def test_alerts_fire_when_they_should_and_no_other_does() -> None:
+def test_alerts_fire_when_they_should_and_no_other_fires() -> None:
     run_promtool("test", "rules", "alerts_test.yml")
 
 
@@ -87,7 +88,7 @@ def test_every_alert_is_tested() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_every_alert_says_what_it_means_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_every_alert_says_what_happened_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in SEVERITIES
     assert rule["annotations"].keys() == {"summary", "action", "runbook_url"}
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
@@ -96,7 +97,7 @@ def test_every_alert_says_what_it_means_and_what_to_do(rule: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_every_figure_asked_for_is_offered_by_the_running_service(
+def test_every_figure_that_is_queried_is_served_by_the_running_service(
     service: Service, expression: str
 ) -> None:
     samples = read_samples(service.read("/metrics"))
@@ -120,7 +121,7 @@ def test_every_figure_of_the_service_is_on_the_dashboard(service: Service) -> No
     assert {name for name in offered if not name.endswith(("_sum", "_count", "_created"))} <= shown
 
 
-def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
+def test_the_dashboard_uses_the_provisioned_data_source() -> None:
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())[
         "datasources"
     ]

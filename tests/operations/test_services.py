@@ -1,5 +1,5 @@
-"""Each service of docker-compose.yml as a plain process: the image's files,
-its command and its health check.
+"""Each service of docker-compose.yml as a plain process, with the image's files, its command and
+its health check.
 """
 
 import os
@@ -25,7 +25,7 @@ OURS = ("api", "worker", "worker-control", "feed", "beat", "flower")
 START_SECONDS = 240
 
 
-def test_debians_docker_compose_takes_the_file() -> None:
+def test_debians_docker_compose_accepts_the_file() -> None:
     program = shutil.which("docker-compose")
     assert program, "docker-compose is missing: apt-get install docker-compose"
     command = [program, "--file", str(ROOT / "docker-compose.yml"), "config"]
@@ -33,14 +33,14 @@ def test_debians_docker_compose_takes_the_file() -> None:
         command, env=os.environ | FILLED_IN, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
-    # It names the services of every profile.
+    # It names the services of all profiles.
     held = {"redis", "mongo", "prometheus", "grafana", *OURS}
     assert set(yaml.safe_load(answer.stdout)["services"]) == held
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the image is built from, and nothing else."""
+    """A folder with the files of the image, and no others."""
     folder = tmp_path_factory.mktemp("image")
     for name in files_sent():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +50,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def variables(environment: dict[str, str], database: Db) -> dict[str, str]:
-    """The addresses of the test's own servers, in place of those within compose's network,
-    and an API key.
+    """The addresses of the test's servers, instead of those in compose's network, and an API
+    key.
     """
     add_key(database, "ops", ["admin"], database.client.admin.command("hello")["localTime"])
     return {name: environment[name] for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE")}
@@ -66,22 +66,22 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
         variable: value for variable, value in described["environment"].items() if value is not None
     }
     environment = os.environ | given | variables
-    # not every engine sets it
+    # Not every engine sets HOSTNAME.
     environment.pop("HOSTNAME", None)
-    # In a container /tmp is its own.
+    # A container has its own /tmp.
     environment |= {
         "TMPDIR": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(image),
     }
-    # Nothing is detected here, so that compiling the kernels for this folder would only take time.
+    # Nothing is detected here, so compiling the kernels for this folder would only take time.
     environment |= {"NUMBA_DISABLE_JIT": "1"}
     port = str(free_port())
     for volume in ("beat", "flower"):
         (tmp_path / volume).mkdir()
 
     def move(text: str) -> str:
-        # Celery waits for answers until its timeout, however many came.
+        # Celery waits for answers until its timeout, however many have come.
         moved = (
             text.replace("/var/lib/tapewatch", str(tmp_path))
             .replace("find /tmp ", f"find {tmp_path} ")
@@ -122,7 +122,7 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
 
 
 def fill_in(text: str) -> str:
-    """Replace compose's variables by their values, or by their defaults."""
+    """Replace compose's variables by their values or their defaults."""
 
     def find(match: re.Match[str]) -> str:
         return FILLED_IN.get(match["name"]) or match["default"] or ""

@@ -1,5 +1,5 @@
-"""What must hold of metrics for every history: the load,
-later bars and neighbours make no difference.
+"""Properties of metrics for every history: neither the load, nor later bars, nor neighbours make a
+difference.
 """
 
 import json
@@ -32,7 +32,7 @@ def describe(subject) -> list[str]:
 
 @many
 @given(histories, st.data())
-def test_what_was_loaded_does_not_change_a_bit(bars, data) -> None:
+def test_the_loaded_history_does_not_change_a_bit(bars, data) -> None:
     rows = sorted({data.draw(st.integers(0, len(bars) - 1)), len(bars) - 1})
     whole = build_panel({"T": bars})
     first = int(find_first_rows(whole, np.array(rows), np.zeros(len(rows), np.int64)).min())
@@ -43,7 +43,7 @@ def test_what_was_loaded_does_not_change_a_bit(bars, data) -> None:
 
 @many
 @given(st.integers(0, 99), st.data())
-def test_what_was_loaded_of_intraday_bars_does_not_change_a_bit(seed, data) -> None:
+def test_the_loaded_history_of_intraday_bars_does_not_change_a_bit(seed, data) -> None:
     bars = draw_intraday(seed, 200, lost=0.05)
     rows = sorted({data.draw(st.integers(0, len(bars) - 1)), len(bars) - 1})
     whole = build_panel({"T": bars}, "1h")
@@ -55,7 +55,7 @@ def test_what_was_loaded_of_intraday_bars_does_not_change_a_bit(seed, data) -> N
 
 @many
 @given(histories, st.data())
-def test_later_bars_change_nothing_earlier(bars, data) -> None:
+def test_later_bars_change_no_earlier_value(bars, data) -> None:
     last = data.draw(st.integers(0, len(bars) - 1))
     changed = bars.copy()
     changed.loc[last + 1 :, ["open", "high", "low", "close", "volume"]] *= 3.7
@@ -65,7 +65,7 @@ def test_later_bars_change_nothing_earlier(bars, data) -> None:
 
 @many
 @given(histories, histories)
-def test_series_in_one_panel_do_not_touch_each_other(one, two) -> None:
+def test_series_in_one_panel_do_not_affect_each_other(one, two) -> None:
     last = [len(one) - 1, len(one) + len(two) - 1]
     both = describe(build({"A": one, "B": two}, last))
     assert both == [
@@ -76,7 +76,7 @@ def test_series_in_one_panel_do_not_touch_each_other(one, two) -> None:
 
 @many
 @given(histories)
-def test_every_bar_with_enough_of_a_year_has_one_regime_or_a_reason(bars) -> None:
+def test_every_bar_with_most_of_a_year_before_it_has_one_regime_or_a_reason(bars) -> None:
     for snapshot in compute(bars)[-40:]:
         regime = snapshot.values["regime"]
         if snapshot.have < 271:
@@ -87,7 +87,7 @@ def test_every_bar_with_enough_of_a_year_has_one_regime_or_a_reason(bars) -> Non
             assert REGIMES.count(regime["regime"]) == 1
 
 
-def test_panel_that_does_not_reach_back_is_refused() -> None:
+def test_a_panel_without_enough_history_is_refused() -> None:
     panel = build_panel({"T": draw_bars(1, 1500)}, start=900)
     with pytest.raises(ValueError, match="T: the panel has bars from position 900 on"):
         build_subject(panel, np.array([599]), bars_per_year=np.full(1, 252.0))

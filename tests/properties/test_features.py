@@ -1,5 +1,5 @@
-"""What must hold of features for every history: the load,
-later bars and the scale of prices make no difference.
+"""Properties of features for every history: neither the load, nor later bars, nor the scale of
+prices make a difference.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ def compute(bars, feature_set: FeatureSet, interval: str = "1d") -> Features:
 
 
 def assert_identical(some: Features, whole: Features, first: int, shift: int = 0) -> None:
-    """Assert that `some` is, bit by bit, what `whole` has from stored position `first` on."""
+    """Assert that `some` equals `whole`, bit by bit, from stored position `first` on."""
     tail = slice(int(np.searchsorted(whole.rows, first)), None)
     assert (some.rows + shift).tolist() == whole.rows[tail].tolist()
     for name in ("inputs", "measures"):
@@ -50,7 +50,7 @@ def assert_identical(some: Features, whole: Features, first: int, shift: int = 0
 
 @many
 @given(histories, feature_sets, st.sampled_from(["1d", "1h", "15m", "1m"]), st.data())
-def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data) -> None:
+def test_the_loaded_history_does_not_change_a_bit(bars, feature_set, interval, data) -> None:
     bars["session"] = np.arange(len(bars)) // 390
     bars["clock"] = np.arange(len(bars)) % data.draw(st.sampled_from([1, 7, 26, 390]))
     whole = compute(bars, feature_set, interval)
@@ -64,7 +64,7 @@ def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data
 
 @many
 @given(histories, feature_sets, st.data())
-def test_later_bars_change_nothing_earlier(bars, feature_set, data) -> None:
+def test_later_bars_change_no_earlier_feature(bars, feature_set, data) -> None:
     last = data.draw(st.integers(0, len(bars) - 1))
     changed = bars.copy()
     changed.loc[last + 1 :, ["open", "high", "low", "close", "volume"]] *= data.draw(
@@ -84,7 +84,7 @@ def test_later_bars_change_nothing_earlier(bars, feature_set, data) -> None:
 
 @many
 @given(histories, histories, feature_sets, st.sampled_from(["1d", "1h", "1m"]), st.data())
-def test_bars_are_documented_the_same_alone_and_among_others(
+def test_documented_features_of_a_bar_are_the_same_alone_and_among_others(
     one, two, feature_set, interval, data
 ) -> None:
     for bars in (one, two):
@@ -99,7 +99,7 @@ def test_bars_are_documented_the_same_alone_and_among_others(
 
 @many
 @given(histories, histories, feature_sets)
-def test_series_in_one_panel_do_not_touch_each_other(one, two, feature_set) -> None:
+def test_series_in_one_panel_do_not_affect_each_other(one, two, feature_set) -> None:
     panel = build_panel(one, two)
     both = compute_features(panel, panel.offsets[:-1], feature_set)
     second = both.rows >= len(one)
@@ -109,7 +109,9 @@ def test_series_in_one_panel_do_not_touch_each_other(one, two, feature_set) -> N
 
 @many
 @given(histories, feature_sets, st.integers(-30, 30), st.integers(-8, 8))
-def test_powers_of_two_change_no_bit_of_the_inputs(bars, feature_set, power, of_volume) -> None:
+def test_a_scale_that_is_a_power_of_two_changes_no_bit_of_the_inputs(
+    bars, feature_set, power, of_volume
+) -> None:
     scaled = bars * 2.0**power
     scaled["volume"] = bars["volume"] * 2.0**of_volume
     assert (
@@ -119,7 +121,7 @@ def test_powers_of_two_change_no_bit_of_the_inputs(bars, feature_set, power, of_
 
 @many
 @given(histories, feature_sets, st.floats(1e-6, 1e6))
-def test_any_scale_moves_inputs_by_a_step_of_the_grid_at_most(bars, feature_set, scale) -> None:
+def test_any_scale_changes_inputs_by_one_step_of_the_grid_at_most(bars, feature_set, scale) -> None:
     scaled = bars * scale
     scaled["volume"] = bars["volume"]
     difference = np.abs(

@@ -1,4 +1,4 @@
-"""A frame that is written as a vendor writes it is read back equal, to the last bit."""
+"""A table written in a vendor's format is read back equal, to the last bit."""
 
 import io
 import json
@@ -24,8 +24,8 @@ PRICES = ("open", "high", "low", "close")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A vendor's way to write daily bars; `options` are what a reader must be told,
-    `volume` whether it writes any.
+    """A vendor's format of daily bars; `options` are the options that a reader needs, `volume` says
+    whether it has volumes.
     """
 
     write: Callable[[Rows], bytes | str]
@@ -40,7 +40,7 @@ def delimit(
     day: Callable[[datetime], str],
     number: Callable[[float], str] = repr,
 ) -> Any:
-    """Return what writes a line a bar: day, open, high, low, close, volume."""
+    """Return a function that writes a line a bar: day, open, high, low, close, volume."""
 
     def write(rows: Rows) -> str:
         lines = [separator.join([day(row[0]), *map(number, row[1:5]), str(row[5])]) for row in rows]
@@ -266,8 +266,8 @@ BARS = st.lists(
 
 
 def build_rows(bars: list[tuple[int, int, int, int, int]]) -> Rows:
-    """Return consistent bars of neighbouring days,
-    with prices of four decimals of which some settles the point.
+    """Return consistent bars of adjacent days, with prices of four decimals, some of which show
+    which character is the decimal point.
     """
     rows = []
     for number, (*cents, volume) in enumerate(bars):
@@ -283,7 +283,7 @@ def build_rows(bars: list[tuple[int, int, int, int, int]]) -> Rows:
 @pytest.mark.parametrize("name", list(FORMATS))
 @settings(max_examples=15, deadline=None)
 @given(bars=BARS)
-def test_frame_is_read_back_equal(name: str, bars: list[tuple[int, int, int, int, int]]) -> None:
+def test_a_table_is_read_back_equal(name: str, bars: list[tuple[int, int, int, int, int]]) -> None:
     rows, way = build_rows(bars), FORMATS[name]
     read = settle(way.write(rows), way.filename, **(way.options or {}))
     assert read.times.seconds.tolist() == [int(row[0].timestamp()) for row in rows]
@@ -294,7 +294,7 @@ def test_frame_is_read_back_equal(name: str, bars: list[tuple[int, int, int, int
 
 @settings(max_examples=5, deadline=None)
 @given(bars=BARS)
-def test_archive_is_read_back_equal(bars: list[tuple[int, int, int, int, int]]) -> None:
+def test_an_archive_is_read_back_equal(bars: list[tuple[int, int, int, int, int]]) -> None:
     rows, packed = build_rows(bars), io.BytesIO()
     names = [
         name

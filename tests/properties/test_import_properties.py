@@ -1,4 +1,4 @@
-"""However bars arrive, the same series is stored."""
+"""In whatever parts and order bars arrive, the same series is stored."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from market.markets import SHIPPED
 from records.database import Db, Document
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-# 120 sessions around a New Year: two buckets
+# 120 sessions around a New Year: two buckets.
 BARS = make_bars(["A", "B"], SHIPPED["US"], bars=120, end=datetime(2024, 3, 15, tzinfo=UTC), seed=3)
 
 
@@ -24,8 +24,8 @@ def import_all(database: Db, *parts: pd.DataFrame) -> None:
 
 
 def take_content(database: Db) -> dict[str, list[Document]]:
-    """Return what is stored and forget it. Revision numbers tell the way it came in:
-    they are left out.
+    """Return what is stored, and delete it. Revision numbers are left out, because they depend on
+    the order of arrival.
     """
     content = {}
     for name, hidden in (
@@ -78,7 +78,7 @@ def test_overlaps_and_repeats_add_nothing(
     rows=st.lists(st.integers(0, len(BARS) - 1), max_size=6, unique=True),
     factor=st.sampled_from([0.0, -1.0, np.nan]),
 )
-def test_spoiled_rows_cost_only_themselves(database: Db, rows: list[int], factor: float) -> None:
+def test_wrong_rows_do_not_affect_others(database: Db, rows: list[int], factor: float) -> None:
     good = BARS.drop(BARS.index[rows])
     import_all(database, good)
     expected = take_content(database)

@@ -1,4 +1,4 @@
-"""Reading is total: whatever bytes a file holds, they end in a table or in one clear error."""
+"""Whatever bytes a file holds, reading ends in a table or in one clear error."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ CSV = (
 
 
 def build_examples() -> dict[str, bytes]:
-    """Return a sound file of each kind."""
+    """Return a valid file of each kind."""
     frame = pd.read_csv(io.StringIO(CSV))
     parquet, excel, packed, book = io.BytesIO(), io.BytesIO(), io.BytesIO(), openpyxl.Workbook()
     frame.to_parquet(parquet)
@@ -55,7 +55,7 @@ def reader() -> Iterator[Reader]:
 
 
 def check_total(reader: Reader, content: bytes, name: str) -> None:
-    """Check that content ends in tables or errors, and that tables hold together."""
+    """Check that reading this content ends in tables or errors, and that tables are consistent."""
     parts = list(reader.read_content(content, name))
     assert parts or name.endswith(".zip")
     for part in parts:
@@ -76,13 +76,17 @@ patient = settings(max_examples=150, deadline=None)
 
 @patient
 @given(content=st.binary(max_size=2_000), suffix=st.sampled_from(SUFFIXES))
-def test_any_bytes_under_any_name(reader: Reader, content: bytes, suffix: str) -> None:
+def test_any_bytes_under_any_name_give_tables_or_errors(
+    reader: Reader, content: bytes, suffix: str
+) -> None:
     check_total(reader, content, "X" + suffix)
 
 
 @patient
 @given(data=st.data(), kind=st.sampled_from(list(EXAMPLES)))
-def test_sound_files_with_bytes_changed(reader: Reader, data: st.DataObject, kind: str) -> None:
+def test_valid_files_with_changed_bytes_give_tables_or_errors(
+    reader: Reader, data: st.DataObject, kind: str
+) -> None:
     content = bytearray(EXAMPLES[kind])
     for _ in range(data.draw(st.integers(1, 8))):
         position = data.draw(st.integers(0, len(content) - 1))
@@ -123,7 +127,7 @@ NAMES = st.sampled_from(
     rows=st.lists(st.lists(CELLS, max_size=12), max_size=6),
     separator=st.sampled_from(",;\t|"),
 )
-def test_tables_of_anything(
+def test_tables_of_any_cells_give_tables_or_errors(
     reader: Reader, names: list[str], rows: list[list[str]], separator: str
 ) -> None:
     text = "\n".join(separator.join(row) for row in [names, *rows])
@@ -147,5 +151,5 @@ JSON = st.recursive(
 
 @patient
 @given(value=JSON)
-def test_any_json(reader: Reader, value: Any) -> None:
+def test_any_json_gives_tables_or_errors(reader: Reader, value: Any) -> None:
     check_total(reader, json.dumps(value).encode(), "X.json")
