@@ -1,4 +1,4 @@
-"""The house: what its documents name is there, and its rooms are those that the layers know."""
+"""The paths that documents name exist, and the packages are those that the layers list."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "deploy").rglob("*.md")),
 ]
-# A path as prose names it: with a folder and an ending, or a folder and a slash behind it.
+# A path in prose: a folder and an extension, or a folder and a slash after it.
 ENDINGS = "py|js|md|json|toml|ya?ml|sh|css|html|png|txt"
 PATH = re.compile(rf"(?<![\w./<>{{}}:*$~-])((?:[\w-]+/)+(?:[\w.-]+\.(?:{ENDINGS}))?)(?![\w*<{{/])")
 TOP = {path.name for path in ROOT.iterdir()}
@@ -68,7 +68,7 @@ def test_every_package_has_its_layer() -> None:
 
 
 @pytest.mark.parametrize("package", WINGS)
-def test_every_package_with_rooms_has_its_floors(package: str) -> None:
+def test_every_package_with_subpackages_has_its_layers(package: str) -> None:
     rooms = [
         path for path in (ROOT / package).iterdir() if path.is_dir() and list(path.glob("*.py"))
     ]
@@ -76,7 +76,7 @@ def test_every_package_with_rooms_has_its_floors(package: str) -> None:
     assert package in containers or not rooms
 
 
-def test_the_architecture_names_every_room() -> None:
+def test_the_architecture_document_names_every_package() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     named = {
         found[1]: set(re.findall(r"\w+", part))
@@ -89,7 +89,7 @@ def test_the_architecture_names_every_room() -> None:
         for wing in contract.get("containers", [])
         for layer in contract["layers"]
         for room in re.findall(r"\w+", layer)
-        if room not in CATEGORIES  # they are named as one
+        if room not in CATEGORIES  # They are named as one.
     }
     assert {(wing, room) for wing, room in rooms if room not in named[wing]} == set()
 
@@ -112,8 +112,8 @@ def test_importing_loads_no_numeric_package(package: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_function_says_what_it_does() -> None:
-    """Ruff asks for the docstring; a sentence it must be, with more than the name in it."""
+def test_every_public_function_has_a_docstring_that_says_more_than_its_name() -> None:
+    """Ruff requires the docstring; this requires a sentence with more than the name in it."""
     short = [
         f"{module.relative_to(ROOT)}: {node.name}"
         for module in list_modules()
@@ -125,7 +125,7 @@ def test_every_public_function_says_what_it_does() -> None:
 
 
 def test_code_and_documents_keep_within_100_columns() -> None:
-    """Ruff holds Python to it; a document's tables, and what a terminal shows, may be wider."""
+    """Ruff checks Python; tables and terminal output in documents may be wider."""
     listed = subprocess.run(
         ["git", "ls-files", "--", "*.js", "*.css", "*.html", "*.md"],
         cwd=ROOT,

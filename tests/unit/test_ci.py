@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-# what every Debian has: bash, coreutils, util-linux
+# Programs that every Debian has: bash, coreutils, util-linux.
 ESSENTIAL = {"bash", "nsenter", "setpriv", "sh", "sleep", "true", "unshare"}
-# run by `make faults` and `make containers`, which say themselves what they lack
+# Programs of `make faults` and `make containers`, which say themselves if one is missing.
 NOT_IN_CI = {"faults", "containers"}
 
 
 def find_programs(path: Path) -> Iterator[str]:
-    """Yield the programs that a file looks for on PATH, or runs by name."""
+    """Yield the programs that a file looks up on PATH, or runs by name."""
     for call in ast.walk(ast.parse(path.read_text())):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args):
             continue

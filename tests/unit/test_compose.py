@@ -1,4 +1,4 @@
-"""What docker-compose.yml starts must be what the runner starts."""
+"""docker-compose.yml starts the same processes as the runner."""
 
 import re
 import shlex
@@ -23,8 +23,8 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 USED = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 MONITORING = {"prometheus", "grafana"}
 OTHERS = {"redis", "mongo"} | MONITORING
-# What Flower is told of more batches than it keeps, each with a result as long as results get, and
-# how much memory that takes.
+# Tells Flower of more batches than it keeps, each with the longest result, and prints how much
+# memory that takes.
 FILL_FLOWER = """
 import pickle, re, sys, uuid
 from flower.events import EventsState
@@ -67,15 +67,15 @@ def test_service_is_checked_restarted_and_given_time_to_stop(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_cannot_take_the_hosts_memory(name: str) -> None:
+def test_the_memory_of_every_service_is_limited(name: str) -> None:
     assert re.fullmatch(r"[1-9]\d*[gm]", SERVICES[name]["mem_limit"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_has_no_rights_and_writes_nowhere_but_to_volumes_and_memory(name: str) -> None:
+def test_services_have_no_rights_and_write_only_to_volumes_and_memory(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
-    # and so the engine's own seccomp profile is left in force
+    # So the engine's own seccomp profile applies.
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True
     assert service["tmpfs"] == ["/tmp"]  # noqa: S108 - a container has its /tmp to itself
@@ -83,15 +83,17 @@ def test_service_has_no_rights_and_writes_nowhere_but_to_volumes_and_memory(name
     assert not {"privileged", "devices", "pid", "ipc", "network_mode"} & set(service)
 
 
-def test_none_but_the_servers_entry_points_are_given_rights_back() -> None:
-    """They start as root, give the volume to a user of their own, and become it: it has none."""
+def test_only_the_servers_entry_points_get_rights_back() -> None:
+    """They start as root, give the volume to their own user, and become that user, who has no
+    rights.
+    """
     added = {name: service["cap_add"] for name, service in SERVICES.items() if "cap_add" in service}
     rights = ["CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"]
     assert added == {"redis": rights, "mongo": rights}
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_service_writes_is_on_a_volume(name: str) -> None:
+def test_the_folders_that_a_service_writes_are_on_a_volume(name: str) -> None:
     service = SERVICES[name]
     mounted = [volume.partition(":")[2] for volume in service.get("volumes", [])]
     written = re.findall(r"/var/lib/tapewatch/\w+", str(service.get("command", "")))
@@ -111,7 +113,7 @@ def test_checks_and_commands_use_no_variable_that_only_some_engines_set(name: st
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_service_waits_for_its_servers_and_knows_only_settings_that_exist(name: str) -> None:
+def test_a_service_waits_for_its_servers_and_has_only_settings_that_exist(name: str) -> None:
     service = OURS[name]
     assert {server: wait["condition"] for server, wait in service["depends_on"].items()} == {
         "mongo": "service_healthy",
@@ -132,14 +134,14 @@ def test_every_variable_is_explained() -> None:
     assert explained == USED
 
 
-def test_every_other_setting_can_be_given_and_is_explained_with_its_default() -> None:
+def test_every_other_setting_can_be_set_and_is_explained_with_its_default() -> None:
     explained = dict(
         re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     )
     assert explained == {
         name.upper(): str(field.default)
         for name, field in Settings.model_fields.items()
-        # compose itself knows where the servers are and where the API listens
+        # Compose itself sets where the servers are and where the API listens.
         if name.upper() not in {*USED, "MONGO_URL", "REDIS_URL", "HOST"}
     }
     for service in OURS.values():
@@ -148,18 +150,18 @@ def test_every_other_setting_can_be_given_and_is_explained_with_its_default() ->
         )
 
 
-def test_nothing_but_api_flower_and_grafana_is_published_and_those_on_loopback() -> None:
+def test_only_api_flower_and_grafana_are_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert set(published) == {"api", "flower", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
-def test_monitoring_is_started_only_by_its_profile_and_never_without_key_and_password() -> None:
+def test_monitoring_starts_only_with_its_profile_a_key_and_a_password() -> None:
     assert {name for name, service in SERVICES.items() if "profiles" in service} == MONITORING
     for name in MONITORING:
         assert SERVICES[name]["profiles"] == ["monitoring"]
         (script,) = SERVICES[name]["command"]
-        # compose itself would ask for it with or without the profile, so the start does
+        # Compose itself would require them with or without the profile, so the start command does.
         done = subprocess.run(
             ["sh", "-c", script.replace("$$", "$")],
             env={},
@@ -181,7 +183,7 @@ def test_no_log_fills_the_disk(name: str) -> None:
     assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
 
 
-def test_mongodb_is_told_what_the_embedded_one_is() -> None:
+def test_mongodb_has_the_same_options_as_the_embedded_one() -> None:
     *_, embedded = mongod_command(Path("mongod"), Path("data"), 27017)
     assert embedded.startswith("transactionLifetimeLimitSeconds=")
     assert f"--setParameter {embedded}" in SERVICES["mongo"]["command"]
@@ -189,7 +191,7 @@ def test_mongodb_is_told_what_the_embedded_one_is() -> None:
 
 
 def test_flower_is_started_as_the_runner_starts_it(tmp_path: Path) -> None:
-    """Where it listens and what folder it has is each one's own."""
+    """Its address and folder differ between the two."""
     ours = {"--address", "--port", "--db"}
 
     def read_options(command: list[str]) -> set[str]:
@@ -200,8 +202,8 @@ def test_flower_is_started_as_the_runner_starts_it(tmp_path: Path) -> None:
     assert {option.partition("=")[0] for option in runs ^ composed} <= ours
 
 
-def test_flower_keeps_no_more_tasks_than_it_has_memory_for() -> None:
-    """Full, it would be killed as it saves what it has seen, and again as it reads that."""
+def test_flower_keeps_no_more_tasks_than_fit_into_its_memory() -> None:
+    """Otherwise it would be killed when it saves its state, and again when it reads it."""
     (option,) = re.findall(r"--max_tasks=(\d+)", SERVICES["flower"]["command"])
     done = subprocess.run(
         [sys.executable, "-c", FILL_FLOWER, option], capture_output=True, text=True, check=True
@@ -218,8 +220,8 @@ def test_flower_is_exposed_read_only_and_with_a_password() -> None:
     assert "FLOWER_UNAUTHENTICATED_API" not in (ROOT / "docker-compose.yml").read_text()
 
 
-def test_nothing_of_ours_goes_on_while_a_backup_is_restored() -> None:
-    """What writes meanwhile is lost, or lies beside what is restored."""
+def test_none_of_our_processes_runs_while_a_backup_is_restored() -> None:
+    """Anything written meanwhile is lost, or lies beside the restored data."""
     text = (ROOT / "docs" / "operations.md").read_text()
     (stopped,) = re.findall(r"^docker compose stop (.+)$", text, re.MULTILINE)
     assert set(stopped.split()) == OURS.keys()

@@ -1,4 +1,4 @@
-"""The commands that the documents name, as somebody pastes them into a shell of any kind."""
+"""The commands in the documents work as pasted into a shell of any kind."""
 
 import re
 import subprocess
@@ -17,8 +17,8 @@ def find_blocks(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_commands_are_those_of_any_shell(path: Path) -> None:
-    """cron and Debian's scripts run sh, to which {a,b} is a name like any other."""
+def test_documented_commands_work_in_any_shell(path: Path) -> None:
+    """cron and Debian's scripts run sh, which does not expand {a,b}."""
     for block in find_blocks(path):
         read = subprocess.run(
             ["sh", "-n"], input=block, capture_output=True, text=True, check=False
@@ -27,7 +27,7 @@ def test_commands_are_those_of_any_shell(path: Path) -> None:
         assert not re.search(r"\{[^{}\s'\"]*,[^{}\s'\"]*\}", block), block
 
 
-def test_the_folder_s_backup_and_restore_give_back_what_was_there(tmp_path: Path) -> None:
+def test_the_documented_backup_and_restore_give_back_the_data(tmp_path: Path) -> None:
     (block,) = (block for block in find_blocks(ROOT / "docs/operations.md") if "tar czf" in block)
     *backup, restore = block.splitlines()
     held = {"mongod/data/WiredTiger": "bars", "secrets/mongod": "password", "artefact.keys": "key"}

@@ -1,4 +1,4 @@
-"""Frames as Binance and cryptofeed publish them, made by hand from their formats."""
+"""Frames in the formats that Binance and cryptofeed publish, written by hand."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def parts(fields: dict[bytes, bytes]) -> Any:
     return part
 
 
-def test_binances_trades_are_understood_alone_and_combined() -> None:
+def test_binances_trades_are_read_alone_and_combined() -> None:
     trade = {"time": TIME, "id": 12345, "price": "90000.10", "amount": "0.005", "side": "sell"}
     for frame in (TRADE, {"stream": "btcusdt@trade", "data": TRADE}):
         found = read_binance(frame, TIME)
@@ -35,7 +35,7 @@ def test_binances_trades_are_understood_alone_and_combined() -> None:
     assert read_binance(aggregate, TIME).records == [trade | {"id": 77, "side": "buy"}]
 
 
-def test_binances_klines_books_and_funding_are_understood() -> None:
+def test_binances_klines_books_and_funding_are_read() -> None:
     kline = read_binance({"e": "kline", "E": TIME, "s": "BTCUSDT", "k": KLINE}, TIME)
     assert (kline.kind, kline.interval) == ("candles", "1m")
     assert kline.records[0]["closed"] is True
@@ -63,12 +63,12 @@ def test_binances_klines_books_and_funding_are_understood() -> None:
         None,
     ],
 )
-def test_another_frame_is_refused(frame: Any) -> None:
+def test_an_unknown_frame_is_refused(frame: Any) -> None:
     with pytest.raises(Unfit):
         read_binance(frame, TIME)
 
 
-def test_a_message_holds_frames_of_binance() -> None:
+def test_a_message_contains_frames_of_binance() -> None:
     fields = {b"v": b"1", b"kind": b"binance", b"data": json.dumps([TRADE]).encode()}
     part = parts(fields)
     assert (part.kind, part.ticker, part.venue) == ("trades", "BTCUSDT.BINANCE", "BINANCE")
@@ -87,7 +87,7 @@ CRYPTOFEED_TRADE = {
 }
 
 
-def test_cryptofeeds_trades_are_understood() -> None:
+def test_cryptofeeds_trades_are_read() -> None:
     part = parts(CRYPTOFEED_TRADE)
     assert (part.kind, part.ticker, part.venue) == ("trades", "BTC-USD", "COINBASE")
     assert part.records == [
@@ -96,7 +96,7 @@ def test_cryptofeeds_trades_are_understood() -> None:
     ]
 
 
-def test_cryptofeeds_books_funding_and_candles_are_understood() -> None:
+def test_cryptofeeds_books_funding_and_candles_are_read() -> None:
     book = {
         "exchange": "COINBASE",
         "symbol": "BTC-USD",
@@ -145,7 +145,7 @@ def test_cryptofeeds_books_funding_and_candles_are_understood() -> None:
         {**CRYPTOFEED_TRADE, b"symbol": b"A B"},
     ],
 )
-def test_another_message_is_refused(fields: dict[bytes, bytes]) -> None:
+def test_an_unknown_message_is_refused(fields: dict[bytes, bytes]) -> None:
     with pytest.raises(Unfit):
         parts(fields)
 
@@ -163,7 +163,7 @@ def test_another_message_is_refused(fields: dict[bytes, bytes]) -> None:
     ],
     ids=["twice", "deep", "escaped", "two objects", "in text", "mark", "nested"],
 )
-def test_a_name_that_is_there_twice_leaves_open_which_counts(text: bytes, is_sound: bool) -> None:  # noqa: FBT001
+def test_an_object_with_a_name_twice_is_refused(text: bytes, is_sound: bool) -> None:  # noqa: FBT001
     if is_sound:
         assert read_json(text)
     else:
@@ -171,6 +171,6 @@ def test_a_name_that_is_there_twice_leaves_open_which_counts(text: bytes, is_sou
             read_json(text)
 
 
-def test_what_is_no_message_of_either_is_refused() -> None:
+def test_a_message_of_neither_is_refused() -> None:
     with pytest.raises(Unfit):
         read_cryptofeed({b"symbol": b"BTC-USD"})

@@ -1,4 +1,4 @@
-"""How rare a share of bars is, the word for it, and how people read it."""
+"""How rare a share of bars is, the word for it, and how it is shown."""
 
 from typing import cast
 
@@ -12,7 +12,7 @@ from records.findings.documents import AnomalyDocument
 @pytest.mark.parametrize(
     ("grade", "written"), [(74.96, "74"), (75.0, "75"), (49.999, "49"), (100.0, "100")]
 )
-def test_a_grade_is_never_written_as_one_of_the_next_severity(grade: float, written: str) -> None:
+def test_a_grade_is_never_shown_as_one_of_the_next_severity(grade: float, written: str) -> None:
     assert write_grade(grade) == written
 
 
@@ -23,7 +23,7 @@ def test_no_share_has_a_grade_above_the_highest(share: float, grade: float) -> N
     assert grade_share(share) == pytest.approx(grade)
 
 
-def test_a_bar_of_the_highest_grade_passes_any_share_that_can_be_asked_for() -> None:
+def test_a_bar_of_the_highest_grade_passes_any_share_that_can_be_requested() -> None:
     strangest = cast("AnomalyDocument", {"grade": 100.0})
     assert passes({"kind": "contamination", "value": 1e-6}, strangest)
 

@@ -1,4 +1,4 @@
-"""The image has all that its processes import, and .dockerignore keeps none of it away."""
+"""The image has everything that its processes import, and .dockerignore excludes none of it."""
 
 import os
 import re
@@ -27,7 +27,7 @@ for package in sys.argv[2:]:
 """
 
 
-def test_what_the_image_copies_is_sent() -> None:
+def test_the_files_that_the_image_copies_are_sent_to_the_build() -> None:
     sent = files_sent()
     missing = [source for source in COPIED if source != "." and source not in sent]
     assert missing == []
@@ -37,11 +37,11 @@ def test_what_the_image_copies_is_sent() -> None:
 @pytest.mark.parametrize(
     "name", re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
 )
-def test_what_is_let_through_is_there(name: str) -> None:
+def test_the_files_that_dockerignore_lets_through_exist(name: str) -> None:
     assert files_of(name)
 
 
-def test_nothing_is_sent_that_is_secret_or_made_here() -> None:
+def test_nothing_secret_or_generated_is_sent_to_the_build() -> None:
     assert is_ignored(".env")
     assert is_ignored("api/__pycache__/app.cpython-311.pyc")
     assert {file.split("/")[0] for file in files_sent()}.isdisjoint(
@@ -49,7 +49,7 @@ def test_nothing_is_sent_that_is_secret_or_made_here() -> None:
     )
 
 
-def test_every_module_of_the_image_finds_what_it_imports(tmp_path: Path) -> None:
+def test_every_module_of_the_image_finds_its_imports(tmp_path: Path) -> None:
     for file in files_sent():
         place = tmp_path / file
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def test_every_module_of_the_image_finds_what_it_imports(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "-I", "-c", IMPORT_ALL, str(tmp_path), *packages],
         cwd=tmp_path,
-        # imports alone are tried, not kernels
+        # Only imports are tested, not kernels.
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,

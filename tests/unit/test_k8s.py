@@ -1,4 +1,4 @@
-"""The manifests are what Kubernetes knows, and start what docker-compose.yml starts."""
+"""The manifests are valid for Kubernetes, and start what docker-compose.yml starts."""
 
 import shlex
 from pathlib import Path
@@ -23,7 +23,7 @@ DEPLOYMENTS = {
     if m["kind"] == "Deployment"
 }
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-# beat's folder in Compose, and that of its pod, which keeps nothing
+# Beat's folder in Compose, and that of its pod, which keeps nothing.
 BEAT_FOLDERS = ("/var/lib/tapewatch/beat", "/tmp")  # noqa: S108 - the pod has its /tmp to itself
 SERVICE_OF = {
     "api": "api",
@@ -46,13 +46,13 @@ def test_every_file_is_applied_or_named_as_optional() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICE_OF if name != "beat"])
-def test_pods_run_what_the_services_of_compose_run(name: str) -> None:
+def test_pods_run_the_commands_of_the_compose_services(name: str) -> None:
     (container,) = DEPLOYMENTS[name]["containers"]
     assert container["command"] == shlex.split(SERVICES[SERVICE_OF[name]]["command"])
 
 
 @pytest.mark.parametrize("name", ["worker", "control", "feed", "beat"])
-def test_pods_are_asked_what_the_services_of_compose_are_asked(name: str) -> None:
+def test_pods_have_the_health_checks_of_the_compose_services(name: str) -> None:
     (container,) = DEPLOYMENTS[name]["containers"]
     check = SERVICES[SERVICE_OF[name]]["healthcheck"]["test"].replace("$$", "$")
     assert container["livenessProbe"]["exec"]["command"] == [
@@ -62,15 +62,15 @@ def test_pods_are_asked_what_the_services_of_compose_are_asked(name: str) -> Non
     ]
 
 
-def test_beat_runs_as_in_compose_but_for_its_folder() -> None:
+def test_beat_runs_as_in_compose_except_for_its_folder() -> None:
     (container,) = DEPLOYMENTS["beat"]["containers"]
     assert container["command"] == shlex.split(SERVICES["beat"]["command"].replace(*BEAT_FOLDERS))
 
 
-def test_the_api_is_ready_by_the_route_that_compose_asks() -> None:
+def test_the_readiness_of_the_api_is_the_route_that_compose_checks() -> None:
     (container,) = DEPLOYMENTS["api"]["containers"]
     assert container["readinessProbe"]["httpGet"]["path"] in SERVICES["api"]["healthcheck"]["test"]
-    # a restart would bring no key
+    # A restart would not create a key.
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
@@ -98,12 +98,12 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "control"])
-def test_workers_have_the_time_to_end_that_compose_gives_them(name: str) -> None:
+def test_workers_have_as_much_time_to_end_as_in_compose(name: str) -> None:
     seconds = DEPLOYMENTS[name]["terminationGracePeriodSeconds"]
     assert f"{seconds}s" == SERVICES[SERVICE_OF[name]]["stop_grace_period"]
 
 
-def test_workers_are_scaled_by_what_waits() -> None:
+def test_workers_are_scaled_by_the_work_that_waits() -> None:
     (scaled,) = [manifest for manifest in MANIFESTS if manifest["kind"] == "ScaledObject"]
     assert scaled["spec"]["scaleTargetRef"]["name"] in DEPLOYMENTS
     (trigger,) = scaled["spec"]["triggers"]
@@ -111,7 +111,7 @@ def test_workers_are_scaled_by_what_waits() -> None:
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])
-def test_pods_that_compute_begin_with_what_the_image_compiled(name: str) -> None:
+def test_pods_that_compute_start_with_the_kernels_compiled_in_the_image(name: str) -> None:
     folder = "/var/lib/tapewatch/numba"
     assert f"NUMBA_CACHE_DIR={folder}" in (ROOT / "Dockerfile").read_text()
     (container,), (first,) = DEPLOYMENTS[name]["containers"], DEPLOYMENTS[name]["initContainers"]

@@ -1,5 +1,5 @@
-"""What is installed is what the locks name: whole for every Python,
-and resolved by nobody afterwards.
+"""The installed packages are those in the lock files, which are complete for every Python and never
+resolved again.
 """
 
 import re
@@ -16,7 +16,7 @@ RUN, TRACES = "requirements.txt", "requirements-traces.txt"
 MCP, DEV = "requirements-mcp.txt", "requirements-dev.txt"
 AUTOENCODER = "requirements-autoencoder.txt"
 FLAGS = {"--no-deps", "--require-hashes", "--only-binary :all:"}
-# A lock is installed on top of those before it.
+# Each of these lock files is installed on top of the ones before it.
 LAYERS = [(RUN,), (RUN, TRACES), (RUN, MCP), (RUN, AUTOENCODER), (RUN, DEV)]
 ENVIRONMENTS = [
     {
@@ -38,19 +38,19 @@ ENVIRONMENTS = [
 
 @cache
 def lines_of(lock: str) -> list[str]:
-    """Return the logical lines of a lock, without comments."""
+    """Return the logical lines of a lock file, without comments."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / lock).read_text(), flags=re.MULTILINE)
     return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 @cache
 def pins_of(lock: str) -> list[Requirement]:
-    """Return what a lock pins."""
+    """Return the pins of a lock file."""
     return [Requirement(line.split("--hash")[0].strip()) for line in lines_of(lock)]
 
 
 def pins_in(locks: tuple[str, ...], environment: dict[str, str]) -> dict[str, str]:
-    """Return the version of each package that the locks install in an environment."""
+    """Return the version of each package that the lock files install in an environment."""
     return {
         canonicalize_name(pin.name): next(iter(pin.specifier)).version
         for lock in locks
@@ -60,7 +60,7 @@ def pins_in(locks: tuple[str, ...], environment: dict[str, str]) -> dict[str, st
 
 
 def asked_of(path: Path) -> list[Requirement]:
-    """Return what a file of requirements asks for."""
+    """Return the requirements in a requirements file."""
     lines = [
         line for line in path.read_text().splitlines() if line and not line.startswith(("-", "#"))
     ]
@@ -69,7 +69,7 @@ def asked_of(path: Path) -> list[Requirement]:
 
 @cache
 def needs_of(name: str) -> tuple[str | None, tuple[Requirement, ...]]:
-    """Return the version of a package that is installed here, and what that one needs."""
+    """Return the version and the requirements of a package that is installed here."""
     try:
         return version(name), tuple(Requirement(text) for text in requires(name) or [])
     except PackageNotFoundError:
@@ -77,8 +77,8 @@ def needs_of(name: str) -> tuple[str | None, tuple[Requirement, ...]]:
 
 
 def closure_faults(locks: tuple[str, ...], environment: dict[str, str]) -> list[str]:
-    """Return what is needed, directly or by a package at its locked version,
-    and is not pinned so in the locks.
+    """Return the packages that are required, directly or by a package at its locked version, and
+    are not pinned accordingly in the lock files.
     """
     pins = pins_in(locks, environment)
     waiting = [
@@ -108,7 +108,7 @@ def closure_faults(locks: tuple[str, ...], environment: dict[str, str]) -> list[
 
 
 @pytest.mark.parametrize("locks", LAYERS, ids="+".join)
-def test_locks_hold_all_that_is_needed_on_every_python_and_system(locks: tuple[str, ...]) -> None:
+def test_locks_contain_all_requirements_on_every_python_and_system(locks: tuple[str, ...]) -> None:
     assert len(asked_of(ROOT / "requirements.in")) > 20
     assert [
         fault for environment in ENVIRONMENTS for fault in closure_faults(locks, environment)
@@ -116,7 +116,7 @@ def test_locks_hold_all_that_is_needed_on_every_python_and_system(locks: tuple[s
 
 
 @pytest.mark.parametrize("lock", [RUN, TRACES, MCP, AUTOENCODER, DEV])
-def test_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: str) -> None:
+def test_a_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: str) -> None:
     for line in lines_of(lock):
         assert re.match(r"[a-z0-9._-]+==\S+( ;.*?)?\s+--hash=sha256:[0-9a-f]{64}", line), line
     for environment in ENVIRONMENTS:
@@ -126,14 +126,14 @@ def test_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: 
             if pin.marker is None or pin.marker.evaluate(environment)
         ]
         assert len(names) == len(set(names))
-    # neither a registry nor a folder of the machine that locked
+    # It names neither a registry nor a folder of the machine that wrote it.
     assert not re.search(
         r"://|index-url|find-links|^\s*#.*\s/", (ROOT / lock).read_text(), re.MULTILINE
     )
 
 
 @pytest.mark.parametrize("upper", [TRACES, MCP, AUTOENCODER, DEV])
-def test_a_lock_on_top_of_another_changes_nothing_of_it(upper: str) -> None:
+def test_a_lock_on_top_of_another_changes_none_of_its_versions(upper: str) -> None:
     for environment in ENVIRONMENTS:
         below, above = pins_in((RUN,), environment), pins_in((upper,), environment)
         shared = below.keys() & above.keys()
@@ -141,7 +141,7 @@ def test_a_lock_on_top_of_another_changes_nothing_of_it(upper: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
-def test_every_install_is_of_the_lock_alone_and_checked(file: str) -> None:
+def test_every_install_uses_only_the_lock_and_checks_hashes(file: str) -> None:
     text = (ROOT / file).read_text().replace("\\\n", " ")
     installs = re.findall(r"pip install (?:(?!&&)[^\n])*", text)
     uses_uv = [line for line in installs if "--dry-run" in line]
@@ -151,7 +151,7 @@ def test_every_install_is_of_the_lock_alone_and_checked(file: str) -> None:
     assert "pip check" in text
 
 
-def test_installed_packages_are_those_of_the_locks() -> None:
-    """What the other tests here know of the packages, they know from those that are installed."""
+def test_installed_packages_are_those_in_the_locks() -> None:
+    """The other tests in this file read the requirements of the installed packages."""
     pins = pins_in((RUN, DEV), {})
     assert {name: version(name) for name in pins} == pins

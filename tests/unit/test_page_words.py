@@ -1,4 +1,4 @@
-"""Pages have a word of their own for each word of a closed vocabulary that they are shown."""
+"""Pages have a text for each word of the closed vocabularies that they show."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from detection.features.names import FEATURES
 from market.intervals import INTERVALS
 
 SCRIPTS = Path(__file__).parent.parent.parent / "web" / "scripts"
-# Where a page names them, and what there is.
+# The constants in which pages name the words, and the vocabularies.
 NAMED: list[tuple[str, str, Any]] = [
     ("parts/run_progress.js", "VERBS", words.Task),
     ("parts/run_progress.js", "KINDS", words.Status),
@@ -38,7 +38,7 @@ NAMED: list[tuple[str, str, Any]] = [
     ("pages/watchlists/editor.js", "SOURCES", words.WatchlistSource),
     ("pages/ticker/features.js", "FEATURES", FEATURES),
 ]
-# What a key may always do needs no button's reason.
+# A button for what a key may always do needs no reason.
 UNNAMED = {"read"}
 
 
@@ -55,7 +55,7 @@ def list_words(vocabulary: Any) -> set[str]:
 
 
 def read_constant(file: str, name: str) -> set[str]:
-    """Return all words of a constant of a script."""
+    """Return all words in a constant of a script."""
     text = (SCRIPTS / file).read_text()
     found = re.search(rf"^(?:export )?const {name} = (.*?);$", text, re.MULTILINE | re.DOTALL)
     assert found, f"{file} has no {name}"
@@ -65,13 +65,13 @@ def read_constant(file: str, name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "name", "vocabulary"), NAMED, ids=[f"{n[0]} {n[1]}" for n in NAMED]
 )
-def test_a_page_names_every_word(file: str, name: str, vocabulary: Any) -> None:
+def test_a_page_has_a_text_for_every_word(file: str, name: str, vocabulary: Any) -> None:
     wanted = list_words(vocabulary)
     assert wanted
     assert wanted - read_constant(file, name) == set()
 
 
-def test_what_a_model_reads_has_a_name() -> None:
+def test_every_column_that_a_model_reads_has_a_name() -> None:
     known = read_constant("pages/ticker/features.js", "COLUMNS") | set(FEATURES)
     columns = {column for feature_set in FEATURE_SETS for column in feature_set.columns}
     bare = {re.sub(r"_(fast|slow|steady|atr)$", "", column) for column in columns}

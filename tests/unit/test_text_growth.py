@@ -1,5 +1,5 @@
-"""No text makes this service slow: what its filters and parsers take grows as the text does,
-and no more.
+"""No text makes this service slow: the time of its filters and parsers grows linearly with the
+text.
 """
 
 from collections.abc import Callable
@@ -63,21 +63,21 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
     for piece in PIECES:
         for tail in ("", "!", "\n", "x@y"):
             growth = measure_growth(WORK[name], piece, tail)
-            if growth > MOST_GROWTH:  # the machine may have been busy just then
+            if growth > MOST_GROWTH:  # The machine may have been busy at that moment.
                 growth = min(growth, measure_growth(WORK[name], piece, tail))
             assert growth <= MOST_GROWTH, (
                 f"{name}: {piece!r}... takes {growth:.0f} times as long at 8 times the length"
             )
 
 
-def test_the_measure_tells_quadratic_work() -> None:
+def test_the_measurement_recognises_quadratic_work() -> None:
     def quadratic(text: str) -> int:
         return sum(text.count("b", start) for start in range(0, len(text), 4))
 
     assert measure_growth(quadratic, "a") > MOST_GROWTH
 
 
-def test_users_and_passwords_are_hidden_as_before() -> None:
+def test_users_and_passwords_are_still_hidden() -> None:
     hidden = _hide_credentials(
         None, "info", "see redis://:pa/ss@h:1/0, mongodb://u:p@w@h/ and 'http://a.example/x@y'"
     )

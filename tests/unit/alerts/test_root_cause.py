@@ -1,4 +1,4 @@
-"""Taking moves apart, on real event days and on shocks that were planted."""
+"""Decomposing moves into market, sector and own part, on real event days and on planted shocks."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -37,7 +37,9 @@ def take_last_apart(
 
 @pytest.fixture(scope="module")
 def judged(closes: pd.DataFrame) -> pd.DataFrame:
-    """The listed event days of stocks, each with whether it was the index's day, and its scope."""
+    """The listed event days of stocks: whether each was the index's day, and the scope that was
+    found.
+    """
     events = pd.read_csv(ROOT / "benchmarks/events.csv", parse_dates=["date"])
     days = set(events[events["ticker"].str.startswith("^")]["date"])
     stocks = events[~events["ticker"].str.startswith("^")].copy()
@@ -53,14 +55,14 @@ def judged(closes: pd.DataFrame) -> pd.DataFrame:
     return stocks.assign(scope=scopes, is_market=stocks["date"].isin(days))
 
 
-def test_a_move_of_nothing_has_no_sign_and_large_ones_are_parted() -> None:
+def test_the_parts_of_a_zero_move_have_no_sign_and_large_moves_are_decomposed() -> None:
     (quiet,) = tell("quiet", -0.0002, 0.0, [])
     assert quiet.startswith("No move of its close: 0.0 %;")
     (own,) = tell("own", np.log(0.9), np.log(100), [])
     assert own == "Its own: +9,900.0 %; -10.0 % in all"
 
 
-def test_of_a_companys_own_news_none_is_the_markets_and_eight_in_ten_are_own(
+def test_no_day_of_company_news_has_the_scope_market_and_eight_in_ten_have_own(
     judged: pd.DataFrame,
 ) -> None:
     own = judged[~judged["is_market"]]["scope"]
@@ -69,7 +71,7 @@ def test_of_a_companys_own_news_none_is_the_markets_and_eight_in_ten_are_own(
     assert (own == "own").mean() >= 0.8
 
 
-def test_no_day_of_the_whole_market_is_a_companys_own(judged: pd.DataFrame) -> None:
+def test_no_day_of_the_whole_market_has_the_scope_own(judged: pd.DataFrame) -> None:
     market = judged[judged["is_market"]]["scope"]
     assert len(market) >= 10
     assert (market != "own").all()
@@ -86,7 +88,7 @@ def make_market(seed: int, correlation: float) -> tuple[np.ndarray, np.ndarray, 
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
-def test_a_planted_shock_of_a_sector_is_the_sectors(correlation: float) -> None:
+def test_a_planted_shock_of_a_sector_has_the_scope_sector(correlation: float) -> None:
     found = []
     for seed in range(10):
         returns, sectors, index = make_market(seed, correlation)
@@ -103,7 +105,7 @@ def test_a_planted_shock_of_a_sector_is_the_sectors(correlation: float) -> None:
     assert "market" not in found
 
 
-def test_a_planted_shock_of_one_is_its_own_and_of_all_the_markets() -> None:
+def test_a_planted_shock_of_one_ticker_is_own_and_of_all_is_market() -> None:
     returns, sectors, index = make_market(3, 0.5)
     returns[-1] = 0.0
     index[-1] = 0.0
@@ -114,24 +116,24 @@ def test_a_planted_shock_of_one_is_its_own_and_of_all_the_markets() -> None:
     scopes = judge(take_last_apart(returns, sectors, index))
     assert set(scopes) <= {"market", "mixed"}
     assert scopes.count("market") >= 36
-    # Who goes against such a market has a part of it in its move all the same.
+    # A ticker that moves against such a market still has a market part in its move.
     returns[-1, 5] = 0.08
     assert judge(take_last_apart(returns, sectors, index))[5] == "mixed"
     returns[-1, 5] = -0.06
-    # Without an index, the median of the others stands for the market.
+    # Without an index, the median of the other tickers stands for the market.
     assert judge(take_last_apart(returns, sectors)).count("market") >= 36
 
 
 @pytest.mark.parametrize("sized", [[10, 10, 10, 10], [5, 5, 5, 25], [37, 3]])
 @pytest.mark.parametrize("has_index", [False, True])
-def test_days_that_look_back_at_the_same_bars_are_taken_apart_as_each_alone(
+def test_days_that_share_bars_are_decomposed_as_each_would_be_alone(
     has_index: bool,  # noqa: FBT001 - a parameter
     sized: list[int],
 ) -> None:
     returns, _, index = make_market(4, 0.5)
     sectors = np.repeat(np.arange(len(sized)), sized) - (len(sized) == 2)
     returns[np.random.default_rng(4).random(returns.shape) < 0.05] = np.nan
-    # Days on which the index moved, by itself or with the others.
+    # Days on which the index moved, alone or with the others.
     index[[150, 280, 290]] = 0.09
     returns[290] = 0.08
     shared, given = Medians(returns, sectors), index if has_index else None
@@ -145,7 +147,7 @@ def test_days_that_look_back_at_the_same_bars_are_taken_apart_as_each_alone(
         assert np.isfinite(together.own).any()
 
 
-def test_the_parts_come_to_the_move_and_scale_with_no_currency() -> None:
+def test_the_parts_add_up_to_the_move() -> None:
     returns, sectors, index = make_market(1, 0.5)
     parts = take_last_apart(returns, sectors, index)
     whole = (
@@ -155,13 +157,13 @@ def test_the_parts_come_to_the_move_and_scale_with_no_currency() -> None:
         + parts.own
     )
     np.testing.assert_allclose(whole, returns[-1], atol=1e-12)
-    # The slope, by numpy's own least squares.
+    # The slope by numpy's least squares.
     slope = np.polyfit(index[-251:-1], returns[-251:-1, 7], 1)[0]
     assert parts.beta_market[7] == pytest.approx(0.67 * slope + 0.33)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 9, 10])
-def test_the_median_of_the_others_is_that_of_pandas(n: int) -> None:
+def test_the_median_of_the_others_equals_pandas(n: int) -> None:
     rng = np.random.default_rng(n)
     values = rng.normal(size=(n, 50)).round(1)
     values[rng.random((n, 50)) < 0.2] = np.nan
@@ -172,7 +174,7 @@ def test_the_median_of_the_others_is_that_of_pandas(n: int) -> None:
         np.testing.assert_allclose(found[i], expected)
 
 
-def test_too_few_bars_tell_nothing_and_gaps_spoil_nobody_else() -> None:
+def test_too_few_bars_give_no_scope_and_gaps_do_not_affect_other_tickers() -> None:
     returns, sectors, index = make_market(2, 0.5)
     whole = judge(take_last_apart(returns, sectors, index))
     returns[:-30, 0] = np.nan
@@ -183,14 +185,14 @@ def test_too_few_bars_tell_nothing_and_gaps_spoil_nobody_else() -> None:
     assert judge(take_last_apart(returns[-20:], sectors, index[-20:])) == [None] * 40
     constant = np.zeros((300, 40))
     assert set(judge(take_last_apart(constant, sectors, np.zeros(300)))) == {"quiet"}
-    # What never moved, and does, moves by itself, by a number that documents can hold.
+    # A ticker that never moved before moves by itself, by a finite number that a document can hold.
     constant[-1, 3] = 0.1
     parts = take_last_apart(constant, sectors, np.zeros(300))
     assert judge(parts)[3] == "own"
     assert np.isfinite(parts.z_own).all()
 
 
-def test_an_index_names_the_members_without_which_it_would_be_none() -> None:
+def test_the_carriers_of_an_index_are_the_members_without_which_its_move_would_be_usual() -> None:
     rng = np.random.default_rng(1)
     returns = rng.normal(0, 0.01, (300, 8))
     returns[-1] = 0.0
@@ -198,13 +200,15 @@ def test_an_index_names_the_members_without_which_it_would_be_none() -> None:
     assert find_carriers(returns) == ([3], False, False)
     returns[-1, 5] = -0.2
     assert find_carriers(returns) == ([3, 5], True, False)
-    returns[-1] = -0.05  # all of them together: nobody
+    returns[-1] = -0.05  # All of them together: no single member carries it.
     assert find_carriers(returns).members == []
     assert find_carriers(np.zeros((300, 8))).members == []
 
 
 def test_an_index_of_unequal_weights_names_its_heavy_member() -> None:
-    """One that is two fifths of the index falls by 6 %: of the mean of all forty that is 0.15 %."""
+    """One member is two fifths of the index and falls by 6 %, which in the equal mean of all forty
+    is 0.15 %.
+    """
     rng = np.random.default_rng(2)
     returns = rng.normal(0, 0.01, (300, 40)) + rng.normal(0, 0.003, (300, 1))
     weights = np.array([0.4, *[0.6 / 39] * 39])
@@ -212,11 +216,11 @@ def test_an_index_of_unequal_weights_names_its_heavy_member() -> None:
     returns[-1, 0] = -0.06
     assert find_carriers(returns, returns @ weights) == ([0], False, True)
     assert find_carriers(returns).members == []
-    # What its members do not come to has no weights that they could tell.
+    # A move that the members do not add up to gives no weights.
     assert not find_carriers(returns, rng.normal(0, 0.01, 300)).weighted
 
 
-def test_what_nobody_grouped_is_clustered_by_what_the_market_leaves() -> None:
+def test_tickers_without_groups_are_clustered_by_what_the_market_leaves_unexplained() -> None:
     returns, sectors, index = make_market(4, 4.0)
     clusters = cluster_residuals(returns, index)
     assert len({int(c) for c in clusters if c >= 0}) == 4
@@ -229,7 +233,7 @@ def test_what_nobody_grouped_is_clustered_by_what_the_market_leaves() -> None:
 US = ("US", "market")
 
 
-def test_circles_missing_parents_and_two_sectors_are_said_and_survived() -> None:
+def test_circles_missing_parents_and_two_sectors_are_reported_and_tolerated() -> None:
     edges = [
         Edge("A", "ticker", "Tech", "sector"),
         Edge("A", "ticker", "Energy", "sector"),
@@ -253,7 +257,7 @@ def test_circles_missing_parents_and_two_sectors_are_said_and_survived() -> None
     assert find_problems([Edge("A", "ticker", "Tech", "sector"), Edge("Tech", "sector", *US)]) == []
 
 
-def test_sentences_say_what_stands_above_with_numbers_and_never_a_symptom() -> None:
+def test_sentences_name_causes_with_numbers_and_never_symptoms() -> None:
     returns, sectors, index = make_market(5, 0.5)
     index[-1], returns[-1] = -0.06, -0.06
     tickers = [f"T{i}" for i in range(40)]
@@ -270,7 +274,9 @@ def test_sentences_say_what_stands_above_with_numbers_and_never_a_symptom() -> N
 
 
 @pytest.mark.parametrize(("market_since", "own_since", "lead"), [(0, 0, 0), (2, 0, 2), (0, 1, -1)])
-def test_who_moved_first_is_counted_in_bars(market_since: int, own_since: int, lead: int) -> None:
+def test_the_lead_of_who_moved_first_is_in_bars(
+    market_since: int, own_since: int, lead: int
+) -> None:
     returns, sectors, index = make_market(5, 0.5)
     returns[-4:] *= 0.1
     index[-4:] *= 0.1
@@ -293,12 +299,12 @@ def test_who_moved_first_is_counted_in_bars(market_since: int, own_since: int, l
     assert cause["score"] - others == pytest.approx({0: 0.2, 2: 0.2 / 3, -1: 0.0}[lead])
 
 
-def test_a_ticker_without_a_bar_is_nobodys_sibling_on_it() -> None:
+def test_a_ticker_without_a_bar_does_not_count_as_a_sibling() -> None:
     returns, sectors, index = make_market(5, 0.5)
     index[-1], returns[-1] = -0.06, -0.06
     returns[-1, :10] = -0.15
-    returns[-1, 5:10] = np.nan  # half of the first sector is not listed yet
-    returns[-1, 4] = np.nan  # one began on this day: its bar has no move
+    returns[-1, 5:10] = np.nan  # Half of the first sector is not listed yet.
+    returns[-1, 4] = np.nan  # One began on this day: its bar has no return.
     tickers = [f"T{i}" for i in range(40)]
     names = ["Energy", "Tech", "Food", "Steel"]
     universe = Universe("US", tickers, returns, sectors, names, "^GSPC", index, {})
@@ -307,8 +313,8 @@ def test_a_ticker_without_a_bar_is_nobodys_sibling_on_it() -> None:
     assert siblings == {"sector": 4, "index": 34}
 
 
-def test_prices_that_are_off_are_no_moves() -> None:
-    """A day of closes a hundred times off is in no beta of the months after it."""
+def test_wrong_prices_do_not_count_as_returns() -> None:
+    """A day with closes a hundred times too high is in no beta of the months after it."""
     rng = np.random.default_rng(3)
     moves = rng.normal(0, 0.01, (200, 1)) + rng.normal(0, 0.01, (200, 8))
     right = 50 * np.exp(np.cumsum(moves, axis=0))

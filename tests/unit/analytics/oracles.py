@@ -1,5 +1,5 @@
-"""The same metrics by other people's libraries, or,
-where none has one, as anybody would write it.
+"""The same metrics by other people's libraries or, where none has a metric, by slow obvious
+code.
 """
 
 from math import log
@@ -15,9 +15,7 @@ from statsmodels.tsa.stattools import acf
 
 
 def compute_series_oracles(bars: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return each metric of one daily series that is a number,
-    at every bar; NaN where undefined.
-    """
+    """Return each numeric metric of one daily series at every bar; NaN where undefined."""
     h, low, c, v = (bars[n].to_numpy() for n in ("high", "low", "close", "volume"))
     close, volume = bars["close"], bars["volume"]
     r = np.log(close / close.shift(1))
@@ -66,7 +64,9 @@ def compute_series_oracles(bars: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def compute_market_oracles(own: pd.Series, market: pd.Series) -> dict[str, np.ndarray]:
-    """Return the metrics of log returns against a benchmark's, aligned, the first of them NaN."""
+    """Return the metrics of log returns against a benchmark's; the two are aligned, and their first
+    value is NaN.
+    """
     correlation = own.rolling(30).corr(market)
     deviations = own.rolling(20).std(), market.rolling(20).std()
     beta = np.full(len(own), np.nan)
@@ -82,8 +82,8 @@ def compute_market_oracles(own: pd.Series, market: pd.Series) -> dict[str, np.nd
 
 
 def find_lag(own: np.ndarray, market: np.ndarray) -> int | None:
-    """Return the lag at which the benchmark leads most, by scipy;
-    None where that is no more than chance.
+    """Return the lag at which the benchmark leads most, by scipy; None if the correlation is no
+    more than chance.
     """
     n = own.size
     a, b = own - own.mean(), market - market.mean()
@@ -128,7 +128,7 @@ def find_peaks(moves: np.ndarray) -> list[tuple[float, float]]:
 
 
 def compute_fisher_p_exactly(power: np.ndarray) -> float:
-    """Return Fisher's p-value in rational arithmetic, all terms of it."""
+    """Return Fisher's p-value in rational arithmetic, with all its terms."""
     from fractions import Fraction  # noqa: PLC0415
     from math import comb  # noqa: PLC0415
 
@@ -159,7 +159,7 @@ def measure_bands(moves: np.ndarray) -> np.ndarray:
 
 
 def slide(bars: pd.DataFrame, window: int, compute) -> np.ndarray:
-    """Return what `compute` makes of each bar's last `window` bars."""
+    """Return the result of `compute` on each bar's last `window` bars."""
     found = np.full(len(bars), np.nan)
     for t in range(window - 1, len(bars)):
         found[t] = compute(bars.iloc[t - window + 1 : t + 1])

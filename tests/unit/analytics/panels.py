@@ -91,7 +91,7 @@ def build_panel(
         np.full(len(cut), start, np.int64),
         whole["time"].to_numpy(np.int64),
         days.to_numpy(np.int64) // DAY,
-        np.zeros(len(whole), np.int64),  # no metric asks for the time of day
+        np.zeros(len(whole), np.int64),  # No metric reads the time of day.
         *columns,
     )
 
@@ -105,7 +105,7 @@ def build(
     market: str | None = None,
     **facts: object,
 ) -> Subject:
-    """Return the subject of the panel's `rows`, with its market where one is named."""
+    """Return the subject of the panel's `rows`, with its market if one is named."""
     panel = build_panel(series, interval, start=start)
     wanted = np.asarray(rows, np.int64)
     clock = None
@@ -117,13 +117,13 @@ def build(
 
 
 def compute(bars: pd.DataFrame, *, interval: str = "1d", **facts: object) -> list[Snapshot]:
-    """Return the snapshot of every bar of one series, which is all there is of its market."""
+    """Return the snapshot of every bar of a series that is alone in its market."""
     rows = np.arange(len(bars))
     return list(compute_snapshots(build({"T": bars}, rows, interval, market="US", **facts)))
 
 
 def column(snapshots: list[Snapshot], name: str) -> np.ndarray:
-    """Return the values of a metric that is a number, NaN where it is missing."""
+    """Return the values of a numeric metric, NaN where it is missing."""
     return np.array(
         [np.nan if s.values[name] is None else s.values[name] for s in snapshots], np.float64
     )

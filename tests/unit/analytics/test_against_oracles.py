@@ -1,4 +1,4 @@
-"""Each metric is what somebody else's library makes of the same bars."""
+"""Each metric equals the result of another library on the same bars."""
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def _compare(
     close = bars["close"]
     still = (close.rolling(20).max() == close.rolling(20).min()).to_numpy()
     both = np.isfinite(found) & np.isfinite(expected)
-    # A value that we do not give, or only we give, is one of bars on which nothing moved or traded.
+    # A value that only one side has belongs to bars on which nothing moved or traded.
     for t in np.flatnonzero(np.isfinite(found) != np.isfinite(expected)):
         window = bars.iloc[max(0, t - 60) : t + 1]
         quiet = (
@@ -80,7 +80,7 @@ def _compare(
         assert quiet or (metric in {"adx", "plus_di", "minus_di"} and t < 28), (metric, t)
     scale = np.abs(expected)
     if metric in CANCELLED:
-        # Its squares of the price are what TA-Lib's digits are digits of.
+        # TA-Lib's rounding error is relative to the squares of the price.
         scale = scale + 1e-4 * close.to_numpy() ** (2 if metric == "variance" else 1)
     if metric == "rsi":
         both &= ~(found == 50.0)
@@ -123,7 +123,7 @@ def test_crossovers_equal_two_means_of_talib(name: str) -> None:
 
 
 def _season(bars: pd.DataFrame, t: int, interval: str) -> pd.DataFrame:
-    """Return the rows of the season of bar t, each with its return."""
+    """Return the rows of bar t's season, each with its return."""
     frame = bars.iloc[: t + 1].assign(r=np.log(bars["close"] / bars["close"].shift(1))).iloc[1:]
     if interval == "1d":
         return frame.iloc[-756:]
@@ -194,7 +194,7 @@ def _assert_cycle(snapshot, moves: np.ndarray) -> None:
         assert snapshot.missing["dominant_cycle"] == {"reason": "not_significant"}
 
 
-def test_fishers_p_is_that_of_exact_arithmetic() -> None:
+def test_fishers_p_equals_exact_arithmetic() -> None:
     random = np.random.default_rng(1)
     power = random.exponential(size=(40, 100))
     power[np.arange(40), 3] += np.linspace(0.0, 25.0, 40)
@@ -220,11 +220,11 @@ def test_white_noise_has_a_cycle_in_five_of_a_hundred_trials() -> None:
         found += sum(
             s.values["dominant_cycle"] is not None for s in compute_snapshots(build(series, rows))
         )
-    # The share is binomial: five standard errors either side of .05, less what skewed moves cost.
+    # The share is binomial: five standard errors around .05, minus an allowance for skewed moves.
     assert 0.03 <= found / trials <= 0.07
 
 
-def test_a_cycle_of_moves_is_found() -> None:
+def test_a_planted_cycle_of_moves_is_found() -> None:
     random = np.random.default_rng(8)
     moves = 0.01 * (1.5 + np.sin(2 * np.pi * np.arange(500) / 20)) * random.standard_normal(500)
     bars = draw_bars(9, 500)

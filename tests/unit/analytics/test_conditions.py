@@ -1,4 +1,4 @@
-"""What is said of a market around a bar."""
+"""The words for a market's conditions around a bar."""
 
 from datetime import UTC, datetime
 
@@ -40,7 +40,7 @@ def test_an_ordinary_day_has_no_words() -> None:
         ([bar({}, z=None, breadth=None)], []),
     ],
 )
-def test_what_is_out_of_the_ordinary_is_said(bars: list[dict], words: list[str]) -> None:
+def test_unusual_conditions_are_named(bars: list[dict], words: list[str]) -> None:
     assert describe_conditions(bars, None, "1d")["words"] == words
 
 
@@ -51,7 +51,7 @@ def test_what_is_out_of_the_ordinary_is_said(bars: list[dict], words: list[str])
         ("1w", "in a turbulent week", "in five turbulent weeks"),
     ],
 )
-def test_what_was_turbulent_is_as_long_as_the_bars_are(
+def test_the_length_of_turbulence_is_named_by_the_interval(
     interval: str, once: str, always: str
 ) -> None:
     for bars, words in ((3, once), (5, always)):
@@ -59,7 +59,7 @@ def test_what_was_turbulent_is_as_long_as_the_bars_are(
         assert found["words"] == [f"{words} for the whole market"]
 
 
-def test_without_market_bars_the_series_own_regime_is_all() -> None:
+def test_without_market_bars_only_the_series_own_regime_is_named() -> None:
     assert describe_conditions([], {"regime": "transitional"}, "1d") == {
         "regime": {"regime": "transitional"},
         "words": [],

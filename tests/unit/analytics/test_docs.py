@@ -1,4 +1,4 @@
-"""The table of all metrics in the documentation is that of the catalogue."""
+"""The table of all metrics in the documentation equals the catalogue."""
 
 import os
 
@@ -10,8 +10,8 @@ DOCUMENT = ROOT / "docs" / "analytics.md"
 HEADING = "## All metrics\n"
 
 
-def test_documentation_is_made_from_the_catalogue() -> None:
-    """Set WRITE_DOCS to write it anew."""
+def test_the_documentation_equals_the_catalogue() -> None:
+    """Set WRITE_DOCS to write it again."""
     text = DOCUMENT.read_text()
     intro, _, made = text.partition(HEADING)
     intro += HEADING + made.partition("\n### ")[0].rstrip("\n") + "\n"

@@ -1,4 +1,4 @@
-"""What a series has of its market: benchmark, breadth, correlations."""
+"""The metrics that a series has because of its market: benchmark, breadth, correlations."""
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ def test_benchmark_without_an_index_is_the_median_of_the_others() -> None:
         )
 
 
-def test_two_other_tickers_are_no_benchmark() -> None:
+def test_two_other_tickers_are_too_few_for_a_benchmark() -> None:
     series = draw_market(3, 300)
     subject = build(series, [299], market="US")
     (snapshot,) = compute_snapshots(subject)
@@ -70,7 +70,7 @@ def test_two_other_tickers_are_no_benchmark() -> None:
     assert snapshot.missing["market_breadth"] == {"needed": 10, "have": 3, "of": "tickers"}
 
 
-def test_an_index_series_is_the_benchmark_and_has_none() -> None:
+def test_an_index_series_is_the_benchmark_and_has_none_itself() -> None:
     series = draw_market(5, 300)
     series["^GSPC"] = draw_bars(99, 300)
     panel = build_panel(series)
@@ -104,7 +104,7 @@ def test_metrics_with_the_market_equal_pandas_and_statsmodels() -> None:
 
 
 @pytest.mark.parametrize("lead", [-4, 0, 2, 7])
-def test_lag_says_which_of_two_series_leads(lead: int) -> None:
+def test_the_lag_says_which_of_two_series_leads(lead: int) -> None:
     random = np.random.default_rng(3)
     market = 0.01 * random.standard_normal(320)
     own = np.roll(market, lead) + 0.004 * random.standard_normal(320)
@@ -121,7 +121,7 @@ def test_lag_says_which_of_two_series_leads(lead: int) -> None:
         assert snapshot.missing["cross_correlation_lag"] == {"reason": "not_significant"}
 
 
-def test_breadth_counts_the_tickers_of_that_bar() -> None:
+def test_breadth_counts_only_tickers_with_that_bar() -> None:
     series = draw_market(14, 90)
     returns = frame_returns(series)
     panel = build_panel(series)
@@ -148,7 +148,7 @@ def test_breadth_counts_the_tickers_of_that_bar() -> None:
     assert bar.z == pytest.approx(medians.iloc[-1] / medians.iloc[-61:-1].std(), rel=1e-9)
 
 
-def test_regimes_of_a_market_are_those_of_its_series() -> None:
+def test_the_regimes_of_a_market_are_those_of_its_series() -> None:
     series = draw_market(12, 330)
     panel = build_panel(series)
     last = panel.offsets[1:] - 1
@@ -177,7 +177,7 @@ def test_matrix_equals_pandas() -> None:
     assert sorted(found.order.tolist()) == list(range(14))
 
 
-def test_clusters_are_of_tickers_that_move_together() -> None:
+def test_clusters_contain_tickers_that_move_together() -> None:
     random = np.random.default_rng(4)
     series = {}
     for group in range(2):
@@ -188,7 +188,7 @@ def test_clusters_are_of_tickers_that_move_together() -> None:
             for name in ("open", "high", "low", "close"):
                 bars[name] = 100 * np.exp(np.cumsum(returns))
             series[f"{'AB'[group]}{i}"] = bars
-    # Alternating, so that the order must bring them together.
+    # The groups alternate, so the order must bring them together.
     series = {t: series[t] for t in ("A0", "B0", "A1", "B1", "A2", "B2")}
     panel = build_panel(series)
     found = compute_correlation_matrix(panel, int(panel.times.max()))
@@ -201,7 +201,7 @@ def test_clusters_are_of_tickers_that_move_together() -> None:
     }
 
 
-def test_pairs_are_tested_as_statsmodels_does() -> None:
+def test_pairs_are_tested_as_by_statsmodels() -> None:
     random = np.random.default_rng(5)
     walk = np.cumsum(0.01 * random.standard_normal(300))
     spread = np.zeros(300)

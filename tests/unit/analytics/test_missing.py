@@ -1,4 +1,4 @@
-"""What is not known is null, with its reason, and never 0."""
+"""An unknown value is null with its reason, and never 0."""
 
 import json
 
@@ -11,7 +11,7 @@ from analytics.snapshot import compute_snapshots, find_function
 from tests.unit.analytics.panels import build, compute, draw_bars, draw_intraday
 
 
-def test_catalogue_lists_51_metrics_and_what_stands_beside() -> None:
+def test_the_catalogue_lists_51_metrics_and_the_values_beside_them() -> None:
     beside = {"yang_zhang", "plus_di", "minus_di", "regime"}
     names = [metric.name for metric in METRICS]
     assert len(set(names)) == len(names) == 51 + len(beside)
@@ -35,7 +35,7 @@ def test_catalogue_lists_51_metrics_and_what_stands_beside() -> None:
             assert callable(find_function(metric))
 
 
-def test_every_value_is_there_or_explained_on_every_bar() -> None:
+def test_every_value_of_every_bar_is_there_or_explained() -> None:
     for bars in (draw_bars(1, 330), draw_bars(2, 300, flat=1.0, idle=1.0)):
         for snapshot in compute(bars):
             absent = {name for name, value in snapshot.values.items() if value is None}
@@ -51,7 +51,7 @@ def test_every_value_is_there_or_explained_on_every_bar() -> None:
 @pytest.mark.parametrize(
     "metric", [m for m in METRICS if m.scope == "series"], ids=lambda m: m.name
 )
-def test_the_least_number_of_bars_is_that_of_the_catalogue(metric) -> None:
+def test_the_least_number_of_bars_is_that_in_the_catalogue(metric) -> None:
     bars = draw_intraday(5, 60) if metric.name == "hourly_pattern" else draw_bars(4, 330)
     interval = "1h" if metric.name == "hourly_pattern" else "1d"
     series = {"T": bars, "^GSPC": bars.assign(close=bars["close"] * np.linspace(1, 1.3, len(bars)))}
@@ -67,8 +67,8 @@ def test_the_least_number_of_bars_is_that_of_the_catalogue(metric) -> None:
         assert have == metric.needed - 1
         assert found[0].missing[metric.name]["needed"] == metric.needed
     why = found[-1].missing.get(metric.name, {})
-    # What 21 bars allow of a sum over 20 needs 20 more, which is said inside; significance is not
-    # promised.
+    # A sum over 20 bars of a value that needs 21 needs 20 more, which its own value says;
+    # significance is not promised.
     assert "needed" not in why, why
     if (
         metric.name not in {"dominant_cycle", "cross_correlation_lag"}
@@ -77,7 +77,7 @@ def test_the_least_number_of_bars_is_that_of_the_catalogue(metric) -> None:
         assert found[-1].values[metric.name] is not None
 
 
-def test_flat_series_has_reasons_where_a_move_is_needed_and_true_zeros_elsewhere() -> None:
+def test_a_flat_series_has_reasons_where_a_move_is_needed_and_zeros_elsewhere() -> None:
     last = compute(draw_bars(3, 320, flat=1.0))[-1]
     for name in (
         "z_score",
@@ -122,7 +122,7 @@ def test_negative_garman_klass_is_null() -> None:
     assert compute(bars)[-1].missing["garman_klass"] == {"reason": "negative_variance"}
 
 
-def test_hours_of_few_sessions_are_null_by_sessions() -> None:
+def test_values_by_hour_with_few_sessions_are_null_and_count_sessions() -> None:
     bars = draw_intraday(1, 9, minutes=15)
     last = compute(bars, interval="15m")[-1]
     assert last.missing["hourly_pattern"] == {"needed": 10, "have": 9, "of": "sessions"}

@@ -1,4 +1,6 @@
-"""Every regime is reached, every bar has exactly one, and the price's scale makes no difference."""
+"""Every regime can be reached, every bar has exactly one, and the scale of prices makes no
+difference.
+"""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from tests.unit.analytics.panels import compute, draw_bars, read_real_bars
 
 
 def classify_twin(v: float, q: float, u: float) -> str:
-    """Return the class by the table of conditions, the first that holds."""
+    """Return the regime by the table of conditions; the first one that holds counts."""
     table = [
         ("bullish_acceleration", v >= 0.7 and q >= 0.7 and u > 1),
         ("bearish_acceleration", v >= 0.7 and q >= 0.7 and u < -1),
@@ -36,7 +38,7 @@ def place_twin(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("ticker", ["IBM", "AAPL", "random"])
-def test_classes_and_ages_are_those_of_the_table(ticker: str) -> None:
+def test_regimes_and_their_ages_are_those_of_the_table(ticker: str) -> None:
     bars = draw_bars(1, 900) if ticker == "random" else read_real_bars()[ticker].iloc[:900]
     found = [s.values["regime"] for s in compute(bars)]
     twin = place_twin(bars)
@@ -86,7 +88,7 @@ def test_confidence_is_the_distance_to_the_nearest_boundary(v, q, u, confidence)
 
 
 @pytest.mark.parametrize(("of_price", "of_volume"), [(1000.0, 1.0), (1e-3, 7.0), (1.0, 1e6)])
-def test_scale_makes_no_difference(of_price: float, of_volume: float) -> None:
+def test_the_scale_of_prices_makes_no_difference(of_price: float, of_volume: float) -> None:
     bars = read_real_bars()["IBM"].iloc[:600]
     scaled = bars.copy()
     scaled[["open", "high", "low", "close"]] *= of_price

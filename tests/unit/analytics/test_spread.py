@@ -1,4 +1,4 @@
-"""What an order book and trades give, worked out by hand or by brute force."""
+"""Metrics of an order book and trades, computed by hand or by brute force."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_slippage_is_that_of_filling_level_by_level() -> None:
     assert found["unfilled_buy"] == found["unfilled_sell"] == 0.0
 
 
-def test_book_that_ends_first_says_what_is_left() -> None:
+def test_a_book_that_is_too_small_says_what_is_left_to_fill() -> None:
     found = estimate_slippage(BOOK, 1e6)
     asks = float((BOOK.ask_prices * BOOK.ask_amounts).sum())
     assert found["unfilled_buy"] == pytest.approx(100 * (1 - asks / 1e6), rel=1e-9)

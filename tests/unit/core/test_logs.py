@@ -1,4 +1,4 @@
-"""How a process logs: JSON for machines, lines for people on a terminal, and never a password."""
+"""Logs of a process: JSON for machines, lines for people on a terminal, and never a password."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def logged() -> str:
 
 @pytest.fixture(scope="module")
 def shown() -> str:
-    """What the same process writes to a terminal."""
+    """The same process's output on a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(COMMAND, cwd=ROOT, stderr=theirs) as process:
         process.wait()
@@ -48,7 +48,7 @@ def shown() -> str:
     return written
 
 
-def test_every_line_is_an_object_whoever_logged_it(logged: str) -> None:
+def test_every_line_is_a_json_object_whichever_library_logged_it(logged: str) -> None:
     lines = [json.loads(line) for line in logged.splitlines()]
     said = [(line["logger"], line["level"], line["event"], line["run_id"]) for line in lines]
     assert said == [
@@ -72,6 +72,6 @@ def test_a_terminal_shows_lines_for_people(shown: str) -> None:
     assert not any(line.startswith("{") for line in shown.splitlines())
 
 
-def test_passwords_are_in_neither(logged: str, shown: str) -> None:
+def test_passwords_are_in_neither_json_nor_lines(logged: str, shown: str) -> None:
     assert "word@" not in logged + shown
     assert "ops:" not in logged + shown

@@ -1,4 +1,4 @@
-"""How much memory there is: the machine's, or what a control group leaves of it."""
+"""The available memory: the machine's, or what a control group allows."""
 
 from os import sysconf
 from pathlib import Path
@@ -24,7 +24,7 @@ def lay_out(root: Path, groups: str, limits: dict[str, str]) -> Path:
     ("groups", "limits", "found"),
     [
         ("0::/a/b\n", {"a/memory.max": "700000000", "a/b/memory.max": "max"}, 700_000_000),
-        # Of a container that sees its own group as the top one.
+        # In a container that sees its own group as the top one.
         ("0::/\n", {"memory.max": "900000000"}, 900_000_000),
         (
             "5:cpu,cpuacct:/x\n4:memory:/docker/x\n1:name=systemd:/x\n0::/x\n",
@@ -36,11 +36,11 @@ def lay_out(root: Path, groups: str, limits: dict[str, str]) -> Path:
         ("", {}, MACHINE),
     ],
 )
-def test_the_least_limit_counts(
+def test_the_smallest_limit_counts(
     tmp_path: Path, groups: str, limits: dict[str, str], found: int
 ) -> None:
     assert find_memory(lay_out(tmp_path, groups, limits)) == found
 
 
-def test_a_system_without_control_groups_has_what_the_machine_has(tmp_path: Path) -> None:
+def test_without_control_groups_the_machines_memory_counts(tmp_path: Path) -> None:
     assert find_memory(tmp_path) == MACHINE

@@ -1,4 +1,4 @@
-"""Moments at the ends of what there is."""
+"""Parsing moments at the ends of the possible range."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from market.markets import SHIPPED
         ("2010-12-31", datetime(2010, 12, 31, tzinfo=UTC)),
         ("2010-12-31T09:30:00+09:00", datetime(2010, 12, 31, 0, 30, tzinfo=UTC)),
         ("0001-01-01", datetime(1, 1, 1, tzinfo=UTC)),
-        # The microseconds after the last millisecond are of the year 10000, as a float.
+        # As a float, the microseconds after the last millisecond are in the year 10000.
         ("9999-12-31T23:59:59.999999", datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC)),
     ],
 )
@@ -26,6 +26,6 @@ def test_a_moment_is_in_utc_to_the_millisecond(text: str, moment: datetime) -> N
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
-def test_one_of_no_year_in_utc_is_refused_by_name(text: str) -> None:
+def test_a_moment_outside_the_years_1_to_9999_in_utc_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadInput, match=r"^window_end '.+': in UTC this is before the year 1 or"):
         TrainingPlan.from_options("US", markets=SHIPPED, options={"window_end": text})

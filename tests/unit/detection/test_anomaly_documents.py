@@ -1,4 +1,4 @@
-"""Documents that are put together of columns."""
+"""Anomaly documents that are built from columns."""
 
 from itertools import repeat
 
@@ -7,7 +7,7 @@ import pytest
 from detection.pipeline.anomaly_documents import build_documents
 
 
-def test_documents_have_one_value_of_each_column() -> None:
+def test_each_document_has_one_value_of_each_column() -> None:
     columns = {"kind": repeat("event"), "grade": [75.0, 90.0], "reasons": map(str, (1, 2))}
     assert build_documents(columns, 2) == [
         {"kind": "event", "grade": 75.0, "reasons": "1"},
@@ -16,6 +16,6 @@ def test_documents_have_one_value_of_each_column() -> None:
 
 
 @pytest.mark.parametrize("grades", [[75.0], [75.0, 90.0, 80.0]])
-def test_no_document_is_lost_of_a_column_of_another_length(grades: list[float]) -> None:
+def test_columns_of_different_lengths_are_refused_and_lose_no_document(grades: list[float]) -> None:
     with pytest.raises(ValueError, match="zip"):
         build_documents({"kind": repeat("event"), "grade": grades}, 2)

@@ -1,4 +1,4 @@
-"""How alarms fit labels, and two versions each other: counted by hand."""
+"""Alarms compared with labels, and two versions with each other: counted by hand."""
 
 import tracemalloc
 from dataclasses import replace
@@ -55,8 +55,8 @@ def label(ticker: str, day: int, *, is_anomaly: bool, hours: int = 0) -> dict:
     return {"ticker": ticker, "time": time, "is_anomaly": is_anomaly}
 
 
-def test_what_is_certainly_wrong_is_no_drift() -> None:
-    """A feed that is often wrong is no reason to train anew: rules tell such bars."""
+def test_bars_that_rules_call_wrong_do_not_count_as_drift() -> None:
+    """A feed that is often wrong is no reason to train again, because rules find such bars."""
     quiet = [-0.3] * 297
     found = make_scores({"AAA": [*quiet, *[-0.9] * 3, *[-0.95] * 300]})
     assert measure_drift(RECORD, found)["flagged_share"] == pytest.approx(303 / 600)
@@ -64,19 +64,19 @@ def test_what_is_certainly_wrong_is_no_drift() -> None:
     assert measure_drift(RECORD, wrong)["flagged_share"] == pytest.approx(3 / 300)
 
 
-def test_alarms_are_counted_a_thousand_bars() -> None:
+def test_alarms_are_counted_per_thousand_bars() -> None:
     judged = judge(RECORD, FOUND, [], DAY)
     assert (judged["bars"], judged["tickers"], judged["alarms"]) == (6, 2, 3)
     assert judged["alarms_per_thousand"] == pytest.approx(500.0)
     assert judged["labels"] is None
 
 
-def test_precision_and_recall_are_of_the_labelled_bars() -> None:
+def test_precision_and_recall_are_those_of_the_labelled_bars() -> None:
     labels = [
         label("AAA", 0, is_anomaly=True),
         label("AAA", 1, is_anomaly=True),
         label("AAA", 2, is_anomaly=False),
-        # A time within the day names its bar.
+        # Any time within the day names its bar.
         label("AAA", 3, is_anomaly=False, hours=15),
         label("BBB", 1, is_anomaly=True),
         label("BBB", 9, is_anomaly=True),
@@ -100,7 +100,7 @@ def test_a_bar_counts_once_however_often_it_is_labelled() -> None:
         label("AAA", 0, is_anomaly=True),
         label("AAA", 0, is_anomaly=True, hours=16),
         label("AAA", 3, is_anomaly=True),
-        # Labelled both ways, it says nothing of the version.
+        # A bar that is labelled both true and false says nothing about the version.
         label("AAA", 3, is_anomaly=False),
         label("BBB", 1, is_anomaly=False),
     ]
@@ -110,7 +110,7 @@ def test_a_bar_counts_once_however_often_it_is_labelled() -> None:
     assert (judged["precision"], judged["recall"]) == (0.5, 1.0)
 
 
-def test_where_nothing_was_flagged_there_is_no_precision() -> None:
+def test_without_flagged_bars_there_is_no_precision() -> None:
     quiet = make_scores({"AAA": [-0.1, -0.2]})
     labels = [label("AAA", 0, is_anomaly=True), label("AAA", 1, is_anomaly=False)]
     judged = judge(RECORD, quiet, labels, DAY)["labels"]
@@ -118,7 +118,7 @@ def test_where_nothing_was_flagged_there_is_no_precision() -> None:
     assert (judged["precision"], judged["recall"]) == (None, 0.0)
 
 
-def test_what_has_drifted_is_told() -> None:
+def test_the_reasons_of_a_drift_are_named() -> None:
     drift = judge(RECORD, FOUND, [], DAY)["drift"]
     assert drift["flagged_share"] == pytest.approx(0.5)
     assert drift["asked_share"] == 0.25
@@ -130,7 +130,7 @@ def test_what_has_drifted_is_told() -> None:
     assert (none["stability_index"], none["flagged_share"], none["reasons"]) == (None, None, [])
 
 
-def test_of_few_bars_nothing_is_concluded_from_their_scores() -> None:
+def test_few_bars_are_no_evidence_of_moved_scores() -> None:
     judged = judge(RECORD, make_scores({"AAA": [-0.9]}), [], DAY)["drift"]
     assert (judged["flagged_share"], judged["distance"]) == (1.0, pytest.approx(1.0, abs=0.02))
     assert judged["reasons"] == ["old"]
@@ -148,7 +148,7 @@ def test_versions_are_compared_on_the_bars_that_both_scored() -> None:
     }
 
 
-def test_many_bars_are_compared_in_the_room_that_they_take() -> None:
+def test_comparing_many_bars_needs_little_memory() -> None:
     bars = 400_000
     one, other = (
         make_scores({"AAA": np.random.default_rng(seed).random(bars).tolist()}) for seed in (1, 2)
@@ -170,7 +170,7 @@ def test_the_strangest_hundredth_is_compared() -> None:
     assert shared >= 5
 
 
-def test_nothing_in_common_is_said_as_none() -> None:
+def test_without_common_bars_the_agreement_is_none() -> None:
     found = compare(FOUND, make_scores({"ZZZ": [-0.9]}))
     assert (found["bars"], found["strangest_in_common"]) == (0, None)
 
@@ -188,7 +188,7 @@ def test_labels_of_one_class_are_refused(is_anomaly: bool, said: str) -> None:  
     assert e.value.reason == "labels_of_one_class"
 
 
-def test_a_market_is_judged_by_what_a_model_of_all_markets_says_of_it() -> None:
+def test_a_market_is_evaluated_with_its_own_threshold_in_a_model_of_all_markets() -> None:
     own = GradeTable.from_scores(np.linspace(-0.9, -0.5, 100)).to_document()
     record = RECORD | {"by_market": {"CRYPTO": {"threshold": -0.85, "score_quantiles": own}}}
     found = make_scores({"AAA": np.linspace(-0.9, -0.5, 400).tolist()}, -0.85)
@@ -199,7 +199,7 @@ def test_a_market_is_judged_by_what_a_model_of_all_markets_says_of_it() -> None:
     assert "scores_moved" not in of_own["reasons"]
 
 
-def test_bars_of_several_markets_are_alarms_by_the_threshold_of_each() -> None:
+def test_bars_of_several_markets_are_alarms_by_their_markets_threshold() -> None:
     found = make_scores({"AAA": [-0.6, -0.2], "BTC-USD": [-0.6, -0.95]})
     own = {"CRYPTO": -0.9, "US": -0.5}
     found = replace(found, threshold=np.array([-0.5, -0.5, -0.9, -0.9]), thresholds=own)

@@ -1,5 +1,5 @@
-"""The lines of charts, held against pandas; those that are features,
-against the kernel that documents them.
+"""The lines of charts compared with pandas; those that are features, with the kernel that documents
+them.
 """
 
 from collections.abc import Sequence
@@ -81,8 +81,8 @@ def test_atr(frame: pd.DataFrame) -> None:
 
 
 def draw_sessions(count: int) -> pd.DataFrame:
-    """Return random bars of sessions of seven, among them bars without volume,
-    before which nothing was traded.
+    """Return random bars of sessions of seven; among them are bars without volume, before which
+    nothing was traded.
     """
     bars = draw_bars(3, count, flat=0.1, idle=0.3)
     return bars.assign(session=np.arange(count) // 7)
@@ -98,10 +98,10 @@ def draw_sessions(count: int) -> pd.DataFrame:
     ],
     ids=["real", "flat and idle", "intraday"],
 )
-def test_a_line_of_a_feature_is_the_documented_one(
+def test_the_line_of_a_feature_has_the_documented_values(
     bars: pd.DataFrame, interval: str, name: str
 ) -> None:
-    first = len(bars) // 2  # as for a chart of the later half
+    first = len(bars) // 2  # As for a chart of the later half.
     history = first - count_history_bars(interval)
     features = compute_features(build_panel(bars, interval=interval), np.array([first]), MARKET14)
     shown = bars.iloc[history:]

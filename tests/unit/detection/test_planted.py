@@ -1,4 +1,4 @@
-"""Known faults planted in copies of bars: the same for whoever is shown them, and told by rules."""
+"""Known faults planted in copies of bars: the same for each model, and found by rules."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from market.bars.history import history_start
 from tests.unit.detection.features.twin import build_panel, draw_bars
 
 
-def test_each_is_planted_in_a_copy_that_reaches_back_far_enough() -> None:
+def test_each_fault_is_planted_in_a_copy_with_enough_history() -> None:
     panel = build_panel(*(draw_bars(seed, 900) for seed in (1, 2)))
     panel = replace(panel, times=np.tile(np.arange(900) * 86_400, 2))
     before = panel.close.copy()
@@ -35,7 +35,7 @@ def test_each_is_planted_in_a_copy_that_reaches_back_far_enough() -> None:
         assert any(told)
         names.add((own.stop - first, *told))
     assert len(names) >= len(KINDS) - 1
-    # Another who is shown other rows besides has the same ones of these.
+    # A call with fewer rows plants the same faults in these rows.
     some = plant_faults(panel, rows[rows > 700], history_start)
     keys, others = (
         set(zip(each.panel.tickers, each.panel.times[each.first].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Working ahead: what is made in the thread, and when."""
+"""Working ahead: which parts are computed in the thread, and when."""
 
 from collections.abc import Iterator
 from threading import Event, get_ident
@@ -11,7 +11,7 @@ from detection.pipeline.prefetch import work_ahead
 WAIT_SECONDS = 10
 
 
-def test_the_next_part_is_made_while_one_is_used() -> None:
+def test_the_next_part_is_computed_while_one_is_used() -> None:
     made = [Event(), Event(), Event()]
     makers = set()
 
@@ -30,7 +30,7 @@ def test_the_next_part_is_made_while_one_is_used() -> None:
     assert get_ident() not in makers
 
 
-def test_what_the_making_raises_is_raised_where_the_part_is_asked_for() -> None:
+def test_an_exception_in_the_thread_is_raised_where_its_part_is_requested() -> None:
     def make() -> Iterator[int]:
         yield 0
         raise LeaseLost("another worker has it")

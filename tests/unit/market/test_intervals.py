@@ -38,14 +38,14 @@ def test_unknown_interval_is_refused_with_the_choices(text: str) -> None:
         ((), "regular Q1 2024-01 AAPL"),
     ],
 )
-def test_words_of_vendors_for_intervals(meant: tuple[str, ...], words: str) -> None:
+def test_vendors_words_for_intervals_are_read(meant: tuple[str, ...], words: str) -> None:
     texts = words.split()
     assert {text: read_interval(text) for text in texts} == dict.fromkeys(texts, meant)
     assert read_interval(" 5 mins ") == ("5m",)
 
 
 @pytest.mark.parametrize("text", ["3m", "1M", "M", "MN1", "1mo", "monthly", "1s", "M3", "7"])
-def test_lengths_that_are_no_interval_stay_what_they_are(text: str) -> None:
+def test_lengths_that_are_no_interval_are_left_unchanged(text: str) -> None:
     assert read_interval(text) == (text,)
 
 
@@ -77,7 +77,7 @@ def test_year_before_a_leap_day_ends_in_february() -> None:
 
 
 @pytest.mark.parametrize("text", ["5x", "0d", "-1d", "", "y", "1.5y", "5 y", "10000d", "max5"])
-def test_what_is_no_period_is_refused_with_what_was_given(text: str) -> None:
+def test_an_invalid_period_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(BadInput, match="is no period") as refused:
         parse_period(text)
     assert repr(text) in refused.value.message

@@ -1,4 +1,4 @@
-"""The made-up day that `make feed-demo` replays."""
+"""The synthetic day that `make feed-demo` replays."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ def test_a_month_and_the_day_after_it_end_before_now() -> None:
     assert (prices.min(axis=1) == both["low"]).all()
 
 
-def test_what_happens_stands_out_of_the_day() -> None:
+def test_the_planted_events_stand_out_of_the_day() -> None:
     _, day = make_replay(NOW)
     for event in EVENTS:
         for ticker in TICKERS if event.ticker is None else (event.ticker,):

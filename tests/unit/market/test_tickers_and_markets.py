@@ -1,4 +1,4 @@
-"""Tickers as they are written, and the market each belongs to."""
+"""How tickers are written, and the market to which each belongs."""
 
 import re
 
@@ -31,7 +31,7 @@ def test_ticker_is_normalized(text: str, ticker: str) -> None:
     "text",
     ["", " ", ".", "..", "--", "^", "A B", "AAPL::1d", "../x", "A" * 21, "ÄÖ", "A\n"[:1] + "\x00"],
 )
-def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
+def test_an_invalid_ticker_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(BadInput) as refused:
         normalize_ticker(text)
     assert repr(text[:40]) in refused.value.message
@@ -48,7 +48,9 @@ def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
         ("../x", "(AAPL, 7203.T, ^GSPC)"),
     ],
 )
-def test_what_is_parted_is_proposed_as_it_is_written_here(text: str, proposed: str) -> None:
+def test_an_invalid_ticker_is_answered_with_how_it_is_written_here(
+    text: str, proposed: str
+) -> None:
     with pytest.raises(BadInput) as refused:
         normalize_ticker(text)
     assert refused.value.message.endswith(proposed)
@@ -92,7 +94,7 @@ def test_what_is_parted_is_proposed_as_it_is_written_here(text: str, proposed: s
         ("ES=F", "FUT"),
     ],
 )
-def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: str) -> None:
+def test_the_market_is_found_by_the_longest_suffix_or_the_style(ticker: str, code: str) -> None:
     assert SHIPPED.get_of(ticker).code == code
 
 
@@ -128,7 +130,7 @@ def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: st
         "^X",
     ],
 )
-def test_market_that_cannot_be_told_is_asked_for_with_the_choices(ticker: str) -> None:
+def test_an_ambiguous_market_is_asked_for_with_the_choices(ticker: str) -> None:
     with pytest.raises(
         UnknownMarket, match=r"of which market is it\?.*with a market \(US, JP, TH, HK"
     ):
@@ -160,7 +162,7 @@ def test_suffixes_of_vendors_are_read_as_the_markets_own(text: str, ticker: str)
         ("1234", "US", "1234"),
     ],
 )
-def test_market_that_is_told_adds_its_suffix_once(text: str, code: str, ticker: str) -> None:
+def test_a_named_market_adds_its_suffix_once(text: str, code: str, ticker: str) -> None:
     assert SHIPPED.complete(text, SHIPPED[code]) == ticker
 
 
@@ -172,7 +174,7 @@ def test_ticker_of_another_market_is_refused(ticker: str, code: str) -> None:
         SHIPPED.complete(ticker, SHIPPED["JP"])
 
 
-def test_a_market_set_by_hand_goes_before_looks() -> None:
+def test_a_market_set_by_hand_takes_precedence_over_style() -> None:
     markets = Markets({row["code"]: row for row in SHIPPED_ROWS}, {"7203": "US", "BTC-USD": "US"})
     assert [markets.get_of(ticker).code for ticker in ("7203", "BTC-USD", "ETH-USD")] == [
         "US",
@@ -188,7 +190,7 @@ def test_unknown_market_is_refused_with_the_choices() -> None:
         SHIPPED.choose("MARS")
 
 
-def test_every_calendar_that_may_be_chosen_is_one() -> None:
+def test_every_calendar_that_can_be_chosen_exists() -> None:
     known = exchange_calendars.get_calendar_names(include_aliases=False)
     assert set(CALENDARS) == {*known, CURRENCIES}
     assert {market.calendar for market in SHIPPED.values()} <= set(CALENDARS)
@@ -224,7 +226,7 @@ def test_every_shipped_market_has_sessions(code: str) -> None:
         ("VOD.L", "VOD.L"),
     ],
 )
-def test_vendors_way_to_write_a_ticker_is_read(text: str, ticker: str) -> None:
+def test_a_vendors_spelling_of_a_ticker_is_read(text: str, ticker: str) -> None:
     assert SHIPPED.spell(text) == ticker
 
 
@@ -242,7 +244,7 @@ def test_vendors_way_to_write_a_ticker_is_read(text: str, ticker: str) -> None:
         "CL1 Comdty",
     ],
 )
-def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
+def test_a_vendors_spelling_of_several_tickers_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         SHIPPED.spell(text)
 
@@ -267,18 +269,18 @@ def test_what_a_vendor_writes_of_several_is_refused(text: str) -> None:
         ("BRK.B", "US", "BRK.B"),
     ],
 )
-def test_ticker_of_a_told_market_is_the_one_that_all_sources_name(
+def test_a_ticker_of_a_named_market_is_the_same_from_all_sources(
     text: str, code: str, ticker: str
 ) -> None:
     assert SHIPPED.complete(text, SHIPPED[code]) == ticker
 
 
-def test_suffix_that_is_not_known_can_be_added_with_its_market() -> None:
+def test_a_ticker_with_an_unknown_suffix_is_told_how_to_add_its_market() -> None:
     with pytest.raises(UnknownMarket, match=r"add the market whose suffix is \.MI \(flask mark"):
         SHIPPED.get_of("ENI.MI")
 
 
-def test_suffix_of_a_market_goes_before_what_a_vendor_may_mean() -> None:
+def test_a_markets_suffix_takes_precedence_over_a_vendors_meaning() -> None:
     nairobi = {**SHIPPED_ROWS[0], "code": "KE", "suffixes": [".N"], "aliases": [], "indices": []}
     markets = Markets({row["code"]: row for row in (*SHIPPED_ROWS, nairobi)})
     assert SHIPPED.spell("SCOM.N") == "SCOM"
@@ -287,15 +289,15 @@ def test_suffix_of_a_market_goes_before_what_a_vendor_may_mean() -> None:
 
 
 @pytest.mark.parametrize("code", ["430047", "830799", "920002"])
-def test_code_of_beijing_is_not_taken_for_one_of_shanghai(code: str) -> None:
+def test_a_code_of_beijing_is_not_taken_for_one_of_shanghai(code: str) -> None:
     with pytest.raises(BadInput, match=r"\.BJ"):
         SHIPPED.complete(code, SHIPPED["CN"])
     assert SHIPPED.complete("900901", SHIPPED["CN"]) == "900901.SS"
 
 
 @pytest.mark.parametrize("ticker", ["US30", "US500", "NAS100", "SPX500", "GER40", "UK100", "HSI50"])
-def test_index_as_brokers_call_it_is_asked_about(ticker: str) -> None:
-    """Taken for a share of the US, its bars of nights and of the US's holidays were rejected."""
+def test_an_index_name_that_brokers_use_is_asked_about(ticker: str) -> None:
+    """When it was taken for a US share, its bars at night and on US holidays were rejected."""
     assert SHIPPED.find_of(ticker) is None
     with pytest.raises(UnknownMarket, match="an index as brokers call it"):
         SHIPPED.get_of(ticker)

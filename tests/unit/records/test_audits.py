@@ -1,4 +1,4 @@
-"""Audits of a scan are stored together, and read as they were."""
+"""Audits of a scan are stored together, and are read as they were written."""
 
 from datetime import UTC, datetime
 
@@ -45,12 +45,12 @@ def test_audits_are_read_as_they_were(told: list[AuditDocument]) -> None:
     assert (part["run_id"], part["started_at"], part["completed_at"]) == ("run-1", NOW, NOW)
 
 
-def test_what_all_say_is_said_once() -> None:
+def test_values_that_all_audits_share_are_stored_once() -> None:
     part = audits._fold([make_audit("AAA"), make_audit("BBB")])
     assert part["audits"] == [{"ticker": "AAA"}, {"ticker": "BBB"}]
 
 
-def test_a_document_has_room_for_what_it_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_has_room_for_the_tickers_that_it_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "MOST_PART_ANOMALIES", 3)
     told = [make_audit(ticker, anomaly_ids=["a", "b"]) for ticker in ("AAA", "BBB", "CCC")]
     told.append(make_audit("DDD", anomaly_ids=["a"]))

@@ -1,5 +1,5 @@
-"""Who may touch a collection: `records/`,
-and `market/bars` the bars. All others ask these by name.
+"""Which packages may access a collection: `records/`, and `market/bars` the bars. All others call
+their functions.
 """
 
 import ast
@@ -9,14 +9,14 @@ import pytest
 
 from tests.conftest import ROOT, WINGS
 
-# What a database offers besides its collections, and is asked for elsewhere.
+# Names that a database offers besides its collections, and that may be used elsewhere.
 NO_COLLECTION = {"client", "command", "with_options"}
 NAMES = {"database", "_database", "get_database", "open_database"}
 
 
 def is_database(node: ast.expr, names: set[str]) -> bool:
-    """Whether an expression stands for a database: `worker.database`, `get_database()`,
-    a `name: Db`.
+    """Whether an expression is a database: `worker.database`, `get_database()`, or a parameter
+    `name: Db`.
     """
     match node:
         case (
@@ -30,8 +30,8 @@ def is_database(node: ast.expr, names: set[str]) -> bool:
 
 
 def find_touches(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and words of every place that takes a collection from a database,
-    or opens a GridFS.
+    """Yield line and text of every place that gets a collection from a database, or opens a
+    GridFS.
     """
     tree = ast.parse(source)
     annotated = [
@@ -62,7 +62,7 @@ def find_touches(source: str) -> Iterator[tuple[int, str]]:
 
 
 def list_taken(node: ast.ImportFrom) -> list[str]:
-    """List what is imported of the functions that return a collection, such as `runs_in`."""
+    """List the imported functions that return a collection, such as `runs_in`."""
     return [alias.name for alias in node.names if alias.name.endswith("_in")]
 
 
@@ -71,7 +71,7 @@ def is_db(annotation: ast.expr | None) -> bool:
 
 
 @pytest.mark.parametrize("wing", WINGS)
-def test_collections_are_touched_by_records_alone(wing: str) -> None:
+def test_only_records_access_collections(wing: str) -> None:
     found = []
     for path in sorted((ROOT / wing).rglob("*.py")):
         place = path.relative_to(ROOT)
@@ -99,7 +99,7 @@ def test_collections_are_touched_by_records_alone(wing: str) -> None:
         ("from gridfs import GridFSBucket", "from gridfs import GridFSBucket"),
     ],
 )
-def test_each_way_to_touch_one_is_seen(source: str, words: str) -> None:
+def test_each_way_to_access_a_collection_is_recognised(source: str, words: str) -> None:
     assert [found for _, found in find_touches(source)] == [words]
 
 
@@ -111,11 +111,11 @@ def test_each_way_to_touch_one_is_seen(source: str, words: str) -> None:
         "from records.database import Db",
     ],
 )
-def test_what_touches_none_is_left_in_peace(source: str) -> None:
+def test_code_that_accesses_none_is_accepted(source: str) -> None:
     assert list(find_touches(source)) == []
 
 
-def test_the_wings_are_all_looked_at() -> None:
+def test_all_packages_are_checked() -> None:
     assert {
         "core",
         "records",

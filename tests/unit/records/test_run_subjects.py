@@ -1,4 +1,4 @@
-"""By what a run was asked for, in one line."""
+"""A line that says what a run was requested for."""
 
 from typing import Any, cast
 
@@ -26,9 +26,9 @@ NOTHING: dict[str, Any] = {
         ("incremental", {"watchlist": "tech", "tickers": ALL}, "tech"),
         ("backfill", {"tickers": ALL}, "AAPL, FB, GOOG and 2 more"),
         ("backfill", {"tickers": ALL[:3]}, "AAPL, FB, GOOG"),
-        # What was left undone of a market is not the market.
+        # A retry of the tickers of a market that were left undone is not named after the market.
         ("backfill", {"market": "US", "tickers": ["FB"], "retry_of": "1"}, "FB"),
-        # These have the market of their tickers.
+        # These runs have the market of their tickers.
         ("train", {"market": "US", "tickers": ["FB"]}, "FB"),
         ("train", {"market": "US"}, "market US"),
         ("verify", {"market": "US", "tickers": ["FB"]}, "FB"),
@@ -43,12 +43,10 @@ NOTHING: dict[str, Any] = {
         ("evaluate", {"market": "US", "options": {"versions": ["A-1", "B-2"]}}, "A-1 and B-2"),
     ],
 )
-def test_a_run_is_named_by_what_it_was_asked_for(
-    task: str, asked: dict[str, Any], said: str
-) -> None:
+def test_a_run_is_named_by_its_request(task: str, asked: dict[str, Any], said: str) -> None:
     assert describe_subject(cast("RunDocument", NOTHING | asked | {"task": task})) == said
 
 
-def test_a_run_of_a_list_is_named_by_all_of_its_tickers() -> None:
+def test_a_run_of_listed_tickers_names_all_of_them() -> None:
     of_list = cast("RunDocument", NOTHING | {"task": "verify", "tickers": ALL[:4]})
     assert describe_subject(of_list, 10_000) == "AAPL, FB, GOOG and 9,997 more"

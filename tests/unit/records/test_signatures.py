@@ -1,6 +1,4 @@
-"""What `records/` takes and returns says which document it is:
-no dict of anything in a signature.
-"""
+"""Arguments and results in `records/` are typed documents: no `dict[str, Any]` in a signature."""
 
 import ast
 from collections.abc import Iterator
@@ -13,8 +11,8 @@ MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "records").rglo
 
 
 def find_vague(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and words of every annotation of a public function
-    that leaves open what it means. What stands in for a class of pymongo has its signatures.
+    """Yield line and text of every vague annotation of a public function. Classes that stand in for
+    a class of pymongo have its signatures.
     """
     tree = ast.parse(source)
     given = {
@@ -45,7 +43,7 @@ def find_vague(source: str) -> Iterator[tuple[int, str]]:
 
 
 def is_of_pymongo(base: ast.expr) -> bool:
-    """Whether a base is a database or collection of pymongo."""
+    """Whether a base class is pymongo's database or collection."""
     return isinstance(base, ast.Subscript) and ast.unparse(base.value) in {"Collection", "Database"}
 
 
@@ -64,7 +62,7 @@ def is_vague(annotation: ast.AST) -> bool:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_public_functions_name_their_documents(module: str) -> None:
+def test_public_functions_have_typed_documents(module: str) -> None:
     assert list(find_vague((ROOT / module).read_text())) == [], (
         "name the document, or the part of it"
     )
@@ -88,7 +86,7 @@ def test_public_functions_name_their_documents(module: str) -> None:
         ),
     ],
 )
-def test_each_vague_annotation_is_seen(source: str, words: str) -> None:
+def test_each_vague_annotation_is_recognised(source: str, words: str) -> None:
     assert [found for _, found in find_vague(source)] == [words]
 
 
@@ -100,5 +98,5 @@ def test_each_vague_annotation_is_seen(source: str, words: str) -> None:
         "def count(database: Db) -> dict[str, int]: ...",
     ],
 )
-def test_what_names_a_document_is_left_in_peace(source: str) -> None:
+def test_an_annotation_that_names_a_document_is_accepted(source: str) -> None:
     assert list(find_vague(source)) == []

@@ -1,5 +1,5 @@
-"""The detectors of single series against slow and obvious twins,
-and what all of them promise alike.
+"""The detectors of single series compared with slow, obvious twins, and what all of them
+promise.
 """
 
 import json
@@ -61,7 +61,7 @@ def test_moments_are_those_of_exact_arithmetic(values: list[float]) -> None:
         [1e16, 1e16 + 2, 1e16 + 4, 1e16],
     ],
 )
-def test_moments_hold_at_the_edges_of_what_a_number_can_be(values: list[float]) -> None:
+def test_moments_of_extreme_numbers_are_right(values: list[float]) -> None:
     mean, deviation = compute_moments(values)
     exact = [Fraction(value) for value in values]
     center = sum(exact) / len(exact)
@@ -78,7 +78,7 @@ def test_moments_hold_at_the_edges_of_what_a_number_can_be(values: list[float]) 
 
 
 @given(histories)
-def test_the_median_is_that_of_statistics(values: list[float]) -> None:
+def test_the_median_equals_that_of_statistics(values: list[float]) -> None:
     assert compute_median(values) == statistics.median(values)
 
 
@@ -90,7 +90,7 @@ def test_the_median_of_huge_values_is_finite() -> None:
 
 
 @given(moderate, st.floats(-2e6, 2e6), st.floats(0.5, 10), directions)
-def test_simple_is_mean_and_population_deviation(
+def test_simple_uses_mean_and_population_deviation(
     values: list[float], value: float, k: float, direction: Direction
 ) -> None:
     mean, deviation = float(np.mean(values)), float(np.std(values))
@@ -131,7 +131,7 @@ def test_mad_flags_two_outliers_that_hide_each_other_from_a_z_score() -> None:
     assert detector.judge(0, 8.3).score == pytest.approx(0.6745 * (8.3 - 2.45) / 0.15)
 
 
-def test_where_more_than_half_are_the_median_the_mean_deviation_counts() -> None:
+def test_if_more_than_half_of_the_values_equal_the_median_the_mean_deviation_is_used() -> None:
     values = [5.0, 5.0, 5.0, 5.0, 9.0]
     said = mad.Mad.fit(range(5), values, mad.KIND.defaults).judge(0, 12.0)
     assert said.score == pytest.approx((12 - 5) / (1.253314 * 0.8))
@@ -153,7 +153,7 @@ def test_moving_average_is_the_z_score_of_the_last_values(
 
 
 @pytest.mark.parametrize("season", [4, 7, 24])
-def test_seasonal_takes_a_series_apart_as_statsmodels_does(season: int) -> None:
+def test_seasonal_decomposes_a_series_as_statsmodels_does(season: int) -> None:
     number = Random(season)
     shape = [number.gauss(0, 2) for _ in range(season)]
     trend = 0.05
@@ -175,7 +175,7 @@ def test_seasonal_takes_a_series_apart_as_statsmodels_does(season: int) -> None:
     assert fitted.judge(60 * ahead, truth + 1).anomaly
 
 
-def test_seasonal_goes_by_the_time_of_a_point_where_points_are_missing() -> None:
+def test_seasonal_uses_the_time_of_a_point_if_points_are_missing() -> None:
     known = {i: float(i % 6 == 0) * 10 + i % 2 for i in range(120) if i % 17}
     fitted = seasonal.Seasonal.fit(
         list(known), list(known.values()), Parameters(3.0, "both", season=6)
@@ -184,7 +184,7 @@ def test_seasonal_goes_by_the_time_of_a_point_where_points_are_missing() -> None
     assert fitted.judge(127, 10.0).anomaly
 
 
-def test_stream_finds_a_pattern_that_was_never_seen_though_its_values_were() -> None:
+def test_stream_finds_a_new_pattern_of_known_values() -> None:
     values = [float(i % 10) for i in range(500)]
     values[400:410] = reversed(values[400:410])
     number = Random(2)
@@ -195,7 +195,7 @@ def test_stream_finds_a_pattern_that_was_never_seen_though_its_values_were() -> 
     assert 400 <= told[0] <= 411
 
 
-def test_stream_expects_what_came_after_its_nearest_neighbours() -> None:
+def test_stream_expects_the_values_that_followed_its_nearest_neighbours() -> None:
     values = [float(i % 10) for i in range(200)]
     detector = stream.Stream.fit(range(200), values, stream.KIND.defaults)
     for i in range(200, 230):
@@ -207,7 +207,7 @@ def test_stream_expects_what_came_after_its_nearest_neighbours() -> None:
     ("points", "k", "said"),
     [(26, None, "send more points"), (500, 3.3, "send more points"), (2_000, 3.4, "a `k` below")],
 )
-def test_stream_that_could_never_tell_anything_is_refused(
+def test_a_stream_that_could_never_flag_anything_is_refused(
     points: int, k: float | None, said: str
 ) -> None:
     parameters = stream.KIND.defaults if k is None else Parameters(k=k, direction="both")
@@ -217,14 +217,14 @@ def test_stream_that_could_never_tell_anything_is_refused(
     assert refusal.value.reason == "k_beyond_scores"
 
 
-def test_stream_tells_by_as_few_points_as_it_takes() -> None:
+def test_stream_flags_with_as_few_points_as_possible() -> None:
     values = np.random.default_rng(2).normal(0, 1, 227)
     detector = stream.Stream.fit(range(27), values[:27], stream.KIND.defaults)
     for time, value in enumerate(values[27:], 27):
         detector.learn(time, value)
     detector.rest = 0
     assert detector.judge(227, 1e6).anomaly
-    # What is sent at once has half of its distances ranked.
+    # In a single request, half of the distances are ranked.
     judged = [
         stream.Stream.fit(range(n), values[:n], stream.KIND.defaults).judge(n, 1e6).anomaly
         for n in (149, 150)
@@ -232,7 +232,7 @@ def test_stream_tells_by_as_few_points_as_it_takes() -> None:
     assert judged == [False, True]
 
 
-def test_stream_distances_are_those_of_all_pairs() -> None:
+def test_stream_distances_equal_those_of_all_pairs() -> None:
     number = Random(5)
     values = [number.gauss(0, 1) for _ in range(150)]
     detector = stream.Stream.fit(range(100), values[:100], stream.KIND.defaults)
@@ -245,11 +245,11 @@ def test_stream_distances_are_those_of_all_pairs() -> None:
         assert detector.distances[-1] == pytest.approx(float(near.mean()), rel=1e-12)
 
 
-# --- what all promise
+# --- what all detectors promise
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_state_is_json_and_its_copy_says_the_same_for_ever(kind: SeriesDetectorKind) -> None:
+def test_a_state_is_json_and_its_copy_answers_the_same(kind: SeriesDetectorKind) -> None:
     history = make_history(kind)
     detector = kind.fit(range(240), history, kind.defaults)
     copy = kind.load(json.loads(json.dumps(detector.to_state(), allow_nan=False)))
@@ -264,7 +264,7 @@ def test_a_state_is_json_and_its_copy_says_the_same_for_ever(kind: SeriesDetecto
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_judgement_changes_nothing(kind: SeriesDetectorKind) -> None:
+def test_a_prediction_changes_nothing(kind: SeriesDetectorKind) -> None:
     detector = kind.fit(range(240), make_history(kind), kind.defaults)
     before = json.dumps(detector.to_state())
     first = [detector.judge(240, value) for value in (0.0, 10.0, 1e9)]
@@ -274,7 +274,9 @@ def test_a_judgement_changes_nothing(kind: SeriesDetectorKind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @given(value=st.floats(allow_nan=False, allow_infinity=False))
-def test_every_answer_is_a_number_that_json_has(kind: SeriesDetectorKind, value: float) -> None:
+def test_every_answer_is_a_number_that_json_can_hold(
+    kind: SeriesDetectorKind, value: float
+) -> None:
     said = FITTED[kind.name].judge(10**6, value)
     json.dumps(said, allow_nan=False)
     assert isinstance(said.anomaly, bool)
@@ -304,7 +306,7 @@ def test_a_value_far_above_is_an_anomaly_of_every_detector(kind: SeriesDetectorK
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_the_fewest_points_are_enough(kind: SeriesDetectorKind) -> None:
+def test_the_least_number_of_points_is_enough(kind: SeriesDetectorKind) -> None:
     points = kind.least_points
     options: dict[str, Any] = {"season": 2} if "season" in kind.options else {}
     values = [float(i % 3) + i for i in range(points)]
@@ -314,7 +316,7 @@ def test_the_fewest_points_are_enough(kind: SeriesDetectorKind) -> None:
     )
 
 
-def test_a_detector_takes_its_own_options_alone() -> None:
+def test_a_detector_accepts_only_its_own_options() -> None:
     assert choose_parameters(get_kind("mad"), k=5, direction="below") == Parameters(5, "below")
     with pytest.raises(BadInput, match="has no season"):
         choose_parameters(get_kind("mad"), season=5)

@@ -1,4 +1,4 @@
-"""Names, versions, bytes, seasons and drawings: what is let in, and what comes out."""
+"""Names, versions, stored columns, seasons and drawings: what is accepted, and what is returned."""
 
 import json
 import math
@@ -30,7 +30,7 @@ ID_CHARACTERS = "ABCXYZabcxyz0189._-"
 
 
 @given(st.text(ID_CHARACTERS, min_size=1, max_size=128).filter(lambda text: ".." not in text))
-def test_an_id_of_allowed_characters_is_itself_trimmed(text: str) -> None:
+def test_a_valid_id_is_returned_without_spaces_around_it(text: str) -> None:
     assert parse_series_id(f"  {text} \n") == text
 
 
@@ -50,7 +50,7 @@ def test_a_version_is_its_number(number: int, letter: str, zeros: str) -> None:
     assert parse_version(f"{letter}{zeros}{number}") == number
 
 
-def test_nothing_and_zero_are_the_latest_and_a_million_digits_are_read_at_once() -> None:
+def test_absence_and_zero_mean_the_latest_and_a_million_digits_are_read_at_once() -> None:
     assert [parse_version(text) for text in (None, "", " ", "0", "v0", "V000")] == [None] * 6
     assert (parse_version("9" * 1_000_000) or 0) >= 10**18
 
@@ -71,7 +71,7 @@ def test_a_sound_history_passes(timestamps: list[int], values: list[float]) -> N
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=20
     )
 )
-def test_whatever_json_holds_is_let_in_or_refused_but_never_more(value: object) -> None:
+def test_any_json_is_accepted_or_refused_and_raises_no_other_error(value: object) -> None:
     column = value if isinstance(value, list) else [value, value, value]
     for timestamps, values in ((column, [1, 2, 3]), ([1, 2, 3], column)):
         json.dumps(find_broken(lambda: check_training(timestamps, values, least_points=3)))  # noqa: B023 - called here
@@ -80,8 +80,8 @@ def test_whatever_json_holds_is_let_in_or_refused_but_never_more(value: object) 
 
 
 def find_broken(check: Callable[[], object]) -> object:
-    """Return what a check says is broken, None where nothing is;
-    a refusal that names nothing is an error here.
+    """Return the first broken rule that a check reports, None if it reports none; fail if a refusal
+    names no rule.
     """
     try:
         check()
@@ -91,12 +91,12 @@ def find_broken(check: Callable[[], object]) -> object:
 
 
 @given(st.integers(0, 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
-def test_a_point_is_read_as_it_is(timestamp: int, value: float) -> None:
+def test_a_point_is_read_unchanged(timestamp: int, value: float) -> None:
     assert check_points([{"timestamp": str(timestamp), "value": value}]) == [(timestamp, value)]
 
 
 @given(st.lists(st.integers(0, 2**63 - 1)), st.lists(st.floats(allow_nan=False)))
-def test_columns_come_back_as_they_were_and_are_those_of_numpy(
+def test_packed_columns_are_restored_and_equal_numpys(
     times: list[int], values: list[float]
 ) -> None:
     assert unpack(INT64, pack(INT64, times)) == times
@@ -105,7 +105,7 @@ def test_columns_come_back_as_they_were_and_are_those_of_numpy(
     assert pack(FLOAT64, values) == np.array(values, "<f8").tobytes()
 
 
-def test_a_column_cut_short_is_refused_and_a_moved_byte_is_another_hash() -> None:
+def test_a_truncated_column_is_refused_and_a_changed_byte_changes_the_hash() -> None:
     with pytest.raises(ModelIntegrity):
         unpack(INT64, bytes(9))
     hashes = {
@@ -117,7 +117,7 @@ def test_a_column_cut_short_is_refused_and_a_moved_byte_is_another_hash() -> Non
 
 
 @given(st.lists(st.complex_numbers(max_magnitude=1e6), min_size=1, max_size=64))
-def test_the_transform_is_numpys(values: list[complex]) -> None:
+def test_the_fourier_transform_equals_numpys(values: list[complex]) -> None:
     padded = values + [0j] * ((1 << (len(values) - 1).bit_length()) - len(values))
     assert np.allclose(transform(padded), np.fft.fft(padded), rtol=1e-9, atol=1e-6)
 
@@ -125,7 +125,7 @@ def test_the_transform_is_numpys(values: list[complex]) -> None:
 @given(
     st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=50).filter(lambda v: max(v) - min(v) > 1e-3)
 )
-def test_autocorrelations_are_those_of_the_definition(values: list[float]) -> None:
+def test_autocorrelations_follow_their_definition(values: list[float]) -> None:
     centered = np.array(values) - np.mean(values)
     expected = [
         float(centered[: len(centered) - lag] @ centered[lag:]) for lag in range(len(values))
@@ -136,7 +136,7 @@ def test_autocorrelations_are_those_of_the_definition(values: list[float]) -> No
 
 
 @pytest.mark.parametrize("period", [6, 12, 24, 60])
-def test_a_season_is_found(period: int) -> None:
+def test_a_planted_season_is_found(period: int) -> None:
     found = []
     for seed in range(10):
         number = Random(seed)
@@ -151,7 +151,7 @@ def test_a_season_is_found(period: int) -> None:
 
 
 def read_strictly(text: bytes) -> list[Point] | None:
-    """Return what the reader that sees everything makes of a text; None where it refuses it."""
+    """Return the points as the strict reader parses a text; None if it refuses the text."""
     try:
         return check_points(json.loads(text, object_pairs_hook=refuse_repeated_names))
     except (ValueError, BadInput):
@@ -171,7 +171,7 @@ MEMBERS = st.sampled_from(
 
 
 @given(points=st.lists(st.lists(MEMBERS, max_size=4), max_size=4), sound=st.booleans())
-def test_plain_points_are_read_as_strictly_as_all_others(
+def test_the_fast_reader_of_plain_points_is_as_strict_as_the_other(
     points: list[list[str]], *, sound: bool
 ) -> None:
     listed = ["{" + ", ".join(members) + "}" for members in points]
@@ -182,7 +182,7 @@ def test_plain_points_are_read_as_strictly_as_all_others(
     assert plain is None or plain == read_strictly(text)
 
 
-def test_a_list_that_is_plain_is_read_in_the_short_way() -> None:
+def test_a_plain_list_is_read_by_the_fast_reader() -> None:
     points = [{"timestamp": str(i), "value": i / 7} for i in range(10_000)]
     text = json.dumps(points).encode()
     assert read_plain_points(text) == read_strictly(text) != []
@@ -191,7 +191,7 @@ def test_a_list_that_is_plain_is_read_in_the_short_way() -> None:
         assert read_plain_points(other) is None
 
 
-def test_noise_has_no_season_and_a_wandering_series_hardly_ever() -> None:
+def test_noise_has_no_season_and_a_random_walk_hardly_ever() -> None:
     noise, walks = 0, 0
     for seed in range(60):
         number = Random(seed)
@@ -202,7 +202,7 @@ def test_noise_has_no_season_and_a_wandering_series_hardly_ever() -> None:
     assert walks <= 4
 
 
-def test_a_drawing_is_whole_xml_with_its_text_escaped() -> None:
+def test_a_drawing_is_valid_xml_with_its_text_escaped() -> None:
     training = [
         DrawnPoint(i, float(i % 7), anomaly=i == 3, expected=3.0, upper=5.0) for i in range(50)
     ]
@@ -213,7 +213,7 @@ def test_a_drawing_is_whole_xml_with_its_text_escaped() -> None:
     assert next(e.text for e in root.iter() if e.tag.endswith("title")) == "<&'\""
 
 
-def test_what_is_drawn_of_many_points_holds_the_extremes() -> None:
+def test_a_drawing_of_many_points_contains_the_extremes() -> None:
     number = Random(4)
     values = [number.gauss(0, 1) for _ in range(50_000)]
     places = thin_out(values)

@@ -1,4 +1,4 @@
-"""Memory that is freed and wanted again."""
+"""Memory that is freed and needed again."""
 
 import errno
 import platform
@@ -13,7 +13,7 @@ from tasks.process.consumer import _free_lost
 from tasks.process.memory import is_refused
 
 PIECE_BYTES = 4 << 20
-# Faults of 4 KiB pages as four such pieces, ten times over, are freed and taken again.
+# Page faults (4 KiB each) while four such pieces are freed and allocated again, ten times over.
 TRIAL = """
     import resource, sys
     from tasks.process.memory import keep_freed_memory
@@ -30,7 +30,7 @@ TRIAL = """
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
-# Collections while a batch's worth of documents is put together.
+# Garbage collections while the documents of a batch are built.
 FINDING = """
     import gc, sys
     from tasks.process.memory import spare_collections
@@ -42,7 +42,7 @@ FINDING = """
     print(gc.get_stats()[0]["collections"] - before)
 """
 
-# Packages of those that only fit, where all detectors are loaded.
+# Packages that only fitting needs, in a process where all detectors are loaded.
 SCORING = """
     import sys
     from importlib import import_module
@@ -60,18 +60,18 @@ def run(program: str, how: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
-def test_what_is_freed_is_not_taken_from_the_system_again() -> None:
+def test_freed_memory_is_used_again_without_page_faults() -> None:
     program = TRIAL.format(size=PIECE_BYTES)
     kept, given_back = run(program, "keep"), run(program, "leave")
     assert kept < 1_000 < given_back
 
 
-def test_what_a_batch_finds_is_not_looked_through_as_it_comes() -> None:
+def test_building_the_documents_of_a_batch_triggers_no_garbage_collection() -> None:
     assert run(FINDING, "spare") == 0
     assert run(FINDING, "leave") > 10
 
 
-# What does not fit under a limit of the address space.
+# An allocation that does not fit into a limit of the address space.
 REFUSED = """
     import resource, sys, threading
     from tasks.process.memory import is_refused
@@ -95,11 +95,11 @@ REFUSED = """
         "__import__('mmap').mmap(-1, 1 << 28)",
     ],
 )
-def test_what_the_system_refuses_is_told_from_other_errors(attempt: str) -> None:
+def test_a_refused_allocation_is_distinguished_from_other_errors(attempt: str) -> None:
     assert run(REFUSED.format(attempt=attempt), "")
 
 
-def test_an_error_that_came_of_a_refusal_is_one() -> None:
+def test_an_error_caused_by_a_refused_allocation_counts_as_one() -> None:
     later = ValueError("not read")
     later.__cause__ = OSError(errno.ENOMEM, "Cannot allocate memory")
     assert is_refused(later)
@@ -107,20 +107,20 @@ def test_an_error_that_came_of_a_refusal_is_one() -> None:
     assert not is_refused(RuntimeError("cannot schedule new futures after shutdown"))
 
 
-def test_errors_that_came_of_each_other_are_looked_at_once() -> None:
+def test_errors_that_cause_each_other_are_examined_once() -> None:
     first, second = ValueError("first"), ValueError("second try")
     first.__cause__, second.__cause__ = second, first
     assert not is_refused(first)
 
 
-def test_who_scores_loads_nothing_that_only_fits() -> None:
+def test_scoring_loads_no_package_that_only_fitting_needs() -> None:
     assert run(SCORING, "load") == 0
 
 
-def test_a_want_of_threads_ends_the_request_of_a_lost_process(
+def test_a_lack_of_threads_ends_the_request_of_a_lost_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It held its place for good: after two of them the worker took no message any more."""
+    """It used to keep its place for ever: after two of them the worker took no message any more."""
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""What must fit together between the tasks, the queues and the processes that are started."""
+"""Consistency between the tasks, the queues and the processes that are started."""
 
 import shlex
 import subprocess
@@ -43,7 +43,9 @@ def list_supervised(folder: Path) -> list[list[str]]:
 
 
 def list_composed(_folder: Path) -> list[list[str]]:
-    """Return the commands that docker-compose.yml starts of the image; others' are lists."""
+    """Return the commands that docker-compose.yml runs in our image; those of other services are
+    lists.
+    """
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
     commands = (service.get("command") for service in services)
     return [shlex.split(command) for command in commands if isinstance(command, str)]
@@ -57,7 +59,7 @@ def find_worker_queues(commands: list[list[str]]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("list_commands", [list_supervised, list_composed])
-def test_every_queue_is_consumed_and_control_by_a_worker_of_its_own(
+def test_every_queue_is_consumed_and_control_by_its_own_worker(
     list_commands: Callable[[Path], list[list[str]]], tmp_path: Path
 ) -> None:
     workers = find_worker_queues(list_commands(tmp_path))
@@ -68,7 +70,9 @@ def test_every_queue_is_consumed_and_control_by_a_worker_of_its_own(
 
 
 @pytest.mark.parametrize("name", ["worker", "control"])
-def test_workers_are_killed_only_after_the_time_they_may_take(name: str, tmp_path: Path) -> None:
+def test_workers_are_killed_only_after_the_time_that_their_work_may_take(
+    name: str, tmp_path: Path
+) -> None:
     (program,) = [p for p in service_programs(Settings(_env_file=None), tmp_path) if p.name == name]
     assert FINISH_SECONDS < program.stop_seconds == 45
     assert program.stop_seconds < STOP_SECONDS
@@ -83,19 +87,19 @@ def test_every_task_has_an_explicit_name_of_ours(celery: Celery) -> None:
     assert own_tasks(celery) == known | {kind.name for kind in KINDS.values()}
 
 
-def test_every_task_is_sent_to_a_queue_that_exists(celery: Celery) -> None:
+def test_every_task_is_sent_to_an_existing_queue(celery: Celery) -> None:
     queues = {kind.name: kind.queue for kind in KINDS.values()}
     queues |= {
         entry["task"]: entry["options"]["queue"] for entry in celery.conf.beat_schedule.values()
     }
-    # A batch goes where its run went, and a tick calls the notifier; both name their queue as they
-    # are sent.
+    # A batch goes to the queue of its run, and a tick calls the notifier; both queues are named
+    # when the message is sent.
     assert queues.keys() | {names.RUN_BATCH, names.NOTIFY} == own_tasks(celery)
     assert set(queues.values()) <= ALL_QUEUES
     assert celery.conf.task_create_missing_queues is False
 
 
-def test_every_task_has_time_limits_within_which_its_message_is_not_sent_again(
+def test_the_time_limits_of_every_task_end_before_its_message_is_sent_again(
     celery: Celery,
 ) -> None:
     for name in own_tasks(celery):
@@ -105,17 +109,17 @@ def test_every_task_has_time_limits_within_which_its_message_is_not_sent_again(
         assert 0 < soft < hard < celery.conf.broker_transport_options["visibility_timeout"], name
 
 
-def test_no_beat_entry_goes_by_the_clock_of_another_host(celery: Celery) -> None:
+def test_no_beat_entry_expires_by_the_clock_of_another_host(celery: Celery) -> None:
     assert celery.conf.beat_schedule
     for name, entry in celery.conf.beat_schedule.items():
         assert "expires" not in entry["options"], name
 
 
-def test_only_json_is_taken_from_the_broker() -> None:
+def test_the_broker_accepts_only_json() -> None:
     assert celeryconfig.accept_content == ["json"]
 
 
-def test_every_word_for_a_task_has_its_kind_of_run() -> None:
+def test_every_task_word_has_its_kind_of_run() -> None:
     assert tuple(KINDS) == get_args(Task)
 
 
@@ -124,7 +128,7 @@ def test_every_kind_of_run_has_a_handler(kind: RunKind) -> None:
     assert callable(kind.load_handler())
 
 
-def test_kinds_of_runs_are_known_without_the_numeric_stack() -> None:
+def test_kinds_of_runs_are_imported_without_the_numeric_stack() -> None:
     program = (
         "import sys, tasks.engine.celery_tasks; print({'numpy', 'pandas'} & sys.modules.keys())"
     )

@@ -1,4 +1,4 @@
-"""One battery of checks over every detector of the catalogue."""
+"""One battery of checks, run on every detector of the catalogue."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ from market.bars.panel import BarPanel
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 SEED = 5
-# So that the battery is quick, what is counted is a few, and the network is tried by itself alone.
+# Small parameters, so that the battery is quick; the network is no member of the ensemble here.
 FEW = {
     "trees": 20,
     "sample": 128,
@@ -52,7 +52,7 @@ def fit(kind: DetectorKind, rows: SeriesRows) -> Any:
 
 
 def show(kind: DetectorKind, *series: pd.DataFrame) -> SeriesRows:
-    """Return what the detector sees of these bars, all of which it can score being wanted."""
+    """Return the detector's rows of these bars; all that it can score are wanted."""
     return show_panel(kind, build_panel(*series))
 
 
@@ -64,7 +64,7 @@ def show_panel(kind: DetectorKind, panel: BarPanel, first: int = 0) -> SeriesRow
 
 
 def show_one(kind: DetectorKind, rows: SeriesRows, row: int) -> SeriesRows:
-    """Return a row with no more before it than the detector may look back on."""
+    """Return one row with only the history that the detector may look back on."""
     series = int(np.searchsorted(rows.offsets, row, side="right")) - 1
     within = rows.places[rows.offsets[series] : row + 1] >= rows.places[row] - kind.history_bars
     start = int(rows.offsets[series] + within.argmax())
@@ -84,7 +84,7 @@ def kind(request: pytest.FixtureRequest) -> DetectorKind:
 
 @pytest.fixture(scope="module")
 def rows(kind: DetectorKind) -> SeriesRows:
-    """What the detector sees of the demo's real bars."""
+    """The detector's rows of the demo's real bars."""
     return show(kind, *read_real_bars().values())
 
 
@@ -93,7 +93,7 @@ def detector(kind: DetectorKind, rows: SeriesRows) -> Detector | SeriesDetector:
     return kind.load(fit(kind, rows))
 
 
-def test_its_row_of_the_catalogue_is_whole(kind: DetectorKind) -> None:
+def test_its_row_of_the_catalogue_is_complete(kind: DetectorKind) -> None:
     assert kind.warm_up_bars >= 0
     assert kind.score_range[0] < kind.score_range[1]
     assert find_feature_set(kind).columns
@@ -121,10 +121,10 @@ def test_every_row_has_a_score_within_the_range(
     assert kind.score_range[0] <= scores.min() < scores.max() <= kind.score_range[1]
 
 
-def test_one_row_has_the_score_that_it_has_among_many(
+def test_a_row_has_the_same_score_alone_and_among_many(
     kind: DetectorKind, detector: Any, rows: SeriesRows
 ) -> None:
-    """However little was loaded before it, and whatever stands beside it."""
+    """However little history is loaded, and whatever rows stand beside it."""
     together = score_rows(detector, rows)
     chosen = np.random.default_rng(1).choice(len(rows.wanted), 200, replace=False)
     alone = [score_rows(detector, show_one(kind, rows, int(row)))[0] for row in rows.wanted[chosen]]
@@ -142,7 +142,7 @@ def test_series_score_the_same_in_another_order(kind: DetectorKind, detector: An
     assert np.array_equal(back, np.concatenate(parts[::-1]))
 
 
-def test_later_bars_change_no_score(kind: DetectorKind, detector: Any) -> None:
+def test_later_bars_change_no_earlier_score(kind: DetectorKind, detector: Any) -> None:
     bars = draw_bars(8, 1200)
     whole = score_rows(detector, show(kind, bars))
     shorter = score_rows(detector, show(kind, bars.iloc[:1000]))
@@ -151,10 +151,12 @@ def test_later_bars_change_no_score(kind: DetectorKind, detector: Any) -> None:
 
 
 @pytest.mark.parametrize("pause", [150, 700])
-def test_it_starts_anew_after_a_pause_of_more_than_a_year(
+def test_it_starts_again_after_a_pause_of_more_than_a_year(
     kind: DetectorKind, detector: Any, pause: int
 ) -> None:
-    """What lay before may be another company's, and how much of it is loaded tells nothing."""
+    """The bars before the pause may be another company's, and how many of them are loaded must not
+    matter.
+    """
     bars = draw_bars(3, 2_400)
     other = bars.copy()
     other.loc[: pause - 1, ["open", "high", "low", "close"]] *= np.linspace(1, 9, pause)[:, None]
@@ -170,7 +172,8 @@ def test_it_starts_anew_after_a_pause_of_more_than_a_year(
     whole, changed = score(bars, 0), score(other, 0)
     after = {place: each for place, each in whole.items() if place >= pause}
     assert after == {place: each for place, each in changed.items() if place >= pause}
-    # Counted from the first bar past the warm-up; a block that it needs whole lies after the pause.
+    # Counted from the first bar past the warm-up; a whole block, if it needs one, lies after the
+    # pause.
     first = pause + kind.find_warm_up_bars(kind.get_defaults())
     first = -(-first // kind.block_bars) * kind.block_bars
     assert min(after) == find_feature_set(kind).warm_up_bars + first
@@ -183,8 +186,8 @@ def test_it_starts_anew_after_a_pause_of_more_than_a_year(
 
 
 def thin_out(bars: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return bars with others between them on which nothing traded, three in ten, and a hundred of
-    them in a row; and which these are.
+    """Return bars with others between them on which nothing traded, three in ten, and a hundred in
+    a row; and which bars these are.
     """
     random = np.random.default_rng(4)
     idle = np.zeros(len(bars) * 10 // 7 + 100, np.bool_)
@@ -198,11 +201,11 @@ def thin_out(bars: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     return thin, idle
 
 
-def test_bars_without_a_trade_are_set_aside_whatever_is_loaded(
+def test_bars_without_a_trade_are_ignored_whatever_is_loaded(
     kind: DetectorKind, detector: Any
 ) -> None:
-    """A score tells nothing of how much was loaded, nor of what is set aside among it; and to be
-    the first that traded after others did not is nothing strange.
+    """A score depends neither on how much is loaded nor on the ignored bars, and a bar is not
+    strange because it is the first with a trade after others without.
     """
     traded = draw_bars(3, 1_500)
     bars, idle = thin_out(traded)
@@ -242,7 +245,7 @@ def test_bars_without_a_trade_are_set_aside_whatever_is_loaded(
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
-def test_scores_below_a_bound_are_the_same_whether_or_not_others_are_wanted(
+def test_scores_below_a_bound_do_not_depend_on_which_rows_are_wanted(
     detector: Any, rows: SeriesRows, share: float
 ) -> None:
     scores = score_rows(detector, rows)
@@ -256,7 +259,7 @@ def test_the_same_rows_and_seed_give_the_same_bytes(kind: DetectorKind, rows: Se
     assert dump_artefact(fit(kind, rows)) == dump_artefact(fit(kind, rows))
 
 
-def test_what_it_scores_does_not_change_what_it_was_given(detector: Any, rows: SeriesRows) -> None:
+def test_scoring_does_not_change_its_inputs(detector: Any, rows: SeriesRows) -> None:
     before = rows.inputs.copy()
     score_rows(detector, rows)
     attribute_rows(detector, rows.want(rows.wanted[:50]))
@@ -265,7 +268,9 @@ def test_what_it_scores_does_not_change_what_it_was_given(detector: Any, rows: S
     assert rows.wanted.flags.writeable
 
 
-def test_shares_are_parts_of_one(kind: DetectorKind, detector: Any, rows: SeriesRows) -> None:
+def test_the_shares_of_an_attribution_sum_to_one(
+    kind: DetectorKind, detector: Any, rows: SeriesRows
+) -> None:
     strange = rows.wanted[np.sort(np.argsort(score_rows(detector, rows))[:200])]
     shares = attribute_rows(detector, rows.want(strange))
     assert shares.shape == (200, rows.inputs.shape[1])
@@ -275,7 +280,7 @@ def test_shares_are_parts_of_one(kind: DetectorKind, detector: Any, rows: Series
     assert np.array_equal(alone, shares[:20])
 
 
-def test_a_price_in_another_currency_is_as_strange(kind: DetectorKind, detector: Any) -> None:
+def test_scores_do_not_depend_on_the_currency(kind: DetectorKind, detector: Any) -> None:
     bars = draw_bars(3, 900)
     scaled = bars.copy()
     for name in ("open", "high", "low", "close"):
@@ -286,7 +291,7 @@ def test_a_price_in_another_currency_is_as_strange(kind: DetectorKind, detector:
 
 
 @pytest.mark.parametrize("flat", [0.3, 0.5])
-def test_prices_that_do_not_move_have_a_score(
+def test_prices_that_do_not_move_have_a_finite_score(
     kind: DetectorKind, detector: Any, flat: float
 ) -> None:
     scores = score_rows(detector, show(kind, draw_bars(4, 900, flat=flat)))
@@ -305,22 +310,22 @@ def test_too_few_rows_are_refused(kind: DetectorKind, rows: SeriesRows) -> None:
         fit(kind, rows.want(rows.wanted[:1]))
 
 
-def test_it_is_fitted_with_checkpoints_that_rise_to_the_end(
+def test_fitting_calls_checkpoints_that_rise_to_the_end(
     kind: DetectorKind, rows: SeriesRows
 ) -> None:
-    """By which a cancellation is heard: at least one is called, and the last says it is done."""
+    """A cancellation is noticed at a checkpoint: at least one is called, and the last one reports
+    the end.
+    """
     fractions: list[float] = []
     kind.fit(rows, seed=SEED, parameters=choose_parameters(kind), checkpoint=fractions.append)
     assert fractions[-1] == 1.0
     assert fractions == sorted(fractions)
 
 
-def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
+def test_its_stored_form_is_numbers_and_cannot_execute_code(
     kind: DetectorKind, detector: Any, rows: SeriesRows
 ) -> None:
-    """A stored object would run what it says as it is opened;
-    and a class of ours could never be renamed.
-    """
+    """A pickled object could run code when it is opened, and our classes could never be renamed."""
     fitted = fit(kind, rows)
     assert {array.dtype.kind for array in fitted.values()} <= set("biuf")
     with np.load(BytesIO(dump_artefact(fitted)), allow_pickle=False) as stored:
@@ -330,14 +335,14 @@ def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
     assert np.array_equal(attribute_rows(again, few), attribute_rows(detector, few))
 
 
-def test_another_feature_set_than_it_looks_at_is_refused(kind: DetectorKind) -> None:
+def test_an_unsuitable_feature_set_is_refused(kind: DetectorKind) -> None:
     kind.check_feature_set(kind.feature_set, "1d")
     if kind.only_its_sets:
         with pytest.raises(BadInput, match=f"{kind.name} looks at the columns of"):
             kind.check_feature_set("market14/1", "1d")
 
 
-def test_the_catalogue_is_known_without_the_numeric_stack() -> None:
+def test_the_catalogue_is_imported_without_the_numeric_stack() -> None:
     program = (
         "import sys, detection.detectors.catalogue; print({'numpy', 'sklearn', 'numba'} &"
         " sys.modules.keys())"

@@ -1,4 +1,6 @@
-"""The ensemble's votes against the members asked one by one, and what it says of bad weights."""
+"""The ensemble's votes compared with its members asked one by one, and its errors for bad
+weights.
+"""
 
 import numpy as np
 import pandas as pd
@@ -50,7 +52,9 @@ def grade_slowly(scores: np.ndarray) -> np.ndarray:
     return np.minimum(-25 * np.log10(shares), 100.0)
 
 
-def test_it_votes_as_its_members_do_one_by_one(ensemble: Ensemble, rows: SeriesRows) -> None:
+def test_its_votes_equal_those_of_its_members_asked_one_by_one(
+    ensemble: Ensemble, rows: SeriesRows
+) -> None:
     votes, weights = np.zeros(len(rows.wanted)), np.zeros(len(rows.wanted))
     for name, weight in (("isolation_forest", 1.0), ("half_space_trees", 2.0), ("mad", 0.5)):
         kind = DETECTORS[name]
@@ -65,11 +69,11 @@ def test_it_votes_as_its_members_do_one_by_one(ensemble: Ensemble, rows: SeriesR
         votes[own.wanted] += weight * grade_slowly(score_rows(detector, own))
         weights[own.wanted] += weight
     found = score_rows(ensemble, rows)
-    # Grades are kept at ranks that lie 1 % apart: 0.11 of a grade.
+    # The grade table has ranks that lie 1 % apart: 0.11 of a grade.
     np.testing.assert_allclose(found, -votes / weights / 100, rtol=0, atol=0.0025)
 
 
-def test_a_member_that_cannot_score_a_bar_leaves_its_weight_to_the_others(
+def test_the_weight_of_a_member_that_cannot_score_a_bar_goes_to_the_others(
     ensemble: Ensemble, rows: SeriesRows
 ) -> None:
     early, late = ensemble.describe_votes(rows.want(np.array([10, 2000])))
@@ -82,9 +86,9 @@ def test_a_member_that_cannot_score_a_bar_leaves_its_weight_to_the_others(
     assert early[1]["score"] is early[1]["grade"] is None
 
 
-# The network alone looks at a bar without its market.
+# Only the network can score a bar without its market's move.
 @pytest.mark.parametrize("name", [name for name in MEMBERS if name != "lstm"])
-def test_a_member_sees_the_columns_that_it_looks_at_alone(name: str) -> None:
+def test_a_member_gets_only_the_columns_that_it_reads(name: str) -> None:
     own, member = DETECTORS[name], Member(DETECTORS[name], 1.0)
     for whole, alone in (
         (KIND.feature_set, own.feature_set),
@@ -94,7 +98,7 @@ def test_a_member_sees_the_columns_that_it_looks_at_alone(name: str) -> None:
         assert seen == get_feature_set(alone).columns
 
 
-def test_votes_and_score_agree(ensemble: Ensemble, rows: SeriesRows) -> None:
+def test_score_and_votes_agree(ensemble: Ensemble, rows: SeriesRows) -> None:
     some = rows.want(rows.wanted[::300])
     for votes, score in zip(ensemble.describe_votes(some), score_rows(ensemble, some), strict=True):
         voted = [(v["weight"], v["grade"]) for v in votes if v["grade"] is not None]
@@ -103,7 +107,7 @@ def test_votes_and_score_agree(ensemble: Ensemble, rows: SeriesRows) -> None:
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
-def test_members_that_are_not_asked_would_not_have_mattered(
+def test_members_that_are_skipped_could_not_have_changed_the_result(
     ensemble: Ensemble, rows: SeriesRows, share: float
 ) -> None:
     scores = ensemble.score_series(rows)
@@ -114,13 +118,13 @@ def test_members_that_are_not_asked_would_not_have_mattered(
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
-def test_a_forest_is_asked_of_bars_alone_whose_cell_leaves_them_a_chance(
+def test_the_forest_scores_only_bars_whose_cell_allows_a_low_enough_score(
     rows: SeriesRows, share: float
 ) -> None:
     detector = fit(rows, "seed")
     scores = detector.score_series(rows)
     bounds = np.full(len(scores), np.quantile(scores, share))
-    bounds[::7] = 0.0  # of these all is wanted
+    bounds[::7] = 0.0  # All of these rows are scored exactly.
     found = detector.score_series(rows, below=bounds)
     np.testing.assert_array_equal(found < bounds, scores < bounds)
     np.testing.assert_array_equal(found[found < bounds], scores[scores < bounds])
@@ -128,7 +132,7 @@ def test_a_forest_is_asked_of_bars_alone_whose_cell_leaves_them_a_chance(
     assert np.isfinite(ballot.scores[0]).mean() < 0.1
 
 
-def test_agreement_is_the_weight_of_those_at_grade_50_and_above() -> None:
+def test_agreement_is_the_weight_of_members_with_grade_50_or_more() -> None:
     def vote(weight: float, grade: float | None) -> dict:
         return {"detector": "mad", "weight": weight, "score": 0.0, "grade": grade, "missing": None}
 
@@ -139,7 +143,7 @@ def test_agreement_is_the_weight_of_those_at_grade_50_and_above() -> None:
     assert compute_agreement([vote(0.5, None)]) == 0.0
 
 
-def test_a_planted_shock_is_found_and_told_by_its_column(ensemble: Ensemble) -> None:
+def test_a_planted_shock_is_found_and_attributed_to_its_column(ensemble: Ensemble) -> None:
     bars = draw_bars(1, 1200)
     bars.loc[1000, ["close", "high"]] = bars.loc[999, "close"] * 1.6
     planted = show(bars)
@@ -153,7 +157,7 @@ def test_a_planted_shock_is_found_and_told_by_its_column(ensemble: Ensemble) -> 
     assert by_column["return_percent"] > 0.1
 
 
-def test_members_without_bars_are_told_and_none_left_is_an_error() -> None:
+def test_members_with_too_few_bars_are_named_and_having_none_left_is_an_error() -> None:
     young = show(draw_bars(2, 200))
     votes = fit(young, "isolation_forest=1,half_space_trees=1").describe_votes(young)
     assert votes[0][1]["missing"] == "not_enough_bars"

@@ -1,4 +1,4 @@
-"""Half-space trees against river's on the same trees, and what they find by a planted bar."""
+"""Half-space trees compared with river's on the same trees, and the detection of a planted bar."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ WIDTH = 4
 
 
 def copy_trees(river: RiverTrees) -> HalfSpaceTrees:
-    """Return river's trees as ours; their thresholds become numbers that float32 holds."""
+    """Return river's trees in our form; their thresholds become numbers that float32 can hold."""
     columns = np.zeros((TREES, 2**HEIGHT - 1), np.int32)
     thresholds = np.zeros((TREES, 2**HEIGHT - 1), np.float32)
     for number, root in enumerate(river.trees):
@@ -38,7 +38,7 @@ def draw_rows(seed: int, count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_scores_are_those_of_river_on_the_same_trees(seed: int) -> None:
+def test_scores_equal_rivers_on_the_same_trees(seed: int) -> None:
     inputs = draw_rows(seed, 4 * BLOCK_BARS + 90)
     river = RiverTrees(n_trees=TREES, height=HEIGHT, window_size=BLOCK_BARS, seed=seed)
     points = [dict(enumerate(map(float, row))) for row in inputs]
@@ -50,12 +50,13 @@ def test_scores_are_those_of_river_on_the_same_trees(seed: int) -> None:
         river.learn_one(point)
     rows = SeriesRows.of_one(inputs)
     found = ours.score_series(rows.want(rows.wanted[BLOCK_BARS:]))
-    # The first row of a block is scored before river has it, so by the block that is complete.
+    # The first row of a block is scored before river has seen it, so with the masses of the
+    # complete block before.
     np.testing.assert_allclose(found, -np.array(expected[BLOCK_BARS - 1 :]), rtol=0, atol=1e-15)
 
 
 def weigh_slowly(trees: HalfSpaceTrees, block: np.ndarray, row: np.ndarray) -> float:
-    """Return the sum of the masses on a row's paths, each times 2^depth, node after node."""
+    """Return the sum of the masses on a row's paths, each times 2^depth, node by node."""
     total = 0
     for columns, thresholds in zip(trees.columns, trees.thresholds, strict=True):
         node, inside = 0, block
@@ -72,7 +73,7 @@ def weigh_slowly(trees: HalfSpaceTrees, block: np.ndarray, row: np.ndarray) -> f
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3, 30.0])
-def test_rows_on_thresholds_and_beyond_all_of_them_have_their_masses(spread: float) -> None:
+def test_rows_on_and_beyond_all_thresholds_get_the_right_masses(spread: float) -> None:
     trees = load(fit(SeriesRows.of_one(draw_rows(1, 300)), seed=5))
     random = np.random.default_rng(2)
     inputs = np.abs(random.normal(1.0, spread, (2 * BLOCK_BARS, WIDTH))).astype(np.float32)
@@ -87,7 +88,7 @@ def test_rows_on_thresholds_and_beyond_all_of_them_have_their_masses(spread: flo
 
 
 def test_each_node_halves_the_range_that_its_parents_left() -> None:
-    """By the paper's recursion, written down again; in the space where a column runs to 1."""
+    """By the paper's recursion, written again here, in the space where a column runs to 1."""
     columns, thresholds = grow_trees(WIDTH, np.random.default_rng(3))
     finite = np.where(np.isfinite(thresholds), thresholds, np.nan).astype(np.float64)
     middles = finite / (1.0 + finite)
@@ -116,7 +117,7 @@ def test_the_middle_of_a_work_range_lies_within_the_column() -> None:
 
 
 @pytest.mark.parametrize("column", range(WIDTH))
-def test_a_planted_bar_is_among_the_strangest_and_its_column_named(column: int) -> None:
+def test_a_planted_bar_is_among_the_strangest_and_attributed_to_its_column(column: int) -> None:
     inputs = np.abs(np.random.default_rng(9).normal(1.0, 0.2, (800, WIDTH))).astype(np.float32)
     inputs[700, column] = 12.0
     rows = SeriesRows.of_one(inputs)
@@ -129,7 +130,7 @@ def test_a_planted_bar_is_among_the_strangest_and_its_column_named(column: int) 
     assert shares[column] > 0.4
 
 
-def test_a_bar_smaller_than_usual_in_all_columns_is_as_one_that_is_usual() -> None:
+def test_a_bar_that_is_small_in_all_columns_scores_like_a_usual_one() -> None:
     inputs = np.abs(np.random.default_rng(8).normal(1.0, 0.3, (600, WIDTH))).astype(np.float32)
     inputs[500], inputs[501] = 0.0, 1.0
     rows = SeriesRows.of_one(inputs)
@@ -138,7 +139,7 @@ def test_a_bar_smaller_than_usual_in_all_columns_is_as_one_that_is_usual() -> No
     assert scores[500 - BLOCK_BARS] == scores[501 - BLOCK_BARS] > np.median(scores)
 
 
-def test_masses_are_of_the_block_before_and_no_other() -> None:
+def test_masses_are_those_of_the_block_before() -> None:
     inputs = 4.0 * draw_rows(1, 3 * BLOCK_BARS)
     rows = SeriesRows.of_one(inputs)
     detector = load(fit(rows.want(rows.wanted[BLOCK_BARS:]), seed=1))

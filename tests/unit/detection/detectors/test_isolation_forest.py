@@ -1,4 +1,4 @@
-"""The flat forest against scikit-learn, and its attribution against re-scoring."""
+"""The flat forest compared with scikit-learn, and its attribution with re-scoring."""
 
 from functools import cache
 from itertools import combinations
@@ -21,7 +21,7 @@ def draw_rows(seed: int, count: int, width: int) -> np.ndarray:
 
 @cache
 def fit_drawn(trees: int, sample: int, width: int) -> IsolationForest:
-    """Return a forest of scikit-learn's, which takes longer to fit than to look at."""
+    """Return a forest of scikit-learn's; fitting it takes longer than comparing it."""
     return fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
 
 
@@ -35,7 +35,7 @@ def real_inputs() -> np.ndarray:
 @pytest.mark.parametrize(
     ("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)]
 )
-def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, width: int) -> None:
+def test_scores_equal_scikit_learns(count: int, trees: int, sample: int, width: int) -> None:
     forest = fit_drawn(trees, sample, width)
     flat = FlatForest.from_sklearn(forest)
     rows = draw_rows(2, count, width)
@@ -48,7 +48,7 @@ def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, w
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
 @pytest.mark.parametrize(("trees", "sample", "width"), [(3, 33, 3), (100, 256, 14)])
-def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
+def test_scores_below_a_threshold_are_exact_though_other_rows_are_not_walked_to_the_end(
     count: int, share: float, trees: int, sample: int, width: int
 ) -> None:
     forest = fit_drawn(trees, sample, width)
@@ -61,7 +61,7 @@ def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
     np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=0)
 
 
-def test_each_row_may_have_a_bound_of_its_own() -> None:
+def test_each_row_may_have_its_own_bound() -> None:
     forest = fit_forest(draw_rows(1, 5000, 5), trees=60, sample=512, seed=3)
     rows = draw_rows(2, 3000, 5)
     expected = forest.score_samples(rows)
@@ -75,9 +75,7 @@ def test_each_row_may_have_a_bound_of_its_own() -> None:
 
 @pytest.mark.parametrize("below", [np.inf, 0.0, -5e-324, -0.3, -0.6, -1.0, -2.0, -np.inf])
 @pytest.mark.parametrize("trees", [1, 6])
-def test_any_bound_of_any_number_of_rows_changes_no_score_below_it(
-    trees: int, below: float
-) -> None:
+def test_no_bound_changes_a_score_below_it(trees: int, below: float) -> None:
     forest = fit_forest(draw_rows(1, 400, 2), trees=trees, sample=64, seed=3)
     flat, rows = FlatForest.from_sklearn(forest), draw_rows(2, 600, 2)
     expected = forest.score_samples(rows)
@@ -88,7 +86,7 @@ def test_any_bound_of_any_number_of_rows_changes_no_score_below_it(
         assert not (found[~is_below] < below).any()
 
 
-def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
+def test_scores_of_real_bars_equal_scikit_learns(real_inputs: np.ndarray) -> None:
     forest = fit_forest(real_inputs, trees=100, sample=512, seed=7)
     flat = FlatForest.from_sklearn(forest)
     np.testing.assert_array_equal(
@@ -97,7 +95,7 @@ def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) 
 
 
 def test_values_on_a_threshold_go_the_way_scikit_learn_sends_them() -> None:
-    # Few distinct values make thresholds and rows meet.
+    # With few distinct values, rows and thresholds are often equal.
     rows = np.random.default_rng(0).integers(0, 4, (3000, 3)).astype(np.float32) / 3
     forest = fit_forest(rows, trees=50, sample=256, seed=1)
     thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_]).astype(
@@ -109,7 +107,7 @@ def test_values_on_a_threshold_go_the_way_scikit_learn_sends_them() -> None:
     )
 
 
-def test_trees_of_some_columns_only_keep_their_columns() -> None:
+def test_trees_that_use_only_some_columns_keep_them() -> None:
     rows = draw_rows(1, 3000, 6)
     forest = IsolationForest(n_estimators=40, max_features=0.5, random_state=1).fit(rows)
     np.testing.assert_array_equal(
@@ -117,7 +115,7 @@ def test_trees_of_some_columns_only_keep_their_columns() -> None:
     )
 
 
-def test_rows_that_are_all_alike_score_alike() -> None:
+def test_equal_rows_have_equal_scores() -> None:
     rows = np.ones((100, 3), np.float32)
     forest = fit_forest(rows, trees=5, sample=64, seed=1)
     flat = FlatForest.from_sklearn(forest)
@@ -131,7 +129,7 @@ def test_no_rows_give_no_scores() -> None:
     assert flat.attribute(np.empty((0, 3))).shape == (0, 3)
 
 
-def test_a_forest_whose_scores_would_differ_is_none() -> None:
+def test_a_forest_whose_scores_would_differ_from_scikit_learns_is_refused() -> None:
     class Moved(IsolationForest):
         def score_samples(self, X: np.ndarray) -> np.ndarray:  # noqa: N803 - scikit-learn's name
             return super().score_samples(X) * (1 - 2**-52)
@@ -164,14 +162,14 @@ def test_the_same_seed_gives_the_same_forest() -> None:
     np.testing.assert_array_equal(one, two)
 
 
-def test_what_cannot_be_fitted_is_refused() -> None:
+def test_rows_that_cannot_be_fitted_are_refused() -> None:
     with pytest.raises(BadInput, match="10 trees of 256 rows from 1 rows"):
         fit_forest(draw_rows(1, 1, 3), trees=10, sample=256, seed=1)
 
 
 def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return how much less strange each row is once a column has its usual value:
-    the brute force, shape (m, d).
+    """Return how much less strange each row is if a column has its usual value; the brute force,
+    shape (m, d).
     """
     effects = np.empty(rows.shape)
     before = forest.score_samples(rows)
@@ -183,8 +181,8 @@ def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.
 
 
 def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return each column's Shapley value in the strangeness of a row,
-    by its definition over all coalitions.
+    """Return each column's Shapley value in the strangeness of a row, by its definition over all
+    coalitions.
     """
     width = row.size
     masks = [
@@ -206,7 +204,7 @@ def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> n
 
 
 @pytest.mark.parametrize("width", [3, 5, 14])
-def test_shares_name_the_one_planted_column(width: int) -> None:
+def test_shares_name_the_only_planted_column(width: int) -> None:
     rows = draw_rows(1, 5000, width)
     forest = FlatForest.from_sklearn(fit_forest(rows, trees=100, sample=256, seed=1))
     planted = np.zeros((2 * width, width), np.float32)
@@ -261,8 +259,8 @@ def test_no_score_is_below_the_bound_of_its_cell(width: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.3])
-def test_where_a_row_lies_changes_no_score_below_a_threshold(share: float) -> None:
-    # Values on thresholds lie on the ends of the boxes by which most rows are let off early.
+def test_the_early_exit_by_cells_changes_no_score_below_a_threshold(share: float) -> None:
+    # Values equal to thresholds lie on the boundaries of the boxes that decide most early exits.
     forest = fit_forest(draw_rows(1, 5000, 3), trees=60, sample=256, seed=5)
     flat = FlatForest.from_sklearn(forest)
     thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_])

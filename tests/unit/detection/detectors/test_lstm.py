@@ -1,4 +1,4 @@
-"""The network's compiled scores against jax, what it learns from, and what it says without jax."""
+"""The network's compiled scores compared with jax, its training, and its error without jax."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def network(rows: SeriesRows) -> LstmAutoencoder:
     return lstm.load(lstm.fit(rows, seed=1, **SMALL))
 
 
-def test_scores_and_shares_are_those_of_jax(network: LstmAutoencoder, rows: SeriesRows) -> None:
+def test_scores_and_shares_equal_those_of_jax(network: LstmAutoencoder, rows: SeriesRows) -> None:
     scaled = (rows.inputs - network.means) / network.scales
     windows = lstm.cut_windows(scaled, rows.wanted)
     told = np.asarray(lstm_training.tell_windows(asdict(network), windows), np.float64)
@@ -55,13 +55,13 @@ def test_scores_and_shares_are_those_of_jax(network: LstmAutoencoder, rows: Seri
     np.testing.assert_allclose(found, shares, rtol=0, atol=1e-3)
 
 
-def test_the_hyperbolic_tangent_is_that_of_numpy() -> None:
+def test_the_hyperbolic_tangent_equals_numpys() -> None:
     values = np.linspace(-20, 20, 4001, dtype=np.float32)
     found = [lstm._tanh(value) for value in values]
     np.testing.assert_allclose(found, np.tanh(values.astype(np.float64)), rtol=0, atol=3e-7)
 
 
-def test_training_tells_normal_windows_better_than_it_began(
+def test_training_reconstructs_normal_windows_better_than_at_its_start(
     network: LstmAutoencoder, rows: SeriesRows
 ) -> None:
     begun = lstm_training.draw_network(5, np.random.default_rng(1))
@@ -73,7 +73,7 @@ def test_training_tells_normal_windows_better_than_it_began(
     assert after < 0.9 * before
 
 
-def test_a_planted_bar_is_found_and_told_by_its_column(
+def test_a_planted_bar_is_found_and_attributed_to_its_column(
     network: LstmAutoencoder, rows: SeriesRows
 ) -> None:
     planted = rows.inputs.copy()
@@ -85,7 +85,7 @@ def test_a_planted_bar_is_found_and_told_by_its_column(
     assert shares.argmax() == 2
 
 
-def test_it_learns_from_windows_without_a_strange_bar(rows: SeriesRows) -> None:
+def test_it_is_trained_on_windows_without_a_strange_bar(rows: SeriesRows) -> None:
     planted = rows.inputs.copy()
     planted[[500, 1500]] = 15.0
     normal = lstm.find_normal(SeriesRows.of_one(planted).want(rows.wanted), 1, lambda _: None)
@@ -94,7 +94,7 @@ def test_it_learns_from_windows_without_a_strange_bar(rows: SeriesRows) -> None:
     assert normal.mean() > 0.7
 
 
-def test_the_last_windows_of_each_series_end_the_training_and_share_no_bar_with_the_others() -> (
+def test_validation_uses_the_last_windows_of_each_series_which_share_no_bar_with_the_others() -> (
     None
 ):
     inputs, offsets = np.zeros((419, 1), np.float32), np.array([0, 219, 419])
@@ -105,9 +105,9 @@ def test_the_last_windows_of_each_series_end_the_training_and_share_no_bar_with_
     assert learned.tolist() == [*range(19, 170), *range(319, 385)]
 
 
-def test_training_ends_once_the_windows_held_back_are_told_no_better() -> None:
+def test_training_ends_once_the_validation_windows_are_reconstructed_no_better() -> None:
     rounds: list[float] = []
-    # The more it tells of what is 3, the more of what is 0.
+    # The better it reconstructs the constant 3, the worse the constant 0.
     learned, held = (np.full((50, WINDOW, 1), value, np.float32) for value in (3.0, 0.0))
     lstm_training.train(learned, held, epochs=60, seed=1, checkpoint=rounds.append)
     assert len(rounds) == 1 + lstm_training.PATIENCE + 1
@@ -137,7 +137,7 @@ except BadInput as error:
 """
 
 
-def test_without_jax_a_trained_network_scores_the_same_and_a_training_says_what_to_install(
+def test_without_jax_a_trained_network_still_scores_and_training_names_what_to_install(
     network: LstmAutoencoder, rows: SeriesRows, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "network.npz", inputs=rows.inputs, **asdict(network))
@@ -149,7 +149,7 @@ def test_without_jax_a_trained_network_scores_the_same_and_a_training_says_what_
     assert "pip install --no-deps --require-hashes -r requirements-autoencoder.txt" in said
 
 
-def test_the_ensemble_counts_its_vote_and_without_jax_those_of_the_others(
+def test_the_ensemble_uses_its_vote_and_without_jax_only_those_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     panel = build_panel(read_real_bars()["IBM"].iloc[:900])
@@ -166,7 +166,7 @@ def test_the_ensemble_counts_its_vote_and_without_jax_those_of_the_others(
 
     others = {"isolation_forest": (0.2, None), "half_space_trees": (0.3, None)}
     assert vote() == others | {"lstm": (0.5, None)}
-    # Unasked it is no member: it would take most of the time.
+    # By default the network is no member: it would take most of the time.
     assert vote(DEFAULT_WEIGHTS) == others | {"lstm": (0.5, "too_slow")}
     monkeypatch.setitem(sys.modules, "detection.detectors.lstm_training", None)
     assert vote() == others | {"lstm": (0.5, "missing_library")}

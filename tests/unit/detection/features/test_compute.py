@@ -1,4 +1,4 @@
-"""The compiled features against pandas and TA-Lib."""
+"""The compiled features compared with pandas and TA-Lib."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ from tests.unit.detection.features.twin import (
 )
 
 REAL = read_real_bars()
-# Differences of prices are known to the rounding of the prices they come from.
+# A difference of prices is as exact as the rounding of these prices.
 FLOORS = dict.fromkeys(
     ("zscore_20", "RSI", "return_1", "return_3", "return_6", "wick_ratio"), 1e-13
 )
@@ -60,14 +60,14 @@ def test_features_of_real_bars_equal_pandas_over_the_whole_series(ticker: str) -
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     assert len(features.rows) == len(bars) - MARKET14.warm_up_bars
     expected = compute_twin(bars).iloc[features.rows]
-    # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older
+    # A recursion that starts 384 bars back differs from one over the whole series by 1e-13 of older
     # price levels.
     assert_same(document_all(features), expected, 100 * bars["close"].to_numpy()[features.rows])
 
 
 @pytest.mark.parametrize("price", [1e-6, 1.0, 1e7])
 @pytest.mark.parametrize(("flat", "idle"), [(0.0, 0.0), (0.7, 0.5), (0.98, 1.0), (1.0, 1.0)])
-def test_features_of_random_bars_equal_pandas_from_the_anchor(
+def test_features_of_random_bars_equal_pandas_from_the_start_of_their_block(
     price: float, flat: float, idle: float
 ) -> None:
     bars = draw_bars(3, 900, price=price, flat=flat, idle=idle)
@@ -107,10 +107,11 @@ def test_features_equal_talib_where_definitions_coincide() -> None:
         "MACD_hist": macd_hist,
     }
     documented = document_all(features)
-    settled = features.rows > 600  # TA-Lib seeds its recursions with a mean
+    settled = features.rows > 600  # TA-Lib starts its recursions with a mean.
     for name, values in expected.items():
         found = documented[settled, FEATURES.index(name)]
-        # TA-Lib's bands come from running sums of squares, which lose half the digits of the price.
+        # TA-Lib computes its bands from running sums of squares, which lose half the digits of the
+        # price.
         floor = 1e-6 if name == "bb_width" else 1e-10
         np.testing.assert_allclose(
             found, values[features.rows[settled]], rtol=1e-9, atol=floor, err_msg=name
@@ -125,8 +126,8 @@ def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(
     bars = REAL[ticker]
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), feature_set)
     expected = compute_twin_inputs(bars)[list(feature_set.columns)].iloc[features.rows]
-    # The grid rounds to half a step; the fast yardstick's recursion and the square root add float
-    # noise.
+    # Rounding to the grid is half a step; the fast yardstick's recursion and the square root add
+    # rounding errors.
     np.testing.assert_allclose(
         features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9
     )
@@ -134,10 +135,12 @@ def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(
 
 @pytest.mark.parametrize("ratio", [100.0, 0.01])
 @pytest.mark.parametrize("feature_set", [EVENTS, MARKET14], ids=lambda s: s.label)
-def test_a_price_that_is_off_leaves_the_yardstick_of_the_bars_after_it(
+def test_a_wrong_price_does_not_spoil_the_yardstick_of_later_bars(
     ratio: float, feature_set: FeatureSet
 ) -> None:
-    """It counts as three usual ranges, and so does the way back: together a third more."""
+    """It counts as three usual ranges, and so does the return to the right price: together a third
+    more.
+    """
     bars = draw_bars(8, 400)
     off = bars.copy()
     off.loc[300, PRICES] *= ratio
@@ -152,10 +155,10 @@ def test_a_price_that_is_off_leaves_the_yardstick_of_the_bars_after_it(
 
 
 @pytest.mark.parametrize("ratio", [1e9, 1e4])
-def test_an_impossible_price_leaves_the_slower_yardsticks_of_the_year_after_it(
+def test_an_impossible_price_does_not_spoil_the_slow_yardsticks_of_the_next_year(
     ratio: float,
 ) -> None:
-    """The fourth root of its range alone was hundreds of times that of a usual one."""
+    """Even the fourth root of its range was hundreds of times that of a usual one."""
     bars = draw_bars(8, 600)
     off = bars.copy()
     off.loc[300, PRICES] *= ratio
@@ -169,8 +172,8 @@ def test_an_impossible_price_leaves_the_slower_yardsticks_of_the_year_after_it(
         assert (expected.inputs[large, column] > 0.75 * found.inputs[large, column]).all()
 
 
-def test_an_impossible_price_leaves_the_yardstick_of_its_time_of_day() -> None:
-    """Else what follows that time looks strange in each of the twenty sessions after it."""
+def test_an_impossible_price_does_not_spoil_the_yardstick_of_its_time_of_day() -> None:
+    """Otherwise the bars after that time look strange in each of the next twenty sessions."""
     bars = draw_sessions(4, 100, 26)
     off = bars.copy()
     off.loc[1_500, PRICES] *= 1e9
@@ -184,7 +187,7 @@ def test_an_impossible_price_leaves_the_yardstick_of_its_time_of_day() -> None:
     assert (shares < 1.1).all()
 
 
-def test_a_split_that_is_not_adjusted_leaves_the_yardstick_of_the_bars_after_it() -> None:
+def test_an_unadjusted_split_does_not_spoil_the_yardstick_of_later_bars() -> None:
     bars = draw_bars(8, 400)
     split = bars.copy()
     split.loc[300:, PRICES] /= 20.0
@@ -202,7 +205,7 @@ def test_a_split_that_is_not_adjusted_leaves_the_yardstick_of_the_bars_after_it(
 )
 def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, sessions: int) -> None:
     bars = draw_sessions(4, sessions, per_session)
-    bars = bars.drop(index=[*range(200, 203), 350]).reset_index(drop=True)  # some bars never came
+    bars = bars.drop(index=[*range(200, 203), 350]).reset_index(drop=True)  # Some bars are missing.
     bars.loc[420:430, "volume"] = 0.0
     features = compute_features(
         build_panel(bars, interval=interval), np.zeros(1, np.int64), TIME_OF_DAY
@@ -215,9 +218,7 @@ def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, ses
 
 
 @pytest.mark.parametrize(("interval", "per_session"), [("1h", 7), ("15m", 26)])
-def test_inputs_by_time_of_day_pass_over_bars_that_stand_still(
-    interval: str, per_session: int
-) -> None:
+def test_inputs_by_time_of_day_ignore_repeated_bars(interval: str, per_session: int) -> None:
     bars = draw_sessions(4, 110, per_session)
     random = np.random.default_rng(2)
     for row in random.integers(100, len(bars), len(bars) // 8):
@@ -229,7 +230,7 @@ def test_inputs_by_time_of_day_pass_over_bars_that_stand_still(
     )
     assert features.still.tolist() == [aside.sum()]
     assert not aside[features.rows].any()
-    # All of so short a history lies within what each bar looks back on.
+    # The whole of so short a history lies within each bar's window.
     traded = bars[~aside].reset_index(drop=True)
     twin = compute_twin_clock_inputs(traded, len(bars))
     places = np.flatnonzero(~aside).searchsorted(features.rows)
@@ -242,7 +243,7 @@ def test_inputs_by_time_of_day_pass_over_bars_that_stand_still(
 
 
 @pytest.mark.parametrize(("flat", "idle"), [(0.3, 0.5), (0.6, 1.0), (0.0, 0.3), (1.0, 1.0)])
-def test_bars_that_stand_still_count_as_if_they_were_not_there(flat: float, idle: float) -> None:
+def test_repeated_bars_change_no_inputs_of_others(flat: float, idle: float) -> None:
     bars = draw_bars(6, 900, flat=flat, idle=idle)
     bars.loc[300:310] = bars.loc[299].to_numpy()
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), TWO_YARDSTICKS)
@@ -265,7 +266,7 @@ def test_bars_that_stand_still_count_as_if_they_were_not_there(flat: float, idle
     assert features.warm_up.tolist() == [len(bars) - len(known) - aside.sum()]
 
 
-def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
+def test_a_time_of_day_with_fewer_than_ten_sessions_is_taken_as_usual() -> None:
     bars = draw_sessions(4, 40, 26)
     bars.loc[30 * 26 + 10, "clock"] = 7
     features = compute_features(
@@ -301,7 +302,7 @@ def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(
 
 
 @pytest.mark.parametrize("count", [1, 2, 40, 61, 62])
-def test_bars_before_the_warm_up_are_counted_and_not_scored(count: int) -> None:
+def test_bars_of_the_warm_up_are_counted_and_not_scored(count: int) -> None:
     panel = build_panel(draw_bars(1, count), draw_bars(2, 300))
     features = compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS)
     warm_up = TWO_YARDSTICKS.warm_up_bars
@@ -317,7 +318,7 @@ def test_only_wanted_rows_come_back() -> None:
     assert features.warm_up.tolist() == [0, 0, 11]
 
 
-def test_a_panel_without_the_history_is_refused_by_ticker() -> None:
+def test_a_panel_without_enough_history_is_refused_by_ticker() -> None:
     bars = draw_bars(1, 1000)
     first = 900
     start = find_start(first, HISTORY_BARS)
@@ -327,7 +328,7 @@ def test_a_panel_without_the_history_is_refused_by_ticker() -> None:
         compute_features(panel, np.array([first - start - 1]), MARKET14)
 
 
-def test_a_bad_bar_leaves_other_series_alone() -> None:
+def test_a_bad_bar_does_not_affect_other_series() -> None:
     good = draw_bars(1, 300)
     bad = good.copy()
     bad.loc[100, "close"] = np.nan
@@ -347,7 +348,7 @@ CLOCK_SIZES = ("clock_return", "clock_range", "clock_wick", "clock_volume")
 
 
 @pytest.mark.parametrize(("interval", "per_session", "sessions"), [("5m", 78, 120), ("1h", 7, 400)])
-def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
+def test_the_open_of_a_session_is_flagged_hardly_more_often_than_other_bars(
     interval: str, per_session: int, sessions: int
 ) -> None:
     kind = get_detector(DEFAULT_DETECTOR)
@@ -363,7 +364,7 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
         scores = score_rows(kind.load(fitted), SeriesRows.of_one(features.inputs))
         is_alarm = scores < np.quantile(scores, 0.01)
         if feature_set is TIME_OF_DAY:
-            # Of the calmest bars there are few too: they are none of the strange.
+            # There are few of the calmest bars too, and these are not strange.
             sizes = np.abs(features.measures[:, [MEASURES.index(name) for name in CLOCK_SIZES]])
             assert not (is_alarm & (sizes < 1).all(axis=1)).any()
         is_open = panel.clocks[features.rows] == 100
@@ -383,12 +384,12 @@ def test_the_plain_return_is_in_percent() -> None:
 
 @pytest.mark.parametrize("pause", [400, 511, 512])
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda each: each.label)
-def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
+def test_a_series_starts_again_after_a_pause_of_more_than_a_year(
     feature_set: FeatureSet, pause: int
 ) -> None:
-    """What lay before may be another company's; 511 is where the load of bar 900 begins."""
+    """Bars before the pause may be another company's; the load for bar 900 begins at 511."""
     bars = draw_bars(5, 1_000, flat=0.05, idle=0.05)
-    # A lone trade at the last price of before, which is not that of the other company.
+    # A lone trade at the last price before the pause, which is not the other company's price.
     bars.loc[pause, [*PRICES, "volume"]] = [bars["close"][pause - 1]] * 4 + [100.0]
     other = bars.copy()
     other.loc[: pause - 1, PRICES] *= 70.0

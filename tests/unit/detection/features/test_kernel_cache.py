@@ -1,5 +1,5 @@
-"""Compiled code is kept on disk: a worker that starts loads it,
-and never compiles at its first task.
+"""Compiled code is cached on disk: a starting worker loads it, and never compiles in its first
+task.
 """
 
 import os
@@ -36,7 +36,7 @@ def run(*command: str, folder: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
-def test_all_that_is_compiled_is_compiled_at_once() -> None:
+def test_all_compiled_functions_are_compiled_by_one_command() -> None:
     files = [path for wing in WINGS for path in (ROOT / wing).rglob("*.py")]
     compiled = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -66,7 +66,7 @@ features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
 digest = hashlib.sha256(document_all(features).tobytes() + features.inputs.tobytes()).hexdigest()
 print(digest, len(kernel.run_kernel.stats.cache_misses))
 """
-# a processor of 2008 (SSE 4.2, no AVX), as numba and as numpy see it
+# A processor of 2008 (SSE 4.2, no AVX), as numba and as numpy see it.
 OLD = {
     "NUMBA_CPU_NAME": "nehalem",
     "NUMBA_CPU_FEATURES": "",
@@ -74,7 +74,7 @@ OLD = {
 }
 
 
-def test_another_processor_takes_no_code_from_a_copied_cache_and_finds_the_same(
+def test_another_processor_does_not_use_a_copied_cache_and_gets_the_same_results(
     tmp_path: Path,
 ) -> None:
     from detection.features import kernel  # noqa: PLC0415 - now it is compiled

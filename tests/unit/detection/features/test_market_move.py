@@ -1,4 +1,4 @@
-"""The market's columns against pandas."""
+"""The market's columns compared with pandas."""
 
 from dataclasses import replace
 
@@ -62,7 +62,7 @@ def test_the_order_of_tickers_changes_no_bit() -> None:
     assert one.moves.tobytes() == other.moves.tobytes()
 
 
-def test_later_days_change_nothing_earlier() -> None:
+def test_later_days_change_no_earlier_value() -> None:
     series = draw_market(12)
     whole = compute_days(lay_out(series))
     part = compute_days(lay_out([bars.loc[:300] for bars in series]))
@@ -77,7 +77,7 @@ def test_a_market_of_five_has_no_move() -> None:
     assert np.isnan(days.find_moves(days.times[5:6])).all()
 
 
-def test_a_return_over_a_pause_is_not_one_of_the_day() -> None:
+def test_a_return_over_a_pause_does_not_count_as_a_days_return() -> None:
     bars = draw_bars(1, 40)
     panel = lay_out([bars.drop(index=range(10, 19)), bars.drop(index=[30])])
     times, returns = compute_returns(panel, 0, 10**12)
@@ -94,7 +94,7 @@ def test_bars_on_which_nothing_traded_have_no_return() -> None:
     assert returns[19] == bars["close"][23] / bars["close"][19] - 1
 
 
-def test_a_feed_off_by_a_ratio_in_half_of_its_tickers_is_no_move_of_the_market() -> None:
+def test_a_feed_error_in_half_of_the_tickers_is_no_move_of_the_market() -> None:
     series = draw_market(14)
     wrong = [bars.copy() for bars in series]
     for bars in wrong[:7]:
@@ -123,11 +123,11 @@ def test_a_day_that_is_missing_counts_as_no_move() -> None:
     assert features.inputs[~late].tobytes() != alone.inputs[~late].tobytes()
 
 
-def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes_no_bit() -> None:
+def test_the_market_part_counts_only_where_it_is_the_largest_part_of_a_departure() -> None:
     panel = lay_out(draw_market(12))
     days = compute_days(panel)
     ratios = days.ratios.copy()
-    # As many as it takes for a departure of 9, and for one below the least.
+    # As many as a departure of 9 needs, and a departure below the least.
     ratios[300], ratios[301] = np.sqrt(20.0), np.sqrt(3.0)
     days = replace(days, ratios=ratios)
     alone = compute_features(panel, panel.offsets[:-1], EVENTS).inputs
@@ -146,7 +146,7 @@ def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes
     assert without.inputs.tobytes() == alone.tobytes()
 
 
-def test_a_day_that_is_not_known_has_no_ratio_and_changes_no_other() -> None:
+def test_an_unknown_day_has_no_ratio_and_changes_no_other() -> None:
     moves = np.random.default_rng(1).standard_normal(100) * 0.01
     lacking = moves.copy()
     lacking[60] = np.nan

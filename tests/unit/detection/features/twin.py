@@ -1,6 +1,4 @@
-"""The features as anybody would write them in pandas from the table of definitions: slow,
-obvious, and the oracle.
-"""
+"""The features by slow, obvious pandas code, written from the table of definitions: the oracle."""
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,8 @@ PRICES = ["open", "high", "low", "close"]
 
 
 def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
-    """Return the 14 features of one series; recursions run from its first row. NaN
-    where a window is not full.
+    """Return the 14 features of one series; recursions begin at its first row. NaN where a window
+    is not full.
     """
     open_, high, low, close = (bars[name] for name in PRICES)
     before = close.shift(1)
@@ -52,8 +50,8 @@ def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
 
 
 def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the feature sets `two_yardsticks` and `events`, these without their
-    market, before they are rounded to the grid.
+    """Return the columns of the feature sets `two_yardsticks` and `events`, the latter without the
+    market, before rounding to the grid.
     """
     open_, high, low, close, volume = (bars[name] for name in [*PRICES, "volume"])
     before = close.shift(1)
@@ -66,7 +64,7 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
         lately.append(lately[-1] * 13 / 14 + min(share, 3 * max(lately[-1], 1e-4)) / 14)
     fast = np.maximum(pd.Series(lately).shift(1), 1e-4)
     shares = volume.to_numpy()
-    # Of the slower ones a bar's range is the whole price at most.
+    # In the slower yardsticks, the range of a bar counts as the whole price at most.
     whole = relative.clip(max=1.0)
     slow, steady, usual_volume = np.full((3, len(bars)), np.nan)
     for t in range(11, len(bars)):
@@ -97,7 +95,7 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFrame:
-    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid."""
+    """Return the columns of the feature set `time_of_day`, before rounding to the grid."""
     before = bars["close"].shift(1)
     high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
     true_range = (high - low) / before
@@ -143,7 +141,7 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
 
 
 def mark_twin_still(bars: pd.DataFrame) -> np.ndarray:
-    """Return which bars stand still, one after another."""
+    """Return which bars stand still (repeat the one before), one after another."""
     marks = []
     for t, bar in enumerate(bars[[*PRICES, "volume"]].itertuples(index=False)):
         idle = bar.volume == 0 and len({bar.open, bar.high, bar.low, bar.close}) == 1
@@ -157,8 +155,8 @@ def mark_twin_still(bars: pd.DataFrame) -> np.ndarray:
 
 
 def draw_sessions(seed: int, sessions: int, per_session: int) -> pd.DataFrame:
-    """Return random bars of sessions that have a shape: an opening jump,
-    wide and loud ends, a quiet noon.
+    """Return random bars whose sessions have a shape: a jump at the open, high range and volume at
+    both ends, a quiet noon.
     """
     random = np.random.default_rng(seed)
     count = sessions * per_session
@@ -249,14 +247,14 @@ def draw_bars(
 
 
 def compute_twin_market(series: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return `move` and `ratio` of each day of a market, before it is rounded to the grid,
-    of series that are indexed by day; without a pause, and all bars with a trade.
+    """Return `move` and `ratio` of each day of a market, before rounding to the grid, from series
+    indexed by day; they have no pause, and all bars have a trade.
     """
     returns = pd.concat([bars["close"].pct_change() for bars in series], axis=1)
     known = returns.notna().sum(axis=1) >= 6
     move = returns.median(axis=1).where(known)
     size = move.abs().dropna()
-    # The recursion begins with the first root, and takes each in once it is past.
+    # The recursion begins with the first root, and adds each root once its day has passed.
     usual = (size**0.25).ewm(alpha=1 / 14, adjust=False).mean().shift(1)
     ratio = np.sqrt(size / np.maximum(usual**4, 1e-4)).where(np.arange(len(size)) >= 20, 0.0)
     return pd.DataFrame({"move": move, "ratio": ratio.reindex(move.index).fillna(0.0)})

@@ -1,4 +1,4 @@
-"""Gates of challengers, by judgements that are written down."""
+"""The gates that challengers must pass, on evaluations written by hand."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,26 +66,28 @@ def test_a_challenger_that_is_as_good_passes_all_gates() -> None:
         ("cost", {}, {"microseconds_a_bar": 31.0}),
     ],
 )
-def test_a_challenger_that_is_worse_in_one_respect_fails_that_gate_alone(
+def test_a_challenger_that_is_worse_in_one_respect_fails_only_that_gate(
     gate: str, champion: dict[str, Any], challenger: dict[str, Any]
 ) -> None:
     passed = judge(champion, challenger)
     assert [name for name, held in passed.items() if not held] == [gate]
 
 
-def test_what_is_compared_by_too_few_days_or_flags_other_bars_fails() -> None:
+def test_a_comparison_of_too_few_days_or_of_other_flagged_bars_fails() -> None:
     assert not judge({}, {}, days=89)["unseen"]
     assert not judge({}, {}, overlap=0.4)["overlap"]
-    # Its scores have moved, but less than those of the champion.
+    # Its scores have moved, but less than the champion's.
     assert judge({"index": 0.9}, {"index": 0.5})["steady"]
 
 
-def test_a_challenger_that_scores_more_bars_or_fewer_is_judged_by_its_own() -> None:
-    """One with a shorter warm-up has more large moves to find, and may not miss nearly all."""
+def test_a_challenger_with_another_number_of_bars_is_judged_by_its_own_bars() -> None:
+    """A challenger with a shorter warm-up has more large moves to find, and may not miss nearly all
+    of them.
+    """
     few = {"large_moves": 10, "large_moves_flagged": 9}
     many = {"large_moves": 100, "large_moves_flagged": 10}
     assert not judge(few, many)["events"]
-    # Of nine tenths of five moves four or five are found, and three are two less at the most.
+    # Nine tenths of five moves are four or five; three is two less at most.
     assert judge({"large_moves": 100, "large_moves_flagged": 90}, few)["events"]
     fewest = {"large_moves": 5, "large_moves_flagged": 3}
     assert judge({"large_moves": 100, "large_moves_flagged": 90}, fewest)["events"]
@@ -94,8 +96,10 @@ def test_a_challenger_that_scores_more_bars_or_fewer_is_judged_by_its_own() -> N
 
 
 @pytest.mark.parametrize("lost", [1, 4, 5])
-def test_up_to_four_bars_that_are_lost_are_chance(lost: int) -> None:
-    """Of ten large moves or labels one is a tenth, and of five faults a fifth: more than .05."""
+def test_up_to_four_lost_bars_count_as_chance(lost: int) -> None:
+    """One of ten large moves or labels is a tenth, and one of five faults a fifth: more than
+    .05.
+    """
     passed = lost < 5
     moves = {"large_moves": 10, "large_moves_flagged": 10 - lost}
     assert judge({"large_moves": 10, "large_moves_flagged": 10}, moves)["events"] is passed
@@ -111,7 +115,7 @@ def test_up_to_four_bars_that_are_lost_are_chance(lost: int) -> None:
 @pytest.mark.parametrize(
     ("unseen_days", "held_out"), [(0, 0), (-5, 0), (200, 100), (730, 365), (3_000, 365)]
 )
-def test_the_later_half_of_what_the_champion_has_not_seen_is_held_out(
+def test_the_later_half_of_the_bars_that_the_champion_has_not_seen_is_held_out(
     unseen_days: int, held_out: int
 ) -> None:
     last = START + timedelta(days=unseen_days)

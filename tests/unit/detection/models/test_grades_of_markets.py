@@ -1,4 +1,4 @@
-"""Threshold and grades of one market in a model of all of them."""
+"""The threshold and grades of one market in a model of all markets."""
 
 import numpy as np
 
@@ -11,12 +11,14 @@ OWN, OTHERS = 6_000, 200_000
 
 
 def draw(rows: int, scale: float) -> Float64:
-    """Return evenly drawn scores of an exponential tail below -0.4, strangest first."""
+    """Return evenly spaced scores with an exponential tail below -0.4, strangest first."""
     return -0.4 + scale * np.log((np.arange(rows) + 0.5) / rows)
 
 
-def test_a_market_reaches_its_grades_as_often_as_they_say() -> None:
-    """As coins do, which have no gaps: their strangest bars are less so than the others'."""
+def test_a_market_reaches_grades_as_often_as_they_promise() -> None:
+    """For example coins, which have no gaps: their strangest bars are less strange than those of
+    others.
+    """
     own, others = draw(OWN, 0.030), draw(OTHERS, 0.033)
     scores = np.concatenate((own, others))
     owners = np.repeat([0, 1], [OWN, OTHERS])
@@ -29,7 +31,9 @@ def test_a_market_reaches_its_grades_as_often_as_they_say() -> None:
 
 
 def test_one_crisis_among_few_bars_does_not_set_a_markets_grades() -> None:
-    """Of 2,100 bars 60 were of a crisis: by its own alone, a hundredth would be as bad again."""
+    """60 of 2,100 bars belong to a crisis: by its own bars alone, only bars as strange
+    as these would be the strangest hundredth.
+    """
     calm, crisis = draw(2_040, 0.030), np.linspace(-0.9, -0.7, 60)
     scores = np.concatenate((calm, crisis, draw(OTHERS, 0.030)))
     owners = np.repeat([0, 1], [2_100, OTHERS])
@@ -39,7 +43,7 @@ def test_one_crisis_among_few_bars_does_not_set_a_markets_grades() -> None:
     assert threshold > alone
 
 
-def test_a_market_of_few_bars_has_no_grades_of_its_own() -> None:
+def test_a_market_with_few_bars_has_no_grades_of_its_own() -> None:
     scores = draw(10_000, 0.030)
     owners = np.repeat([0, 1], [ROWS_OF_MARKET - 1, 10_001 - ROWS_OF_MARKET])
     assert grade_markets(ASKED, scores, owners, ["US", "LSE"]).keys() == {"LSE"}

@@ -31,7 +31,7 @@ def test_versions_are_ordered_by_number_not_by_letter() -> None:
 @pytest.mark.parametrize(
     "text", ["", "US", "US_model-1.2", "us_model-1.2.3", "US_model-1.2.3 ", "../US_model-1.2.3"]
 )
-def test_what_is_no_version_is_refused_by_name(text: str) -> None:
+def test_an_invalid_version_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadInput, match=r"US_model-0\.1\.0"):
         ModelVersion.parse(text)
 

@@ -1,5 +1,5 @@
-"""A version that flags nothing, or far more than was asked,
-is told from one that does as it was asked.
+"""A threshold with which a model flags nothing, or far more than was requested, is distinguished
+from a plausible one.
 """
 
 from typing import Any
@@ -31,9 +31,7 @@ def make_record(kind: str, value: float, threshold: float, scores: Any = SCORES)
 @pytest.mark.parametrize(
     ("threshold", "said"), [(-0.9, "flags 0 of the 1,000 bars of market JP"), (-0.5, "far more")]
 )
-def test_a_threshold_of_one_market_is_held_against_the_bars_of_it(
-    threshold: float, said: str
-) -> None:
+def test_a_threshold_of_one_market_is_checked_against_its_bars(threshold: float, said: str) -> None:
     record = make_record("contamination", 0.01, float(np.quantile(SCORES, 0.01)))
     own = GradeTable.from_scores(SCORES[:1_000]).to_document()
     usual = {"threshold": float(np.quantile(SCORES[:1_000], 0.01)), "score_quantiles": own}
@@ -45,7 +43,7 @@ def test_a_threshold_of_one_market_is_held_against_the_bars_of_it(
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
-def test_a_share_that_was_asked_for_is_plausible(share: float) -> None:
+def test_a_requested_share_is_plausible(share: float) -> None:
     threshold = float(np.quantile(SCORES, share))
     record = make_record("contamination", share, threshold)
     check_plausible(record)
@@ -53,11 +51,11 @@ def test_a_share_that_was_asked_for_is_plausible(share: float) -> None:
 
 
 @pytest.mark.parametrize("grade", [25.0, 50.0, 75.0])
-def test_a_grade_that_was_asked_for_is_plausible(grade: float) -> None:
+def test_a_requested_grade_is_plausible(grade: float) -> None:
     check_plausible(make_record("grade", grade, GradeTable.from_scores(SCORES).find_score(grade)))
 
 
-def test_less_than_one_bar_of_those_learned_from_is_plausible_too() -> None:
+def test_less_than_one_training_bar_is_plausible_too() -> None:
     scores = SCORES[:400]
     check_plausible(
         make_record("grade", 100.0, GradeTable.from_scores(scores).find_score(100.0), scores)
@@ -76,7 +74,7 @@ def test_less_than_one_bar_of_those_learned_from_is_plausible_too() -> None:
         ("grade", 50.0, -0.9, "silent"),
     ],
 )
-def test_what_flags_nothing_or_far_too_much_is_refused(
+def test_a_threshold_that_flags_nothing_or_far_too_much_is_refused(
     kind: str, value: float, threshold: float, said: str
 ) -> None:
     with pytest.raises(Conflict, match=said) as refusal:
@@ -86,6 +84,6 @@ def test_what_flags_nothing_or_far_too_much_is_refused(
     assert advised in refusal.value.message
 
 
-def test_a_grade_asks_for_the_share_that_the_grades_say() -> None:
+def test_a_grade_requests_the_share_that_it_promises() -> None:
     assert find_asked_share(ThresholdPolicy("grade", 50.0)) == pytest.approx(0.01)
     assert find_asked_share(ThresholdPolicy("grade", 3 * POINTS_PER_DECADE)) == pytest.approx(0.001)

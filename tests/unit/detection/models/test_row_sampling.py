@@ -23,7 +23,7 @@ def test_fewer_rows_than_the_capacity_are_all_kept_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("portions", [[], [1], [10, 5_000, 19_999], list(range(0, 20_000, 37))])
-def test_the_sample_does_not_depend_on_the_portions(portions: list[int]) -> None:
+def test_the_sample_does_not_depend_on_how_rows_are_portioned(portions: list[int]) -> None:
     rows = number_rows(20_000)
     np.testing.assert_array_equal(draw(300, rows, portions), draw(300, rows, [9_000]))
 
@@ -39,19 +39,19 @@ def test_another_seed_draws_another_sample() -> None:
     assert not np.array_equal(draw(100, rows, [], seed=1), draw(100, rows, [], seed=2))
 
 
-def test_early_and_late_rows_are_as_likely_to_stay() -> None:
+def test_early_and_late_rows_are_equally_likely_to_be_kept() -> None:
     rows = number_rows(10_000)
     counts = np.zeros(10)
     for seed in range(40):
         counts += np.histogram(
             draw(500, rows, [700, 4_000], seed=seed)[:, 0], bins=10, range=(0, 10_000)
         )[0]
-    # 20,000 draws over 10 equal bins: 2,000 expected in each, standard deviation 43 (fewer without
-    # replacement)
+    # 20,000 draws over 10 equal bins: 2,000 expected in each, standard deviation 43 (less without
+    # replacement).
     assert np.abs(counts - 2_000).max() < 5 * 43
 
 
-def test_memory_stays_bounded_while_rows_stream_by() -> None:
+def test_memory_stays_bounded_while_rows_stream_through() -> None:
     sample = RowSample(1_000, 2, 7)
     for _ in range(200):
         sample.add(number_rows(500))

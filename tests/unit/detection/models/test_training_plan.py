@@ -8,7 +8,7 @@ from detection.models.plan import ThresholdPolicy, TrainingPlan
 from market.markets import SHIPPED
 
 
-def test_an_empty_request_trains_the_whole_market_by_the_documented_defaults() -> None:
+def test_an_empty_request_trains_the_whole_market_with_the_documented_defaults() -> None:
     plan = TrainingPlan.from_options("us", markets=SHIPPED, options={})
     assert (plan.market, plan.interval, plan.tickers) == ("US", "1d", ())
     assert (plan.seed, plan.promote) == (7, None)
@@ -16,7 +16,7 @@ def test_an_empty_request_trains_the_whole_market_by_the_documented_defaults() -
     assert plan.threshold == ThresholdPolicy("contamination", 0.01)
 
 
-def test_options_are_read_and_tickers_completed_and_sorted() -> None:
+def test_options_are_parsed_and_tickers_completed_and_sorted() -> None:
     plan = TrainingPlan.from_options(
         "JP",
         markets=SHIPPED,
@@ -61,7 +61,7 @@ def test_options_are_read_and_tickers_completed_and_sorted() -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_named(options: dict[str, Any], named: str) -> None:
+def test_an_unusable_option_is_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(BadInput, match=named):
         TrainingPlan.from_options("US", markets=SHIPPED, options=options)
 

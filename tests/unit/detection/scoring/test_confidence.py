@@ -1,4 +1,4 @@
-"""Confidence against ExCeeD's formula, written down again in whole numbers."""
+"""Confidence compared with ExCeeD's formula, written again here in whole numbers."""
 
 from fractions import Fraction
 from math import comb
@@ -32,7 +32,7 @@ def test_stability_is_that_of_the_paper(n: int, share: float) -> None:
     )
 
 
-def test_stranger_bars_are_more_stable_and_those_at_the_threshold_a_coin_toss() -> None:
+def test_stranger_bars_are_more_stable_and_stability_at_the_threshold_is_one_half() -> None:
     training = -np.random.default_rng(1).random(20_000)
     threshold = float(np.quantile(training, 0.01))
     grades = GradeTable.from_scores(training)
@@ -42,6 +42,6 @@ def test_stranger_bars_are_more_stable_and_those_at_the_threshold_a_coin_toss() 
     assert usual < 0.001
 
 
-def test_completeness_is_the_share_of_the_history_that_is_there() -> None:
+def test_completeness_is_the_share_of_the_history_that_exists() -> None:
     assert compute_completeness([62, 125, 250, 900], 61).tolist() == [0.248, 0.5, 1.0, 1.0]
     assert compute_completeness([280], 560).tolist() == [0.5]

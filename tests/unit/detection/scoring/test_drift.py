@@ -1,4 +1,4 @@
-"""Drift against SciPy and the formula written down again."""
+"""Drift compared with SciPy and with the formula, written again here."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def index_slowly(trained: np.ndarray, found: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("a", "b"), [(2, 6), (2, 5), (3, 5), (8, 2)])
-def test_index_and_distance_are_those_of_the_formula_and_of_scipy(a: float, b: float) -> None:
+def test_index_and_distance_equal_the_formula_and_scipy(a: float, b: float) -> None:
     found = -np.random.default_rng(2).beta(a, b, 5_000)
     assert compute_stability_index(GRADES, found) == pytest.approx(
         index_slowly(TRAINED, found), rel=0.1, abs=0.005
@@ -65,14 +65,14 @@ def test_the_training_scores_themselves_have_not_drifted() -> None:
         ({"bars": 999, "flagged": 0.0}, []),
     ],
 )
-def test_what_has_drifted_is_named(changes: dict, reasons: list[str]) -> None:
+def test_the_reasons_of_a_drift_are_named(changes: dict, reasons: list[str]) -> None:
     assert find_drift(**STEADY | changes) == reasons
 
 
 def test_the_input_that_moved_is_named_by_the_formula() -> None:
     rng = np.random.default_rng(3)
     trained = rng.standard_normal((20_000, 3)).astype(np.float32)
-    trained[:, 2] = 0.0  # as of a market whose move is not known
+    trained[:, 2] = 0.0  # As in a market whose move is not known.
     table = InputTable.from_document(
         InputTable.from_inputs(("gap", "range", "market"), trained).to_document()
     )
@@ -109,7 +109,7 @@ WATCHED = {"index_before": 0.3, "labels": 0, "precision": None}
         ([], {"labels": 20, "precision": 0.5}, []),
     ],
 )
-def test_what_counts_of_a_champion_that_is_watched(
+def test_only_some_reasons_count_for_a_watched_champion(
     found: list[str], changes: dict, reasons: list[str]
 ) -> None:
     assert settle_watched(found, **WATCHED | changes) == reasons

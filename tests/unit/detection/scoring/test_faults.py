@@ -1,4 +1,4 @@
-"""Each fault that feeds make is told by its rule, and what markets do is none."""
+"""Each fault that feeds make is found by its rule, and moves of markets are none."""
 
 from dataclasses import replace
 
@@ -43,15 +43,15 @@ def draw(count: int = 400) -> pd.DataFrame:
     return pd.DataFrame(bars)
 
 
-def test_calm_bars_have_none() -> None:
+def test_calm_bars_have_no_fault() -> None:
     assert find(draw()) == {}
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.1, 10.0, 100.0])
-def test_a_level_that_is_off_is_named_until_it_returns(ratio: float) -> None:
+def test_bars_at_a_wrong_level_are_faults_until_the_price_returns(ratio: float) -> None:
     bars = draw()
     bars.loc[BAR : BAR + 2, PRICES] *= ratio
-    # within the day, so that it cannot be a split
+    # Within the day, so that it cannot be a split.
     bars.loc[BAR, "open"] /= ratio
     bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max()
     bars.loc[BAR, "low"] = bars.loc[BAR, PRICES].min()
@@ -63,8 +63,8 @@ def test_a_level_that_is_off_is_named_until_it_returns(ratio: float) -> None:
     assert set(found) == set(off)
 
 
-def test_a_level_is_told_in_plain_numbers() -> None:
-    """As of a currency of which 1,000 old units became one new."""
+def test_a_level_is_described_in_plain_numbers() -> None:
+    """As with a currency of which 1,000 old units became one new unit."""
     bars = draw(8)
     bars[PRICES] = 50.0
     bars.loc[5, PRICES] = 47_321.0
@@ -73,7 +73,7 @@ def test_a_level_is_told_in_plain_numbers() -> None:
     assert find(bars)[5].words == "close 21,200 times above its level, which is off"
 
 
-def test_a_split_after_a_suspension_may_as_well_be_a_fall() -> None:
+def test_a_split_after_a_suspension_may_also_be_a_fall() -> None:
     bars = draw()
     bars.loc[BAR:, PRICES] *= 0.5
     assert find(bars)[BAR].is_certain
@@ -86,13 +86,13 @@ def test_a_split_after_a_suspension_may_as_well_be_a_fall() -> None:
         wanted = np.ones(times.size, np.bool_)
         fault = find_faults(paused, wanted, features).faults[BAR]
         assert (fault.name, fault.is_certain) == ("split", is_certain)
-    # Each bar of an hour begins a day after the one before, as sessions do.
+    # Each hourly bar begins a day after the one before, as at the start of sessions.
     hourly = replace(panel, interval="1h")
     features = compute_features(hourly, np.zeros(1, np.int64), EVENTS)
     assert find_faults(hourly, wanted, features).faults[BAR].is_certain
 
 
-def test_a_series_of_a_few_bars_is_judged_too() -> None:
+def test_faults_in_a_series_of_a_few_bars_are_found_too() -> None:
     bars = draw(8)
     bars.loc[5, ["high", "close"]] = bars.loc[5, "open"] * 100
     ((row, fault),) = find(bars).items()
@@ -105,7 +105,7 @@ def test_a_series_of_a_few_bars_is_judged_too() -> None:
 @pytest.mark.parametrize(
     ("ratio", "told"), [(2.0, "2 for 1"), (0.05, "1 for 20"), (1.5, "1.5 for 1")]
 )
-def test_a_split_is_told_from_a_crash(ratio: float, told: str) -> None:
+def test_a_split_is_distinguished_from_a_crash(ratio: float, told: str) -> None:
     bars = draw()
     bars.loc[BAR:, PRICES] /= ratio
     bars.loc[BAR:, "volume"] *= ratio
@@ -118,8 +118,8 @@ def test_a_split_is_told_from_a_crash(ratio: float, told: str) -> None:
     assert ratio < 1 or all(fault.name != "split" for fault in find(crash).values())
 
 
-def test_a_reverse_split_on_a_bad_day_is_still_one() -> None:
-    """17.4 times the price, where the day lost 13 % on the way."""
+def test_a_reverse_split_on_a_bad_day_is_recognised() -> None:
+    """17.4 times the price, where the day also lost 13 %."""
     bars = draw()
     bars.loc[BAR:, PRICES] *= 17.4
     bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max() * 1.05
@@ -131,8 +131,10 @@ def test_a_reverse_split_on_a_bad_day_is_still_one() -> None:
 
 @pytest.mark.parametrize("bars_off", [1, 3, 9])
 @pytest.mark.parametrize("ratio", [0.1, 8.0, 10.0, 50.0])
-def test_a_wrong_level_that_looks_like_a_split_is_one_finding(ratio: float, bars_off: int) -> None:
-    """Only its end tells it from a split: the jump back is neither another split nor an event."""
+def test_a_wrong_level_that_looks_like_a_split_is_one_fault(ratio: float, bars_off: int) -> None:
+    """Only its end distinguishes it from a split: the jump back is neither another split nor an
+    event.
+    """
     bars = draw()
     bars.loc[BAR : BAR + bars_off - 1, PRICES] *= ratio
     assert [(row, fault.name) for row, fault in find(bars).items()] == [(BAR, "split")]
@@ -142,15 +144,17 @@ def test_a_wrong_level_that_looks_like_a_split_is_one_finding(ratio: float, bars
     assert judged.returned == {BAR + bars_off}
 
 
-def test_a_split_long_after_another_is_one() -> None:
+def test_a_second_split_long_after_the_first_is_recognised() -> None:
     bars = draw()
     bars.loc[BAR : BAR + 10, PRICES] *= 10.0
     assert [fault.name for fault in find(bars).values()] == ["split", "split"]
 
 
 @pytest.mark.parametrize("ratio", [3, 10, 20])
-def test_what_a_split_explains_of_volume_is_no_event(ratio: int) -> None:
-    """Ten times the shares are traded: by the mean of the days before, all of them are loud."""
+def test_volume_that_a_split_explains_is_no_event(ratio: int) -> None:
+    """Ten times as many shares are traded: compared with the mean of the days before, all these
+    days have a high volume.
+    """
     bars = draw()
     bars.loc[BAR:, PRICES] /= ratio
     bars.loc[BAR:, "volume"] *= ratio
@@ -161,10 +165,10 @@ def test_what_a_split_explains_of_volume_is_no_event(ratio: int) -> None:
     volume = features.measures[:, MEASURES.index("volume")]
     loud = features.rows[(volume > 2.5) & (features.rows > BAR) & (features.rows < BAR + 60)]
     assert loud.size >= 3
-    # What is loud by the days since the split too is told.
+    # A volume that is also high compared with the days since the split is an event.
     assert set(loud.tolist()) - judged.returned == {BAR + 9}
     assert BAR + 9 in judged.faults
-    # A wrong price that looks like a split and is back explains nothing.
+    # A wrong price that looks like a split and returns explains no volume.
     back = draw()
     back.loc[BAR : BAR + 1, PRICES] /= ratio
     back.loc[BAR + 5, "volume"] *= 6.0
@@ -174,7 +178,7 @@ def test_what_a_split_explains_of_volume_is_no_event(ratio: int) -> None:
     assert BAR + 5 not in judged.returned
 
 
-def test_what_a_split_explains_does_not_depend_on_what_is_loaded() -> None:
+def test_the_volume_that_a_split_explains_does_not_depend_on_what_is_loaded() -> None:
     bars, split = draw(1_200), 1_000
     bars.loc[split:, PRICES] /= 10
     bars.loc[split:, "volume"] *= 10
@@ -191,8 +195,10 @@ def test_what_a_split_explains_does_not_depend_on_what_is_loaded() -> None:
     assert told[0] == told[1] == told[2]
 
 
-def test_a_split_is_no_level_to_who_comes_a_bar_later() -> None:
-    """A ratio that only the day's range explains is a split whether or not the day is scored."""
+def test_a_split_is_not_called_a_wrong_level_by_a_run_that_begins_after_it() -> None:
+    """A jump whose ratio only the day's range explains is a split whether or not that day is
+    scored.
+    """
     bars = draw()
     bars.loc[BAR:, PRICES] *= 17.4
     bars.loc[BAR, "low"] *= 0.85
@@ -210,7 +216,7 @@ def test_the_apple_of_september_2000_crashed_and_did_not_split() -> None:
 @pytest.mark.parametrize(
     ("how", "first"), [("copied", BAR), ("without volume", BAR + 1), ("price alone", BAR + 1)]
 )
-def test_a_feed_that_stands_still_is_one_finding(how: str, first: int) -> None:
+def test_a_feed_that_repeats_its_bars_is_one_fault(how: str, first: int) -> None:
     bars = draw()
     if how == "copied":
         bars.loc[BAR : BAR + 6] = bars.loc[BAR - 1].to_numpy()
@@ -225,7 +231,7 @@ def test_a_feed_that_stands_still_is_one_finding(how: str, first: int) -> None:
 
 
 @pytest.mark.parametrize("flat", [1, 3])
-def test_flat_bars_from_before_trading_began_are_one_finding(flat: int) -> None:
+def test_flat_bars_from_before_trading_began_are_one_fault(flat: int) -> None:
     bars = draw()
     bars.loc[: flat - 1, PRICES] = bars.loc[flat, "open"]
     bars.loc[: flat - 1, "volume"] = 0.0
@@ -235,7 +241,7 @@ def test_flat_bars_from_before_trading_began_are_one_finding(flat: int) -> None:
 
 
 @pytest.mark.parametrize("lone_trades", [True, False])
-def test_a_ticker_that_seldom_trades_is_not_told_for_it(lone_trades: bool) -> None:  # noqa: FBT001
+def test_a_ticker_that_seldom_trades_has_no_stale_fault(lone_trades: bool) -> None:  # noqa: FBT001
     bars = draw_bars(5, 600, flat=0.6, idle=0.0)
     still = bars["high"] == bars["low"]
     if not lone_trades:
@@ -244,8 +250,8 @@ def test_a_ticker_that_seldom_trades_is_not_told_for_it(lone_trades: bool) -> No
     assert "stale" not in {fault.name for fault in find(bars).values()}
 
 
-def test_a_price_of_few_ticks_that_often_stays_is_no_feed_that_stands_still() -> None:
-    """Each bar has a volume of its own; a feed that stands still has none, and is told soon."""
+def test_a_price_of_few_ticks_that_often_repeats_is_no_stale_feed() -> None:
+    """Each bar has a volume of its own. A stale feed has none, and is soon recognised."""
     bars = draw()
     bars[PRICES] = (bars[PRICES] / 300).round(3)
     bars.loc[BAR : BAR + 5, PRICES] = bars["close"][BAR - 1]
@@ -255,12 +261,12 @@ def test_a_price_of_few_ticks_that_often_stays_is_no_feed_that_stands_still() ->
     bars.loc[BAR : BAR + 5, "volume"] = 0.0
     ((row, fault),) = find(bars).items()
     assert (row, fault.name) == (BAR + 1, "stale")
-    # On some of these the price stayed, each with a volume.
+    # On some of the 250 bars the price repeated, but each had a volume.
     assert fault.words.startswith("2 bars on which nothing new came, and 0 of the 250 before:")
 
 
 @pytest.mark.parametrize("tick", [1.0, 0.001])
-def test_a_tick_of_a_price_of_few_is_no_split(tick: float) -> None:
+def test_one_tick_of_a_small_price_is_no_split(tick: float) -> None:
     bars = draw()
     bars[PRICES] = (2.5 * bars[PRICES] / bars["close"].mean()).round() * tick
     jumps = (bars["open"] / bars["close"].shift()).round(3)
@@ -268,7 +274,7 @@ def test_a_tick_of_a_price_of_few_is_no_split(tick: float) -> None:
     assert "split" not in {fault.name for fault in find(bars).values()}
 
 
-def test_a_split_at_round_prices_is_one() -> None:
+def test_a_split_at_round_prices_is_recognised() -> None:
     bars = draw()
     bars.loc[BAR - 1, ["high", "close"]] = bars.loc[BAR - 1, PRICES].max().round() + 1
     bars.loc[BAR:, PRICES] /= 2
@@ -279,7 +285,7 @@ def test_a_split_at_round_prices_is_one() -> None:
 
 
 @pytest.mark.parametrize("volume", [0.0, None])
-def test_of_a_ticker_without_volumes_no_move_is_called_quiet(volume: float | None) -> None:
+def test_a_move_in_a_ticker_without_volumes_is_no_fault(volume: float | None) -> None:
     bars = draw()
     bars.loc[BAR:, PRICES] *= 1.08
     bars.loc[BAR, "open"] /= 1.08
@@ -289,7 +295,7 @@ def test_of_a_ticker_without_volumes_no_move_is_called_quiet(volume: float | Non
     assert [fault.name for fault in find(bars).values()] == ["move"] * (volume is None)
 
 
-def test_a_move_without_a_volume_is_told() -> None:
+def test_a_move_without_a_volume_is_a_fault() -> None:
     bars = draw()
     bars.loc[BAR, "volume"] = 0.0
     ((row, fault),) = find(bars).items()
@@ -307,14 +313,14 @@ def test_wicks_and_volumes_may_be_events() -> None:
     assert not any(fault.is_certain for fault in found.values())
 
 
-def test_a_price_that_cannot_be_is_told() -> None:
+def test_an_impossible_price_is_a_fault() -> None:
     bars = draw()
     bars.loc[BAR, "high"] = 5.9e10
     assert find(bars)[BAR].words == "a price of 5.9e+10 cannot be"
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
+def test_neither_the_load_nor_later_bars_change_a_fault(seed: int) -> None:
     random = np.random.default_rng(seed)
     bars = draw_bars(seed, 900, flat=0.05, idle=0.05)
     for row in random.integers(100, 890, 12):
@@ -332,8 +338,8 @@ def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_wrong_levels_on_top_of_each_other_are_the_same_whatever_is_wanted(seed: int) -> None:
-    """Whether a jump leads back depends on the one before it, which may not be scored."""
+def test_nested_wrong_levels_are_the_same_whatever_bars_are_wanted(seed: int) -> None:
+    """Whether a jump leads back depends on the jump before it, whose bar may not be scored."""
     random = np.random.default_rng(seed)
     bars = draw_bars(seed, 600)
     for row in random.integers(3, 590, 60):
@@ -346,8 +352,10 @@ def test_wrong_levels_on_top_of_each_other_are_the_same_whatever_is_wanted(seed:
         assert find(bars, start, first) == {r: f for r, f in whole.items() if r >= first}
 
 
-def test_another_company_under_the_same_ticker_is_no_fault() -> None:
-    """After a pause of more than a year neither level nor split is told by what lay before."""
+def test_another_company_with_the_same_ticker_is_no_fault() -> None:
+    """After a pause of more than a year, neither level nor split is judged by the bars before
+    it.
+    """
     bars = draw()
     bars.loc[BAR:, PRICES] *= 20.0
     bars.loc[BAR, "open"] *= 1.3

@@ -1,4 +1,4 @@
-"""Grades have a frequency meaning, survive storage, and set thresholds."""
+"""Grades are frequencies, survive storage, and set thresholds."""
 
 import json
 from bisect import bisect_right
@@ -25,13 +25,13 @@ def draw_scores(count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 50, 100, 101, 10_000, 300_000])
-def test_grades_are_those_of_the_definition(count: int) -> None:
+def test_grades_follow_their_definition(count: int) -> None:
     scores = draw_scores(count)
     ordered = sorted(scores.tolist())
     table = GradeTable.from_scores(scores)
     for score in np.random.default_rng(2).choice(scores, 200):
         expected = min(100.0, 25 * -log10(bisect_right(ordered, score) / count))
-        # Beyond the 100 strangest, ranks are kept 1 % apart: 25 x log10(1.01).
+        # After the 100 strangest, ranks are stored 1 % apart: 25 x log10(1.01).
         assert abs(table.compute([score])[0] - expected) <= 0.11
     for score in ordered[:100]:
         assert table.compute([score])[0] == pytest.approx(
@@ -55,7 +55,7 @@ def test_a_score_below_all_counts_as_half_a_bar() -> None:
     assert table.compute([-0.3])[0] == 0.0
 
 
-def test_bars_below_a_score_are_counted() -> None:
+def test_the_bars_below_a_score_are_counted() -> None:
     scores = draw_scores(10_000)
     table = GradeTable.from_scores(scores)
     for score in (*np.quantile(scores, [0.0, 0.001, 0.005]), -1.0):
@@ -117,8 +117,8 @@ def test_a_fixed_threshold_is_a_score() -> None:
 
 
 def draw_bars(count: int, seed: int) -> np.ndarray:
-    """Return rows of the default columns: roots of departures with a fat tail, which come in all
-    columns at once as often as in one.
+    """Return rows of the default columns: square roots of departures with a fat tail, which occur
+    in all columns at once as often as in one.
     """
     random = np.random.default_rng(seed)
     shared = random.pareto(3.0, (count, 1)) + 0.5
@@ -138,9 +138,9 @@ def grade_bars(bars: np.ndarray, learned: np.ndarray) -> tuple[np.ndarray, np.nd
     return table.compute(scores), table.compute(scores, tails.find_rarity(EVENTS.columns, bars))
 
 
-def test_what_is_extreme_in_two_columns_has_a_high_grade() -> None:
-    """A wick of 15 to 100 usual ranges on a bar that hardly moved: its score ends with those that
-    the forest learned from.
+def test_a_bar_that_is_extreme_in_two_columns_has_a_high_grade() -> None:
+    """A wick of 15 to 100 usual ranges on a bar that hardly moved: its score cannot fall below
+    those that the forest was trained on.
     """
     learned = draw_bars(40_000, 1)
     wicks = np.full((6, len(EVENTS.columns)), 0.7, np.float32)
@@ -155,18 +155,19 @@ def test_what_is_extreme_in_two_columns_has_a_high_grade() -> None:
     assert grades[-1] == 100
 
 
-def test_grades_by_columns_are_reached_as_often_as_they_say() -> None:
+def test_grades_by_columns_are_reached_as_often_as_they_promise() -> None:
     by_score, grades = grade_bars(draw_bars(200_000, 2), draw_bars(40_000, 1))
     for grade, share in ((50, 0.01), (75, 0.001), (87.5, 0.000316)):
         assert share / 1.5 < (grades >= grade).mean() < 1.5 * share
-    # Of these columns count; which bars are the strangest hundredth the score says alone.
+    # Only these columns count; which bars are the strangest hundredth is decided by the score
+    # alone.
     np.testing.assert_array_equal(grades >= 50, by_score >= 50)
     np.testing.assert_array_equal(grades[by_score < 50], by_score[by_score < 50])
 
 
 @pytest.mark.parametrize("bit", [-1.0, 1.0])
-def test_grades_by_columns_are_the_same_where_logarithms_differ_in_a_bit(bit: float) -> None:
-    """As those of numpy do on machines with and without AVX-512."""
+def test_grades_by_columns_do_not_depend_on_the_last_bit_of_logarithms(bit: float) -> None:
+    """numpy's logarithms differ in it between machines with and without AVX-512."""
     learned = draw_bars(4_000, 1)
     rarities = ColumnTails.from_inputs(EVENTS.columns, learned).find_rarity(EVENTS.columns, learned)
     assert rarities is not None
@@ -176,11 +177,11 @@ def test_grades_by_columns_are_the_same_where_logarithms_differ_in_a_bit(bit: fl
     np.testing.assert_array_equal(table.compute(scores, elsewhere), table.compute(scores, rarities))
 
 
-def test_columns_without_a_strange_end_do_not_count() -> None:
+def test_columns_without_a_tail_do_not_count() -> None:
     learned = np.random.default_rng(1).normal(size=(1_000, 14)).astype(np.float32)
     tails = ColumnTails.from_inputs(MARKET14.columns, learned)
     assert tails.find_rarity(MARKET14.columns, learned) is None
-    # As of a version that was made before its record had tails.
+    # As in a version from before records had tails.
     assert ColumnTails.from_document({}).find_rarity(EVENTS.columns, learned) is None
     table = GradeTable.from_scores(draw_scores(1_000))
     rarities = np.full(1_000, 100.0)

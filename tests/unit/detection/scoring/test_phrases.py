@@ -1,4 +1,4 @@
-"""The words for an anomaly say what its features say."""
+"""The words for an anomaly agree with its features."""
 
 from dataclasses import replace
 
@@ -50,13 +50,13 @@ def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
         ("return_3_atr", {"return_3": 0.0}, {}, "close as 3 bars before"),
     ],
 )
-def test_what_is_next_to_nothing_is_told_in_words_not_as_a_rounded_zero(
+def test_a_tiny_value_is_described_in_words_and_not_as_a_rounded_zero(
     column: str, documented: dict[str, float], measures: dict[str, float], words: str
 ) -> None:
     assert build_reasons(USUAL | documented, CALM | measures, {column: 1.0}, close=100.0) == [words]
 
 
-def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() -> None:
+def test_the_market_is_mentioned_where_its_move_is_the_largest_part_of_a_departure() -> None:
     moved = CALM | {"market_move": -0.061, "market_fast": 11.0}
     told = build_reasons(USUAL, moved, {"event_steady": 1.0}, close=100.0)
     assert told == ["the market fell 6.1 %, 11 times its usual lately"]
@@ -70,7 +70,7 @@ def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() 
 @pytest.mark.parametrize(
     "column", [c for c in COLUMNS if c.rpartition("_")[0].endswith(("departure", "span", "event"))]
 )
-def test_the_parts_that_are_told_of_are_those_that_the_column_is_the_largest_of(
+def test_the_named_part_is_the_one_that_is_largest_in_its_column(
     column: str,
 ) -> None:
     width, sessions = 7, 80
@@ -91,7 +91,7 @@ def test_the_parts_that_are_told_of_are_those_that_the_column_is_the_largest_of(
             names = ("range", "wick", "volume")
             measures |= {name: measures[f"clock_{name}"] for name in names}
             if {measures[name] for name in names} == {1.0}:
-                continue  # what is usual at its time of day is not known
+                continue  # The usual value at its time of day is not known.
         largest = max(weigh_parts(column, measures).values())
         assert value == pytest.approx(max(np.sqrt(largest), least), rel=1e-4)
 
@@ -108,7 +108,7 @@ def explain(bars, row: int) -> list[str]:
     )
 
 
-def test_a_crash_is_told_as_range_and_fall_below_the_band() -> None:
+def test_a_crash_is_described_as_range_and_fall_below_the_band() -> None:
     bars = draw_bars(4, 400)
     bars.loc[399, ["open", "high"]] = bars.loc[398, "close"]
     bars.loc[399, ["low", "close"]] = bars.loc[398, "close"] * 0.6
@@ -119,14 +119,14 @@ def test_a_crash_is_told_as_range_and_fall_below_the_band() -> None:
     assert third == "close below the lower band"
 
 
-def test_twenty_fold_volume_is_told() -> None:
+def test_twenty_fold_volume_is_described() -> None:
     bars = draw_bars(4, 400)
     bars["volume"] = 1000.0
     bars.loc[399, "volume"] = 20_000.0
     assert explain(bars, 399)[0] == "volume 20 times its usual"
 
 
-def test_a_flash_wick_is_told_with_its_side() -> None:
+def test_a_flash_wick_is_described_with_its_side() -> None:
     bars = draw_bars(4, 400)
     bars.loc[399, "low"] = bars.loc[399, ["open", "close"]].min() * 0.7
     assert explain(bars, 399)[0].startswith("lower wick ")

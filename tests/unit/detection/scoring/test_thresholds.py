@@ -29,5 +29,5 @@ def test_a_grade_is_a_frequency(grade: float, share: float) -> None:
     assert share_below(find_threshold("grade", grade, GRADES)) == pytest.approx(share, rel=0.03)
 
 
-def test_a_score_is_taken_as_it_is() -> None:
+def test_a_score_is_used_unchanged() -> None:
     assert find_threshold("score", -0.61, GRADES) == -0.61

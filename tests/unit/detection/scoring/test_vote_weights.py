@@ -1,4 +1,4 @@
-"""Weights learned from labels: against the loss written out, and votes whose worth is known."""
+"""Weights learned from labels, compared with the loss written out, and on votes of known value."""
 
 from math import exp, log
 
@@ -11,7 +11,7 @@ PRIOR = np.array([0.6, 0.4, 0.0])
 
 
 def draw(seed: int, labels: int, *, worth: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return votes of three members, of which only the last knows anything, and what was true."""
+    """Return votes of three members, of which only the last one is informative, and the truth."""
     random = np.random.default_rng(seed)
     is_true = random.permutation(labels) < labels / 2
     grades = np.clip(random.normal(60, 12, (labels, 3)), 0, 100)
@@ -21,7 +21,7 @@ def draw(seed: int, labels: int, *, worth: float) -> tuple[np.ndarray, np.ndarra
     return grades, is_true
 
 
-def test_the_loss_is_that_of_all_pairs_written_out() -> None:
+def test_the_loss_equals_that_of_all_pairs_written_out() -> None:
     grades, is_true = draw(1, 12, worth=5.0)
 
     def vote(own: np.ndarray) -> float:
@@ -34,7 +34,7 @@ def test_the_loss_is_that_of_all_pairs_written_out() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_member_that_knows_gets_the_weight(seed: int) -> None:
+def test_the_informative_member_gets_the_weight(seed: int) -> None:
     learned = learn_weights(*draw(seed, 200, worth=15.0), PRIOR)
     assert learned.weights.argmax() == 2
     assert learned.weights.sum() == pytest.approx(1.0)
@@ -43,7 +43,7 @@ def test_the_member_that_knows_gets_the_weight(seed: int) -> None:
     assert learned.ordered_before < 0.65
 
 
-def test_what_says_nothing_is_no_gain_and_few_labels_move_little() -> None:
+def test_uninformative_votes_give_no_gain_and_few_labels_change_little() -> None:
     gains = [learn_weights(*draw(seed, 60, worth=0.0), PRIOR).has_gain for seed in range(20)]
     assert sum(gains) <= 4
     grades, is_true = draw(3, 400, worth=15.0)

@@ -1,4 +1,4 @@
-"""Coverage of the exchanges' sessions, against what happened."""
+"""Coverage of the exchanges' sessions, compared with real events."""
 
 from datetime import date
 
@@ -37,7 +37,7 @@ def name_gaps(held: Held) -> list[tuple[str, str]]:
 
 
 def test_days_on_which_the_exchange_was_closed_are_no_gap() -> None:
-    # from the 11th to the 14th of September 2001 New York was closed; then came a weekend
+    # From 11 to 14 September 2001 New York was closed; then came a weekend.
     found = measure("2001-09-10", "2001-09-17")
     assert name_gaps(found) == []
     assert found.count() == {
@@ -56,9 +56,9 @@ def test_neighbouring_sessions_are_one_gap_over_a_weekend() -> None:
     assert (counts["sessions"], counts["missing"], counts["gap_count"]) == (7, 3, 2)
 
 
-def test_a_session_lacks_the_bars_that_its_hours_have() -> None:
-    # From 09:30 to 16:00 in New York are seven bars of an hour, the last of them a half. The first
-    # session counts from the first bar on, the last one up to the last bar.
+def test_a_session_lacks_the_bars_that_its_hours_should_have() -> None:
+    # From 09:30 to 16:00 in New York there are seven hourly bars, the last of them half an hour
+    # long. The first session counts from the first bar on, the last one up to the last bar.
     found = measure("2024-01-02T15:30", "2024-01-02T20:30", "2024-01-04T14:30", interval="1h")
     assert found.expected.tolist() == [6, 7, 1]
     assert found.held.tolist() == [2, 0, 1]
@@ -66,10 +66,10 @@ def test_a_session_lacks_the_bars_that_its_hours_have() -> None:
 
 
 def test_a_half_day_and_a_lunch_break_have_fewer_bars() -> None:
-    # New York closed at 13:00 on the 3rd of July 2024
+    # New York closed at 13:00 on 3 July 2024.
     half = measure("2024-07-02T13:30", "2024-07-03T16:55", interval="5m")
     assert half.expected.tolist() == [78, 42]
-    # Tokyo: 09:00 to 11:30 and 12:30 to 15:00
+    # Tokyo: 09:00 to 11:30 and 12:30 to 15:00.
     tokyo = load_sessions(SHIPPED["JP"])
     found = measure("2024-01-05T00:00", "2024-01-09T05:59", interval="1m", known=tokyo)
     assert found.expected.tolist() == [300, 300]
@@ -88,7 +88,7 @@ def test_a_session_has_as_many_bars_as_the_scans_expect_closes(market: str, inte
     assert found.expected.tolist()[:-1] == np.bincount(sessions).tolist()[:-1]
 
 
-def test_bars_of_the_full_hour_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:
+def test_bars_at_full_hours_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:
     hours = [f"2024-01-03T{hour}:00" for hour in range(15, 21)]
     days = ["2024-01-02T14:30", *[h.replace("03T", "02T") for h in hours], "2024-01-03T14:30"]
     assert name_gaps(measure(*days, *hours, interval="1h")) == []
@@ -98,7 +98,7 @@ def test_bars_of_the_full_hour_leave_no_gap_in_a_session_that_opens_at_half_past
 
 
 def test_a_week_may_be_labelled_by_a_holiday() -> None:
-    # Monday the 15th of January 2024 was a holiday
+    # Monday, 15 January 2024, was a holiday.
     assert name_gaps(measure("2024-01-08", "2024-01-15", "2024-01-22", interval="1w")) == []
     assert len(name_gaps(measure("2024-01-08", "2024-01-22", interval="1w"))) == 1
 
@@ -109,13 +109,13 @@ def test_an_announced_day_counts_as_announced() -> None:
     assert len(measure("2025-01-08", "2025-01-13").days) == 3
 
 
-def test_bars_on_days_that_are_no_sessions_cover_nothing() -> None:
+def test_bars_on_days_without_a_session_cover_nothing() -> None:
     found = measure("2024-01-05", "2024-01-06", "2024-01-09")
     assert name_gaps(found) == [("2024-01-08", "2024-01-08")]
 
 
 @pytest.mark.parametrize("interval", ["1d", "1w", "1h", "5m"])
-def test_what_is_held_since_a_bar_is_the_end_of_what_is_held_in_all(interval: str) -> None:
+def test_coverage_measured_since_a_bar_is_the_end_of_the_whole(interval: str) -> None:
     random = np.random.default_rng(4)
     if interval in {"1h", "5m"}:
         length = INTERVALS[interval]

@@ -1,4 +1,4 @@
-"""Merging rows with stored bars, against a dictionary."""
+"""Merging rows with stored bars, compared with a dictionary."""
 
 import hashlib
 import struct
@@ -46,7 +46,7 @@ def test_bucket_holds_one_calendar_year_as_one_little_endian_binary() -> None:
     assert list(spans) == ["2000", "2001"]
     bucket = build_bucket("AAPL", "1d", "2001", spans["2001"], now=None)  # type: ignore[arg-type] - no moment is needed
     assert bucket["_id"] == "AAPL::1d::2001"
-    # Of one bar the first number of each column is all there is: 2.5 is 25 tenths.
+    # For a bucket of one bar, the first numbers of each column are everything: 2.5 is 25 tenths.
     entries = [(ord("b"), 1, 978393600), *[(ord("b"), 10, 25)] * 5]
     expected = struct.pack("<q", 1) + b"".join(struct.pack("<IIq", *entry) for entry in entries)
     assert bucket["columns"] == expected + bytes(8 * 6)

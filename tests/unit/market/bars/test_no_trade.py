@@ -1,4 +1,4 @@
-"""Which bars nothing traded in, and which stand still."""
+"""Which bars nothing traded in, and which repeat the bar before."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ BEFORE = (10.0, 11.0, 9.0, 10.5, 700.0)
         pytest.param((10.0, 11.0, 9.0, 10.5, 800.0), False, False, id="the same prices, traded"),
     ],
 )
-def test_a_bar_after_another(bar: tuple[float, ...], idle: bool, still: bool) -> None:  # noqa: FBT001
-    # The second series begins with the same bar, which has none before it.
+def test_idle_and_still_bars(bar: tuple[float, ...], idle: bool, still: bool) -> None:  # noqa: FBT001
+    # The second series begins with the same bar, which has no bar before it.
     open_, high, low, close, volume = np.array([BEFORE, bar, bar, BEFORE]).T
     starts = np.array([0, 2])
     prices = (open_, high, low, close)

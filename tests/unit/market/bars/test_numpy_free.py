@@ -1,4 +1,4 @@
-"""What the web process imports of bars does without the numeric stack."""
+"""The modules about bars that the web process imports do not load the numeric stack."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ for name in sys.argv[1:]:
 
 
 def test_no_module_of_these_loads_a_numeric_package() -> None:
-    """One process imports them all: what none of them has loaded, none alone would have."""
+    """One process imports them all: a package that it has not loaded, no module loads."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *MODULES], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Packed columns: whatever reads them, the numbers are the same to the last bit."""
+"""Packed columns: whichever function reads them, the numbers are the same to the last bit."""
 
 import struct
 from typing import Any
@@ -104,7 +104,9 @@ def test_every_reader_gives_back_what_was_packed(parts: list[Columns], data: st.
         ("volume", [1e10 + 1, 9e10], "d"),
     ],
 )
-def test_a_column_is_as_narrow_as_is_exact(name: str, values: list[float], form: str) -> None:
+def test_a_column_has_the_narrowest_type_that_is_exact(
+    name: str, values: list[float], form: str
+) -> None:
     columns = {other: np.ones(len(values)) for other in VALUES}
     columns |= {"times": np.arange(len(values)) * DAY}
     columns[name] = np.array(values, columns[name].dtype)
@@ -115,7 +117,7 @@ def test_a_column_is_as_narrow_as_is_exact(name: str, values: list[float], form:
     assert len(packed) == HEADER_BYTES + others + size + -size % 8
 
 
-def test_bars_stored_as_a_binary_a_column_are_read_as_well() -> None:
+def test_bars_stored_with_a_binary_for_each_column_are_read_too() -> None:
     columns: Columns = {name: np.array([1.5, 2.25, np.nan]) for name in VALUES}
     columns["times"] = np.array([FIRST, FIRST + DAY, FIRST + 2 * DAY])
     wide = {name: columns[name].tobytes() for name in COLUMNS}
@@ -142,7 +144,7 @@ def test_a_binary_that_was_cut_short_is_refused(cut: int) -> None:
     ("name", "content"),
     [("close", b""), ("close", bytes(21)), ("times", bytes(27)), ("volume", bytes(32))],
 )
-def test_a_binary_a_column_that_is_torn_is_refused(name: str, content: bytes) -> None:
+def test_a_damaged_binary_of_one_column_is_refused(name: str, content: bytes) -> None:
     wide = {other: bytes(24) for other in COLUMNS}
     assert read_columns(wide)["close"].tolist() == [0.0] * 3  # type: ignore[arg-type]
     for torn in (wide | {name: content}, {n: wide[n] for n in COLUMNS if n != name}):
@@ -156,16 +158,16 @@ ENTRIES = {name: 8 + 16 * place for place, name in enumerate(COLUMNS)}
 @pytest.mark.parametrize(
     ("at", "told"),
     [
-        (ENTRIES["times"], ord("f")),  # times are no floats
-        (ENTRIES["close"], ord("q")),  # and values no times
+        (ENTRIES["times"], ord("f")),  # Times are no floats.
+        (ENTRIES["close"], ord("q")),  # Values are no times.
         (ENTRIES["close"], ord("x")),
         (ENTRIES["close"], 0),
-        (ENTRIES["close"] + 4, 0),  # so many parts of nothing
+        (ENTRIES["close"] + 4, 0),  # This many parts of length zero.
         (0, 9),
         (7, 0x80),
     ],
 )
-def test_a_header_that_cannot_be_is_refused_by_every_reader(at: int, told: int) -> None:
+def test_an_impossible_header_is_refused_by_every_reader(at: int, told: int) -> None:
     columns: Columns = {name: np.array([1.0]) for name in VALUES}
     columns["times"] = np.array([FIRST])
     packed = bytearray(pack_columns(columns))

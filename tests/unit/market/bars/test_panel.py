@@ -1,4 +1,4 @@
-"""Panels of some of the series, and of the series of several panels."""
+"""Panels of a part of the series, and panels joined from several."""
 
 from dataclasses import fields
 
@@ -11,7 +11,7 @@ LENGTHS = {"A": 3, "B": 5, "C": 2, "D": 4}
 
 
 def make_panel(tickers: str) -> BarPanel:
-    """Return a panel whose every value says of which series, column and bar it is."""
+    """Return a panel in which every value identifies its series, column and bar."""
     lengths = [LENGTHS[ticker] for ticker in tickers]
     marks = [
         1000 * (1 + "ABCD".index(ticker)) + bar
@@ -29,18 +29,18 @@ def check_same(one: BarPanel, other: BarPanel) -> None:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
-def test_every_column_of_a_panel_is_known_to_have_a_value_a_bar_or_a_series() -> None:
+def test_every_column_of_a_panel_has_a_value_for_each_bar_or_each_series() -> None:
     of_series = {"interval", "tickers", "offsets", "first_index"}
     assert {field.name for field in fields(BarPanel)} == {*BAR_COLUMNS} | of_series
 
 
 @pytest.mark.parametrize("kept", ["ABCD", "A", "D", "BD", "ACD"])
-def test_series_that_are_kept_keep_every_column(kept: str) -> None:
+def test_selected_series_keep_every_column(kept: str) -> None:
     check_same(
         keep_series(make_panel("ABCD"), ["ABCD".index(ticker) for ticker in kept]), make_panel(kept)
     )
 
 
 @pytest.mark.parametrize("parts", [["ABCD"], ["A", "BCD"], ["AB", "C", "D"]])
-def test_panels_that_are_joined_keep_every_column(parts: list[str]) -> None:
+def test_joined_panels_keep_every_column(parts: list[str]) -> None:
     check_same(join_panels([make_panel(part) for part in parts]), make_panel("ABCD"))

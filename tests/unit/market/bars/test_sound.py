@@ -1,4 +1,4 @@
-"""Which stored bars are no prices."""
+"""Which stored bars have impossible prices."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.unit.detection.features.twin import build_panel, draw_bars
         ("volume", -1.0),
     ],
 )
-def test_what_is_no_price_is_found_in_its_own_series(column: str, value: float) -> None:
+def test_an_impossible_price_is_found_in_its_own_series(column: str, value: float) -> None:
     sound, other = draw_bars(1, 5), draw_bars(2, 5)
     assert find_unusable(build_panel(sound, other)) == {}
     other.loc[3, column] = value

@@ -1,4 +1,4 @@
-"""Spans of the calendar, whose bars are one document: any interval of any market fits."""
+"""Spans of the calendar, whose bars are one document: bars of any interval and market fit."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ def columns_of(times: np.ndarray, price: np.ndarray | None = None) -> Columns:
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
-def test_a_leap_year_round_the_clock_is_cut_into_buckets_that_fit(interval: str) -> None:
+def test_a_leap_year_round_the_clock_is_divided_into_buckets_that_fit(interval: str) -> None:
     times = np.arange(START, END, INTERVALS[interval])
     parts = list(split_spans(columns_of(times), interval))
     assert np.array_equal(np.concatenate([part["times"] for _, part in parts]), times)
@@ -33,7 +33,7 @@ def test_a_leap_year_round_the_clock_is_cut_into_buckets_that_fit(interval: str)
         assert {name_span(int(part["times"][row]), interval) for row in (0, -1)} == {span}
 
 
-def test_spans_are_named_by_the_calendar() -> None:
+def test_spans_have_the_names_of_calendar_units() -> None:
     new_year = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
     named = {interval: name_span(new_year, interval) for interval in ("1m", "15m", "1h", "1w")}
     assert named == {"1m": "2026-12-28", "15m": "2027-01", "1h": "2027", "1w": "2027"}
@@ -44,10 +44,10 @@ steps = st.lists(st.sampled_from([1.0, 0.5, 2.0, 0.98, 1.01, 0.1, 1 / 3]), min_s
 
 
 @given(opens=steps, closes=steps, cut=st.integers(1, 8))
-def test_where_a_bucket_ends_hides_no_jump(
+def test_the_end_of_a_bucket_hides_no_jump(
     opens: list[float], closes: list[float], cut: int
 ) -> None:
-    """What both sides of the cut say of it is what the whole says."""
+    """The two sides of the boundary together give the result of the whole."""
     bars = min(len(opens), len(closes))
     cut = min(cut, bars - 1)
     close = np.cumprod(np.array(opens[:bars]) * np.array(closes[:bars]))

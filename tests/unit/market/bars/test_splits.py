@@ -1,4 +1,4 @@
-"""Splits, by hand: AAPL made two shares of one on 2000-06-21 and on 2005-02-28."""
+"""Splits by hand: AAPL had splits of two for one on 2000-06-21 and on 2005-02-28."""
 
 from datetime import UTC, date, datetime
 
@@ -40,7 +40,7 @@ def test_same_split_again_changes_nothing() -> None:
     assert merged == sorted(SPLITS, key=lambda split: str(split["session"]))
 
 
-def test_factor_of_one_takes_a_split_back() -> None:
+def test_a_factor_of_one_removes_a_split() -> None:
     merged, changed = merge_splits(SPLITS, {day(2005, 2, 28): 1.0})
     assert merged == [{"session": FIRST, "factor": 2.0}]
     assert [session_of(d) for d in changed] == [SECOND]

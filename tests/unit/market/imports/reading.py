@@ -1,4 +1,4 @@
-"""Reading content as an import does, in this process: for tests of what is read."""
+"""Reads content as an import does, but in this process, for tests of the result."""
 
 from typing import Any
 

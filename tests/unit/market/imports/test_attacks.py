@@ -1,5 +1,5 @@
-"""Files that are small and would take much: each is refused, once,
-and what reading took is measured.
+"""Small files that would need much memory or time: each is refused, and the resources that reading
+took are measured.
 """
 
 import gzip
@@ -21,7 +21,7 @@ ROW = b"2024-01-02,1,1,1,1\n"
 
 
 def gzip_zeros(count: int, byte: bytes = b"0") -> bytes:
-    """Return gzip of so many MiB of one byte, made piece by piece."""
+    """Return gzip of this many MiB of one byte, built piece by piece."""
     sink = io.BytesIO()
     with gzip.open(sink, "wb", 1) as file:
         for _ in range(count):
@@ -41,8 +41,8 @@ def pack_zip(name: str, count: int) -> bytes:
 
 
 def build_dictionary_parquet() -> bytes:
-    """Return a file of some kB whose one text of 1 MiB stands in each of 2,000 rows:
-    2 GB when unpacked.
+    """Return a file of some kB whose only text, of 1 MiB, stands in each of 2,000 rows: 2 GB when
+    unpacked.
     """
     rows = 2_000
     days = pa.array(np.arange(rows, dtype=np.int32), pa.date32())
@@ -61,9 +61,7 @@ def build_wide_json(keys: int = 12_000) -> bytes:
 
 
 def build_lying_parquet() -> bytes:
-    """Return a file whose pandas metadata names an index that is nowhere,
-    and types that are not its.
-    """
+    """Return a file whose pandas metadata names a missing index and wrong types."""
     one = pa.array([1.0])
     table = pa.table(
         {"date": pa.array(["2024-01-02"]), "open": one, "high": one, "low": one, "close": one}
@@ -118,46 +116,46 @@ def read_in(reader: Reader, content: bytes, name: str) -> list[Part]:
 
 
 def measure_peak(reader: Reader) -> int:
-    """Return the most memory that the reading process has held, in bytes."""
+    """Return the peak memory of the reading process, in bytes."""
     status = Path(f"/proc/{reader.pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 @pytest.mark.parametrize("name", list(ATTACKS))
-def test_small_file_that_would_take_much_is_refused_within_bounds(name: str) -> None:
+def test_a_small_file_that_would_need_much_is_refused_within_bounds(name: str) -> None:
     content = ATTACKS[name]()
     assert len(content) < 10 * MIB
     with open_reader(wait_seconds=120) as reader:
         reader.warm_up()
         assert read_in(reader, HEAD + ROW, "first.csv")[0].error is None
-        # Of what other files took before no more is counted: they were read by the same process.
+        # The same process read other files before, whose memory is not counted.
         Path(f"/proc/{reader.pid}/clear_refs").write_text("5")
         idle, first = measure_peak(reader), reader.pid
         (part,) = read_in(reader, content, name)
         assert part.error
         assert len(part.error) < 1_500
-        if reader.pid == first:  # otherwise it was ended at its bound
+        if reader.pid == first:  # Otherwise it was ended at its limit.
             assert measure_peak(reader) - idle < 700 * MIB
         assert read_in(reader, HEAD + ROW, "next.csv")[0].error is None
 
 
 @pytest.mark.parametrize("cell", ["1 . . . " * 1_900 + "z", "1" * 15_000 + "z"])
-def test_long_notes_that_are_nearly_a_name_or_a_number_are_gone_over_once(cell: str) -> None:
-    """From each of their letters anew they would take the reader until its bound, and its turn."""
+def test_long_texts_that_are_nearly_a_name_or_a_number_are_scanned_once(cell: str) -> None:
+    """If they were scanned again from each letter, the reader would reach its time limit."""
     notes = (",".join([cell, cell, "x", "x", "x", "x"]) + "\n").encode() * 290
     with open_reader(wait_seconds=60) as reader:
         (part,) = read_in(reader, notes + HEAD + ROW, "notes.csv")
     assert str(part.error).startswith("no usable column")
 
 
-def test_metadata_of_pandas_that_lies_is_not_believed() -> None:
+def test_wrong_metadata_of_pandas_is_ignored() -> None:
     with open_reader() as reader:
         (part,) = read_in(reader, build_lying_parquet(), "x.parquet")
     assert part.error is None
 
 
 @pytest.mark.parametrize("digits", [400, 40_000])
-def test_number_of_many_digits_costs_its_row_alone(digits: int) -> None:
+def test_a_number_of_many_digits_affects_only_its_row(digits: int) -> None:
     content = HEAD + ROW + b"2024-01-03,1," + b"9" * min(digits, 30_000) + b",1,1\n"
     with open_reader() as reader:
         (part,) = read_in(reader, content, "x.csv")

@@ -44,7 +44,9 @@ def reason(**changes: float) -> str | None:
         ({"open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0}, None),
     ],
 )
-def test_first_reason_against_a_row(changes: dict[str, float], expected: str | None) -> None:
+def test_a_row_is_rejected_with_the_first_reason_against_it(
+    changes: dict[str, float], expected: str | None
+) -> None:
     assert reason(**changes) == expected
 
 
@@ -91,7 +93,7 @@ def longest_ascent_by_brute_force(times: list[int]) -> int:
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=25, unique=True))
-def test_fewest_rows_are_rejected_and_the_rest_ascends(times: list[int]) -> None:
+def test_as_few_rows_as_possible_are_rejected_so_that_the_rest_ascends(times: list[int]) -> None:
     codes, order = check_order(np.array(times, np.int64))
     kept = [time for time, code in zip(times, codes, strict=True) if code == 0]
     if order == BACKWARDS:

@@ -1,4 +1,4 @@
-"""Columns of tables, however they are named."""
+"""Recognising the columns of tables, whatever their names."""
 
 import pandas as pd
 import pytest
@@ -36,7 +36,7 @@ def test_usual_names_are_known_in_any_case(names: list[str]) -> None:
     assert chosen.aside == []
 
 
-def test_columns_of_adjusted_data_are_left_aside_by_name() -> None:
+def test_columns_of_adjusted_data_are_ignored_by_name() -> None:
     names = [
         "Date",
         "Open",
@@ -55,7 +55,7 @@ def test_columns_of_adjusted_data_are_left_aside_by_name() -> None:
 
 
 @pytest.mark.parametrize("pieces", ["Stücke", "Stuecke", "Stück"])
-def test_pieces_are_the_volume_and_not_what_they_were_sold_for(pieces: str) -> None:
+def test_pieces_are_the_volume_and_their_value_is_not(pieces: str) -> None:
     text = (
         f"Datum;Erster;Hoch;Tief;Schlusskurs;{pieces};Volumen\n"
         "17.09.2001;16,0;17,07;15,73;16,99;8.178.700;136.283.452,50\n"
@@ -75,12 +75,12 @@ def test_date_and_time_columns_are_joined_as_they_are_written() -> None:
     assert settled.quote(0)[0] == "20010917 093000"
 
 
-def test_zeros_that_were_lost_in_front_of_a_time_are_put_back() -> None:
+def test_leading_zeros_that_a_time_lost_are_restored() -> None:
     settled = settle("Date,Time,o,h,l,c\n20010917,93000,1,2,1,2\n20010917,100000,1,2,1,2\n")
     assert settled.times.seconds.tolist() == [1000719000, 1000720800]
 
 
-def test_missing_columns_are_named_beside_what_was_found() -> None:
+def test_missing_columns_are_named_with_those_that_were_found() -> None:
     with pytest.raises(BadInput) as refused:
         settle("date,price\n2001-09-17,1.0\n")
     assert "no usable column for open, high, low; found: date, price" in refused.value.message
@@ -92,7 +92,7 @@ def test_table_without_a_row_is_refused() -> None:
         settle("date,open,high,low,close\n")
 
 
-def test_named_columns_go_before_usual_names() -> None:
+def test_columns_named_by_the_user_take_precedence_over_usual_names() -> None:
     text = "date,open,high,low,close,settle\n2001-09-17,1,3,1,2,2.5\n"
     assert read_numbers(text, columns=["close=settle"])["close"] == [2.5]
     assert read_numbers(text, columns=["close=6"])["close"] == [2.5]
@@ -100,17 +100,17 @@ def test_named_columns_go_before_usual_names() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["close=nope", "close=9", "close", "colour=close", "close="])
-def test_column_that_cannot_be_is_refused(wanted: str) -> None:
+def test_an_impossible_column_is_refused(wanted: str) -> None:
     with pytest.raises(BadInput):
         settle("date,open,high,low,close\n2001-09-17,1,3,1,2\n", columns=[wanted])
 
 
-def test_two_columns_of_one_name_are_refused_with_the_way_to_name_one() -> None:
+def test_two_columns_with_one_name_are_refused_with_how_to_choose() -> None:
     with pytest.raises(BadInput, match="close=5"):
         settle("date,open,high,low,close,Close\n2001-09-17,1,3,1,2,2\n")
 
 
-def test_row_of_data_is_no_row_of_names() -> None:
+def test_a_row_of_data_is_not_taken_for_column_names() -> None:
     with pytest.raises(BadInput) as refused:
         settle("2001-09-17,1,3,1,2,500\n2001-09-18,1,3,1,2,500\n")
     assert "the first row looks like data, not like names" in refused.value.message
@@ -120,23 +120,23 @@ def test_row_of_data_is_no_row_of_names() -> None:
     assert read_numbers(text, columns=named)["volume"] == [500.0, 600.0]
 
 
-def test_rows_longer_than_the_names_refuse_the_file() -> None:
+def test_rows_longer_than_the_header_refuse_the_file() -> None:
     with pytest.raises(BadInput, match="row 2 has 6 fields where 5 columns are named"):
         settle("date,open,high,low,close\n2001-09-17,1,3,1,2\n2001-09-18,1,3,1,2,9\n")
 
 
-def test_empty_surplus_fields_are_nothing() -> None:
+def test_empty_surplus_fields_are_ignored() -> None:
     assert read_numbers("date,open,high,low,close\n2001-09-17,1,3,1,2,\n2001-09-18,1,3,1,2\n")[
         "close"
     ] == [2.0, 2.0]
 
 
-def test_short_rows_lack_what_they_lack() -> None:
+def test_missing_fields_of_short_rows_are_missing_values() -> None:
     settled = settle("date,open,high,low,close\n2001-09-17,1,3,1,2\nThe end\n")
     assert settled.times.bad.tolist() == [False, True]
 
 
-def test_rows_above_the_names_are_said() -> None:
+def test_rows_above_the_header_are_reported() -> None:
     settled = settle(
         "Prices of AAPL\n\nfrom somewhere;else\ndate,open,high,low,close\n2001-09-17,1,3,1,2\n"
     )
@@ -168,7 +168,7 @@ def test_rows_above_the_names_are_said() -> None:
         ),
     ],
 )
-def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
+def test_a_table_with_tickers_side_by_side_is_stacked(header: str) -> None:
     settled = settle(
         header + "\n2024-01-02,185.64,370.87,188.44,375.9,183.89,366.77,187.15,373.86\n"
     )
@@ -187,8 +187,8 @@ def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
         ",,A,,,,B,,,\nDate,Time,Close,High,Low,Open,Close,High,Low,Open",
     ],
 )
-def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: str) -> None:
-    """It was left aside, and all bars of a day were of midnight."""
+def test_a_time_of_day_beside_the_date_is_read_with_tickers_side_by_side(header: str) -> None:
+    """It used to be ignored, so that all bars of a day were at midnight."""
     days = ("2024-01-02,09:30", "2024-01-02,09:35")
     if header.startswith("Time"):
         days = ("09:30,2024-01-02", "09:35,2024-01-02")
@@ -210,10 +210,8 @@ def test_a_time_of_day_beside_the_date_of_tickers_side_by_side_is_read(header: s
         "Time,Close,High,Low,Open\n,{0},{0},{0},{0}",
     ],
 )
-def test_a_ticker_that_is_written_as_a_time_is_called_is_no_row_of_times(
-    header: str, ticker: str
-) -> None:
-    """Its bars were those of the ticker that the file was named after."""
+def test_a_ticker_named_like_a_time_column_is_not_taken_for_times(header: str, ticker: str) -> None:
+    """Its bars used to be stored under the ticker in the file's name."""
     settled = settle(f"{header.format(ticker)}\n2024-01-02,2,3,1,2\n")
     assert settled.written["ticker"].to_pylist() == [ticker]
     assert settled.numbers["high"].tolist() == [3]
@@ -228,24 +226,24 @@ def test_a_ticker_that_is_written_as_a_time_is_called_is_no_row_of_times(
     ],
 )  # fmt: skip
 def test_a_time_of_day_beside_a_date_of_any_name_is_read(names: str) -> None:
-    """It was left aside, and all bars of a day were of midnight."""
+    """It used to be ignored, so that all bars of a day were at midnight."""
     header = names.replace(" ", ";")
     settled = settle(f"{header};Open;High;Low;Close\n2024-01-02;09:30;1;3;1;2\n")
     assert settled.times.seconds.tolist() == [1704187800]
 
 
-def test_a_day_of_the_week_before_the_date_is_none() -> None:
+def test_a_weekday_before_the_date_is_not_taken_for_it() -> None:
     settled = settle("Day,Date,Time,Open,High,Low,Close\nTue,2024-01-02,09:30,1,3,1,2\n")
     assert settled.times.seconds.tolist() == [1704187800]
 
 
-def test_empty_fields_behind_the_names_are_no_more_columns_of_the_last() -> None:
-    """Below an empty row they were taken for volumes of other tickers."""
+def test_empty_header_fields_are_not_more_columns_of_the_last_ticker() -> None:
+    """Below an empty row they used to be taken for volumes of other tickers."""
     text = ";;;;;\nDate;Open;High;Low;Close;Volume\n2024-01-02;1;3;1;2;5;;\n2024-01-03;1;3;1;2;6\n"
     assert read_numbers(text)["volume"] == [5, 6]
 
 
-def test_sessions_of_other_tickers_are_no_rows() -> None:
+def test_sessions_of_other_tickers_are_no_rows_of_one() -> None:
     header = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,\n"
     settled = settle(header + "2024-01-02,1.5,,1.5,,1.5,,1.5,\n2024-01-03,,2,,2,,2,,2\n")
     assert settled.written["ticker"].to_pylist() == ["A", "B"]
@@ -275,7 +273,7 @@ def test_names_of_more_vendors(head: str) -> None:
     }  # fmt: skip
 
 
-def test_a_row_of_units_names_no_tickers() -> None:
+def test_a_row_of_units_is_not_taken_for_tickers() -> None:
     text = "Date,Open,High,Low,Close,Volume\n,USD,USD,USD,USD,shares\n2024-01-02,2,4,1,3,500\n"
     settled = settle(text)
     assert "ticker" not in settled.written
@@ -289,7 +287,7 @@ def test_a_row_of_units_names_no_tickers() -> None:
     assert settle(table).numbers["close"][1] == 3
 
 
-def test_columns_named_anew_further_down_in_another_order_refuse_the_file() -> None:
+def test_a_second_header_with_another_order_refuses_the_file() -> None:
     first = "Date,Open,High,Low,Close\n2024-01-02,2,4,1,3\n"
     with pytest.raises(BadInput, match="row 2 names the columns anew, in another order"):
         settle(first + "Date,Close,High,Low,Open\n2024-01-03,2,4,1,3\n")
@@ -325,15 +323,15 @@ def test_a_name_may_say_that_times_are_of_utc(name: str) -> None:
 def test_times_of_day_beside_dates_of_metastock() -> None:
     head = "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>\n"
     settled = settle(head + "AAPL,20240102,093000,2,4,1,3\n")
-    assert settled.times.seconds.tolist() == [1704187800]  # 09:30, on the exchange's wall
+    assert settled.times.seconds.tolist() == [1704187800]  # 09:30 in the exchange's local time.
 
 
-def test_positions_are_advised_beside_a_column_of_the_time_of_day() -> None:
+def test_the_error_suggests_positions_beside_a_column_of_the_time_of_day() -> None:
     with pytest.raises(BadInput, match="time=1, clock=2, open=3, high=4, low=5, close=6, volume=7"):
         settle("2024.01.02,00:00,1.10,1.20,1.00,1.15,500\n")
 
 
-def test_a_volume_that_no_column_gives_is_said() -> None:
+def test_a_missing_volume_column_is_reported() -> None:
     text = "Date,Open,High,Low,Close,Lots,Adj Close\n2024-01-02,2,4,1,3,500,3\n"
     assert "no column is taken for the volume, which is 0: say so if another column is" in (
         settle(text).notes
@@ -342,7 +340,7 @@ def test_a_volume_that_no_column_gives_is_said() -> None:
 
 
 @pytest.mark.parametrize("hours", [(0, 9, 23), ("00", "09", "23"), ("0.0", "9.0", "23.0")])
-def test_hours_in_a_column_of_their_own_are_no_minutes(hours: tuple[object, ...]) -> None:
+def test_hours_in_a_separate_column_are_not_read_as_minutes(hours: tuple[object, ...]) -> None:
     rows = "".join(f"2024-01-02,{hour},2,4,1,3\n" for hour in hours)
     settled = settle(f"date,hour,open,high,low,close\n{rows}")
     midnight = 1_704_153_600
@@ -353,13 +351,13 @@ def test_hours_in_a_column_of_their_own_are_no_minutes(hours: tuple[object, ...]
         settle("date,hour,open,high,low,close,Minute\n" + rows.replace("3\n", "3,0\n"))
 
 
-def test_dates_that_are_parted_among_columns_are_said_so() -> None:
+def test_dates_split_into_several_columns_are_reported() -> None:
     text = "Year,Month,Day,Open,High,Low,Close\n2024,1,2,2,4,1,3\n"
     with pytest.raises(BadInput, match=r"parted among columns; .* into one, as 2024-01-02"):
         settle(text)
 
 
-def test_a_person_may_say_that_no_column_is_a_field() -> None:
+def test_a_user_can_say_that_no_column_is_a_field() -> None:
     text = "date,time,symbol,open,high,low,close,volume\n2024-01-02,09:30,KO,2,4,1,3,9\n"
     settled = settle(text, columns=["volume=", "clock=", "ticker="])
     assert settled.aside == ("time", "symbol", "volume")
@@ -388,7 +386,9 @@ def test_a_person_may_say_that_no_column_is_a_field() -> None:
         ("1704153600000,2,4,1,3,9,1704239999999,18,5,4,8,0\n", "volume"),
     ],
 )
-def test_so_may_a_person_of_names_in_two_rows_in_one_or_in_none(text: str, aside: str) -> None:
+def test_a_column_can_be_left_out_with_names_in_two_rows_one_row_or_none(
+    text: str, aside: str
+) -> None:
     settled = settle(text, columns=["volume=", "finished="])
     assert settled.numbers["close"].tolist() == [3.0]
     assert "volume" not in settled.numbers
@@ -407,13 +407,13 @@ def test_so_may_a_person_of_names_in_two_rows_in_one_or_in_none(text: str, aside
         ("btc-usd", "Volume BTC", "Volume USD", [250.0]),
         ("BTCUSDT", "volume_usdt", "volume_btc", [7.5]),
         ("ETH/BTC", "Volume (ETH)", "Volume (BTC)", [250.0]),
-        # Of another pair than it says, or of none.
+        # A pair other than the named one, or none.
         ("LTC/BTC", "Volume ETH", "Volume LT", None),
         ("ETH", "Volume ETH", "Volume BTC", None),
         ("AAPL", "Volume AA", "Volume BTC", None),
     ],
 )
-def test_the_volume_of_a_pair_is_that_of_what_is_priced(
+def test_the_volume_of_a_pair_is_that_of_its_base(
     symbol: str, first: str, second: str, volume: list[float] | None
 ) -> None:
     names = f"unix,date,symbol,open,high,low,close,{first},{second}"
@@ -428,7 +428,7 @@ def test_the_volume_of_a_pair_is_that_of_what_is_priced(
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
-def test_an_index_without_a_name_before_the_bars_is_their_time(name: str) -> None:
+def test_an_unnamed_index_before_the_bars_is_their_time(name: str) -> None:
     settled = settle(f"{name},Open,High,Low,Close\n2024-01-02,2,4,1,3\n")
     assert settled.times.seconds.tolist() == [1704153600]
     counted = settle(f"{name},Date,Open,High,Low,Close\n0,2024-01-02,2,4,1,3\n")
@@ -436,7 +436,7 @@ def test_an_index_without_a_name_before_the_bars_is_their_time(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["Umsatz (€)", "Volume ($)", "Volume (₹)"])
-def test_money_that_changed_hands_is_no_volume(name: str) -> None:
+def test_traded_money_is_no_volume(name: str) -> None:
     text = f"Date,Open,High,Low,Close,{name}\n2024-01-02,2,4,1,3,500\n"
     settled = settle(text)
     assert "volume" not in settled.numbers
@@ -445,7 +445,7 @@ def test_money_that_changed_hands_is_no_volume(name: str) -> None:
     assert pieces.numbers["volume"].tolist() == [7]
 
 
-def test_positions_are_advised_by_what_the_first_row_holds() -> None:
+def test_positions_are_suggested_from_the_first_row() -> None:
     with pytest.raises(BadInput, match="ticker=1, time=2, open=3, high=4, low=5, close=6, volume"):
         settle("BHP,20240102,50.385,50.9,50.17,50.385,5250000\n")
 
@@ -459,7 +459,7 @@ def test_positions_are_advised_by_what_the_first_row_holds() -> None:
         ("Date (America/New_York)", "Time"),
     ],
 )
-def test_zone_in_the_name_of_a_date_or_a_clock_is_theirs(names: tuple[str, str]) -> None:
+def test_a_zone_in_the_name_of_a_date_or_time_column_applies_to_it(names: tuple[str, str]) -> None:
     settled = settle(f"{names[0]},{names[1]},o,h,l,c\n2024-01-02,14:30,1,2,1,2\n")
     hours = 5 if "New_York" in names[0] else 0
     assert settled.times.seconds.tolist() == [1704205800 + hours * 3_600]
@@ -475,20 +475,20 @@ def test_zone_by_letters_is_asked_about() -> None:
 
 @pytest.mark.parametrize("name", ["Time (EST)", "Time (ET)", "Local Time (EST)"])
 @pytest.mark.parametrize("clock", ["09:30", "09:30:00", "9:30 AM"])
-def test_zone_by_letters_that_can_only_mean_one_in_winter_is_read(name: str, clock: str) -> None:
+def test_a_zone_abbreviation_that_can_only_mean_winter_is_read(name: str, clock: str) -> None:
     settled = settle(f"Date,{name},o,h,l,c\n2024-01-02,{clock},1,2,1,2\n")
     assert settled.times.seconds.tolist() == [1704205800]
     assert settled.times.zoned.all()
 
 
-def test_zone_by_letters_beside_offsets_is_asked_about() -> None:
+def test_a_zone_abbreviation_beside_offsets_is_asked_about() -> None:
     text = "Time (EST),o,h,l,c\n2024-01-02 09:30:00-05:00,1,2,1,2\n"
     with pytest.raises(BadInput, match="named as of EST"):
         settle(text)
     assert settle(text, timezone="America/New_York").times.seconds.tolist() == [1704205800]
 
 
-def test_zone_by_letters_of_the_other_season_is_asked_about() -> None:
+def test_a_zone_abbreviation_of_the_other_season_is_asked_about() -> None:
     text = "Date,Time (EST),o,h,l,c\n2024-01-02,09:30,1,2,1,2\n2024-07-02,09:30,1,2,1,2\n"
     with pytest.raises(BadInput, match=r"2024-07-02 09:30 EST can be read two ways"):
         settle(text)
@@ -506,16 +506,16 @@ def test_zone_by_letters_of_the_other_season_is_asked_about() -> None:
         ("Date", "Timestamp"),
     ],
 )
-def test_time_of_day_beside_a_date_is_known_by_what_it_holds(date: str, clock: str) -> None:
+def test_a_time_of_day_beside_a_date_is_recognised_by_its_values(date: str, clock: str) -> None:
     text = f"{date},{clock},Open,High,Low,Close\n2024-01-02,09:30,1,2,1,2\n"
     settled = settle(text, timezone="America/New_York")
     assert settled.times.seconds.tolist() == [1704205800]
-    # Of a whole moment beside its date nothing is joined.
+    # A full moment is not joined with the date beside it.
     whole = settle(text.replace(",09:30", ",2024-01-02 09:30"), timezone="America/New_York")
     assert "clock" not in whole.names
 
 
-def test_one_of_two_times_of_day_is_not_guessed() -> None:
+def test_of_two_times_of_day_none_is_guessed() -> None:
     head = "Date,Start Time,Bar Time,Open,High,Low,Close\n"
     settled = settle(f"{head}2024-01-02,09:30,09:35,1,2,1,2\n")
     assert settled.names["time"] == "Date"
@@ -529,18 +529,18 @@ def test_offset_in_the_name_of_a_time_is_asked_about(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Date (DD/MM/YYYY)", "Date (DMY)", "Time (MS)"])
-def test_form_behind_the_name_of_a_time_is_no_zone(name: str) -> None:
+def test_a_format_in_the_name_of_a_time_is_no_zone(name: str) -> None:
     text = f"{name},o,h,l,c\n2024-01-02 09:30,1,2,1,2\n"
     settled = settle(text, columns=[f"time={name}"])
     assert not settled.times.zoned.any()
 
 
-def test_column_that_is_called_utc_alone_is_of_utc() -> None:
+def test_a_column_named_only_utc_is_in_utc() -> None:
     settled = settle("UTC,o,h,l,c\n2024-01-02 14:30,1,2,1,2\n", columns=["time=UTC"])
     assert settled.times.zoned.all()
 
 
-def test_thousands_of_spain_and_millions_of_the_us_are_not_told_apart() -> None:
+def test_spanish_thousands_and_american_millions_are_asked_about() -> None:
     settled = settle("Date,Open,High,Low,Close,Volumen (mil)\n2024-01-02,1,2,1,2,123\n")
     assert "volume" not in settled.numbers
 
@@ -560,18 +560,18 @@ def test_thousands_of_spain_and_millions_of_the_us_are_not_told_apart() -> None:
         ("Volume (shares)", 123),
     ],
 )
-def test_unit_in_the_name_of_the_volume_counts(name: str, volume: float) -> None:
+def test_a_unit_in_the_name_of_the_volume_is_applied(name: str, volume: float) -> None:
     text = f"date,open,high,low,close,{name}\n2024-01-02,1,2,1,2,123\n"
     assert read_numbers(text)["volume"] == [volume]
     assert read_numbers(text, columns=["volume=6"])["volume"] == [volume]
 
 
-def test_unit_in_the_name_counts_once_where_cells_say_it_too() -> None:
+def test_a_unit_in_the_name_is_applied_once_if_cells_have_it_too() -> None:
     text = "date,open,high,low,close,Vol. (M)\n2024-01-02,1,2,1,2,65.08M\n"
     assert read_numbers(text)["volume"] == [65_080_000]
 
 
-def test_currency_behind_a_price_is_no_other_column_and_of_a_volume_one() -> None:
+def test_a_price_with_a_currency_in_its_name_is_a_price_and_such_a_volume_is_none() -> None:
     names = ["Date", "Open (USD)", "High (USD)", "Low (USD)", "Close (USD)", "Volume (USD)"]
     chosen = choose_columns(names)
     assert chosen.positions == {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
@@ -586,7 +586,7 @@ def test_prices_of_two_currencies_are_asked_about() -> None:
 
 
 @pytest.mark.parametrize("unit", ["$", "USD", "NZD", "ZAc", "p"])
-def test_currency_behind_the_names_of_prices_is_no_ticker(unit: str) -> None:
+def test_a_currency_in_the_names_of_prices_is_no_ticker(unit: str) -> None:
     names = ",".join(f"{name} ({unit})" for name in ("Open", "High", "Low", "Close"))
     settled = settle(f"Date,{names},Volume\n2024-01-02,1,2,1,2,7\n")
     assert settled.numbers["volume"].tolist() == [7]
@@ -594,7 +594,7 @@ def test_currency_behind_the_names_of_prices_is_no_ticker(unit: str) -> None:
 
 
 @pytest.mark.parametrize("kinds", [("x", "y"), ("raw", "adj"), ("old", "new"), ("raw",)])
-def test_names_of_joined_tables_are_no_tickers(kinds: tuple[str, ...]) -> None:
+def test_names_of_joined_tables_are_not_taken_for_tickers(kinds: tuple[str, ...]) -> None:
     names = [f"{field}_{kind}" for kind in kinds for field in ("Open", "High", "Low", "Close")]
     text = f"Date,{','.join(names)}\n2024-01-02{',2,4,1,3' * len(kinds)}\n"
     with pytest.raises(BadInput, match="Say which column is which"):
@@ -614,14 +614,14 @@ def test_words_beside_other_tickers_are_tickers() -> None:
 
 
 @pytest.mark.parametrize(("index", "cell"), [("Index", ""), ('"",Index', "1,")])
-def test_the_index_of_r_is_the_time(index: str, cell: str) -> None:
+def test_the_unnamed_index_of_r_is_the_time(index: str, cell: str) -> None:
     names = [f"AAPL.{field}" for field in ("Open", "High", "Low", "Close", "Volume", "Adjusted")]
     settled = settle(f"{index},{','.join(names)}\n{cell}2024-01-02,2,4,1,3,5,3\n")
     assert settled.times.seconds.tolist() == [1704153600]
     assert settled.written["ticker"].to_pylist() == ["AAPL"]
 
 
-def test_days_of_the_national_stock_exchange_of_india() -> None:
+def test_dates_of_the_national_stock_exchange_of_india_are_read() -> None:
     settled = settle(
         "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE,"
         " CLOSE_PRICE, AVG_PRICE, TTL_TRD_QNTY, TURNOVER_LACS\n"
@@ -633,7 +633,7 @@ def test_days_of_the_national_stock_exchange_of_india() -> None:
     assert settled.numbers["volume"].tolist() == [1466219]
 
 
-def test_numbers_of_rows_beside_times_of_an_unknown_name_name_that_column() -> None:
+def test_numeric_rows_with_an_unknown_time_column_name_that_column() -> None:
     text = "Index,Kurs am,Open,High,Low,Close\n0,2024-01-02,2,4,1,3\n1,2024-01-03,2,4,1,3\n"
     with pytest.raises(BadInput, match=r"no time can be read in the time column.*'Kurs am'"):
         settle(text)
@@ -644,16 +644,18 @@ def test_numbers_of_rows_beside_times_of_an_unknown_name_name_that_column() -> N
 @pytest.mark.parametrize(
     ("names", "cells", "ticker"),
     [
-        # Alpaca's streams: T is the kind of message.
+        # In Alpaca's streams T is the kind of message.
         ("T,S,o,h,l,c,v,t", "d,AAPL,1,3,1,2,9,2024-01-02", "AAPL"),
-        # Of Binance's and Hyperliquid's candles T is the end.
+        # In Binance's and Hyperliquid's candles T is the end.
         ("t,T,s,i,o,h,l,c,v", "1704178800000,1704182399999,BTCUSDT,1h,1,3,1,2,9", "BTCUSDT"),
         # Polygon's grouped bars.
         ("T,v,o,c,h,l,t", "AAPL,9,1,2,3,1,1704178800000", "AAPL"),
         ("T,v,o,c,h,l,t,s", "AAPL,9,1,2,3,1,1704178800000,ok", "AAPL"),
     ],
 )
-def test_letters_of_streams_say_whose_bars_they_are(names: str, cells: str, ticker: str) -> None:
+def test_single_letter_names_of_streams_identify_the_ticker(
+    names: str, cells: str, ticker: str
+) -> None:
     settled = settle(f"{names}\n{cells}\n")
     assert settled.written["ticker"].to_pylist() == [ticker]
     assert settled.times.seconds[0] in {1704178800, 1704153600}
@@ -662,13 +664,13 @@ def test_letters_of_streams_say_whose_bars_they_are(names: str, cells: str, tick
 @pytest.mark.parametrize(
     "names", ["timeOpen;timeClose;{};timestamp", "time_open;time_close;{};x", "startedAt;y;{};z"]
 )
-def test_the_start_of_a_bar_goes_before_its_end(names: str) -> None:
+def test_the_start_of_a_bar_takes_precedence_over_its_end(names: str) -> None:
     names = names.format("open;high;low;close")
     settled = settle(f"{names}\n2024-01-02T00:00:00Z;2024-01-02T00:59:59Z;1;3;1;2;1704157199\n")
     assert settled.times.seconds.tolist() == [1704153600]
 
 
-def test_a_period_begins_before_its_first_trade() -> None:
+def test_the_start_of_a_period_takes_precedence_over_its_first_trade() -> None:
     """In CoinAPI's bars `time_open` is the time of the first trade."""
     names = "time_period_start,time_period_end,time_open,time_close,open,high,low,close"
     times = ["2024-01-06T01:00:00Z", "2024-01-06T02:00:00Z"]
@@ -677,7 +679,7 @@ def test_a_period_begins_before_its_first_trade() -> None:
     assert settled.times.seconds.tolist() == [1704502800]
 
 
-def test_lots_of_tushare_are_shares_of_china_alone() -> None:
+def test_lots_of_tushare_are_converted_only_for_china() -> None:
     head = "ts_code,trade_date,open,high,low,close,pre_close,vol,amount\n"
     rows = "600519.SH,20240102,1,3,1,2,1,17.58,9\n00700.HK,20240102,1,3,1,2,1,500,9\n"
     settled = settle(head + rows)
@@ -688,14 +690,14 @@ def test_lots_of_tushare_are_shares_of_china_alone() -> None:
 
 
 @pytest.mark.parametrize("title", ["MSFT", "Ticker: MSFT", "Symbol,MSFT,,,"])
-def test_table_below_a_ticker_of_its_own_refuses_the_file(title: str) -> None:
+def test_a_table_below_its_own_ticker_refuses_the_file(title: str) -> None:
     names = "Date,Open,High,Low,Close\n"
     with pytest.raises(BadInput, match=r"row 3 names the columns anew, below "):
         settle(f"{names}2024-01-02,1,3,1,2\n{title}\n{names}2024-01-03,9,9,9,9\n")
 
 
-def test_tables_below_tickers_of_their_own_refuse_the_file() -> None:
-    """Rows of the second were taken for those of the first."""
+def test_several_tables_below_their_own_tickers_refuse_the_file() -> None:
+    """Rows of the second used to be taken for those of the first."""
     names = "Date,Open,High,Low,Close\n"
     tables = f"AAPL\n{names}2024-01-02,1,3,1,2\n\nMSFT\n{names}2024-01-03,9,9,9,9\n"
     with pytest.raises(BadInput, match=r"names the columns anew, below 'MSFT': .* of its own"):

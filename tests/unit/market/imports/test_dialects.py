@@ -1,4 +1,4 @@
-"""One table as people write it: parted, titled and encoded in many ways."""
+"""One table in many forms: with various separators, titles and encodings."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from market.imports.readers.resolving import resolve_header
 from tests.unit.market.imports.reading import read_numbers, settle
 
 FIELDS = ("ticker", "time", "open", "high", "low", "close", "volume")
-# Of two months, so that some day settles which number is the month.
+# Dates of two months, so that some day shows which number is the month.
 DAYS = [date(2024, 1, 2) + timedelta(7 * week) for week in range(8)]
 VOLUMES = random.Random(1)
 BARS = [
@@ -106,8 +106,8 @@ def test_a_table_is_read_to_the_last_digit_however_it_is_written(  # noqa: PLR09
     assert set(table.written["ticker"].filter(good).to_pylist()) == {"KO"}
 
 
-def test_titles_and_numbers_do_not_hide_what_parts_the_fields() -> None:
-    """It was parted at its decimal commas, and had no usable column."""
+def test_titles_and_numbers_do_not_hide_the_separator() -> None:
+    """It used to be split at its decimal commas, and had no usable column."""
     text = (
         "Quotes of the desk\nSymbol|Day|O|H|L|Last|Shares\n"
         "KO|03/04/2024|60,10|60,9|59,8|60,5|1.200.000\nKO|13/04/2023|61,10|62|61|61,5|900.000\n"
@@ -121,14 +121,14 @@ def test_titles_and_numbers_do_not_hide_what_parts_the_fields() -> None:
     }
 
 
-def test_a_title_that_has_all_the_names_is_no_table() -> None:
+def test_a_title_that_contains_all_the_names_is_no_header() -> None:
     text = "Date, open, high, low, close\nDatum;Open;High;Low;Close\n"
     rows = "".join(f"2024-01-0{day};1,5;3,5;1,5;2,5\n" for day in (2, 3, 4))
     assert read_numbers(text + rows)["close"] == [2.5] * 3
 
 
 @pytest.mark.parametrize("title", ["Quotes of the desk\n", "Prices, daily; of the desk\n", "#\n\n"])
-def test_names_that_nobody_knows_are_told_as_they_stand_in_the_file(title: str) -> None:
+def test_unknown_names_are_quoted_as_they_stand_in_the_file(title: str) -> None:
     text = f"{title}Tick~Moment~Open~High~Low~Ende\nKO~2024-01-02~1,5~3,5~1,5~2,5\n"
     with pytest.raises(BadInput, match="found: Tick, Moment, Open, High, Low, Ende"):
         settle(text)
@@ -136,8 +136,10 @@ def test_names_that_nobody_knows_are_told_as_they_stand_in_the_file(title: str) 
         settle(text.replace("~", "  ").replace("Moment", "Date").replace("Ende", "Close"))
 
 
-def test_a_row_of_tabs_alone_above_the_names_costs_no_bar() -> None:
-    """As spreadsheets write an empty one: the first bar was skipped for it without a word."""
+def test_a_row_of_tabs_above_the_header_loses_no_bar() -> None:
+    """Spreadsheets write empty rows like this. The first bar used to be skipped because of it,
+    without a message.
+    """
     names = "Date\tOpen\tHigh\tLow\tClose\n"
     bars = "2024-01-02\t1\t3\t1\t2\n2024-01-03\t2\t4\t2\t3\n"
     for above in (
@@ -150,8 +152,8 @@ def test_a_row_of_tabs_alone_above_the_names_costs_no_bar() -> None:
 
 
 @pytest.mark.parametrize("sign", ["\u00a0", "\u2019", "€"])
-def test_signs_beyond_ascii_do_not_hide_what_letters_are_encoded_in(sign: str) -> None:
-    """Names with umlauts were taken for Russian ones, and the volume was left aside."""
+def test_non_ascii_characters_do_not_hide_the_encoding(sign: str) -> None:
+    """Names with umlauts used to be taken for Russian ones, and the volume was ignored."""
     written = f"1{sign}187,15" if sign != "€" else "1187,15 €"
     text = (
         "Datum;Erster;Hoch;Tief;Schlusskurs;Stücke\n"
@@ -162,7 +164,7 @@ def test_signs_beyond_ascii_do_not_hide_what_letters_are_encoded_in(sign: str) -
     assert read_numbers(plain.encode("cp1252"))["close"] == [1187.15] * 3
 
 
-def test_the_last_price_goes_before_the_one_that_futures_are_settled_at() -> None:
+def test_the_last_price_takes_precedence_over_the_settlement_price() -> None:
     text = "Date,Open,High,Low,Last,Settle,Volume\n2024-01-02,1,3,1,2,2.5,9\n"
     assert read_numbers(text)["close"] == [2]
     assert read_numbers(text.replace("Last,", "").replace(",2,", ","))["close"] == [2.5]
@@ -170,10 +172,8 @@ def test_the_last_price_goes_before_the_one_that_futures_are_settled_at() -> Non
 
 @pytest.mark.parametrize("quoted", [(4,), (4, 6), (4, 5, 6)])
 @pytest.mark.parametrize("column", range(4))
-def test_a_quote_that_nothing_closes_costs_no_bar_in_silence(
-    column: int, quoted: tuple[int, ...]
-) -> None:
-    """All rows up to the next quote were one field, which nobody told of."""
+def test_an_unclosed_quote_loses_no_bar_silently(column: int, quoted: tuple[int, ...]) -> None:
+    """All rows up to the next quote used to become one field, without a message."""
     rows = [["KO", "Coca Cola", f"2024-01-{d:02}", "2.5", "4", "1", f"{d}"] for d in range(2, 13)]
     for row in quoted:
         rows[row][column] = f'"{rows[row][column]}'
@@ -182,7 +182,7 @@ def test_a_quote_that_nothing_closes_costs_no_bar_in_silence(
         settle(f"Symbol,Name,Date,Open,High,Low,Close\n{text}")
 
 
-def test_a_quote_that_is_never_closed_in_a_long_file_is_said() -> None:
+def test_an_unclosed_quote_in_a_long_file_is_reported() -> None:
     rows = [f"2024-01-02 {n // 60:02}:{n % 60:02},2.5,4,1,3\n" for n in range(1_400)]
     rows[20] = f'"{rows[20]}'
     with pytest.raises(BadInput, match="a quote is opened that nothing closes"):
@@ -199,8 +199,10 @@ def test_notes_of_several_lines_are_no_rows() -> None:
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_a_blank_before_a_quote_is_none_of_the_field(place: int) -> None:
-    """At the start of a row the quotes were part of the field, and of a date none was read."""
+def test_a_space_before_a_quote_does_not_belong_to_the_field(place: int) -> None:
+    """At the start of a row the quotes used to become part of the field, and the date could not be
+    read.
+    """
     rows = [["2024-01-02", "1", "3", "1", "2"], ["2024-01-03", "1", "3", "1", "2"]]
     rows[1][place] = f' "{rows[1][place]}"'
     text = "".join(f"{','.join(row)}\n" for row in rows)
@@ -209,25 +211,25 @@ def test_a_blank_before_a_quote_is_none_of_the_field(place: int) -> None:
     assert table.numbers["close"].tolist() == [2, 2]
 
 
-def test_a_table_all_of_whose_fields_are_quoted_is_read_fast(
+def test_a_table_with_all_fields_quoted_is_read_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Field by field it took four times as long."""
+    """Parsing it field by field took four times as long."""
     monkeypatch.setattr(delimited, "_read_slowly", None)
     text = '"Date","Open, in USD","High","Low","Close"\n"2024-01-02","1","3","1","2"\n'
     assert read_numbers(text, columns=["open=2"])["close"] == [2]
 
 
 @pytest.mark.parametrize("place", [1, 2])
-def test_an_empty_row_behind_the_first_bars_costs_none_of_them(place: int) -> None:
-    """It was taken for one of names, and so were the bars above it."""
+def test_an_empty_row_after_the_first_bars_loses_none_of_them(place: int) -> None:
+    """It used to be taken for a header, and the bars above it with it."""
     rows = [f"2024-01-0{day};1,5;3,5;1,5;2,5\n" for day in (2, 3, 4)]
     rows.insert(place, ";;;;\n")
     table = settle("Date;Open;High;Low;Close\n" + "".join(rows))
     assert len(table.times.seconds[~table.times.bad]) == 3
 
 
-def test_a_title_that_says_whose_bars_they_are_is_heard() -> None:
+def test_a_title_that_names_the_ticker_is_used() -> None:
     bars = "Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n"
     for title, ticker in {
         "Symbol: KO": "KO",
@@ -249,7 +251,7 @@ BARE = "2024-01-02,101,5,102,0,100,9,101,2"
         ("Adj Close,Volume", ",99,5,1000", 1000),
     ],
 )
-def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
+def test_decimal_commas_in_comma_separated_rows_are_read_if_only_one_way_gives_bars(
     names: str, behind: str, volume: float
 ) -> None:
     settled = settle(f"Date,Open,High,Low,Close,{names}\n{BARE}{behind}\n")
@@ -263,7 +265,7 @@ def test_decimal_commas_among_commas_are_read_where_one_way_makes_bars(
     assert any("closes such as 101,2 are read as 101.2" in note for note in settled.notes)
 
 
-def test_what_a_person_says_of_decimals_holds_for_commas_among_commas_too() -> None:
+def test_the_decimal_option_applies_to_commas_separated_by_commas_too() -> None:
     thousandths = "2024-01-02,101,512,102,123,100,912,101,200,1000"
     for row, close in ((f"{BARE},1000", 101.2), (thousandths, 101.2)):
         text = f"Date,Open,High,Low,Close,Volume\n{row}\n"
@@ -274,7 +276,9 @@ def test_what_a_person_says_of_decimals_holds_for_commas_among_commas_too() -> N
                 settle(text, **said)
 
 
-def test_the_preview_of_decimal_commas_among_commas_has_each_number_in_its_column() -> None:
+def test_the_preview_of_decimal_commas_in_comma_separated_rows_has_each_number_in_its_column() -> (
+    None
+):
     text = f"Date,Open,High,Low,Close,Volume\n{BARE},1000\n"
     preview = build_preview(text.encode(), "KO.csv", build_options())
     assert preview["rows"] == [["2024-01-02", "101.5", "102.0", "100.9", "101.2", "1000"]]
@@ -284,15 +288,15 @@ def test_the_preview_of_decimal_commas_among_commas_has_each_number_in_its_colum
 @pytest.mark.parametrize(
     ("names", "rows"),
     [
-        # Either of the two may have the decimals.
+        # Either number may have the decimals.
         ("Volume,Trades", [f"{BARE},1000,7,5"]),
-        # A comma that parts thousands.
+        # A comma that separates thousands.
         ("Volume", [f"{BARE},1,000"]),
         ("Volume", [f"{BARE},1.000", f"{BARE},932"]),
         ("Volume", ["2024-01-02,1,234,1,250,1,220,1,240,1000"]),
-        # Columns that nobody named.
+        # Columns without names.
         ("Volume", ["2024-01-02,101,102,100,101,1000,1,2,3,4"]),
-        # A row that leaves its decimals away.
+        # A row that leaves out its decimals.
         ("Volume", [f"{BARE},1000", "2024-01-03,101,102,0,100,9,101,2,1000"]),
         # No bar: the high is below the low.
         ("Volume", ["2024-01-02,101,5,102,0,103,9,101,2,1000"]),
@@ -304,7 +308,7 @@ def test_commas_that_can_be_read_in_several_ways_are_refused(names: str, rows: l
 
 
 @pytest.mark.parametrize("length", [60, 250])
-def test_names_below_long_notes_are_found(length: int) -> None:
+def test_a_header_below_long_notes_is_found(length: int) -> None:
     notes = "".join(
         f"{n}. It's the licensee's duty, \"as is\", to see page {n}; not ours\n\n"
         for n in range(length)
@@ -316,8 +320,8 @@ def test_names_below_long_notes_are_found(length: int) -> None:
 
 
 @pytest.mark.parametrize("above", ["2024-01-01,1,3,1,2\n", "20240101,1,3,1,2\n" * 40])
-def test_bars_above_the_names_are_not_taken_for_notes(above: str) -> None:
-    """As of a file that was sorted with its names: they were left out, with a note."""
+def test_bars_above_the_header_are_not_taken_for_notes(above: str) -> None:
+    """As in a file that was sorted with its header. The bars used to be left out, with a note."""
     with pytest.raises(BadInput, match=r"names the columns, and row 1 above it is a bar: '2024"):
         settle(f"{above}Date,Open,High,Low,Close\n2024-01-02,1,3,1,2\n")
 
@@ -333,18 +337,18 @@ def test_bars_above_the_names_are_not_taken_for_notes(above: str) -> None:
         "2024-01-02;1,5;3;1;2,5;7;",
     ],
 )
-def test_bars_above_the_names_are_known_however_they_are_written(row: str) -> None:
+def test_bars_above_the_header_are_recognised_in_every_form(row: str) -> None:
     with pytest.raises(BadInput, match="row 1 above it is a bar"):
         settle(f"{row}\nDate;Open;High;Low;Close;Volume\n2024-01-03;1,5;3;1;2,5;7\n")
 
 
 @pytest.mark.parametrize("numbers", ["0,1,2,3,4", "1,2,3,4,5"])
-def test_numbers_of_columns_above_their_names_are_no_bar(numbers: str) -> None:
+def test_column_numbers_above_the_header_are_no_bar(numbers: str) -> None:
     text = f"{numbers}\nDate,Open,High,Low,Close\n2024-01-02,1,3,1,2\n"
     assert read_numbers(text)["close"] == [2]
 
 
-def test_names_are_searched_for_among_a_bounded_number_of_cells() -> None:
+def test_the_header_is_searched_in_a_bounded_number_of_cells() -> None:
     notes = ["x"] * MOST_COLUMNS
     names, row = ["Date", "Open", "High", "Low", "Close"], ["2024-01-02", "1", "3", "1", "2"]
     assert resolve_header([*[notes] * 20, names, row], build_options()).first == 21

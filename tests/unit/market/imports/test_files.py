@@ -1,4 +1,4 @@
-"""Files of bars, readable and not."""
+"""Files of bars, readable and unreadable."""
 
 import bz2
 import csv
@@ -42,12 +42,12 @@ def test_csv_keeps_prices_to_the_last_digit_and_the_ticker_na() -> None:
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_separator_is_found_by_the_names_it_gives(separator: str) -> None:
+def test_the_separator_is_found_by_the_column_names_that_it_gives(separator: str) -> None:
     assert read_numbers(CSV.replace(",", separator)) == NUMBERS
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_encodings_are_told_by_their_first_bytes(encoding: str) -> None:
+def test_encodings_are_recognised_by_their_first_bytes(encoding: str) -> None:
     assert read_numbers(CSV.encode(encoding)) == NUMBERS
 
 
@@ -63,19 +63,21 @@ def test_encodings_are_told_by_their_first_bytes(encoding: str) -> None:
         ("Дата,Открытие,Максимум,Минимум,Закрытие,Объем", "cp1251"),
     ],
 )
-def test_other_encodings_are_found_by_the_names_they_give(names: str, encoding: str) -> None:
+def test_other_encodings_are_found_by_the_column_names_that_they_give(
+    names: str, encoding: str
+) -> None:
     content = (names + "\n2001-09-17,16.0,17.07,15.73,16.99,8178700\n").encode(encoding)
     assert read_numbers(content) == NUMBERS
 
 
 @pytest.mark.parametrize("word", ["Börsentag", "Größe", "Début", "Año"])
-def test_accents_in_names_that_nobody_knows_are_shown_as_they_are(word: str) -> None:
+def test_accents_in_unknown_names_are_kept(word: str) -> None:
     content = f"{word};Anfang;Hoch;Tief;Ende\n17.09.2001;16,0;17,07;15,73;16,99\n".encode("cp1252")
     preview = build_preview(content, "x.csv", build_options())
     assert preview["columns"][0]["name"] == word
 
 
-def test_sums_and_blank_lines_below_the_bars_of_tickers_are_left_aside() -> None:
+def test_sums_and_blank_lines_below_bars_of_several_tickers_are_ignored() -> None:
     bars = "Symbol;Datum;Eröffnung;Hoch;Tief;Schluss\nAAPL;17.09.2001;16,0;17,07;15,73;16,99\n"
     table = settle(bars + ";;;;;\n;Summe;16,0;17,07;15,73;16,99\nSumme;;;;;\nIBM;;96;97;95;96\n")
     assert table.written["ticker"].to_pylist() == ["AAPL", "IBM"]
@@ -83,18 +85,18 @@ def test_sums_and_blank_lines_below_the_bars_of_tickers_are_left_aside() -> None
     assert table.notes[-1] == "left aside as no bars of a ticker, like sums: row 2, 3, 4"
 
 
-def test_texts_that_excel_is_kept_from_changing_are_what_they_hold() -> None:
+def test_texts_that_are_protected_from_excel_are_read_without_the_protection() -> None:
     text = "\n".join(",".join(f'="{cell}"' for cell in row.split(",")) for row in CSV.split())
     assert read_numbers(text) == NUMBERS
     assert settle(text.replace("NA", "0700")).written["ticker"].to_pylist() == ["0700"]
 
 
-def test_ticker_of_digits_keeps_its_zeros() -> None:
+def test_a_numeric_ticker_keeps_its_zeros() -> None:
     assert settle(CSV.replace("NA,", "0700,")).written["ticker"].to_pylist() == ["0700"]
 
 
 @pytest.mark.parametrize("ends", ["\r\n", "\r"])
-def test_line_ends_of_other_systems(ends: str) -> None:
+def test_line_ends_of_other_systems_are_read(ends: str) -> None:
     assert read_numbers(CSV.replace("\n", ends)) == NUMBERS
 
 
@@ -102,7 +104,7 @@ def zstd(content: bytes) -> bytes:
     return bytes(pa.compress(content, "zstd", asbytes=True))
 
 
-def test_packed_parquet_and_excel_hold_the_same_table() -> None:
+def test_compressed_files_parquet_and_excel_hold_the_same_table() -> None:
     frame = pd.read_csv(io.StringIO(CSV), keep_default_na=False)
     parquet, workbook = io.BytesIO(), openpyxl.Workbook()
     frame.to_parquet(parquet)
@@ -141,7 +143,7 @@ def test_workbook_may_hold_some_columns_as_text_and_others_as_numbers() -> None:
 @pytest.mark.parametrize(
     "wrap", [lambda bars: bars, lambda bars: {"bars": bars}, lambda bars: {"candles": bars}]
 )
-def test_json_candles(wrap: Any) -> None:
+def test_json_candles_are_read(wrap: Any) -> None:
     candles = [{"t": 1000733400, "o": 16.0, "h": 17.07, "l": 15.73, "c": 16.99, "v": 8178700}]
     settled = settle(json.dumps(wrap(candles)), "candles.json")
     assert {name: values.tolist() for name, values in settled.numbers.items()} == NUMBERS
@@ -149,20 +151,20 @@ def test_json_candles(wrap: Any) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 2])
-def test_lines_of_json_may_be_one(lines: int) -> None:
+def test_a_single_json_line_is_read(lines: int) -> None:
     text = json.dumps({"ticker": "NA", "date": "2001-09-17", **BAR}) + "\n"
     settled = settle(text * lines, "bars.ndjson")
     assert settled.written["ticker"].to_pylist() == ["NA"] * lines
     assert settled.numbers["close"].tolist() == [3] * lines
 
 
-def test_ticker_beside_json_candles_is_theirs() -> None:
+def test_a_ticker_beside_json_candles_belongs_to_them() -> None:
     bar = {"t": 1000733400, "o": 1, "h": 1, "l": 1, "c": 1}
     assert settle(json.dumps({"ticker": "AAPL", "bars": [bar, bar]}), "x.json").ticker == "AAPL"
 
 
 @pytest.mark.parametrize("code", ["0", "00000", "200000"])
-def test_a_word_that_all_went_well_is_no_ticker(code: str) -> None:
+def test_a_status_code_is_no_ticker(code: str) -> None:
     bars = [["1704153600000", "2", "4", "1", "3", "5", "15", "15", "1"]]
     assert settle(json.dumps({"code": code, "data": bars}), "BTC-USDT.json").ticker is None
     assert settle(json.dumps({"code": "600519", "data": bars}), "x.json").ticker == "600519"
@@ -212,7 +214,7 @@ def test_unreadable_content_is_refused(content: bytes, filename: str, message: s
     assert message in str(part.error)
 
 
-def test_archive_gives_its_files_each_by_itself() -> None:
+def test_each_file_of_an_archive_is_read_by_itself() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("d/AAPL.csv", CSV)
@@ -228,7 +230,7 @@ def test_archive_gives_its_files_each_by_itself() -> None:
     assert "save it as .xlsx" in str(parts["us.zip/MSFT.xls"].error)
 
 
-def test_an_archive_is_listed_no_oftener_the_more_files_it_has(
+def test_an_archive_is_listed_once_however_many_files_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listed = 0
@@ -240,7 +242,7 @@ def test_an_archive_is_listed_no_oftener_the_more_files_it_has(
         get_contents(archive)
 
     monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", count)
-    monkeypatch.setattr(child, "_limit", lambda *_: None)  # of its own process
+    monkeypatch.setattr(child, "_limit", lambda *_: None)  # In the reader's own process.
     times = []
     for files in (2, 30):
         packed = io.BytesIO()
@@ -255,7 +257,7 @@ def test_an_archive_is_listed_no_oftener_the_more_files_it_has(
     assert times[0] == times[1]
 
 
-def test_reader_goes_on_after_a_file_that_it_refused() -> None:
+def test_a_reader_goes_on_after_a_file_that_it_refused() -> None:
     with open_reader() as reader:
         errors = [
             part.error
@@ -265,7 +267,7 @@ def test_reader_goes_on_after_a_file_that_it_refused() -> None:
     assert errors == ["the file is empty", None]
 
 
-def test_process_that_is_done_reads_for_the_next_and_ends_when_none_comes(
+def test_a_reader_process_is_used_again_and_ends_when_no_file_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process, "IDLE_SECONDS", 0.5)
@@ -279,7 +281,7 @@ def test_process_that_is_done_reads_for_the_next_and_ends_when_none_comes(
     wait_until(lambda: not Path(f"/proc/{pids[0]}").exists(), "it ends")
 
 
-def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
+def test_a_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("MSFT.csv", "AAPL.CSV", "b/IBM.parquet", "notes.docx", "._AAPL.csv"):
         (tmp_path / name).write_text("x")
@@ -295,18 +297,18 @@ def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
     }
 
 
-def test_tables_below_each_other_are_refused_by_whatever_stands_between() -> None:
-    """The rows of the second were taken for more of the first's."""
+def test_tables_below_each_other_are_refused_whatever_stands_between() -> None:
+    """The rows of the second used to be taken for more rows of the first."""
     bars = CSV.replace("Symbol,", "").replace("NA,", "")
     two = f"AAPL - Apple Inc.\n{bars}\nMSFT - Microsoft\n{bars.replace('17,', '18,')}"
     with pytest.raises(BadInput, match="names the columns anew, below 'MSFT - Microsoft'"):
         settle(two)
-    settle(bars + bars)  # one table whose names are repeated
+    settle(bars + bars)  # One table whose header is repeated.
     for above in ("Page 2 of 3", "https://www.a.example", "Downloaded from Barchart.com", "Total"):
         settle(f"{bars}{above}\n{bars.replace('17,', '18,')}")
 
 
-def test_a_table_that_is_called_otherwise_than_its_file_is_asked_about() -> None:
+def test_a_table_with_another_name_than_its_file_is_asked_about() -> None:
     bars = CSV.replace("Symbol,", "").replace("NA,", "")
     workbook = openpyxl.Workbook()
     for row in csv.reader(io.StringIO(bars)):
@@ -330,8 +332,8 @@ def test_a_table_that_is_called_otherwise_than_its_file_is_asked_about() -> None
         assert settle(f"{word}\n{bars}", "AAPL.csv").title is None
 
 
-def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:
-    """Links to folders and to nothing, pipes and sockets were left out without a word."""
+def test_entries_of_a_folder_that_are_no_files_are_named(tmp_path: Path) -> None:
+    """Links to folders and to nothing, pipes and sockets used to be left out without a message."""
     folder, beyond = tmp_path / "prices", tmp_path / "beyond"
     folder.mkdir()
     beyond.mkdir()
@@ -364,17 +366,17 @@ def test_what_a_folder_holds_besides_files_is_named(tmp_path: Path) -> None:
         find_files(folder / ("A" * 300))
 
 
-def test_file_that_is_written_while_it_is_read_is_refused(
+def test_a_file_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of its last row the half was stored: a price or a volume that nobody wrote."""
+    """Half of its last row used to be stored: a price or a volume that nobody wrote."""
     path, looks = tmp_path / "NA.csv", []
     path.write_text(CSV)
     look = os.fstat
 
     def write_in_between(file: int) -> os.stat_result:
         looks.append(file)
-        if len(looks) == 2:  # as another process does it, once the content is read
+        if len(looks) == 2:  # As another process does, once the content is read.
             path.write_text(CSV + "NA,2001-09-18,16.0,17.0")
         return look(file)
 
@@ -384,7 +386,7 @@ def test_file_that_is_written_while_it_is_read_is_refused(
         child._read_file(path)
 
 
-def test_path_that_is_nowhere_and_folder_without_bars_are_refused(tmp_path: Path) -> None:
+def test_a_missing_path_and_a_folder_without_bars_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="there is no file or folder"):
         find_files(tmp_path / "nowhere")
     with pytest.raises(BadInput, match="holds no file of bars"):
@@ -418,7 +420,7 @@ def test_file_is_named_after_its_ticker(filename: str, ticker: str) -> None:
 @pytest.mark.parametrize(
     "filename", ["GOODC_2023.csv", "GOODC-2023-01.csv", "my prices.csv", "HistoricalData_17.csv"]
 )
-def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
+def test_a_file_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
     with pytest.raises(BadInput, match="whose bars these are"):
         find_owner(filename)
 
@@ -437,8 +439,10 @@ def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
         "x/part-0.parquet",
     ],
 )
-def test_what_is_named_after_a_piece_of_a_table_is_asked_about(filename: str) -> None:
-    """It was a ticker of its own, or one of many folders' bars, where a market was said."""
+def test_a_file_named_after_a_part_of_a_table_is_asked_about(filename: str) -> None:
+    """If a market was named, it used to become a ticker of its own, or one ticker with the bars of
+    many folders.
+    """
     with pytest.raises(BadInput, match="say whose bars these are") as refused:
         find_owner(filename)
     folder = filename.split("/")[-2]
@@ -461,7 +465,7 @@ def test_what_is_named_after_a_piece_of_a_table_is_asked_about(filename: str) ->
         ("D.csv", "D"),
     ],
 )
-def test_a_folder_names_the_ticker_where_it_says_so_alone(filename: str, ticker: str) -> None:
+def test_a_folder_names_the_ticker_only_if_its_name_is_clear(filename: str, ticker: str) -> None:
     assert find_owner(filename).ticker == ticker
 
 
@@ -487,14 +491,14 @@ def test_documents_of_several_tickers_lose_none(document: Any) -> None:
 
 
 @pytest.mark.parametrize("tickers", [["7203", "6758"], ["0005", "0001"], ["600519", "000001"]])
-def test_tickers_of_digits_alone_are_no_intervals(tickers: list[str]) -> None:
+def test_numeric_tickers_are_no_intervals(tickers: list[str]) -> None:
     document = dict.fromkeys(tickers, BARS)
     assert settle(json.dumps(document), "x.json").written["ticker"].to_pylist() == tickers
     (one, _) = tickers
     assert settle(json.dumps({one: BARS}), "x.json").written["ticker"].to_pylist() == [one]
 
 
-def test_a_document_of_one_ticker_by_name_says_whose_it_is() -> None:
+def test_a_document_of_one_named_ticker_uses_the_name() -> None:
     settled = settle(json.dumps({"bars": {"AAPL": BARS}, "next_page_token": None}), "x.json")
     assert settled.written["ticker"].to_pylist() == ["AAPL"]
     nested = settle(json.dumps({"AAPL": {"2024-01-02": BAR}}), "x.json")
@@ -503,13 +507,13 @@ def test_a_document_of_one_ticker_by_name_says_whose_it_is() -> None:
 
 
 @pytest.mark.parametrize("names", [("60", "240"), ("first one", "other")])
-def test_several_lists_that_no_ticker_names_are_refused(names: tuple[str, str]) -> None:
+def test_several_lists_without_a_ticker_are_refused(names: tuple[str, str]) -> None:
     with pytest.raises(BadInput, match="several lists of candles") as refused:
         settle(json.dumps({name: {"list": BARS} for name in names}), "x.json")
     assert ", ".join(names) in refused.value.message
 
 
-def test_what_is_beside_candles_is_not_taken_for_them() -> None:
+def test_values_beside_candles_are_not_taken_for_candles() -> None:
     document = {"dividends": [{"date": "2023-11-10", "amount": 0.24}], "rows": BARS}
     assert settle(json.dumps(document), "x.json").numbers["close"].tolist() == [3]
 
@@ -555,7 +559,7 @@ ROW = ["2024-01-02", 3, 4, 1, 2, 7]
         "history",
     ],
 )
-def test_rows_whose_names_stand_beside_them_are_read_by_these(document: object) -> None:
+def test_rows_with_their_column_names_beside_them_are_read(document: object) -> None:
     settled = settle(json.dumps(document), "x.json")
     read = {name: values.tolist() for name, values in settled.numbers.items()}
     assert read == {"open": [2], "high": [4], "low": [1], "close": [3], "volume": [7]}
@@ -572,13 +576,15 @@ def test_rows_whose_names_stand_beside_them_are_read_by_these(document: object) 
         ({"columns": NAMES, "AAPL": [ROW], "MSFT": [ROW]}, r"several tables \(AAPL, MSFT\)"),
     ],
 )
-def test_rows_that_their_names_do_not_fit_are_refused(document: object, message: str) -> None:
+def test_rows_that_do_not_fit_their_column_names_are_refused(
+    document: object, message: str
+) -> None:
     with pytest.raises(BadInput, match=message):
         settle(json.dumps(document), "x.json")
 
 
-def test_rows_whose_names_are_numbers_are_lists_without_names() -> None:
-    """So pandas writes a table that nobody named."""
+def test_rows_with_numbers_as_names_are_lists_without_names() -> None:
+    """pandas writes a table without names like this."""
     document = {"columns": list(range(6)), "index": [0], "data": [["2024-01-02", 2, 4, 1, 3, 7]]}
     settled = settle(json.dumps(document), "x.json")
     assert {name: values.tolist() for name, values in settled.numbers.items()} == {
@@ -591,8 +597,10 @@ def test_rows_whose_names_are_numbers_are_lists_without_names() -> None:
 
 
 @pytest.mark.parametrize("is_backwards", [False, True])
-def test_lists_without_names_open_where_those_before_them_closed(*, is_backwards: bool) -> None:
-    """As those of pandas' values do, which have the close first, and the open last."""
+def test_lists_without_names_may_have_the_close_first_and_the_open_last(
+    *, is_backwards: bool
+) -> None:
+    """As in pandas' values, which have the close first and the open last."""
     days = [f"2024-01-{day:02}" for day in range(1, 25)]
     closes = [100 + 3 * (place % 4) for place in range(25)]
     bars = list(zip(days, closes[:-1], closes[1:], strict=True))
@@ -613,7 +621,7 @@ def test_lists_without_names_open_where_those_before_them_closed(*, is_backwards
     [(11, "%Y-%m-%d", 0.02), (40, "%Y-%m-%d", 0.02), (80, "%d/%m/%Y", 0.01)],
     ids=["few", "wild nights", "days first, which do not sort"],
 )
-def test_lists_that_open_first_stay_so_unless_the_contrary_is_clear(
+def test_lists_are_read_with_the_open_first_unless_the_contrary_is_clear(
     bars: int, written: str, night: float
 ) -> None:
     for seed in range(60):
@@ -636,7 +644,7 @@ def test_names_without_a_row_are_no_candle(document: object) -> None:
         settle(json.dumps(document), "x.json")
 
 
-def test_exchange_and_currency_that_a_document_says_beside_its_candles_count() -> None:
+def test_exchange_and_currency_beside_the_candles_are_used() -> None:
     meta = {"symbol": "VOD", "currency": "GBp", "exchange": "LSE", "mic_code": "XLON"}
     quote = {name: [value] for name, value in BAR.items()}
     chart = {
@@ -655,7 +663,7 @@ def test_exchange_and_currency_that_a_document_says_beside_its_candles_count() -
         assert settled.written["currency"].to_pylist() == ["GBp"]
 
 
-def test_what_a_vendor_says_instead_of_candles_is_quoted() -> None:
+def test_a_vendors_error_message_is_quoted() -> None:
     with pytest.raises(BadInput, match="it says Information: our limit is 25 requests per day"):
         settle(json.dumps({"Information": "our limit is 25 requests per day"}), "x.json")
 
@@ -681,7 +689,7 @@ def build_zip(*names: str) -> bytes:
         (gzip.compress(gzip.compress(CSV.encode())), "x.csv.gz", "compressed twice by gzip"),
     ],
 )
-def test_other_spreadsheets_are_refused_with_what_to_do(
+def test_other_spreadsheet_formats_are_refused_with_what_to_do(
     content: bytes, filename: str, message: str
 ) -> None:
     (part,) = read_parts(content, filename)
@@ -705,7 +713,7 @@ def test_file_is_named_after_its_ticker_in_other_languages(filename: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["data", "Prices", "export", "daily (1)", "history", "table"])
-def test_name_that_a_program_gives_whatever_is_inside_is_no_ticker(name: str) -> None:
+def test_a_name_that_programs_give_to_any_export_is_no_ticker(name: str) -> None:
     with pytest.raises(BadInput, match="not clearly a ticker"):
         find_owner(f"{name}.csv")
 
@@ -726,7 +734,7 @@ def test_single_letters_that_may_be_intervals_are_asked_about() -> None:
         settle(json.dumps(document), "x.json")
 
 
-def test_intervals_above_lists_are_those_of_their_candles() -> None:
+def test_intervals_above_lists_apply_to_their_candles() -> None:
     document = {"symbol": "AAPL", "1d": build_days(2, 3, 4), "1w": build_days(1, 8)}
     settled = settle(json.dumps(document), "x.json")
     assert settled.written["interval"].to_pylist() == ["1d"] * 3 + ["1w"] * 2
@@ -737,8 +745,8 @@ def build_quote(o: str, h: str, l: str, c: str) -> dict[str, str]:  # noqa: E741
     return {"o": o, "h": h, "l": l, "c": c}
 
 
-def test_prices_in_the_middle_are_the_candles() -> None:
-    """As Oanda answers to a question for its candles."""
+def test_mid_prices_are_the_candles() -> None:
+    """As Oanda answers a request for candles."""
     candle = {
         "complete": True,
         "volume": 1017,
@@ -756,7 +764,9 @@ def test_prices_in_the_middle_are_the_candles() -> None:
 
 
 def list_bars(content: str, name: str) -> tuple[list[int], str]:
-    """Return when the bars of a file begin that are taken, in seconds, and the last note."""
+    """Return the start times, in seconds, of the bars that are read from a file, and the last
+    note.
+    """
     settled = settle(content, name)
     return settled.times.seconds.tolist(), settled.notes[-1]
 
@@ -772,9 +782,7 @@ DAYS = (1704153600, 1704240000, 1704326400)
         ("Confirm", ("yes", "no")),
     ],
 )
-def test_a_bar_that_says_that_it_is_not_finished_is_left_out(
-    name: str, words: tuple[str, str]
-) -> None:
+def test_a_bar_marked_as_unfinished_is_left_out(name: str, words: tuple[str, str]) -> None:
     rows = [f"{day},1,1,1,1,{words[number // 2]}\n" for number, day in enumerate(DAYS)]
     times, note = list_bars(f"time,open,high,low,close,{name}\n" + "".join(rows), "x.csv")
     assert times == [*DAYS[:2]]
@@ -783,7 +791,7 @@ def test_a_bar_that_says_that_it_is_not_finished_is_left_out(
         settle(f"time,open,high,low,close,{name}\n" + rows[2], "x.csv")
 
 
-def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
+def test_a_column_that_only_looks_like_such_a_mark_is_ignored() -> None:
     content = "time,open,high,low,close,Closed\n2024-01-02,1,1,1,1,17.5\n2024-01-03,1,1,1,1,0\n"
     settled = settle(content)
     assert (len(settled), settled.aside) == (2, ("Closed",))
@@ -792,22 +800,22 @@ def test_a_column_that_only_looks_as_if_it_said_so_is_left_aside() -> None:
 
 
 @pytest.mark.parametrize("words", ["00000", "00100"])
-def test_one_that_says_so_of_most_bars_must_mean_something_else(words: str) -> None:
-    """As one of the days on which the exchange is closed."""
+def test_a_mark_on_most_bars_must_mean_something_else(words: str) -> None:
+    """For example a column of the days on which the exchange is closed."""
     rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
     with pytest.raises(BadInput, match=r"Closed says of [34] of 5 bars .* later ones follow them"):
         settle("time,open,high,low,close,Closed\n" + "".join(rows))
 
 
 @pytest.mark.parametrize("words", ["00000", "00100", "11110"])
-def test_a_person_may_say_that_no_column_says_what_is_finished(words: str) -> None:
+def test_a_user_can_say_that_no_column_marks_finished_bars(words: str) -> None:
     rows = [f"2024-01-0{day},1,1,1,1,{word}\n" for day, word in enumerate(words, start=2)]
     settled = settle("time,open,high,low,close,Closed\n" + "".join(rows), columns=["finished="])
     assert (len(settled), settled.aside) == (5, ("Closed",))
     assert settled.notes[-1] == "columns left aside: Closed"
 
 
-def test_a_column_that_is_named_to_say_what_is_finished_has_to_say_so() -> None:
+def test_a_column_that_a_user_names_as_the_mark_must_be_one() -> None:
     content = "time,open,high,low,close,state\n2024-01-02,1,1,1,1,{}\n2024-01-03,1,1,1,1,{}\n"
     settled = settle(content.format("yes", "no"), columns=["finished=state"])
     assert settled.times.seconds.tolist() == [DAYS[0]]
@@ -815,7 +823,7 @@ def test_a_column_that_is_named_to_say_what_is_finished_has_to_say_so() -> None:
         settle(content.format("yes", "partial"), columns=["finished=state"])
 
 
-def test_a_recorded_stream_has_each_bar_once_it_is_finished() -> None:
+def test_each_bar_of_a_recorded_stream_is_read_once_it_is_finished() -> None:
     ticks = "".join(f"AAPL,{day},1,1,1,1,{word}\n" for day in DAYS for word in ("0", "0", "0", "1"))
     content = f"ticker,time,open,high,low,close,closed\n{ticks}MSFT,{DAYS[0]},1,1,1,1,0\n"
     times, note = list_bars(content, "x.csv")
@@ -825,7 +833,7 @@ def test_a_recorded_stream_has_each_bar_once_it_is_finished() -> None:
     )
 
 
-def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
+def test_the_unfinished_candle_of_oanda_is_left_out() -> None:
     candles = [
         {
             "complete": number < 2,
@@ -842,7 +850,7 @@ def test_the_candle_of_oanda_that_is_forming_is_left_out() -> None:
     )
 
 
-def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
+def test_the_unfinished_candles_of_okx_gate_kraken_and_yahoo_are_left_out() -> None:
     okx = [[str(day), "3.7", "3.8", "3.6", "3.7", "84", "22", "22", "1"] for day in DAYS]
     okx[2][8] = "0"
     gate = [[str(day), "97", "3.7", "3.8", "3.6", "3.75", "44", "true"] for day in DAYS]
@@ -866,10 +874,11 @@ def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
     ):
         said = f"1 bar is not finished yet, as {word} says, and left out (finished= keeps it)"
         assert list_bars(json.dumps(document), "x.json") == ([*DAYS[:2]], said)
-        # Of a thin stock's chart, asked for in the evening, nothing says that its session is over.
+        # In a chart of a thinly traded stock, requested in the evening, nothing says that its
+        # session is over.
         assert len(settle(json.dumps(document), "x.json", columns=["finished="])) == 3
     assert settle(json.dumps(gate), "x.json").numbers["open"].tolist() == [3.75, 3.75]
-    # Once the session is over, its bar is one like others.
+    # Once the session is over, its bar is read like the others.
     chart["meta"]["regularMarketTime"] = DAYS[2] + 75_601
     assert len(settle(json.dumps({"chart": {"result": [chart], "error": None}}), "x.json")) == 3
 
@@ -881,7 +890,7 @@ def test_so_are_those_of_okx_gate_kraken_and_yahoo() -> None:
         ("open", "close", "high", "low", "volume", "turnover"),
     ],
 )
-def test_candles_of_bitfinex_and_kucoin_are_told_by_their_highs_and_lows(
+def test_candles_of_bitfinex_and_kucoin_are_recognised_by_their_highs_and_lows(
     order: tuple[str, ...],
 ) -> None:
     row = {"open": 3.7, "high": 3.9, "low": 3.6, "close": 3.8, "volume": 5.0, "turnover": 18.0}
@@ -893,7 +902,7 @@ def test_candles_of_bitfinex_and_kucoin_are_told_by_their_highs_and_lows(
     assert set(numbers) == {"open", "high", "low", "close", "volume"}
 
 
-def test_the_money_of_huobi_is_not_its_volume() -> None:
+def test_the_turnover_of_huobi_is_not_its_volume() -> None:
     candle = {"id": DAYS[0], "open": 4, "close": 4, "low": 3, "high": 5, "amount": 12.5}
     document = {"ch": "market.btcusdt.kline.1day", "data": [candle | {"vol": 50.0, "count": 9}]}
     settled = settle(json.dumps(document), "x.json")
@@ -901,8 +910,8 @@ def test_the_money_of_huobi_is_not_its_volume() -> None:
     assert (settled.times.seconds.tolist(), settled.ticker) == ([DAYS[0]], "btcusdt")
 
 
-def test_seconds_since_1970_go_before_a_clock_that_says_no_zone() -> None:
-    """As EODHD has both, the clock in UTC."""
+def test_seconds_since_1970_take_precedence_over_a_local_time_without_zone() -> None:
+    """EODHD has both; its local time is in UTC."""
     row = {"timestamp": 1704292200, "gmtoffset": 0, "datetime": "2024-01-03 14:30:00"}
     prices = dict.fromkeys(("open", "high", "low", "close", "volume"), 1)
     settled = settle(json.dumps([row | prices]), "x.json")
@@ -910,7 +919,7 @@ def test_seconds_since_1970_go_before_a_clock_that_says_no_zone() -> None:
     assert settled.times.zoned.all()
 
 
-def test_a_timestamp_that_is_no_number_may_be_when_a_bar_was_noted() -> None:
+def test_a_text_timestamp_may_be_the_time_of_recording() -> None:
     rows = "".join(f"2024-01-0{day},1,1,1,1,2024-01-09 20:15:00\n" for day in (2, 3, 4))
     settled = settle(f"Datetime,Open,High,Low,Close,Timestamp\n{rows}")
     assert settled.times.seconds.tolist() == [*DAYS]
@@ -924,23 +933,23 @@ def test_a_file_named_after_a_vendor_is_asked_about_unless_it_may_be_a_ticker() 
 
 
 @pytest.mark.parametrize("name", ["Security", "Ticker:", "RIC"])
-def test_a_row_above_the_names_says_whose_bars_they_are(name: str) -> None:
+def test_a_row_above_the_header_may_name_the_ticker(name: str) -> None:
     bars = "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST\n01/31/2024,1,1,1,1\n"
     assert settle(f"{name},AAPL US Equity,,,\nPeriod,D\n\n{bars}").ticker == "AAPL US Equity"
     assert settle(f"RIC,AAPL.O\nSecurity,MSFT US Equity\n{bars}").ticker is None
     assert settle(f"Report,AAPL US Equity\n{bars}").ticker is None
 
 
-def test_a_row_above_the_names_that_says_no_ticker_is_none() -> None:
+def test_a_row_above_the_header_without_a_ticker_is_ignored() -> None:
     bars = "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST\n01/31/2024,1,1,1,1\n"
     for said in ("Security,Apple Inc.", "Instrument,Stock", "Asset,STOCK"):
         assert settle(f"{said}\n{bars}").ticker is None, said
     assert settle(f"Symbol,AAPL\nSecurity,Apple Inc.\n{bars}").ticker == "AAPL"
-    # It is refused by name, with how to write it.
+    # The refused name is quoted, with how to write it.
     assert settle(f"Security,SPX Index\n{bars}").ticker == "SPX Index"
 
 
-def test_a_row_above_the_names_is_not_heard_where_each_row_says_whose_it_is() -> None:
+def test_a_row_above_the_header_is_ignored_if_each_row_has_a_ticker() -> None:
     assert settle("Security,MSFT\n" + CSV).ticker is None
 
 
@@ -958,7 +967,7 @@ def test_one_of_several_quotes_is_chosen_by_name() -> None:
 
 
 @pytest.mark.parametrize("names", [("ohlc",), ("raw", "adj")])
-def test_prices_below_another_name_are_not_those_of_a_ticker_of_that_name(
+def test_prices_nested_below_an_unknown_name_are_refused(
     names: tuple[str, ...],
 ) -> None:
     quote = {"open": 1, "high": 1, "low": 1, "close": 1}
@@ -968,9 +977,11 @@ def test_prices_below_another_name_are_not_those_of_a_ticker_of_that_name(
 
 
 @pytest.mark.parametrize("is_text", [True, False])
-def test_the_first_rows_of_parquet_tell_a_time_of_day_and_are_shown(*, is_text: bool) -> None:
-    """Only names were looked at: the clock was left aside, and all bars of a day were of midnight,
-    and nothing of the file was shown before its import.
+def test_a_time_of_day_in_parquet_is_recognised_by_its_first_rows_which_are_previewed(
+    *, is_text: bool
+) -> None:
+    """Only names used to be examined: the time of day was ignored, so all bars of a day were at
+    midnight, and the preview was empty.
     """
     clocks = pa.array(["09:30:00", "09:35:00"] if is_text else [time(9, 30), time(9, 35)])
     columns = {

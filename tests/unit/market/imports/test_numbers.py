@@ -1,4 +1,4 @@
-"""Numbers as people write them, settled for a column as a whole."""
+"""Numbers in the forms in which people write them, decided for a column as a whole."""
 
 import io
 import math
@@ -14,7 +14,7 @@ HEAD = "Date;Open;High;Low;Close;Volume\n"
 
 
 def read_close(*rows: str, head: str = HEAD, **options: str) -> list[float]:
-    """Return the closes of rows of four prices, and a volume, by semicolons."""
+    """Return the closes of rows of four prices and a volume, separated by semicolons."""
     text = head + "".join(f"2024-01-{day:02};{row}\n" for day, row in enumerate(rows, start=2))
     return read_numbers(text, **options)["close"]
 
@@ -55,7 +55,7 @@ def test_numbers_are_read_as_they_are_meant(row: str, close: float, volume: floa
     assert read["volume"] == [volume] or (math.isnan(volume) and math.isnan(read["volume"][0]))
 
 
-def test_one_number_settles_the_whole_column() -> None:
+def test_one_number_decides_for_the_whole_column() -> None:
     assert read_close("1.004;1.004;1.004;1.004;5", "1,5;1,5;1,5;1,5;5") == [1004, 1.5]
     assert read_close("1.004;1.004;1.004;1.004;5", "1.5;1.5;1.5;1.5;5") == [1.004, 1.5]
 
@@ -63,7 +63,7 @@ def test_one_number_settles_the_whole_column() -> None:
 @pytest.mark.parametrize(
     ("written", "readings"), [("1.004", ("1004", "1.004")), ("1,004", ("1004", "1.004"))]
 )
-def test_numbers_that_can_be_read_two_ways_are_refused_with_both(
+def test_numbers_that_can_be_read_in_two_ways_are_refused_with_both(
     written: str, readings: tuple[str, str]
 ) -> None:
     with pytest.raises(BadInput) as refused:
@@ -84,11 +84,11 @@ def test_numbers_that_can_be_read_two_ways_are_refused_with_both(
         ({"thousands": "comma"}, 1.004),
     ],
 )
-def test_an_option_settles_it(options: dict[str, str], close: float) -> None:
+def test_an_option_decides(options: dict[str, str], close: float) -> None:
     assert read_close("1.004;1.004;1.004;1.004;7", **options) == [close]
 
 
-def test_volume_that_can_be_read_two_ways_is_refused_too() -> None:
+def test_a_volume_that_can_be_read_in_two_ways_is_refused_too() -> None:
     with pytest.raises(BadInput, match=r"volume 1\.004 in row 1"):
         read_close("100;101;99;100;1.004")
 
@@ -98,11 +98,11 @@ def test_volumes_with_commas_beside_decimal_commas_are_asked_about() -> None:
     with pytest.raises(BadInput, match=r"volume 61,912 in row 1 .* as 61912 .* as 61\.912"):
         read_close(*rows)
     assert read_close(*rows, decimal="comma") == [10, 10]
-    # One of any other length settles it.
+    # A number of any other length decides it.
     assert read_close(*rows, "9,91;10,02;9,90;10,00;61,9") == [10, 10, 10]
 
 
-def test_points_are_decimals_where_bare_commas_part_the_fields() -> None:
+def test_points_are_decimals_where_commas_separate_the_fields() -> None:
     head = "Date,Open,High,Low,Close\n"
     assert read_numbers(head + "2024-01-02,151.234,151.300,151.100,151.200\n")["close"] == [151.2]
     with pytest.raises(BadInput, match="two ways"):
@@ -122,13 +122,13 @@ def test_points_are_decimals_where_bare_commas_part_the_fields() -> None:
         (["151;151;151;151;7", "151,234;151,250;150,875;151,125;7"], [151, 151.125]),
     ],
 )
-def test_that_prices_are_bars_by_one_reading_alone_settles_it(
+def test_a_form_is_chosen_if_only_with_it_prices_are_bars(
     rows: list[str], close: list[float]
 ) -> None:
     assert read_close(*rows) == close
 
 
-def test_prices_of_two_tickers_settle_nothing_and_bars_of_one_do() -> None:
+def test_prices_of_two_tickers_decide_nothing_and_those_of_one_do() -> None:
     head = "Ticker;Date;Open;High;Low;Close\n"
     one, other = "A;2024-01-02;998;999;997;998\n", "B;2024-01-02;1.001;1.004;1.000;1.002\n"
     with pytest.raises(BadInput, match="two ways"):
@@ -137,7 +137,7 @@ def test_prices_of_two_tickers_settle_nothing_and_bars_of_one_do() -> None:
     assert read_numbers(head + one + other + crossing)["close"] == [998, 1002, 1002]
 
 
-def test_the_report_says_how_prices_that_bars_settled_were_read() -> None:
+def test_the_report_says_how_prices_were_read_if_bars_decided_it() -> None:
     settled = settle(HEAD + "2024-01-02;998;1.004;997;1.002;7\n")
     assert "prices such as 1.004 are read as 1004: as 1.004 they are no bars beside" in str(
         settled.notes
@@ -146,19 +146,21 @@ def test_the_report_says_how_prices_that_bars_settled_were_read() -> None:
 
 @pytest.mark.parametrize("separator", ",;")
 @pytest.mark.parametrize("wrong", ["9999;9999;9999;9999;7", "1.234;1.240;500;1.235;7"])
-def test_a_wrong_row_does_not_settle_how_the_others_are_written(separator: str, wrong: str) -> None:
-    """It fits a thousand times their prices a little better, and all were stored as these."""
+def test_a_wrong_row_does_not_decide_how_the_others_are_written(separator: str, wrong: str) -> None:
+    """With prices a thousand times as large it fits a little better, and all rows used to be stored
+    so.
+    """
     rows = [*["1.234;1.240;1.230;1.235;7"] * 20, wrong]
     with pytest.raises(BadInput, match="two ways"):
         read_numbers((HEAD + "\n".join(rows)).replace(";", separator))
 
 
-def test_prices_that_are_no_bars_either_way_settle_nothing() -> None:
+def test_prices_that_are_no_bars_in_either_form_decide_nothing() -> None:
     with pytest.raises(BadInput, match="two ways"):
         read_close("12;1.004;11;1.002;7", "1.004;12;1.004;1.002;7")
 
 
-def test_both_kinds_in_one_column_are_refused_unless_one_is_chosen() -> None:
+def test_both_forms_in_one_column_are_refused_unless_one_is_chosen() -> None:
     rows = ("187.15;188.44;183.89;185.64;1", "187,15;188,44;183,89;185,64;1")
     with pytest.raises(BadInput, match=r"open 187\.15 in row 1.*open 187,15 in row 2"):
         read_close(*rows)
@@ -170,7 +172,7 @@ def test_both_kinds_in_one_column_are_refused_unless_one_is_chosen() -> None:
 @pytest.mark.parametrize(
     "junk", ["abc", "1,2,3", "1.2.3", "12,34.5", "9" * 400, "1e999", "--5", "5%", "0x10", "1_000"]
 )
-def test_what_is_no_number_costs_its_row_alone(junk: str) -> None:
+def test_an_invalid_number_affects_only_its_row(junk: str) -> None:
     close = read_close("187.15;188.44;183.89;185.64;1", f"187.15;188.44;183.89;{junk};1")
     assert close[0] == 185.64
     assert not math.isfinite(close[1])
@@ -186,7 +188,7 @@ def test_what_is_no_number_costs_its_row_alone(junk: str) -> None:
         ("AdjustmentFactor", "0.5", 2.0),
     ],
 )
-def test_split_factors_of_vendors(name: str, written: str, factor: float) -> None:
+def test_split_factors_of_vendors_are_read(name: str, written: str, factor: float) -> None:
     text = f"date,open,high,low,close,{name}\n2024-01-02,1,1,1,1,{written}\n"
     assert read_numbers(text)["split"] == [factor]
 
@@ -194,7 +196,7 @@ def test_split_factors_of_vendors(name: str, written: str, factor: float) -> Non
 @pytest.mark.parametrize(
     "wrong", [{"decimal": "x"}, {"thousands": "5"}, {"decimal": ",", "thousands": ","}]
 )
-def test_option_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
+def test_an_impossible_option_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadInput):
         read_close("1;1;1;1;1", **wrong)
 
@@ -211,7 +213,9 @@ def test_option_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
         ("271.50 ₽;272.50 ₽;270.50 ₽;271.75 ₽;5", 271.75, 5),
     ],
 )
-def test_numbers_and_currencies_of_more_countries(row: str, close: float, volume: float) -> None:
+def test_numbers_and_currencies_of_more_countries_are_read(
+    row: str, close: float, volume: float
+) -> None:
     read = read_numbers(HEAD + f"2024-01-02;{row}\n")
     assert (read["close"], read["volume"]) == ([close], [volume])
 
@@ -221,11 +225,11 @@ def test_prices_of_bonds_in_32nds_are_asked_about() -> None:
     with pytest.raises(BadInput, match=r"112'165 can be read two ways: as 112165 .* 32nds"):
         read_close(row)
     assert read_close(row, thousands="apostrophe") == [112205]
-    # Of eighths of a 32nd these are none.
+    # As eighths of a 32nd these are impossible.
     assert read_close(row, "112'165;112'301;112'050;112'206;7") == [112205, 112206]
 
 
-def test_floats_of_half_the_digits_are_the_shortest_numbers_that_are_the_same() -> None:
+def test_32_bit_floats_are_read_as_the_shortest_equal_numbers() -> None:
     prices = pa.array([187.15, 64.0625], pa.float32())
     columns = dict.fromkeys(("open", "high", "low", "close"), prices)
     sink = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Times that lie beside the sessions by the same step."""
+"""Times that differ from the sessions by a constant step."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from market.imports.rows import TickerRows, read_rows
 from market.markets import SHIPPED
 from tests.unit.market.imports.reading import settle
 
-# Sessions of New York: the 1st and the 15th of January 2024 were holidays.
+# Sessions of New York: 1 and 15 January 2024 were holidays.
 DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5, 8, 9, 10, 11, 12, 16, 17, 18)]
 
 
@@ -48,7 +48,7 @@ def test_bars_labelled_by_their_end_are_refused(interval: str, minutes: int, cou
 
 
 @pytest.mark.parametrize(("interval", "minutes", "count"), [("5m", 5, 78), ("30m", 30, 13)])
-def test_bars_said_to_be_labelled_by_their_end_are_stored_by_their_start(
+def test_bars_declared_as_labelled_by_their_end_are_stored_by_their_start(
     interval: str, minutes: int, count: int
 ) -> None:
     rows = read(list_bars(minutes, 1, count), interval, labels="end")
@@ -58,7 +58,7 @@ def test_bars_said_to_be_labelled_by_their_end_are_stored_by_their_start(
     )
 
 
-def test_last_bar_of_a_session_is_as_short_as_the_session_leaves_it() -> None:
+def test_the_last_bar_of_a_session_is_as_short_as_the_session_leaves_it() -> None:
     ends = [*list_bars(60, 1, 6), *(day.replace(hour=16, minute=0) for day in list_bars(60, 0, 1))]
     rows = read(sorted(ends), "1h", labels="end")
     assert rows.rejected == []
@@ -74,7 +74,7 @@ def test_last_bar_of_a_session_is_as_short_as_the_session_leaves_it() -> None:
         ("0700.HK", "10:30 11:30 12:00 14:00 15:00 16:00", "09:30 10:30 11:30 13:00 14:00 15:00"),
     ],
 )
-def test_last_bar_before_a_lunch_break_is_as_short_as_the_break_leaves_it(
+def test_the_last_bar_before_a_lunch_break_is_as_short_as_the_break_leaves_it(
     ticker: str, ends: str, starts: str
 ) -> None:
     days = DAYS[5:9]
@@ -90,20 +90,20 @@ def test_last_bar_before_a_lunch_break_is_as_short_as_the_break_leaves_it(
 
 
 @pytest.mark.parametrize("ticker", ["SPY", "BTC-USD"])
-def test_day_whose_end_is_its_label_is_the_one_that_it_says(ticker: str) -> None:
+def test_a_day_labelled_by_its_end_is_that_day(ticker: str) -> None:
     found = read([f"{day} 24:00" for day in DAYS], "1d", ticker=ticker, labels="end")
     assert (found.error, found.rejected) == (None, [])
     shown = [datetime.fromtimestamp(time, UTC).date() for time in found.columns["times"].tolist()]
     assert shown == DAYS
 
 
-def test_bars_said_to_begin_at_the_close_are_taken_as_they_are() -> None:
+def test_bars_declared_to_begin_at_the_close_are_read_so() -> None:
     rows = read(list_bars(5, 1, 78), "5m", labels="start")
     assert [rejection.reason for rejection in rows.rejected] == ["not_a_session"] * 3
     assert len(rows.columns["times"]) == 3 * 77
 
 
-def test_the_end_of_a_day_is_read_where_labels_are_ends() -> None:
+def test_the_label_24_00_is_read_where_labels_are_ends() -> None:
     text = "time,open,high,low,close\n2024-01-02 23:00,2,3,1,2\n2024-01-02 24:00,2,3,1,2\n"
     (rows,) = read_rows(
         settle(text, labels="end"),
@@ -117,12 +117,12 @@ def test_the_end_of_a_day_is_read_where_labels_are_ends() -> None:
     assert rows.columns["times"].tolist() == [last - 3_600, last]
 
 
-def test_bars_of_an_auction_at_the_close_cost_themselves_alone() -> None:
+def test_bars_of_an_auction_at_the_close_are_rejected_alone() -> None:
     rows = read(list_bars(5, 0, 79), "5m")
     assert [rejection.reason for rejection in rows.rejected] == ["not_a_session"] * 3
 
 
-def test_bars_of_an_afternoon_with_the_close_are_not_taken_for_labelled_by_their_end() -> None:
+def test_bars_of_an_afternoon_with_the_close_are_not_taken_as_labelled_by_their_end() -> None:
     assert len(read(list_bars(5, 40, 39), "5m").rejected) == 3
 
 
@@ -133,19 +133,19 @@ def test_dates_that_are_all_a_day_off_are_refused(days: int, word: str) -> None:
     assert len(read(DAYS, "1d").columns["times"]) == len(DAYS)
 
 
-def test_days_without_a_session_among_others_cost_themselves_alone() -> None:
+def test_days_without_a_session_among_others_are_rejected_alone() -> None:
     every_day = [date(2024, 1, 2) + timedelta(days=number) for number in range(16)]
     rows = read(every_day, "1d")
     assert len(rows.columns["times"]) == 11
     assert {rejection.reason for rejection in rows.rejected} == {"not_a_session"}
 
 
-# Before and after the clocks of New York change, and those of Europe.
+# Before and after the clock changes of New York, and of Europe.
 SPRING = [date(2024, 3, day) for day in (6, 7, 8, 11, 12, 13, 27, 28)] + [date(2024, 4, 2)]
 
 
 def list_times(days: Sequence[date]) -> list[datetime]:
-    """Return the starts of New York's bars of 5 minutes on some days."""
+    """Return the starts of New York's bars of 5 minutes on these days."""
     zone = ZoneInfo("America/New_York")
     return [
         datetime(day.year, day.month, day.day, 9, 30, tzinfo=zone) + timedelta(minutes=5 * number)
@@ -157,7 +157,7 @@ def list_times(days: Sequence[date]) -> list[datetime]:
 @pytest.mark.parametrize(
     "zone", ["UTC", "America/Chicago", "America/Los_Angeles", "Europe/Berlin", "Etc/GMT+5"]
 )
-def test_clocks_of_another_zone_are_asked_about_and_read_where_it_is_said(zone: str) -> None:
+def test_times_of_another_zone_are_asked_about_and_read_if_the_zone_is_named(zone: str) -> None:
     bars = list_times(SPRING)
     clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
     with pytest.raises(BadInput, match=f"would lie inside as times of .*{re.escape(zone)}"):
@@ -167,13 +167,13 @@ def test_clocks_of_another_zone_are_asked_about_and_read_where_it_is_said(zone: 
     assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
 
 
-def test_clocks_of_the_exchange_that_are_called_utc_are_asked_about() -> None:
+def test_exchange_times_declared_as_utc_are_asked_about() -> None:
     clock = [f"{bar:%Y-%m-%dT%H:%M:00Z}" for bar in list_times(SPRING)]
     with pytest.raises(BadInput, match=r"as times of America/New_York: .* they are UTC: are they"):
         read(clock, "5m")
 
 
-def test_bars_before_the_open_and_after_the_close_cost_themselves_alone() -> None:
+def test_bars_before_the_open_and_after_the_close_are_rejected_alone() -> None:
     bars = list_times(SPRING)
     early = [bar - timedelta(hours=1) for bar in bars if (bar.hour, bar.minute) < (10, 30)]
     late = [bar + timedelta(hours=1) for bar in bars if bar.hour == 15]
@@ -256,8 +256,10 @@ def test_weeks_of_currencies_by_the_market_s_clock_are_read(shut: Sequence[int])
 
 
 @pytest.mark.parametrize("labels", [None, "end"])
-def test_last_seconds_are_the_ends_of_bars(labels: str | None) -> None:
-    """Binance's and CoinMarketCap's closes; nothing but they tells of a market without a close."""
+def test_times_at_a_last_second_are_the_ends_of_bars(labels: str | None) -> None:
+    """As in Binance's and CoinMarketCap's closes. In a market without a close nothing else shows
+    it.
+    """
     ends = [datetime(2024, 1, 6, hour, 59, 59) for hour in range(12)]  # noqa: DTZ001 - as written
     rows = read([f"{end}.999" for end in ends], "1h", ticker="BTC-USD", labels=labels)
     assert [datetime.fromtimestamp(time, UTC).hour for time in rows.columns["times"]] == [
@@ -267,8 +269,8 @@ def test_last_seconds_are_the_ends_of_bars(labels: str | None) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_last_seconds_of_few_bars_are_ends_too(count: int) -> None:
-    """What came since the last file, which is a bar or two."""
+def test_times_at_a_last_second_are_ends_even_in_few_bars(count: int) -> None:
+    """For example the bar or two since the last file."""
     ends = [f"2024-01-06 0{hour}:59:59.999" for hour in range(count)]
     rows = read(ends, "1h", ticker="BTC-USD")
     assert rows.rejected == []
@@ -281,8 +283,8 @@ def test_last_seconds_of_few_bars_are_ends_too(count: int) -> None:
     ]
 
 
-def test_a_series_labelled_by_its_starts_is_not_moved_by_the_many_beside_it() -> None:
-    """Its bars were stored an hour early, as the table's times were ends in the main."""
+def test_a_series_labelled_by_starts_is_not_shifted_by_the_others_of_its_table() -> None:
+    """Its bars used to be stored an hour early, because most times of the table were ends."""
     first = datetime(2024, 1, 6, tzinfo=UTC)
     hours = [first + timedelta(hours=hour) for hour in range(60)]
     lines = [f"BTC-USD,{hour:%Y-%m-%d %H}:59:59,2,3,1,2\n" for hour in hours]
@@ -299,7 +301,7 @@ def test_a_series_labelled_by_its_starts_is_not_moved_by_the_many_beside_it() ->
     assert by_ticker["ETH-USD"] == [int(hour.timestamp()) for hour in hours[1:3]]
 
 
-def test_last_second_of_days_is_of_the_day_that_it_says() -> None:
+def test_the_last_second_of_a_day_means_that_day() -> None:
     rows = read([f"2024-01-0{day} 23:59:59" for day in (2, 3, 4)], "1d")
     days = [datetime.fromtimestamp(time, UTC).day for time in rows.columns["times"]]
     assert days == [2, 3, 4]

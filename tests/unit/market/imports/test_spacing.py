@@ -1,4 +1,4 @@
-"""Bars that are not of the interval they are said to be of."""
+"""Bars whose spacing is not that of the stated interval."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -45,10 +45,10 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
     assert find_fault(times, interval, SHIPPED[market].zone) is None
     assert not mark_overlaps(times, interval, SHIPPED[market].zone).any()
     known = load_sessions(SHIPPED[market])
-    for start in (0, 3, len(times) - 3):  # many, or a few
+    for start in (0, 3, len(times) - 3):  # Many bars, or a few.
         assert not mark_off_grid(times[start : start + 300], interval, SHIPPED[market], known).any()
     if interval == "4h" and market in {"US", "JP", "HK"}:
-        return  # two bars a session: their steps are as long as the night
+        return  # Two bars a session: their distances are as long as the night.
     for other in INTERVALS:
         is_longer = INTERVALS[other] > INTERVALS[interval]
         if other != interval and not (is_longer and INTERVALS[other] >= INTERVALS["1d"]):
@@ -57,7 +57,7 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
             assert f"say interval {interval}" in fault
 
 
-def test_months_are_of_no_interval() -> None:
+def test_monthly_bars_fit_no_interval() -> None:
     months = (
         np.arange(np.datetime64("2020-01"), np.datetime64("2024-01"))
         .astype("datetime64[s]")
@@ -69,12 +69,12 @@ def test_months_are_of_no_interval() -> None:
         find_interval(months, np.zeros(len(months), np.int64))
 
 
-def test_thinly_traded_days_stay_days() -> None:
+def test_thinly_traded_daily_bars_remain_daily() -> None:
     days = np.cumsum(np.random.default_rng(3).choice([1, 3, 5, 7, 9], 200)) * 86_400
     assert find_fault(days, "1d", NEW_YORK) is None
 
 
-def test_a_first_bar_that_is_cut_at_the_full_hour_does_not_overlap() -> None:
+def test_a_first_bar_that_ends_at_the_full_hour_does_not_overlap() -> None:
     times = at(
         *(
             f"2024-06-0{day} {clock}"
@@ -86,7 +86,7 @@ def test_a_first_bar_that_is_cut_at_the_full_hour_does_not_overlap() -> None:
     assert not mark_overlaps(times, "1h", NEW_YORK).any()
 
 
-def test_a_stray_bar_is_marked_and_the_rest_stays() -> None:
+def test_a_stray_bar_is_marked_and_the_others_are_kept() -> None:
     times = at(*(f"2024-06-03 {9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)))
     times = np.sort(np.append(times, times[20] + 120))
     assert find_fault(times, "5m", NEW_YORK) is None
@@ -94,12 +94,12 @@ def test_a_stray_bar_is_marked_and_the_rest_stays() -> None:
 
 
 @pytest.mark.parametrize("seconds", [120, 45, 7_200])
-def test_a_spacing_that_is_no_interval_is_said(seconds: int) -> None:
+def test_a_spacing_that_is_no_interval_is_reported(seconds: int) -> None:
     with pytest.raises(BadInput, match="no interval that is known: 1m, 5m"):
         find_interval(np.arange(50) * seconds, np.zeros(50, np.int64))
 
 
-def test_one_bar_tells_nothing() -> None:
+def test_a_single_bar_has_no_spacing() -> None:
     with pytest.raises(BadInput, match="say it"):
         find_interval(np.zeros(3, np.int64), np.arange(3))
 
@@ -117,18 +117,18 @@ def test_bars_further_apart_than_their_interval_are_refused(interval: str, minut
     assert "no interval that is known" in fault
 
 
-def test_strays_that_do_not_overlap_are_off_the_grid() -> None:
+def test_stray_bars_that_do_not_overlap_are_off_the_grid() -> None:
     us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
     full = clock_times("2024-06-03 09:30", 78, 5)
-    full[[20, 40]] += (120, 180)  # each a bar later than it should be, and the next one is missing
+    full[[20, 40]] += (120, 180)  # Each a bar later than it should be, and the next one is missing.
     times = np.delete(full, [21, 41])
     assert np.flatnonzero(mark_off_grid(times, "5m", us, known)).tolist() == [20, 39]
-    # Of a few bars the session's open and the clock's full hour tell the grid.
+    # In a few bars, the session's open and the full hour show the grid.
     few = at("2024-06-03 09:30", "2024-06-03 09:42", "2024-06-03 09:50")
     assert mark_off_grid(few, "5m", us, known).tolist() == [False, True, False]
     hours = at("2024-06-03 09:30", "2024-06-03 11:00", "2024-06-03 12:07")
     assert mark_off_grid(hours, "1h", us, known).tolist() == [False, False, True]
-    # Of many hours from the open on, one at the full hour is off theirs.
+    # Among many hourly bars from the open on, one at the full hour is off their grid.
     days = [clock_times(f"2024-06-0{day} 09:30", 7, 60) for day in (3, 4, 5, 6, 7)]
     times = np.concatenate(days)
     times[10] += 1_800
@@ -151,14 +151,14 @@ def test_a_lunch_break_shifts_the_grid() -> None:
     assert not mark_off_grid(times, "1h", hong_kong, load_sessions(hong_kong)).any()
 
 
-def test_bars_counted_in_utc_stay_on_their_grid_when_the_clocks_change() -> None:
+def test_bars_counted_in_utc_stay_on_their_grid_when_clocks_change() -> None:
     us = SHIPPED["US"]
     hours = np.datetime64("2024-10-14T12:00") + np.timedelta64(4, "h") * np.arange(300)
     times = hours.astype("datetime64[s]").astype(np.int64)
     assert not mark_off_grid(times, "4h", us, load_sessions(us)).any()
 
 
-def test_bars_at_any_second_lie_on_no_grid() -> None:
+def test_bars_at_random_seconds_lie_on_no_grid() -> None:
     us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
     times = at("2024-06-03 09:30")[0] + np.cumsum(np.random.default_rng(2).integers(310, 360, 60))
     fault = describe_off_grid(times, mark_off_grid(times, "5m", us, known), "5m")

@@ -1,4 +1,4 @@
-"""Rows of one ticker that are written in several ways."""
+"""Rows of one ticker that are spelled in several ways."""
 
 import time
 from datetime import UTC, datetime
@@ -28,13 +28,13 @@ def read_text(text: str, market: str | None = None, ticker: str | None = None) -
     )
 
 
-def test_all_ways_in_which_a_ticker_is_written_are_said() -> None:
+def test_all_spellings_of_a_ticker_are_reported() -> None:
     (found,) = read(("AAPL", 2), ("AAPL.O", 3), ("aapl us equity", 4))
     assert (found.ticker, len(found.columns["times"])) == ("AAPL", 3)
     assert found.notes == ["AAPL.O is taken for AAPL", "aapl us equity is taken for AAPL"]
 
 
-def test_rows_of_the_same_times_that_are_written_in_several_ways_are_refused_by_these() -> None:
+def test_rows_of_the_same_times_with_several_spellings_are_refused_with_their_spellings() -> None:
     ibm, msft = read(("NYSE:IBM", 2), ("BATS:IBM", 2), ("MSFT", 2))
     assert ibm.error is not None
     assert ibm.error.startswith("NYSE:IBM, BATS:IBM are one ticker, and 1 of their rows share")
@@ -44,7 +44,7 @@ def test_rows_of_the_same_times_that_are_written_in_several_ways_are_refused_by_
 def read_at(
     column: str, *rows: tuple[str, str, int], market: str | None = None
 ) -> list[TickerRows]:
-    """Return the rows of tickers of which a column says something more, on days of January 2024."""
+    """Return the rows of tickers with one more column, on days of January 2024."""
     lines = (f"{ticker},{says},2024-01-{day:02},1,2,1,2\n" for ticker, says, day in rows)
     return read_text(f"ticker,{column},date,open,high,low,close\n" + "".join(lines), market)
 
@@ -59,13 +59,13 @@ def read_at(
         ("market", "247540", "KOSDAQ", "247540.KQ", "KR"),
         ("exchange", "600519", "SSE", "600519.SS", "CN"),
         ("exchange", "7203", "jp", "7203.T", "JP"),
-        # As an import of the exchange's own market stores it.
+        # As an import to the exchange's own market stores it.
         ("exchange", "A247540", "KOSDAQ", "247540.KQ", "KR"),
         ("exchange", "RCI.B", "TSX", "RCI-B.TO", "CA"),
         ("exchange", "BP.", "LSE", "BP.L", "UK"),
         ("exchange", "000001", "SZSE", "000001.SZ", "CN"),
         ("exchange", "000001", "SSE", "000001.SS", "CN"),
-        # Berlin and Stockholm, which are not known, and no series of India's.
+        # Berlin and Stockholm, which are unknown, and a series that is not of India.
         ("exchange", "SAP", "BE", "SAP", "US"),
         ("exchange", "VOLV-B", "ST", "VOLV-B", "US"),
         ("exchange", "AAPL", "NMS", "AAPL", "US"),
@@ -78,13 +78,13 @@ def read_at(
         ("Exchange Name", "7203", "Tokyo  Stock Exchange", "7203.T", "JP"),
         ("market", "INFY", "National Stock Exchange of India", "INFY.NS", "IN"),
         ("exchange", "SU", "TSX Venture Exchange", "SU.V", "CA"),
-        # What says of itself where it is traded, and a venue that is not known.
+        # A ticker with its exchange in its name, and a venue that is unknown.
         ("exchange", "VOD.L", "CHIX", "VOD.L", "UK"),
         ("exchange", "VOD.L", "NYSE", "VOD.L", "UK"),
         ("exchange", "AAPL", "DARK", "AAPL", "US"),
     ],
 )
-def test_column_of_exchanges_says_of_which_market_a_ticker_is(
+def test_a_column_of_exchanges_gives_the_market_of_a_ticker(
     column: str, ticker: str, venue: str, expected: str, market: str
 ) -> None:
     (found,) = read_at(column, (ticker, venue, 3))
@@ -103,7 +103,7 @@ def test_one_name_on_two_exchanges_is_two_tickers() -> None:
 @pytest.mark.parametrize(
     ("title", "file", "expected"),
     [
-        ("BTC", "BTC-USD", True),  # a sheet named after the coin alone
+        ("BTC", "BTC-USD", True),  # A sheet named after the coin alone.
         ("ETH", "ethusdt", True),
         ("AAPL", "AAPL.US", True),
         ("BRK.B", "brk-b", True),
@@ -112,14 +112,14 @@ def test_one_name_on_two_exchanges_is_two_tickers() -> None:
         ("BP.L", "BP.N", False),
     ],
 )
-def test_title_may_be_the_ticker_of_a_file_in_other_words(
+def test_a_title_may_be_another_spelling_of_the_files_ticker(
     title: str, file: str, *, expected: bool
 ) -> None:
     assert is_same_spelling(title, file) is expected
     assert is_same_spelling(file, title) is expected
 
 
-def test_the_only_ticker_that_is_asked_for_may_be_written_as_the_table_does() -> None:
+def test_the_requested_ticker_may_be_spelled_as_in_the_table() -> None:
     text = (
         "ticker,exchange,date,open,high,low,close\n"
         "INFY,NSE,2024-01-03,1,2,1,2\n"
@@ -135,15 +135,15 @@ def test_the_only_ticker_that_is_asked_for_may_be_written_as_the_table_does() ->
         read_text(text, ticker="RY")
 
 
-def test_ticker_of_two_series_is_one_and_told_once() -> None:
+def test_a_ticker_of_two_series_is_one_and_reported_once() -> None:
     (found,) = read_at("SERIES", ("INFY", "EQ", 3), ("INFY", "BE", 4), ("INFY", "EQ", 5))
     assert (found.ticker, found.notes) == ("INFY.NS", ["INFY is taken for INFY.NS"])
     assert len(found.columns["times"]) == 3
 
 
 @pytest.mark.parametrize("source", [",Src", ""])
-def test_series_of_one_share_are_told_apart_whatever_says_the_exchange(source: str) -> None:
-    """One series that is known says of which exchange all of the table's are."""
+def test_series_of_one_share_are_distinguished_by_whatever_names_the_exchange(source: str) -> None:
+    """One known series gives the exchange of all series in the table."""
     said = ",NSE" if source else ""
     text = f"TckrSymb,SctySrs{source},TradDt,open,high,low,close\n" + "".join(
         f"{ticker},{series}{said},2024-01-0{day},1,2,1,2\n"
@@ -156,7 +156,7 @@ def test_series_of_one_share_are_told_apart_whatever_says_the_exchange(source: s
     assert share.error.startswith("rows of one time differ in 'SctySrs' ('BL' and 'EQ')")
 
 
-def test_row_without_an_exchange_is_of_that_of_the_ticker_s_other_rows() -> None:
+def test_a_row_without_an_exchange_belongs_to_that_of_its_tickers_other_rows() -> None:
     found = read_at("exchange", ("VOD", "LSE", 3), ("VOD", "", 4), ("IBM", "", 4), ("VOD", " ", 5))
     assert [(one.ticker, one.error, len(one.columns["times"])) for one in found] == [
         ("VOD.L", None, 3),
@@ -164,14 +164,16 @@ def test_row_without_an_exchange_is_of_that_of_the_ticker_s_other_rows() -> None
     ]
 
 
-def test_exchange_of_a_market_that_is_not_there_is_told_by_its_suffix() -> None:
+def test_an_exchange_of_an_unknown_market_is_reported_with_its_suffix() -> None:
     (found,) = read_at("boardid", ("SBER", "TQBR", 3))
     assert found.error is not None
     assert "add the market whose suffix is .ME" in found.error
 
 
 @pytest.mark.parametrize("said", ["EUR", "eur", "GBp", "ZAc"])
-def test_style_of_the_us_is_no_market_for_prices_in_another_currency(said: str) -> None:
+def test_a_plain_ticker_with_prices_in_another_currency_is_not_taken_for_a_us_one(
+    said: str,
+) -> None:
     (found,) = read_at("currency", ("SAP", said, 3))
     assert found.error is not None
     assert found.error.startswith(
@@ -182,13 +184,13 @@ def test_style_of_the_us_is_no_market_for_prices_in_another_currency(said: str) 
     assert (told.error, told.ticker) == (None, "SAP.DE")
 
 
-def test_the_currency_that_is_asked_about_is_the_one_that_is_told() -> None:
+def test_the_currency_in_the_question_is_the_one_in_the_file() -> None:
     (found,) = read_at("currency", ("SAP", "", 3), ("SAP", "EUR", 4))
     assert found.error is not None
     assert "'currency' says 'EUR'" in found.error
 
 
-def test_currency_of_the_us_or_one_that_is_not_known_asks_nothing() -> None:
+def test_a_us_or_unknown_currency_asks_nothing() -> None:
     found = read_at("currency", ("SAP", "USD", 3), ("IBM", "", 3), ("GE", "points", 3))
     assert [(one.ticker, one.error) for one in found] == [
         ("SAP", None),
@@ -197,7 +199,7 @@ def test_currency_of_the_us_or_one_that_is_not_known_asks_nothing() -> None:
     ]
 
 
-def test_currency_behind_the_names_of_prices_is_none_of_the_us() -> None:
+def test_a_foreign_currency_in_the_names_of_prices_is_noticed() -> None:
     names = ",".join(f"{name} (EUR)" for name in ("Open", "High", "Low", "Close"))
     (found,) = read_text(f"ticker,date,{names}\nSAP,2024-01-03,1,2,1,2\n")
     assert found.error is not None
@@ -213,7 +215,7 @@ def test_currency_behind_the_names_of_prices_is_none_of_the_us() -> None:
         ("ENI", "XMIL", "ENI.MI"),
     ],
 )
-def test_exchange_of_no_market_is_asked_about(ticker: str, venue: str, meant: str) -> None:
+def test_an_exchange_without_a_market_is_asked_about(ticker: str, venue: str, meant: str) -> None:
     (found,) = read_at("exchange", (ticker, venue, 3))
     assert found.error is not None
     assert found.error.startswith(f"{meant} is not in the style of US tickers")
@@ -222,7 +224,7 @@ def test_exchange_of_no_market_is_asked_about(ticker: str, venue: str, meant: st
 @pytest.mark.parametrize(
     "venue", ["Dark Pool 7", "London Metal Exchange", "New York Mercantile Exchange"]
 )
-def test_exchange_that_is_not_known_is_told_beside_what_is_taken_for_the_us(venue: str) -> None:
+def test_an_unknown_exchange_is_reported_for_tickers_taken_for_us_ones(venue: str) -> None:
     (found,) = read_at("exchange", ("CA", venue, 3))
     assert found.notes == [
         f"'{venue}' is no exchange that is known: CA is taken for a ticker of US by its style"
@@ -244,13 +246,15 @@ def test_exchange_behind_a_ticker_is_read(written: str, ticker: str) -> None:
     assert (found.error, found.ticker) == (None, ticker)
 
 
-def test_apostrophe_that_keeps_a_code_a_text_is_no_part_of_it() -> None:
+def test_an_apostrophe_that_keeps_a_code_a_text_is_not_part_of_it() -> None:
     (found,) = read_text("code,date,open,high,low,close\n'600519,2024-01-04,1,2,1,2\n", "CN")
     assert (found.error, found.ticker) == (None, "600519.SS")
 
 
-def test_many_tickers_whose_rows_share_their_times_are_told_in_time() -> None:
-    """What parts a table's rows is read once, not once a ticker out of the file's every piece."""
+def test_many_tickers_with_the_same_times_are_reported_in_time() -> None:
+    """The column that separates a table's rows is read once, and not once a ticker from every part
+    of the file.
+    """
     head, pieces = "ticker,exchange,date,open,high,low,close\n", []
     for number in range(4_000):
         name = f"{number}.T"

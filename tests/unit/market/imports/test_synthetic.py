@@ -1,4 +1,4 @@
-"""Made-up bars look like bars."""
+"""Synthetic bars look like bars."""
 
 from datetime import UTC, datetime
 
@@ -51,6 +51,6 @@ def test_returns_have_fat_tails_and_volatility_clusters() -> None:
     assert clustering > 0.1
 
 
-def test_more_bars_than_the_calendar_has_are_refused() -> None:
+def test_a_request_for_more_bars_than_the_calendar_has_is_refused() -> None:
     with pytest.raises(BadInput, match="calendar of market JP has"):
         make_bars(["A.T"], SHIPPED["JP"], bars=100_000, end=END, seed=1)

@@ -1,4 +1,4 @@
-"""Rows of which many lack what a bar has, and volumes that are left out or counted in lots."""
+"""Tables in which many rows are incomplete, and volumes that are missing or counted in lots."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +30,7 @@ def list_rows(prices: str, volumes: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("ticker", ["EURUSD=X", "^GSPC", "^N225", "000016.SS", "399006.SZ"])
-def test_an_index_or_a_currency_has_the_bars_that_lack_a_volume(ticker: str) -> None:
+def test_an_index_or_a_currency_keeps_bars_without_a_volume(ticker: str) -> None:
     found = read(ticker, list_rows("2,3,1,2", ["", "", "-", "5"]))
     assert (found.error, found.rejected) == (None, [])
     assert found.columns["volume"].tolist() == [0, 0, 0, 5]
@@ -49,7 +49,7 @@ def test_prices_of_a_fund_say_that_no_model_looks_at_them() -> None:
 
 
 @pytest.mark.parametrize("ticker", ["AAPL", "BTC-USD", "ES=F", "600519.SS"])
-def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
+def test_many_empty_volumes_of_a_traded_ticker_refuse_it(ticker: str) -> None:
     found = read(ticker, list_rows("2,3,1,2", ["5", "", "", "", "5"]))
     assert found.error == (
         "3 of its 5 rows have no volume, the first is row 2, and others have one: write 0 where"
@@ -66,8 +66,8 @@ def test_many_empty_volumes_of_what_is_traded_refuse_it(ticker: str) -> None:
     ("wrong", "said"),
     [("n/a", "cannot be read"), ("2042-01-02", "are to come"), ("1970-01-01", "are the first of")],
 )
-def test_many_wrong_times_refuse_a_ticker_and_a_few_are_rows(wrong: str, said: str) -> None:
-    """It was stored with a hole for each of them."""
+def test_many_wrong_times_refuse_a_ticker_and_a_few_reject_rows(wrong: str, said: str) -> None:
+    """The ticker used to be stored with a gap for each of them."""
     rows = list_rows("2,3,1,2", ["5"] * 5)
     found = read("AAPL", [*rows, *[f"{wrong},2,3,1,2,5"] * 3])
     assert found.error is not None
@@ -82,8 +82,8 @@ def test_many_wrong_times_refuse_a_ticker_and_a_few_are_rows(wrong: str, said: s
 
 
 @pytest.mark.parametrize("prices", [",,,", "2,3,1,2"])
-def test_days_without_a_session_lack_no_volume(prices: str) -> None:
-    """As of a table that was laid out by all days of the calendar, some filled and some not."""
+def test_days_without_a_session_do_not_count_as_empty_volumes(prices: str) -> None:
+    """As in a table with all days of the calendar, some with values and some without."""
     rows = list_rows("2,3,1,2", ["5"] * 5)
     weekends = [f"2024-01-{day},{prices}," for day in (20, 21, 27, 28)]
     found = read("AAPL", [*weekends[:2], *rows, *weekends[2:]])
@@ -91,8 +91,8 @@ def test_days_without_a_session_lack_no_volume(prices: str) -> None:
     assert {row.reason for row in found.rejected} == {"not_a_number"}
 
 
-def test_days_before_a_listing_lack_no_volume() -> None:
-    """As where a table has all days of the oldest ticker for each."""
+def test_days_before_a_listing_do_not_count_as_empty_volumes() -> None:
+    """As in a table that has all days of the oldest ticker for each ticker."""
     rows = [*list_rows(",,,", [""] * 3), *list_rows("2,3,1,2", ["5"] * 5)[3:]]
     found = read("AAPL", rows)
     assert (found.error, len(found.columns["times"])) == (None, 2)
@@ -111,13 +111,13 @@ def test_a_series_that_crosses_zero_is_refused_and_one_bad_day_is_a_row() -> Non
 @pytest.mark.parametrize(
     ("ticker", "volume"), [("600519.SS", 3_215_600), ("0700.HK", 32_156), ("AAPL", 32_156)]
 )
-def test_eastmoney_counts_lots_of_china_alone(ticker: str, volume: int) -> None:
+def test_volumes_of_eastmoney_are_lots_only_for_china(ticker: str, volume: int) -> None:
     row = "2024-01-22,1716,1686.7,1723,1680,32156,5440082500,2.5,-1.6,-27.3,0.26"
     found = read(ticker, [row], EASTMONEY)
     assert found.columns["volume"].tolist() == [volume]
     named = "volumes are read as 100 each, as Eastmoney counts lots"
     assert (named in found.notes) == (volume > 32_156)
-    # Fewer of its columns are of somebody else.
+    # A table with fewer of its columns comes from another program.
     plain = read(ticker, [row[: row.index(",2.5")]], EASTMONEY[: EASTMONEY.index(",振幅")])
     assert plain.columns["volume"].tolist() == [32_156]
 

@@ -1,4 +1,4 @@
-"""What is said of a file is read at the command line, over HTTP and on pages alike."""
+"""Messages about a file are shown on the command line, over HTTP and on pages alike."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z]")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=[str(m.relative_to(MARKET)) for m in MODULES])
-def test_no_message_speaks_of_options_of_the_command_line(module: Path) -> None:
+def test_no_message_mentions_command_line_options(module: Path) -> None:
     texts = [
         node.value
         for node in ast.walk(ast.parse(module.read_text()))

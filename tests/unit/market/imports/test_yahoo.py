@@ -1,4 +1,4 @@
-"""The Yahoo adapter, on tables shaped as yfinance 1.7 hands them out; no test asks the network."""
+"""The Yahoo adapter, on tables in the form of yfinance 1.7; no test uses the network."""
 
 from datetime import UTC, datetime
 
@@ -19,12 +19,12 @@ SUMMER = [f"2004-07-{day:02}" for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16)]
 
 
 class YFRateLimitError(Exception):
-    """Has the name of yfinance's own."""
+    """Has the name of yfinance's own exception."""
 
 
 def answer_of(sessions: list[str], *, splits: dict[str, float] | None = None) -> pd.DataFrame:
-    """AAPL as Yahoo told it in March 2005: 88.93 and 88.99 of before the split
-    of 2005-02-28 are halved.
+    """AAPL as Yahoo returned it in March 2005: 88.93 and 88.99 from before the split of 2005-02-28
+    are halved.
     """
     prices = {
         "2005-02-24": 44.465,
@@ -63,7 +63,7 @@ def ask(
     )
 
 
-def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:
+def test_prices_are_stored_as_quoted_with_the_split_factor() -> None:
     (answer,) = ask(lambda *_: answer_of(SESSIONS, splits={"2005-02-28": 2.0}), "AAPL")
     assert answer.frame is not None
     assert answer.frame["close"].tolist() == [88.93, 88.99, 44.86, 44.5]
@@ -72,7 +72,7 @@ def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:
     assert answer.notes == []
 
 
-def test_same_bars_told_after_a_split_are_quoted_the_same() -> None:
+def test_the_same_bars_returned_after_a_split_have_the_same_quotes() -> None:
     (before,) = ask(lambda *_: answer_of(SESSIONS[2:]), "AAPL")
     halved = answer_of(SESSIONS[2:])
     halved[["Open", "High", "Low", "Close"]] = (
@@ -101,9 +101,7 @@ def test_period_becomes_a_start() -> None:
 
 
 @pytest.mark.parametrize(("interval", "dates"), [("1d", SUMMER), ("1w", SUMMER[::5])])
-def test_days_and_weeks_of_currencies_have_the_dates_that_london_gives_them(
-    interval: str, dates: list[str]
-) -> None:
+def test_days_and_weeks_of_currencies_have_london_dates(interval: str, dates: list[str]) -> None:
     told = answer_of(SESSIONS[:2]).iloc[[0] * len(dates)]
     told.index = pd.DatetimeIndex(dates).tz_localize("Europe/London")
     (answer,) = ask(lambda *_: told, "EURUSD=X", interval=interval)
@@ -120,7 +118,7 @@ def test_days_and_weeks_of_currencies_have_the_dates_that_london_gives_them(
     assert rows[0].columns["times"].tolist() == seconds.tolist()
 
 
-def test_bar_that_has_not_closed_is_left_out_and_said() -> None:
+def test_an_open_bar_is_left_out_and_reported() -> None:
     (answer,) = ask(lambda *_: answer_of([*SESSIONS, "2005-03-02"]), "AAPL")
     assert answer.frame is not None
     assert len(answer.frame) == 4
@@ -134,7 +132,7 @@ def test_partial_answer_is_noticed() -> None:
     assert short.notes == ["partial answer: the last 2 sessions are missing"]
 
 
-def test_one_ticker_without_an_answer_leaves_the_rest_alone() -> None:
+def test_a_ticker_without_an_answer_does_not_affect_the_others() -> None:
     def fetch(ticker: str, *_: object) -> pd.DataFrame:
         if ticker == "GONE":
             raise ValueError("$GONE: possibly delisted; no price data found")
@@ -147,7 +145,7 @@ def test_one_ticker_without_an_answer_leaves_the_rest_alone() -> None:
     assert answers["NONE"].error == "Yahoo has no 1d bars of it in this period"
 
 
-def test_too_many_requests_are_asked_again_after_longer_and_longer_pauses() -> None:
+def test_too_many_requests_are_repeated_after_growing_pauses() -> None:
     refused = {"AAPL": 2, "MSFT": 0}
     asked: list[str] = []
 
@@ -176,6 +174,6 @@ def test_endless_refusal_ends_with_an_error() -> None:
     assert len(pauses) == MOST_TRIES - 1
 
 
-def test_interval_that_yahoo_has_not_is_refused() -> None:
+def test_an_interval_that_yahoo_lacks_is_refused() -> None:
     with pytest.raises(BadInput, match="Yahoo has no 4h bars"):
         ask(lambda *_: answer_of(SESSIONS), "AAPL", interval="4h")

@@ -1,4 +1,4 @@
-"""How many sessions ago a last bar came, without a calendar at hand."""
+"""How many sessions ago the last bar came, without loading a calendar."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 from market.sessions.freshness import count_sessions_behind
 
-# A Friday: New York closes at 20:00 UTC, and the next sessions are those of Monday on.
+# A Friday: New York closes at 20:00 UTC, and the next sessions begin on Monday.
 CLOSE = datetime(2024, 6, 7, 20, tzinfo=UTC)
 DELAY = timedelta(minutes=15)
 US = replace(SHIPPED["US"], tick_delay_seconds=900)
@@ -25,9 +25,9 @@ def note(market: str) -> dict[str, Any]:
     ("interval", "last_bar", "now", "behind"),
     [
         ("1d", "2024-06-07", CLOSE + DELAY, 0),
-        ("1d", "2024-06-06", CLOSE, 0),  # the bar may still come
+        ("1d", "2024-06-06", CLOSE, 0),  # The bar may still come.
         ("1d", "2024-06-06", CLOSE + DELAY, 1),
-        ("1d", "2024-06-07", CLOSE + timedelta(days=2), 0),  # a weekend
+        ("1d", "2024-06-07", CLOSE + timedelta(days=2), 0),  # A weekend.
         ("1d", "2024-06-07", CLOSE + timedelta(days=4) + DELAY, 2),
         ("1h", "2024-06-07T19:30", CLOSE + DELAY, 0),
         ("1h", "2024-06-06T19:30", CLOSE + DELAY, 1),
@@ -54,5 +54,5 @@ def test_coins_have_sessions_on_weekends() -> None:
     )
 
 
-def test_nothing_is_said_where_nothing_is_known() -> None:
+def test_no_age_is_given_if_the_sessions_are_unknown() -> None:
     assert count_sessions_behind({"interval": "1d", "last_bar": CLOSE}, None, CLOSE, US) is None

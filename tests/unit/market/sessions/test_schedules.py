@@ -1,4 +1,4 @@
-"""Slots of cron expressions, also where clocks change."""
+"""Slots of cron expressions, also when clocks change."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ def slots_around(schedule: str, now: str, zone: ZoneInfo = NEW_YORK) -> tuple[st
         ("2024-01-07T12:00:00.5", "2024-01-05T23:00", "2024-01-08T23:00"),
     ],
 )
-def test_a_slot_has_come_at_its_very_moment(now: str, latest: str, following: str) -> None:
+def test_a_slot_is_due_at_its_exact_moment(now: str, latest: str, following: str) -> None:
     assert slots_around("0 18 * * 1-5", now) == (latest, following)
 
 
@@ -47,7 +47,7 @@ def test_fields_are_the_market_s_local_time_in_summer_and_in_winter() -> None:
     )
 
 
-def test_a_time_that_the_clock_skips_comes_once_when_it_is_set_forward() -> None:
+def test_a_time_that_the_clock_skips_is_due_once_when_it_is_set_forward() -> None:
     # 02:30 did not exist in New York on 10 March 2024.
     slots = [
         slots_around("30 2 * * *", now)
@@ -61,7 +61,7 @@ def test_a_time_that_the_clock_skips_comes_once_when_it_is_set_forward() -> None
 
 
 @pytest.mark.parametrize("minute", range(0, 180, 10))
-def test_a_time_that_comes_twice_counts_the_first_time_only(minute: int) -> None:
+def test_a_time_that_comes_twice_is_due_only_the_first_time(minute: int) -> None:
     # 01:30 came at 05:30 and at 06:30 UTC on 3 November 2024.
     now = f"2024-11-03T{5 + minute // 60:02}:{minute % 60:02}"
     latest, following = slots_around("30 1 * * *", now)
@@ -81,6 +81,6 @@ def test_schedules_are_stored_with_single_spaces(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "now and then", "61 * * * *", "0 0 30 2 *", "* * * * * *", "@daily"]
 )
-def test_what_is_no_schedule_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_schedule_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadInput, match=r"0 18 \* \* 1-5"):
         parse_schedule(text)

@@ -1,4 +1,4 @@
-"""Sessions of the exchanges, against what happened."""
+"""Sessions of the exchanges, compared with real events."""
 
 import os
 import subprocess
@@ -62,7 +62,7 @@ def test_each_exchange_has_its_own_holidays(market: str, holiday: str) -> None:
     assert not held.any()
 
 
-def test_week_needs_one_session() -> None:
+def test_a_week_needs_at_least_one_session() -> None:
     held, closes = find_closes(
         seconds("2001-09-10", "2001-09-17"), SHIPPED["US"], "1w", load_sessions(SHIPPED["US"])
     )
@@ -93,7 +93,7 @@ def test_last_intraday_bar_closes_with_its_session() -> None:
     assert closes.tolist() == seconds("2001-09-10T20:00").tolist()
 
 
-def test_before_the_calendar_is_known_weekdays_count() -> None:
+def test_before_the_calendar_begins_all_weekdays_count() -> None:
     held, _ = find_closes(
         seconds("1989-12-29", "1989-12-30"), SHIPPED["JP"], "1d", load_sessions(SHIPPED["JP"])
     )
@@ -192,7 +192,7 @@ def test_a_week_closes_with_its_last_session() -> None:
     assert weeks == ["2024-03-22T20:00", "2024-03-28T20:00", "2024-04-05T20:00"]
 
 
-def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -> None:
+def test_an_announced_day_overrides_the_calendar() -> None:
     shut = Override(date(2024, 6, 3))
     short = Override(
         date(2024, 6, 4),
@@ -216,7 +216,7 @@ def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -
     assert held.tolist() == [False, True]
 
 
-def test_calendars_go_on_under_a_process_that_outlives_them(tmp_path: Path) -> None:
+def test_calendars_are_extended_in_a_process_that_outlives_them(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -247,20 +247,20 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
     assert (ends > asked[:, None] - 7).all()
 
 
-def test_lists_of_holidays_end_and_rules_do_not() -> None:
+def test_calendars_by_lists_of_holidays_end_and_those_by_rules_do_not() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     last = {code: find_last_listed_year(market, now) for code, market in SHIPPED.items()}
-    # Thailand's holidays by the moon are announced a few years ahead; Japan's equinoxes are
-    # computed to 2040
+    # Thailand's lunar holidays are announced a few years ahead; Japan's equinoxes are computed up
+    # to 2040.
     assert last["US"] is None
     assert last["TH"] is not None
     assert 2029 <= last["TH"] < 2040
     assert last["JP"] == 2040
 
 
-def test_a_calendar_that_ends_goes_on_with_weekdays() -> None:
-    """Shanghai's holidays are announced from year to year;
-    its library ends with the last that it was told of.
+def test_a_calendar_that_ends_is_continued_with_weekdays() -> None:
+    """Shanghai's holidays are announced year by year; its library ends with the last year that it
+    knows.
     """
     known = calendar._make_sessions("XSHG", date(2026, 3, 1))
     longer = calendar._go_on(known, ZoneInfo("Asia/Shanghai"), date(2026, 4, 1))

@@ -1,4 +1,4 @@
-"""Trades are added up to candles as pandas would resample them."""
+"""Trades are aggregated to candles as pandas would resample them."""
 
 from random import Random
 
@@ -37,7 +37,7 @@ def test_candles_equal_those_of_pandas(rule: str, seconds: int) -> None:
     wanted = wanted[wanted["count"] > 0]
     found = list(add_up(trades, seconds))
     assert [c.time for c in found] == [int(t.timestamp() * 1_000_000) for t in wanted.index]
-    # eighths of small numbers are added up without rounding, in whatever order
+    # Sums of eighths of small numbers are exact, in whatever order.
     assert [list(c[1:]) for c in found] == wanted.to_numpy().tolist()
 
 

@@ -1,4 +1,4 @@
-"""Which trades, snapshots and funding rates can be right."""
+"""Which trades, snapshots and funding rates are possible."""
 
 from contextlib import suppress
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from market.ticks.checks import FIELDS, MOST_LEVELS, REASONS, check_record
 from market.ticks.fields import Unfit, read_time, to_datetime, to_microseconds
 
-# 2026-01-05T12:00:00Z, in microseconds: 20,458.5 days of 86,400 s
+# 2026-01-05T12:00:00Z, in microseconds: 20,458.5 days of 86,400 s.
 NOW = int(20_458.5 * 86_400) * 1_000_000
 TRADE: dict[str, Any] = {"time": NOW, "id": "7", "price": 100.5, "amount": 2, "side": "buy"}
 BOOK: dict[str, Any] = {
@@ -34,16 +34,16 @@ def refusal(kind: Any, record: Any) -> str:
         ({"time": None}, "bad_time"),
         ({"time": "yesterday"}, "bad_time"),
         ({"time": -1}, "bad_time"),
-        ({"time": -1e302}, "bad_time"),  # more microseconds than a float holds
+        ({"time": -1e302}, "bad_time"),  # More microseconds than a float can hold.
         ({"time": 0}, "bad_time"),
         ({"time": "0"}, "bad_time"),
-        ({"time": 4_321.5}, "bad_time"),  # of a clock that counts from its start
+        ({"time": 4_321.5}, "bad_time"),  # From a clock that counts from its start.
         ({"time": "1970-01-01T12:00:00Z"}, "bad_time"),
-        ({"time": "20260105"}, "bad_time"),  # not August 1970
+        ({"time": "20260105"}, "bad_time"),  # Not August 1970.
         ({"time": 20_260_105}, "bad_time"),
         ({"time": "093000.123"}, "bad_time"),
         ({"time": "093000123"}, "bad_time"),
-        ({"time": "202601050930"}, "bad_time"),  # not June 1976
+        ({"time": "202601050930"}, "bad_time"),  # Not June 1976.
         ({"time": True}, "bad_time"),
         ({"time": 10**30}, "bad_time"),
         ({"time": NOW + 5_000_001}, "in_future"),
@@ -66,7 +66,7 @@ def refusal(kind: Any, record: Any) -> str:
         ({"fee": 1}, "not_a_record"),
     ],
 )
-def test_a_trade_that_cannot_be_right_has_its_reason(change: dict[str, Any], reason: str) -> None:
+def test_an_impossible_trade_has_its_reason(change: dict[str, Any], reason: str) -> None:
     assert refusal("trades", TRADE | change) == reason
     assert reason in REASONS
 
@@ -91,7 +91,7 @@ def test_a_trade_that_cannot_be_right_has_its_reason(change: dict[str, Any], rea
         ({"time": NOW + 6_000_000}, "in_future"),
     ],
 )
-def test_a_book_that_cannot_be_right_has_its_reason(change: dict[str, Any], reason: str) -> None:
+def test_an_impossible_book_has_its_reason(change: dict[str, Any], reason: str) -> None:
     assert refusal("depth", BOOK | change) == reason
     assert reason in REASONS
 
@@ -107,18 +107,18 @@ def test_a_book_that_cannot_be_right_has_its_reason(change: dict[str, Any], reas
         ({"next_time": "soon"}, "bad_time"),
     ],
 )
-def test_a_rate_that_cannot_be_right_has_its_reason(change: dict[str, Any], reason: str) -> None:
+def test_an_impossible_rate_has_its_reason(change: dict[str, Any], reason: str) -> None:
     assert refusal("funding", RATE | change) == reason
     assert reason in REASONS
 
 
 @pytest.mark.parametrize("kind", FIELDS)
 @pytest.mark.parametrize("record", [None, 1, "text", [1, 2]])
-def test_what_is_no_object_is_kept_aside(kind: Any, record: Any) -> None:
+def test_a_value_that_is_no_object_is_rejected(kind: Any, record: Any) -> None:
     assert refusal(kind, record) == "not_a_record"
 
 
-def test_a_sound_record_is_taken_as_it_is() -> None:
+def test_a_valid_record_is_read_unchanged() -> None:
     trade = check_record("trades", TRADE | {"side": None}, NOW)
     assert trade == (NOW, "7", 100.5, 2.0, "unknown")
     book = check_record("depth", BOOK, NOW)
@@ -127,7 +127,7 @@ def test_a_sound_record_is_taken_as_it_is() -> None:
     assert (rate["rate"], rate["index_price"], rate["next_time"]) == (0.0001, None, None)
 
 
-def test_of_a_deep_book_the_best_levels_are_kept() -> None:
+def test_the_best_levels_of_a_deep_book_are_kept() -> None:
     bids = [[1_000.0 - n, 1.0] for n in range(200)]
     book: Any = check_record("depth", {"time": NOW, "bids": bids}, NOW)
     assert [price for price, _ in book.bids] == [1_000.0 - n for n in range(MOST_LEVELS)]
@@ -152,7 +152,7 @@ def test_a_time_is_read_in_any_usual_form(written: object) -> None:
 
 
 @given(st.integers(10**14, 253_402_300_799_999_999 // 10))
-def test_microseconds_are_kept_to_the_last_one(time: int) -> None:
+def test_microseconds_are_kept_exactly(time: int) -> None:
     assert to_microseconds(to_datetime(time)) == time
     assert read_time(to_datetime(time).isoformat()) == time
 

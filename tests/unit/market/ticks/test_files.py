@@ -1,4 +1,4 @@
-"""Files of trades and funding, as exchanges give them."""
+"""Files of trades and funding, as exchanges write them."""
 
 import json
 from datetime import UTC, datetime
@@ -72,7 +72,7 @@ def test_trades_of_exchanges_are_read(
         "ROW",
     ],
 )
-def test_records_are_found_in_what_they_are_wrapped_in(tmp_path: Path, document: object) -> None:
+def test_records_are_found_inside_their_wrappers(tmp_path: Path, document: object) -> None:
     row = {"instId": "BTC-USDT-SWAP", "fundingRate": "0.0001", "fundingTime": f"{SECONDS}000"}
     content = json.dumps(document).replace('"ROW"', json.dumps(row))
     ticker, _, record = read(tmp_path, "x.json", content, "funding")
@@ -84,7 +84,7 @@ def test_records_are_found_in_what_they_are_wrapped_in(tmp_path: Path, document:
     )
 
 
-def test_records_of_other_names_alone_are_refused_as_a_file(tmp_path: Path) -> None:
+def test_a_file_with_only_unknown_names_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     row = {"a": 26129, "p": "35000.5", "q": "0.25", "T": SECONDS * 1_000, "m": True}
     path.write_text(json.dumps([row]))
@@ -114,7 +114,7 @@ def test_records_that_are_nested_too_deeply_are_refused_as_a_file(
         ("time,id,trade_id,price,amount", f"{SECONDS},1,a-1,35000.5,1", "'id' and 'trade_id'"),
     ],
 )
-def test_two_columns_that_differ_are_not_one_field(
+def test_two_different_columns_for_one_field_are_refused(
     tmp_path: Path, names: str, row: str, both: str
 ) -> None:
     path = tmp_path / "x.csv"
@@ -123,8 +123,8 @@ def test_two_columns_that_differ_are_not_one_field(
         list(read_file(path, "trades"))
 
 
-def test_two_columns_that_say_the_same_are_read(tmp_path: Path) -> None:
-    """As those of ccxt's trades do."""
+def test_two_equal_columns_for_one_field_are_read(tmp_path: Path) -> None:
+    """ccxt's trades have such columns."""
     moment = datetime.fromtimestamp(SECONDS, UTC).isoformat()
     content = f"timestamp,datetime,symbol,id,side,price,amount\n{SECONDS}000,{moment},X,a,buy,1,2\n"
     ticker, _, trade = read(tmp_path, "x.csv", content)
@@ -132,7 +132,7 @@ def test_two_columns_that_say_the_same_are_read(tmp_path: Path) -> None:
     assert (ticker, trade.time, trade.price) == ("X", SECONDS * 1_000_000, 1.0)
 
 
-def test_record_with_a_list_of_its_own_is_itself(tmp_path: Path) -> None:
+def test_a_record_that_contains_a_list_is_read_as_a_record(tmp_path: Path) -> None:
     row = {"symbol": "BTCUSDT", "lastFundingRate": "0.0001", "time": SECONDS, "legs": [{"a": 1}]}
     ticker, _, record = read(tmp_path, "x.json", json.dumps(row), "funding")
     assert isinstance(record, dict)
@@ -148,7 +148,7 @@ def test_record_with_a_list_of_its_own_is_itself(tmp_path: Path) -> None:
     ],
     ids=["no names", "no id", "semicolons"],
 )
-def test_file_whose_first_row_does_not_name_what_trades_need_is_refused(
+def test_a_file_whose_first_row_lacks_required_fields_is_refused(
     tmp_path: Path, content: str, lacking: str
 ) -> None:
     path = tmp_path / "x.csv"

@@ -1,4 +1,4 @@
-"""The labels of bars whose times are written so: for tests of what is read."""
+"""Labels bars by their written times, for tests of the result."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from market.markets import SHIPPED
 
 
 def label(values: object, *, market: str = "US", interval: str = "1d") -> list[datetime | None]:
-    """Return the label of each time, None where it cannot be read."""
+    """Return the label of each time, None if it cannot be read."""
     labels = label_times(read_times(pd.Series(values)), SHIPPED[market], interval)
     return [
         None if bad else datetime.fromtimestamp(int(seconds), UTC)

@@ -1,4 +1,4 @@
-"""Which of the numbers of a date is its day, and which years it counts."""
+"""Which number of a date is its day, and which era its years are of."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from market.imports.times.read import read_times
 from tests.unit.market.imports.times.labelling import label
 
 
-def test_one_row_settles_whether_the_day_comes_first() -> None:
+def test_one_row_decides_whether_the_day_comes_first() -> None:
     assert label(["3/4/2001", "17/9/2001"])[0] == datetime(2001, 4, 3, tzinfo=UTC)
     assert label(["3/4/2001", "9/17/2001"])[0] == datetime(2001, 3, 4, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def test_years_of_two_digits_are_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(("day_first", "month"), [(True, 4), (False, 3)])
-def test_an_option_settles_which_comes_first(day_first: bool, month: int) -> None:  # noqa: FBT001
+def test_an_option_decides_which_comes_first(day_first: bool, month: int) -> None:  # noqa: FBT001
     read = read_times(pd.Series(["03/04/2024"]), build_options(day_first=day_first))
     day = 3 if day_first else 4
     assert datetime.fromtimestamp(int(read.seconds[0]), UTC) == datetime(
@@ -64,8 +64,10 @@ def test_years_of_taiwan_count_from_1911_and_are_said() -> None:
         (["H31/04/26"], "Japan's eras, in which 2019 is H31"),
     ],
 )
-def test_years_of_other_eras_are_refused_as_what_they_are(written: list[Any], said: str) -> None:
-    """Numbers were seconds of 1970, and the message spoke of time zones."""
+def test_years_of_other_eras_are_refused_and_named(written: list[Any], said: str) -> None:
+    """Such numbers used to be taken for seconds since 1970, and the message was about time
+    zones.
+    """
     with pytest.raises(BadInput, match=f"{re.escape(str(written[0]))} are of {said}"):
         read_times(pd.Series(written))
 
@@ -80,8 +82,8 @@ def test_dates_that_a_spreadsheet_swapped_are_refused(late: str) -> None:
 
 @pytest.mark.parametrize("last", [12, 31])
 @pytest.mark.parametrize("step", [1, -1])
-def test_dates_that_have_the_day_before_the_month_are_refused(last: int, step: int) -> None:
-    """Those up to the 12th are dates of other months as they are written."""
+def test_dates_with_the_day_before_the_month_are_refused(last: int, step: int) -> None:
+    """Read as they are written, those up to the 12th would be dates of other months."""
     days = [datetime(2024, month, day) for month in (1, 3) for day in range(1, last + 1, 3)][::step]  # noqa: DTZ001 - a date
     with pytest.raises(BadInput, match=r"seem to have the day before the month.* as 2024-0[13]-\d"):
         read_times(pd.Series([f"{day:%Y-%d-%m}" for day in days]))
@@ -91,6 +93,6 @@ def test_dates_that_have_the_day_before_the_month_are_refused(last: int, step: i
 
 @pytest.mark.parametrize("text", ["3. lipnja 2024.", "3.6.2024.", "3 июня 2024 г.", "3.6.2024"])  # noqa: RUF001 - Russian
 def test_a_year_may_end_with_a_dot(text: str) -> None:
-    """As Croatian writes dates."""
+    """Croatian writes dates so."""
     read = read_times(pd.Series([text, f"{text} 10:30"]), build_options(day_first=True))
     assert read.seconds.tolist() == [1717372800, 1717410600]

@@ -29,7 +29,7 @@ from tests.unit.market.imports.times.labelling import label
         pd.Timestamp("2001-09-17", tz="America/New_York"),
     ],
 )
-def test_daily_bar_is_labelled_by_its_session(written: object) -> None:
+def test_a_daily_bar_is_labelled_by_its_session(written: object) -> None:
     assert label([written]) == [datetime(2001, 9, 17, tzinfo=UTC)]
 
 
@@ -57,7 +57,7 @@ def test_weekly_bar_is_labelled_by_its_monday() -> None:
         ("US", "2001-09-17 15:30+0200", datetime(2001, 9, 17, 13, 30, tzinfo=UTC)),
     ],
 )
-def test_intraday_time_without_zone_is_the_exchanges(
+def test_an_intraday_time_without_zone_is_in_the_exchanges_zone(
     market: str, written: str, utc: datetime
 ) -> None:
     assert label([written], market=market, interval="1h") == [utc]

@@ -61,7 +61,9 @@ def test_months_are_read_in_the_languages_that_are_known(written: str, month: in
     assert label([written], market="CRYPTO") == [datetime(2024, month, 2, tzinfo=UTC)]
 
 
-def test_months_that_polish_and_croatian_name_alike_are_settled_by_the_others() -> None:
+def test_a_month_name_with_two_meanings_in_polish_and_croatian_is_decided_by_the_other_months() -> (
+    None
+):
     def read(*names: str) -> list[int]:
         return [each.month for each in label([f"2 {name} 2024" for name in names]) if each]
 
@@ -75,18 +77,18 @@ def test_months_that_polish_and_croatian_name_alike_are_settled_by_the_others() 
 
 
 @pytest.mark.parametrize("names", [["lip"], ["maj", "lip"], ["listopada"], ["lipca", "lipnja"]])
-def test_a_month_that_may_be_two_is_refused_with_what_to_do(names: list[str]) -> None:
+def test_a_month_with_two_meanings_is_refused_with_what_to_do(names: list[str]) -> None:
     with pytest.raises(BadInput, match=r"in Polish and (June|October) in Croatian.*2024-01-02"):
         label([f"2 {name} 2024" for name in names])
 
 
-def test_one_month_in_a_language_that_is_not_known_refuses_the_table() -> None:
+def test_a_month_in_an_unknown_language_refuses_the_table() -> None:
     days = range(2, 8)
     with pytest.raises(BadInput, match="name a month, syys, in a language that is not known"):
         label([*(f"{day} Aug 2024" for day in days), *(f"{day} syys 2024" for day in days)])
 
 
-def test_one_stray_line_with_a_word_for_a_month_costs_itself_alone() -> None:
+def test_a_stray_line_with_a_month_name_is_rejected_alone() -> None:
     read = read_times(pd.Series(["2 Aug 2024", "3 Aug 2024", "5 Aug 2024", "Rows 12 foo 2024"]))
     assert read.bad.tolist() == [False, False, False, True]
     read = read_times(pd.Series(["2024-08-02", "2024-08-03", "2024-08-05", "Rows 12 foo 2024"]))

@@ -1,4 +1,4 @@
-"""Times as vendors and programs write them."""
+"""Times in the forms in which vendors and programs write them."""
 
 from datetime import UTC, datetime
 
@@ -41,7 +41,7 @@ from tests.unit.market.imports.times.labelling import label
         "37151.3958333333",
     ],
 )
-def test_the_opening_of_new_york_as_vendors_write_it(written: object) -> None:
+def test_the_open_of_new_york_is_read_in_vendors_forms(written: object) -> None:
     assert label([written], interval="1h") == [datetime(2001, 9, 17, 13, 30, tzinfo=UTC)]
 
 
@@ -57,7 +57,7 @@ def test_the_opening_of_new_york_as_vendors_write_it(written: object) -> None:
         "2001-09-17 09:30:00 America/New_York",
     ],
 )
-def test_dates_of_more_programs(written: str) -> None:
+def test_dates_of_more_programs_are_read(written: str) -> None:
     assert label([written]) == [datetime(2001, 9, 17, tzinfo=UTC)]
 
 
@@ -65,7 +65,7 @@ def test_dates_of_more_programs(written: str) -> None:
     "written",
     ["soon", "", "2001", "2001-02-30", "1850-01-02", "2999-01-02", None, float("nan"), 12.5],
 )
-def test_what_is_no_time_is_bad_and_leaves_its_neighbours_alone(written: object) -> None:
+def test_an_invalid_time_does_not_affect_its_neighbours(written: object) -> None:
     column = pd.Series(["2001-09-17", written, "2001-09-18"], dtype=object)
     assert label(column) == [
         datetime(2001, 9, 17, tzinfo=UTC),
@@ -75,16 +75,16 @@ def test_what_is_no_time_is_bad_and_leaves_its_neighbours_alone(written: object)
 
 
 @pytest.mark.parametrize("written", ["Sep 17", "20011317", "2001-09-17 25:00", "1.5", "x" * 1000])
-def test_what_leaves_the_day_open_is_never_read(written: str) -> None:
+def test_a_time_that_leaves_the_day_open_is_never_read(written: str) -> None:
     assert label([written, "2001-09-18"]) == [None, datetime(2001, 9, 18, tzinfo=UTC)]
 
 
-def test_column_of_nothing_is_all_bad() -> None:
+def test_a_column_without_times_is_invalid() -> None:
     assert np.all(read_times(pd.Series([None, None], dtype=object)).bad)
 
 
 @pytest.mark.parametrize("written", ["2024-01-02 24:00", "2024-01-02T24:00:00Z", "20240102 240000"])
-def test_a_bar_labelled_24_00_says_that_labels_are_ends(written: str) -> None:
+def test_a_bar_labelled_24_00_shows_that_labels_are_ends(written: str) -> None:
     with pytest.raises(BadInput, match=r"labels of a bar's end"):
         label(["2024-01-02 23:00", written], market="CRYPTO", interval="1h")
 
@@ -98,7 +98,7 @@ def test_a_bar_labelled_24_00_says_that_labels_are_ends(written: str) -> None:
         ("15.07.2024 09:00 CET", ("08:00", "07:00")),
     ],
 )
-def test_a_zone_by_letters_of_the_other_season_is_asked_about(
+def test_a_zone_abbreviation_of_the_other_season_is_asked_about(
     written: str, readings: tuple[str, str]
 ) -> None:
     with pytest.raises(BadInput, match="can be read two ways") as refused:
@@ -106,14 +106,14 @@ def test_a_zone_by_letters_of_the_other_season_is_asked_about(
     assert f"{readings[0]} or {readings[1]} UTC" in str(refused.value)
 
 
-def test_a_zone_by_letters_is_read_on_each_side_of_a_change_of_the_clocks() -> None:
+def test_a_zone_abbreviation_is_read_on_each_side_of_a_clock_change() -> None:
     written = ["2024-03-08 09:30 EST", "2024-03-11 09:30 EDT"]
     times = [datetime(2024, 3, 8, 14, 30, tzinfo=UTC), datetime(2024, 3, 11, 13, 30, tzinfo=UTC)]
     assert label(written, interval="1h") == times
 
 
-def test_a_zone_by_letters_is_asked_about_only_where_it_is_read_and_two_ways_differ() -> None:
-    """At 02:30 of that day nobody's clock showed anything, and no bar is of the year 9999."""
+def test_a_zone_abbreviation_is_asked_about_only_if_its_two_meanings_differ() -> None:
+    """02:30 of that day did not exist on any clock, and no bar is of the year 9999."""
     read = read_times(
         pd.Series(["2024-03-10 02:30 EST", "2024-03-08 09:30 EST", "9999-12-31 23:59 EST"])
     )

@@ -1,4 +1,4 @@
-"""Zones, and the hours that a change of the clocks skips or repeats."""
+"""Time zones, and the hours that clock changes skip or repeat."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests.unit.market.imports.times.labelling import label
 
 
 @pytest.mark.parametrize(("zone", "hour"), [("UTC", 9), ("Europe/Athens", 6), ("Asia/Tokyo", 0)])
-def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
+def test_a_named_zone_applies_to_times_without_one(zone: str, hour: int) -> None:
     options = build_options(timezone=zone)
     times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), SHIPPED["US"], "1h")
     assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(
@@ -28,22 +28,22 @@ def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
     assert zoned.seconds.tolist() == [1000733400]
 
 
-def test_a_date_is_no_moment_of_another_zone() -> None:
+def test_a_date_is_not_shifted_by_a_zone() -> None:
     read = read_times(pd.Series(["2001-09-17"]), build_options(timezone="Asia/Tokyo"))
     assert label_times(read, SHIPPED["US"], "1d").seconds.tolist() == [1000684800]
 
 
-def test_zone_that_is_not_known_is_refused() -> None:
+def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(BadInput, match="no time zone that is known"):
         build_options(timezone="Mars/Olympus")
 
 
-def test_local_time_that_a_change_of_clocks_skips_or_repeats_cannot_be_read() -> None:
+def test_a_local_time_that_a_clock_change_skips_or_repeats_is_invalid() -> None:
     assert label(["2001-04-01 02:30", "2001-10-28 01:30"], interval="1h") == [None, None]
 
 
 @pytest.mark.parametrize("step", [1, -1])
-def test_the_hour_that_a_clock_shows_twice_is_told_apart_by_its_order(step: int) -> None:
+def test_a_repeated_hour_is_distinguished_by_the_order_of_its_times(step: int) -> None:
     first = datetime(2026, 10, 24, 23, tzinfo=UTC)
     hours = [first + timedelta(hours=number) for number in range(4)][::step]
     berlin = ZoneInfo("Europe/Berlin")
@@ -54,7 +54,7 @@ def test_the_hour_that_a_clock_shows_twice_is_told_apart_by_its_order(step: int)
     assert not read.bad.any()
 
 
-def test_the_hour_that_a_clock_shows_twice_is_not_parted_among_several_tickers() -> None:
+def test_a_repeated_hour_is_not_distinguished_across_tickers() -> None:
     written = [time for hour in (1, 2, 3) for time in [f"2026-10-25 0{hour}:00"] * 2]
     read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
     assert read.bad.tolist() == [False, False, True, True, False, False]
@@ -67,8 +67,10 @@ def write_night(zone: str = "Europe/Berlin") -> list[str]:
     return [f"{time.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for time in NIGHT]
 
 
-def test_the_hour_that_a_clock_shows_twice_is_told_apart_ticker_by_ticker() -> None:
-    """Rising, falling, and with a bar that is written twice, one after the other and by time."""
+def test_a_repeated_hour_is_distinguished_ticker_by_ticker() -> None:
+    """In ascending and descending order, and with a bar that is written twice; the tickers one
+    after the other, or mixed by time.
+    """
     night, seconds = write_night(), [int(time.timestamp()) for time in NIGHT]
     tickers = ["AAA"] * 6 + ["BBB"] * 6 + ["CCC"] * 7
     written = [*night, *night[::-1], *night, night[0]]
@@ -91,7 +93,7 @@ def test_the_hour_that_a_clock_shows_twice_is_told_apart_ticker_by_ticker() -> N
     assert read.seconds.tolist() == [second for second in seconds for _ in range(2)]
 
 
-def test_it_is_told_apart_by_the_market_s_clock_and_by_one_that_each_time_names() -> None:
+def test_a_repeated_hour_is_distinguished_in_the_markets_zone_and_in_a_named_one() -> None:
     seconds = [int(time.timestamp()) for time in NIGHT]
     berlin = replace(SHIPPED["CRYPTO"], timezone="Europe/Berlin")
     labels = label_times(read_times(pd.Series(write_night())), berlin, "30m")
@@ -101,7 +103,7 @@ def test_it_is_told_apart_by_the_market_s_clock_and_by_one_that_each_time_names(
     assert (read.seconds.tolist(), read.bad.any()) == (seconds, False)
 
 
-def test_a_time_that_is_skipped_or_shown_twice_and_written_once_is_bad() -> None:
+def test_a_skipped_time_and_a_repeated_time_written_once_are_invalid() -> None:
     written = ["2026-03-29 02:30", "2026-03-29 02:30", "2026-10-25 02:30", "2026-10-25 04:00"]
     read = read_times(pd.Series(written), build_options(timezone="Europe/Berlin"))
     assert read.bad.tolist() == [True, True, True, False]
