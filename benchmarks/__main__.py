@@ -1,7 +1,7 @@
-"""`make bench`: how fast detection is, beside scikit-learn alone and beside the naive way.
+"""`make bench`: the speed of detection, compared with scikit-learn alone and with the naive way.
 
-Real servers of its own, real worker processes; bars in MongoDB in, anomalies, watermarks and audit
-documents out, majority-acknowledged.
+It runs its own real servers and real worker processes: bars in MongoDB go in; anomalies, watermarks
+and audit documents come out, with majority-acknowledged writes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.service import run_bench_servers
 from core.logs import configure_logs
 
 RESULTS = Path(__file__).parent / "results.json"
-# figure: the bound it should reach, and on which side of it
+# Each figure's bound, and on which side of it the figure should lie.
 BOUNDS = {
     "backfill_over_bare_scoring": (">=", 2.5),
     "default_backfill_over_bare_scoring": (">=", 2.5),
@@ -33,7 +33,7 @@ BOUNDS = {
     "one_ticker_latency_ms": ("<=", 50.0),
     "ensemble_scoring_over_forest": ("<=", 3.0),
 }
-# Of these many made-up series, and in so many turns, is measured what detectors cost.
+# The cost of detectors is measured on this many synthetic series, in this many rounds.
 COST_TICKERS, COST_ROUNDS = 50, 5
 
 

@@ -1,8 +1,9 @@
-"""`make bench-alerts`: from a POST to stored alerts, the inbox among many alerts, and root causes.
+"""`make bench-alerts`: the time from a POST to stored alerts, the inbox among many alerts, and root
+causes.
 
-100 and 1,000 tickers of 400 bars, all strange on their last one, are detected by an ensemble over
-HTTP, with explanation and root cause; the same by the forest in the same rounds. Then the active
-alerts of 100,000 are read, and the moves of 5,000 tickers on a day are taken apart.
+100 and 1,000 tickers of 400 bars, whose last bar is strange in each, are detected over HTTP by an
+ensemble, with explanation and root cause, and by the forest in the same rounds. Then the active
+alerts among 100,000 are read, and the moves of 5,000 tickers on one day are decomposed.
 """
 
 import argparse
@@ -34,7 +35,7 @@ UNIVERSE = 5_000
 READS_PER_SECOND = 100
 ALL_BARS = {"market": "US", "max_period": "max"}
 DETECTORS = ("isolation_forest", "ensemble")
-# figure: the most that it may be
+# The upper bound of each figure.
 BOUNDS = {
     "ensemble_100_seconds": 1.0,
     "ensemble_1000_seconds": 5.0,
@@ -71,7 +72,7 @@ def measure(settings: Settings, folder: Path, console: Console, *, rounds: int) 
     from tasks.process.worker import get_worker  # noqa: PLC0415 - once the environment is set
 
     database = get_worker().database
-    console.print(f"Making up {BARS} bars of each of {TICKERS:,} tickers.")
+    console.print(f"Generating {BARS} bars of each of {TICKERS:,} tickers.")
     tickers = fill(database)
     key = add_key(database, "bench", ("admin",), datetime.now(UTC))
     clock = Clock()
@@ -108,7 +109,7 @@ def measure(settings: Settings, folder: Path, console: Console, *, rounds: int) 
 
 
 def wait_until_told(database: Db) -> None:
-    """Wait until whatever happened so far has been handed on."""
+    """Wait until all events so far have been delivered."""
     while database.detection_runs.count_documents({"run_id": None, "completed_at": None}) or (
         database.outbox.count_documents({"delivered_at": None})
     ):
@@ -116,7 +117,7 @@ def wait_until_told(database: Db) -> None:
 
 
 def _ask(port: int, key: str, path: str, body: object) -> Any:
-    """Post over a connection of its own: one that waited would have been closed meanwhile."""
+    """Post over a new connection: one that waited would have been closed meanwhile."""
     with Client(port, key) as client:
         return json.loads(client.ask(path, body))
 
@@ -146,7 +147,7 @@ def fill(database: Db) -> list[str]:
 
 
 def promote(database: Db, detector: str) -> None:
-    """Have the market's model of a detector be its champion."""
+    """Make the market's model of a detector its champion."""
     from detection.models import registry  # noqa: PLC0415
 
     record = database.models.find_one({"parameters.detector": detector})
@@ -155,7 +156,7 @@ def promote(database: Db, detector: str) -> None:
 
 
 def forget(database: Db) -> None:
-    """Bring the database back to where nobody looked at the last bar."""
+    """Restore the database to the state before the last bar was detected."""
     last = database.series.find_one({})["last_bar"]  # type: ignore[index]  # it is there
     before = last - timedelta(days=1)
     database.detection_metadata.update_many({}, {"$set": {"last_detected_timestamp": before}})
@@ -164,7 +165,7 @@ def forget(database: Db) -> None:
 
 
 def store_alerts(database: Db) -> None:
-    """Copy one alert until there are many, of 50 watchlists, one in three seen off."""
+    """Copy one alert until there are many, of 50 watchlists; one in three is resolved."""
     (alert,) = database.alerts.find({}).limit(1)
     states, severities = ("active", "acknowledged", "resolved"), ("medium", "high", "critical")
     first = alert["created_at"]
@@ -184,8 +185,8 @@ def store_alerts(database: Db) -> None:
 
 
 def time_root_cause(rounds: int) -> float:
-    """Return the median seconds in which a bar of 5,000 tickers is taken apart,
-    and the hundred strangest are explained.
+    """Return the median seconds in which a bar of 5,000 tickers is decomposed, and the hundred
+    strangest are explained.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -202,7 +203,7 @@ def time_root_cause(rounds: int) -> float:
     strange = {names[n]: int(np.sign(returns[-1, n])) for n in strangest.tolist()}
     took = []
     for _ in range(rounds + 1):
-        # A new one each time: it keeps what other bars would share.
+        # A new object each time, because it keeps what other bars could share.
         universe = Universe("US", names, returns, sectors, sector_names, None, None, {})
         begun = time.perf_counter()
         explain_bar(universe, ESTIMATION_BARS, strange, list(strange))

@@ -1,10 +1,10 @@
-"""`make bench-analytics`: how fast metrics are, beside pandas a ticker,
-and how quickly they are read.
+"""`make bench-analytics`: the speed of metrics compared with pandas a ticker at a time, and of
+reading them.
 
 1,000 tickers of 400 bars: from bars in MongoDB to committed documents, in one process tied to one
-core, as a worker does; the naive way from the same bars to its own documents in the same rounds.
-Then a tick where nothing is new, and the market overview at 300 requests a second, nine in ten of
-which bring the ETag of what they have.
+core, as a worker does; and the naive way from the same bars to its own documents, in the same
+rounds. Then a tick with nothing new, and the market overview at 300 requests a second, nine in ten
+of which send the ETag of their copy.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from records.keys import add_key
 RESULTS = Path(__file__).parent / "analytics.json"
 TICKERS, BARS = 1_000, 400
 READS_PER_SECOND = 300
-# figure: the bound, and on which side of it
+# Each figure's bound, and on which side of it the figure should lie.
 BOUNDS = {
     "naive_over_ours": (">=", 50.0),
     "seconds_1000_tickers": ("<=", 1.0),
@@ -85,7 +85,7 @@ def measure(
 
     clock, worker = Clock(), get_worker()
     tickers = tuple(f"T{number:05d}" for number in range(TICKERS))
-    say(f"Making up {BARS} bars of each of {TICKERS:,} tickers.")
+    say(f"Generating {BARS} bars of each of {TICKERS:,} tickers.")
     benchmark = fill(worker.database, tickers)
     compare_ways(clock, tickers, benchmark, rounds, say)
     time_ticks(clock, rounds)
@@ -103,8 +103,8 @@ def measure(
 
 
 def fill(database: Db, tickers: tuple[str, ...]) -> pd.Series:
-    """Store made-up bars, once more as the naive way does,
-    and return the market's returns by time.
+    """Store synthetic bars, also in the naive way's form, and return the market's returns by
+    time.
     """
     import numpy as np  # noqa: PLC0415 - see above
 
@@ -169,13 +169,13 @@ def compare_ways(
 
 
 def assert_same(database: Db, found: dict[str, dict[str, float]]) -> None:
-    """Raise AssertionError where both ways differ in what they define alike."""
+    """Raise AssertionError if the two ways differ in a metric that they define alike."""
     for ticker, values in found.items():
         stored = database.analytics.find_one({"ticker": ticker})
         assert stored is not None
         for name in SAME:
-            # The naive way's benchmark is the median of all, its own among them: of 1,000 that is
-            # much the same.
+            # The naive way's benchmark is the median of all tickers, including its own; among 1,000
+            # that is nearly the same.
             bound = 0.02 if name == "beta" else 1e-6
             ours, theirs = stored["values"][name], values[name]
             assert abs(ours - theirs) <= bound * max(1.0, abs(theirs)), (ticker, name, ours, theirs)
@@ -192,7 +192,7 @@ def compute_all(tickers: tuple[str, ...]) -> None:
 
 
 def time_ticks(clock: Clock, rounds: int) -> None:
-    """Time ticks of slots in which nothing is new."""
+    """Time ticks of slots with nothing new."""
     from tasks.periodic.analytics import accept_due  # noqa: PLC0415
     from tasks.process.worker import get_worker  # noqa: PLC0415
 
@@ -203,7 +203,7 @@ def time_ticks(clock: Clock, rounds: int) -> None:
 
 
 def forget(database: Db) -> None:
-    """Bring the database back to where nothing was computed."""
+    """Restore the database to the state before metrics were computed."""
     for name in STORED:
         database[name].delete_many({})
 
@@ -211,7 +211,9 @@ def forget(database: Db) -> None:
 def time_reads(
     port: int, key: str, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """Return how quickly the overview is answered, to those who have it and those who do not."""
+    """Return how quickly the overview is answered, to clients with a current copy and to clients
+    without.
+    """
     base = "/py/analysis/market-overview?market=US&limit=50"
     fresh = [
         f"{base}&sort_by={by}&sort_order={way}"

@@ -1,11 +1,11 @@
-"""`make bench-api`: how quickly the API answers, beside `/healthz`,
-which is the floor of the same stack.
+"""`make bench-api`: how quickly the API answers, compared with `/healthz`, the floor of the same
+stack.
 
-The API as `make up` starts it, a Redis and a MongoDB of its own. No Celery worker runs:
-what is enqueued waits, as it would behind a backlog; but at the end of each round the workers of
-`make up` are there, and reads are asked for while backfills of everything go on. Requests have a
-key, so they are counted towards its rate limit. Both sides of a figure take turns, so that a
-machine whose speed drifts slows both, and figures are of all rounds together.
+The API runs as `make up` starts it, with its own Redis and MongoDB. No Celery worker runs: enqueued
+work waits, as behind a backlog. Only at the end of each round the workers of `make up` run, and
+reads are requested while they backfill everything. Requests have a key, so they count in its rate
+limit. The two sides of a figure take turns, so that a machine whose speed drifts slows both, and
+figures are computed over all rounds together.
 """
 
 import argparse
@@ -40,7 +40,7 @@ RESULTS = Path(__file__).parent / "api.json"
 TICKERS = 1_000
 DETECTED_TICKERS = 100
 READS_PER_SECOND = 300
-# figure: the bound it should keep below
+# The upper bound of each figure.
 BOUNDS = {
     "enqueue_1_ticker_median_ms": 20.0,
     "enqueue_1000_over_1_ticker": 5.0,
@@ -64,8 +64,8 @@ Times = dict[str, list[list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: rounds of so many POSTs of each kind,
-    and of so many seconds of reads.
+    """How much is measured: the rounds, the POSTs of each kind in a round, and the seconds of
+    reads.
     """
 
     rounds: int
@@ -89,12 +89,12 @@ def main() -> None:
     machine = describe_machine()
     console.print(machine)
     with run_bench_servers() as (settings, folder):
-        console.print(f"Making up {TICKERS:,} series, and detecting {DETECTED_TICKERS} of them.")
+        console.print(f"Generating {TICKERS:,} series, and detecting {DETECTED_TICKERS} of them.")
         with open_database(settings).client as client, run_api(settings, folder):
             database = client[settings.mongo_database]
             paths = fill(database)
-            # With a key each request is looked up and counted, as it is where others than this
-            # machine are served.
+            # With a key, each request looks the key up and is counted, as where other machines are
+            # served.
             key = add_key(database, "bench", ("admin",), datetime.now(UTC))
             size = QUICK if quick else FULL
             times = measure(
@@ -132,8 +132,8 @@ def run_api(settings: Settings, folder: Path) -> Iterator[None]:
 
 
 def fill(database: Db) -> list[str]:
-    """Store bars, a model, anomalies and runs, and return what a dashboard asks for."""
-    # They load the numeric stack, which reads the environment when it is imported.
+    """Store bars, a model, anomalies and runs, and return the paths that a dashboard requests."""
+    # These modules load the numeric stack, which reads the environment when it is imported.
     from benchmarks import market, sides  # noqa: PLC0415
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
@@ -180,7 +180,7 @@ def measure(
     size: Size,
     say: Callable[[str], None],
 ) -> Times:
-    """Return the seconds of each answer, by what was asked and round."""
+    """Return the seconds of each answer, by request and round."""
     times: Times = {name: [] for name in SIDES}
     port = settings.port
     load = {"per_second": READS_PER_SECOND, "seconds": size.read_seconds}
@@ -215,7 +215,7 @@ def run_backfills(settings: Settings, folder: Path, key: str) -> Iterator[None]:
     def backfill() -> None:
         with Client(settings.port, key) as client:
             answer = json.loads(client.ask(f"{BACKFILL}?wait={WAIT_SECONDS}", EVERYTHING))
-            # One that outlasts the wait would be in the way of the next.
+            # A backfill that outlasts the wait would conflict with the next one.
             while answer.get("completed_at") is None:
                 time.sleep(0.5)
                 run_id = answer.get("run_id") or answer["_id"]
@@ -226,7 +226,7 @@ def run_backfills(settings: Settings, folder: Path, key: str) -> Iterator[None]:
             backfill()
 
     with run_service(settings, folder, ("worker",)), ThreadPoolExecutor(1) as pool:
-        backfill()  # the first has the model loaded
+        backfill()  # After the first backfill the model is loaded.
         ended = pool.submit(go_on)
         try:
             yield
@@ -236,8 +236,8 @@ def run_backfills(settings: Settings, folder: Path, key: str) -> Iterator[None]:
 
 
 def post(client: Client, database: Db, body: dict[str, str]) -> float:
-    """Return the seconds that a backfill took to be accepted; it is cancelled,
-    so that the next finds a free way.
+    """Return the seconds until a backfill was accepted; it is cancelled, so that the next one does
+    not conflict.
     """
     start = time.perf_counter()
     accepted = json.loads(client.ask(BACKFILL, body))
@@ -253,11 +253,10 @@ def time_it(client: Client, path: str) -> float:
 
 
 def build_figures(times: Times) -> dict[str, float]:
-    """Return the figures: milliseconds, and how many times as long as `/healthz`
-    or one ticker.
+    """Return the figures in milliseconds, and as multiples of `/healthz` or of one ticker.
 
-    Tails are those of all rounds together: a median of the rounds' tails would hide a round that
-    stalls, and people do not.
+    Percentiles are those of all rounds together: a median of the rounds' percentiles would hide a
+    round that stalls, which users would notice.
     """
 
     def find(share: float, name: str, over: str | None = None) -> float:

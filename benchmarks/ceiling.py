@@ -1,9 +1,10 @@
 """`python -m benchmarks.ceiling`: how many of the known event days could be found at all?
 
-Of the real bars of bench-quality, 1 % of each ticker's days flagged. A service knows neither of
-what follows: one ranking measures a day's range by the 60 days before and after it; two have
-learned from the events of all other years which columns to weigh how (logistic regression), of the
-bars before, and of those after too. What they leave out is news that the bars hardly show.
+It uses the real bars of bench-quality, with 1 % of each ticker's days flagged, and rankings that
+know more than a service can. One compares a day's range with the 60 days before and after it. Two
+have learned from the events of all other years how to weigh the columns (logistic regression): one
+from the bars before, the other also from the bars after. The events that they miss are news that
+the bars hardly show.
 """
 
 import numpy as np
@@ -76,8 +77,8 @@ def _join(real: Made, z_bars: int | None) -> Float64:
 
 
 def describe(bars: pd.DataFrame, market: pd.Series) -> tuple[Float64, Float64]:
-    """Return logarithms of what is to be seen of each bar (n, columns) by the bars before,
-    and by those before and after.
+    """Return logarithms of the visible measures of each bar (n, columns): relative to the bars
+    before, and to those before and after.
     """
     before = bars["close"].shift(1)
     moved = np.log(bars["close"] / before).abs()
@@ -111,8 +112,10 @@ def _take_logarithm(columns: list[pd.Series]) -> Float64:
 
 
 def learn(columns: Float64, events: Bools, years: np.ndarray) -> Float64:
-    """Return how much like an event each bar is, by those of all years but its own."""
-    # Beside a column what of it is beyond the usual: the slope may change there.
+    """Return how much each bar resembles an event, learned from the events of all years but its
+    own.
+    """
+    # Beside each column its part above the usual value: the slope may change there.
     shown = np.column_stack((columns, np.maximum(columns, 1.0) ** 2))
     found = np.full(len(years), np.nan)
     for year in range(FIRST_YEAR, int(years.max()) + 1):

@@ -1,4 +1,4 @@
-"""Keeping time of several sides that take turns."""
+"""Times several sides that take turns."""
 
 import time
 from collections.abc import Iterator
@@ -14,9 +14,7 @@ class Clock:
 
     @contextmanager
     def time(self, side: str, *, share: float = 1.0) -> Iterator[None]:
-        """Time a block that does this share of a side's work;
-        what is kept is the time of all of it.
-        """
+        """Time a block that does this share of a side's work; the time of the whole is kept."""
         start = time.perf_counter()
         yield
         self.seconds.setdefault(side, []).append((time.perf_counter() - start) / share)
@@ -28,7 +26,7 @@ class Clock:
     def ratio(self, side: str, other: str) -> float:
         """Return how many times as long `side` takes as `other`.
 
-        It is the median of the ratios of each round: a machine whose speed drifts slows both sides
+        It is the median of the ratios of all rounds: a machine whose speed drifts slows both sides
         of a round.
         """
         return median(a / b for a, b in zip(self.seconds[side], self.seconds[other], strict=True))

@@ -1,5 +1,5 @@
-"""Faults as feeds have them, planted in real bars: one bar, or one stretch of stale ones,
-in each copy of a history.
+"""Faults that feeds make, planted in real bars: one bar, or one stretch of stale bars, in each copy
+of a history.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 PRICES = ["open", "high", "low", "close"]
-# Bars of a fault that is longer than one.
+# The lengths in bars of faults that are longer than one bar.
 STRETCHES = {"stale_flat": 5, "stale_repeated": 5, "level_off": 3}
-# Of these a ticker cannot be told that seldom trades.
+# In a ticker that seldom trades, these cannot be recognised.
 OF_TRADED = ("stale_flat", "stale_repeated", "move_without_volume")
 
 
@@ -20,8 +20,8 @@ class Fault:
     """A history with one fault: the bars of a ticker up to the fault's last bar.
 
     Attributes:
-        ticker, kind: whose bars, and the name in `FAULTS`.
-        bars: table of open, high, low, close and volume, from position `start` of the ticker's
+        ticker, kind: the ticker, and the fault's name in `FAULTS`.
+        bars: a table of open, high, low, close and volume, from position `start` of the ticker's
             series on.
         start: position of the first row in the series.
         first: position of the fault's first bar in the series.
@@ -37,9 +37,7 @@ class Fault:
 def plant(
     ticker: str, kind: str, bars: pd.DataFrame, start: int, first: int, random: np.random.Generator
 ) -> Fault:
-    """Plant a fault into a copy of a series' rows from `start` on,
-    at position `first` of the series.
-    """
+    """Plant a fault at position `first` of a series, into a copy of its rows from `start` on."""
     stop = first + STRETCHES.get(kind, 1)
     copy = bars.iloc[start:stop].reset_index(drop=True)
     FAULTS[kind](copy, first - start, random)
@@ -47,7 +45,7 @@ def plant(
 
 
 def _tick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
-    """Put the close 100 times off, the high or low with it."""
+    """Make the close 100 times too large or too small, and the high or low with it."""
     up = random.random() < 0.5
     bars.loc[t, "close"] *= 100.0 if up else 0.01
     bars.loc[t, "high" if up else "low"] = bars.loc[t, "close"]
@@ -63,7 +61,7 @@ def _wick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
     """Add a wick of five mean true ranges of the 14 bars before; the close stays."""
     before = bars["close"].shift(1)
     reach = np.maximum(bars["high"], before) - np.minimum(bars["low"], before)
-    # of those on which something traded
+    # Of bars on which something traded.
     length = 5 * reach.iloc[:t][reach.iloc[:t] > 0].iloc[-14:].mean()
     if random.random() < 0.5:
         bars.loc[t, "high"] = bars.loc[t, ["open", "close"]].max() + length
@@ -88,7 +86,7 @@ def _stale_flat(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
 
 
 def _stale_repeated(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
-    """Send the last bar again and again."""
+    """Repeat the last bar."""
     bars.loc[t:] = bars.loc[t - 1].to_numpy()
 
 
@@ -97,12 +95,12 @@ def _volume(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
 
 
 def _level(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
-    """Put a stretch in another unit."""
+    """Multiply the prices of a stretch, as if they were in another unit."""
     bars.loc[t:, PRICES] *= random.choice([6.0, 10.0, 100.0, 0.1, 0.01])
 
 
 def _no_volume(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
-    """Move the close by three in a hundred, without a volume."""
+    """Move the close by 3 %, without a volume."""
     bars.loc[t, "close"] *= random.choice([0.97, 1.03])
     bars.loc[t, "high"] = bars.loc[t, PRICES].max()
     bars.loc[t, "low"] = bars.loc[t, PRICES].min()

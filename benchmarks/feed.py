@@ -1,9 +1,9 @@
-"""`make bench-feed`: how fast what comes by the feed is stored, and how late.
+"""`make bench-feed`: how fast, and how late, messages of the feed are stored.
 
-The consumer is a process of its own, beside Redis and MongoDB on the same cores. Rates are from the
-first message to the last commit; lateness is from a message's sending to the moment at which its
-number, or the anomaly, is seen in MongoDB. Beside it runs the naive way: one upsert a candle, a
-document each.
+The consumer is a process of its own, beside Redis and MongoDB on the same cores. Rates are measured
+from the first message to the last commit. Lateness is measured from the sending of a message to the
+moment at which its number, or the anomaly, is seen in MongoDB. The naive way beside it does one
+upsert a candle, with a document each.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from records.ticks.positions import find_positions
 from runner.programs import ROOT, feed_command
 from runner.servers import die_with_parent, run_servers
 
-# figure: the bound, and on which side of it
+# Each figure's bound, and on which side of it the figure should lie.
 BOUNDS = {
     "candles_a_second": (">=", 20_000.0),
     "trades_a_second": (">=", 50_000.0),
@@ -53,7 +53,7 @@ POLL_SECONDS = 0.01
 
 
 class Load:
-    """Sends messages, and sees when each is stored."""
+    """Sends messages, and notes when each is stored."""
 
     def __init__(self, database: Db, bus: RedisBus) -> None:
         self._database, self._bus = database, bus
@@ -117,7 +117,7 @@ def measure(database: Db, bus: RedisBus, pid: int, *, quick: bool) -> dict[str, 
     load, figures = Load(database, bus), {}
     tickers = [f"C{n}-USD" for n in range(200 if quick else 1_000)]
     start = int(time.time()) // 60 * 60 - 12 * 3_600
-    for ticker in tickers:  # new series are made one by one, once
+    for ticker in tickers:  # The documents of new series are created one by one, once.
         load.send("candles", ticker, make_candles(0, 1, start))
     load.wait()
     figures["memory_mb_before"] = read_memory(pid)
@@ -162,7 +162,7 @@ def measure(database: Db, bus: RedisBus, pid: int, *, quick: bool) -> dict[str, 
 
 
 def pace(rate: int, seconds: int, send: Any) -> None:
-    """Call `send` with 0, 1, ... so often a second, for so long."""
+    """Call `send` with 0, 1, ... this many times a second, for this long."""
     began = time.perf_counter()
     for n in range(rate * seconds):
         send(n)
@@ -180,7 +180,7 @@ def measure_naive(database: Db, start: int) -> float:
 
 
 def measure_export(database: Db, folder: Path, *, quick: bool) -> float:
-    """Return how many seconds a million bars take to a folder of Parquet."""
+    """Measure how many seconds a million bars take to be exported to a folder of Parquet files."""
     days = pd.date_range("2016-01-01", "2025-12-31", tz="UTC")
     tickers = 20 if quick else 280
     price = np.linspace(50, 90, len(days))

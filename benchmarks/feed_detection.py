@@ -1,5 +1,5 @@
-"""How late a strange candle of the feed is an anomaly: consumer and worker are processes of their
-own, as the service starts them.
+"""How long after a strange candle of the feed its anomaly is stored; consumer and worker are
+separate processes, as the service starts them.
 """
 
 import os
@@ -41,10 +41,11 @@ TOLD_SECONDS = 15.0
 def measure_detection(
     settings: Settings, database: Db, bus: RedisBus, folder: Path, *, quick: bool
 ) -> dict[str, float]:
-    """Return the 50th and 99th percentile, in milliseconds, from publish to anomaly of tickers of
-    which each gets a candle a round, all within a second; half of the candles are strange.
+    """Return the 50th and 99th percentile, in milliseconds, of the time from publishing a candle to
+    its anomaly. Each ticker gets a candle a round, all within a second; half of the candles are
+    strange.
 
-    The consumer runs already.
+    The consumer must be running already.
     """
     tickers = [f"L{number}-USD" for number in range(200 if quick else 1_000)]
     rounds = 3 if quick else 10
@@ -68,12 +69,13 @@ def measure_detection(
     with run_worker(settings, folder):
         detect_history(settings, database)
         add_watchlist(database, "bench", {**fields, **others}, now)  # type: ignore[typeddict-item]  # all there are
-        time.sleep(2)  # the consumer looks once a second at what is watched
+        time.sleep(2)  # The consumer checks once a second which tickers are watched.
         producer, late = Producer(bus, "detection", {}), []
         for number in range(rounds):
             late += measure_round(database, producer, closes.to_dict(), first + number * SECONDS)
-            # Candles come every few minutes: by then people are told of those before. What came to
-            # the notifier while it was at work waits for a tick, which there is none of here.
+            # Real candles come every few minutes; by then the messages about earlier ones are sent.
+            # Events that reach the notifier while it works wait for a tick, which does not come
+            # here.
             deadline = time.perf_counter() + TOLD_SECONDS
             while time.perf_counter() < deadline and find_undelivered(database, limit=1):
                 time.sleep(POLL_SECONDS)
@@ -113,7 +115,7 @@ def measure_round(
 
 
 def detect_history(settings: Settings, database: Db) -> None:
-    """Detect what is stored, so that each round looks at one candle a ticker."""
+    """Detect the stored bars, so that each round scores one candle a ticker."""
     with build_celery(settings) as celery:
         run = request_detection(
             database,
@@ -124,7 +126,7 @@ def detect_history(settings: Settings, database: Db) -> None:
             backfill=Backfill(),
             now=datetime.now(UTC),
         )
-    # Who is told of it keeps a process of the worker busy for a while, too.
+    # Sending the messages also keeps a process of the worker busy for a while.
     while not is_delivered(database, run["_id"], "run_completed"):
         time.sleep(POLL_SECONDS)
 

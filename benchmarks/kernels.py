@@ -1,8 +1,8 @@
-"""How fast one core computes features and scores, beside scikit-learn:
-`python -m benchmarks.kernels`.
+"""How fast one core computes features and scores, compared with scikit-learn: `python -m
+benchmarks.kernels`.
 
-Made-up bars of 200 tickers x 1,260 days in memory; the sides take turns, and the figures are
-medians of CPU seconds, so that other work on the machine counts little.
+It uses synthetic bars of 200 tickers x 1,260 days in memory. The sides take turns, and the figures
+are medians of CPU seconds, so that other work on the machine counts little.
 """
 
 import time
@@ -35,14 +35,14 @@ EQUAL_ENSEMBLE = "ensemble, equal weights"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a detector costs, or why it cannot be measured.
+    """The cost of a detector, or why it cannot be measured.
 
     Attributes:
-        fit_seconds: what its fit took.
-        bars_a_second: features and scores, of one core.
-        scores, with_features: what scores take, alone and with their features, in that of the
-            default detector.
-        missing: the reason for which it could not be fitted, else empty.
+        fit_seconds: the duration of its fit.
+        bars_a_second: features and scores, on one core.
+        scores, with_features: the time for scores, alone and with their features, as multiples of
+            the default detector's.
+        missing: the reason why it could not be fitted; empty if it could.
     """
 
     name: str
@@ -85,10 +85,11 @@ def main() -> None:
 
 
 def measure_detectors(panel: BarPanel, rounds: int) -> list[Cost]:
-    """Return what each detector, and an ensemble of all members, costs beside the default one.
+    """Return the cost of each detector, and of an ensemble of all members, relative to the default
+    one.
 
-    Scored is as in a detection: only bars below the threshold of the strangest hundredth are told
-    exactly.
+    Scores are computed as in a detection: only those below the threshold of the strangest hundredth
+    are exact.
     """
     first = panel.offsets[:-1]
     missing, fits, works = [], {}, []
@@ -131,7 +132,7 @@ def measure_detectors(panel: BarPanel, rounds: int) -> list[Cost]:
 
 
 def build_costs(costs: list[Cost]) -> Table:
-    """Return what detectors cost as a table."""
+    """Return the costs of detectors as a table."""
     table = Table(
         "detector",
         "fit, s",

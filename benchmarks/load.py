@@ -1,6 +1,4 @@
-"""Requests that come when they come: an open loop,
-which does not wait for one answer before it asks for the next.
-"""
+"""Open-loop load: requests are sent at fixed times, without waiting for the answers before."""
 
 import re
 import time
@@ -22,7 +20,8 @@ ETAG = re.compile(rb"^etag: *([^\r]+)", re.IGNORECASE | re.MULTILINE)
 class Client:
     """One connection that is kept open.
 
-    It reads what it must know of an answer and no more: whoever is timed shares the cores with it.
+    It parses no more of an answer than it must, because it shares the cores with the server that is
+    timed.
     """
 
     def __init__(self, port: int, key: str) -> None:
@@ -33,9 +32,10 @@ class Client:
         )
 
     def ask(self, path: str, body: object = None, *, etag: str | None = None) -> bytes:
-        """Send a GET, or a POST where there is a body, and return the answer's body.
+        """Send a GET, or a POST if there is a body, and return the answer's body.
 
-        Any answer but a 2xx is an error; with an `etag`, which is asked with, so is any but a 304.
+        Any answer but a 2xx is an error; if an `etag` is given, it is sent, and any answer but a
+        304 is an error.
         """
         given = "" if etag is None else f"If-None-Match: {etag}\r\n"
         if body is None:
@@ -91,13 +91,13 @@ def read_at_rate(
     per_second: float,
     seconds: float,
 ) -> list[float]:
-    """Ask for the paths in turn, so many a second,
-    and return how long each answer took, in seconds.
+    """Request the paths in turn, this many a second, and return how long each answer took, in
+    seconds.
 
-    Of a path that comes with an ETag, the answer must be that it has not changed.
+    If a path has an ETag, the answer must be that nothing has changed.
 
-    The time of an answer counts from the moment at which the request was due: one that had to wait
-    for a connection, because answers before it were slow, waited all the same.
+    The time of an answer counts from the moment at which its request was due. So it includes the
+    wait for a connection if earlier answers were slow.
     """
     total = int(per_second * seconds)
     numbers, lock = count(), Lock()

@@ -1,9 +1,10 @@
-"""Markets made by rule, of which the truth is known: what fails elsewhere shall fail here first.
+"""Synthetic markets, whose truth is known because the code put it there. A detector that would fail
+elsewhere should fail here first.
 
-Returns are those of a market, a sector and a company, each with a volatility that wanders and fat
-tails. A market's event is a day on which it falls or rises by six to nine of its deviations of
-then, a company's one of six to ten of its own, with a gap and volume. Nothing in them was fitted to
-the real bars beside them.
+Returns are the sum of those of a market, a sector and a company, each with a wandering volatility
+and fat tails. An event of the market is a day on which it falls or rises by six to nine of its
+recent standard deviations; one of a company, by six to ten of its own, with a gap and volume.
+Nothing in these markets was fitted to the real bars that are measured beside them.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from core.arrays import Float64
 
 SECTORS = 4
 YEAR_DAYS = 252
-MARKET_EVENTS, COMPANY_EVENTS = 0.5, 0.8  # a year
-# Of a market's event the tickers that are asked for it: else it would outweigh all others.
+MARKET_EVENTS, COMPANY_EVENTS = 0.5, 0.8  # A year.
+# For an event of the market, only this many tickers count as events: otherwise it would outweigh
+# all other events.
 ASKED_TICKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A market: a table of dated bars for each ticker, and which days are events (ticker, date)."""
+    """A synthetic market: a table of dated bars for each ticker, and the days that are events
+    (ticker, date).
+    """
 
     bars: dict[str, pd.DataFrame]
     events: pd.DataFrame
@@ -31,8 +35,8 @@ class Made:
 def make_market(
     name: str, tickers: int, years: float, *, seed: int, end: str, idle: float = 0.0
 ) -> Made:
-    """Return a market of daily bars up to `end`; half of its tickers
-    move on no more than 1 - `idle` of the days, the others always.
+    """Return a market of daily bars up to `end`. Half of its tickers trade on a share of the days
+    between 1 - `idle` and 1 - 0.6 `idle`, the others every day.
     """
     random = np.random.default_rng(seed)
     days = pd.bdate_range(end=end, periods=int(years * YEAR_DAYS))
@@ -67,8 +71,8 @@ def make_market(
 def _make_bars(
     random: np.random.Generator, shared: Float64, trades: np.ndarray, falls: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the bars of a company of which `shared` is the return that is not its own,
-    and its own events.
+    """Return the bars of a company and its own events; `shared` is the part of its return from
+    market and sector.
     """
     count = shared.size
     deviation = random.uniform(0.008, 0.02) * _wander(random, count, 0.06)
@@ -81,7 +85,7 @@ def _make_bars(
     own = np.where(jumps, 0.0, own)
     close = 40 * np.exp(np.cumsum(shared + own + jump))
     gap = 0.8 * jump + 0.3 * (shared + own) + 0.2 * deviation * random.standard_normal(count)
-    # What was not traded is not seen: the next trade takes it all.
+    # A move on a day without a trade is not visible: the next trade contains it.
     seen = pd.Series(np.where(trades, close, np.nan)).ffill().bfill().to_numpy()
     before = np.append(seen[0], seen[:-1])
     opened = before * np.exp(np.clip(gap, -0.5, 0.5))
@@ -95,7 +99,7 @@ def _make_bars(
             "high": np.where(trades, np.maximum(opened, seen) * (1 + reach[0]), before),
             "low": np.where(trades, np.minimum(opened, seen) * (1 - reach[1]), before),
             "close": np.where(trades, seen, before),
-            # Each other such day has a lone trade at the last price, which says no more.
+            # Every second such day has a lone trade at the last price, which adds no information.
             "volume": np.where(trades, volume, 100.0 * (np.arange(count) % 2)),
         }
     )
@@ -103,7 +107,7 @@ def _make_bars(
 
 
 def _wander(random: np.random.Generator, count: int, step: float) -> Float64:
-    """Return a volatility that wanders about one: half to double most of the time."""
+    """Return a volatility that wanders around one: between half and double most of the time."""
     level = np.zeros(count)
     shocks = random.normal(0, step, count)
     for t in range(1, count):
@@ -112,13 +116,13 @@ def _wander(random: np.random.Generator, count: int, step: float) -> Float64:
 
 
 def _draw(random: np.random.Generator, count: int) -> Float64:
-    """Return returns of deviation one with fat tails, but no event among them."""
+    """Return fat-tailed returns with a standard deviation of one, without events."""
     return np.clip(random.standard_t(5, count) / np.sqrt(5 / 3), -4.0, 4.0)
 
 
 def make_sessions(seed: int, sessions: int, per_session: int) -> pd.DataFrame:
-    """Return intraday bars: an opening jump, wide and loud ends, a quiet noon;
-    `clock` is the bar's place in its session.
+    """Return intraday bars with a jump at the open, high range and volume at both ends and a quiet
+    noon; `clock` is the bar's place in its session.
     """
     random = np.random.default_rng(seed)
     count = sessions * per_session

@@ -1,5 +1,5 @@
-"""The market that is detected: made-up bars, a model,
-and the same bars once more as the naive way stores them.
+"""The market that is detected: synthetic bars, a model, and the same bars in the naive way's
+form.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ RESULTS = ("anomalies", "batches", "detection_metadata", "detection_runs", "outb
 
 
 def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
-    """Store bars of all `tickers`, train a model on those `compared`,
-    and store their bars the naive way too.
+    """Store bars of all `tickers`, train a model on the tickers in `compared`, and store the bars
+    of these in the naive way's form too.
     """
     ensure_indexes(database)
     now = datetime.now(UTC)
@@ -51,14 +51,14 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
 
 
 def train(database: Db, tickers: Sequence[str], feature_set: FeatureSet) -> None:
-    """Train a model on these tickers, and put it in use."""
+    """Train a model on these tickers, and promote it."""
     own = tuple(sorted(tickers))
     plan = TrainingPlan(MARKET, tickers=own, feature_set=feature_set, seed=SEED, promote=True)
     train_model(database, plan, now=datetime.now(UTC))
 
 
 def train_ensemble(database: Db, tickers: Sequence[str]) -> None:
-    """Train an ensemble of the default weights on these tickers, beside the model in use."""
+    """Train an ensemble with the default weights on these tickers, without promoting it."""
     options = {"detector": "ensemble", "seed": SEED, "promote": False}
     plan = TrainingPlan.from_options(MARKET, markets=SHIPPED, tickers=tickers, options=options)
     train_model(database, plan, now=datetime.now(UTC))
@@ -76,7 +76,7 @@ def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
 
 
 def build_table(panel: BarPanel) -> pd.DataFrame:
-    """Return a panel as a table of a row a bar."""
+    """Return a panel as a table with a row a bar."""
     values = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
     tickers = np.repeat(panel.tickers, np.diff(panel.offsets))
     return pd.DataFrame(
@@ -87,7 +87,7 @@ def build_table(panel: BarPanel) -> pd.DataFrame:
 def build_matrix(
     database: Db, tickers: Sequence[str], model: LoadedModel, *, as_learned: bool = False
 ) -> np.ndarray:
-    """Return what the model sees of all bars of the tickers; `as_learned`, but for those that a
+    """Return the model's inputs of all bars of the tickers; with `as_learned`, without those that a
     training leaves out.
     """
     days = read_days(database, MARKET, INTERVAL) if model.feature_set.sees_market else None
@@ -102,11 +102,11 @@ def build_matrix(
 
 
 def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> IsolationForest:
-    """Return scikit-learn's own object of a model of these tickers,
-    whose `predict` has the model's threshold.
+    """Return scikit-learn's own object of a model of these tickers, whose `predict` uses the
+    model's threshold.
 
-    What is stored of a model is its nodes; the same rows, seed and parameters give the same trees
-    again.
+    Only the nodes of a model are stored; fitting again with the same rows, seed and parameters
+    gives the same trees.
     """
     rows = build_matrix(database, sorted(tickers), model, as_learned=True)
     given = {name: model.parameters[name] for name in ("trees", "sample", "seed")}
@@ -136,15 +136,15 @@ def find_bars_found(
 
 
 def forget_results(database: Db) -> None:
-    """Bring the database back to where nothing was detected."""
+    """Restore the database to the state before anything was detected."""
     for name in RESULTS:
         database[name].drop()
     ensure_indexes(database)
 
 
 def forget_last_bar(database: Db, ticker: str) -> None:
-    """Bring the database back to where the last bar, the same for all tickers,
-    has not been detected.
+    """Restore the database to the state before the last bar, which has the same time for all
+    tickers, was detected.
     """
     before, last = (
         datetime.fromtimestamp(t, UTC)

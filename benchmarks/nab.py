@@ -1,12 +1,12 @@
-"""Score detectors on the Numenta Anomaly Benchmark (Lavin and Ahmad 2015),
-from a copy of its files.
+"""Scores detectors on the Numenta Anomaly Benchmark (Lavin and Ahmad 2015), from a copy of its
+files.
 
-The corpus is 58 series with 116 labelled windows. A detector sees each series point by point and
-gives each point a score; the first 15 % (750 points at most) are for learning. Of all thresholds,
-one for the whole corpus, the best counts. With the standard profile the first detection in a window
-earns up to 1, less the later it comes, a window without one costs 1, and a detection outside costs
-up to .11, less right after a window. The sum is scaled so that a detector that says nothing gets 0,
-and one that finds each window at its first point 100.
+The corpus is 58 series with 116 labelled windows. A detector gets each series point by point and
+gives each point a score; the first 15 % (750 points at most) are for learning. One threshold is
+used for the whole corpus, and the best one counts. With the standard profile the first detection in
+a window earns up to 1, less the later it comes; a window without a detection costs 1; a detection
+outside costs up to .11, less right after a window. The sum is scaled so that a detector that flags
+nothing gets 0, and one that finds each window at its first point gets 100.
 """
 
 import csv
@@ -51,9 +51,9 @@ def read_corpus(folder: Path) -> Iterator[LabelledSeries]:
 def compute_score(
     corpus: Sequence[LabelledSeries], scores: Mapping[str, Sequence[float]]
 ) -> tuple[float, float]:
-    """Return the score of the standard profile and the threshold that reaches it.
+    """Return the score of the standard profile and the threshold that gives it.
 
-    `scores` has, by series, a number for each point; the larger, the stranger.
+    `scores` has, by series, a number for each point; larger is stranger.
     """
     points = [point for series in corpus for point in _weigh(series, scores[series.name])]
     points.sort(key=lambda point: -point[0])

@@ -1,5 +1,5 @@
-"""The naive way, as it is often written: documents of one bar,
-pandas and scikit-learn a ticker at a time.
+"""The naive way, as it is often written: a document for each bar, and pandas and scikit-learn a
+ticker at a time.
 """
 
 from datetime import UTC, datetime
@@ -25,16 +25,16 @@ def store_bars(database: Db, frame: pd.DataFrame) -> None:
 
 
 def backfill(database: Db, ticker: str, model_file: Path) -> int:
-    """Detect all bars of a ticker with a model that is loaded for it;
-    return how many were scored.
+    """Detect all bars of a ticker with a model that is loaded for this call; return how many were
+    scored.
     """
     bars = list(database.naive_bars.find({"ticker": ticker}).sort("time", 1))
     return _detect(database, ticker, pd.DataFrame(bars), joblib.load(model_file), WARM_UP_BARS)
 
 
 def scan(database: Db, ticker: str, model: IsolationForest) -> int:
-    """Detect the newest bar of a ticker with a model that is kept;
-    return how many bars were scored.
+    """Detect the newest bar of a ticker with a model that is kept in memory; return how many bars
+    were scored.
     """
     bars = list(
         database.naive_bars.find({"ticker": ticker}).sort("time", -1).limit(HISTORY_BARS + 1)
@@ -113,8 +113,8 @@ def compute_features(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def free_of_scale(features: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return what a model of the feature set market14 sees of them:
-    prices in yesterday's ATR_14.
+    """Return the inputs of a model of the feature set market14: prices in units of yesterday's
+    ATR_14.
     """
     close = bars["close"]
     unit = features["ATR_14"].clip(lower=close / 10_000).shift()
@@ -124,7 +124,7 @@ def free_of_scale(features: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
     for name in ("ATR_14", "bb_width", "MACD", "MACD_hist", "body", "upper_wick", "lower_wick"):
         inputs[name] = features[name] / unit
     inputs["VWAP"] = (close - features["VWAP"]) / unit
-    # the grid of detection/features/kernel.py, so that both sides score the same numbers
+    # The grid of detection/features/kernel.py, so that both sides score the same numbers.
     return (inputs.clip(-127, 127) * 65_536).round() / 65_536
 
 

@@ -1,5 +1,5 @@
-"""The metrics as they are often computed: pandas, scipy and statsmodels,
-one ticker and one document at a time.
+"""The metrics as they are often computed: with pandas, scipy and statsmodels, one ticker and one
+document at a time.
 """
 
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ from records.database import Db
 
 
 def compute(database: Db, ticker: str, benchmark: pd.Series) -> dict[str, Any]:
-    """Compute all metrics of a ticker's last bar from documents of one bar,
-    and store them in a document.
+    """Compute all metrics of a ticker's last bar from a document for each bar, and store them in a
+    document.
 
     `benchmark` are the market's returns by time, which cost the naive way nothing here.
     """

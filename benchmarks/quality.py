@@ -1,16 +1,18 @@
 """`make bench-quality`: does detection find what matters, in every market?
 
-Real daily bars of five stocks and two indices, and three markets made by rule (made.py): one of
-many years, one of which half the tickers trade on few days, and one of two years. Walk-forward:
-each year is scored by a model of the years before it, one of all markets, and 1 % of each ticker's
-days are flagged. Found are event days, publicly known (events.csv) or made; and faults planted in
-copies of the bars, by the same 1 % or by the rules for faults, which may flag another 1 %. Measured
-so are the forest on three feature sets, and detectors of windows, of which the network takes
-minutes and jax (`requirements-autoencoder.txt`).
+It uses real daily bars of five stocks and two indices, and three synthetic markets (made.py): one
+of many years, one in which half of the tickers trade on few days, and one of two years. It walks
+forward: each year is scored by one model of all markets, trained on the years before, and 1 % of
+each ticker's days are flagged. It counts how many event days are found, publicly known ones
+(events.csv) and synthetic ones, and how many faults planted in copies of the bars, by the same 1 %
+or by the rules for faults, which may flag another 1 %. The forest is measured on three feature
+sets, and so are detectors of windows, of which the network takes minutes and needs jax
+(`requirements-autoencoder.txt`).
 
-Beside it, flagging as many days: the plain absolute log return, and that over its own standard
-deviation of 60 days. With the thresholds that a training would set, the share of bars flagged in
-each year, and how often a grade is reached in years that the model has not seen, in what it says.
+Two baselines flag as many days: the absolute log return, and the same divided by its standard
+deviation of 60 days. With the thresholds that a training would set, it also measures the share of
+bars flagged in each year, and how often grades are reached in years that the model has not seen,
+relative to what they promise.
 """
 
 import argparse
@@ -61,20 +63,20 @@ FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "quality.json"
 FLAGGED = 0.01
 ASKED = ThresholdPolicy("contamination", FLAGGED)
-# From here on every side has a figure for every bar.
+# From this bar on every side has a score for every bar.
 FIRST_BAR = 62
 FEWEST_TRAINED = 2_000
-# Of the real bars so many lie before: no side is asked for an earlier event.
+# In the real bars the earlier years are needed as history: no side is asked for an earlier event.
 FIRST_YEAR = 2002
-# A year counts where so many bars of a market were scored in it.
+# A year counts only if at least this many bars of a market were scored in it.
 FEWEST_OF_YEAR = 500
-# The only splits among these bars; the demo's other shocks are real.
+# The only splits in these bars; the demo's other shocks are real.
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
-# How many settings of features, rules and markets were tried until these were kept.
+# The number of settings of features, rules and markets that were tried before these were kept.
 CONFIGURATIONS = 344
 OURS = EVENTS
-# By what they are called here: a detector, and what it sees.
+# Detector and feature set by the name used here.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
     **{each.label: (DEFAULT_DETECTOR, each) for each in (TWO_YARDSTICKS, EVENTS)},
     **{
@@ -83,7 +85,7 @@ MODELS: dict[str, tuple[str, FeatureSet]] = {
         if name != DEFAULT_DETECTOR
     },
 }
-# Bars before a bar that any of them looks back on.
+# The longest history that any of them needs before a bar.
 HISTORY_BARS = max(get_detector(name).history_bars for name, _ in MODELS.values())
 EVENTS_WANTED, FAULTS_WANTED, KIND_WANTED = 0.9, 0.95, 0.85
 SHARE_WANTED, CALIBRATION_WANTED, OPENS_WANTED = (0.005, 0.02), 1.5, 2.0
@@ -91,8 +93,8 @@ SHARE_WANTED, CALIBRATION_WANTED, OPENS_WANTED = (0.005, 0.02), 1.5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A market to be measured: its bars by ticker, laid out as a panel, what it did each day,
-    and its truth.
+    """A market to be measured: its bars by ticker and as a panel, the market's days, its events and
+    its planted faults.
     """
 
     bars: dict[str, pd.DataFrame]
@@ -115,7 +117,7 @@ def main() -> int:
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else list(MODELS)
     console = Console()
-    with console.status("making markets"):
+    with console.status("generating markets"):
         subjects = make_subjects(options.faults)
     sides: dict[str, dict[str, dict[str, float]]] = {
         "abs_log_return": {n: measure_baseline(s, None) for n, s in subjects.items()},
@@ -191,8 +193,8 @@ def build_subject(name: str, made: Made, each: int) -> Subject:
 
 
 def read_bars() -> dict[str, pd.DataFrame]:
-    """Return each ticker's real bars, adjusted for its splits; `date` beside open, high, low,
-    close and volume.
+    """Return each ticker's real bars, adjusted for its splits: `date`, open, high, low, close and
+    volume.
     """
     frame = read_demo()
     frame.columns = frame.columns.str.lower()
@@ -208,8 +210,8 @@ def read_bars() -> dict[str, pd.DataFrame]:
 
 
 def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
-    """Plant `each` faults of each kind in copies of each ticker's bars, on days drawn at random
-    of those on which it traded; those of `OF_TRADED` where it usually does.
+    """Plant `each` faults of each kind in copies of each ticker's bars, on random days on which it
+    traded; those in `OF_TRADED` only in tickers that usually trade.
     """
     random = np.random.default_rng(7)
     faults = []
@@ -218,7 +220,8 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         columns = [series[name].to_numpy() for name in [*PRICES, "volume"]]
         prices = (columns[0], columns[1], columns[2], columns[3])
         idle = mark_still(prices, columns[4], np.zeros(1, np.int64))
-        # Half a year of bars with a trade, and a model that was fitted before.
+        # There must be half a year of bars with a trade before, and a model that was trained
+        # earlier.
         days = np.flatnonzero(~idle & (np.cumsum(~idle) > 2 * FIRST_BAR))[:-5]
         days = days[days >= np.searchsorted(dated["date"], pd.Timestamp(2000, 1, 1))]
         for kind in FAULTS:
@@ -237,7 +240,7 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
 
 
 def build_panel(tables: list[pd.DataFrame], starts: list[int]) -> BarPanel:
-    """Lay tables of dated bars end to end; each begins at position `start` of its series."""
+    """Join tables of dated bars to a panel; each begins at position `start` of its series."""
     whole = pd.concat(tables, ignore_index=True)
     seconds = whole["date"].to_numpy().astype("datetime64[s]").astype(np.int64)
     offsets = np.cumsum([0, *map(len, tables)], dtype=np.int64)
@@ -258,7 +261,9 @@ def build_panel(tables: list[pd.DataFrame], starts: list[int]) -> BarPanel:
 def measure_models(
     subjects: dict[str, Subject], detector_name: str, feature_set: FeatureSet, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Return of each market what models of all markets find, each year by one of those before."""
+    """Return for each market what models of all markets find; each year is scored by a model of the
+    years before.
+    """
     history = get_detector(detector_name).history_bars
     clean = {
         n: _compute(s.panel, s.panel.offsets[:-1], feature_set, s.days) for n, s in subjects.items()
@@ -277,7 +282,7 @@ def measure_models(
         for n, s in subjects.items()
     }
     years = {n: _years(s.panel, clean[n]) for n, s in subjects.items()}
-    # As a training does, which leaves out what rules call wrong for certain.
+    # A training also leaves out bars that rules call certainly wrong.
     right = {n: ~mark_wrong(s.panel, clean[n].rows, clean[n], s.days) for n, s in subjects.items()}
     fault_years = {n: _years(s.fault_panel, wrong[n]) for n, s in subjects.items()}
     scores = {n: np.full(clean[n].rows.size, np.nan) for n in subjects}
@@ -334,7 +339,7 @@ def _years(panel: BarPanel, features: Features) -> np.ndarray:
 
 
 def _find_lengths(subject: Subject) -> Int64:
-    """Return how many bars each table with a fault has before it."""
+    """Return how many bars of history each table with a fault has."""
     return np.array([fault.first - fault.start for fault in subject.faults], np.int64)
 
 
@@ -345,7 +350,9 @@ def _show(
     feature_set: FeatureSet,
     starts: Int64,
 ) -> SeriesRows:
-    """Return what a detector sees of a panel; wanted is what it can score from `starts` (k,) on."""
+    """Return a detector's rows of a panel; those that it can score from `starts` (k,) on are
+    wanted.
+    """
     rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
     owners = panel.find_series(features.rows)
     possible = features.rows >= starts[owners]
@@ -361,14 +368,14 @@ def _of_years(rows: SeriesRows, are_of: Bools) -> SeriesRows:
 def _fit(
     rows: SeriesRows, detector_name: str, seed: int
 ) -> tuple[Detector | SeriesDetector, Float64]:
-    """Return the detector that learns from some rows, and its scores of them."""
+    """Return the detector fitted to these rows, and its scores of them."""
     kind = get_detector(detector_name)
     detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
     return detector, score_rows(detector, rows)
 
 
 def _count_events(subject: Subject, scores: Float64) -> dict[str, float]:
-    """Return which share of the events is among the strangest 1 % of its ticker's days."""
+    """Return the share of events that are among the strangest 1 % of their ticker's days."""
     hits = []
     for s, (ticker, bars) in enumerate(subject.bars.items()):
         own = scores[subject.panel.series(s)]
@@ -391,7 +398,7 @@ def _limits(subject: Subject, scores: Float64) -> dict[str, float]:
 def _count_faults(
     subject: Subject, scores: Float64, wrong: Features, fault_scores: Float64
 ) -> dict[str, float]:
-    """Return which share of the faults scores like the strangest 1 % or is told by a rule."""
+    """Return the share of faults that score like the strangest 1 % or are found by a rule."""
     limits = _limits(subject, scores)
     panel = subject.fault_panel
     owners = panel.find_series(wrong.rows)
@@ -413,8 +420,8 @@ def _count_faults(
 def _count_flagged(
     years: np.ndarray, scores: Float64, passed: Bools, grades: Float64
 ) -> dict[str, float]:
-    """Return the least and largest share of a year's bars below the threshold of a training,
-    and how often grades are reached, in what they say.
+    """Return the least and the largest share of a year's bars below the threshold of a training,
+    and how often grades are reached, relative to what they promise.
     """
     known = ~np.isnan(scores)
     shares = [
@@ -431,8 +438,8 @@ def _count_flagged(
 
 
 def measure_baseline(subject: Subject, z_bars: int | None) -> dict[str, float]:
-    """Return the shares found by the absolute log return,
-    over its standard deviation of `z_bars` days if given.
+    """Return the shares found by the absolute log return, divided by its standard deviation of
+    `z_bars` days if given.
     """
     scores = np.full(subject.panel.times.size, np.nan)
     for s, bars in enumerate(subject.bars.values()):
@@ -457,7 +464,7 @@ def compute_moves(close: pd.Series, z_bars: int | None) -> Float64:
 
 
 def measure_opens() -> float:
-    """Return how often the open of a session is an alarm, in how often another bar is."""
+    """Return how many times as often the open of a session is flagged as another bar."""
     tables = [make_sessions(seed, 120, 78) for seed in range(6)]
     dated = [
         table.assign(date=np.datetime64("2018-01-01") + np.arange(len(table))) for table in tables
@@ -477,7 +484,7 @@ def measure_opens() -> float:
 
 
 def list_missed(sides: dict[str, dict[str, dict[str, float]]], opens: float) -> list[str]:
-    """Return what was asked for and not reached, in words."""
+    """Return the goals that were not reached, in words."""
     missed = []
     for name, ours in sides[OURS.label].items():
         best = max(sides[side][name]["events"] for side in list(sides)[:2])

@@ -1,9 +1,9 @@
 """`make bench-scale`: the same backfill by 1, 2 and 4 workers, a scan of 100,000 series by as many,
-and what each part of the service costs, MongoDB's disk included.
+and the cost of each part of the service, including MongoDB's disk.
 
-Each worker has one process and, where the kernel lets us, a network of its own with nothing in it:
-what it shares with the others goes through MongoDB and Redis, over their Unix sockets, as if it
-were on a host of its own.
+Each worker has one process and, where the kernel permits it, an empty network namespace: it shares
+data with the others only through MongoDB and Redis, over their Unix sockets, as if it were on a
+host of its own.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Size:
 
 FULL = Size(rounds=3, tickers=1_000, series=100_000)
 QUICK = Size(rounds=1, tickers=200, series=2_000)
-# Of so many the oplog, of 512 MB, holds all that is written.
+# With this many series the oplog, of 512 MB, still holds all writes.
 OPLOG_SERIES = 500
 
 
@@ -96,7 +96,7 @@ def measure(
     celery = import_module("tasks.process.broker").build_celery(settings)
     tickers = name_tickers(size.tickers)
     console.print(
-        f"Making up {market.BARS:,} bars of each of {len(tickers):,} tickers, and training a model."
+        f"Generating {market.BARS:,} bars of each of {len(tickers):,} tickers, training a model."
     )
     market.fill(database, tickers, tickers[:100])
     clock = Clock()
@@ -128,15 +128,15 @@ def measure(
 def measure_market(
     folder: Path, settings: Settings, pids: dict[str, int], size: Size, console: Console
 ) -> dict[str, float]:
-    """Time scans of one new bar of each series of a large market, see what MongoDB keeps of it,
-    and return the figures by name.
+    """Time scans of one new bar of each series of a large market, measure the size of its data in
+    MongoDB, and return the figures by name.
     """
     whole, sides = import_module("benchmarks.scale_market"), import_module("benchmarks.sides")
     worker = import_module("tasks.process.worker").get_worker()
     database, tickers = worker.database, name_tickers(size.series)
     celery = import_module("tasks.process.broker").build_celery(settings)
     clock, bars = Clock(), len(tickers) * whole.BARS
-    console.print(f"Making up {whole.BARS} bars of each of {len(tickers):,} series.")
+    console.print(f"Generating {whole.BARS} bars of each of {len(tickers):,} series.")
     few = tickers[:OPLOG_SERIES]
     oplog = whole.measure_oplog(worker, few)
     with clock.time("import"):
@@ -171,14 +171,16 @@ def measure_market(
 
 
 def name_tickers(count: int) -> tuple[str, ...]:
-    """Return made-up names."""
+    """Return synthetic names."""
     return tuple(f"T{number:05d}" for number in range(count))
 
 
 def describe(
     clock: Clock, spent: dict[str, dict[str, float]], rows: int, size: Size
 ) -> dict[str, float]:
-    """Return the figures: speed by workers, and processor seconds by part of the service."""
+    """Return the figures: speed by number of workers, and processor seconds by part of the
+    service.
+    """
     runs = size.rounds * len(WORKERS)
     figures = {
         f"bars_per_second_{n}_workers": rows / runs / clock.median(f"backfill {n}") for n in WORKERS
@@ -198,8 +200,8 @@ def describe(
 
 @contextmanager
 def run_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
-    """Start Redis and MongoDB, listening on Unix sockets in `folder` too;
-    yield settings and process ids by name.
+    """Start Redis and MongoDB, which also listen on Unix sockets in `folder`; yield settings and
+    process ids by name.
     """
     redis_port, mongo_port = servers.free_port(), servers.free_port()
     redis_folder, mongo_folder = folder / "redis", folder / "mongod"
@@ -235,8 +237,8 @@ def run_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
 
 @contextmanager
 def run_workers(folder: Path, count: int) -> Iterator[list[int]]:
-    """Start so many workers of one process, each without a network where that is permitted;
-    yield their process ids.
+    """Start this many workers of one process, each without a network where that is permitted; yield
+    their process ids.
     """
     mongo_socket = quote(str((folder / "mongod.sock").resolve()), safe="")
     sockets = {
@@ -260,8 +262,8 @@ def run_workers(folder: Path, count: int) -> Iterator[list[int]]:
 
 
 def read_cpu_seconds(pids: dict[str, int], worker_pids: list[int]) -> dict[str, float]:
-    """Return the processor seconds used so far by each server,
-    and by all workers with their pool processes.
+    """Return the processor seconds used so far by each server, and by all workers with their pool
+    processes.
     """
     spent = {name: _read_cpu_seconds(pid) for name, pid in pids.items()}
     return spent | {

@@ -1,4 +1,6 @@
-"""A market of 100,000 series: a scan of one new bar of each, and what MongoDB keeps of it all."""
+"""A market of 100,000 series: a scan of one new bar of each, and the size of its data in
+MongoDB.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,18 +19,18 @@ from records.database import Db, Query
 from records.indexes import ensure_indexes
 from tasks.process.worker import Worker
 
-# No fewer than a new bar's features are computed from.
+# At least as many bars as the features of a new bar need.
 BARS = 400
 TRAINED = 100
-# Of so many there is a batch for each worker, which has its model loaded then.
+# With this many series each worker gets a batch, and so loads its model.
 WARM = 1_000
 KEPT = ("bars", "series", "detection_metadata", "anomalies", "bar_revisions", "bar_imports")
 MIB = 1 << 20
 
 
 def fill(database: Db, tickers: Sequence[str], trained: Sequence[str]) -> None:
-    """Store the bars of a market's series, and train the model that people get by default on those
-    of some.
+    """Store the bars of a market's series, and train the default model on the bars of some of
+    them.
     """
     ensure_indexes(database)
     store_bars(database, tickers)
@@ -40,7 +42,7 @@ def fill(database: Db, tickers: Sequence[str], trained: Sequence[str]) -> None:
 
 
 def store_bars(database: Db, tickers: Sequence[str]) -> None:
-    """Make up the bars of series and import them."""
+    """Generate the bars of series and import them."""
     import_synthetic(
         database,
         tickers,
@@ -53,7 +55,7 @@ def store_bars(database: Db, tickers: Sequence[str]) -> None:
 
 
 def measure_oplog(worker: Worker, tickers: tuple[str, ...]) -> dict[str, float]:
-    """Import, backfill and scan so few series that the oplog still holds all of it afterwards;
+    """Import, backfill and scan so few series that the oplog still holds all writes afterwards;
     return its bytes for each bar of a step.
     """
     database, bars = worker.database, len(tickers) * BARS
@@ -73,7 +75,7 @@ def measure_oplog(worker: Worker, tickers: tuple[str, ...]) -> dict[str, float]:
 
 
 def warm_up(database: Db, celery: Celery, tickers: tuple[str, ...]) -> None:
-    """Have each worker load its model, forget what they found, and leave its alerts."""
+    """Have each worker load its model; then delete the results and skip their alerts."""
     market.forget_last_bar(database, tickers[0])
     sides.run_by_workers(database, celery, sides.ask("incremental", tickers[:WARM]))
     sides.leave_alerts(database)
@@ -87,7 +89,7 @@ def scan(database: Db, celery: Celery, tickers: tuple[str, ...]) -> dict[str, fl
     begun = time.perf_counter()
     run = sides.run_by_workers(database, celery, sides.ask("incremental", tickers))
     seconds = time.perf_counter() - begun
-    # Of so many some end with a bar that stands still, which has no score.
+    # Some of so many series end with a bar that repeats the one before, which has no score.
     assert run["progress"]["tickers_failed"] == 0, run["progress"]
     assert run["progress"]["tickers_done"] == len(tickers), run["progress"]
     batches = list(
@@ -102,8 +104,8 @@ def scan(database: Db, celery: Celery, tickers: tuple[str, ...]) -> dict[str, fl
 
 
 def measure_sizes(database: Db, bars: int) -> dict[str, tuple[float, float]]:
-    """Return what a million bars take of the disk, in MiB: each collection's documents, and its
-    indexes.
+    """Return the space that a million bars take on disk, in MiB: each collection's documents, and
+    its indexes.
     """
     database.client.admin.command("fsync")
     stats: dict[str, Any] = {name: database.command("collStats", name) for name in KEPT}

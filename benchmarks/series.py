@@ -1,11 +1,11 @@
-"""`make bench-series`: how quickly points of single series are judged, beside `/healthz`,
+"""`make bench-series`: how quickly points of single series are predicted, compared with `/healthz`,
 the floor of the same stack.
 
-A real gunicorn with two worker processes, a Redis and a MongoDB of its own, and a hundred clients
-that each ask again as soon as they are answered, all on the same cores. Both sides take turns. What
-the server sees is its own histogram of request times, from the request's arrival in the application
-to the end of its answer; what a client sees includes its wait in the queue before. With `QUALITY=1`
-the detectors are scored instead: see `benchmarks/series_quality.py`.
+A real gunicorn with two worker processes, its own Redis and MongoDB, and a hundred clients that
+each send the next request once they are answered, all on the same cores. The two sides take turns.
+The server's times are those of its own histogram, from a request's arrival in the application to
+the end of its answer; a client's times include the wait in the queue before. With `QUALITY=1` the
+detectors are scored instead: see `benchmarks/series_quality.py`.
 """
 
 import argparse
@@ -39,8 +39,8 @@ LEAST_PER_SECOND, MOST_P95_MS, MOST_LIST_MS = 600.0, 20.0, 50.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of many requests: requests a second, errors,
-    and seconds of each as its client saw it.
+    """The results of many requests: requests a second, errors, and the seconds of each as its
+    client saw it.
     """
 
     per_second: float
@@ -87,7 +87,9 @@ def main() -> None:
 
 @contextmanager
 def run_api(settings: Settings, folder: Path) -> Iterator[None]:
-    """Start gunicorn as it is served, with two worker processes, and stop it at the end."""
+    """Start gunicorn as it is used in service, with two worker processes, and stop it at the
+    end.
+    """
     with (
         (folder / "api.log").open("wb") as log,
         subprocess.Popen(die_with_parent(api_command(settings)), stdout=log, stderr=log) as process,
@@ -100,7 +102,7 @@ def run_api(settings: Settings, folder: Path) -> Iterator[None]:
 
 
 def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
-    """Return the figures: the median round of each."""
+    """Return the figures; each is the median round's."""
     asked = [
         build_request(
             port, f"/predict/bench_{i % SERIES}", {"timestamp": str(i), "value": float(i % 40)}
@@ -148,7 +150,7 @@ def build_request(port: int, path: str, body: object = None) -> bytes:
 
 
 async def ask_all(port: int, requests: Sequence[bytes]) -> Load:
-    """Send the requests from a hundred connections, each the next one as soon as it is answered."""
+    """Send the requests over a hundred connections, each the next one once it is answered."""
     waiting = iter(requests)
     seconds: list[float] = []
     errors = 0
@@ -166,7 +168,7 @@ async def ask_all(port: int, requests: Sequence[bytes]) -> Load:
                 except (
                     asyncio.IncompleteReadError,
                     ConnectionError,
-                ):  # it was idle for too long, and was closed
+                ):  # The connection was idle for too long, and was closed.
                     writer.close()
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])

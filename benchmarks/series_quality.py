@@ -1,12 +1,13 @@
-"""`make bench-series QUALITY=1`: what the detectors of single series find,
-beside a rolling z-score.
+"""`make bench-series QUALITY=1`: what the detectors of single series find, compared with a rolling
+z-score.
 
-Labelled series are made by rule, a fixed seed a series: a noisy season, with a walk in every other
-one, and one kind of trouble at a known place each. Each detector is fitted to the first half, where
-nothing is strange, and judges the second half point by point; one that learns goes on learning. An
-event is found where a point is flagged from its first point on until `GRACE` points after its last.
-A false alarm is a run of flagged points elsewhere. With `NAB=FOLDER` the detectors are also scored
-on a copy of the Numenta Anomaly Benchmark, whose files are not part of this project.
+The labelled series are synthetic, with a fixed seed each: a noisy season, in every second one with
+a random walk, and one fault of a kind at a known place. Each detector is fitted to the first half,
+where nothing is strange, and judges the second half point by point; a detector that learns
+continues to learn. An event counts as found if a point is flagged between its first point and
+`GRACE` points after its last. A false alarm is a run of flagged points elsewhere. With `NAB=FOLDER`
+the detectors are also scored on a copy of the Numenta Anomaly Benchmark, whose files are not part
+of this project.
 """
 
 import json
@@ -34,7 +35,7 @@ SEED, SERIES_A_KIND = 20260101, 20
 POINTS, SEASON, GRACE = 1_200, 48, 5
 FAULTS = ("spike", "level shift", "drift", "changed season", "silence")
 ROLLING_WINDOW, ROLLING_K = 100, 3.0
-# What a random cut forest reaches with the standard profile, and what this project wants to.
+# The score of a random cut forest with the standard profile, and this project's goal.
 GOALS = (51.7, 60.0)
 
 Judge = Callable[[float], tuple[bool, float]]
@@ -42,7 +43,7 @@ Judge = Callable[[float], tuple[bool, float]]
 
 @dataclass(frozen=True, slots=True)
 class MadeSeries:
-    """A made series: the trouble is at the points from `first` to `last`."""
+    """A synthetic series, with its fault at the points from `first` to `last`."""
 
     fault: str
     values: list[float]
@@ -51,7 +52,7 @@ class MadeSeries:
 
 
 def make_series(fault: str, number: int) -> MadeSeries:
-    """Return the series of a fault and a number; the same for ever."""
+    """Return the series of this fault and number, which is always the same."""
     random = Random(f"{SEED}:{fault}:{number}")
     amplitude, noise = random.uniform(1, 5), random.uniform(0.2, 0.8)
     walk = 0.0
@@ -87,7 +88,9 @@ def make_series(fault: str, number: int) -> MadeSeries:
 
 
 def roll(values: Sequence[float]) -> Judge:
-    """The baseline: a value more than 3 deviations from the mean of the last 100."""
+    """Return the baseline: it flags a value more than 3 deviations from the mean of the last
+    100.
+    """
     tail = list(values[-ROLLING_WINDOW:])
 
     def judge(value: float) -> tuple[bool, float]:
@@ -101,12 +104,12 @@ def roll(values: Sequence[float]) -> Judge:
 
 
 def start(kind: SeriesDetectorKind, values: Sequence[float], season: int | None = None) -> Judge:
-    """A detector fitted to a history, judging what follows, one step a point."""
+    """Return a detector fitted to a history, which judges the following points one by one."""
     parameters = kind.defaults
     timestamps = range(len(values))
     if kind.name == "seasonal":
         parameters = type(parameters)(k=parameters.k, direction=parameters.direction, season=season)
-    if kind.name == "simple":  # as its contract has it, it looks upwards; the faults go both ways
+    if kind.name == "simple":  # By default it flags only high values, and the faults go both ways.
         parameters = type(parameters)(k=parameters.k, direction="both")
     detector = kind.fit(timestamps, list(values), parameters)
     step = cast("LearningDetector", detector).learn if kind.learns else detector.judge
@@ -116,7 +119,8 @@ def start(kind: SeriesDetectorKind, values: Sequence[float], season: int | None 
         nonlocal time
         time += 1
         said = step(time, value)
-        # While it rests, a detector that learns tells of nothing, and neither does its score.
+        # While a learning detector pauses its flags, its score must not exceed the threshold
+        # either.
         score = abs(said.score)
         return said.anomaly, score if said.anomaly or not kind.learns else min(score, 1.0)
 
@@ -138,7 +142,8 @@ def score_one(name: str, fault: str, number: int) -> tuple[bool, int]:
     flags = [judge(value)[0] for value in made.values[half:]]
     places = [half + i for i, flag in enumerate(flags) if flag]
     is_found = any(made.first <= place <= made.last + GRACE for place in places)
-    # What a moved level leaves in a window of the past is not counted for as long as a season.
+    # For the length of a season after the fault, flags are not counted as false: the fault is still
+    # in the windows.
     elsewhere = [place for place in places if not made.first <= place <= made.last + SEASON]
     return is_found, sum(place - 1 not in elsewhere for place in elsewhere)
 
@@ -178,14 +183,14 @@ def run_quality(console: Console, nab: Path | None) -> None:
 
 
 def judge_series(name: str, series: LabelledSeries) -> list[float]:
-    """Return a score for each point of a series, 0 for those a detector is fitted to,
-    or where it cannot be.
+    """Return a score for each point of a series: 0 for those a detector is fitted to, and for all
+    if it cannot be fitted.
     """
     learning = series.learning_points
     history = series.values[:learning]
     try:
         judge = build_judges()[name](history)
-    except BadInput:  # nothing changes in this history, or it has no season
+    except BadInput:  # Nothing changes in this history, or it has no season.
         return [0.0] * len(series.values)
     return [0.0] * learning + [judge(value)[1] for value in series.values[learning:]]
 

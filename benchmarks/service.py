@@ -1,4 +1,4 @@
-"""The service that is timed: the API and the worker as `make up` starts them."""
+"""The service that is timed: API and worker as `make up` starts them."""
 
 import os
 import subprocess
@@ -16,11 +16,11 @@ from runner.service import build_environment, wait_for_api
 
 @contextmanager
 def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
-    """Start a Redis and a MongoDB in a folder that is removed at the end;
-    yield settings for them, and the folder.
+    """Start a Redis and a MongoDB in a folder that is removed at the end; yield their settings, and
+    the folder.
 
-    This process' environment says the same, also what numba and BLAS read when they are imported:
-    import what loads them afterwards.
+    They are also set in this process' environment, with what numba and BLAS read when they are
+    imported: import modules that load these afterwards.
     """
     STATE_DIR.mkdir(exist_ok=True)
     with (
@@ -43,8 +43,8 @@ def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
 def run_service(
     settings: Settings, folder: Path, programs: Sequence[str] = ("api", "worker")
 ) -> Iterator[int]:
-    """Start API, worker and whatever else is named in this process' environment, stop them at the
-    end, and yield the worker's process id.
+    """Start API, worker and the other named programs with this process' environment, stop them at
+    the end, and yield the worker's process id.
     """
     processes = {}
     try:
@@ -68,8 +68,8 @@ def run_service(
 
 
 def find_peak_mib(pid: int) -> float:
-    """Return the most memory that a process, or one that it started, has held so far,
-    in MiB (Linux only).
+    """Return the peak memory so far of a process, or of one that it started, in MiB (Linux
+    only).
     """
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return max(_read_peak_kib(each) for each in (str(pid), *children)) / 1024

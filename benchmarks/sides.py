@@ -1,4 +1,6 @@
-"""What is timed: the same work done by one process, by the service's workers, and over HTTP."""
+"""The sides that are timed: the same work in one process, by the service's workers, and over
+HTTP.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from tasks.engine.execution import execute_batch
 from tasks.engine.kind import KINDS
 from tasks.process.worker import Worker
 
-# Each look takes some 0.4 ms of the cores that the work is timed on.
+# Each poll uses some 0.4 ms of the cores on which the work is timed.
 POLL_SECONDS = 0.02
 HTTP_WAIT_SECONDS = 10
 RUN_SECONDS = 600
@@ -32,7 +34,7 @@ def ask(task: str, tickers: tuple[str, ...], detector: str | None = None) -> Run
 
 
 def run_here(worker: Worker, request: RunRequest) -> Document:
-    """Do a run in this process, batch after batch as the workers do them, and return it."""
+    """Execute a run in this process, batch after batch as the workers do, and return it."""
     database, settings = worker.database, worker.settings
     run_id = insert_run(database, request, datetime.now(UTC))["_id"]
     run = runs.claim_run(
@@ -47,7 +49,7 @@ def run_here(worker: Worker, request: RunRequest) -> Document:
 
 
 def run_by_workers(database: Db, celery: Celery, request: RunRequest) -> Document:
-    """Have the workers do a run, and return it."""
+    """Have the workers execute a run, and return it."""
     run_id = accept_run(database, celery, request, now=datetime.now(UTC))["_id"]
     deadline = time.monotonic() + RUN_SECONDS
     while not runs.has_ended(database, run_id):
@@ -59,23 +61,23 @@ def run_by_workers(database: Db, celery: Celery, request: RunRequest) -> Documen
 
 
 def wait_for_alerts(database: Db, asking: Callable[[], None]) -> None:
-    """Return when what runs found is explained and raised, which the workers do after them;
-    `asking` has them do it.
+    """Return when the anomalies of runs are explained and raised, which the workers do after the
+    runs; `asking` has them do it.
     """
     deadline = time.monotonic() + RUN_SECONDS
     asked = 0.0
     while outbox.find_undelivered(database, limit=1):
         now = time.monotonic()
         assert now < deadline, f"alerts are not raised after {RUN_SECONDS} s; see worker.log"
-        if now - asked > TICK_SECONDS:  # as the tick does
+        if now - asked > TICK_SECONDS:  # As the tick does.
             asked = now
             asking()
         time.sleep(POLL_SECONDS)
 
 
 def leave_alerts(database: Db) -> None:
-    """Have the workers leave what runs found as it is, and return when none is at it, so that what
-    follows is timed alone.
+    """Make the workers skip the alerts of runs, and return when none is at work, so that the next
+    work is timed alone.
     """
     database.outbox.delete_many({"delivered_at": None})
     deadline = time.monotonic() + RUN_SECONDS
@@ -85,7 +87,7 @@ def leave_alerts(database: Db) -> None:
 
 
 def run_over_http(api: Api, ticker: str) -> None:
-    """Have one ticker detected over HTTP: a request that is answered with the outcome."""
+    """Detect one ticker over HTTP, with a request that is answered with the outcome."""
     run = api.post(f"/anomalies/backfill?wait={HTTP_WAIT_SECONDS}", {"ticker": ticker})
     assert run["status"] == "complete", f"run {run['run_id']} is {run['status']}"
 

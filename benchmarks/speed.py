@@ -43,7 +43,7 @@ def measure(
     clock = Clock()
     many = tuple(f"T{number:05d}" for number in range(size.many_tickers))
     few = many[: size.tickers]
-    say(f"Making up {market.BARS:,} bars of each of {len(many):,} tickers, and training a model.")
+    say(f"Generating {market.BARS:,} bars of each of {len(many):,} tickers, and training a model.")
     market.fill(get_worker().database, many, few)
     with run_service(settings, folder) as worker_pid:
         warm_up(settings, few)
@@ -80,7 +80,7 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
     sides.run_by_workers(database, build_celery(settings), sides.ask("backfill", tickers))
     market.forget_results(database)
     sides.run_here(get_worker(), sides.ask("backfill", tickers[:10]))
-    # as the workers do
+    # As the workers do.
     spare_collections()
     keep_freed_memory()
 
@@ -88,11 +88,11 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
 def compare_ways(
     settings: Settings, tickers: Tickers, rounds: int, folder: Path, clock: Clock, say: Say
 ) -> float:
-    """Time scikit-learn alone, the naive way and ours,
-    and return the largest difference between scores.
+    """Time scikit-learn alone, the naive way and ours, and return the largest difference between
+    scores.
 
-    The naive way does another part of the tickers each round, and after the last round has done all
-    of them.
+    The naive way does another part of the tickers each round, and has done all of them after the
+    last round.
     """
     worker, celery = get_worker(), build_celery(settings)
     database, model = worker.database, worker.models.get_model(market.MARKET, "1d")
@@ -131,7 +131,7 @@ def compare_ways(
     found, found_naively = (
         market.find_bars_found(database, name) for name in ("anomalies", "naive_anomalies")
     )
-    # The naive way knows no faults: such a bar may be an anomaly to it, or none.
+    # The naive way has no faults: it may call such a bar an anomaly, or not.
     differing = (found ^ found_naively) - market.find_bars_found(database, "anomalies", "fault")
     assert len(differing) <= len(found) / 1_000, "the naive way found other anomalies"
     assert np.array_equal(ours < model.threshold, forest.predict(matrix) == -1), (
@@ -141,7 +141,7 @@ def compare_ways(
 
 
 def compare_default(tickers: Tickers, rounds: int, clock: Clock, say: Say) -> float:
-    """Time scikit-learn alone and ours with what a model looks at by default, in place of the 14
+    """Time scikit-learn alone and ours with the default model's inputs, instead of the 14
     documented features, and an ensemble's backfill beside it; return the largest difference between
     scores.
     """
@@ -153,7 +153,7 @@ def compare_default(tickers: Tickers, rounds: int, clock: Clock, say: Say) -> fl
     forest = market.refit(database, model, tickers)
     matrix = market.build_matrix(database, tickers, model)
     backfills = {"backfill, default model": None, "backfill, ensemble": "ensemble"}
-    for detector in backfills.values():  # what is loaded and computed once
+    for detector in backfills.values():  # What is loaded and computed once.
         market.forget_results(database)
         sides.run_here(worker, sides.ask("backfill", tickers, detector))
         sides.leave_alerts(database)
@@ -190,15 +190,16 @@ def compare_sizes(
 
 
 def time_requests(settings: Settings, tickers: Tickers, clock: Clock, say: Say) -> None:
-    """Time the backfill of one ticker over HTTP, again and again,
-    each of a ticker that was not detected yet, and while nothing else is at work.
+    """Time the backfill of one ticker over HTTP, repeatedly, each of a ticker that was not detected
+    yet, and while nothing else is at work.
     """
     say(f"{len(tickers)} backfills of one ticker over HTTP.")
     database = get_worker().database
     market.forget_results(database)
     api = Api(settings)
     for ticker in tickers:
-        # What the one before found is explained by the bars of its whole market, on the same cores.
+        # Explaining the anomalies of the backfill before reads the bars of its whole market, on the
+        # same cores.
         sides.leave_alerts(database)
         with clock.time("one ticker over HTTP"):
             sides.run_over_http(api, ticker)

@@ -1,11 +1,11 @@
-"""`make bench-web`: how quickly the dashboard shows something, how smoothly a chart pans,
-and how much is loaded.
+"""`make bench-web`: how quickly the dashboard shows something, how smoothly a chart pans, and how
+much is loaded.
 
-A real gunicorn and Debian's Chromium on this machine, which draws by software. Beside each figure
-stands a baseline of the same server and browser: for the first paint and the weight a page of the
-same origin without scripts, for panning frames in which nothing is drawn. Each load is by a browser
-profile of its own, so nothing is cached; the sides take turns, so that a machine whose speed drifts
-slows both.
+It uses a real gunicorn and Debian's Chromium on this machine, which renders in software. Each
+figure has a baseline from the same server and browser: for the first paint and the weight, a page
+of the same origin without scripts; for panning, frames in which nothing is drawn. Each load has a
+new browser profile, so nothing is cached. The sides take turns, so that a machine whose speed
+drifts slows both.
 """
 
 import argparse
@@ -41,7 +41,7 @@ CHART_BARS = 5_000
 CHART_TICKER = "LONG"
 ROUNDS = 7
 PAN_STEPS = 120
-BLANK = "favicon.svg"  # a page of the same server that has nothing but itself
+BLANK = "favicon.svg"  # A page of the same server without other files.
 CHROMIUM = (
     "--headless",
     "--no-sandbox",
@@ -49,25 +49,25 @@ CHROMIUM = (
     "--disable-background-networking",
     "--disable-sync",
 )
-# figure: the bound it should keep below
+# The upper bound of each figure.
 BOUNDS = {
     "first_useful_paint_ms": 1_000.0,
     "lanes_paint_ms": 1_000.0,
     "list_paint_ms": 1_000.0,
     "chart_paint_ms": 1_000.0,
-    "pan_frame_p95_ms": 33.4,  # two of a screen's 60 frames a second
+    "pan_frame_p95_ms": 33.4,  # Two of a screen's 60 frames a second.
     "pan_cpu_per_frame_ms": (
         16.7
-    ),  # of the page's thread, which depends less on what else runs on the machine
+    ),  # Of the page's thread, which depends less on the machine's other load.
     "page_weight_kb": 300.0,
 }
-# What a first look is for, of the overview: the market's figures, then the lanes with their marks.
+# The first useful content of the overview: the market's figures, then the lanes with their marks.
 USEFUL = ".market .figures dd"
 LANES = ".lanes [data-mark]"
 LIST = ".found-table tbody tr"
 CHART = ".stage canvas"
 
-# Frames while the mouse drags the chart: the time between one and the next.
+# The times between frames while the mouse drags the chart.
 START_FRAMES = """() => {
   window.frames_ = [];
   let before = performance.now();
@@ -79,8 +79,8 @@ START_FRAMES = """() => {
   window.frame_ = requestAnimationFrame(note);
 }"""
 STOP_FRAMES = "() => { cancelAnimationFrame(window.frame_); return window.frames_.slice(2); }"
-# The moment of the frame in which an element of the selector is first there, since the navigation
-# began.
+# The time, since the navigation began, of the frame in which an element of the selector first
+# exists.
 AWAIT = """(selector) => new Promise((resolve) => {
   const look = () => document.querySelectorAll(selector).length >= 2
     ? requestAnimationFrame((now) => resolve(now)) : requestAnimationFrame(look);
@@ -105,7 +105,7 @@ def main() -> None:
     console.print(machine)
     with run_bench_servers() as (settings, folder):
         console.print(
-            f"Making up {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting"
+            f"Generating {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting"
             f" {DETECTED_TICKERS + 1}, and copying what is found to {ANOMALIES:,} anomalies of all."
         )
         with open_database(settings).client as client:
@@ -136,7 +136,7 @@ def main() -> None:
 
 def fill(database: Db) -> None:
     """Store what is shown: series, a model, and the anomalies of some of them."""
-    # They load the numeric stack, which reads the environment when it is imported.
+    # These modules load the numeric stack, which reads the environment when it is imported.
     from benchmarks import market, sides  # noqa: PLC0415
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
@@ -240,14 +240,12 @@ def open_page(browser: Browser, url: str) -> Iterator[Page]:
 
 
 def await_paint(page: Page) -> float:
-    """Return when the page was painted first, in ms since its navigation began."""
+    """Return when the page was first painted, in ms since its navigation began."""
     return float(page.evaluate("() => new Promise((resolve) => requestAnimationFrame(resolve))"))
 
 
 def pan(page: Page) -> None:
-    """Drag the chart, all of whose bars are in sight, to and fro, as a hand does:
-    a little each frame.
-    """
+    """Drag the chart, which shows all its bars, to and fro, as a hand does: a little each frame."""
     box = page.locator(CHART).first.bounding_box()
     assert box is not None
     middle, level = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -260,8 +258,8 @@ def pan(page: Page) -> None:
 
 
 def measure_frames(page: Page, act: Callable[[Page], None]) -> tuple[list[float], float]:
-    """Return the milliseconds between frames while something is done,
-    and the seconds of CPU that the page took.
+    """Return the milliseconds between frames while an action runs, and the seconds of CPU that the
+    page used.
     """
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -279,7 +277,7 @@ def read_cpu_seconds(session: CDPSession) -> float:
 
 
 def weigh(page: Page, url: str) -> float:
-    """Return the kB of the page's own files as they were sent, without the API's answers."""
+    """Return the transferred kB of the page's own files, without the API's answers."""
     loaded: list[tuple[str, float]] = page.evaluate(WEIGH)
     return sum(size for name, size in loaded if not name.startswith(f"{url}py/")) / 1000
 

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent.parent / "field_cases"
 class Case:
     """One file and its right outcome.
 
-    Args:
+    Attributes:
         file: its name in the folder; the number at its front only tells files of the same name
             apart.
         closes: the close of some bars, by ticker and time (UTC).
