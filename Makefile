@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Exactly the locks, from wheels: pip resolves nothing and builds nothing, so no later release changes what is installed.
+# Installs exactly the lock files, from wheels: pip resolves and builds nothing, so later releases change nothing.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes --only-binary :all:
 WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.txt || { cat $(VENV)/check.txt; \
   echo "$(VENV) does not hold what the locks name: rm -r $(VENV), then try again."; exit 1; }
@@ -12,11 +12,11 @@ PYTHONS := 3.11 3.12 3.13 3.14
 # Where Linux offers it, the service stops when make is killed.
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
-# What Python compiles is kept: each of some hundred processes of the tests would compile it anew.
+# Keep compiled Python files: otherwise each of some hundred test processes would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
-# Where somebody else's packages go, and what these may be, is nothing to ours.
+# Ignore where other projects of the user install packages, and which versions these allow.
 unexport PIP_TARGET PIP_PREFIX PIP_CONSTRAINT
-# Nor is the proxy to elsewhere asked for what is on this machine.
+# Never use a proxy for addresses on this machine.
 export no_proxy := $(or $(no_proxy),$(NO_PROXY)),127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
@@ -27,77 +27,77 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "PORT (5000) and FLOWER_PORT (5555) move the addresses; REDIS_URL and MONGO_URL bring servers of your own."
 
-demo: $(VENV)/.installed  ## real bars in, anomalies out, served until Ctrl-C (ONCE=1: stop after the table)
+demo: $(VENV)/.installed  ## import real bars, find their anomalies, and serve them until Ctrl-C (ONCE=1: stop after the table)
 	@$(TIED) $(BIN)/python -m runner demo $(if $(filter-out 0,$(ONCE)),--once)
 
-feed-demo: $(VENV)/.installed  ## replay a day into the feed and show its alerts as they come; it ends by itself (SPEED=48: candles a second)
+feed-demo: $(VENV)/.installed  ## replay a synthetic day into the feed, show its alerts as they come, and end (SPEED=48: candles a second)
 	@$(TIED) $(BIN)/python -m runner feed-demo $(if $(SPEED),--speed $(SPEED))
 
 up: $(VENV)/.installed  ## serve your own data until Ctrl-C
 	@$(TIED) $(BIN)/python -m runner up
 
-key: $(VENV)/.installed  ## make the first API key before `make up` (NAME=ops), as an address other than loopback needs one
+key: $(VENV)/.installed  ## create the first API key before `make up` (NAME=ops); needed to serve any address but loopback
 	@$(TIED) $(BIN)/python -m runner key $(or $(NAME),ops)
 
-test: $(VENV)/.installed-dev  ## run the tests against real servers of their own (ARGS="-k word" for some)
+test: $(VENV)/.installed-dev  ## run the tests, which start their own real servers (ARGS="-k word": only some)
 	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
-faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
+faults: $(VENV)/.installed-dev  ## kill and freeze processes, flush Redis, fill disks, and check that no work is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)
 
-soak: $(VENV)/.installed-dev  ## let random faults strike under steady load, then check the same (MINUTES=10 SEED=1)
+soak: $(VENV)/.installed-dev  ## cause random faults under steady load, then check the same (MINUTES=10 SEED=1)
 	@MINUTES=$(or $(MINUTES),10) SEED=$(or $(SEED),1) $(TIED) $(BIN)/python -m pytest tests/faults/soak.py $(ARGS)
 
-containers: $(VENV)/.installed-dev  ## build the image, run docker-compose.yml, strike it, and check the same (IMAGE=name: skip the build)
+containers: $(VENV)/.installed-dev  ## build the image, run docker-compose.yml, cause faults, and check the same (IMAGE=name: skip the build)
 	@$(TIED) $(BIN)/python -m tests.containers
 
-fresh: $(VENV)/.installed-dev  ## install what is committed in empty clones: from a registry that has moved on, and from none
+fresh: $(VENV)/.installed-dev  ## install the committed version in new clones: from an index with newer releases, and from none
 	@$(TIED) $(BIN)/python -m tests.fresh
 
-doctor: $(VENV)/.installed  ## check whether this machine can run the service, and say what to do
+doctor: $(VENV)/.installed  ## check whether this machine can run the service, and say what to do if not
 	@$(BIN)/flask doctor
 
-attack: $(VENV)/.installed-dev  ## attack a service that runs here, on loopback, for two minutes (URL, REDIS_URL)
+attack: $(VENV)/.installed-dev  ## attack a service on this machine for two minutes and see how others are served (URL, KEY, REDIS_URL)
 	@$(TIED) $(BIN)/python -m tests.attack
 
-bench: $(VENV)/.installed  ## measure the speed of detection, some ten minutes on a quiet machine (QUICK=1: a look in one)
+bench: $(VENV)/.installed  ## measure the speed of detection; some ten minutes on a quiet machine (QUICK=1: a rough look, one minute)
 	@$(TIED) $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-scale: $(VENV)/.installed  ## measure 1, 2 and 4 workers, and what each part of the service costs
+bench-scale: $(VENV)/.installed  ## measure 1, 2 and 4 workers, and the cost of each part of the service
 	@$(TIED) $(BIN)/python -m benchmarks.scale
 
-bench-quality: $(VENV)/.installed  ## measure what is found: known event days and injected faults, beside two baselines
+bench-quality: $(VENV)/.installed  ## measure what is found: known event days and planted faults, compared with two baselines
 	@$(TIED) $(BIN)/python -m benchmarks.quality
 
-bench-api: $(VENV)/.installed  ## measure how quickly the API answers, some three minutes on a quiet machine (QUICK=1: a look)
+bench-api: $(VENV)/.installed  ## measure how quickly the API answers; some three minutes on a quiet machine (QUICK=1: a rough look)
 	@$(TIED) $(BIN)/python -m benchmarks.api $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-series: $(VENV)/.installed  ## measure models of single series under load (QUICK=1: a look; QUALITY=1: what is found, NAB=FOLDER: there too)
+bench-series: $(VENV)/.installed  ## measure models of single series under load (QUICK=1: a rough look; QUALITY=1: what they find; NAB=FOLDER: in NAB too)
 	@$(TIED) $(BIN)/python -m benchmarks.series $(if $(filter-out 0,$(QUICK)),--quick) \
 	  $(if $(filter-out 0,$(QUALITY)),--quality) $(if $(NAB),--nab $(NAB))
-bench-analytics: $(VENV)/.installed-dev  ## measure metrics beside pandas a ticker, and how quickly they are read (QUICK=1: a look)
+bench-analytics: $(VENV)/.installed-dev  ## measure metrics, compared with pandas a ticker at a time, and reading them (QUICK=1: a rough look)
 	@$(TIED) $(BIN)/python -m benchmarks.analytics $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-alerts: $(VENV)/.installed-dev  ## measure how soon alerts are there, and how quickly they are read (QUICK=1: a look)
+bench-alerts: $(VENV)/.installed-dev  ## measure how soon alerts are raised, and how quickly they are read (QUICK=1: a rough look)
 	@$(TIED) $(BIN)/python -m benchmarks.alerts $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-feed: $(VENV)/.installed  ## measure how fast and how late what comes by the feed is stored (QUICK=1: a look)
+bench-feed: $(VENV)/.installed  ## measure how fast, and how late, messages of the feed are stored (QUICK=1: a rough look)
 	@$(TIED) $(BIN)/python -m benchmarks.feed $(if $(filter-out 0,$(QUICK)),--quick)
 
-bench-web: $(VENV)/.installed-dev  ## measure the dashboard in a browser, some two minutes on a quiet machine (QUICK=1: a look)
+bench-web: $(VENV)/.installed-dev  ## measure the dashboard in a browser; some two minutes on a quiet machine (QUICK=1: a rough look)
 	@$(TIED) $(BIN)/python -m benchmarks.web $(if $(filter-out 0,$(QUICK)),--quick)
 
-lint: $(VENV)/.installed-dev  ## check style, types and the layers
+lint: $(VENV)/.installed-dev  ## check style, types and the import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed-dev  ## let ruff put the code in order
+format: $(VENV)/.installed-dev  ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(VENV)/.installed-dev  ## pin anew what requirements*.in ask for
+lock: $(VENV)/.installed-dev  ## update the lock files from requirements*.in
 	$(LOCK) --upgrade --output-file requirements.txt requirements.in
 	$(LOCK) --upgrade --output-file requirements-traces.txt requirements-traces.in
 	$(LOCK) --upgrade --output-file requirements-mcp.txt requirements-mcp.in

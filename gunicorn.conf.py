@@ -7,8 +7,8 @@ import sys
 import tempfile
 from typing import Any
 
-# Before prometheus_client is imported: the figures of all worker processes are kept here, and added
-# up when asked for.
+# This must be set before prometheus_client is imported. The figures of all worker processes are
+# stored in this folder, and are summed when they are read.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="tapewatch-metrics-")
 
@@ -25,7 +25,7 @@ from records.database import explain_unreachable, open_database
 
 
 class Logger(glogging.Logger):
-    """Gunicorn's logger, whose lines go where all others of the process go."""
+    """Gunicorn's logger; its lines go to the same place as all others of the process."""
 
     def setup(self, cfg: Any) -> None:
         """Set up the logs of this process."""
@@ -39,25 +39,26 @@ logger_class = Logger
 worker_class = "api.http.server.Worker"
 worker_connections = 512
 workers = 2
-# It is loaded once and forked, but where traces are sent: their threads no fork takes along.
+# The application is loaded once and forked, except where traces are sent: a fork does not copy the
+# threads that send them.
 preload_app = not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-# each event stream holds a thread for as long as somebody watches; how they are shared says
-# api/http/server.py
+# Each event stream holds a thread for as long as a client reads it; api/http/server.py explains how
+# threads are shared.
 threads = 64
-# nothing here rests on where the application thinks it is mounted, and a header must not say so
+# No header may change the path at which the application is mounted.
 forwarder_headers = ""
-# event streams never end by themselves, and everything else is quick
+# Event streams never end by themselves, and all other requests are quick.
 graceful_timeout = 2
-# it would be one and the same for all services of a user
+# All services of a user would share one control socket.
 control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Say where nobody gets in for want of a key;
-    exit where gunicorn would let in more than HOST says.
+    """Warn if every request will be refused because no key exists; exit if gunicorn listens on an
+    address that HOST does not name and would admit requests without a key.
     """
     settings = get_settings()
-    # a Unix socket is of this machine
+    # A Unix socket can only be reached from this machine.
     bound = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
     exposed = next((host for host in (settings.host, *bound) if not is_loopback(host)), None)
     if exposed is None:
@@ -78,30 +79,30 @@ def on_starting(server: Any) -> None:
             )
         server.log.warning(error.message)
     except ServerUnreachable as error:
-        # Nobody gets in without a key meanwhile: each request looks for it.
+        # Meanwhile no request without a key is admitted, because each request checks for keys.
         server.log.warning("whether an API key exists is not known yet: %s", error.message)
 
 
 def post_fork(_server: object, _worker: object) -> None:
-    """Tie a worker to its master: with an event stream open it would outlive one
-    that was killed with -9.
+    """Tie a worker's life to its master's: with an open event stream it would outlive a master that
+    was killed with -9.
     """
     set_pdeathsig("SIGKILL")
 
 
 def post_worker_init(_worker: object) -> None:
-    """Spare collections the look through all that was imported,
-    some 0.1 s in which nobody is answered.
+    """Exclude imported objects from garbage collections: searching them takes some 0.1 s, and no
+    request is answered meanwhile.
     """
     gc.collect()
     gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn calls it so
-    """Forget what only lives with a process."""
+    """Remove the figures that are only valid while their process lives."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn calls it so
-    """Remove the figures."""
+    """Remove the folder of the figures."""
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

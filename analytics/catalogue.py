@@ -1,6 +1,4 @@
-"""The catalogue of all metrics: stored documents, answers and documentation are made from this
-list.
-"""
+"""The catalogue of all metrics, from which stored documents, answers and documentation are made."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -87,7 +85,8 @@ METRICS: tuple[Metric, ...] = (
         "shares",
         _TWENTY,
         21,
-        "bought less sold by takers; without trades V (2 Phi(r / s) - 1); `last` bar, `sum_20`",
+        "amount that takers bought minus sold; without trades V (2 Phi(r / s) - 1); `last`: of this"
+        " bar, `sum_20`: of 20 bars",
         "Easley, Lopez de Prado & O'Hara 2012",
         _FLAT,
     ),
@@ -108,7 +107,7 @@ METRICS: tuple[Metric, ...] = (
         "%",
         _SIXTY,
         60,
-        "100 (a1 - b1) / m, m = (a1 + b1) / 2; without depth EDGE of 60 bars, as `method` says",
+        "100 (a1 - b1) / m, m = (a1 + b1) / 2; without depth EDGE of 60 bars; `method` says which",
         "Ardia, Guidotti & Kroencke 2024",
         _FLAT,
     ),
@@ -118,7 +117,7 @@ METRICS: tuple[Metric, ...] = (
         "shares; currency",
         None,
         1,
-        "`quantity` and `notional` bid for within 1 % of m",
+        "`quantity` and `notional` of the bids within 1 % of m",
         "Harris 2003",
         _NO_DEPTH,
     ),
@@ -128,7 +127,7 @@ METRICS: tuple[Metric, ...] = (
         "shares; currency",
         None,
         1,
-        "`quantity` and `notional` offered within 1 % of m",
+        "`quantity` and `notional` of the asks within 1 % of m",
         "Harris 2003",
         _NO_DEPTH,
     ),
@@ -190,8 +189,8 @@ METRICS: tuple[Metric, ...] = (
         "state; bars",
         50,
         51,
-        "`state` is bullish where SMA20 > SMA50, bearish where it is below; `crossed` at this "
-        "bar; `bars_since`, null past 250",
+        "`state` is bullish where SMA20 > SMA50, bearish where it is below; `crossed`: whether "
+        "they crossed at this bar; `bars_since` the last crossing, null past 250",
         "TA-Lib SMA",
         _FLAT,
     ),
@@ -275,7 +274,7 @@ METRICS: tuple[Metric, ...] = (
         "none",
         _SIXTY,
         61,
-        "of r, corrected for bias",
+        "skewness of r, corrected for bias",
         "scipy.stats `skew(bias=False)`",
         _FLAT,
     ),
@@ -285,7 +284,7 @@ METRICS: tuple[Metric, ...] = (
         "none",
         _SIXTY,
         61,
-        "excess, of r, corrected for bias",
+        "excess kurtosis of r, corrected for bias",
         "scipy.stats `kurtosis(bias=False)`",
         _FLAT,
     ),
@@ -306,7 +305,7 @@ METRICS: tuple[Metric, ...] = (
         "per bar; share",
         None,
         100,
-        "the same by weekday",
+        "like `hourly_pattern`, by weekday",
         "pandas `groupby`",
         ("weekly_bars",),
     ),
@@ -316,7 +315,7 @@ METRICS: tuple[Metric, ...] = (
         "per bar; share",
         None,
         250,
-        "the same by week of the month, or by hour of the week on intraday bars",
+        "like `hourly_pattern`, by week of the month, or by hour of the week on intraday bars",
         "pandas `groupby`",
     ),
     Metric(
@@ -346,7 +345,7 @@ METRICS: tuple[Metric, ...] = (
         None,
         128,
         "period of the largest ordinate of the plain periodogram of abs r (linear detrend), "
-        "where Fisher's g-test says p < .05",
+        "if Fisher's g-test gives p < .05",
         "Fisher 1929",
         ("not_significant", "flat"),
     ),
@@ -367,7 +366,7 @@ METRICS: tuple[Metric, ...] = (
         None,
         128,
         "Welch of abs r, segments of 128 bars: share of power in 8 bands from one cycle in 128 "
-        "bars to one in 2, each reaching 1.68 times as far as the one before",
+        "bars to one in 2; the edges of each are 1.68 times those of the band before",
         "Welch 1967; scipy.signal `welch`",
         _FLAT,
     ),
@@ -408,8 +407,8 @@ METRICS: tuple[Metric, ...] = (
         "bars",
         _YEAR,
         120,
-        "argmax of abs rho(k), abs k <= 10; above 0 the benchmark leads; null unless abs rho > "
-        "1.96 / sqrt(n) and above that at 0",
+        "argmax of abs rho(k), abs k <= 10; if positive, the benchmark leads; null unless abs rho "
+        "> 1.96 / sqrt(n) and larger than at lag 0",
         "scipy.signal `correlate`",
         ("no_benchmark", "sparse", "not_significant", "flat"),
     ),
@@ -440,8 +439,8 @@ METRICS: tuple[Metric, ...] = (
         "-1..1; share",
         50,
         10,
-        "(advancers - decliners) / (advancers + decliners), share above SMA50; of 10 tickers at"
-        " least",
+        "(advancers - decliners) / (advancers + decliners), share of tickers above SMA50; at least"
+        " 10 tickers",
         "numpy",
         ("no_benchmark",),
         "market",
@@ -462,13 +461,13 @@ METRICS: tuple[Metric, ...] = (
         "class",
         _YEAR,
         271,
-        "by ranks v of `rolling_stddev` and q of mean(V, 5) among 250, and u = r over 10 bars / (s"
-        " sqrt 10)",
+        "class by v and q, the ranks of `rolling_stddev` and of mean(V, 5) among 250 bars, and by u"
+        " = r over 10 bars / (s sqrt 10)",
         "docs/analytics.md",
         ("flat", "no_volume"),
     ),
 )
-"""51 metrics, `yang_zhang`, `plus_di` and `minus_di` beside them, and the regime."""
+"""51 metrics, besides these `yang_zhang`, `plus_di` and `minus_di`, and the regime."""
 
 
 def list_metrics(category: Category) -> tuple[Metric, ...]:
@@ -477,9 +476,9 @@ def list_metrics(category: Category) -> tuple[Metric, ...]:
 
 
 def tabulate(metrics: Sequence[Metric]) -> str:
-    """Return metrics as a table in Markdown, for documents and the OpenAPI description."""
+    """Return metrics as a table in Markdown, for the documentation and the OpenAPI description."""
     rows = [
-        "| metric | unit | window | needs | formula | source | null, besides |",
+        "| metric | unit | window | needs | formula | source | reasons for null |",
         "|---|---|---|---|---|---|---|",
     ]
     for metric in metrics:
