@@ -21,10 +21,10 @@ class Counterpart(NamedTuple):
     """What a ticker is compared with.
 
     Attributes:
-        kind: None where it is with nothing.
-        name: of the other ticker, the index or the sector.
-        tickers: whose bars the other line is made of.
-        left_out: how many more the sector has.
+        kind: the kind of the counterpart; None without a counterpart.
+        name: the name of the other ticker, the index or the sector.
+        tickers: the tickers whose bars make the second line.
+        left_out: the number of the sector's tickers that are left out.
     """
 
     kind: CounterpartKind | None

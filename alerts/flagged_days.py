@@ -28,11 +28,11 @@ class FlaggedDay(TypedDict):
     """What a market's tickers did on a day.
 
     Attributes:
-        flagged: tickers with an anomaly on it.
-        of: tickers whose bars reach over it.
-        by_sector: the one with the largest share first, nobody's last.
-        previous, next: the nearest days on which any was flagged.
-        conditions: of the market on that day, as far as it was computed.
+        flagged: the number of tickers with an anomaly on the day.
+        of: the number of tickers whose bars reach over the day.
+        by_sector: the sectors, the one with the largest share first, tickers without a sector last.
+        previous, next: the nearest days on which a ticker was flagged.
+        conditions: the market's conditions on the day, as far as they were computed.
     """
 
     market: str

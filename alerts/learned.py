@@ -44,12 +44,14 @@ class Suggestion(TypedDict):
     """A threshold for a watchlist, and what would have been otherwise.
 
     Attributes:
-        current: the watchlist's own policy; None where it has none.
-        suggested: a grade; None where labels do not tell, and `reason` says why.
-        labels, true, false: how many there are of its tickers.
-        now, then: of the labelled anomalies, at the present threshold and at the suggested one.
-        alerts_lost, alerts_gained: of the last 90 days; `lost` and `gained` name the first 20.
-            Gained are only anomalies that some run stored.
+        current: the watchlist's own threshold; None if it has none.
+        suggested: a grade; None if the labels suggest none, and `reason` says why.
+        labels, true, false: the number of labels of its tickers, and how many are true and false.
+        now, then: precision, recall and F1 on the labelled anomalies, with the present threshold
+            and with the suggested one.
+        alerts_lost, alerts_gained: how many alerts of the last 90 days the suggested threshold
+            would drop and add; `lost` and `gained` name the first 20. Only anomalies that some run
+            stored can be gained.
     """
 
     watchlist: str

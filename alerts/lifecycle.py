@@ -34,13 +34,14 @@ class Asked:
     """What somebody says with a step; each step reads what is its own.
 
     Attributes:
-        by: who takes it.
-        now: when.
-        until: a snooze's end.
-        owner: whose an alert becomes; None for nobody's.
+        by: who takes the step.
+        now: the time of the step.
+        until: the end of a snooze.
+        owner: the new owner of the alert; None for nobody.
         text: a comment, or the notes of a resolution.
-        feedback, cause: of a resolution.
-        mute_until: with a resolution of what was expected: until when alerts like it are silenced.
+        feedback, cause: fields of a resolution.
+        mute_until: the end of a mute of alerts like this one, which a resolution as expected may
+            set.
     """
 
     by: str
@@ -58,11 +59,11 @@ class Step:
     """A row of the table.
 
     Attributes:
-        allowed: the states from which it may be taken.
-        leads_to: the state that follows; None for the same.
-        write: what it writes. Raises BadInput on what cannot be meant, Conflict where it is too
-            late.
-        takes_children: whether a step of a market-wide alert is one of its tickers' alerts too.
+        allowed: the states in which the step may be taken.
+        leads_to: the state after the step; None if it stays the same.
+        write: returns the fields that the step writes. Raises BadInput for an impossible request,
+            Conflict if it is too late.
+        takes_children: whether a step of a market-wide alert is also taken on its tickers' alerts.
     """
 
     allowed: tuple[AlertState, ...]

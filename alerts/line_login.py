@@ -37,11 +37,11 @@ class LineUser(NamedTuple):
     """Who logged in, for which rule.
 
     Attributes:
-        rule: whose channel they become.
-        user_id: LINE's, the same for all channels of a provider.
-        name: as they call themselves.
-        is_friend: whether the account that sends messages is their friend, without which none
-            arrives; None where LINE did not say.
+        rule: the rule whose channel this user becomes.
+        user_id: LINE's id of the user, the same for all channels of a provider.
+        name: the user's name at LINE.
+        is_friend: whether the user has added the sending account as a friend; otherwise no message
+            arrives. None if LINE did not say.
     """
 
     rule: str

@@ -54,13 +54,13 @@ def plan_market_wide(
     children.
 
     Args:
-        watchlist: whose tickers.
-        bars: `find_wide_bars(...)`.
-        tickers: how many the watchlist has of this market.
-        open_alerts: those of the market that are open.
-        bars_between: of the market.
+        watchlist: the watchlist whose tickers the bars belong to.
+        bars: the result of `find_wide_bars`.
+        tickers: the number of the watchlist's tickers in this market.
+        open_alerts: the open alerts of the market.
+        bars_between: counts the market's bars between two times.
         run_id: the run that ended.
-        now: when.
+        now: the present time.
     """
     raised, children = Raised(), dict[str, list[str]]()
     known = [alert for alert in open_alerts if alert["watchlist"] == watchlist]

@@ -82,13 +82,13 @@ def plan_alerts(
     """Return the alerts that anomalies raise or extend.
 
     Args:
-        anomalies: of one interval.
-        holders: the watchlists that each ticker is on; None for none.
-        open_alerts: of these tickers.
-        told: which anomalies an alert of which watchlist holds already.
-        bars_between: of the tickers' market.
+        anomalies: anomalies of one interval.
+        holders: by ticker, the watchlists that it is on; None for no watchlist.
+        open_alerts: the open alerts of these tickers.
+        told: the anomalies that an alert already holds, by watchlist.
+        bars_between: counts the bars of the tickers' market between two times.
         run_id: the run that found the anomalies.
-        now: when.
+        now: the present time.
     """
     raised = Raised()
     known: dict[tuple[object, ...], list[AlertDocument]] = {}

@@ -28,10 +28,10 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
     """Post a message to a webhook, once and to exactly this address.
 
     Args:
-        service: the address, as apprise takes it apart.
-        message: what is sent, as JSON.
-        secret: what it is signed with; without one it is not signed.
-        now: seconds since 1970.
+        service: the address, parsed by apprise.
+        message: the message, which is sent as JSON.
+        secret: the key of the signature; without one the message is not signed.
+        now: the present time, in seconds since 1970.
 
     Raises Transient with what went wrong, or what the receiver answered.
     """

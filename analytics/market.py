@@ -23,11 +23,11 @@ class MarketBars:
     """The stocks of a market by the times of their bars.
 
     Attributes:
-        panel: of all tickers of the market and interval.
-        times: shape (t,), the times at which there is any bar, ascending.
-        stocks: shape (k,), the panel's series that are no index.
-        returns: shape (t, k), log returns of the stocks, NaN where there is none.
-        index: shape (t,), the index series' returns, None where none is stored.
+        panel: the bars of all tickers of the market and interval.
+        times: shape (t,), the times at which any ticker has a bar, ascending.
+        stocks: shape (k,), the panel's series that are not indices.
+        returns: shape (t, k), log returns of the stocks, NaN where a stock has none.
+        index: shape (t,), log returns of the index series; None if no index is stored.
     """
 
     panel: BarPanel
@@ -43,12 +43,12 @@ class MarketBar:
 
     Attributes:
         time: UTC seconds.
-        tickers: how many stocks have a return there.
-        regimes: how many of the stocks are in each regime.
-        advance_decline: advancers less decliners over both; None where nothing moved.
-        above_sma_50: share of stocks whose close is above the mean of 50.
+        tickers: the number of stocks that have a return at this bar.
+        regimes: the number of stocks in each regime.
+        advance_decline: (advancers - decliners) / (advancers + decliners); None if nothing moved.
+        above_sma_50: the share of stocks whose close is above their mean of 50 bars.
         market_return: median log return of the stocks.
-        z: the same over its deviation in the 60 bars before.
+        z: the market's return divided by its standard deviation in the 60 bars before.
     """
 
     time: int

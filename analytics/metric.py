@@ -53,15 +53,16 @@ class Metric:
     once. What is of a set of tickers is computed by `analytics.sets` when somebody asks for it.
 
     Attributes:
-        name: the same in documents, answers and documentation.
-        category: which of the eight groups it is shown in.
-        unit: of the value, or of each part of it.
-        window: trailing bars that it is computed from, None where it has no fixed window.
-        needed: the least number of bars, or of tickers for a metric of the market.
-        formula: what is computed, in the notation of the field.
+        name: the name in documents, answers and documentation.
+        category: the group, of eight, in which it is shown.
+        unit: the unit of the value, or of each of its parts.
+        window: the number of trailing bars that it is computed from; None if it has no fixed
+            window.
+        needed: the least number of bars or, for a metric of the market, of tickers.
+        formula: the formula, in the notation of the field.
         source: the paper, book or library that defines it.
         reasons: the words of `REASONS` that may explain a null.
-        scope: whether it belongs to a series, to the whole market or to a set of tickers.
+        scope: whether it describes a series, a whole market or a set of tickers.
     """
 
     name: str

@@ -35,9 +35,9 @@ class Season:
     """The returns in which the patterns of m bars are looked for, end to end.
 
     Attributes:
-        offsets: shape (m + 1,).
-        rows: shape (r,), rows of the panel that have a return.
-        owners: shape (r,), which of the m bars each belongs to.
+        offsets: shape (m + 1,), where in `rows` the rows of each of the m bars begin.
+        rows: shape (r,), the panel's rows that have a return.
+        owners: shape (r,), the bar, of m, to which each row belongs.
     """
 
     offsets: Int64

@@ -25,10 +25,10 @@ class Correlations:
     """The correlations of k tickers.
 
     Attributes:
-        matrix: shape (k, k), NaN where two have fewer than 30 common bars.
-        common: shape (k, k), common bars with a return.
-        order: shape (k,), positions so that alike tickers lie side by side.
-        clusters: shape (k,), from 0 on in that order.
+        matrix: shape (k, k), correlations; NaN where two tickers have fewer than 30 common bars.
+        common: shape (k, k), the number of common bars with a return.
+        order: shape (k,), the positions in an order that puts similar tickers side by side.
+        clusters: shape (k,), the number of each ticker's cluster, counted from 0 in that order.
     """
 
     matrix: Float64

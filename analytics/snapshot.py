@@ -19,12 +19,12 @@ class Snapshot:
     """All metrics of a series at one bar.
 
     Attributes:
-        ticker: whose bar it is.
-        time: start of the bar, UTC seconds.
-        have: stored bars of the series up to this one.
-        bars_per_year: of the market's calendar.
-        values: by the metric's name, None where there is no value.
-        missing: for each None why: `{"needed": 21, "have": 12}` or `{"reason": "flat"}`.
+        ticker: the ticker of the bar.
+        time: the start of the bar, in UTC seconds.
+        have: the number of stored bars of the series up to this one.
+        bars_per_year: from the market's calendar.
+        values: the values by metric; None where there is no value.
+        missing: the reason for each None: `{"needed": 21, "have": 12}` or `{"reason": "flat"}`.
     """
 
     ticker: str

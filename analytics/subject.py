@@ -49,8 +49,9 @@ class Surroundings:
     """The market's values at each bar.
 
     Attributes:
-        benchmark: shape (n,), the market's log return at each bar of the panel, NaN where none.
-        tickers: shape (m,), how many tickers of the market have a return at the bar asked about.
+        benchmark: shape (n,), the market's log return at each bar of the panel, NaN where there is
+            none.
+        tickers: shape (m,), how many tickers of the market have a return at each requested bar.
         advance_decline, above_mean: shape (m,), the two measures of breadth.
     """
 
@@ -66,10 +67,10 @@ class Column:
 
     Attributes:
         values: shape (m,) with NaN, or a list with None, where there is no value.
-        reason: why a bar with enough history has none; one word, or one for each bar.
-        have: shape (m,), what there is of what is needed, where that is not plainly bars.
-        of: what is counted.
-        lacks: for each bar what it lacks besides bars, `{"needed": 10, "have": 9, "of":
+        reason: why a bar with enough history has no value: one word, or one for each bar.
+        have: shape (m,), how much of the needed there is; None if bars are counted.
+        of: the unit that is counted.
+        lacks: for each bar what it lacks other than bars, such as `{"needed": 10, "have": 9, "of":
             "sessions"}`.
     """
 
@@ -86,15 +87,15 @@ class Subject:
 
     Attributes:
         panel: n bars of k series.
-        rows: shape (m,), the panel's rows asked about.
-        series: shape (m,), the series of each.
-        have: shape (m,), bars that are stored of the series up to the one asked about.
-        bars_per_year: shape (m,), of the market's calendar.
+        rows: shape (m,), the requested rows of the panel.
+        series: shape (m,), the series of each requested row.
+        have: shape (m,), the number of stored bars of the series up to the requested one.
+        bars_per_year: shape (m,), from the market's calendar.
         clock: shape (n,), the exchange's local time in seconds since 1970.
-        returns, deviations: shape (n,), log returns, and their deviation over 20 bars.
-        around: what the bars have of their market, None where that is not known.
-        depth: for each of the m bars the latest order book, where there is one.
-        taken: what takers bought and sold in each bar, None where no trades are known.
+        returns, deviations: shape (n,), log returns, and their standard deviation over 20 bars.
+        around: the benchmark and breadth of the market; None if the market is not known.
+        depth: the latest order book of each of the m bars, where there is one.
+        taken: the amounts that takers bought and sold in each bar; None if no trades are stored.
     """
 
     panel: BarPanel

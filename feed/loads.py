@@ -28,11 +28,11 @@ class Load:
     """What is to be stored of a stream up to an entry.
 
     Attributes:
-        held: the stream.
+        held: the stream and its holder.
         parts: records by ticker, in the order of the stream.
-        rejected: messages that were kept aside whole.
-        producers: their last numbers, afterwards.
-        sent: when the oldest of its messages was sent, in milliseconds; None where none says.
+        rejected: messages that were rejected as a whole.
+        producers: the last message numbers of the producers, after this load.
+        sent: when the oldest of its messages was sent, in milliseconds; None if no message says.
     """
 
     held: Held

@@ -39,11 +39,12 @@ class Universe:
     """The moves of a market, as far as they are needed.
 
     Attributes:
-        market: its code.
-        tickers: n of them, its indices left out.
-        returns: shape (t, n), log returns from each ticker's bar before; NaN where it has none.
+        market: the market's code.
+        tickers: the market's n tickers, without its indices.
+        returns: shape (t, n), log returns from each ticker's previous bar; NaN where a ticker has
+            none.
         sectors: shape (n,), the number of each ticker's sector in `sector_names`, or -1.
-        sector_names: as people know them.
+        sector_names: the names of the sectors.
         index_name, index: the index that stands for the market, and its returns, shape (t,);
             None for the median of the tickers.
         indices: the returns of each index that has an anomaly, shape (t,).
@@ -78,10 +79,11 @@ def explain_bar(
     """Explain the bar at `row` for some tickers.
 
     Args:
-        universe: the moves.
-        row: of `universe.returns`.
-        strange: the tickers that have an anomaly on this bar, and where it went (1 or -1).
-        targets: which to explain, tickers or indices.
+        universe: the returns of the market's tickers.
+        row: the row of `universe.returns` that is explained.
+        strange: the tickers with an anomaly on this bar, with the direction of their move (1 or
+            -1).
+        targets: the tickers or indices to explain.
     """
     rows = slice(max(0, row - ESTIMATION_BARS), row + 1)
     index = universe.index
@@ -143,10 +145,10 @@ class _Bar:
     """What all tickers of a bar have in common.
 
     Attributes:
-        market_share, sector_share: shape (n,), of `parts`.
-        ways: the strange tickers, by where they went.
-        position: of each ticker in `parts`.
-        traded: shape (n,), which have a bar.
+        market_share, sector_share: shape (n,), from `parts`.
+        ways: the strange tickers, by the direction of their move.
+        position: the position of each ticker in `parts`.
+        traded: shape (n,), whether each ticker has a bar.
     """
 
     parts: Parts

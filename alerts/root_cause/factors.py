@@ -49,14 +49,15 @@ class Parts:
 
     Attributes:
         move: log return of the bar.
-        alpha, beta_market, beta_sector: of the model.
+        alpha, beta_market, beta_sector: the coefficients of the model.
         market: the market factor's log return; `beta_market` times it is the market's part.
-        sector: the sector factor's, 0 where the ticker has no sector of three members.
-        own: what is left.
-        z_market, z_sector, z_own: the three in their own usual deviations.
-        z_alone: what is left with a sector's beta of one, likewise.
-        lead_market, lead_sector: for how many bars more than the ticker they had been moving so;
-            negative where it moved before them.
+        sector: the sector factor's log return, 0 if the ticker has no sector of three members.
+        own: the residual.
+        z_market, z_sector, z_own: market factor, sector factor and residual, each in its own
+            standard deviations.
+        z_alone: the residual with a sector beta of one, in its standard deviations.
+        lead_market, lead_sector: by how many bars the factor began to move before the ticker;
+            negative if the ticker began first.
     """
 
     move: Float64
@@ -117,15 +118,16 @@ def take_apart(
     """Take the moves of one bar apart.
 
     Args:
-        medians: of the log returns of n tickers, shape (t, n), NaN where there is none, and of the
-            number of each ticker's sector, shape (n,), negative for none.
-        row: the bar that is explained. Of those before at most 250 are looked at, of which a ticker
-            needs 60.
-        index: shape (t,), the market's log returns; None for the median of the other tickers, of
-            those outside its sector for one of a large one. So it is, too, where the index moved
-            and they did not: then one sector or member moved it.
-        wanted: which of the n tickers are taken apart; None for all. Of the others only what these
-            need is computed.
+        medians: built from the log returns of n tickers, shape (t, n), NaN where there is none, and
+            from the number of each ticker's sector, shape (n,), negative for none.
+        row: the bar that is explained. At most 250 bars before it are used, of which a ticker needs
+            60.
+        index: shape (t,), the market's log returns. If it is None, the market is the median of the
+            other tickers; for a ticker of a large sector, the median of those outside the sector.
+            The median is also used if the index moved and it did not: then a single sector or
+            member moved the index.
+        wanted: the tickers to decompose, as positions among the n; None for all. For the others
+            only what these need is computed.
     """
     rows = slice(max(0, row - ESTIMATION_BARS), row + 1)
     moves = medians.returns[rows]

@@ -443,12 +443,13 @@ def take_columns_apart(
     ticker is made as it is needed.
 
     Args:
-        moves: shape (t, n), log returns; the last bar is taken apart.
+        moves: shape (t, n), log returns; the last bar is decomposed.
         index: shape (t,), the market factor; empty for the median of the other tickers.
-        medians: shape (t, k, 4), by `find_medians`; empty for an index that did not move.
-        order: the n tickers, those of one sector side by side.
+        medians: shape (t, k, 4), from `find_medians`; empty if an index is given that did not move.
+        order: the n tickers, with those of one sector side by side.
         starts: where in `order` each sector starts, and where the last ends.
-        wanted: shape (n,), the tickers that are taken apart; of the others only what these need.
+        wanted: shape (n,), whether each ticker is decomposed; for the others only what these need
+            is computed.
     """
     t, n = moves.shape
     which = choose_markets(n, index, medians, order, starts)
@@ -497,11 +498,11 @@ def measure_without(
     some, alone or together with those before.
 
     Args:
-        moves: shape (t, n), of its members; NaN where there is none.
-        whole: shape (t,), its own; empty for the mean of its members.
-        shares: shape (n,), of a member's move in the whole's.
-        left: which members are left out, shape (m,).
-        together: whether one is left out with those before it.
+        moves: shape (t, n), log returns of the members; NaN where there is none.
+        whole: shape (t,), log returns of the whole; empty if it is the mean of its members.
+        shares: shape (n,), the weight of each member's return in that of the whole.
+        left: shape (m,), the members to leave out.
+        together: whether each member is left out together with those before it.
     """
     t, n = moves.shape
     found = np.empty(len(left) + 1)

@@ -21,10 +21,11 @@ class Carriers(NamedTuple):
     """The members that carry a move.
 
     Attributes:
-        members: their numbers, the heaviest first; none where nobody does.
-        together: whether it takes all of them; else each does alone.
-        weighted: whether it is the index's own move that would be none, by the weights that its
-            members have in it; else the mean of its known members.
+        members: the members' numbers, the heaviest first; empty if no member carries the move.
+        together: whether all of them must be left out to make the move usual; otherwise leaving out
+            any one is enough.
+        weighted: whether the move is the index's own and the members' weights were estimated;
+            otherwise it is the mean of the members' moves.
     """
 
     members: list[int]
@@ -42,9 +43,9 @@ def find_carriers(returns: Float64, index: Float64 | None = None) -> Carriers:
     Args:
         returns: shape (t, n), log returns of n members on t bars, the last of which is explained;
             NaN where there is none.
-        index: shape (t,), those of the index. Where its members' moves, each with a weight that is
-            not negative, come to nearly all of its own, these are the weights; else they are taken
-            for equal, and what is explained is the members' mean.
+        index: shape (t,), log returns of the index. If its members' returns with non-negative
+            weights explain nearly all of its returns, these weights are used and the index's move
+            is explained. Otherwise all weights are equal, and the mean of the members is explained.
     """
     moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :], np.float64)
     weights = None if index is None else _find_weights(moves, index[-ESTIMATION_BARS - 1 :])

@@ -21,14 +21,14 @@ class Candidate:
     """What may be behind a move.
 
     Attributes:
-        name, type, level: what it is, and how many levels up.
-        move: its own log return on the bar.
-        explained: what share of the ticker's move its part is.
-        strange, siblings: how many of the ticker's siblings there are strange the same way, of how
-            many.
-        lead_bars: for how many bars more than the ticker it had been moving; negative where it came
-            later.
-        z: of its move.
+        name, type, level: the group or index, its type, and how many levels above the ticker it is.
+        move: its log return on the bar.
+        explained: the share of the ticker's move that its part explains.
+        strange, siblings: how many of the ticker's siblings in it moved strangely in the same
+            direction, and how many siblings there are.
+        lead_bars: by how many bars it began to move before the ticker; negative if the ticker began
+            first.
+        z: its move in standard deviations.
     """
 
     name: str

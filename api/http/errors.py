@@ -77,9 +77,9 @@ def build_problem(
     Args:
         status: HTTP status, also in the body.
         detail: what was asked, what was found, what to do.
-        reason: the stable word clients can switch on; it makes the `type`.
-        errors: one entry a wrong value: {location, pointer, detail, reason}.
-        headers: added to the response's own.
+        reason: the stable word that clients can switch on; the `type` is built from it.
+        errors: an entry for each wrong value: {location, pointer, detail, reason}.
+        headers: headers that are added to the response's own.
         extensions: further members of the problem, such as `run_id`.
     """
     title = HTTPStatus(status).phrase

@@ -117,9 +117,9 @@ class AskedPage:
     """The page of a list that somebody asks for.
 
     Attributes:
-        order: of the list.
-        after: the place in it that the page follows; None for the first.
-        limit: how many documents to look for: one more than are shown, which tells whether another
+        order: the order of the list.
+        after: the position that the page follows; None for the first page.
+        limit: how many documents to read: one more than are shown, because it tells whether another
             page follows.
     """
 

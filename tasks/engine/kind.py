@@ -24,20 +24,20 @@ class RunKind:
     """One kind of run.
 
     Attributes:
-        task: the word for it in run documents and over HTTP.
+        task: the word for this kind in run documents and over HTTP.
         name: the Celery task's name. It is wire format: messages in flight carry it, so it is never
             renamed.
-        queue: where its messages go, those of its batches too.
-        split: returns the documents of a run's batches, not yet written; raises where there is
-            nothing to do.
-        heavy: whether each batch of it may take more than some ten seconds; of kinds of which only
-            some do, `split` says so of a batch. Of heavy batches, of whatever kinds, HEAVY_AT_ONCE
-            are at work at once, so that scans always find a process.
-        handler: what does one batch, as `module:function`. It calls one function of a wing, then
-            commits under the batch's fence. In long work it calls its checkpoint
-            (tasks/kinds/parts.py) at least once a second, which keeps the lease and hears of a
-            cancellation. Named by its path, since the control worker knows all kinds and never
-            loads numpy.
+        queue: the queue for the messages of its runs and their batches.
+        split: returns the documents of a run's batches, not yet stored; raises if there is nothing
+            to do.
+        heavy: whether each of its batches may take more than some ten seconds. If only some batches
+            of a kind do, `split` marks these. Of all heavy batches, of whatever kinds, at most
+            HEAVY_AT_ONCE run at a time, so that scans always find a free process.
+        handler: the function that does one batch, as `module:function`. It calls one function of a
+            lower package, then commits under the batch's fence. During long work it calls its
+            checkpoint (tasks/kinds/parts.py) at least once a second, which keeps the lease and
+            notices a cancellation. It is a path because the control worker knows all kinds and must
+            never load numpy.
     """
 
     task: Task

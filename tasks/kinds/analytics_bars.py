@@ -45,12 +45,13 @@ class Load:
 
     Attributes:
         series: the documents of all series of the market, by ticker.
-        panel: of the batch's tickers, None where nothing of them is left.
-        around: of all the market's tickers, as far back as the market of the bars asked about is
-            looked at.
-        failures: for each ticker of the batch that is left out a reason and an error.
-        books: the latest order book of each bar asked about, None where no ticker has any.
-        taken: what takers bought and sold in each bar of the panel, None where there are no trades.
+        panel: the bars of the batch's tickers; None if no ticker is left.
+        around: the bars of all the market's tickers, as far back as the requested bars need their
+            market.
+        failures: the reason and the error for each ticker of the batch that is left out.
+        books: the latest order book of each requested bar; None if no ticker has any.
+        taken: the amounts that takers bought and sold in each bar of the panel; None if there are
+            no trades.
     """
 
     series: Mapping[str, PanelSeries]

@@ -32,11 +32,11 @@ class Backfill:
     """What a backfill asks besides its period.
 
     Attributes:
-        force: cancel the backfills that are in its way.
+        force: cancel the open backfills of its series.
         walk_forward: score each stretch by the latest model that had not seen it, not by the
             champion.
         keep_scores: keep the score of every bar.
-        raise_alerts: have its anomalies become alerts, as a scan's do.
+        raise_alerts: raise alerts for its anomalies, as a scan does.
     """
 
     force: bool = False
@@ -60,9 +60,9 @@ class Look:
     """The options of a caller who waits for the result.
 
     Attributes:
-        detector: by which; None for the champions.
-        store: whether what is found is kept, and becomes alerts.
-        include_explanation, include_root_cause: what the answer is to have.
+        detector: the detector whose latest models are used; None for the champions.
+        store: whether the anomalies are stored and raise alerts.
+        include_explanation, include_root_cause: what the answer contains.
     """
 
     detector: str | None = None

@@ -29,12 +29,13 @@ class EvaluationRequest:
     """What is to be judged.
 
     Attributes:
-        versions: one, or two that are compared; of one market and interval.
-        tickers: whose bars; empty: those that labels name, or all of the market.
-        start, end: first and last time of a bar; where there are labels, by default theirs, from
-            the day on which the first one's bar began.
-        labels: what people said of single bars.
-        keep_scores: whether the score of every bar is kept.
+        versions: one version, or two to compare, of one market and interval.
+        tickers: the tickers whose bars are used. If empty: the tickers of the labels, or all of the
+            market.
+        start, end: first and last time of a bar. With labels, the default is their first and last
+            time, beginning with the day of the first label's bar.
+        labels: what people said about single bars.
+        keep_scores: whether the score of every bar is stored.
     """
 
     versions: tuple[str, ...]
