@@ -2,8 +2,8 @@
 run's address or, after a wait, `200`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from hashlib import file_digest, sha256
 from threading import BoundedSemaphore
@@ -11,7 +11,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, json, request, url_for
+from celery.signals import before_task_publish
+from flask import Response, g, has_request_context, json, request, url_for
 from pydantic import BaseModel
 from structlog.contextvars import bind_contextvars
 
@@ -65,7 +66,7 @@ def enqueues(
             once = read_once(headers_data)
             run = find_repeated(get_database(), once)
             if run is None:
-                with _take_turn():
+                with _take_turn() as g.turn:
                     run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)
 
@@ -80,18 +81,28 @@ def enqueues(
     return decorate
 
 
-@contextmanager
-def _take_turn() -> Iterator[None]:
-    """Wait until fewer accept a run than may. Raises Busy where that takes too long."""
+def _take_turn() -> ExitStack:
+    """Wait until fewer accept a run than may; return what ends the turn.
+
+    Raises Busy where that takes too long.
+    """
     if not TURNS.acquire(timeout=LONGEST_TURN_SECONDS):
         raise Busy(
             f"{ACCEPTED_AT_ONCE} requests before this one are still being accepted; nothing was"
             " done: send it again, or ask for fewer tickers at once"
         )
-    try:
-        yield
-    finally:
-        TURNS.release()
+    turn = ExitStack()
+    turn.callback(TURNS.release)
+    return turn
+
+
+@before_task_publish.connect
+def _end_turn(**_: object) -> None:
+    """End the turn once the run is stored: a Redis that is frozen takes 5 s for each message, in
+    which MongoDB has nothing to do, and others would be refused meanwhile.
+    """
+    if has_request_context() and "turn" in g:
+        g.turn.close()
 
 
 def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome) -> Response:

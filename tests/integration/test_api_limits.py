@@ -154,3 +154,29 @@ def test_of_many_who_ask_for_runs_at_once_those_without_a_turn_are_told_to_come_
     for _ in range(2 * idempotency.ACCEPTED_AT_ONCE):
         accepted = client.post("/py/anomalies/incremental", json={"ticker": "AAPL"})
         assert accepted.status_code == 202
+
+
+@pytest.mark.parametrize("where", ["frozen", "gone"])
+def test_no_turn_is_kept_while_redis_takes_no_message(
+    make_app: MakeApp,
+    settings: Settings,
+    database: Db,
+    frozen_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """Of thirty at once eighteen were refused: each turn took the 5 s of a frozen Redis."""
+    add_series(database, "AAPL")
+    monkeypatch.setattr(idempotency, "LONGEST_TURN_SECONDS", 1.0)
+    url = frozen_url if where == "frozen" else "redis://127.0.0.1:1/0"
+    app = make_app(settings.model_copy(update={"redis_url": url}))
+    ready = Barrier(4 * idempotency.ACCEPTED_AT_ONCE)
+
+    def ask(_: int) -> int:
+        ready.wait()
+        asked = {"ticker": "AAPL"}
+        return app.test_client().post("/py/anomalies/incremental", json=asked).status_code
+
+    with ThreadPoolExecutor(ready.parties) as pool:
+        assert set(pool.map(ask, range(ready.parties))) == {202}
+    assert database.detection_runs.count_documents({}) == ready.parties
