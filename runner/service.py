@@ -34,7 +34,6 @@ from core.settings import STATE_DIR, Settings, read_settings
 from market.bars.upgrading import complete_series
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import MIGRATIONS, find_version, upgrade
-from records.work.service_name import get_service_name
 from runner.passwords import protect_mongod, read_passwords
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
@@ -318,23 +317,26 @@ def _prepare_database(settings: Settings, say: Say) -> None:
 
 def _check_redis(settings: Settings) -> None:
     from tasks.process.broker import (  # noqa: PLC0415 -- slow to load, and seldom needed
+        OWNER,
         SHARED_ADVICE,
         claim_redis,
-        describe_own,
     )
 
-    seconds, others = settings.server_timeout_seconds, None
+    seconds, others, left = settings.server_timeout_seconds, None, 0
     url = hide_credentials(settings.redis_url)
     try:
         with redis.Redis.from_url(
             settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds
         ) as client:
             client.ping()
-            with suppress(redis.ResponseError), open_database(settings).client as mongo:
+            with (
                 # One that is full takes no note, and is no other's for that.
-                others = claim_redis(
-                    client, get_service_name(mongo[settings.mongo_database]), describe_own(settings)
-                )
+                suppress(redis.ResponseError),
+                explain_unreachable(settings),
+                open_database(settings).client as mongo,
+            ):
+                others = claim_redis(client, mongo[settings.mongo_database], settings)
+                left = max(1, int(client.ttl(OWNER)))
     except (redis.RedisError, ValueError) as error:
         raise ServerUnreachable(
             f"Redis at {url} did not answer: {error}. Start it or correct REDIS_URL."
@@ -342,8 +344,7 @@ def _check_redis(settings: Settings) -> None:
     if others:
         raise BadInput(
             f"Redis at {url} is used by another service, whose MongoDB is {others};"
-            f" {SHARED_ADVICE}."
-            " Where that one is gone, start again in a minute"
+            f" {SHARED_ADVICE}. Where that one is gone, start again in {left} s"
         )
 
 

@@ -32,9 +32,9 @@ NOT_OURS = (
 )
 # The errors that a client raises when a broker is down, frozen or full.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
-# Whose it is, until so long after that one was last heard of.
+# Whose it is, which each sweep renews: until the next one is so late.
 OWNER = "tapewatch:service"
-OWNED_SECONDS = 60
+LATE_SECONDS = 45
 SHARED_ADVICE = (
     "give this service a database of Redis of its own, such as REDIS_URL=redis://HOST:6379/1: each"
     " takes messages of the other, and trims what came by its feed before it is stored"
@@ -82,23 +82,23 @@ def find_waiting(celery: Celery) -> set[str]:
     return {subject for message in messages if (subject := _read_subject(message)) is not None}
 
 
-def claim_redis(client: Redis, service: str, place: str) -> str | None:
-    """Note in Redis that it is this service's, whose MongoDB is at `place`; return where that of
-    another is whose it is already, and None where there is no other.
+def claim_redis(client: Redis, database: Db, settings: Settings) -> str | None:
+    """Note in Redis that it is this service's; return where the MongoDB of another is whose it is
+    already, and None where there is no other.
 
     Two on one take each other's messages, and trim what came by the other's feed.
     """
-    client.set(OWNER, f"{service} {place}", nx=True, ex=OWNED_SECONDS)
-    owner, _, others = bytes(client.get(OWNER) or b"").decode().partition(" ")  # type: ignore[arg-type]  # it is no coroutine
-    if owner not in {service, ""}:
-        return others
-    client.expire(OWNER, OWNED_SECONDS)
+    # A copy of a database beside it is another service.
+    name = f"{get_service_name(database)}:{database.name}"
+    own = f"{name} {hide_credentials(settings.mongo_url)} ({database.name})"
+    seconds = settings.sweep_seconds + LATE_SECONDS
+    client.set(OWNER, own, nx=True, ex=seconds)
+    noted: Any = client.get(OWNER)
+    owner, _, place = (noted or b"").decode(errors="replace").partition(" ")
+    if owner != name and place:
+        return str(place)
+    client.set(OWNER, own, ex=seconds)
     return None
-
-
-def describe_own(settings: Settings) -> str:
-    """Return where the MongoDB of these settings is, as others are told."""
-    return f"{hide_credentials(settings.mongo_url)} ({settings.mongo_database})"
 
 
 def hold_redis(celery: Celery, database: Db, settings: Settings) -> None:
@@ -108,8 +108,7 @@ def hold_redis(celery: Celery, database: Db, settings: Settings) -> None:
     """
     with celery.connection_for_read() as connection:
         channel: Any = connection.default_channel
-        service = get_service_name(database)
-        if others := claim_redis(channel.client, service, describe_own(settings)):
+        if others := claim_redis(channel.client, database, settings):
             log.error("redis_is_anothers", mongodb=others, advice=SHARED_ADVICE)
 
 
