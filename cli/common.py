@@ -170,6 +170,11 @@ def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
             raise CommandFailed(f"{str(error.filename)[:SHOWN_PATH]}: {error.strerror}") from error
         except KeyboardInterrupt as stopped:
             _end_stopped(str(stopped))
+        except click.Abort as aborted:
+            # What click makes of Ctrl-C at a question, and of a question to nobody.
+            if isinstance(aborted.__context__, KeyboardInterrupt):
+                _end_stopped("")
+            raise
 
     return run
 
