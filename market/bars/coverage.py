@@ -105,16 +105,25 @@ def _measure_intraday(
     counts = np.bincount(rows[inside], minlength=until)[start:until]
     opens, closes = known.opens[start:until], known.closes[start:until]
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
-    expected = _count_slots(opens, np.minimum(closes, last + length), pauses, resumes, length)
-    expected -= _count_slots(opens, np.clip(first, opens, closes), pauses, resumes, length)
+    begins = _find_begins(known)[start:until]
+    expected = _count_slots(begins, np.minimum(closes, last + length), pauses, resumes, length)
+    expected -= _count_slots(begins, np.clip(first, opens, closes), pauses, resumes, length)
     return Held(known.days[start:until], expected, np.minimum(counts, expected))
 
 
-def _count_slots(opens: Int64, until: Int64, pauses: Int64, resumes: Int64, length: int) -> Int64:
-    """Return how many bars of each session start before `until`.
+def _find_begins(known: Sessions) -> Int64:
+    """Return when trade that goes on without a break up to each session began: a week of currencies
+    has as many bars of four hours as fit into it, by whichever clock they are counted.
+    """
+    is_first = np.insert(known.opens[1:] != known.closes[:-1], 0, values=True)
+    begins: Int64 = known.opens[is_first][np.cumsum(is_first) - 1]
+    return begins
 
-    Bars are laid out as in `calendar.list_closes`: they are counted from the open, and a bar that
-    would close in the lunch break closes at its beginning.
+
+def _count_slots(opens: Int64, until: Int64, pauses: Int64, resumes: Int64, length: int) -> Int64:
+    """Return how many bars start from each of `opens` and before `until`.
+
+    A bar that would close in the lunch break closes at its beginning, as in `calendar.list_closes`.
     """
     pause, resume = np.minimum(pauses, until), np.minimum(resumes, until)
     before, beside = (pause - opens) // length, (resume - opens) // length

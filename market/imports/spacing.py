@@ -16,7 +16,7 @@ from market.imports.checks import STRAY_SHARE
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
-from market.sessions.calendar import Sessions, local_seconds
+from market.sessions.calendar import CURRENCIES, WEEK_ZONE, Sessions, local_seconds
 
 # Fewer steps tell nothing.
 FEWEST_STEPS = 4
@@ -119,10 +119,10 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     `find_fault`.
 
     The grid is that on which nearly all bars lie, counted in UTC or from midnight on the exchange's
-    clock. Where bars lie on several grids, as after a lunch break, or are few, a bar is off the
-    grid if it lies a whole number of intervals neither from the full hour nor from the time when
-    its session opens or resumes. A bar at one of these times is always on the grid, as it may be
-    short.
+    clock, of currencies New York's. Where bars lie on several grids, as after a lunch break, or are
+    few, a bar is off the grid if it lies a whole number of intervals neither from the full hour nor
+    from the time when its session opens or resumes. A bar at one of these times is always on the
+    grid, as it may be short.
     """
     marked = np.zeros(len(times), np.bool_)
     length = INTERVALS[interval]
@@ -134,18 +134,27 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     row = np.minimum(np.searchsorted(known.closes, times, side="right"), len(known.closes) - 1)
     opens, resumes = known.opens[row], known.resumes[row]
     off: Bools = (times != opens) & (times != resumes)
-    local = local_seconds(times, market.zone) % length
+    zone = WEEK_ZONE if market.calendar == CURRENCIES else market.zone
+    local = local_seconds(times, zone) % length
     if len(times) >= FEWEST_OF_GRID:
-        for clock in (phases, local):
-            found, positions, counts = np.unique(clock, return_inverse=True, return_counts=True)
-            if counts.max() >= GRID_SHARE * len(times):
-                off &= clock != found[np.argmax(counts)]
-                return off
-            if length >= LEAST_OF_SEVERAL:
+        # One clock may have nearly all bars on its grid, and the other but those of a summer.
+        grids = [_find_grid(clock) for clock in (phases, local)]
+        share, on_grid = max(grids, key=lambda grid: grid[0])
+        if share >= GRID_SHARE:
+            return off & ~on_grid
+        if length >= LEAST_OF_SEVERAL:
+            for clock in (phases, local):
+                _, positions, counts = np.unique(clock, return_inverse=True, return_counts=True)
                 off &= counts[positions] < SEVERAL_SHARE * len(times)
     off &= ((times - opens) % length != 0) & ((times - resumes) % length != 0)
     off &= (phases != 0) & (local != 0)
     return off
+
+
+def _find_grid(clock: Int64) -> tuple[float, Bools]:
+    """Return which bars have the commonest time within an interval, and their share."""
+    is_common: Bools = clock == _find_commonest(clock)
+    return float(is_common.mean()), is_common
 
 
 def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:

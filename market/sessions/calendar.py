@@ -61,7 +61,8 @@ def find_closes(
     by its label.
 
     A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap
-    one; it closes with its session if not before. Lunch breaks are not left out. Outside the years
+    one; it closes with its session if not before, and if the next one does not open then, as that
+    of currencies does at midnight. Lunch breaks are not left out. Outside the years
     of which the exchange's calendar is known (see `load_sessions`), weekdays count as sessions.
     """
     if not len(times):
@@ -71,7 +72,9 @@ def find_closes(
         row = np.searchsorted(known.closes, times, side="right")
         at = np.minimum(row, len(known.closes) - 1)
         held = (row < len(known.closes)) & (known.opens[at] < times + length)
-        closes = np.minimum(known.closes[at], times + length)
+        after = np.minimum(at + 1, len(known.opens) - 1)
+        goes_on = known.opens[after] == known.closes[at]
+        closes = np.where(goes_on, times + length, np.minimum(known.closes[at], times + length))
         days = local_days(times, market.zone)
     else:
         days = times // DAY_SECONDS
@@ -90,16 +93,18 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
     inclusive), in order.
 
     Intraday bars are counted from their session's open, and close with it or with its lunch break
-    if not before; a week's bar closes with its last session.
+    if not before. Where the next session opens at the close, they are counted back from there, so
+    that those of currencies lie on one grid all week. A week's bar closes with its last session.
     """
     inside = slice(
         *np.searchsorted(known.days, ((start // DAY_SECONDS) - 8, end // DAY_SECONDS + 8))
     )
     opens, closes, days = known.opens[inside], known.closes[inside], known.days[inside]
     if is_intraday(interval):
+        length, goes_on = INTERVALS[interval], np.append(opens[1:] == closes[:-1], False)
         ends = [
-            np.arange(o + INTERVALS[interval], c + INTERVALS[interval], INTERVALS[interval])
-            for o, c in zip(opens, closes, strict=True)
+            np.arange(c, o, -length)[::-1] if on else np.arange(o + length, c + length, length)
+            for o, c, on in zip(opens, closes, goes_on, strict=True)
         ]
         session = np.repeat(np.arange(len(ends)), [len(each) for each in ends])
         times = np.minimum(np.concatenate([*ends, np.zeros(0, np.int64)]), closes[session])

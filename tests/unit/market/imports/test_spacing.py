@@ -158,6 +158,23 @@ def test_bars_counted_in_utc_stay_on_their_grid_when_clocks_change() -> None:
     assert not mark_off_grid(times, "4h", us, load_sessions(us)).any()
 
 
+@pytest.mark.parametrize(("ticker_market", "hour"), [("FX", 17), ("US", 4)])
+@pytest.mark.parametrize("first", ["2024-03-03", "2024-01-14"])
+def test_bars_by_new_york_s_clock_stay_on_their_grid_when_the_clocks_change(
+    ticker_market: str, hour: int, first: str
+) -> None:
+    """Of a few weeks by another season's clock each bar was off the grid."""
+    market, zone = SHIPPED[ticker_market], ZoneInfo("America/New_York")
+    days = np.arange(np.datetime64(first), np.datetime64(first) + 56).tolist()
+    clocks = [
+        datetime(day.year, day.month, day.day, each, tzinfo=zone)
+        for day in days
+        for each in range(hour % 4, 24, 4)
+    ]
+    times = np.array([int(clock.timestamp()) for clock in clocks], np.int64)
+    assert not mark_off_grid(times, "4h", market, load_sessions(market)).any()
+
+
 def test_bars_at_random_seconds_lie_on_no_grid() -> None:
     us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
     times = at("2024-06-03 09:30")[0] + np.cumsum(np.random.default_rng(2).integers(310, 360, 60))

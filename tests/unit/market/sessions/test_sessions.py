@@ -136,6 +136,24 @@ def test_currencies_trade_from_sunday_to_friday_evening_in_new_york() -> None:
     assert closes[held].tolist() == seconds("2026-03-06T22:00", "2026-03-09T00:00").tolist()
 
 
+def test_four_hours_of_currencies_close_on_one_grid_all_week() -> None:
+    found = closes_between("FX", "4h", "2026-03-08T20:00", "2026-03-10T04:00")
+    assert found == [
+        "2026-03-09T00:00",
+        *(f"2026-03-09T{hour}:00" for hour in ("04", "08", "12", "16", "20")),
+        "2026-03-10T00:00",
+        "2026-03-10T04:00",
+    ]
+
+
+def test_a_bar_over_a_close_at_which_trade_goes_on_is_no_shorter() -> None:
+    """On a grid from 17:00 in New York, that of 21:00 in UTC is half done at midnight."""
+    labels = seconds("2026-03-09T21:00", "2026-03-13T17:00", "2026-03-13T20:00")
+    _, closes = find_closes(labels, SHIPPED["FX"], "4h", load_sessions(SHIPPED["FX"]))
+    expected = seconds("2026-03-10T01:00", "2026-03-13T21:00", "2026-03-13T21:00")
+    assert closes.tolist() == expected.tolist()
+
+
 def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
     # New York set its clocks forward on 10 March 2024; 29 March was Good Friday.
     assert closes_between("US", "1d", "2024-03-08T00:00", "2024-03-11T23:00") == [
