@@ -3,6 +3,7 @@ the exchange's sessions and would fit if all were shifted equally: by hours, as 
 zone, by a day, or by an interval, as with labels of the ends of bars.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,13 @@ from market.imports.times.read import ReadTimes
 from market.imports.times.zones import localize
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
-from market.sessions.calendar import CURRENCIES, Sessions, find_closes, local_seconds
+from market.sessions.calendar import (
+    CURRENCIES,
+    WEEK_ZONE,
+    Sessions,
+    find_closes,
+    local_seconds,
+)
 
 HOUR_SECONDS = 3_600
 STEP_SECONDS = HOUR_SECONDS // 2
@@ -47,7 +54,7 @@ LONGEST_SESSION = 12 * HOUR_SECONDS
 # outside are those of another clock, by which a fourth as many do at the most. The last two are of
 # brokers' servers, by which New York's week ends at midnight.
 SUNDAY_HOURS = {CURRENCIES: 17, "us_futures": 18, "CMES": 18}
-WEEK_ZONE, WEEK_SECONDS = ZoneInfo("America/New_York"), 7 * DAY_SECONDS
+WEEK_SECONDS = 7 * DAY_SECONDS
 WEEK_ENDS = 4 * DAY_SECONDS + 17 * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
@@ -76,8 +83,9 @@ def check_shift(
         _check_ends(labels.seconds[good], interval, known)
     _check_constant(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
     _check_zone(labels.seconds[good], held[good], market, interval, known, is_zoned=is_zoned)
-    if market.calendar in SUNDAY_HOURS and not is_zoned:
-        _check_week(labels.seconds[good], market, interval)
+    if market.calendar in SUNDAY_HOURS:
+        zones = () if is_zoned else WEEK_ZONES
+        _check_week(labels.seconds[good], market, interval, zones, can_end=labels.labels is None)
 
 
 def is_any_clock_in(known: Sessions) -> bool:
@@ -160,9 +168,11 @@ def _check_zone(
         )
 
 
-def _check_week(seconds: Int64, market: Market, interval: str) -> None:
+def _check_week(
+    seconds: Int64, market: Market, interval: str, zones: Sequence[str], *, can_end: bool
+) -> None:
     """Raise BadInput where bars lie between Friday and Sunday, when nobody trades, in most weeks,
-    and would not by the clock of another zone.
+    and would not by the clock of one of the zones, or (`can_end`) as labelled by their end.
     """
     if len(seconds) < LEAST_ZONED_ROWS:
         return
@@ -172,21 +182,29 @@ def _check_week(seconds: Int64, market: Market, interval: str) -> None:
     share = _share_weeks(seconds, shut)
     if share < LEAST_SHUT_WEEKS:
         return
-    shares = {}
-    for zone in WEEK_ZONES:
+    most, shares = MOST_LEFT_WEEKS * share, {}
+    for zone in zones:
         moved, skipped = localize(wall, ZoneInfo(zone))
         moved = moved[~skipped]
         shares[zone] = _share_weeks(moved, _find_shut(moved, interval, hour))
-    fitting = min(shares, key=lambda zone: shares[zone])
-    if shares[fitting] > MOST_LEFT_WEEKS * share:
+    fitting = min(shares, key=lambda zone: shares[zone], default=None)
+    starts = seconds - INTERVALS[interval]
+    ended = _share_weeks(starts, _find_shut(starts, interval, hour))
+    found, advice = [], []
+    if fitting is not None and shares[fitting] <= most:
+        found.append(f"as times of {fitting} {shares[fitting]:.0%} have")
+        advice.append(f"say of which zone they are, {fitting} or the market's {market.timezone}")
+    if can_end and ended <= most:
+        found.append(f"as labels of the ends of bars {ended:.0%} have")
+        advice.append("say whether labels are of the end or the start")
+    if not found:
         return
     first = np.datetime64(int(wall[shut][0]), "s").astype("datetime64[m]").item()
     raise BadInput(
         f"{share:.0%} of the weeks have bars between Friday, 17:00, and Sunday, {hour}:00, in New"
         f" York, when nothing of market {market.code} is traded, such as that of"
-        f" {first:%Y-%m-%d %H:%M} as a time of {market.timezone}; as times of {fitting}"
-        f" {shares[fitting]:.0%} have: say of which zone they are, {fitting} or the market's"
-        f" {market.timezone}"
+        f" {first:%Y-%m-%d %H:%M} as a time of {market.timezone}; {', '.join(found)}:"
+        f" {', or '.join(advice)}"
     )
 
 
@@ -236,7 +254,9 @@ def move_ends(labels: ReadTimes, interval: str, known: Sessions) -> ReadTimes:
         late = seconds > known.pauses[row]
         begins = np.where(late, known.resumes[row], known.opens[row])
         ends = np.where(late, known.closes[row], known.pauses[row])
-        last, by_begin = seconds == ends, (seconds - begins) % length == 0
+        # A bar at an end at which the next session opens is no shorter than others.
+        last = (seconds == ends) & ~np.isin(ends, known.opens)
+        by_begin = (seconds - begins) % length == 0
         others = ~last & (seconds > begins)
         if others.any() and by_begin[others].mean() > MOST_HELD:
             starts = np.where(last & ~by_begin, ends - (ends - begins) % length, starts)

@@ -237,6 +237,30 @@ def test_weeks_of_futures_by_another_clock_are_asked_about(zone: str) -> None:
         assert len(rows.columns["times"]) > 0.95 * len(bars)  # without days of short sessions
 
 
+@pytest.mark.parametrize(("ticker", "begins", "pause"), [("EURUSD=X", 17, None), ("ES=F", 18, 17)])
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_weeks_that_are_labelled_by_their_ends_are_asked_about(
+    ticker: str, begins: int, pause: int | None, zone: str
+) -> None:
+    """Each hour was stored as the next, and the last one of the week kept aside."""
+    bars = list_week_hours(8, begins=begins, pause=pause)
+    own = ZoneInfo("UTC" if zone or ticker == "EURUSD=X" else "America/New_York")
+    ends = [f"{bar.astimezone(own) + timedelta(hours=1):%Y-%m-%d %H:%M}{zone}" for bar in bars]
+    with pytest.raises(BadInput, match=r"labels of the ends of bars 0% have: say whether labels"):
+        read(ends, "1h", ticker=ticker)
+    rows = read(ends, "1h", ticker=ticker, labels="end")
+    assert set(rows.columns["times"].tolist()) <= {int(bar.timestamp()) for bar in bars}
+    assert len(rows.columns["times"]) > 0.95 * len(bars)
+    assert len(read(ends, "1h", ticker=ticker, labels="start").columns["times"])
+
+
+def test_ends_of_four_hours_of_currencies_are_their_starts_four_hours_later() -> None:
+    starts = [bar for bar in list_week_hours(4) if bar.astimezone(UTC).hour % 4 == 0]
+    ends = [f"{bar.astimezone(UTC) + timedelta(hours=4):%Y-%m-%dT%H:%MZ}" for bar in starts]
+    rows = read(ends, "4h", ticker="EURUSD=X", labels="end")
+    assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in starts]
+
+
 def test_servers_by_which_new_york_s_week_ends_at_midnight_are_asked_about() -> None:
     bars = list_week_hours(8)
     clock = [f"{bar.replace(tzinfo=None) + timedelta(hours=7):%Y.%m.%d %H:%M}" for bar in bars]
