@@ -18,6 +18,7 @@ from records.database import Db
 from records.indexes import ensure_indexes, ensure_tenant_indexes
 from records.market.markets import SHIPPED_ROWS
 from records.tenancy import find_tenants, of_tenant
+from records.work.watchlists import forget_next_scans
 
 SCHEMA = "schema"
 # Error codes: the collection, or the index, does not exist.
@@ -195,10 +196,14 @@ def forget_listed_gaps(database: Db) -> None:
 
 
 def forget_currency_sessions(database: Db) -> None:
-    """Have the sessions and the coverage of currencies measured again: a week begins on Sunday and
-    ends on Friday at 17:00 in New York.
+    """Have the sessions, the coverage and the next scans of currencies found again: a week begins
+    on Sunday and ends on Friday at 17:00 in New York.
+
+    A row of this market that was changed in other fields has the calendar that it had.
     """
+    database.markets.update_one({"_id": "FX", "calendar": "24/5"}, {"$set": {"calendar": "FX"}})
     database.session_days.delete_one({"_id": "FX"})
+    forget_next_scans(database, "FX")
     database.series.update_many({"market": "FX"}, {"$unset": {"coverage": ""}})
 
 

@@ -48,6 +48,7 @@ from records.market.series import (
     find_series_between,
     set_coverage,
 )
+from records.work.watchlists import forget_next_scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +133,27 @@ def refresh_ledger(
 
 
 def refresh_market(database: Db, market: Market) -> None:
-    """Measure all series of a market again, after its calendar has changed."""
+    """Measure all series of a market again, and have its next scans found, after its calendar has
+    changed.
+    """
+    forget_next_scans(database, market.code)
     _refresh(database, market, find_series(database, market=market.code))
 
 
 def measure_series(
     database: Db, found: Iterable[SeriesDocument | SeriesState], now: datetime
 ) -> list[str]:
-    """Measure series again, each in its own transaction; return a message for each series that
-    cannot be read.
+    """Measure series again, each in its own transaction, and note the sessions of their markets;
+    return a message for each series that cannot be read.
     """
     markets = load_markets(database)
-    sessions_of = cache(lambda code: find_sessions(database, markets.choose(code)))
+
+    @cache
+    def sessions_of(code: str) -> Sessions:
+        known = find_sessions(database, markets.choose(code))
+        note_sessions(database, markets.choose(code), known, now)
+        return known
+
     torn = []
     for series in found:
         known = sessions_of(series["market"])

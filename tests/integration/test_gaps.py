@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.http.state import get_state
 from core.settings import Settings
+from detection.explain import explain_series
 from market.bars import upgrading
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.ledger import measure_series, read_times
@@ -28,6 +29,7 @@ from records.database import Db, Document
 from records.market.bar_imports import find_import
 from records.market.gaps import find_gaps
 from records.market.series import find_one_series, find_series, find_uncovered
+from records.migrations import MIGRATIONS, upgrade
 from records.work import runs, watchlists
 from tasks.engine.planning import start
 from tasks.periodic.gaps import GAPS_AN_HOUR, fill_due
@@ -84,6 +86,17 @@ def test_whole_weeks_of_currencies_lack_nothing(database: Db) -> None:
     assert (series["bars"], series["coverage"]["bars_held"]) == (480, 480)
     assert series["coverage"]["bars_expected"] == 480
     assert find_gaps(database, limit=1) == []
+
+
+def test_an_upgrade_tells_how_far_currencies_are_behind(database: Db) -> None:
+    """Until the next import, which may never come, nobody knew their sessions."""
+    hours = pd.date_range("2025-12-28 17:00", periods=72, freq="h", tz="America/New_York")
+    bring(database, build(hours.tz_convert("UTC")), "EURUSD=X", "1h")
+    upgrade(database, NOW, [each for each in MIGRATIONS if each.number == 20])
+    assert explain_series(database, "EURUSD=X", "1h", NOW)["sessions_behind"] is None
+    assert list(complete_series(database, NOW)) == ["what 1 series lack was counted"]
+    # The last bar is of Wednesday, NOW a Monday.
+    assert explain_series(database, "EURUSD=X", "1h", NOW)["sessions_behind"] == 2
 
 
 def minutes(day: str, step: int = 5) -> pd.DatetimeIndex:

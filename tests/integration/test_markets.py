@@ -164,7 +164,9 @@ def test_a_market_with_bars_cannot_be_removed_and_its_calendar_changes_only_on_r
     refused = flask("markets", "change", "CRYPTO", "--calendar", "24/5")
     assert refused.exit_code == 1
     assert "2 of these lie outside" in refused.stdout
+    database.watchlists.insert_one({"_id": "coins", "markets": ["CRYPTO"], "next_scan": 1})
     assert flask("markets", "change", "CRYPTO", "--calendar", "24/5", "--keep-rows").exit_code == 0
+    assert database.watchlists.distinct("next_scan") == [None]
     assert client.get("/py/markets/CRYPTO").json["calendar"] == "24/5"
     assert database.series.find_one()["bars"] == 7  # type: ignore[index]
 

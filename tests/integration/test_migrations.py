@@ -156,7 +156,16 @@ def test_only_currencies_are_measured_by_another_week(fresh: Db) -> None:
     fresh.series.insert_many(
         [{"_id": code, "market": code, "coverage": coverage} for code in ("FX", "US")]
     )
+    fresh.markets.insert_many(
+        [{"_id": code, "calendar": "24/5", "currency": "EUR"} for code in ("FX", "OWN")]
+    )
+    fresh.watchlists.insert_one({"_id": "pairs", "markets": ["US", "FX"], "next_scan": NOW})
     upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 20])
+    assert list(fresh.markets.find().sort("_id", 1)) == [
+        {"_id": "FX", "calendar": "FX", "currency": "EUR"},
+        {"_id": "OWN", "calendar": "24/5", "currency": "EUR"},
+    ]
+    assert fresh.watchlists.distinct("next_scan") == [None]
     assert [series.get("coverage") for series in fresh.series.find().sort("_id", 1)] == [
         None,
         coverage,
