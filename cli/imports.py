@@ -68,9 +68,10 @@ def finish_import(report: "ImportReport", *, as_json: bool) -> None:
 
 def _print_table(report: "ImportReport") -> None:
     table = Table("ticker", *(name.removesuffix("_rows") for name in COUNTS), "remarks")
-    # Where not all series are shown, those that need a look come first.
+    # Where not all series are shown, failed and rejected ones come first: all may have a note.
     noted = sorted(
-        report.series, key=lambda series: not (series.error or series.rejected_rows or series.notes)
+        report.series,
+        key=lambda series: (not series.error, not series.rejected_rows, not series.notes),
     )
     shown = report.series if len(report.series) <= SHOWN_SERIES else noted[:SHOWN_SERIES]
     for series in shown:
@@ -79,9 +80,8 @@ def _print_table(report: "ImportReport") -> None:
         )
     print_table(table)
     if len(report.series) > len(shown):
-        echo(
-            f"... and {len(report.series) - len(shown)} more lines without remarks: --json has all"
-        )
+        none = "" if _remark(noted[SHOWN_SERIES]) else " without remarks"
+        echo(f"... and {len(report.series) - len(shown)} more lines{none}: --json has all")
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
     # One that several files have, a month each, is in several lines.
     echo(f"{len({series.ticker for series in report.series}):,} tickers: {totals}")
