@@ -58,6 +58,9 @@ WEEK_SECONDS = 7 * DAY_SECONDS
 WEEK_ENDS = 4 * DAY_SECONDS + 17 * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
+# A Friday alone may have a last trade after its end, which only the beginnings of weeks tell from
+# another clock.
+LEAST_WEEK_SPAN = 4 * DAY_SECONDS
 LEAST_ENDS, MOST_FIRSTS = 0.8, 0.05
 LEAST_ENDED_BARS = 8
 
@@ -174,7 +177,7 @@ def _check_week(
     """Raise BadInput where bars lie between Friday and Sunday, when nobody trades, in most weeks,
     and would not by the clock of one of the zones, or (`can_end`) as labelled by their end.
     """
-    if len(seconds) < LEAST_ZONED_ROWS:
+    if len(seconds) < LEAST_ZONED_ROWS or np.ptp(seconds) < LEAST_WEEK_SPAN:
         return
     hour = SUNDAY_HOURS[market.calendar]
     wall = local_seconds(seconds, market.zone)

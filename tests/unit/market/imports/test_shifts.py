@@ -279,6 +279,15 @@ def test_weeks_of_currencies_by_the_market_s_clock_are_read(shut: Sequence[int])
     assert rows.notes[0] == "times without a zone are taken for those of UTC"
 
 
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_a_last_trade_of_a_friday_alone_tells_of_no_other_clock(zone: str) -> None:
+    """As in what is pushed every evening: all of the day was refused."""
+    noon = datetime(2024, 3, 8, 12, tzinfo=UTC)
+    clock = [f"{noon + timedelta(minutes=5 * bar):%Y-%m-%d %H:%M}{zone}" for bar in range(121)]
+    rows = read(clock, "5m", ticker="EURUSD=X")
+    assert (len(rows.columns["times"]), len(rows.rejected)) == (120, 1)
+
+
 @pytest.mark.parametrize("labels", [None, "end"])
 def test_times_at_a_last_second_are_the_ends_of_bars(labels: str | None) -> None:
     """As in Binance's and CoinMarketCap's closes. In a market without a close nothing else shows
