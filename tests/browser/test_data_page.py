@@ -69,6 +69,7 @@ def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     rows = [f"N{number:03d},2024-01-02,10,11,9,10.5,1000" for number in range(250)]
+    rows[0] = rows[0].replace("N000", "N000.US")  # of which there is a note
     rows.append("N249,2024-01-06,11,12,10,11.5,1400")  # A Saturday.
     file = tmp_path / "many.csv"
     file.write_text("\n".join(["ticker,date,open,high,low,close,volume", *rows]))
@@ -83,6 +84,7 @@ def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
         listed = page.get_by_role("region", name="Import report").locator("tbody tr")
         expect(listed).to_have_count(100)
         expect(listed.first).to_contain_text("N249")
+        expect(listed.nth(1)).to_contain_text("N000.US is taken for N000")
         for shown in (200, 250):
             page.get_by_role("button", name="Show more").click()
             expect(listed).to_have_count(shown)

@@ -69,11 +69,12 @@ function buildFiles(files) {
 
 /**
  * A row for each series, some at each click, because a whole market has ten thousand: first those
- * with more to report than counts.
+ * that failed, then those with rejected rows, then those with notes, which all may have.
  */
 function buildSeriesTable(all, signal) {
-  const isTold = (one) => one.error || one.notes.length > 0 || one.rejected_rows > 0;
-  const series = [...all.filter(isTold), ...all.filter((one) => !isTold(one))];
+  const rank = (one) =>
+    one.error ? 0 : one.rejected_rows > 0 ? 1 : one.notes.length > 0 ? 2 : 3;
+  const series = [...all].sort((one, other) => rank(one) - rank(other));
   const names = ["Ticker", ...COUNTS.map(([name, kind]) => [name, kind]), "Notes"];
   const body = el("tbody", series.slice(0, PART).map(buildRow));
   const follow = (from) => (from < series.length ? from : null);
