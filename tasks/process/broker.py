@@ -89,8 +89,8 @@ def claim_redis(client: Redis, database: Db, settings: Settings) -> str | None:
     Two on one take each other's messages, and trim what came by the other's feed.
     """
     # A copy of a database beside it is another service.
-    name = f"{get_service_name(database)}:{database.name}"
-    own = f"{name} {hide_credentials(settings.mongo_url)} ({database.name})"
+    name = f"{get_service_name(database)}:{settings.mongo_database}"
+    own = f"{name} {hide_credentials(settings.mongo_url)} ({settings.mongo_database})"
     seconds = settings.sweep_seconds + LATE_SECONDS
     client.set(OWNER, own, nx=True, ex=seconds)
     noted: Any = client.get(OWNER)
