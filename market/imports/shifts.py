@@ -17,6 +17,7 @@ from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import (
     CURRENCIES,
+    WEEK_TURNS,
     WEEK_ZONE,
     Sessions,
     find_closes,
@@ -53,9 +54,9 @@ LONGEST_SESSION = 12 * HOUR_SECONDS
 # their sessions are: the hour of that evening, by calendar. Times of which most weeks have some
 # outside are those of another clock, by which a fourth as many do at the most. The last two are of
 # brokers' servers, by which New York's week ends at midnight.
-SUNDAY_HOURS = {CURRENCIES: 17, "us_futures": 18, "CMES": 18}
+SUNDAY_HOURS = {CURRENCIES: WEEK_TURNS.hour, "us_futures": 18, "CMES": 18}
 WEEK_SECONDS = 7 * DAY_SECONDS
-WEEK_ENDS = 4 * DAY_SECONDS + 17 * HOUR_SECONDS
+FRIDAY_ENDS = 4 * DAY_SECONDS + WEEK_TURNS.hour * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
 # A Friday alone may have a last trade after its end, which only the beginnings of weeks tell from
@@ -215,7 +216,7 @@ def _find_shut(seconds: Int64, interval: str, sunday_hour: int) -> Bools:
     """Return which bars lie wholly between two weeks, of which the second begins at that hour."""
     clock = _find_week_seconds(seconds)[1]
     begins = 6 * DAY_SECONDS + sunday_hour * HOUR_SECONDS
-    shut: Bools = (clock >= WEEK_ENDS) & (clock + INTERVALS[interval] <= begins)
+    shut: Bools = (clock >= FRIDAY_ENDS) & (clock + INTERVALS[interval] <= begins)
     return shut
 
 

@@ -21,7 +21,7 @@ DAYS_WITHOUT_SESSION = 14
 # break from Sunday to Friday, 17:00 in New York. Sessions are UTC days; Sunday evening belongs to
 # Monday's.
 CURRENCIES, UTC_WEEKDAYS = "FX", "24/5"
-WEEK_ENDS, WEEK_ZONE = time(17), ZoneInfo("America/New_York")
+WEEK_TURNS, WEEK_ZONE = time(17), ZoneInfo("America/New_York")
 # No bars are expected before this day. Some calendars begin later.
 CALENDAR_START = date(1900, 1, 1)
 
@@ -195,7 +195,7 @@ def _make_sessions(calendar: str, end: date) -> Sessions:
 def _find_week_ends(days: Int64) -> Int64:
     """Return the UTC seconds at which trade in currencies begins or ends on some days."""
     moments = [
-        datetime.combine(date.fromordinal(int(day) + EPOCH_ORDINAL), WEEK_ENDS, WEEK_ZONE)
+        datetime.combine(date.fromordinal(int(day) + EPOCH_ORDINAL), WEEK_TURNS, WEEK_ZONE)
         for day in days
     ]
     return np.array([int(moment.timestamp()) for moment in moments], np.int64)
