@@ -27,10 +27,10 @@ from core.settings import get_settings
 from core.words import AnomalyKind, DeliveryState, Digest, MoveScope
 from market.tickers import normalize_ticker
 from records.alerts import deliveries, notification_rules
-from records.alerts.trail import compare
+from records.alerts.trail import SECRETS, compare
 from records.work.watchlists import get_watchlist
 
-SECRETS = frozenset({"_id", "channel", "next_channel", "secret"})
+HIDDEN = SECRETS | {"_id"}
 
 group = CommandGroup("notify", help="Notifications: who is told of what.")
 
@@ -175,7 +175,7 @@ def list_rules(*, as_json: bool) -> None:
         found = notification_rules.find_rules(database)
     if as_json:
         print_json(
-            [{key: value for key, value in rule.items() if key not in SECRETS} for rule in found]
+            [{key: value for key, value in rule.items() if key not in HIDDEN} for rule in found]
         )
         return
     table = Table(
@@ -250,7 +250,7 @@ def list_deliveries(*, state: DeliveryState | None, limit: int, as_json: bool) -
     if as_json:
         print_json(
             [
-                {key: value for key, value in delivery.items() if key not in SECRETS}
+                {key: value for key, value in delivery.items() if key not in HIDDEN}
                 for delivery in found
             ]
         )
