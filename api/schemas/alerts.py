@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from alerts.lifecycle import LONGEST_TEXT
 from api.schemas.anomalies import ANOMALY_ID, ModelInput, RootCause
 from api.schemas.common import (
     SCOPES,
@@ -36,7 +37,6 @@ from core.words import (
 )
 
 ALERT_ID = f"tech::{ANOMALY_ID}"
-LONGEST_TEXT = 2_000
 MOST_AT_ONCE = 500
 MOST_DAYS = 366
 # The fields that a step on many alerts may have, by step; other steps have none.

@@ -21,6 +21,7 @@ from api.schemas.common import (
 from core.words import ChallengerState, GateName, ModelState, RevisionKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
 from detection.detectors.contract import Parameter
+from tasks.requests.evaluations import MOST_LABELS
 
 VERSION = "US_model-0.1.0"
 
@@ -272,7 +273,9 @@ class Evaluation(Body):
         None, strict=False, description="last bar; by default the last label's, or the last bar"
     )
     labels: list[LabelledBar] = Field(
-        default_factory=list, max_length=20_000, description="both anomalies and others, or none"
+        default_factory=list,
+        max_length=MOST_LABELS,
+        description="both anomalies and others, or none",
     )
     keep_scores: bool = Field(default=False, description="keep the score of every bar for 30 days")
 

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 
 from core.arrays import Float32
+from detection.detectors.lstm import GATES, STATES
 
-STATES = 16
 BATCH = 256
 RATE = 3e-3
 # The training ends after so many epochs in which the held-out loss did not fall.
@@ -66,15 +66,14 @@ def draw_network(width: int, random: np.random.Generator) -> Network:
         reach = np.sqrt(6.0 / (rows + columns))
         return random.uniform(-reach, reach, (rows, columns)).astype(np.float32)
 
-    gates = 4 * STATES
-    shifts = np.zeros(gates, np.float32)
+    shifts = np.zeros(GATES, np.float32)
     shifts[STATES : 2 * STATES] = 1.0
     return {
-        "encoder_inputs": draw(width, gates),
-        "encoder_states": draw(STATES, gates),
+        "encoder_inputs": draw(width, GATES),
+        "encoder_states": draw(STATES, GATES),
         "encoder_shifts": shifts,
-        "decoder_inputs": draw(STATES, gates),
-        "decoder_states": draw(STATES, gates),
+        "decoder_inputs": draw(STATES, GATES),
+        "decoder_states": draw(STATES, GATES),
         "decoder_shifts": shifts,
         "told_states": draw(STATES, width),
         "told_shifts": np.zeros(width, np.float32),
