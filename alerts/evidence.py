@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812 - named as other errors are
 
 from core.errors import BadInput, NotFound
+from core.moments import write_moment
 from market.bars.reading import Bar, read_bars
 from records.alerts.alerts import get_alert
 from records.alerts.documents import AlertDocument, EndedAlert
@@ -166,5 +167,5 @@ def _to_json(value: object) -> bytes:
 
 def _write(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return write_moment(value)
     return str(value)

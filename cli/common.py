@@ -23,6 +23,7 @@ from rich.table import Table
 
 from core.errors import BadInput, NotFound, TapewatchError
 from core.logs import strip_controls
+from core.moments import write_moment
 from core.settings import get_settings
 from core.words import AlertEvent
 from market.intervals import INTERVALS
@@ -278,7 +279,7 @@ def write_number(value: float | None, digits: int) -> str:
 
 def _to_json(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return write_moment(value)
     if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):

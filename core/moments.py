@@ -1,4 +1,4 @@
-"""Times from requests, converted to the form in which MongoDB stores them."""
+"""Times as requests, MongoDB and JSON have them."""
 
 from datetime import UTC, datetime
 
@@ -31,6 +31,11 @@ def parse_moment(text: str, subject: str) -> datetime:
         return as_utc(moment)
     except BadInput as error:
         raise BadInput(f"{subject} {text[:40]!r}: {error.message}") from error
+
+
+def write_moment(moment: datetime) -> str:
+    """Return a time as JSON has it: ISO 8601 in UTC, with Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def check_order(start: datetime | None, end: datetime | None) -> None:

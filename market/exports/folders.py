@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from hashlib import file_digest
 from itertools import islice
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadInput, Conflict
+from core.moments import write_moment
 from market.exports.opening import open_table
 from market.exports.tables import MANIFEST, Asked, Row, Table
 from market.exports.writing import Format, write_text
@@ -247,5 +248,5 @@ def _hash(path: Path) -> str:
 
 def _to_text(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return write_moment(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

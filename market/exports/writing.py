@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic_core import to_json
 
+from core.moments import write_moment
 from market.exports.tables import Column, Row, Table
 from market.ticks.fields import guard, to_datetime
 
@@ -53,8 +54,7 @@ def _write_rows(rows: Sequence[Row]) -> bytes:
 
 
 def _write_time(time: int) -> str:
-    text = to_datetime(time).isoformat()
-    return text.replace("+00:00", "Z")
+    return write_moment(to_datetime(time))
 
 
 _CELLS: dict[str, Callable[[Any], Any]] = {

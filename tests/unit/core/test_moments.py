@@ -1,11 +1,11 @@
-"""Parsing moments at the ends of the possible range."""
+"""Moments: parsing them at the ends of the possible range, and writing them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from core.errors import BadInput
-from core.moments import parse_moment
+from core.moments import parse_moment, write_moment
 from detection.models.plan import TrainingPlan
 from market.markets import SHIPPED
 
@@ -29,3 +29,8 @@ def test_a_moment_is_in_utc_to_the_millisecond(text: str, moment: datetime) -> N
 def test_a_moment_outside_the_years_1_to_9999_in_utc_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadInput, match=r"^window_end '.+': in UTC this is before the year 1 or"):
         TrainingPlan.from_options("US", markets=SHIPPED, options={"window_end": text})
+
+
+def test_a_moment_is_written_in_utc() -> None:
+    tokyo = datetime(2026, 1, 5, 9, 30, 0, 250_000, timezone(timedelta(hours=9)))
+    assert write_moment(tokyo) == "2026-01-05T00:30:00.250000Z"
