@@ -19,7 +19,7 @@ from core.arrays import Bools, Float64
 from core.errors import BadInput
 from market.imports.column_names import QUOTED_IN
 from market.imports.options import ReadingOptions
-from market.imports.readers.tables import Table
+from market.imports.readers.tables import Table, is_text
 from market.imports.settled import find_series
 
 PRICES = ("open", "high", "low", "close")
@@ -100,7 +100,7 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
         column = table.columns[name]
         if name == "volume":
             numbers.empty_volumes = _find_empty(column)
-            numbers.has_magnitudes = _is_text(column.type) and bool(
+            numbers.has_magnitudes = is_text(column.type) and bool(
                 pc.any(pc.match_substring_regex(column, _MAGNITUDE)).as_py()
             )
         values = _read_plain(column)
@@ -137,13 +137,9 @@ def _refuse_fractions(columns: Sequence[pa.ChunkedArray]) -> None:
 
 
 def _find_empty(column: pa.ChunkedArray) -> Bools:
-    if not _is_text(column.type):
+    if not is_text(column.type):
         return np.asarray(pc.is_null(column, nan_is_null=True))
     return np.asarray(pc.is_in(pc.fill_null(pc.utf8_trim_whitespace(column), ""), NOTHING))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
@@ -154,7 +150,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
         raise BadInput(
             f"a column of prices or volumes holds values of type {column.type}, not numbers"
         )
-    if _is_text(column.type):
+    if is_text(column.type):
         column = pc.utf8_trim_whitespace(column)
         present = pc.invert(pc.is_in(column, NOTHING))
         column = pc.if_else(present, column, pa.scalar(None, column.type))
@@ -164,7 +160,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
     try:
         plain = column.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        if _is_text(column.type):
+        if is_text(column.type):
             return None
         raise BadInput(
             f"a column of prices or volumes holds values of type {column.type}, not numbers"
@@ -174,7 +170,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
 
 def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
     """Return a column of text, cleaned for reading its numbers; that of a typed column is empty."""
-    if not _is_text(column.type):
+    if not is_text(column.type):
         return _Column(name, pa.chunked_array([[]], pa.string()), is_plain=True, is_typed=True)
     text = pc.fill_null(pc.utf8_trim_whitespace(column), "")
     if not is_plain:

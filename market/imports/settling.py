@@ -24,7 +24,7 @@ from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
 from market.imports.numbers import PRICES, Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
-from market.imports.readers.tables import Table
+from market.imports.readers.tables import Table, is_text
 from market.imports.settled import SHOWN, Settled, encode_texts, find_series, quote_cell
 from market.imports.times.clocks import ABBREVIATIONS, ZONES, add_zone, join_clock
 from market.imports.times.read import read_times
@@ -282,7 +282,7 @@ def _to_pandas(column: pa.ChunkedArray) -> "pd.Series[Any]":
         column = column.cast(pa.string())
     if pa.types.is_boolean(column.type) or pa.types.is_binary(column.type):
         raise BadInput(f"the time column holds values of type {column.type}, not times")
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if is_text(column.type):
         column = pc.fill_null(column, "")
     series: pd.Series[Any] = column.to_pandas()
     return series

@@ -13,7 +13,7 @@ from core.errors import BadInput
 from market.imports.column_names import find_field
 from market.imports.readers.headers import Header
 from market.imports.readers.limits import MOST_BYTES, MOST_COLUMNS, MOST_ROWS
-from market.imports.readers.tables import Columns, Opened
+from market.imports.readers.tables import Columns, Opened, is_text
 
 BATCH_ROWS = 65_536
 # pandas' name of an index without a name.
@@ -65,7 +65,7 @@ def _open(content: bytes, schema: pa.Schema, names: Sequence[str]) -> pa.parquet
     """Return a file whose texts are read as dictionaries, so that a repeated long text takes its
     memory once.
     """
-    texts = [name for name in names if _is_text(schema.field(name).type)]
+    texts = [name for name in names if is_text(schema.field(name).type)]
     return pa.parquet.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
 
 
@@ -93,10 +93,6 @@ def _read(content: bytes, _: Header, positions: Sequence[int]) -> Columns:
     }
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def _unpack(array: pa.Array, size: int) -> pa.Array:
     """Return a column as plain values in place of a dictionary.
 
@@ -104,7 +100,7 @@ def _unpack(array: pa.Array, size: int) -> pa.Array:
     """
     if not pa.types.is_dictionary(array.type):
         return array
-    if _is_text(array.type.value_type) and len(array):
+    if is_text(array.type.value_type) and len(array):
         longest = pa.compute.max(pa.compute.binary_length(array.dictionary)).as_py() or 0
         if longest * len(array) > max(MOST_BYTES // 8, size * 4):
             raise BadInput(f"a cell of it has {longest:,} bytes: it is no table of bars")

@@ -144,9 +144,14 @@ def _join(arrays: list[pa.Array]) -> pa.ChunkedArray:
     return pa.chunked_array(arrays)
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this type has text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _is_filled(column: pa.ChunkedArray) -> Bools:
     """Return which cells are not empty."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if is_text(column.type):
         column = pc.not_equal(pc.utf8_trim_whitespace(column), "").fill_null(False)  # noqa: FBT003 - pyarrow's own
         return np.asarray(column)
     return ~np.asarray(pc.is_null(column, nan_is_null=True))
