@@ -8,7 +8,7 @@ from pymongo.client_session import ClientSession
 
 from records.analytics.documents import MarketSnapshotDocument, market_snapshots_in
 from records.analytics.overview import raise_version
-from records.database import Db, Document
+from records.database import Db, Document, between, match
 from records.market.documents import series_in
 
 
@@ -39,7 +39,5 @@ def find_market_snapshots(
     database: Db, market: str, interval: str, *, as_of: datetime | None = None, limit: int
 ) -> list[MarketSnapshotDocument]:
     """Return a market's snapshots, the newest first, at or before `as_of`."""
-    query: Document = {"market": market, "interval": interval}
-    if as_of is not None:
-        query["time"] = {"$lte": as_of}
+    query = match(market=market, interval=interval, time=between(None, as_of))
     return list(market_snapshots_in(database).find(query).sort("time", DESCENDING).limit(limit))

@@ -80,10 +80,9 @@ def find_latest(
     They are in the order of `tickers`; tickers without a snapshot are left out.
     """
     fields = dict.fromkeys(("ticker", "time", *name_fields(names)), 1)
-    time = {} if as_of is None else {"time": {"$lte": as_of}}
     found: dict[str, SnapshotDocument] = {}
     for ticker in tickers:
-        query = {"ticker": ticker, "interval": interval} | time
+        query = match(ticker=ticker, interval=interval, time=between(None, as_of))
         document = snapshots_in(database).find_one(query, fields, sort=[("time", DESCENDING)])
         if document is not None:
             found[ticker] = document

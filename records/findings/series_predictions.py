@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from core.words import Feedback
-from records.database import Db, Document
+from records.database import Db, match
 from records.findings.documents import PredictionLabel, StoredPrediction, predictions_in
 from records.keyset import Key, Keyset, Position, find_page
 
@@ -57,12 +57,7 @@ def find_predictions(
     limit: int,
 ) -> list[StoredPrediction]:
     """Return stored predictions of a series in the order LATEST, from the one after `after` on."""
-    query: Document = {"series_id": series_id}
-    query |= {
-        name: value
-        for name, value in (("version", version), ("anomaly", anomaly))
-        if value is not None
-    }
+    query = match(series_id=series_id, version=version, anomaly=anomaly)
     return find_page(predictions_in(database), query, LATEST, after=after, limit=limit)
 
 

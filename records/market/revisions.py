@@ -22,7 +22,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.words import RevisionKind
-from records.database import Db, Query, between, match
+from records.database import Db, Query, among, between, match
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
 from records.market.series import SERIES_ID
@@ -62,9 +62,7 @@ def find_changes(
 
 def count_by_series(database: Db, tickers: Sequence[str] | None, since: datetime) -> dict[str, int]:
     """Return how often each series was revised from `since` on (`tickers` of None: of all)."""
-    query: dict[str, object] = {"at": {"$gte": since}}
-    if tickers is not None:
-        query["ticker"] = {"$in": list(tickers)}
+    query = match(at=between(since, None), ticker=among(tickers))
     stages: list[dict[str, object]] = [
         {"$match": query},
         {"$group": {"_id": {"series": SERIES_ID, "revision": "$revision"}}},

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
 from core.errors import NotFound
-from records.database import Db, Query
+from records.database import Db, Query, among, match
 from records.keyset import BY_ID, Position, find_page
 from records.market.change_counts import note_changes
 from records.market.documents import (
@@ -84,8 +84,7 @@ def find_sizes(
 
 def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:
     """Return the first and last bar of these tickers' series."""
-    query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
-    found = series_in(database).find(query, _ENDS)
+    found = series_in(database).find(_name(tickers, interval), _ENDS)
     return [*cast("Cursor[SeriesEnds]", found)]
 
 
@@ -142,7 +141,7 @@ def find_panel_series(
     """Return, by ticker, the fields of these tickers' series from which a panel is built, read in
     the session's snapshot.
     """
-    query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
+    query = _name(tickers, interval)
     found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
     return {document["ticker"]: document for document in found.to_list()}
 
@@ -189,7 +188,7 @@ def list_series(
     query = _build_listing(tickers, contains, market, interval)
     if prefix:
         # An `_id` begins with the ticker.
-        query["_id"] = {"$gte": prefix, "$lt": prefix + LAST_CHARACTER}
+        query = {**query, "_id": {"$gte": prefix, "$lt": prefix + LAST_CHARACTER}}
     found = find_page(series_in(database), query, BY_ID, after=after, limit=limit, fields=_LISTS)
     return cast("list[SeriesSummary]", found)
 
@@ -200,11 +199,7 @@ def find_tickers(
     """Return, in order, the tickers with stored bars of this interval: all, those among `tickers`,
     or those of a market.
     """
-    query: dict[str, object] = {"interval": interval}
-    if tickers is not None:
-        query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
-    if market is not None:
-        query["market"] = market
+    query = _build_query(tickers, market, interval)
     return sorted(
         document["ticker"] for document in series_in(database).find(query, {"_id": 0, "ticker": 1})
     )
@@ -369,31 +364,20 @@ def replace_all_series(
 
 def _build_listing(
     tickers: Sequence[str] | None, contains: str | None, market: str | None, interval: str | None
-) -> dict[str, object]:
-    query: dict[str, object] = {
-        name: value
-        for name, value in (("market", market), ("interval", interval))
-        if value is not None
-    }
-    named: dict[str, object] = {} if tickers is None else {"$in": list(tickers)}
-    if contains is not None:
-        named["$regex"] = re.escape(contains)
-    return query | ({"ticker": named} if named else {})
+) -> Query:
+    pattern = None if contains is None else re.escape(contains)
+    named = {**(among(tickers) or {}), **match(**{"$regex": pattern})}
+    return match(market=market, interval=interval, ticker=named or None)
 
 
-def _build_query(
-    tickers: Sequence[str] | None, market: str | None, interval: str | None
-) -> dict[str, object]:
-    query: dict[str, object] = {
-        name: value
-        for name, value in (("market", market), ("interval", interval))
-        if value is not None
-    }
-    if tickers is not None and interval is not None:
-        query["_id"] = {"$in": [build_series_id(ticker, interval) for ticker in tickers]}
-    elif tickers is not None:
-        query["ticker"] = {"$in": list(tickers)}
-    return query
+def _build_query(tickers: Sequence[str] | None, market: str | None, interval: str | None) -> Query:
+    if tickers is None or interval is None:
+        return match(market=market, interval=interval, ticker=among(tickers))
+    return {**match(market=market, interval=interval), **_name(tickers, interval)}
+
+
+def _name(tickers: Iterable[str], interval: str) -> Query:
+    return {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
 
 
 def describe_choices(database: Db, ticker: str) -> str:
