@@ -49,6 +49,7 @@ LOST: Query = {
     "published_at": None,
     "error": "its worker was lost, or took longer than its lease",
 }
+_EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
 _FIRST_ALONE: Query = {"units": 1, "attempts": SPLIT_AFTER_ATTEMPTS}
 ROW_COUNTS: tuple[RowCount, ...] = get_args(RowCount)
 
@@ -130,7 +131,7 @@ def claim_batch(
     a shorter lease, and needs its run's only slot for suspects. A heavy batch needs one of
     `heavy_at_once` slots that all workers share.
     """
-    free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
+    free = [{"state": "pending"}, _EXPIRED]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
     query: Query = {
         "_id": batch_id,
@@ -212,22 +213,12 @@ def note_refused(database: Db, batch_id: str) -> None:
 
 def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:
     """Extend a batch's lease and store its progress (0 to 1). Raises LeaseLost."""
-    renewed = batches_in(database).update_one(
-        _held(batch),
-        [
-            {
-                "$set": {
-                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
-                    # A second attempt starts over, but the progress that is shown never falls.
-                    "progress": {"$max": ["$progress", progress]},
-                }
-            }
-        ],
-    )
-    if renewed.matched_count == 0:
-        raise LeaseLost(
-            f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
-        )
+    renewed = {
+        "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+        # A second attempt starts over, but the progress that is shown never falls.
+        "progress": {"$max": ["$progress", progress]},
+    }
+    _update_held(database, batch, [{"$set": renewed}])
 
 
 def finish_batch(
@@ -419,20 +410,18 @@ def count_states(database: Db) -> dict[BatchState, int]:
     }
 
 
-_EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
-
-
-def _held(batch: Batch) -> Query:
-    return {"_id": batch.id, "fence": batch.fence, "state": "leased"}
-
-
 def _close(
     database: Db, batch: Batch, changes: Query, session: ClientSession | None = None
 ) -> None:
-    closed = batches_in(database).update_one(
-        _held(batch), {"$set": {"slot": None, **changes}}, session=session
-    )
-    if closed.matched_count == 0:
+    _update_held(database, batch, {"$set": {"slot": None, **changes}}, session)
+
+
+def _update_held(
+    database: Db, batch: Batch, update: Query | list[Query], session: ClientSession | None = None
+) -> None:
+    held = {"_id": batch.id, "fence": batch.fence, "state": "leased"}
+    updated = batches_in(database).update_one(held, update, session=session)
+    if updated.matched_count == 0:
         raise LeaseLost(
             f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
         )
