@@ -3,7 +3,7 @@
 The number of commands to MongoDB does not grow with the number of series.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import uuid4
@@ -65,9 +65,6 @@ from records.market.gaps import GapWrite, find_reaching, write_gaps
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
 from records.market.series import build_series_id, replace_all_series
-
-# Buckets are read and written whole, with 48 bytes a bar: some 50 MB of so many bars.
-MOST_BARS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,41 +128,22 @@ def write_all(
     bars = sum(one.bars for one in sound)
     if most_bars is not None and bars > most_bars:
         raise TooMuchAtOnce(f"{bars:,} bars would be read and written at once")
-    outcomes: dict[str, Written | TapewatchError] = {}
-    measured = _Measured()
-    for part in _split(sound):
-        outcomes |= _write_bars(database, part, measured, session)
+    outcomes = _write_bars(database, sound, session)
     written = [one for one in sound if isinstance(outcomes[one.series["_id"]], Written)]
     add_rejected(database, [row for one in written for row in one.arrival.rejected], session)
     _write_series(database, [one for one in written if one.has_changed], session)
     return [outcomes[one.series["_id"]] if isinstance(one, Opened) else one for one in opened]
 
 
-def _split(opened: Iterable[Opened]) -> Iterator[list[Opened]]:
-    """Yield opened arrivals in parts that read and write at most `MOST_BARS_AT_ONCE` bars, or have
-    one arrival.
-    """
-    part: list[Opened] = []
-    bars = 0
-    for one in opened:
-        if part and bars + one.bars > MOST_BARS_AT_ONCE:
-            yield part
-            part, bars = [], 0
-        part.append(one)
-        bars += one.bars
-    if part:
-        yield part
-
-
 def _write_bars(
-    database: Db, part: Sequence[Opened], measured: _Measured, session: ClientSession
+    database: Db, opened: Sequence[Opened], session: ClientSession
 ) -> dict[str, Written | TapewatchError]:
     """Write the changed buckets of some arrivals, and update their series' documents in memory;
     return by series id the result of each arrival, or its error.
     """
     ids = [
         build_bucket_id(one.arrival.ticker, one.arrival.interval, span)
-        for one in part
+        for one in opened
         for span in one.spans
     ]
     stored: dict[str, BucketDocument] = {}
@@ -175,7 +153,7 @@ def _write_bars(
     outcomes: dict[str, Written | TapewatchError] = {}
     writes: list[ReplaceOne[BucketDocument]] = []
     came: list[tuple[Opened, Int64]] = []
-    for one in part:
+    for one in opened:
         try:
             outcomes[one.series["_id"]], buckets, times = _merge(one, _join(one, stored))
         except TapewatchError as error:
@@ -188,6 +166,7 @@ def _write_bars(
             came.append((one, times))
     if writes:
         bars_in(database).bulk_write(writes, ordered=False, session=session)
+    measured = _Measured()
     for one, times in came:
         _measure(database, one, times, measured, session)
     return outcomes

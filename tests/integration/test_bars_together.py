@@ -206,22 +206,3 @@ def test_late_bars_of_long_series_keep_no_times_in_memory(
     keys = [key for one in kept for key in (*one.held, *one.later)]
     assert len(keys) == 4
     assert sum(len(part) for key in keys for part in key if isinstance(part, bytes)) < 1_000
-
-
-def test_large_buckets_are_written_a_few_at_a_time(
-    database: Db, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(7)
-    slots = list_slots("CRYPTO", "1m")
-    names = [f"C{number}-USD" for number in range(7)]
-
-    def build(start: int, stop: int) -> list[Arrival]:
-        times = np.array(slots[start:stop])
-        return [build_arrival(rng, name, "CRYPTO", "1m", times, 0) for name in names]
-
-    write_rounds(database, [build(0, 100)], write_at_once)
-    monkeypatch.setattr("market.bars.writing.MOST_BARS_AT_ONCE", 250)
-    part = build(100, 110)
-    in_transaction(database, lambda session: write_at_once(database, part, session))
-    assert {one["bars"] for one in database.series.find()} == {110}
-    assert {one["count"] for one in database.bars.find()} == {110}
