@@ -35,6 +35,7 @@ from core.words import (
 )
 from detection.detectors.weights import DEFAULT_WEIGHTS
 from detection.models.plan import read_model_market
+from market.intervals import INTERVALS, parse_interval
 from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.alerts import alerts, mutes, trail
@@ -233,10 +234,10 @@ def assign(*, alert_ids: tuple[str, ...], owner: str | None, as_json: bool) -> N
 
 
 @group.command("mute")
-@click.option("--ticker", type=normalize_ticker)
+@click.option("--ticker", type=normalize_ticker, metavar="TEXT")
 @click.option("--watchlist")
 @click.option("--market")
-@click.option("--interval")
+@click.option("--interval", type=parse_interval, metavar="TEXT", help=" ".join(INTERVALS))
 @click.option("--direction", type=click.Choice(get_args(Direction)))
 @click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Whose move it is.")
 @click.option("--for", "lasting", required=True, help="4h, 14d; 90 days at the most.")

@@ -43,7 +43,9 @@ takes_rule = takes_options(
     click.option("--min-grade", type=NumberRange(0, 100), default=75.0, show_default=True),
     click.option("--min-confidence", type=NumberRange(0, 1), default=0.0, show_default=True),
     click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only such moves."),
-    click.option("--ticker", type=normalize_ticker, help="Only alerts of this ticker."),
+    click.option(
+        "--ticker", type=normalize_ticker, metavar="TEXT", help="Only alerts of this ticker."
+    ),
     click.option(
         "--quiet",
         nargs=2,

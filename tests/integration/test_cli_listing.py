@@ -137,3 +137,11 @@ def test_an_error_of_an_option_s_value_is_one_line(app: Flask, words: list[str])
     refused = app.test_cli_runner().invoke(args=[*words, "--ticker", "no ticker"])
     assert refused.exit_code == 2
     assert refused.stderr.startswith("Error: 'no ticker' is no ticker")
+
+
+def test_a_mute_of_an_unknown_interval_is_refused(app: Flask) -> None:
+    """It would have muted nothing."""
+    words = ["alerts", "mute", "--ticker", "AAPL", "--for", "4h", "--reason", "x"]
+    refused = app.test_cli_runner().invoke(args=[*words, "--interval", "2d"])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("Error: '2d' is no interval that is known: choose one of 1m,")
