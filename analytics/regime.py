@@ -7,7 +7,7 @@ import numpy as np
 from analytics.kernels import find_regimes, roll_mean
 from analytics.metric import Regime
 from analytics.subject import YEAR, Column, Subject
-from core.arrays import Bools, Float64, Int64
+from core.arrays import Bools, Float64, Int64, freeze
 from market.bars.panel import BarPanel
 
 REGIMES: tuple[str, ...] = get_args(Regime)
@@ -41,7 +41,7 @@ def classify(panel: BarPanel, deviations: Float64, firsts: Int64, rows: Int64) -
     """
     volumes = roll_mean(panel.volume, panel.offsets, VOLUME_BARS)
     found: Float64 = find_regimes(
-        (_freeze(panel.close), _freeze(deviations), _freeze(volumes)),
+        (freeze(panel.close), freeze(deviations), freeze(volumes)),
         firsts,
         rows,
         (NEEDED, YEAR, LONGEST),
@@ -70,13 +70,6 @@ def describe(
         "confidence": confidence,
         "since": int(age) if np.isfinite(age) else None,
     }
-
-
-def _freeze(column: Float64) -> Float64:
-    """Return a read-only view, the form in which compiled code takes columns within a tuple."""
-    view = column.view()
-    view.flags.writeable = False
-    return view
 
 
 def _level(rank: float) -> str:

@@ -21,9 +21,9 @@ import numpy as np
 from numba import float32, float64, int32, int64, njit, types
 from numpy.typing import NDArray
 
-from core.arrays import Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64, freeze
 from core.errors import BadInput
-from detection.detectors.rows import SeriesRows, freeze
+from detection.detectors.rows import SeriesRows
 
 TREES = 25
 HEIGHT = 8

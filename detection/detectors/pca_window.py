@@ -19,9 +19,9 @@ import numpy as np
 from numba import float32, float64, int64, njit, types
 from numpy.typing import NDArray
 
-from core.arrays import Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64, freeze
 from core.errors import BadInput
-from detection.detectors.rows import SeriesRows, freeze, score_squares, share_squares
+from detection.detectors.rows import SeriesRows, score_squares, share_squares
 
 WINDOW = 20
 EXPLAINED = 0.5

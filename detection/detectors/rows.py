@@ -1,20 +1,11 @@
 """The input of detectors: the rows of series, and which of them are to be scored."""
 
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 
 from core.arrays import Bools, Float32, Float64, Int64
-
-Column = TypeVar("Column", Float32, Int64)
-
-
-def freeze(array: Column) -> Column:
-    """Return a contiguous read-only view, the only kind of array that compiled functions take."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 @dataclass(frozen=True, slots=True)

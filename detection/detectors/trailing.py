@@ -12,9 +12,9 @@ import numpy as np
 from numba import boolean, float32, float64, int64, njit, types
 from numpy.typing import NDArray
 
-from core.arrays import Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64, freeze
 from core.errors import BadInput
-from detection.detectors.rows import SeriesRows, freeze
+from detection.detectors.rows import SeriesRows
 
 # In percent, as returns are. A deviation counts as at least one basis point, so that values of flat
 # prices stay finite.

@@ -1,11 +1,10 @@
 """Computes the 14 documented features of bars and a model's inputs, of many series in one call."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from core.arrays import Bools, Float32, Float64, Int64
+from core.arrays import Bools, Float32, Float64, Int64, freeze
 from detection.features.feature_sets import EVENT_COLUMN, FeatureSet
 from detection.features.kernel import COLUMNS, GRID, MEASURES, Bars, run_kernel
 from detection.features.market_move import MARKET_WEIGHT, MarketDays
@@ -14,8 +13,6 @@ from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bar
 from market.bars.no_trade import mark_still
 from market.bars.panel import BarPanel
 from market.bars.segments import LONGEST_PAUSE_SECONDS, find_segments
-
-Column = TypeVar("Column", Float64, Int64)
 
 INTERVALS_OVER_SESSIONS = ("1d", "1w")
 
@@ -81,13 +78,13 @@ class _Series:
         sessions = feature_set.sessions
         return cls(
             (
-                _freeze(panel.open[kept]),
-                _freeze(panel.high[kept]),
-                _freeze(panel.low[kept]),
-                _freeze(panel.close[kept]),
-                _freeze(panel.volume[kept]),
+                freeze(panel.open[kept]),
+                freeze(panel.high[kept]),
+                freeze(panel.low[kept]),
+                freeze(panel.close[kept]),
+                freeze(panel.volume[kept]),
             ),
-            (_freeze(panel.sessions[kept]), _freeze(panel.clocks[kept]), _freeze(positions)),
+            (freeze(panel.sessions[kept]), freeze(panel.clocks[kept]), freeze(positions)),
             (
                 ANCHOR_BARS,
                 count_history_bars(panel.interval),
@@ -133,8 +130,8 @@ class _Series:
         picked: Int64,
         out: tuple[Int64, Float64, Float32, Float32],
     ) -> int:
-        layout = _freeze(self.offsets), _freeze(series), _freeze(first), _freeze(stop)
-        return int(run_kernel(self.bars, self.calendar, layout, self.rules, _freeze(picked), out))
+        layout = freeze(self.offsets), freeze(series), freeze(first), freeze(stop)
+        return int(run_kernel(self.bars, self.calendar, layout, self.rules, freeze(picked), out))
 
 
 def compute_features(
@@ -218,13 +215,3 @@ def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
     if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
         return np.flatnonzero(~idle)
     return None
-
-
-def _freeze(column: Column) -> Column:
-    """Return a contiguous read-only view, the only kind of array that the kernel is compiled for.
-
-    Columns read from the database are contiguous and read-only already.
-    """
-    view = np.ascontiguousarray(column).view()
-    view.flags.writeable = False
-    return view
