@@ -33,7 +33,7 @@ from market.intervals import INTERVALS
 from market.ticks import ccxt
 from market.ticks.arrivals import Retention, TickReport, store_records
 from market.ticks.candles import TradeCandle, add_up
-from market.ticks.fields import MICROSECONDS, to_datetime, to_microseconds
+from market.ticks.fields import MICROSECONDS, to_bounds, to_datetime, to_microseconds
 from records.database import Db, Document
 from records.ticks import depth, funding, rejected, trades
 from records.ticks.chunks import Trade, place_of
@@ -132,7 +132,7 @@ def get_trades(query_data: TradesQuery) -> Response:
     venue = _choose_venue(trades.find_venues, query_data, "trades")
     if query_data.bars is not None:
         return _answer_candles(query_data, venue, query_data.bars)
-    start, end = _bounds(query_data)
+    start, end = to_bounds(query_data.start, query_data.end)
     place = decode_cursor(query_data.cursor, (int, int, str))
     asked = trades.find_trades(
         get_database(),
@@ -156,7 +156,7 @@ def get_trades(query_data: TradesQuery) -> Response:
 def _answer_candles(query: TradesQuery, venue: str, interval: str) -> Response:
     seconds, descending = INTERVALS[interval], query.sort_order == "desc"
     length = seconds * MICROSECONDS
-    first, last = _bounds(query)
+    first, last = to_bounds(query.start, query.end)
     if cursor := decode_cursor(query.cursor, (int,)):
         first, last = (first, cursor[0]) if descending else (cursor[0], last)
     asked = trades.find_trades(
@@ -204,7 +204,7 @@ def get_depth(query_data: DepthQuery) -> Response:
     In ccxt's shape it is the one book at `at`, by default the latest.
     """
     venue = _choose_venue(depth.find_venues, query_data, "depth")
-    start, end = _bounds(query_data)
+    start, end = to_bounds(query_data.start, query_data.end)
     is_one = query_data.at is not None or query_data.format == "ccxt"
     if query_data.at is not None:
         end = to_microseconds(query_data.at)
@@ -246,7 +246,7 @@ def get_depth(query_data: DepthQuery) -> Response:
 def get_funding(query_data: TicksQuery) -> Response:
     """Return funding rates."""
     venue = _choose_venue(funding.find_venues, query_data, "funding")
-    start, end = _bounds(query_data)
+    start, end = to_bounds(query_data.start, query_data.end)
     found = funding.find_funding(
         get_database(),
         query_data.ticker,
@@ -299,13 +299,6 @@ def _choose_venue(find_venues: Callable[[Db, str], list[str]], query: TicksQuery
         there_is = f"there is {', '.join(stored[:10])}" if stored else "nothing is of this ticker"
         raise NotFound(f"no {what} of {of_whom} are stored; {there_is}", reason=f"no_{what}")
     return venue
-
-
-def _bounds(query: TicksQuery) -> tuple[int | None, int | None]:
-    return (
-        None if query.start is None else to_microseconds(query.start),
-        None if query.end is None else to_microseconds(query.end),
-    )
 
 
 def _ascending(found: Sequence[Any], query: TicksQuery) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from market.exports.tables import Asked, Row, Table, name_columns
-from market.ticks.fields import to_microseconds
+from market.ticks.fields import to_bounds
 from records.database import Db
 from records.ticks.funding import iterate_funding
 from records.ticks.trades import count_trades, find_trade_series, find_trades
@@ -11,7 +11,7 @@ from records.ticks.trades import count_trades, find_trade_series, find_trades
 
 def open_trades(database: Db, asked: Asked) -> Table:
     """Return the table of some tickers' trades, venue by venue."""
-    start, end = _bounds(asked)
+    start, end = to_bounds(asked.start, asked.end)
     series = find_trade_series(database, asked.tickers)
 
     def list_rows() -> Iterator[Row]:
@@ -26,7 +26,7 @@ def open_trades(database: Db, asked: Asked) -> Table:
 
 def open_funding(database: Db, asked: Asked) -> Table:
     """Return the table of some tickers' funding rates."""
-    start, end = _bounds(asked)
+    start, end = to_bounds(asked.start, asked.end)
     most, found = iterate_funding(database, asked.tickers, start=start, end=end)
 
     def list_rows() -> Iterator[Row]:
@@ -40,10 +40,3 @@ def open_funding(database: Db, asked: Asked) -> Table:
     )
     columns += name_columns(index_price="number", next_time="time", interval_hours="number")
     return Table(columns, list_rows(), most)
-
-
-def _bounds(asked: Asked) -> tuple[int | None, int | None]:
-    return (
-        None if asked.start is None else to_microseconds(asked.start),
-        None if asked.end is None else to_microseconds(asked.end),
-    )

@@ -94,6 +94,12 @@ def to_microseconds(time: datetime) -> int:
     return (passed.days * 86_400 + passed.seconds) * MICROSECONDS + passed.microseconds
 
 
+def to_bounds(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
+    """Return both ends of a stretch in microseconds; None stays None."""
+    first, last = (None if time is None else to_microseconds(time) for time in (start, end))
+    return first, last
+
+
 def to_datetime(time: int) -> datetime:
     """Return the time of microseconds since 1970."""
     seconds, rest = divmod(time, MICROSECONDS)
