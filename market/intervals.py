@@ -3,7 +3,7 @@
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import MINYEAR, date, datetime, timedelta
+from datetime import MINYEAR, UTC, date, datetime, timedelta
 
 from core.errors import BadInput
 
@@ -45,6 +45,16 @@ _COUNT_FIRST = re.compile(r"(?:ohlcv-)?(\d{0,4})[ _-]?([A-Za-z]+?)s?")
 _UNIT_FIRST = re.compile(r"(?:PERIOD_)?(MN|[MHDW])(\d{1,4})")
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|w|mo|y)")
+
+
+def session_of(day: int) -> datetime:
+    """Return the label of a session from its number of days since 1970."""
+    return datetime.fromtimestamp(int(day) * DAY_SECONDS, UTC)
+
+
+def day_of(label: datetime) -> int:
+    """Return in days since 1970 the session, or the UTC date, of a label."""
+    return int(label.timestamp()) // DAY_SECONDS
 
 
 def parse_interval(text: str) -> str:

@@ -7,8 +7,7 @@ import numpy as np
 
 from market.bars.buckets import VALUES, Columns
 from market.bars.merging import Merge
-from market.bars.splits import session_of
-from market.intervals import DAY_SECONDS
+from market.intervals import DAY_SECONDS, session_of
 from records.market.documents import BarValues, ChangeFields, SplitFields
 
 

@@ -18,7 +18,7 @@ from market.bars.figures import measure_figures
 from market.bars.oddities import sum_up
 from market.bars.packing import BUCKET_FIELDS
 from market.bars.spans import build_bucket_id
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of, session_of
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions
 from market.sessions.noting import note_sessions
@@ -71,7 +71,7 @@ class Later:
     @property
     def reaching_since(self) -> datetime:
         """Return the earliest last session of a gap that new bars may change."""
-        return _at(self.day_before)
+        return session_of(self.day_before)
 
 
 def measure_later(
@@ -235,7 +235,7 @@ def plan_anew(
     free = held.lacking
     unfilled = 0
     for gap in gaps:
-        start, end = np.searchsorted(held.days, (_count(gap["first"]), _count(gap["last"]) + 1))
+        start, end = np.searchsorted(held.days, (day_of(gap["first"]), day_of(gap["last"]) + 1))
         if start == end:  # The gap's days are no sessions any more, or the series' ends moved.
             writes.append(DeleteOne({"_id": gap["_id"]}))
             continue
@@ -265,7 +265,7 @@ def plan_later(
     sums, past = later.sums, later.past
     free, count = after.lacking, coverage["gap_count"]
     latest = reaching[-1] if reaching else None
-    if latest is not None and len(before.days) and _count(latest["last"]) == before.days[0]:
+    if latest is not None and len(before.days) and day_of(latest["last"]) == before.days[0]:
         free[0] = False
         counts: GapFields = {
             **_take_counts(latest),
@@ -277,7 +277,7 @@ def plan_later(
     stretches = split_stretches(free)
     if latest is not None and stretches:
         beside = day_before if stretches[0][0] == 0 else int(after.days[stretches[0][0] - 1])
-        if _count(latest["last"]) == beside and not latest["attempts"] and latest["state"] in DUE:
+        if day_of(latest["last"]) == beside and not latest["attempts"] and latest["state"] in DUE:
             latest = _extend(latest, _describe(after, stretches.pop(0)))
     found = [_build(series, _describe(after, rows), now) for rows in stretches]
     changed = [latest] if latest is not None and latest != reaching[-1] else []
@@ -313,8 +313,8 @@ def _describe(held: Held, rows: Int64) -> GapFields:
     """
     days = held.days[rows]
     return {
-        "first": _at(days[0]),
-        "last": _at(days[-1]),
+        "first": session_of(days[0]),
+        "last": session_of(days[-1]),
         "sessions": len(rows),
         "bars_expected": int(held.expected[rows].sum()),
         "bars_held": int(held.held[rows].sum()),
@@ -372,11 +372,3 @@ def _build(series: SeriesDocument, counts: GapFields, now: datetime) -> GapDocum
 
 def _put(gap: GapDocument) -> GapWrite:
     return ReplaceOne({"_id": gap["_id"]}, gap, upsert=True)
-
-
-def _count(day: datetime) -> int:
-    return int(day.timestamp()) // DAY_SECONDS
-
-
-def _at(day: int) -> datetime:
-    return datetime.fromtimestamp(int(day) * DAY_SECONDS, UTC)

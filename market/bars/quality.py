@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from core.words import QualityFigure
 from market.bars.oddities import find_oddities
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of, session_of
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
 from records.database import Db
@@ -126,7 +126,7 @@ def _describe(series: QualitySeries, counts: _Counts, markets: Markets, now: dat
         "completeness": None if lacking is None else 1 - lacking,
         "figures": figures,
         "deductions": {name: points for name, points in deductions.items() if points},
-        "jumps": [datetime.fromtimestamp(day * DAY_SECONDS, now.tzinfo) for day in jumps],
+        "jumps": [session_of(day) for day in jumps],
         "score": round(100 - sum(deductions.values()), 2),
     }
 
@@ -167,7 +167,7 @@ def _find_lacking_share(series: QualitySeries, expected: int) -> float | None:
 
 def _find_jumps(series: QualitySeries) -> list[int]:
     """Return the days of jumps that no known split explains, ascending."""
-    known = {int(split["session"].timestamp()) // DAY_SECONDS for split in series["splits"]}
+    known = {day_of(split["session"]) for split in series["splits"]}
     odd = find_oddities(series)
     # The session of an intraday bar may have another date than the bar has in UTC.
     return [day for day in odd["jumps"] if not known & {day - 1, day, day + 1}] if odd else []

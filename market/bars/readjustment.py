@@ -16,8 +16,7 @@ from core.arrays import Bools, Float64
 from core.errors import SeriesError
 from market.bars.buckets import PRICES, Columns
 from market.bars.merging import Merge
-from market.bars.splits import session_of
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of, session_of
 
 # How far a factor may be off, as a share: vendors round adjusted prices, low ones by a larger
 # share.
@@ -87,7 +86,7 @@ def recognise(
     sessions = days[known]
     level = np.ones(len(known))
     for split in sorted(splits, key=lambda split: split["session"], reverse=True):
-        day, factor = int(split["session"].timestamp()) // DAY_SECONDS, float(split["factor"])
+        day, factor = day_of(split["session"]), float(split["factor"])
         before, after = np.flatnonzero(sessions < day), np.flatnonzero(sessions >= day)
         if not len(before) or given.get(day, 1.0) != 1.0:
             continue

@@ -7,11 +7,11 @@ process can use this module.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from math import log, prod
 
 from core.errors import BadInput
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of, session_of
 from records.market.documents import SeriesDocument, SplitFields
 
 # Factors of splits that occur: new shares for each old one.
@@ -47,7 +47,7 @@ def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[flo
     divided by it.
     """
     ordered = sorted(splits, key=lambda split: split["session"])
-    days = [int(split["session"].timestamp()) // DAY_SECONDS for split in ordered]
+    days = [day_of(split["session"]) for split in ordered]
     factors = [
         prod(split["factor"] for split in ordered[position:]) for position in range(len(ordered))
     ]
@@ -59,11 +59,6 @@ def find_adjustment(session_day: int, days: Sequence[int], factors: Sequence[flo
     return factors[bisect_right(days, session_day)]
 
 
-def session_of(day: int) -> datetime:
-    """Return the label of a session from its number of days since 1970."""
-    return datetime.fromtimestamp(day * DAY_SECONDS, UTC)
-
-
 def merge_splits(
     stored: Sequence[SplitFields], incoming: Mapping[int, float]
 ) -> tuple[list[SplitFields], list[int]]:
@@ -72,9 +67,7 @@ def merge_splits(
 
     A factor of 1 removes a split.
     """
-    factors = {
-        int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored
-    }
+    factors = {day_of(split["session"]): float(split["factor"]) for split in stored}
     changed = [day for day, factor in sorted(incoming.items()) if factors.get(day, 1.0) != factor]
     factors |= incoming
     merged: list[SplitFields] = [

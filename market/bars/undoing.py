@@ -29,7 +29,7 @@ from market.bars.ledger import measure_anew
 from market.bars.oddities import sum_up
 from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
 from records.analytics.markets import forget_beyond
@@ -115,11 +115,7 @@ def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientS
     taken = columns["times"][gone]
     kept = {name: values[~gone] for name, values in columns.items()}
     restored = _restore(kept, changes)
-    days = {
-        int(c["session"].timestamp()) // DAY_SECONDS: _read_factor(c)
-        for c in changes
-        if c["kind"] == "split"
-    }
+    days = {day_of(c["session"]): _read_factor(c) for c in changes if c["kind"] == "split"}
     splits, _ = merge_splits(series["splits"], days)
     touched = [moment(t) for t in columns["times"][gone][:1]] + [
         change["first"] for change in changes

@@ -13,7 +13,6 @@ from core.errors import BadInput
 from market.bars.buckets import PRICES, VALUES, Columns, empty_columns
 from market.bars.no_trade import count_no_trade
 from market.bars.readjustment import is_adjusted
-from market.bars.splits import session_of
 from market.imports.checks import (
     ACCEPTED,
     CODES,
@@ -48,7 +47,7 @@ from market.imports.spacing import (
 )
 from market.imports.times.labels import label_times
 from market.imports.volumes import explain_volumes, fill_volumes
-from market.intervals import DAY_SECONDS, is_intraday
+from market.intervals import DAY_SECONDS, is_intraday, session_of
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
 from market.spellings import find_exchange

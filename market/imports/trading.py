@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from market.intervals import DAY_SECONDS
+from market.intervals import day_of
 from records.database import Db
 from records.market.documents import GapDocument
 from records.market.gaps import find_empty_days
@@ -27,8 +27,8 @@ def find_source_empty(database: Db, interval: str, gaps: Sequence[GapDocument]) 
 
 def _find_empty(database: Db, market: str, interval: str, gaps: Sequence[GapDocument]) -> set[str]:
     ends = find_market_ends(database, market, interval)
-    firsts = sorted(int(end["first_bar"].timestamp()) // DAY_SECONDS for end in ends)
-    lasts = sorted(int(end["last_bar"].timestamp()) // DAY_SECONDS for end in ends)
+    firsts = sorted(day_of(end["first_bar"]) for end in ends)
+    lasts = sorted(day_of(end["last_bar"]) for end in ends)
     lacking: dict[int, int] = {}
     beside = find_empty_days(
         database,

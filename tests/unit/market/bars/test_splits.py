@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from market.bars.splits import find_adjustment, list_adjustments, merge_splits, session_of
+from market.bars.splits import find_adjustment, list_adjustments, merge_splits
+from market.intervals import session_of
 
 FIRST = datetime(2000, 6, 21, tzinfo=UTC)
 SECOND = datetime(2005, 2, 28, tzinfo=UTC)
