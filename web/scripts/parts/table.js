@@ -1,6 +1,8 @@
-// Tables that scroll sideways in a box of their own, which the keyboard can reach.
+// Tables that scroll sideways in a box of their own, which the keyboard can reach, and the tickers
+// in them.
 
 import { el } from "../lib/dom.js";
+import { linkTo } from "../lib/router.js";
 
 /**
  * @param {string} name what the box is called
@@ -22,3 +24,7 @@ export function buildTable(name, columns, body, classes = "") {
     ),
   );
 }
+
+/** The link to a ticker's page; `state` is that of the page, such as its interval. */
+export const linkTicker = (ticker, state) =>
+  el("a.ticker-name", { href: linkTo("ticker", ticker, state) }, ticker);

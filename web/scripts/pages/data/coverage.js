@@ -4,9 +4,8 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural, words } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
-import { buildTable } from "../../parts/table.js";
+import { buildTable, linkTicker } from "../../parts/table.js";
 import { buildGapSteps, nameStretch } from "./gaps.js";
 
 const LISTED = 200;
@@ -81,11 +80,7 @@ function buildRows(one, share, signal) {
     "tr",
     el(
       "td.nowrap",
-      el(
-        "a.ticker-name",
-        { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
-        one.ticker,
-      ),
+      linkTicker(one.ticker, { interval: one.interval }),
       " ",
       el("span.muted", one.interval),
       " ",

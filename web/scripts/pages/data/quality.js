@@ -3,9 +3,9 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, figure, plural } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
+import { linkTicker } from "../../parts/table.js";
 
 const PART = 50;
 const COLUMNS = [
@@ -61,11 +61,7 @@ function buildRow(one) {
     "tr",
     el(
       "td.nowrap",
-      el(
-        "a.ticker-name",
-        { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
-        one.ticker,
-      ),
+      linkTicker(one.ticker, { interval: one.interval }),
       " ",
       el("span.muted", one.interval),
     ),

@@ -2,11 +2,10 @@
 
 import { el } from "../../lib/dom.js";
 import { count, plural, words } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
-import { buildTable } from "../../parts/table.js";
+import { buildTable, linkTicker } from "../../parts/table.js";
 import { writeValues } from "./rejected.js";
 
 const LISTED_ROWS = 100;
@@ -92,14 +91,7 @@ function buildSeriesTable(all, signal) {
 function buildRow(one) {
   return el(
     "tr",
-    el(
-      "td",
-      el(
-        "a.ticker-name",
-        { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
-        one.ticker,
-      ),
-    ),
+    el("td", linkTicker(one.ticker, { interval: one.interval })),
     COUNTS.map(([, kind, field]) => el(`td${kind}`, count(one[field]))),
     el("td.muted", one.error ?? one.notes.join("; ")),
   );

@@ -4,10 +4,10 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, figure, plural, price, short } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { buildAge } from "../../parts/age.js";
 import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
+import { linkTicker } from "../../parts/table.js";
 
 const PART = 50;
 const COLUMNS = ["Series", "Bar", "What", "From", ["Source", ".wide-only"], "When"];
@@ -38,7 +38,7 @@ function buildRow(revision) {
     "tr",
     el(
       "td.nowrap",
-      el("a.ticker-name", { href: linkTo("ticker", ticker, { interval }) }, ticker),
+      linkTicker(ticker, { interval }),
       " ",
       el("span.muted", interval),
     ),

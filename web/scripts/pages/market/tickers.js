@@ -4,13 +4,13 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, change, figure, grade, price, words } from "../../lib/format.js";
-import { go, keepInUrl, linkTo } from "../../lib/router.js";
+import { go, keepInUrl } from "../../lib/router.js";
 import { buildPaging } from "../../parts/more.js";
 import { NAMES, buildRegime } from "../../parts/regimes.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildSortHeads, markSorted } from "../../parts/sorting.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
-import { buildTable } from "../../parts/table.js";
+import { buildTable, linkTicker } from "../../parts/table.js";
 
 const PAGE = 50;
 const COLUMNS = [
@@ -113,7 +113,7 @@ function buildRow(item, interval) {
     { on: { click: () => go("ticker", item.ticker, state) } },
     el(
       "td.nowrap",
-      el("a.ticker-name", { href: linkTo("ticker", item.ticker, state) }, item.ticker),
+      linkTicker(item.ticker, state),
       item.stale &&
         el(
           "span.badge.warn",

@@ -4,6 +4,7 @@ import { el } from "../../lib/dom.js";
 import { barTime, count, moment, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
+import { linkTicker } from "../../parts/table.js";
 import { buildPromotion, buildRetirement, isChampionOf } from "./actions.js";
 import { buildJudging } from "./judging.js";
 import { buildState } from "./state.js";
@@ -48,11 +49,7 @@ export function drawModel(model, refresh, signal) {
           .map(({ ticker, rows }) =>
             el(
               "li",
-              el(
-                "a.ticker-name",
-                { href: linkTo("ticker", ticker, { interval: model.interval }) },
-                ticker,
-              ),
+              linkTicker(ticker, { interval: model.interval }),
               el("span.muted.number", ` ${count(rows)}`),
             ),
           ),

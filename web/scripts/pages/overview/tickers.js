@@ -5,11 +5,11 @@ import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural } from "../../lib/format.js";
 import { isStored } from "../../lib/markets.js";
 import { pause } from "../../lib/live.js";
-import { go, keepInUrl, linkTo } from "../../lib/router.js";
+import { go, keepInUrl } from "../../lib/router.js";
 import { buildPaging } from "../../parts/more.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
-import { buildTable } from "../../parts/table.js";
+import { buildTable, linkTicker } from "../../parts/table.js";
 
 const PAGE = 50;
 const FEW = 10;
@@ -104,7 +104,7 @@ function buildRow(one) {
     { on: { click: () => go("ticker", one.ticker, state) } },
     el(
       "td.nowrap",
-      el("a.ticker-name", { href: linkTo("ticker", one.ticker, state) }, one.ticker),
+      linkTicker(one.ticker, state),
       " ",
       el("span.muted", one.interval),
     ),

@@ -8,6 +8,7 @@ import { linkTo } from "../../lib/router.js";
 import { buildFileButton } from "../../parts/file.js";
 import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
+import { linkTicker } from "../../parts/table.js";
 import { buildVerdict } from "../../parts/verdicts.js";
 import { buildReport } from "../data/report.js";
 
@@ -120,11 +121,7 @@ function buildRow(found) {
     "tr",
     el(
       "td.nowrap",
-      el(
-        "a.ticker-name",
-        { href: linkTo("ticker", ticker, { interval, anomaly: datetime }) },
-        ticker,
-      ),
+      linkTicker(ticker, { interval, anomaly: datetime }),
       " ",
       el("span.muted", barTime(datetime, interval)),
     ),

@@ -19,7 +19,7 @@ import {
   isOfNoTicker,
 } from "../../parts/run_progress.js";
 import { loadInto } from "../../parts/states.js";
-import { buildTable } from "../../parts/table.js";
+import { buildTable, linkTicker } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { buildResult } from "./result.js";
 import { buildTickers } from "./tickers.js";
@@ -206,7 +206,7 @@ function drawFailures({ failures, progress: { tickers_failed: failed } }) {
       failures.map((failure) =>
         el(
           "tr",
-          el("td", el("a.ticker-name", { href: linkTo("ticker", failure.ticker) }, failure.ticker)),
+          el("td", linkTicker(failure.ticker)),
           el("td.nowrap", words(failure.reason)),
           el("td", buildProse(failure.error ?? "")),
         ),

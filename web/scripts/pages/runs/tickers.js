@@ -3,12 +3,12 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { count, duration, words } from "../../lib/format.js";
-import { linkTo } from "../../lib/router.js";
 import { buildPagedTable } from "../../parts/paged_table.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty } from "../../parts/states.js";
+import { linkTicker } from "../../parts/table.js";
 
 const PART = 50;
 const STATUSES = ["complete", "failed"];
@@ -68,14 +68,7 @@ const drawEmpty = () => buildEmpty("No such tickers", "No ticker of this run has
 function buildRow(audit) {
   return el(
     "tr",
-    el(
-      "td.nowrap",
-      el(
-        "a.ticker-name",
-        { href: linkTo("ticker", audit.ticker, { interval: audit.interval }) },
-        audit.ticker,
-      ),
-    ),
+    el("td.nowrap", linkTicker(audit.ticker, { interval: audit.interval })),
     el("td", buildStatus(audit)),
     el("td", describeReason(audit)),
     el("td.number.wide-only", count(audit.rows_loaded)),

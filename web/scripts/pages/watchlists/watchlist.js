@@ -13,6 +13,7 @@ import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_progress.js";
 import { buildBackfill } from "../../parts/first_look.js";
 import { confirm } from "../../parts/confirmation.js";
+import { linkTicker } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { buildSuggestion } from "./suggestion.js";
 
@@ -56,16 +57,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
         "ul.chips",
         watchlist.tickers
           .slice(0, LISTED)
-          .map((ticker) =>
-            el(
-              "li",
-              el(
-                "a.ticker-name",
-                { href: linkTo("ticker", ticker, { interval: watchlist.interval }) },
-                ticker,
-              ),
-            ),
-          ),
+          .map((ticker) => el("li", linkTicker(ticker, { interval: watchlist.interval }))),
         watchlist.tickers.length > LISTED &&
           el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
       ),
