@@ -227,11 +227,8 @@ def build_digest_line(alert: AlertDocument, public_url: str) -> str:
     """Return the line about an alert in a digest."""
     link = build_link(public_url, [alert])
     subject = alert["entity_id"] if alert["entity_type"] != "feed" else "feed"
-    return (
-        f"{subject} {_write_bar(alert['last_bar'], alert['interval'])}: {alert['severity']} (grade"
-        f" {write_grade(alert['grade'])}), {'; '.join(alert['reasons'])}{_tell_scope(alert)}"
-        f"{f' {link}' * bool(link)}"
-    )
+    when = _write_bar(alert["last_bar"], alert["interval"])
+    return f"{subject} {when}: {_tell_reasons(alert)}{_tell_scope(alert)}{f' {link}' * bool(link)}"
 
 
 def find_due(rule: RuleDocument, now: datetime) -> datetime:
@@ -251,13 +248,13 @@ def find_due(rule: RuleDocument, now: datetime) -> datetime:
 
 def _describe(anomaly: AnomalyDocument) -> str:
     when = _write_bar(anomaly["Datetime"], anomaly["interval"])
-    reasons = "; ".join(anomaly["reasons"])
     fault = "fault, " if anomaly["kind"] == "fault" else ""
-    return (
-        f"{anomaly['Ticker']} {when}: {fault}{anomaly['severity']} (grade"
-        f" {write_grade(anomaly['grade'])}),"
-        f" {reasons}{_tell_scope(anomaly)}"
-    )
+    return f"{anomaly['Ticker']} {when}: {fault}{_tell_reasons(anomaly)}{_tell_scope(anomaly)}"
+
+
+def _tell_reasons(found: AnomalyDocument | AlertDocument) -> str:
+    reasons = "; ".join(found["reasons"])
+    return f"{found['severity']} (grade {write_grade(found['grade'])}), {reasons}"
 
 
 def _tell_scope(found: AnomalyDocument | AlertDocument) -> str:
@@ -288,14 +285,9 @@ def _write_time(when: datetime) -> str:
 
 def _describe_wide(alert: AlertDocument) -> str:
     if alert["entity_type"] == "feed":
-        reasons = "; ".join(alert["reasons"])
-        return f"{alert['severity']} (grade {write_grade(alert['grade'])}), {reasons}"
+        return _tell_reasons(alert)
     when = _write_bar(alert["last_bar"], alert["interval"])
-    return (
-        f"market {alert['market']} {when}: {alert['severity']}"
-        f" (grade {write_grade(alert['grade'])}),"
-        f" {'; '.join(alert['reasons'])}"
-    )
+    return f"market {alert['market']} {when}: {_tell_reasons(alert)}"
 
 
 def _write_bar(when: datetime, interval: str) -> str:
