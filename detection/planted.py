@@ -66,10 +66,8 @@ def count_found(load: Load, rows: Int64) -> tuple[int, int]:
     return planted.first.size, np.unique(series).size
 
 
-def plant_faults(
-    panel: BarPanel, rows: Int64, reach: Callable[[int, str], int], most: int = MOST_PLANTED
-) -> Planted:
-    """Plant a fault on at most `most` of the `rows` (m,) of a panel.
+def plant_faults(panel: BarPanel, rows: Int64, reach: Callable[[int, str], int]) -> Planted:
+    """Plant a fault on at most `MOST_PLANTED` of the `rows` (m,) of a panel.
 
     `reach` returns the position of the first bar that is needed to compute the bar at a position.
     """
@@ -79,7 +77,7 @@ def plant_faults(
     series = panel.find_series(rows)
     names = np.array([crc32(ticker.encode()) for ticker in panel.tickers], np.int64)
     drawn = (panel.times[rows] // 60 * SPREAD + names[series]) % HASHES
-    chosen = np.sort(np.argsort(drawn, kind="stable")[:most])
+    chosen = np.sort(np.argsort(drawn, kind="stable")[:MOST_PLANTED])
     parts: list[dict[str, Float64 | Int64]] = []
     first, counts, positions = [], [0], []
     for row, s, number in zip(

@@ -50,7 +50,7 @@ class LoadedModel:
         inputs, tails: the distribution of its training inputs, and the largest of them, where its
             record has them.
         window_start, window_end: aware; first and last start of the bars it may have learned from.
-        parameters, library_versions: as recorded at training.
+        parameters: as recorded at training.
     """
 
     version: str
@@ -68,7 +68,6 @@ class LoadedModel:
     window_start: datetime
     window_end: datetime
     parameters: dict[str, Any]
-    library_versions: dict[str, str]
     by_market: Mapping[str, tuple[float, GradeTable]] = field(default_factory=dict)
     threshold_problem: str = ""
 
@@ -283,7 +282,6 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         window_start=record["window_start"],
         window_end=record["window_end"],
         parameters=record["parameters"],
-        library_versions=record["library_versions"],
         by_market={
             code: (own["threshold"], GradeTable.from_document(own["score_quantiles"]))
             for code, own in record.get("by_market", {}).items()

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import BadInput
 from detection.series import mad, moving_average, seasonal, simple, stream
-from detection.series.contract import DIRECTIONS, Direction, Parameters, SeriesDetectorKind
+from detection.series.contract import DIRECTIONS, Parameters, SeriesDetectorKind
 
 KINDS: dict[str, SeriesDetectorKind] = {
     module.KIND.name: module.KIND for module in (simple, mad, moving_average, seasonal, stream)
@@ -56,23 +56,16 @@ def choose_parameters(
     return replace(kind.defaults, **named)
 
 
-def check_direction(text: str) -> Direction:
-    """Return a direction. Raises BadInput, which lists them."""
-    for direction in DIRECTIONS:
-        if text == direction:
-            return direction
-    raise BadInput(
-        f"direction {text[:40]!r} is none of {', '.join(DIRECTIONS)}", reason="bad_direction"
-    )
-
-
 def _check_values(named: Mapping[str, Any]) -> None:
     if "k" in named and not (isfinite(named["k"]) and 0 < named["k"] <= LARGEST_K):
         raise BadInput(
             f"k is {named['k']:g}; it must be above 0 and at most {LARGEST_K:g}", reason="bad_k"
         )
-    if "direction" in named:
-        check_direction(named["direction"])
+    if "direction" in named and named["direction"] not in DIRECTIONS:
+        raise BadInput(
+            f"direction {named['direction'][:40]!r} is none of {', '.join(DIRECTIONS)}",
+            reason="bad_direction",
+        )
     for name in ("season", "window"):
         if name in named and not LEAST_LENGTH <= named[name] <= LARGEST_LENGTH:
             raise BadInput(

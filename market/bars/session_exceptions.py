@@ -11,7 +11,6 @@ from market.bars.ledger import refresh_ledger
 from market.markets import Market
 from records.database import Db
 from records.market import session_overrides
-from records.market.documents import OverrideDocument
 from records.work.watchlists import forget_next_scans
 
 
@@ -24,7 +23,7 @@ def set_exception(
     note: str,
     now: datetime,
     on_series: Callable[[], None] = lambda: None,
-) -> OverrideDocument:
+) -> None:
     """Set when a market opens and closes on a day, in its own time; without hours it is closed.
 
     `on_series` is called before each series that is measured again.
@@ -38,11 +37,10 @@ def set_exception(
     opens, closes = (
         (datetime.combine(day, each, market.zone) for each in hours) if hours else (None, None)
     )
-    override = session_overrides.set_override(
+    session_overrides.set_override(
         database, market.code, day.isoformat(), opens=opens, closes=closes, note=note, now=now
     )
     _follow(database, market, day, on_series)
-    return override
 
 
 def remove_exception(

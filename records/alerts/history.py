@@ -59,25 +59,24 @@ def find_conditions(
     }
 
 
-def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], EndedAlert]) -> bool:
-    """Move a resolved alert into the history, in the form that `end` returns; return False where it
-    is not resolved any more.
+def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], EndedAlert]) -> None:
+    """Move a resolved alert into the history, in the form that `end` returns; one that is not
+    resolved any more stays.
 
     Its entries of the trail and its labels stay where they are.
     """
 
-    def write(session: ClientSession) -> bool:
+    def write(session: ClientSession) -> None:
         settled = {"_id": alert_id, "state": "resolved"}
         alert = alerts_in(database).find_one_and_delete(settled, session=session)
         if alert is None:
-            return False
+            return
         # The history may have an alert of the same bar from before the bar was deleted and imported
         # again.
         kept = {"_id": alert_id}
         history_in(database).replace_one(kept, end(alert), upsert=True, session=session)
-        return True
 
-    return in_transaction(database, write)
+    in_transaction(database, write)
 
 
 def find_ended(

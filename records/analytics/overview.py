@@ -266,26 +266,23 @@ def find_grades(
     return {a["Ticker"]: a["grade"] for a in found if bars.get(a["Ticker"]) == a["Datetime"]}
 
 
-def refresh_grades(database: Db, shown: Iterable[OverviewState]) -> int:
-    """Update the grades of rows whose anomalies were found or superseded after the row was made.
-
-    Returns how many rows changed.
-    """
+def refresh_grades(database: Db, shown: Iterable[OverviewState]) -> None:
+    """Update the grades of rows whose anomalies were found or superseded after the row was made."""
     by_interval: dict[str, dict[str, OverviewState]] = {}
     for row in shown:
         by_interval.setdefault(row["interval"], {})[row["ticker"]] = row
-    changed = 0
     for interval, rows in by_interval.items():
         grades = find_grades(database, interval, {t: row["as_of"] for t, row in rows.items()})
         moved = [row for t, row in rows.items() if row["anomaly_grade"] != grades.get(t)]
         if moved:
-            changed += _write_grades(database, moved, grades)
+            _write_grades(database, moved, grades)
             for market in sorted({row["market"] for row in moved}):
                 raise_version(database, market, interval)
-    return changed
 
 
-def _write_grades(database: Db, moved: Iterable[OverviewState], grades: Mapping[str, float]) -> int:
+def _write_grades(
+    database: Db, moved: Iterable[OverviewState], grades: Mapping[str, float]
+) -> None:
     writes = [
         UpdateOne(
             {"_id": row["_id"], "as_of": row["as_of"]},
@@ -293,7 +290,7 @@ def _write_grades(database: Db, moved: Iterable[OverviewState], grades: Mapping[
         )
         for row in moved
     ]
-    return overview_in(database).bulk_write(writes, ordered=False).modified_count
+    overview_in(database).bulk_write(writes, ordered=False)
 
 
 def _select(interval: str, *, market: str | None, tickers: Sequence[str] | None) -> Query:

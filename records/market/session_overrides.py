@@ -34,10 +34,10 @@ def set_override(
     closes: datetime | None,
     note: str,
     now: datetime,
-) -> OverrideDocument:
+) -> None:
     """Set when a market opens and closes on a day (ISO date); without times it is closed.
 
-    Returns the stored override. Raises as `check_override_day`.
+    Raises as `check_override_day`.
     """
     check_override_day(date.fromisoformat(day), now.date())
     override: OverrideDocument = {
@@ -50,7 +50,6 @@ def set_override(
         "changed_at": now,
     }
     overrides_in(database).replace_one({"_id": override["_id"]}, override, upsert=True)
-    return override
 
 
 def find_overrides(database: Db, market: str | None = None) -> list[OverrideDocument]:

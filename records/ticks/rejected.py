@@ -56,15 +56,13 @@ def build_rejected_record(
 
 def add_rejected_records(
     database: Db, documents: Sequence[RejectedRecordDocument], session: ClientSession
-) -> int:
-    """Store the records that are not stored already, inside a transaction; return how many."""
+) -> None:
+    """Store the records that are not stored already, inside a transaction."""
     writes: list[Any] = [
         UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents
     ]
-    if not writes:
-        return 0
-    written = rejected_records_in(database).bulk_write(writes, ordered=False, session=session)
-    return written.upserted_count
+    if writes:
+        rejected_records_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def find_rejected_records(
