@@ -234,7 +234,7 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
     }
 
 
-def find_unfinished(database: Db, run: RunDocument) -> list[str]:
+def find_undone_tickers(database: Db, run: RunDocument) -> list[str]:
     """Return the tickers of a run that have no result: those that failed, and those that it never
     came to.
     """

@@ -32,7 +32,7 @@ def request_retry(
             f"run {run_id} is {run['status']}; retry it when it has ended", reason="run_in_progress"
         )
     is_detection = run["task"] in {"backfill", "incremental"}
-    tickers = audits.find_unfinished(database, run) if is_detection else run["tickers"]
+    tickers = audits.find_undone_tickers(database, run) if is_detection else run["tickers"]
     if run["status"] == "complete" or (is_detection and not tickers):
         raise Conflict(f"run {run_id} left nothing undone", reason="nothing_to_retry")
     if run["options"].get("by") == COMMAND_LINE:
