@@ -129,6 +129,9 @@ export function ago(time) {
 
 export const plural = (number, one, many = `${one}s`) =>
   `${count(number)} ${number === 1 ? one : many}`;
+/** "AAPL, FB and 4 more": at most so many of the names; `total` if there are more than these. */
+export const nameSome = (names, most = 5, total = names.length) =>
+  names.slice(0, most).join(", ") + (total > most ? ` and ${count(total - most)} more` : "");
 export const hash = (text) => (text ? text.replace(/^(sha256:)?(.{12}).*$/, "$2") : DASH);
 export const words = (name) => (name ?? "").replaceAll("_", " ");
 

@@ -1,7 +1,7 @@
 // A run's progress, how it ended, and what was requested.
 
 import { el, fill } from "../lib/dom.js";
-import { count, duration, plural, words } from "../lib/format.js";
+import { count, duration, nameSome, plural, words } from "../lib/format.js";
 import { isOpen } from "../lib/live.js";
 
 const KINDS = {
@@ -70,8 +70,7 @@ export function buildStatus(run) {
 export function describeRun(run) {
   // A list contains only some of each run's tickers.
   const { tickers = [], ticker_count: many = tickers.length } = run;
-  const named =
-    tickers.slice(0, 3).join(", ") + (many > 3 ? ` and ${count(many - 3)} more` : "");
+  const named = nameSome(tickers, 3, many);
   const market = run.market && `market ${run.market}`;
   const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
   const only = run.markets?.length === 1 && run.markets[0];

@@ -1,7 +1,7 @@
 // One version of a model: what it learned from, with which parameters.
 
 import { el } from "../../lib/dom.js";
-import { barTime, count, moment, plural, words } from "../../lib/format.js";
+import { barTime, count, moment, nameSome, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { linkTicker } from "../../parts/table.js";
@@ -75,16 +75,15 @@ export function drawModel(model, refresh, signal) {
 
 /** Bars that the model learned from and that are no longer stored. */
 function drawGone(gone) {
-  const named = gone
-    .slice(0, LISTED)
-    .map(({ ticker, kind, at }) => `${ticker} (${kind} on ${barTime(at, "1d")})`)
-    .join(", ");
-  const more = gone.length > LISTED ? ` and ${count(gone.length - LISTED)} more` : "";
+  const named = nameSome(
+    gone.map(({ ticker, kind, at }) => `${ticker} (${kind} on ${barTime(at, "1d")})`),
+    LISTED,
+  );
   return el(
     "p.notice.warn",
     el(
       "span",
-      `Bars that it learned from are gone: ${named}${more}. It is kept, and cannot be made anew.`,
+      `Bars that it learned from are gone: ${named}. It is kept, and cannot be made anew.`,
     ),
   );
 }

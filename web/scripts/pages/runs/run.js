@@ -3,7 +3,16 @@
 import { SHARED } from "../../lib/access.js";
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { barTime, count, duration, hash, moment, plural, words } from "../../lib/format.js";
+import {
+  barTime,
+  count,
+  duration,
+  hash,
+  moment,
+  nameSome,
+  plural,
+  words,
+} from "../../lib/format.js";
 import { followRun, isOpen, repeat } from "../../lib/live.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { go, linkTo } from "../../lib/router.js";
@@ -173,7 +182,7 @@ function drawLeftOut({ options, reasons, period, watchlist }) {
         `${barTime(left.before, "1d")}: before the ${period} that were asked for.`,
     lacking?.length > 0 &&
       `${nameSome(lacking)}: of ${watchlist ?? "what was asked for"}, without stored bars.`,
-    stale && `${nameSome(stale.named, stale.tickers)}: no bar of the last session has come.`,
+    stale && `${nameSome(stale.named, 5, stale.tickers)}: no bar of the last session has come.`,
     ...Object.entries(reasons)
       .filter(([reason]) => reason in UNLOOKED)
       .map(([reason, number]) => `${plural(number, "ticker")}: ${UNLOOKED[reason]}.`),
@@ -188,9 +197,6 @@ function drawLeftOut({ options, reasons, period, watchlist }) {
     ),
   );
 }
-
-const nameSome = (names, total = names.length) =>
-  names.slice(0, 5).join(", ") + (total > 5 ? ` and ${count(total - 5)} more` : "");
 
 function drawFailures({ failures, progress: { tickers_failed: failed } }) {
   return el(
@@ -216,16 +222,12 @@ function drawFailures({ failures, progress: { tickers_failed: failed } }) {
 }
 
 function drawRecord(run) {
-  const tickers =
-    run.tickers.length > 12
-      ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more`
-      : run.tickers.join(", ");
   // For an import these are bars that were stored.
   const scored = DETECTIONS.has(run.task) && run.rows_processed > 0;
   return buildFacts({
     Task: run.task,
     Trigger: words(run.trigger),
-    Tickers: tickers || null,
+    Tickers: nameSome(run.tickers, 12) || null,
     Market: run.market,
     Interval: describeInterval(run),
     Period: run.period,

@@ -3,7 +3,7 @@
 import { post, put, remove } from "../../lib/api.js";
 import { now } from "../../lib/clock.js";
 import { el, fill } from "../../lib/dom.js";
-import { count, plural } from "../../lib/format.js";
+import { count, nameSome, plural } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { isOpen, pollRun } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
@@ -64,7 +64,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
       watchlist.without_bars?.length > 0 &&
         el(
           "p.notice.warn",
-          `No ${watchlist.interval} bars are stored of ${listNames(watchlist.without_bars)}.`,
+          `No ${watchlist.interval} bars are stored of ${nameSome(watchlist.without_bars)}.`,
         ),
       facts,
       strip.node,
@@ -84,9 +84,6 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   );
   return { node, update };
 }
-
-const listNames = (names) =>
-  names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${count(names.length - 5)} more` : "");
 
 function drawFacts(watchlist) {
   const { last_scan: last, next_scan: next, last_run_id: run } = watchlist;
