@@ -19,6 +19,7 @@ from cli.common import (
     use_database,
 )
 from core.errors import Conflict
+from core.naming import name_some
 from market.bars.deleting import delete_bars, rename_bars
 from market.intervals import parse_interval
 from market.markets import load_markets
@@ -129,13 +130,11 @@ def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
         return
     table = Table("import", "at", "source", "tickers", "new", "changed")
     for one in found:
-        tickers = sorted(one["tickers"])
-        more = f" and {len(tickers) - 5} more" if len(tickers) > 5 else ""
         table.add_row(
             one["import_id"],
             f"{one['at']:%Y-%m-%d %H:%M}",
             one["source"],
-            ", ".join(tickers[:5]) + more,
+            name_some(sorted(one["tickers"]), 5),
             f"{one['new']:,}",
             f"{one['changed']:,}",
         )

@@ -20,6 +20,7 @@ from cli.common import (
     use_database,
 )
 from core.errors import NotFound
+from core.naming import name_some
 from market import market_rows
 from market.markets import Market, load_markets
 from market.tickers import normalize_ticker
@@ -105,8 +106,7 @@ def show_market(*, code: str, as_json: bool) -> None:
         shown = ", ".join(part or "(none)" for part in value) if isinstance(value, tuple) else value
         echo(f"{name.replace('_', ' '):>18}  {'' if shown is None else shown}")
     echo(f"{'series':>18}  {stored:,}")
-    more = f" and {len(told) - LISTED_TICKERS:,} more" if len(told) > LISTED_TICKERS else ""
-    echo(f"{'set by hand':>18}  {', '.join(told[:LISTED_TICKERS]) or 'none'}{more}")
+    echo(f"{'set by hand':>18}  {name_some(told, LISTED_TICKERS) or 'none'}")
 
 
 @group.command("add")

@@ -1,6 +1,7 @@
 """Prints the record of a model version."""
 
 from cli.common import echo, print_json
+from core.naming import name_some
 from records.models.documents import ModelRecord, ModelSummary
 
 SHOWN_TICKERS = 10
@@ -12,7 +13,6 @@ def print_model(record: ModelRecord, *, as_json: bool) -> None:
         print_json(record)
         return
     tickers = [part["ticker"] for part in record["tickers"]]
-    more = f" and {len(tickers) - SHOWN_TICKERS:,} more" if len(tickers) > SHOWN_TICKERS else ""
     lines = {
         "version": record["version"],
         "state": (
@@ -25,7 +25,7 @@ def print_model(record: ModelRecord, *, as_json: bool) -> None:
             f"{describe_window(record)}, {record['interval']}{', synthetic' * record['synthetic']}"
         ),
         "rows": f"{record['rows']:,}, of which {record['rows_fitted']:,} fitted",
-        "tickers": ", ".join(tickers[:SHOWN_TICKERS]) + more,
+        "tickers": name_some(tickers, SHOWN_TICKERS),
         "left out": (
             ", ".join(f"{part['ticker']} ({part['reason']})" for part in record["left_out"])
             or "none"

@@ -25,6 +25,7 @@ from cli.evaluating import compare, evaluate, print_scores
 from cli.model_records import SHOWN_TICKERS, describe_window, print_model
 from cli.model_watch import print_challengers, print_drifts
 from cli.watching import follow, print_outcome, watch_run
+from core.naming import name_some
 from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
@@ -124,12 +125,8 @@ def show_model(*, version: str, as_json: bool) -> None:
         return
     print_model(record, as_json=False)
     if gone:
-        named = ", ".join(
-            f"{bars['ticker']} ({bars['kind']} on {bars['at']:%Y-%m-%d})"
-            for bars in gone[:SHOWN_TICKERS]
-        )
-        more = f" and {len(gone) - SHOWN_TICKERS:,} more" if len(gone) > SHOWN_TICKERS else ""
-        echo(f"{'bars gone':>12}  {named}{more}: it cannot be made anew")
+        named = [f"{bars['ticker']} ({bars['kind']} on {bars['at']:%Y-%m-%d})" for bars in gone]
+        echo(f"{'bars gone':>12}  {name_some(named, SHOWN_TICKERS)}: it cannot be made anew")
 
 
 @group.command("detectors")

@@ -23,6 +23,7 @@ from api.http.shares import Shares
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
 from core.errors import Busy
+from core.naming import name_some
 from records.work.documents import RunDocument, ShownRun
 from records.work.requests import Once
 from records.work.runs import get_run, has_ended
@@ -119,8 +120,9 @@ def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome) -> Re
 def describe_accepted(run: RunDocument) -> Accepted:
     """Return the fields of an accepted run that the caller gets."""
     tickers: list[str] = run["tickers"]
-    about = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
-    subject = about or run["market"] or run["options"].get("series_id") or "what was sent"
+    subject = (
+        name_some(tickers, 3) or run["market"] or run["options"].get("series_id") or "what was sent"
+    )
     asked = ", ".join(filter(None, (run["interval"], run["period"])))
     return Accepted(
         status=f"{run['task']}_started",

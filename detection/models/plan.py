@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from core.errors import BadInput
 from core.moments import parse_moment
+from core.naming import name_some
 from core.words import ThresholdKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS, get_detector
 from detection.detectors.contract import Parameter
@@ -198,9 +199,7 @@ def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocumen
     )
     missing = sorted(set(plan.tickers) - {s["ticker"] for s in series})
     if missing:
-        named = ", ".join(missing[:5]) + (
-            f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        )
+        named = name_some(missing, 5)
         of_market = f" of market {market}" if market else ""
         raise BadInput(
             f"no {plan.interval} bars{of_market} of {named} are stored; `flask bars list` shows"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import BadInput
+from core.naming import name_some
 from market.imports.column_names import (
     BRACKETED,
     CLOCKS,
@@ -119,8 +120,7 @@ def find_missing(chosen: Chosen) -> list[str]:
 
 def list_names(names: Sequence[str]) -> str:
     """Return a table's column names for a message."""
-    shown = ", ".join(name.strip()[:40] or "(no name)" for name in names[:LISTED]) or "none"
-    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return name_some([name.strip()[:40] or "(no name)" for name in names], LISTED) or "none"
 
 
 def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:

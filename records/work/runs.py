@@ -13,6 +13,7 @@ from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
+from core.naming import name_some
 from core.words import OpenStatus, Status, Task, Trigger
 from records.database import Db, Query, among, between, in_transaction, match, older_than
 from records.findings.documents import AnomalyDocument
@@ -66,10 +67,9 @@ def describe_subject(run: RunDocument, ticker_count: int | None = None) -> str:
     is_of_many = run["task"] in {"analytics", "correlation"} and count > NAMED_TICKERS
     if is_of_many and len(run["markets"]) == 1:
         return f"{count:,} tickers of market {run['markets'][0]}"
-    named = ", ".join(tickers[:NAMED_TICKERS])
-    more = count - NAMED_TICKERS
+    named = name_some(tickers, NAMED_TICKERS, count)
     file = run["options"].get("filename", "") if run["task"] == "import" else ""
-    return (f"{named} and {more:,} more" if more > 0 else named) or file or market or ""
+    return named or file or market or ""
 
 
 def mark_published(database: Db, run_id: str) -> None:

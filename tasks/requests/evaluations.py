@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from celery import Celery
 
 from core.errors import BadInput
+from core.naming import name_some
 from core.words import Trigger
 from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import load_markets
@@ -77,11 +78,9 @@ def request_evaluation(
         tickers = tickers or tuple(sorted({label["ticker"] for label in labels}))
     stretch = _choose_stretch(asked, labels, INTERVALS[interval])
     if tickers and not find_sizes(database, tickers=tickers, interval=interval):
-        named = ", ".join(tickers[:NAMED]) + (
-            f" and {len(tickers) - NAMED:,} more" if len(tickers) > NAMED else ""
-        )
         raise BadInput(
-            f"no {interval} bars of {named} are stored; `flask bars list` shows what is",
+            f"no {interval} bars of {name_some(tickers, NAMED)} are stored; `flask bars list` shows"
+            " what is",
             reason="no_bars",
         )
     evaluation = add_evaluation(
