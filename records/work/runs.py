@@ -40,6 +40,7 @@ LISTED_FAILURES = 1_000
 LISTED_TICKERS = 20
 NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
+_IS_OPEN: Query = {"status": {"$in": list(OPEN_STATUSES)}}
 # A null lease counts as expired, as null sorts before any date.
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 # A sweep sends at most so many runs again.
@@ -146,7 +147,7 @@ def get_active(database: Db, run_id: str) -> RunDocument:
 def count_open_runs(database: Db) -> dict[tuple[Trigger, Status], int]:
     """Return how many runs have not ended, by trigger and status."""
     group = {"_id": {"trigger": "$trigger", "status": "$status"}, "count": {"$sum": 1}}
-    stages: list[Query] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
+    stages: list[Query] = [{"$match": _IS_OPEN}, {"$group": group}]
     found = database.detection_runs.aggregate(stages)
     return {(each["_id"]["trigger"], each["_id"]["status"]): each["count"] for each in found}
 
@@ -240,7 +241,7 @@ def add_found(
 
 def check_run(database: Db, run_id: str) -> None:
     """Raise NotFound where there is no such run."""
-    if runs_in(database).find_one({"_id": run_id, "run_id": None}, {"_id": 1}) is None:
+    if _find_id(database, {"_id": run_id, "run_id": None}) is None:
         raise _build_not_found(run_id)
 
 
@@ -260,7 +261,7 @@ def find_run(database: Db, run_id: str) -> ShownRun | None:
 def has_ended(database: Db, run_id: str) -> bool:
     """Return whether a run is in an end state."""
     ended = {"_id": run_id, "status": {"$nin": list(OPEN_STATUSES)}}
-    return runs_in(database).find_one(ended, {"_id": 1}) is not None
+    return _find_id(database, ended) is not None
 
 
 def build_query(
@@ -315,19 +316,16 @@ def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None
     """Return the id of a run of a ticker (and interval, None for any) that has not ended,
     or None.
     """
-    is_open = among(OPEN_STATUSES)
-    query = {"run_id": None, **match(status=is_open, tickers=ticker, interval=interval)}
-    run = runs_in(database).find_one(query, {"_id": 1})
-    return None if run is None else str(run["_id"])
+    query = {"run_id": None, **_IS_OPEN, **match(tickers=ticker, interval=interval)}
+    return _find_id(database, query)
 
 
 def find_open_retry(database: Db, run_id: str, session: ClientSession) -> str | None:
     """Return the id of the retry of a run that is queued or in progress and was not cancelled, or
     None.
     """
-    query = {"status": {"$in": list(OPEN_STATUSES)}, "cancel_requested": False}
-    run = runs_in(database).find_one(query | {"retry_of": run_id}, {"_id": 1}, session=session)
-    return None if run is None else str(run["_id"])
+    query = {**_IS_OPEN, "cancel_requested": False, "retry_of": run_id}
+    return _find_id(database, query, session)
 
 
 def find_open_backfills(
@@ -344,22 +342,21 @@ def find_open_backfills(
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
     """Return whether a periodic scan of a watchlist is queued or in progress."""
-    scans: Query = {"watchlist": watchlist, "trigger": "scheduler", "task": "incremental"}
-    query: Query = {**scans, "status": {"$in": list(OPEN_STATUSES)}}
-    return runs_in(database).find_one(query, {"_id": 1}) is not None
+    query = {"watchlist": watchlist, "trigger": "scheduler", "task": "incremental", **_IS_OPEN}
+    return _find_id(database, query) is not None
 
 
 def has_open_analytics(database: Db, market: str, interval: str) -> bool:
     """Return whether a run that computes metrics of a market and interval is queued or in
     progress.
     """
-    query = {
-        "task": "analytics",
-        "market": market,
-        "interval": interval,
-        "status": {"$in": list(OPEN_STATUSES)},
-    }
-    return runs_in(database).find_one(query, {"_id": 1}) is not None
+    query = {"task": "analytics", "market": market, "interval": interval, **_IS_OPEN}
+    return _find_id(database, query) is not None
+
+
+def _find_id(database: Db, query: Query, session: ClientSession | None = None) -> str | None:
+    run = runs_in(database).find_one(query, {"_id": 1}, session=session)
+    return None if run is None else str(run["_id"])
 
 
 def _build_not_found(run_id: str) -> NotFound:
