@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -60,12 +61,8 @@ def main() -> None:
     beside = {cost.name: round(cost.scores, 2) for cost in costs if not cost.missing}
     figures["ensemble_scoring_over_forest"] = beside["ensemble"]
     console.print(build_times(clock.seconds), kernels.build_costs(costs), build_figures(figures))
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-    else:
-        kept = {**figures, "scoring_over_forest": beside, "machine": machine}
-        RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
-        console.print(f"Written to {RESULTS}.")
+    kept = {**figures, "scoring_over_forest": beside, "machine": machine}
+    keep_figures(console, RESULTS, kept, quick=quick)
 
 
 def build_figures(figures: dict[str, float]) -> Table:
@@ -85,6 +82,17 @@ def build_times(seconds: dict[str, list[float]]) -> Table:
         middle = sorted(times)[len(times) // 2]
         table.add_row(side, *(f"{value:.3f}" for value in (middle, min(times), max(times))))
     return table
+
+
+def keep_figures(
+    console: Console, path: Path, figures: Mapping[str, object], *, quick: bool
+) -> None:
+    """Write figures to a file, unless they are of a quick look."""
+    if quick:
+        console.print("A quick look: too little for the figures that count, so none are written.")
+        return
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    console.print(f"Written to {path}.")
 
 
 def describe_machine() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.api import percentile
 from benchmarks.clock import Clock
 from benchmarks.load import Client, read_at_rate
@@ -60,11 +60,7 @@ def main() -> None:
     for name, value in figures.items():
         table.add_row(name, f"{value:,.3f}", f"<= {BOUNDS[name]:g}" if name in BOUNDS else "")
     console.print(table)
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-    else:
-        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
-        console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, {**figures, "machine": machine}, quick=quick)
 
 
 def measure(settings: Settings, folder: Path, console: Console, *, rounds: int) -> dict[str, float]:

@@ -8,7 +8,6 @@ of which send the ETag of their copy.
 """
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.api import percentile, run_api
 from benchmarks.clock import Clock
 from benchmarks.load import Client, read_at_rate
@@ -68,11 +67,7 @@ def main() -> None:
             say=console.print,
         )
     console.print(build_figures(figures))
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-    else:
-        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
-        console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, {**figures, "machine": machine}, quick=quick)
 
 
 def measure(

@@ -25,7 +25,7 @@ from threading import Event
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.load import Client, read_at_rate
 from benchmarks.service import run_bench_servers, run_service
 from core.settings import Settings
@@ -108,11 +108,7 @@ def main() -> None:
             )
     figures = build_figures(times)
     console.print(build_times(times), build_bounds(figures))
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-    else:
-        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
-        console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, {**figures, "machine": machine}, quick=quick)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ host of its own.
 """
 
 import argparse
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.clock import Clock
 from benchmarks.service import find_peak_mib
 from core.binaries import find_mongod, find_redis_server
@@ -80,11 +79,7 @@ def main() -> None:
     for name, value in figures.items():
         table.add_row(name, f"{value:,.3g}" if value < 1_000 else f"{value:,.0f}")
     console.print(table)
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-        return
-    RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
-    console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, {**figures, "machine": machine}, quick=quick)
 
 
 def measure(

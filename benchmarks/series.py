@@ -12,10 +12,8 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,12 +22,9 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
+from benchmarks.api import percentile, run_api
 from benchmarks.service import run_bench_servers
-from core.settings import Settings
-from runner.programs import api_command
-from runner.servers import die_with_parent
-from runner.service import wait_for_api
 
 RESULTS = Path(__file__).parent / "series.json"
 CLIENTS, REQUESTS, LISTED, ROUNDS = 100, 5_000, 10_000, 5
@@ -78,27 +73,7 @@ def main() -> None:
             )
         figures = measure(settings.port, 1 if arguments.quick else ROUNDS, console)
     console.print(build_table(figures))
-    if arguments.quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-    else:
-        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
-        console.print(f"Written to {RESULTS}.")
-
-
-@contextmanager
-def run_api(settings: Settings, folder: Path) -> Iterator[None]:
-    """Start gunicorn as it is used in service, with two worker processes, and stop it at the
-    end.
-    """
-    with (
-        (folder / "api.log").open("wb") as log,
-        subprocess.Popen(die_with_parent(api_command(settings)), stdout=log, stderr=log) as process,
-    ):
-        try:
-            wait_for_api(settings)
-            yield
-        finally:
-            process.terminate()
+    keep_figures(console, RESULTS, {**figures, "machine": machine}, quick=arguments.quick)
 
 
 def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
@@ -201,10 +176,6 @@ def post(port: int, path: str, body: object) -> list[object]:
     with urlopen(request, timeout=60) as response:  # noqa: S310 - our own address
         answer: list[object] = json.load(response)
         return answer
-
-
-def percentile(seconds: Sequence[float], share: float) -> float:
-    return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))]
 
 
 def build_table(figures: dict[str, float]) -> Table:

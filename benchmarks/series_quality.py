@@ -10,7 +10,6 @@ the detectors are also scored on a copy of the Numenta Anomaly Benchmark, whose 
 of this project.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.nab import LabelledSeries, compute_score, read_corpus
 from core.errors import BadInput
 from detection.series.catalogue import KINDS
@@ -178,8 +177,7 @@ def run_quality(console: Console, nab: Path | None) -> None:
     console.print(table)
     if nab is not None:
         figures["nab_standard"] = score_nab(console, nab)
-    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, figures, quick=False)
 
 
 def judge_series(name: str, series: LabelledSeries) -> list[float]:

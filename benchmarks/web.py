@@ -9,7 +9,6 @@ drifts slows both.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -24,7 +23,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import describe_machine
+from benchmarks.__main__ import describe_machine, keep_figures
 from benchmarks.api import run_api
 from benchmarks.service import run_bench_servers
 from records.database import Db, open_database
@@ -121,17 +120,13 @@ def main() -> None:
     console.print(
         build_table(measured), f"Chromium {version}. Load afterwards: {os.getloadavg()[0]:.1f}."
     )
-    if quick:
-        console.print("A quick look: too little for the figures that count, so none are written.")
-        return
     baselines = {f"{name}_baseline": round(measured[name][1], 1) for name in BOUNDS}
     about = {
         "machine": machine,
         "load_afterwards": round(os.getloadavg()[0], 1),
         "browser": version,
     }
-    RESULTS.write_text(json.dumps({**figures, **baselines, **about}, indent=2) + "\n")
-    console.print(f"Written to {RESULTS}.")
+    keep_figures(console, RESULTS, {**figures, **baselines, **about}, quick=quick)
 
 
 def fill(database: Db) -> None:
