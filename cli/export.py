@@ -26,7 +26,7 @@ from core.settings import get_settings
 from market.exports.folders import explains_disk, verify_folder, write_folder
 from market.exports.opening import open_table
 from market.exports.selecting import select_tickers
-from market.exports.tables import MANIFEST, PRICES, TABLES, Asked, Layout, Table, TableName
+from market.exports.tables import FIELDS, MANIFEST, TABLES, Asked, Layout, Table, TableName
 from market.exports.writing import FORMATS, Format
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
@@ -55,7 +55,7 @@ takes_asked = takes_options(
     ),
     click.option(
         "--field",
-        type=click.Choice(PRICES),
+        type=click.Choice(FIELDS),
         default="close",
         show_default=True,
         help="The field that a wide table of bars has.",

@@ -89,3 +89,5 @@ Side = Literal["buy", "sell", "unknown"]
 TickKind = Literal["trades", "depth", "funding"]
 DataKind = Literal["candles", TickKind]
 RecordKind = Literal[DataKind, "message"]
+PRICES = ("open", "high", "low", "close")
+"""The fields of a bar that are prices."""

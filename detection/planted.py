@@ -12,12 +12,13 @@ from zlib import crc32
 import numpy as np
 
 from core.arrays import Float64, Int64
+from core.words import PRICES
 from detection.detectors.contract import score_rows
 from detection.features.compute import compute_features
 from detection.models.rows import lay_out_rows
 from detection.pipeline.load import Load
 from detection.scoring.faults import find_faults
-from market.bars.buckets import PRICES, VALUES
+from market.bars.buckets import VALUES
 from market.bars.panel import BAR_COLUMNS, BarPanel
 
 MOST_PLANTED = 140

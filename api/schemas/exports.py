@@ -17,7 +17,7 @@ from api.schemas.common import (
 )
 from api.schemas.selection import MAX_TICKERS
 from core.words import AnomalyKind, MoveScope, Severity, Status
-from market.exports.tables import PRICES, Kind, Layout, TableName
+from market.exports.tables import FIELDS, Kind, Layout, TableName
 from market.exports.writing import Format
 
 MOST_ROWS = 1_000_000
@@ -45,7 +45,7 @@ class ExportQuery(Query):
     layout: Layout = Field(
         "long", description="`wide`: of bars a column a ticker, of analytics a column a metric"
     )
-    field: PriceField = Field("close", description=f"of wide bars, one of {', '.join(PRICES)}")
+    field: PriceField = Field("close", description=f"of wide bars, one of {', '.join(FIELDS)}")
     adjusted: bool = Field(
         default=False, description="bars adjusted for splits, not as they were quoted"
     )

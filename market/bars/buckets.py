@@ -11,6 +11,7 @@ import numpy as np
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
+from core.words import PRICES
 from market.bars.packing import (
     COLUMNS,
     RAW,
@@ -23,7 +24,6 @@ from market.bars.spans import build_bucket_id, choose_span, name_span
 from market.intervals import DAY_SECONDS
 from records.market.documents import BarColumn, BucketColumns, BucketDocument
 
-PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
 # A value beyond these, such as 5e-324, is garbage and no price; ratios of such values would not be
 # finite.

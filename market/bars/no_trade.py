@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Bools, Float64, Int64
+from core.words import PRICES
 
 
 def mark_no_trade(
@@ -58,5 +59,5 @@ def mark_unmoved(prices: tuple[Float64, Float64, Float64, Float64], starts: Int6
 
 def count_no_trade(columns: Mapping[str, Any]) -> int:
     """Return on how many bars of one series, given by its columns, nothing traded."""
-    prices = tuple(columns[name] for name in ("open", "high", "low", "close"))
+    prices = tuple(columns[name] for name in PRICES)
     return int(mark_no_trade(prices, columns["volume"], np.zeros(1, np.int64)).sum())

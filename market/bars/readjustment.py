@@ -14,7 +14,8 @@ import numpy as np
 
 from core.arrays import Bools, Float64
 from core.errors import SeriesError
-from market.bars.buckets import PRICES, Columns
+from core.words import PRICES
+from market.bars.buckets import Columns
 from market.bars.merging import Merge
 from market.intervals import day_of, session_of
 

@@ -10,7 +10,8 @@ import structlog
 from pymongo.client_session import ClientSession
 
 from core.arrays import Bools, Float64, Int64
-from market.bars.buckets import LEAST_PRICE, MOST_VALUE, PRICES, VALUES
+from core.words import PRICES
+from market.bars.buckets import LEAST_PRICE, MOST_VALUE, VALUES
 from market.bars.history import history_start
 from market.bars.panel import BarPanel, join_panels, keep_series
 from market.bars.store import Reach, Wanted, read_panel

@@ -10,7 +10,8 @@ import numpy as np
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from market.bars.buckets import PRICES, VALUES, Columns
+from core.words import PRICES
+from market.bars.buckets import VALUES, Columns
 from market.bars.history import history_start
 from market.bars.kernel import WORD, unpack_times, unpack_values, view_all
 from market.bars.packing import BUCKET_FIELDS, get_packed

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from core.errors import BadInput
 from market.bars.reading import iterate_bars
-from market.exports.tables import PRICES, Asked, Column, Row, Table, name_columns, spread
+from market.exports.tables import FIELDS, Asked, Column, Row, Table, name_columns, spread
 from market.intervals import DAY_SECONDS, is_intraday
 from market.ticks.fields import MICROSECONDS
 from records.database import Db
@@ -33,7 +33,7 @@ def bar_columns(*, adjusted: bool) -> tuple[Column, ...]:
     They have the market, as an import cannot tell it from some tickers' names.
     """
     columns = name_columns(ticker="text", interval="text", market="text", time="time")
-    columns += tuple(Column(name, "number") for name in PRICES)
+    columns += tuple(Column(name, "number") for name in FIELDS)
     return columns if adjusted else columns + name_columns(split="number")
 
 
@@ -63,9 +63,9 @@ def list_split_moments(series: SeriesDocument) -> list[tuple[float, float]]:
 
 
 def _spread(database: Db, asked: Asked, found: Sequence[SeriesDocument], most: int) -> Table:
-    if asked.field not in PRICES:
-        raise BadInput(f"{asked.field[:40]!r} is no field of bars; these are {', '.join(PRICES)}")
-    place = PRICES.index(asked.field) + 1
+    if asked.field not in FIELDS:
+        raise BadInput(f"{asked.field[:40]!r} is no field of bars; these are {', '.join(FIELDS)}")
+    place = FIELDS.index(asked.field) + 1
 
     def list_cells(number: int, series: SeriesDocument) -> Iterator[tuple[int, int, float]]:
         bars = iterate_bars(

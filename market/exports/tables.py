@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple, get_args
 
 from core.errors import BadInput
-from core.words import AnomalyKind, MoveScope, Severity
+from core.words import PRICES, AnomalyKind, MoveScope, Severity
 
 TableName = Literal[
     "bars",
@@ -29,7 +29,7 @@ Layout = Literal["long", "wide"]
 Kind = Literal["time", "text", "number", "count", "flag"]
 MOST_WIDE = 500
 MANIFEST = "manifest.json"
-PRICES = ("open", "high", "low", "close", "volume")
+FIELDS = (*PRICES, "volume")
 
 
 class Column(NamedTuple):

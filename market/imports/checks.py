@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Bools, Int64
-from market.bars.buckets import LEAST_PRICE, MOST_VALUE, PRICES, VALUES, Columns
+from core.words import PRICES
+from market.bars.buckets import LEAST_PRICE, MOST_VALUE, VALUES, Columns
 from market.imports.rejection import REASONS
 from market.intervals import DAY_SECONDS
 

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from core.words import PRICES
 from market.spellings import CURRENCIES, HUNDREDTHS
 
 # Names in the form of `build_key`, the likeliest first. A vendor's "Stock Splits" column is no
@@ -209,7 +210,7 @@ def _find_qualified(name: str) -> str | None:
         return "volume" if FIELD_OF.get(build_key(bare)) == "volume" else None
     match = BRACKETED.fullmatch(name)
     field = FIELD_OF.get(build_key(match["bare"])) if match else None
-    is_price = field in {"open", "high", "low", "close"}
+    is_price = field in PRICES
     return field if match and is_price and _UNIT_MONEY.fullmatch(match["said"].strip()) else None
 
 

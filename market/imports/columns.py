@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.errors import BadInput
 from core.naming import name_some
+from core.words import PRICES
 from market.imports.column_names import (
     BRACKETED,
     CLOCKS,
@@ -16,7 +17,7 @@ from market.imports.column_names import (
     rank_name,
 )
 
-REQUIRED = ("time", "open", "high", "low", "close")
+REQUIRED = ("time", *PRICES)
 LISTED = 20
 # Names that pandas and R write above an index without a name.
 NO_NAMES = ("", "unnamed0", "index", "indexlevel0")
@@ -161,7 +162,7 @@ def _are_equal(first: str, second: str) -> bool:
     return build_key(first) == build_key(second) or (
         len(bare) == 1
         and all(map(BRACKETED.fullmatch, (first, second)))
-        and find_field(*bare) in {"open", "high", "low", "close"}
+        and find_field(*bare) in PRICES
     )
 
 

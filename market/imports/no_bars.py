@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.imports.numbers import PRICES
+from core.words import PRICES
 from market.imports.settled import SHOWN, Settled, encode_texts, find_series
 
 # The values of a column for an unfinished bar, and for a finished one.

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import QUOTED_IN
 from market.imports.options import ReadingOptions
 from market.imports.readers.tables import Table, is_text
 from market.imports.settled import find_series
 
-PRICES = ("open", "high", "low", "close")
 # Texts of empty cells.
 NOTHING = pa.array(
     ["", "-", "--", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "N/A", "n/a",

@@ -10,7 +10,8 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.bars.buckets import PRICES, VALUES, Columns, empty_columns
+from core.words import PRICES
+from market.bars.buckets import VALUES, Columns, empty_columns
 from market.bars.no_trade import count_no_trade
 from market.bars.readjustment import is_adjusted
 from market.imports.checks import (

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import (
     HOURS,
     MINUTES,
@@ -22,7 +23,7 @@ from market.imports.column_names import (
 )
 from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.no_bars import find_unknown, leave_totals_aside, leave_unfinished
-from market.imports.numbers import PRICES, Numbers, read_numbers
+from market.imports.numbers import Numbers, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.imports.readers.tables import Table, is_text
 from market.imports.settled import SHOWN, Settled, encode_texts, find_series, quote_cell

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from core.errors import BadInput
-from core.words import DataKind
+from core.words import PRICES, DataKind
 from market.ticks.checks import FIELDS
 from market.ticks.fields import Unfit, read_time, unguard
 
@@ -39,7 +39,7 @@ WORDS: dict[str, str] = {
 }  # fmt: skip
 # The fields that the head of a file must name, as every row needs them.
 NEEDED: dict[DataKind, tuple[str, ...]] = {
-    "candles": ("time", "open", "high", "low", "close"),
+    "candles": ("time", *PRICES),
     "trades": ("time", "id", "price", "amount"),
     "depth": ("time",),
     "funding": ("time", "rate"),

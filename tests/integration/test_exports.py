@@ -25,7 +25,7 @@ from detection.models.manager import ModelManager
 from market.bars.arriving import write_split
 from market.exports.folders import verify_folder, write_folder
 from market.exports.opening import open_table
-from market.exports.tables import PRICES, TABLES, Asked, Column, Table
+from market.exports.tables import FIELDS, TABLES, Asked, Column, Table
 from market.exports.writing import write_text
 from market.imports.importing import import_frame
 from market.markets import load_markets
@@ -243,7 +243,7 @@ def test_bars_written_by_column_equal_those_written_by_row(
 ) -> None:
     fill(database, flask, tmp_path)
     words = ("--start", "2015-03-02", "--end", "2015-11-30")
-    names = ("ticker", "interval", "market", "time", *PRICES, "split")
+    names = ("ticker", "interval", "market", "time", *FIELDS, "split")
     asked = [word for name in names for word in ("--column", name)]
     flask("export", "write", "bars", tmp_path / "columns", *words)
     flask("export", "write", "bars", tmp_path / "rows", *words, *asked)

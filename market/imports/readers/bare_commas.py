@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from market.bars.buckets import PRICES
+from core.words import PRICES
 from market.imports.checks import ACCEPTED, check_values
 from market.imports.column_names import build_key
 from market.imports.options import ReadingOptions

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import build_key, find_field
 from market.imports.readers.layouts import KLINE
 from market.imports.readers.limits import MOST_CELL_BYTES
@@ -119,7 +120,7 @@ def _same_length(row: list[Any], names: Sequence[Any]) -> list[Any]:
 
 def _is_possible(candle: Candle) -> bool:
     try:
-        o, h, l, c = (float(candle[name]) for name in ("open", "high", "low", "close"))  # noqa: E741 - the field's
+        o, h, l, c = (float(candle[name]) for name in PRICES)  # noqa: E741 - the field's
     except (KeyError, TypeError, ValueError):
         return False
     return h >= max(o, l, c) and l <= min(o, c)
@@ -170,7 +171,7 @@ def from_columns(value: Mapping[str, Any]) -> list[Candle]:
         for name, inner in value.items()
         if find_field(name) and isinstance(inner, (list, dict))
     }
-    if not {"open", "high", "low", "close"} <= {find_field(name) for name in columns}:
+    if not set(PRICES) <= {find_field(name) for name in columns}:
         return []
     if all(isinstance(inner, list) for inner in columns.values()):
         lengths = {len(inner) for inner in columns.values()}

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
 from market.imports.readers.bare_commas import join_decimals
@@ -28,7 +29,6 @@ from market.imports.readers.texts import decode
 SEPARATORS = ",;\t|:~^"
 # So many names of fields in a line, or values in a cell, are no accident.
 LEAST_NAMES = LEAST_VALUES = 4
-PRICES = ("open", "high", "low", "close")
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
-from market.bars.buckets import PRICES
+from core.words import PRICES
 from market.imports.column_names import FIELD_OF, build_key
 from market.imports.columns import Chosen, choose_columns, find_missing
 from market.imports.names import find_owner

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import DATES, build_key, find_field, part_zone
 from market.imports.columns import (
     REQUIRED,
@@ -67,7 +68,7 @@ def _refuse_bars_above(above: Sequence[Row], header: Header) -> None:
     with its names.
     """
     _, own = header.groups[0]
-    numbers = [own[name] for name in ("open", "high", "low", "close")]
+    numbers = [own[name] for name in PRICES]
     for number, row in enumerate(above, start=1):
         cells = [cell.strip() for cell in row]
         if (
@@ -235,7 +236,7 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
 
 
 def _advise(first: Row) -> str:
-    numbers = iter(("open", "high", "low", "close", "volume"))
+    numbers = iter((*PRICES, "volume"))
     fields: list[str] = []
     for cell in first:
         if _CLOCK.fullmatch(cell):

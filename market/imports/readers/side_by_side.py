@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.column_names import MOST_LETTERS, OTHERS, QUOTED_IN, build_key, find_field
 from market.imports.columns import NO_NAMES, list_names, part_time
 from market.imports.readers.headers import NUMBER, TIME, Header, Row
@@ -31,7 +32,7 @@ _PARTS = "|".join(
 )
 _FIELD_FIRST = re.compile(rf"(?P<field>{_PARTS})[ _.:|/,-]+(?P<ticker>\S.*)", re.IGNORECASE)
 _TICKER_FIRST = re.compile(rf"(?P<ticker>\S.*?)[ _.:|/,-]+(?P<field>{_PARTS})", re.IGNORECASE)
-_WIDE_FIELDS = ("open", "high", "low", "close", "volume", "split")
+_WIDE_FIELDS = (*PRICES, "volume", "split")
 _LABELS = (
     "",
     "price",
@@ -112,7 +113,7 @@ def _build_wide(
     first: int, names: list[str], times: dict[str, int], groups: dict[str, dict[str, int]]
 ) -> Header | None:
     for ticker, columns in groups.items():
-        lacking = [name for name in ("open", "high", "low", "close") if name not in columns]
+        lacking = [name for name in PRICES if name not in columns]
         if lacking:
             raise BadInput(
                 f"{ticker or 'the table'} has no column for {', '.join(lacking)} among"
@@ -158,7 +159,7 @@ def _find_field_columns(row: Row) -> dict[int, str] | None:
             continue
         columns[position] = "" if build_key(last) in OTHERS else str(find_field(last))
     found = set(columns.values())
-    return columns if {"open", "high", "low", "close"} <= found else None
+    return columns if found >= set(PRICES) else None
 
 
 def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None:
@@ -223,9 +224,7 @@ def match_flattened(names: Row, position: int) -> Header | None:
         build_key(ticker) in _KINDS and (is_loud or not ticker.isupper()) for ticker in groups
     ):
         return None
-    if time is None or not any(
-        {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()
-    ):
+    if time is None or not any(set(PRICES) <= set(columns) for columns in groups.values()):
         return None
     own = ["" if column in parted else name for column, name in enumerate(names)]
     return _build_wide(position + 1, list(names), _find_times(own, time), groups)
@@ -271,5 +270,5 @@ def _group(parted: Mapping[int, tuple[str, str]]) -> dict[str, dict[str, int]]:
                 f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: say"
                 f" which is meant ({name}={column + 1}), or leave the row of tickers in"
             )
-    prices = {"open", "high", "low", "close"}
+    prices = set(PRICES)
     return {ticker: columns for ticker, columns in groups.items() if prices & set(columns)}

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
+from core.words import PRICES
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import Header
 from market.imports.readers.limits import MOST_CELLS, MOST_ROWS
@@ -120,7 +121,7 @@ def _lengthen(
     parts: dict[str, list[pa.Array]] = {name: [] for name in ("ticker", *fields)}
     rows, dropped = [], 0
     for ticker, own in header.groups:
-        prices = [_is_filled(columns[own[name]]) for name in ("open", "high", "low", "close")]
+        prices = [_is_filled(columns[own[name]]) for name in PRICES]
         kept = np.flatnonzero(np.logical_or.reduce(prices))
         dropped += length - len(kept)
         rows.append(kept)
