@@ -18,7 +18,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, count_done
 from tasks.process.worker import Worker
 
 
@@ -36,7 +36,7 @@ def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
     def write(session: ClientSession) -> None:
         note_outcome(database, run["_id"], {"result": result}, session)
-        finish(session, {"tickers_done": 1, "tickers_failed": 0, "failures": []})
+        finish(session, count_done(tickers=1))
 
     in_transaction(database, write)
     return {"detection_run_id": run["_id"], **result}

@@ -21,7 +21,7 @@ from records.market.series import find_panel_series
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, count_done
 from tasks.process.worker import Worker
 
 
@@ -73,7 +73,7 @@ def correlate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
     def write(session: ClientSession) -> None:
         write_set(database, document, session)
-        finish(session, {"tickers_done": 1, "tickers_failed": 0, "failures": []})
+        finish(session, count_done(tickers=1))
 
     in_transaction(database, write)
     return {"detection_run_id": run["_id"], "set": options["set_id"]}

@@ -27,7 +27,7 @@ from records.work.documents import ModelNews, RunDocument
 from records.work.outbox import add_event
 from tasks.engine.kind import Result
 from tasks.kinds.drift import build_drift, describe_drift
-from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
+from tasks.kinds.parts import build_checkpoint, build_finish, build_job, count_done, report_models
 from tasks.process.worker import Worker
 
 
@@ -66,16 +66,8 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             write_drift(database, drift, session)
         if news is not None:
             add_event(database, run["_id"], "model_news", news, now, session)
-        finish(
-            session,
-            {
-                "tickers_done": len(series),
-                "tickers_failed": 0,
-                "failures": [],
-                "rows_loaded": sum(judged["bars"] for judged in judgements),
-                "rows_processed": sum(judged["bars"] for judged in judgements),
-            },
-        )
+        bars = sum(judged["bars"] for judged in judgements)
+        finish(session, count_done(tickers=len(series), rows=bars))
 
     in_transaction(database, write)
     return {"detection_run_id": run["_id"], "evaluation": asked["_id"]}

@@ -16,7 +16,7 @@ from records.work.documents import RunDocument
 from records.work.export_files import ExportFile, store_export_file
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, count_done
 from tasks.process.worker import Worker
 from tasks.requests.exports import read_asked
 
@@ -59,16 +59,7 @@ def export(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     def write(session: ClientSession) -> None:
         result = {"rows": manifest["rows"], "files": files}
         note_outcome(database, run["_id"], {"result": result}, session)
-        finish(
-            session,
-            {
-                "tickers_done": len(run["tickers"]),
-                "tickers_failed": 0,
-                "failures": [],
-                "rows_loaded": manifest["rows"],
-                "rows_processed": manifest["rows"],
-            },
-        )
+        finish(session, count_done(tickers=len(run["tickers"]), rows=manifest["rows"]))
 
     in_transaction(database, write)
     return {"detection_run_id": run["_id"], "rows": manifest["rows"]}

@@ -10,10 +10,10 @@ from detection.series.contract import Parameters
 from records.models.documents import SeriesVersion
 from records.models.single_series import read_points
 from records.work.batches import Batch
-from records.work.documents import BatchResult, RunDocument
+from records.work.documents import RunDocument
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, count_done
 from tasks.process.worker import Worker
 
 
@@ -34,14 +34,7 @@ def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
     def finish_fit(session: ClientSession, record: SeriesVersion) -> None:
         note_outcome(database, run["_id"], {"result": describe_version(record)}, session)
-        counted: BatchResult = {
-            "rows_loaded": request.count,
-            "rows_processed": request.count,
-            "tickers_done": 0,
-            "tickers_failed": 0,
-            "failures": [],
-        }
-        finish(session, counted)
+        finish(session, count_done(tickers=0, rows=request.count))
 
     record = fit_series(
         database, request, datetime.now(UTC), fit_id=options["fit_id"], finish=finish_fit

@@ -16,7 +16,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument, RunRecord
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, count_done
 from tasks.process.worker import Worker
 
 
@@ -43,7 +43,7 @@ def train(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             "warnings": list(fit.warnings),
         }
         note_outcome(database, run["_id"], trained, session)
-        finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
+        finish(session, count_done(tickers=0))
 
     record = save_model(
         database, fit, now=datetime.now(UTC), run_id=run["_id"], finish=finish_training
