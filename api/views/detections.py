@@ -17,7 +17,7 @@ from core.errors import NotFound
 from market.tickers import normalize_ticker
 from records.alerts.raised import find_of_run
 from records.database import Document
-from records.findings.anomalies import find_new
+from records.findings.anomaly_queries import find_new
 from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered

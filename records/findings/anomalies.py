@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, cast
 
-from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
-from core.words import AnomalyKind
-from records.database import Db, Query, among, between, match
+from records.database import Db, Query
 from records.findings.documents import (
     AnomalyDocument,
     AskedFields,
@@ -217,30 +216,6 @@ def find_by_ids(database: Db, anomaly_ids: Sequence[str]) -> list[AnomalyDocumen
     """Return those of these anomalies that are stored, by time."""
     query = {"_id": {"$in": list(anomaly_ids)}}
     return list(anomalies_in(database).find(query).sort([("Datetime", 1), ("_id", 1)]))
-
-
-def find_new(
-    database: Db,
-    run_id: str,
-    *,
-    kind: AnomalyKind | None = None,
-    min_grade: float,
-    tickers: Sequence[str] | None,
-    min_confidence: float = 0.0,
-) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first, of this kind and of these tickers,
-    or of both and of all, the highest grade first.
-    """
-    query = match(
-        detection_run_id=run_id,
-        status=NEW,
-        kind=kind,
-        grade=between(min_grade, None),
-        confidence=between(min_confidence or None, None),
-        Ticker=among(tickers),
-    )
-    strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
-    return list(anomalies_in(database).find(query).sort(strangest))
 
 
 def find_asked(database: Db, anomaly_ids: Sequence[str]) -> list[AskedFields]:

@@ -86,6 +86,29 @@ def find_anomalies(
     return find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit)
 
 
+def find_new(
+    database: Db,
+    run_id: str,
+    *,
+    kind: AnomalyKind | None = None,
+    min_grade: float,
+    tickers: Sequence[str] | None,
+    min_confidence: float = 0.0,
+) -> list[AnomalyDocument]:
+    """Return the anomalies that a run found first, of this kind and of these tickers,
+    or of both and of all, the highest grade first.
+    """
+    query = build_query(
+        tickers=tickers,
+        min_grade=min_grade,
+        kind=kind,
+        min_confidence=min_confidence,
+        run_id=run_id,
+    )
+    strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
+    return list(anomalies_in(database).find(query).sort(strangest))
+
+
 def iterate_anomalies(
     database: Db,
     *,

@@ -23,7 +23,8 @@ from records.alerts import history, mutes, raised
 from records.alerts.documents import AlertDocument, EndedAlert
 from records.database import Db, in_transaction
 from records.findings import anomalies
-from records.findings.anomalies import find_new, find_new_tickers
+from records.findings.anomalies import find_new_tickers
+from records.findings.anomaly_queries import find_new
 from records.findings.documents import AnomalyDocument
 from records.tenancy import each_tenant, get_tenant
 from records.work.documents import RunDocument, WatchlistDocument

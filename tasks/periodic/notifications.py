@@ -34,7 +34,8 @@ from records.alerts.documents import AlertDocument, DeliveryDocument, RuleDocume
 from records.alerts.notification_rules import find_rules
 from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
-from records.findings.anomalies import find_asked, find_new
+from records.findings.anomalies import find_asked
+from records.findings.anomaly_queries import find_new
 from records.findings.documents import AnomalyDocument, AskedFields
 from records.tenancy import each_tenant, get_tenant, of_owner
 from records.work import outbox

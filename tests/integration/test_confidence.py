@@ -9,7 +9,7 @@ from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from market.markets import SHIPPED
 from records.database import Db
-from records.findings.anomalies import find_new
+from records.findings.anomaly_queries import find_new
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store
 

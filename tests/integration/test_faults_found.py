@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from detection.scoring.faults import THRESHOLD
 from records.database import Db
-from records.findings.anomalies import find_new
+from records.findings.anomaly_queries import find_new
 from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 from tests.integration.test_market_days import check
