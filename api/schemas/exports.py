@@ -1,7 +1,7 @@
 """Exports."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -17,12 +17,11 @@ from api.schemas.common import (
 )
 from api.schemas.selection import MAX_TICKERS
 from core.words import AnomalyKind, MoveScope, Severity, Status
-from market.exports.tables import FIELDS, Kind, Layout, TableName
+from market.exports.tables import FIELDS, BarField, Kind, Layout, TableName
 from market.exports.writing import Format
 
 MOST_ROWS = 1_000_000
 RunId = Annotated[str, Field(min_length=1, max_length=64)]
-PriceField = Literal["open", "high", "low", "close", "volume"]
 
 
 class ExportQuery(Query):
@@ -45,7 +44,7 @@ class ExportQuery(Query):
     layout: Layout = Field(
         "long", description="`wide`: of bars a column a ticker, of analytics a column a metric"
     )
-    field: PriceField = Field("close", description=f"of wide bars, one of {', '.join(FIELDS)}")
+    field: BarField = Field("close", description=f"of wide bars, one of {', '.join(FIELDS)}")
     adjusted: bool = Field(
         default=False, description="bars adjusted for splits, not as they were quoted"
     )
@@ -72,7 +71,7 @@ class ExportBody(Body):
         default_factory=list, description="only these; none: all"
     )
     layout: Layout = "long"
-    field: PriceField = "close"
+    field: BarField = "close"
     adjusted: bool = False
     run: RunId | None = None
     severity: Severity | None = None

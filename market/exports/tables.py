@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple, get_args
 
 from core.errors import BadInput
-from core.words import PRICES, AnomalyKind, MoveScope, Severity
+from core.words import AnomalyKind, MoveScope, Severity
 
 TableName = Literal[
     "bars",
@@ -25,11 +25,12 @@ TableName = Literal[
     "funding",
 ]
 TABLES: tuple[TableName, ...] = get_args(TableName)
+BarField = Literal["open", "high", "low", "close", "volume"]
+FIELDS: tuple[BarField, ...] = get_args(BarField)
 Layout = Literal["long", "wide"]
 Kind = Literal["time", "text", "number", "count", "flag"]
 MOST_WIDE = 500
 MANIFEST = "manifest.json"
-FIELDS = (*PRICES, "volume")
 
 
 class Column(NamedTuple):
