@@ -1,7 +1,7 @@
 """The fifth step: writes everything that was found in one transaction, or nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import count
@@ -22,6 +22,7 @@ from detection.pipeline.job import (
 from records.database import Db, in_transaction, is_too_large
 from records.findings import anomalies
 from records.findings.watermarks import write_watermarks
+from records.market.revisions import find_shortened
 from records.models.bar_scores import build_bar_scores, write_bar_scores
 from records.models.documents import BarScores
 from records.tenancy import of_tenant
@@ -55,7 +56,8 @@ def commit(
     and the transaction begins once all of them are there.
     `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where
     another process holds the batch by now. Raises SeriesError where one series has more anomalies
-    than MongoDB can hold in a transaction, and Transient where several series have.
+    than MongoDB can hold in a transaction, and Transient where several series have, or where bars
+    were removed since they were read: anomalies of bars that are gone would stand as new ones.
     """
     ended = rows = found = 0
     tries = count()
@@ -77,6 +79,7 @@ def commit(
         nonlocal rows, found
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
+        with_found: set[str] = set()
         noted, now = 0, None
         with detecting() as parts:
             # The transaction begins with the first write, when the first part is there. Detecting
@@ -87,6 +90,7 @@ def commit(
                 now = now or datetime.now(UTC)
                 rows += sum(outcome.rows_processed for outcome in part)
                 found += sum(len(outcome.found) for outcome in part)
+                with_found |= {outcome.ticker for outcome in part if outcome.found}
                 new = _write_found(database, job, part, now, session)
                 audits += build_audits(job, part, new, now)
                 outcomes += map(_let_go, part)
@@ -95,6 +99,7 @@ def commit(
                     _write_notes(database, job, outcomes[noted:], audits[noted:], session)
                     noted = len(audits)
         _write_notes(database, job, outcomes[noted:], audits[noted:], session)
+        _refuse_shortened(database, job, outcomes, with_found)
         finish(session, count_outcomes(outcomes, audits))
         return outcomes, [build_result(audit) for audit in audits]
 
@@ -124,6 +129,22 @@ def _build_too_many(job: Job, rows: int, found: int) -> TapewatchError:
         " (--wiredTigerCacheSizeGB)",
         reason="too_many_anomalies",
     )
+
+
+def _refuse_shortened(
+    database: Db, job: Job, outcomes: Sequence[Outcome], with_found: Collection[str]
+) -> None:
+    """Raise Transient where bars of a ticker with anomalies were removed since they were read.
+
+    It is looked up outside the transaction, whose snapshot is older.
+    """
+    revisions = {o.ticker: o.bars_revision for o in outcomes if o.ticker in with_found}
+    gone = find_shortened(database, job.interval, revisions)
+    if gone:
+        raise Transient(
+            f"bars of {', '.join(gone[:5])} were removed while they were detected; they are"
+            " detected again"
+        )
 
 
 def _write_found(

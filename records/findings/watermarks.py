@@ -107,8 +107,10 @@ def write_watermarks(
     *,
     are_stored: bool = False,
 ) -> None:
-    """Store watermarks inside the transaction of their batch;
-    `last_detected_timestamp` never moves back.
+    """Store watermarks inside the transaction of their batch.
+
+    `last_detected_timestamp` moves back only where the new watermark is of a later revision of the
+    bars, which ended earlier: bars were removed since the stored one was planned.
 
     In a scan most watermarks have the same new values, so one update writes them all. `are_stored`
     says that all of them existed when the batch was planned; they are looked up only where the
@@ -129,12 +131,13 @@ def write_watermarks(
             writes.append(InsertOne(document))
     for values, ids in alike.items():
         said = dict(zip(_SAID, values, strict=True))
-        update = {
-            "$max": {"last_detected_timestamp": said.pop("last_detected_timestamp")},
-            "$min": {"first_detected_timestamp": said.pop("first_detected_timestamp")},
-            "$set": said,
+        last, first = "last_detected_timestamp", "first_detected_timestamp"
+        is_later = {"$lt": ["$bars_revision", said["bars_revision"]]}
+        update = {name: {"$literal": value} for name, value in said.items()} | {
+            last: {"$cond": [is_later, said[last], {"$max": [f"${last}", said[last]]}]},
+            first: {"$min": [f"${first}", said[first]]},
         }
-        writes.append(UpdateMany({"_id": {"$in": ids}}, update))
+        writes.append(UpdateMany({"_id": {"$in": ids}}, [{"$set": update}]))
     if writes:
         written = watermarks.bulk_write(writes, ordered=False, session=session)
         if are_stored and written.matched_count < len(documents):

@@ -15,7 +15,7 @@ position of all bars after it, and the last digits of what is computed depend on
 inserted stretch reaches to the end of the series.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pymongo import DESCENDING
@@ -116,6 +116,23 @@ def find_removals(
         "last": {"$gte": start},
     }
     return list(revisions_in(database).find(query).sort("at", 1))
+
+
+def find_shortened(database: Db, interval: str, revisions: Mapping[str, int]) -> list[str]:
+    """Return, in order, the tickers of which bars were removed after the revision that `revisions`
+    has of each.
+    """
+    if not revisions:
+        return []
+    members: dict[int, list[str]] = {}
+    for ticker, revision in revisions.items():
+        members.setdefault(revision, []).append(ticker)
+    newer = [
+        {"ticker": {"$in": tickers}, "interval": interval, "revision": {"$gt": revision}}
+        for revision, tickers in members.items()
+    ]
+    query = {"kind": {"$in": [*REMOVALS, "replaced"]}, "$or": newer}
+    return sorted(revisions_in(database).distinct("ticker", query))
 
 
 def mark_undone(

@@ -3,6 +3,7 @@ disagreement.
 """
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
-from market.bars.deleting import rename_bars
+from core.errors import Transient
+from detection.pipeline.commit import commit
+from detection.pipeline.job import Outcome
+from market.bars.deleting import delete_bars, rename_bars
 from market.bars.reading import read_bars
+from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
@@ -21,7 +26,7 @@ from records.findings.anomaly_queries import build_query, count_by_series, itera
 from records.market.series import find_one_series
 from tests.commands import Command, read_json
 from tests.integration.conftest import Once
-from tests.integration.detecting import make_bars, read_anomalies, run, store, train
+from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
 from tests.integration.stored import add_list, add_run, add_series
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
@@ -512,4 +517,57 @@ def test_an_interrupted_or_refused_rename_leaves_nothing(
     refused = flask("bars", "rename", "AAPL", "AAPLX")
     assert (refused.exit_code, "there are 1d bars of AAPLX" in refused.output) == (1, True)
     assert tell_series(database, "AAPLX") == before
+    assert check(database) == []
+
+
+@pytest.mark.parametrize("removal", ["undone", "replaced", "deleted"])
+def test_bars_that_are_removed_during_a_detection_are_detected_when_they_come_again(
+    database: Db, removal: str
+) -> None:
+    """The detection's own commit comes after the removal, with what it found on the bars before."""
+    frame, now = make_bars(600, shocks=(590,)), datetime.now(UTC)
+    store(database, "MSFT", make_bars(600, seed=2))
+    train(database)
+
+    def bring(bars: pd.DataFrame, *, synthetic: bool = False) -> str:
+        report = import_frame(
+            database, bars, interval="1d", source="x", ticker="AAPL", now=now, synthetic=synthetic
+        )
+        return str(report.import_id)
+
+    if removal == "undone":
+        bring(frame.iloc[:580])
+        import_id = bring(frame)
+    else:
+        bring(frame, synthetic=removal == "replaced")
+    job, stale = detect(database, "backfill", "AAPL")
+    if removal == "undone":
+        undo_import(database, import_id, now)
+    elif removal == "replaced":
+        bring(frame.iloc[:580])
+    else:
+        delete_bars(database, "AAPL", "1d", now)
+        bring(frame.iloc[:580])
+
+    def end(outcomes: list[Outcome]) -> None:
+        commit(database, job, lambda: nullcontext([outcomes]), lambda *_: None)
+
+    with pytest.raises(Transient, match="bars of AAPL were removed"):
+        end(stale)
+    # A detection that found nothing is no reason to do it again, but must not count as one of the
+    # bars that are gone.
+    end([outcome._replace(found=(), spans=()) for outcome in stale])
+    run(database, "incremental", "AAPL")
+    shock = frame["date"][590].to_pydatetime().replace(tzinfo=UTC)
+    asked = {"Ticker": "AAPL", "Datetime": {"$gte": shock}, "status": "new"}
+    assert database.anomalies.count_documents(asked) == 0
+    bring(frame)
+    (result,) = run(database, "incremental", "AAPL")
+    assert result["rows_processed"] >= 20
+    assert database.anomalies.count_documents(asked) >= 1
+    mark = database.detection_metadata.find_one({"ticker": "AAPL"})
+    series = find_one_series(database, "AAPL", "1d")
+    assert mark is not None
+    assert series is not None
+    assert mark["last_detected_timestamp"] == series["last_bar"]
     assert check(database) == []
