@@ -11,11 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 # The IPv6 prefix for translated IPv4 addresses (RFC 6052).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+# All addresses of the internet are among these (RFC 4291). `is_global` holds for others as well:
+# for site-local ones (fec0::/10), and for those that a network translates to IPv4 by a prefix of
+# its own (64:ff9b:1::/48, ::ffff:0:0:0/96). Of the block of IPv4 it depends on Python's version.
+_INTERNET = IPv6Network("2000::/3")
+_PROTOCOLS = IPv4Network("192.0.0.0/24")
 _public_only: ContextVar[bool] = ContextVar("public_only", default=False)
 
 
@@ -30,7 +35,8 @@ def is_public(address: str) -> bool:
             embedded = ip_address(int(found) & 0xFFFFFFFF)  # type: ignore[assignment]  # it fits IPv4
         if embedded is not None:
             return is_public(str(embedded))
-    return found.is_global and not found.is_multicast
+    is_reachable = found in _INTERNET if found.version == 6 else found not in _PROTOCOLS
+    return is_reachable and found.is_global and not found.is_multicast
 
 
 @contextmanager

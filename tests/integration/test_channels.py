@@ -51,6 +51,12 @@ SECRET = "T0K3N-of-mine"
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        # A site's own, and those that a network translates to IPv4 by a prefix of its own.
+        "fec0::1",
+        "64:ff9b:1::7f00:1",
+        "::ffff:0:127.0.0.1",
+        "::127.0.0.1",
+        "192.0.0.8",
     ],
 )
 def test_private_addresses_are_recognised(address: str) -> None:
