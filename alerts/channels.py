@@ -84,7 +84,10 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
         )
     if not channel.isprintable():
         raise BadInput("a channel's address has printable characters only")
-    parts = urlsplit(channel)
+    try:
+        parts = urlsplit(channel)
+    except ValueError as error:
+        raise BadInput(f"this {scheme} address cannot be read: {error}") from error
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         is_header = scheme in WEBHOOKS and HEADER.fullmatch(name) and name[1:].lower() != "host"
         if name.lower() not in allowed and not is_header:

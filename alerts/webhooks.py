@@ -9,7 +9,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from core.errors import Transient
 
@@ -39,6 +39,10 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
 
     body = json.dumps(message, allow_nan=False).encode()
     headers = {"User-Agent": "tapewatch", **service.headers, "Content-Type": "application/json"}
+    # Text would have to be Latin-1.
+    headers = {name: str(value).encode() for name, value in headers.items()}
+    # By its types requests takes only text here.
+    user, password = (cast("str", str(s or "").encode()) for s in (service.user, service.password))
     if secret:
         headers[SIGNATURE] = sign_body(body, secret, now)
     port = f":{service.port}" if service.port else ""
@@ -48,7 +52,7 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
             address,
             data=body,
             headers=headers,
-            auth=(service.user, service.password or "") if service.user else None,
+            auth=(user, password) if user else None,
             timeout=TIMEOUT_SECONDS,
             allow_redirects=False,
             stream=True,
@@ -59,5 +63,5 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
             text = said.decode(errors="replace").strip()
             status = f"{answer.status_code} {answer.reason or ''}".strip()
             raise Transient(f"the webhook answered {status}{': ' * bool(text)}{text}")
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, ValueError) as error:
         raise Transient(f"the webhook could not be reached: {error}") from error

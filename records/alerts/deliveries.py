@@ -23,6 +23,7 @@ STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MOST_ATTEMPTS = 8
 LISTED_ALERTS = 100
 HOLD_SECONDS = 60
+LOST = "it could not be sent, and the logs of the workers have why"
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 3_600
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
@@ -108,16 +109,26 @@ def has_due(database: Db) -> bool:
 
 
 def claim_due(database: Db) -> DeliveryDocument | None:
-    """Claim the delivery that has been due for longest; None where none is due."""
+    """Claim the delivery that has been due for longest; None where none is due.
+
+    One that was claimed MOST_ATTEMPTS times, and whose senders ended without a word, is given up
+    instead: it may end each process that sends it.
+    """
+    is_used_up = {"$gte": ["$attempts", MOST_ATTEMPTS]}
     hold = {
         "$set": {
-            "attempts": {"$add": ["$attempts", 1]},
+            "attempts": {"$add": ["$attempts", {"$cond": [is_used_up, 0, 1]}]},
             "due_at": {"$add": ["$$NOW", HOLD_SECONDS * 1_000]},
+            "state": {"$cond": [is_used_up, "failed", "pending"]},
+            "error": {"$cond": [is_used_up, LOST, "$error"]},
         }
     }
-    return deliveries_in(database).find_one_and_update(
-        _DUE, [hold], sort=[("due_at", 1)], return_document=ReturnDocument.AFTER
-    )
+    while True:
+        claimed = deliveries_in(database).find_one_and_update(
+            _DUE, [hold], sort=[("due_at", 1)], return_document=ReturnDocument.AFTER
+        )
+        if claimed is None or claimed["state"] == "pending":
+            return claimed
 
 
 def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -226,6 +227,42 @@ def test_a_channel_that_always_refuses_is_given_up(
     assert worker.database.anomalies.count_documents({"sent": True}) == 0
 
 
+def test_a_message_that_ends_each_of_its_senders_is_given_up(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """A sender that is killed says nothing of the message, which is due again after a minute."""
+    database = worker.database
+    set_rule(client, receiver)
+    receiver.status = 500
+    finish_scan(database, ("AAPL", 90.0))
+    notify(worker)
+    for _ in range(deliveries.MOST_ATTEMPTS - 1):
+        make_due(database)
+        assert deliveries.claim_due(database) is not None
+    make_due(database)
+    assert deliveries.claim_due(database) is None
+    assert not has_work(database)
+    (shown,) = client.get("/py/notifications/deliveries").json["items"]
+    assert (shown["state"], shown["attempts"]) == ("failed", deliveries.MOST_ATTEMPTS)
+    assert shown["error"] == deliveries.LOST
+
+
+def test_a_webhook_gets_words_of_any_script_in_its_headers(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    channel = (
+        receiver.channel.replace("someone:secret", "jos%C3%A9:%E2%82%AC") + "?%2BX-Of=%E2%82%AC"
+    )
+    set_rule(client, receiver, channel=channel)
+    assert client.post(f"{RULES}/me/test").json["sent"] is True
+    finish_scan(worker.database, ("AAPL", 90.0))
+    assert notify(worker)["sent"] == 1
+    headers, _ = receiver.requests[-1]
+    assert headers["X-Of"].encode("latin-1").decode() == "€"
+    credentials = b64decode(headers["Authorization"].removeprefix("Basic ")).decode()
+    assert credentials == "josé:€"
+
+
 def test_a_pending_delivery_uses_the_present_channel_of_its_rule_and_ends_with_it(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
@@ -293,6 +330,7 @@ def test_a_tenant_with_slow_channels_does_not_delay_the_others_for_ever(
         told = TOLD | {"title": str(get_tenant(own))}
         deliveries.add_deliveries(own, [deliveries.build_delivery("x", rule, **told)])
     monkeypatch.setattr(notifications, "ROUNDS_SECONDS", 0.0)
+    monkeypatch.setattr(deliveries, "MOST_ATTEMPTS", 100)
     receiver.status = 500
     for _ in range(60):
         for own in owners:
@@ -416,6 +454,7 @@ def test_the_command_line_sets_tests_lists_and_removes_rules(
     "fields",
     [
         {"channel": "nonsense"},
+        {"channel": "json://[::1/x"},
         {"channel": "json://127.0.0.1/", "timezone": "Mars/Olympus"},
         {"channel": "json://127.0.0.1/", "quiet_from": "22:00"},
         {"channel": "json://127.0.0.1/", "quiet_from": "25:00", "quiet_until": "07:00"},
