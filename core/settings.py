@@ -5,8 +5,9 @@ everywhere else.
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import BadInput, explain_forbidden
@@ -17,6 +18,24 @@ RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
 _URL_OR_NONE = r"^(https?://\S+)?$"
 _ORIGIN = r"(null|[a-z][a-z0-9+.-]*://[^\s/?#,]+)"
 STATE_DIR = Path(".tapewatch")
+
+
+def _check_redis_url(url: str) -> str:
+    """Return the URL. Raises ValueError on one whose password has characters that end it: Redis'
+    own error, at each use, would show a part of the password.
+    """
+    if url.startswith(("redis://", "rediss://")):
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise ValueError(
+                "its port is no number; in a password, characters such as / ? # must be escaped, as"
+                " urllib.parse.quote_plus does it"
+            ) from None
+    return url
+
+
+RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -40,7 +59,7 @@ class Settings(BaseSettings):
     tenant: str = Field(
         "", description="whose alerts, rules and watchlists the command line is about"
     )
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask"
     )
     host: str = Field("127.0.0.1", min_length=1, description="address the API listens on")
@@ -125,7 +144,7 @@ class Settings(BaseSettings):
     )
     trades_days: int = Field(7, ge=1, le=3_650, description="how long trades are kept")
     depth_hours: int = Field(24, ge=1, le=87_600, description="how long depth is kept")
-    feed_url: str = Field(
+    feed_url: RedisUrl = Field(
         "",
         pattern=r"^((redis|rediss|nats)://\S+)?$",
         repr=False,

@@ -34,6 +34,8 @@ LEAST_BYTES, FEW_BYTES = GIBIBYTE, 5 * GIBIBYTE
 # TransactionTooLargeForCache, TransactionExceededLifetimeLimitSeconds, NoSuchTransaction
 _TOO_LARGE, _TOO_LONG, _ENDED = 388, 290, 251
 FULL = "No space left on device"
+# Options of a server's URL that are no secrets; a wrong one is often why a server refuses.
+_SHOWN_OPTIONS = {"replicaset", "authsource", "directconnection", "tls", "db"}
 
 Written = TypeVar("Written")
 Stored = TypeVar("Stored", bound=Mapping[str, Any])
@@ -218,9 +220,21 @@ def explain_unreachable(settings: Settings) -> Iterator[None]:
 
 
 def hide_credentials(url: str) -> str:
-    """Return `url` with user and password replaced, fit for a message or a log line."""
+    """Return `url` with user and password replaced, and the values of options that may be passwords
+    too: fit for a message or a log line.
+
+    A password may have characters that should have been escaped, such as a slash.
+    """
     scheme, separator, rest = url.partition("://")
-    hosts = rest.split("/", 1)[0]
-    if not separator or "@" not in hosts:
+    if not separator:
         return url
-    return f"{scheme}://***@{rest[hosts.rindex('@') + 1 :]}"
+    credentials, at, place = rest.rpartition("@")
+    host, mark, options = place.partition("?")
+    hidden = f"***{at}" if credentials else ""
+    shown = "&".join(_hide_option(option) for option in options.split("&"))
+    return f"{scheme}://{hidden}{host}{mark}{shown}"
+
+
+def _hide_option(option: str) -> str:
+    name, equals, _ = option.partition("=")
+    return f"{name}=***" if equals and name.lower() not in _SHOWN_OPTIONS else option

@@ -72,6 +72,18 @@ def test_absurd_values_are_refused_by_name(
         read_settings(env_file=None)
 
 
+@pytest.mark.parametrize("name", ["REDIS_URL", "FEED_URL"])
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_password_that_is_not_escaped_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, mark: str
+) -> None:
+    monkeypatch.setenv(name, f"redis://:hush{mark}quiet@127.0.0.1:6379/0")
+    with pytest.raises(BadInput, match=f"{name}: .*must be escaped") as refused:
+        read_settings(env_file=None)
+    assert "hush" not in refused.value.message
+    assert "quiet" not in refused.value.message
+
+
 @pytest.mark.parametrize(
     "origins",
     [
