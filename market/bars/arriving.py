@@ -1,16 +1,17 @@
 """Stores arrivals: some hundred small ones in one transaction, a very large one in several."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import pairwise
 from time import sleep
 
 import numpy as np
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from core.arrays import Int64
-from core.errors import BadInput, SeriesError, TapewatchError, TooMuchAtOnce
+from core.errors import BadInput, LeaseLost, SeriesError, TapewatchError, TooMuchAtOnce
 from market.bars.buckets import find_edges
 from market.bars.opening import Arrival
 from market.bars.splits import check_split_session
@@ -43,11 +44,21 @@ MOST_BARS_TOGETHER = 500_000
 BARS_OF_REJECTED = 10
 
 
+Guard = Callable[[ClientSession], None]
+"""What each transaction calls first; it raises LeaseLost where the writer must not write any
+more.
+"""
+
+
 def write_arrivals(
-    database: Db, arrivals: Iterable[Arrival], *, dry_run: bool = False
+    database: Db,
+    arrivals: Iterable[Arrival],
+    *,
+    dry_run: bool = False,
+    guard: Guard | None = None,
 ) -> Iterator[Written | TapewatchError]:
     """Store arrivals; yield, in order, the result of each, or the error for which nothing of it was
-    written. An error of one arrival does not stop the others.
+    written. An error of one arrival does not stop the others, but what the guard raises does.
 
     Some hundred small arrivals share a transaction; the rest is as in `write_arrival`.
     """
@@ -59,30 +70,35 @@ def write_arrivals(
         bars += own
         is_full = bars > MOST_BARS_AT_ONCE or len(part) == MOST_TOGETHER
         if part and (is_full or arrival.series_id in part):
-            yield from _write_together(database, [*part.values()], dry_run=dry_run)
+            yield from _write_together(database, [*part.values()], dry_run=dry_run, guard=guard)
             part, bars = {}, own
         part[arrival.series_id] = arrival
     if part:
-        yield from _write_together(database, [*part.values()], dry_run=dry_run)
+        yield from _write_together(database, [*part.values()], dry_run=dry_run, guard=guard)
 
 
 def _write_together(
-    database: Db, arrivals: Sequence[Arrival], *, dry_run: bool
+    database: Db, arrivals: Sequence[Arrival], *, dry_run: bool, guard: Guard | None
 ) -> list[Written | TapewatchError]:
     """Write arrivals in one transaction, or in two halves where MongoDB refuses that as too
     much.
     """
     if len(arrivals) == 1:
         try:
-            return [write_arrival(database, arrivals[0], dry_run=dry_run)]
+            return [write_arrival(database, arrivals[0], dry_run=dry_run, guard=guard)]
+        except LeaseLost:
+            raise
         except TapewatchError as error:
             return [error]
     transact = try_transaction if dry_run else in_transaction
+
+    def write(session: ClientSession) -> list[Written | TapewatchError]:
+        if guard is not None:
+            guard(session)
+        return write_all(database, arrivals, session, most_bars=MOST_BARS_TOGETHER)
+
     try:
-        outcomes = transact(
-            database,
-            lambda session: write_all(database, arrivals, session, most_bars=MOST_BARS_TOGETHER),
-        )
+        outcomes = transact(database, write)
     except (TooMuchAtOnce, PyMongoError) as error:
         if not is_too_much(error) and not has_taken_too_long(error):
             raise
@@ -90,7 +106,7 @@ def _write_together(
         return [
             outcome
             for part in (arrivals[:half], arrivals[half:])
-            for outcome in _write_together(database, part, dry_run=dry_run)
+            for outcome in _write_together(database, part, dry_run=dry_run, guard=guard)
         ]
     if not dry_run:
         _forget_replaced(database, zip(arrivals, outcomes, strict=True))
@@ -111,7 +127,9 @@ def _forget_replaced(
         forget_beyond(database, code, interval)
 
 
-def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
+def write_arrival(
+    database: Db, arrival: Arrival, *, dry_run: bool = False, guard: Guard | None = None
+) -> Written:
     """Merge the bars and splits of an arrival into its series, and store its rejected rows.
 
     An arrival of up to `MOST_BARS_AT_ONCE` bars is stored in one transaction, or not at all. A
@@ -124,7 +142,8 @@ def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> W
     the stored ones before them are not, and for more changes than a transaction can hold.
     """
     first, *others = [
-        _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
+        _write_step(database, step, dry_run=dry_run, guard=guard)
+        for step in _list_steps(database, arrival)
     ]
     last = others[-1] if others else first
     if not dry_run:
@@ -183,15 +202,21 @@ def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple
     return parts
 
 
-def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
+def _write_step(database: Db, arrival: Arrival, *, dry_run: bool, guard: Guard | None) -> Written:
     transact = try_transaction if dry_run else in_transaction
+
+    def write(session: ClientSession) -> Written:
+        if guard is not None:
+            guard(session)
+        return write_in(database, arrival, session)
+
     # A small write may fail because writes of others fill the cache: it is tried again after a
     # pause, in which MongoDB writes them to disk.
     is_small = len(arrival.columns["times"]) <= MOST_BARS_AT_ONCE
     pauses = iter(FULL_CACHE_PAUSES if is_small else ())
     while True:
         try:
-            return transact(database, lambda session: write_in(database, arrival, session))
+            return transact(database, write)
         except PyMongoError as error:
             if has_taken_too_long(error):
                 raise _build_too_long(arrival) from error
@@ -227,7 +252,14 @@ def _count(arrival: Arrival) -> str:
 
 
 def write_split(
-    database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime
+    database: Db,
+    ticker: str,
+    interval: str,
+    session: date,
+    factor: float,
+    now: datetime,
+    *,
+    guard: Guard | None = None,
 ) -> Written:
     """Record a split of `factor` shares for one on a session; a factor of 1 removes a split.
 
@@ -260,4 +292,4 @@ def write_split(
         splits={day: factor},
         synthetic=series["synthetic"],
     )
-    return write_arrival(database, arrival)
+    return write_arrival(database, arrival, guard=guard)

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import BadInput
+from market.bars.arriving import Guard
 from market.imports.importing import (
     Importer,
     OnSeries,
@@ -218,6 +219,7 @@ def import_yahoo(
     interval: str,
     now: datetime,
     on_series: OnSeries | None = None,
+    guard: Guard | None = None,
 ) -> ImportReport:
     """Import Yahoo's bars of some tickers; where Yahoo has no answer, the ticker's report
     says so.
@@ -239,6 +241,7 @@ def import_yahoo(
                 now=now,
                 ticker=answer.ticker,
                 import_id=report.import_id,
+                guard=guard,
             )
             series = imported.series[0]
         series.notes += answer.notes

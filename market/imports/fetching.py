@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic, sleep, time
 
 from core.errors import BadInput
+from market.bars.arriving import Guard
 from market.imports.bulk import import_parts, import_yahoo
 from market.imports.importing import Importer, OnSeries, Request, new_import_id
 from market.imports.readers.process import open_reader
@@ -37,6 +38,7 @@ def fetch_from_yahoo(
     interval: str,
     now: datetime,
     on_series: OnSeries,
+    guard: Guard | None = None,
 ) -> ImportReport:
     """Import Yahoo's bars of some tickers since their last stored bars; the last five years of a
     ticker without bars.
@@ -58,6 +60,7 @@ def fetch_from_yahoo(
                 interval=interval,
                 now=now,
                 on_series=on_series,
+                guard=guard,
             )
             report.series += part.series
             report.import_id = report.import_id or part.import_id
@@ -72,6 +75,7 @@ def fill_from_yahoo(
     interval: str,
     now: datetime,
     on_series: OnSeries,
+    guard: Guard | None = None,
 ) -> ImportReport:
     """Import Yahoo's bars of each ticker since its session in `since`."""
     periods: dict[str, list[str]] = {}
@@ -84,7 +88,14 @@ def fill_from_yahoo(
     report = ImportReport("yahoo", interval)
     for period, names in periods.items():
         part = import_yahoo(
-            database, yahoo, names, period=period, interval=interval, now=now, on_series=on_series
+            database,
+            yahoo,
+            names,
+            period=period,
+            interval=interval,
+            now=now,
+            on_series=on_series,
+            guard=guard,
         )
         report.series += part.series
         report.import_id = report.import_id or part.import_id
@@ -105,6 +116,7 @@ def fetch_from_folder(
     now: datetime,
     on_series: OnSeries,
     on_wait: Callable[[], None] | None = None,
+    guard: Guard | None = None,
     again: bool = False,
 ) -> ImportReport:
     """Import the files of a folder that are new or have changed since the last look; with `again`,
@@ -134,7 +146,9 @@ def fetch_from_folder(
                 patience -= monotonic() - began
                 own = new_import_id()  # The import of each file can be undone by itself.
                 source = show_path(Path(file.path.name))
-                request = Request(interval, source, now, import_id=own, on_series=on_series)
+                request = Request(
+                    interval, source, now, import_id=own, on_series=on_series, guard=guard
+                )
                 parts = reader.read_file(file.path)
                 import_parts(importer, parts, request, report, folder=file.path.parent)
             # A file that cannot be used is reported once, and read again when it changes.

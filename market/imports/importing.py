@@ -10,7 +10,7 @@ from uuid import uuid4
 import pandas as pd
 
 from core.errors import BadInput, TapewatchError
-from market.bars.arriving import write_arrivals
+from market.bars.arriving import Guard, write_arrivals
 from market.bars.writing import Written
 from market.imports.arrivals import build_arrival
 from market.imports.parting import count_tickers, part_by_interval
@@ -52,6 +52,7 @@ class Request:
         on_series: called after each ticker with its report and the number of tickers.
         on_wait: called about twice a second while an uploaded file is read, and between the steps
             that follow.
+        guard: called first by each transaction that writes bars.
     """
 
     interval: str
@@ -64,6 +65,7 @@ class Request:
     import_id: str | None = None
     on_series: OnSeries | None = None
     on_wait: Callable[[], None] | None = None
+    guard: Guard | None = None
 
     def tell(self) -> None:
         """Call `on_wait`; an exception that it raises ends the import."""
@@ -83,6 +85,7 @@ def import_frame(
     synthetic: bool = False,
     import_id: str | None = None,
     on_series: OnSeries | None = None,
+    guard: Guard | None = None,
 ) -> ImportReport:
     """Import a data frame of bars with any usual column names; importing it again changes nothing.
 
@@ -101,6 +104,7 @@ def import_frame(
         synthetic,
         import_id=report.import_id,
         on_series=on_series,
+        guard=guard,
     )
     report.series = import_settled(database, settle_frame(frame), request)
     if report.series:
@@ -201,7 +205,8 @@ class Importer:
             if rows.error is None and rows.market is not None
         )
         dry_run = any(table.request.dry_run for table in tables)
-        outcomes = write_arrivals(self._database, arrivals, dry_run=dry_run)
+        guard = next((table.request.guard for table in tables), None)
+        outcomes = write_arrivals(self._database, arrivals, dry_run=dry_run, guard=guard)
         stored: list[SeriesReport] = []
         for table in tables:
             for interval, rows in table.tickers:

@@ -221,6 +221,14 @@ def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: flo
     _update_held(database, batch, [{"$set": renewed}])
 
 
+def check_held(database: Db, batch: Batch, session: ClientSession) -> None:
+    """Raise LeaseLost where another worker has claimed a batch, inside a transaction that writes a
+    part of its results before the batch is finished.
+    """
+    if batches_in(database).find_one(_held(batch), {"_id": 1}, session=session) is None:
+        raise _build_lost(batch)
+
+
 def finish_batch(
     database: Db, batch: Batch, session: ClientSession, *, result: BatchResult, now: datetime
 ) -> None:
@@ -419,9 +427,16 @@ def _close(
 def _update_held(
     database: Db, batch: Batch, update: Query | list[Query], session: ClientSession | None = None
 ) -> None:
-    held = {"_id": batch.id, "fence": batch.fence, "state": "leased"}
-    updated = batches_in(database).update_one(held, update, session=session)
+    updated = batches_in(database).update_one(_held(batch), update, session=session)
     if updated.matched_count == 0:
-        raise LeaseLost(
-            f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
-        )
+        raise _build_lost(batch)
+
+
+def _held(batch: Batch) -> Query:
+    return {"_id": batch.id, "fence": batch.fence, "state": "leased"}
+
+
+def _build_lost(batch: Batch) -> LeaseLost:
+    return LeaseLost(
+        f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
+    )

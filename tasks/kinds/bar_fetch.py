@@ -31,7 +31,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import Result
 from tasks.kinds.import_results import close_import, list_failures
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, build_guard
 from tasks.process.worker import Worker
 
 
@@ -47,9 +47,10 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             interval=run["interval"],
             now=now,
             on_series=_report_to(checkpoint),
+            guard=build_guard(database, batch),
         )
     else:
-        report = _fetch_from_folder(worker, run, now, checkpoint)
+        report = _fetch_from_folder(worker, run, now, batch, checkpoint)
     return close_import(
         database,
         run,
@@ -67,7 +68,7 @@ def fill_gaps(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     source = str(options["source"])
     mark_filling(database, options["gaps"], run_id=run["_id"], source=source, now=now)
     before = find_filling(database, run["_id"])
-    report = _fill(worker, run, before, now, build_checkpoint(worker, batch))
+    report = _fill(worker, run, before, now, batch)
     empty = _find_empty(worker, run, before, report)
 
     def settle(session: ClientSession) -> None:
@@ -111,8 +112,9 @@ def _fill(
     run: RunDocument,
     gaps: list[GapDocument],
     now: datetime,
-    checkpoint: Callable[[float], None],
+    batch: Batch,
 ) -> ImportReport:
+    checkpoint = build_checkpoint(worker, batch)
     if run["options"]["source"] == "yahoo":
         since = {
             ticker: min(gap["first"] for gap in gaps if gap["ticker"] == ticker)
@@ -125,8 +127,9 @@ def _fill(
             interval=run["interval"],
             now=now,
             on_series=_report_to(checkpoint),
+            guard=build_guard(worker.database, batch),
         )
-    return _fetch_from_folder(worker, run, now, checkpoint, again=True)
+    return _fetch_from_folder(worker, run, now, batch, checkpoint, again=True)
 
 
 def _find_empty(
@@ -146,6 +149,7 @@ def _fetch_from_folder(
     worker: Worker,
     run: RunDocument,
     now: datetime,
+    batch: Batch,
     checkpoint: Callable[[float], None],
     *,
     again: bool = False,
@@ -157,6 +161,7 @@ def _fetch_from_folder(
         now=now,
         on_series=_report_to(checkpoint),
         on_wait=lambda: checkpoint(0.0),
+        guard=build_guard(worker.database, batch),
         again=again,
     )
 

@@ -16,7 +16,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import Result
 from tasks.kinds.import_results import close_import, list_failures
-from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish, build_guard
 from tasks.process.worker import Worker
 
 
@@ -36,6 +36,7 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         import_id=run["_id"],
         on_series=lambda _series, _total: checkpoint(0.0),
         on_wait=lambda: checkpoint(0.0),
+        guard=build_guard(database, batch),
     )
     read = import_candles if options.get("pushed") else import_content
     report = _import(read, database, content, options, request)

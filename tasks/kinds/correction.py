@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from market.bars.arriving import write_split
+from market.bars.arriving import Guard, write_split
 from market.bars.session_exceptions import remove_exception, set_exception
 from market.markets import load_markets
 from records.database import Db, in_transaction
@@ -18,7 +18,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_checkpoint, build_finish, count_done
+from tasks.kinds.parts import build_checkpoint, build_finish, build_guard, count_done
 from tasks.process.worker import Worker
 
 
@@ -29,7 +29,8 @@ def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint = build_checkpoint(worker, batch)
     checkpoint(0.0)
     if "split" in options:
-        result = _record_split(database, run, options["split"], now)
+        guard = build_guard(database, batch)
+        result = _record_split(database, run, options["split"], now, guard)
     else:
         on_series = partial(checkpoint, 0.5)
         result = _set_session(database, run, options["session"], now, on_series)
@@ -43,12 +44,11 @@ def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
 
 def _record_split(
-    database: Db, run: RunDocument, split: Mapping[str, Any], now: datetime
+    database: Db, run: RunDocument, split: Mapping[str, Any], now: datetime, guard: Guard
 ) -> dict[str, Any]:
     ticker, interval = str(run["ticker"]), run["interval"]
-    write_split(
-        database, ticker, interval, date.fromisoformat(split["session"]), split["factor"], now
-    )
+    day = date.fromisoformat(split["session"])
+    write_split(database, ticker, interval, day, split["factor"], now, guard=guard)
     series = get_series(database, ticker, interval)
     known = [
         {"session": f"{each['session']:%Y-%m-%d}", "factor": each["factor"]}

@@ -4,6 +4,7 @@ transaction.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -94,6 +95,13 @@ def count_done(*, tickers: int, rows: int | None = None) -> BatchResult:
     """Return the result of a batch in which nothing failed; without `rows` it tells of none."""
     done: BatchResult = {"tickers_done": tickers, "tickers_failed": 0, "failures": []}
     return done if rows is None else {**done, "rows_loaded": rows, "rows_processed": rows}
+
+
+def build_guard(database: Db, batch: Batch) -> Callable[[ClientSession], None]:
+    """Return what a transaction calls that writes bars before the batch is finished. It raises
+    LeaseLost: a worker that was frozen must not write them over what came since.
+    """
+    return partial(batches.check_held, database, batch)
 
 
 def build_finish(database: Db, batch: Batch) -> Callable[[ClientSession, BatchResult], None]:

@@ -5,19 +5,31 @@ commit fails.
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from gridfs import GridFSBucket
 
+from core.errors import LeaseLost
 from detection.pipeline import detect as pipeline
+from market.bars.arriving import write_split
+from market.bars.reading import read_bars
 from records.database import Db, get_server_time
+from records.market.series import get_series
+from records.market.uploads import store_upload
 from records.work import batches, counters, runs
+from records.work.batches import Batch
+from records.work.documents import RunDocument
 from records.work.requests import RunRequest, insert_run
 from tasks.engine.execution import execute_batch
 from tasks.engine.sweeper import sweep
 from tasks.kinds import parts
+from tasks.kinds.bar_fetch import fetch_bars
+from tasks.kinds.bar_import import import_bars
+from tasks.kinds.correction import correct
 from tasks.process.broker import find_waiting
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
@@ -293,3 +305,89 @@ def test_a_batch_is_committed_though_its_latency_cannot_be_counted(worker: Worke
     assert result["new_anomalies"] == 1
     assert runs.get_run(worker.database, batch_id.partition(":")[0])["status"] == "complete"
     assert counters.LATENCY not in counters.read_counts(worker.database)
+
+
+def take_twice(worker: Worker, request: RunRequest) -> tuple[RunDocument, Batch, Batch]:
+    """Accept a run of one batch, and claim it for a worker that freezes until its lease has run
+    out, and then for another; return the run and what each of them holds.
+    """
+    database = worker.database
+    asked = insert_run(database, request, NOW)
+    batch = batches.build_batch(asked["_id"], "00000", request.tickers, "US", NOW)
+    assert runs.start_run(database, asked["_id"], [batch], NOW)
+    held = []
+    for owner in ("frozen", "another"):
+        limits = {"lease_seconds": 60, "max_attempts": 5}
+        claimed = batches.claim_batch(database, batch["_id"], owner, **limits)
+        assert claimed is not None
+        held.append(claimed)
+        database.batches.update_one({"owner": "frozen"}, {"$set": {"lease_until": NOW}})
+    return runs.get_active(database, asked["_id"]), held[0], held[1]
+
+
+def read_closes(database: Db) -> list[float]:
+    return [bar.close for bar in read_bars(database, "AAA", "1d", start=None, end=None, limit=999)]
+
+
+def test_an_import_that_was_frozen_does_not_write_over_later_bars(worker: Worker) -> None:
+    database, frame = worker.database, make_bars(50)
+    content = frame.to_csv(index=False).encode()
+    options = {
+        "upload_id": store_upload(database, "AAA.csv", content),
+        "filename": "AAA.csv",
+        "ticker": "AAA",
+    }
+    request = RunRequest("import", "manual", ("AAA",), options=options)
+    run_, frozen, held = take_twice(worker, request)
+    import_bars(worker, run_, held)
+    store_upload_again(database, options["upload_id"], content)
+    frame.loc[20, "close"] = frame.loc[20, "low"]
+    store(database, "AAA", frame)
+    with pytest.raises(LeaseLost):
+        import_bars(worker, run_, frozen)
+    assert read_closes(database) == frame["close"].tolist()
+
+
+def store_upload_again(database: Db, upload_id: str, content: bytes) -> None:
+    """Store an upload under its id, as the frozen worker has read it by then."""
+    GridFSBucket(database, "uploads").upload_from_stream_with_id(upload_id, "AAA.csv", content)
+
+
+def test_a_fetch_that_was_frozen_does_not_write_over_later_bars(
+    worker: Worker, tmp_path: Path
+) -> None:
+    database, frame = worker.database, make_bars(50)
+    worker = replace(
+        worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)})
+    )
+    (tmp_path / "daily").mkdir()
+    frame.to_csv(tmp_path / "daily" / "AAA.csv", index=False)
+    options = {"source": "folder", "folder": "daily"}
+    run_, frozen, held = take_twice(
+        worker, RunRequest("fetch", "scheduler", ("AAA",), options=options)
+    )
+    fetch_bars(worker, run_, held)
+    database.watched_files.drop()
+    frame.loc[20, "close"] = frame.loc[20, "low"]
+    store(database, "AAA", frame)
+    with pytest.raises(LeaseLost):
+        fetch_bars(worker, run_, frozen)
+    assert read_closes(database) == frame["close"].tolist()
+
+
+def test_a_correction_that_was_frozen_does_not_record_a_split_that_was_taken_back(
+    worker: Worker,
+) -> None:
+    database, frame = worker.database, make_bars(50)
+    store(database, "AAA", frame)
+    day = frame["date"][20].date()
+    options = {"split": {"session": day.isoformat(), "factor": 2.0}}
+    run_, frozen, held = take_twice(
+        worker, RunRequest("correct", "manual", ("AAA",), options=options)
+    )
+    correct(worker, run_, held)
+    assert get_series(database, "AAA", "1d")["splits"]
+    write_split(database, "AAA", "1d", day, 1.0, NOW)
+    with pytest.raises(LeaseLost):
+        correct(worker, run_, frozen)
+    assert get_series(database, "AAA", "1d")["splits"] == []
