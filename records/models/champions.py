@@ -224,9 +224,11 @@ def find_market_ages(database: Db) -> list[ChampionAge]:
     return list(database.champions.aggregate(stages))
 
 
-def find_champion(database: Db, scope: Scope, interval: str) -> Champion | None:
+def find_champion(
+    database: Db, scope: Scope, interval: str, session: ClientSession | None = None
+) -> Champion | None:
     """Return the champion set for exactly this scope and interval, or None."""
-    pointer = find_pointer(database, scope, interval)
+    pointer = find_pointer(database, scope, interval, session)
     return None if pointer is None else _read(pointer)
 
 

@@ -138,30 +138,32 @@ def _settle(worker: Worker, challenger: ChallengerDocument, now: datetime) -> No
         outbox.add_event(database, challenger["_id"], "model_news", _describe(judged), now, session)
 
     def promote(session: ClientSession) -> None:
+        if hindrance := _find_hindrance(database, challenger, session):
+            raise Conflict(hindrance)
         promote_within(database, record, scope, now, session)
         write(session)
 
     scope = Scope("market", challenger["market"])
     if judged["passed"] and worker.settings.retrain == "promote":
-        judged["error"] = _find_hindrance(database, challenger)
-        if judged["error"] is None:
-            judged["promoted_at"] = now
-            record = get_model_record(database, version)
-            try:
-                check_promotable(database, record, scope)
-                in_transaction(database, promote)
-            except Conflict as error:
-                judged["promoted_at"], judged["error"] = None, error.message
-            else:
-                log.info("challenger_promoted", model=version, before=challenger["champion"])
-                return
+        judged["error"], judged["promoted_at"] = None, now
+        record = get_model_record(database, version)
+        try:
+            check_promotable(database, record, scope)
+            in_transaction(database, promote)
+        except Conflict as error:
+            judged["promoted_at"], judged["error"] = None, error.message
+        else:
+            log.info("challenger_promoted", model=version, before=challenger["champion"])
+            return
     in_transaction(database, write)
 
 
-def _find_hindrance(database: Db, challenger: ChallengerDocument) -> str | None:
+def _find_hindrance(
+    database: Db, challenger: ChallengerDocument, session: ClientSession
+) -> str | None:
     """Return why a challenger that passed its gates is not promoted, None where it is."""
     scope = Scope("market", challenger["market"])
-    champion = find_champion(database, scope, challenger["interval"])
+    champion = find_champion(database, scope, challenger["interval"], session)
     if champion is not None and champion.version == challenger["champion"]:
         return None
     present = champion.version if champion else "none"

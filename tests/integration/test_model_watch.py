@@ -13,6 +13,7 @@ from core.settings import Settings
 from core.words import Retrain
 from detection.features.feature_sets import TWO_YARDSTICKS
 from detection.models.plan import TrainingPlan
+from detection.models.registry import check_promotable, promote
 from detection.models.training import train_model
 from market.markets import SHIPPED
 from records.alerts.notification_rules import find_rules
@@ -21,7 +22,7 @@ from records.models.artefacts import delete_artefact
 from records.models.champions import Scope
 from records.models.thresholds import set_threshold
 from tasks.engine import planning
-from tasks.periodic import notifications
+from tasks.periodic import model_watch, notifications
 from tasks.periodic.model_watch import watch_models
 from tasks.process.worker import Worker
 from tests.commands import Command
@@ -229,6 +230,31 @@ def test_a_challenger_that_cannot_be_opened_or_would_flag_nothing_is_not_promote
     assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == champion
     (told,) = database.outbox.find({"_id": {"$regex": judged["_id"]}, "event": "model_news"})
     assert "was not put in use" in told["payload"]["body"]
+
+
+def test_a_challenger_does_not_replace_a_champion_that_was_promoted_at_the_same_moment(
+    worker: Worker, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held against the champion before."""
+    worker = set_retrain(worker, "promote")
+    champion = make_market(database)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    for step in range(3):
+        go_on(worker, now + step * SLOT)
+    options = {"trees": 60, "promote": False}
+    plan = TrainingPlan.from_options("US", markets=SHIPPED, options=options)
+    another = train_model(database, plan, now=NOW)["version"]
+
+    def promote_another(*about: Any) -> None:
+        promote(database, another, now)
+        check_promotable(*about)
+
+    monkeypatch.setattr(model_watch, "check_promotable", promote_another)
+    go_on(worker, now + 3 * SLOT)
+    (judged,) = database.challengers.find()
+    assert (judged["state"], judged["passed"], judged["promoted_at"]) == ("judged", True, None)
+    assert judged["error"] == f"{champion} is no longer the champion; {another} is"
+    assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == another
 
 
 def test_a_failed_training_of_a_challenger_is_reported(worker: Worker, database: Db) -> None:
