@@ -17,7 +17,7 @@ from core.errors import NotFound
 from market.tickers import normalize_ticker
 from records.alerts.raised import find_of_run
 from records.database import Document
-from records.findings.anomaly_queries import find_new
+from records.findings.anomaly_queries import count_new, find_new
 from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.outbox import is_delivered
@@ -82,10 +82,10 @@ def _find_detected(run: ShownRun) -> Detected | None:
     database, options = get_database(), run["options"]
     if options["store"]:
         _wait_for_alerts(run)
-        found = find_new(database, run["_id"], min_grade=0.0, tickers=None)
-        counts = Counter(anomaly["severity"] for anomaly in found)
+        found = find_new(database, run["_id"], min_grade=0.0, tickers=None, limit=LISTED)
+        counts = count_new(database, run["_id"])
         checked = run["progress"]["tickers_done"]
-        raised = find_of_run(database, run["_id"])[:LISTED]
+        raised = find_of_run(database, run["_id"], limit=LISTED)
     else:
         result = run.get("result") or {}
         found = sorted(result.get("found", []), key=lambda each: each["anomaly_score"])

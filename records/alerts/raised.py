@@ -100,10 +100,12 @@ def write_raised(
 
 
 def find_of_run(
-    database: Db, run_id: str, session: ClientSession | None = None
+    database: Db, run_id: str, session: ClientSession | None = None, *, limit: int = 0
 ) -> list[AlertDocument]:
-    """Return the alerts that a run raised, or to which it was the last to add bars."""
-    return list(alerts_in(database).find({"run_id": run_id}, session=session))
+    """Return the alerts that a run raised, or to which it was the last to add bars: at most `limit`
+    (0: all).
+    """
+    return list(alerts_in(database).find({"run_id": run_id}, session=session).limit(limit))
 
 
 def adopt_children(

@@ -94,9 +94,12 @@ def find_new(
     min_grade: float,
     tickers: Sequence[str] | None,
     min_confidence: float = 0.0,
+    limit: int = 0,
+    fields: Sequence[str] = (),
 ) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first, of this kind and of these tickers,
-    or of both and of all, the highest grade first.
+    or of both and of all, the highest grade first: at most `limit` (0: all), with these `fields`
+    alone (none: all), as a backfill of a market may find a hundred thousand.
     """
     query = build_query(
         tickers=tickers,
@@ -106,7 +109,17 @@ def find_new(
         run_id=run_id,
     )
     strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
-    return list(anomalies_in(database).find(query).sort(strangest))
+    shown = dict.fromkeys(fields, 1) or None
+    return list(anomalies_in(database).find(query, shown).sort(strangest).limit(limit))
+
+
+def count_new(database: Db, run_id: str) -> Counter[str]:
+    """Return by severity how many anomalies a run found first."""
+    stages: list[Query] = [
+        {"$match": {"detection_run_id": run_id, "status": NEW}},
+        {"$group": {"_id": "$severity", "count": {"$sum": 1}}},
+    ]
+    return Counter({each["_id"]: each["count"] for each in database.anomalies.aggregate(stages)})
 
 
 def iterate_anomalies(

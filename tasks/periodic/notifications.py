@@ -55,6 +55,18 @@ from tasks.process.worker import Worker
 ROUND_SECONDS = 30.0
 # The same for all tenants together: well within the task's time limit.
 ROUNDS_SECONDS = 120.0
+# The fields of an anomaly that choose messages, and stand in them.
+TOLD = (
+    "Ticker",
+    "Datetime",
+    "interval",
+    "kind",
+    "severity",
+    "grade",
+    "reasons",
+    "scope",
+    "root_cause",
+)
 
 log = structlog.get_logger()
 
@@ -282,6 +294,7 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
         min_grade=rule["min_grade"],
         min_confidence=rule.get("min_confidence", 0.0),
         tickers=tickers,
+        fields=TOLD,
     )
     scope = rule.get("scope")
     return [anomaly for anomaly in found if scope in {None, anomaly.get("scope")}]

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from api.http.errors import LONGEST_DETAIL, MOST_ERRORS
 from records.database import Db
-from records.work import runs, watchlists
+from records.work import endings, runs, watchlists
+from tests.integration.alerting import build_anomaly
 from tests.integration.stored import add_list, add_run, add_series
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -106,3 +107,37 @@ def test_a_detection_of_many_tickers_is_accepted_as_before(
         "/py/anomalies/incremental", json={"tickers": [f"T{number:04d}" for number in range(50)]}
     )
     assert accepted.status_code == 202
+
+
+def test_a_detection_that_found_many_anomalies_reads_those_that_it_lists(
+    client: FlaskClient, database: Db
+) -> None:
+    """Whoever may detect could ask again and again for what a market's first detection found."""
+    add_series(database, "AAPL")
+    asked: dict[str, Any] = {"json": {"ticker": "AAPL"}, "headers": {"Idempotency-Key": "one"}}
+    accepted = client.post("/py/anomalies/detect", **asked)
+    assert accepted.status_code == 202
+    run_id = accepted.json["run_id"]
+    runs.start_run(database, run_id, [], NOW)
+    assert endings.finish_run(database, run_id, NOW) is not None
+    database.outbox.update_many({}, {"$set": {"delivered_at": NOW}})
+    severities = ("critical", "high", "medium")
+    database.anomalies.insert_many(
+        build_anomaly(run_id, f"T{number:04d}", NOW, grade=number / 60)
+        | {"severity": severities[number % 3]}
+        for number in range(6_000)
+    )
+
+    def count_read() -> int:
+        counted = database.client.admin.command("serverStatus")["metrics"]["document"]
+        return int(counted["returned"])
+
+    before = count_read()
+    told = client.post("/py/anomalies/detect?wait=1", **asked)
+    assert count_read() - before < 2_000
+    assert told.status_code == 200, told.json
+    assert len(told.json["anomalies"]) == 1_000
+    assert told.json["anomalies"][0]["Ticker"] == "T5999"
+    assert told.json["anomalies_detected"] == 6_000
+    counts = [told.json[f"{word}_count"] for word in (*severities, "low")]
+    assert counts == [2_000, 2_000, 2_000, 0]
