@@ -39,6 +39,8 @@ OWN = frozenset(
 )
 # Workers and the API read these collections for all tenants, so they are not split by tenant.
 PARTED = frozenset({"api_keys", "detection_runs"})
+# The settings have a document of each tenant that was erased.
+_ERASED = "erased_tenant::"
 
 
 class TenantDocument(TypedDict):
@@ -230,7 +232,11 @@ def check_tenant(database: Db, name: str) -> None:
 
 
 def add_tenant(database: Db, name: str, now: datetime) -> None:
-    """Store a tenant. Raises BadInput on a bad name, and Conflict on a name in use."""
+    """Store a tenant. Raises BadInput on a bad name, and Conflict on a name in use.
+
+    What a request or a task still wrote for a tenant of this name that was being erased is removed
+    first: the new tenant is another.
+    """
     if NAME.fullmatch(name) is None:
         raise BadInput(
             f"{name[:40]!r} cannot name a tenant: small letters, digits and -, at most 32, a letter"
@@ -238,6 +244,10 @@ def add_tenant(database: Db, name: str, now: datetime) -> None:
         )
     if name == DEFAULT_TENANT:
         raise Conflict("the tenant 'default' is there already")
+    erased = {"_id": f"{_ERASED}{name}"}
+    if database.settings.find_one(erased):
+        _remove_own(database, name)
+        database.settings.delete_one(erased)
     try:
         tenants_in(database).insert_one({"_id": name, "created_at": now})
     except DuplicateKeyError as error:
@@ -281,7 +291,19 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
     own = of_tenant(database, name)
     own.api_keys.update_many({"revoked_at": None}, {"$set": {"revoked_at": now}})
     own.detection_runs.update_many({"completed_at": None}, {"$set": {"cancel_requested": True}})
-    counts = {}
+    database.settings.update_one(
+        {"_id": f"{_ERASED}{name}"}, {"$set": {"erased_at": now}}, upsert=True
+    )
+    # Alerts would be raised of those that wait.
+    database.outbox.delete_many({"tenant": name})
+    counts = _remove_own(database, name)
+    tenants_in(database).delete_one({"_id": name})
+    return counts
+
+
+def _remove_own(database: Db, name: str) -> dict[str, int]:
+    """Remove what belongs to a tenant; return how many documents, by collection."""
+    own, counts = of_tenant(database, name), {}
     for collection in sorted(OWN):
         counts[collection] = own[collection].count_documents({})
         own[collection].drop()
@@ -291,5 +313,4 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
     database.detection_runs.update_many(audits, {"$unset": {"tenant": ""}})
     for collection in sorted(PARTED):
         counts[collection] = own[collection].delete_many({}).deleted_count
-    tenants_in(database).delete_one({"_id": name})
     return counts

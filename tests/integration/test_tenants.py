@@ -14,10 +14,11 @@ from flask.testing import FlaskClient
 from api.http.state import get_state
 from core.errors import Conflict
 from records import tenancy
-from records.database import Db
+from records.database import Db, in_transaction
 from records.indexes import INDEXES, ensure_tenant_indexes
 from records.keys import add_key
-from records.tenancy import OWN, add_tenant, erase_tenant, find_tenants, of_tenant
+from records.tenancy import OWN, PARTED, add_tenant, erase_tenant, find_tenants, of_tenant
+from records.work.outbox import add_event
 from records.work.watchlists import find_watched
 from tasks.periodic import control
 from tasks.periodic.notifications import notify
@@ -317,6 +318,38 @@ def test_a_tenant_is_added_given_a_key_exported_and_erased(
     assert database.api_keys.count_documents({"tenant": "acme"}) == 0
     assert [tenant["_id"] for tenant in find_tenants(database)] == ["initech"]
     assert database.anomalies.count_documents({}) == 2
+
+
+def test_a_tenant_of_an_erased_ones_name_sees_nothing_that_was_written_meanwhile(
+    database: Db, acme: Acme
+) -> None:
+    """A request that was admitted before, or a task, may write after the erasure; and alerts would
+    be raised of the events that waited.
+    """
+    own = of_tenant(database, "acme")
+    rule = own.notification_rules.find_one({"_id": acme.rule})
+    alert = own.alerts.find_one({"_id": acme.alert_id})
+    run = own.detection_runs.find_one({"_id": acme.run_id})
+    assert rule is not None
+    assert alert is not None
+    assert run is not None
+    payload = {"series_id": "acme secret", "version": 1, "prediction_ids": []}
+    in_transaction(
+        database, lambda session: add_event(own, "x", "series_anomalies", payload, NOW, session)
+    )
+    add_key(database, "ops", ["admin"], NOW)
+    erase_tenant(database, "acme", NOW)
+    assert database.outbox.count_documents({"tenant": "acme"}) == 0
+    own.notification_rules.insert_one(rule)
+    own.alerts.insert_one(alert)
+    own.detection_runs.insert_one(run)
+    add_tenant(database, "acme", NOW)
+    assert [name for name in (*OWN, *PARTED) if own[name].find_one({})] == []
+    # A tenant that is there keeps what it has.
+    add_list(own, "mine", "AAPL")
+    with pytest.raises(Conflict):
+        add_tenant(database, "acme", NOW)
+    assert own.watchlists.count_documents({}) == 1
 
 
 def test_erasing_a_tenant_does_not_make_access_open_again(
