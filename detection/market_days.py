@@ -72,7 +72,8 @@ def refresh_days(
             if stored is not None and stored["inputs"] == inputs:
                 market_days.note_checked(database, stored, checked, changes_seen)
                 return
-            whole = market_days.find_whole_days(database, market, interval)
+            # In the snapshot, too: days of later bars than it has must not be replaced.
+            whole = market_days.find_whole_days(database, market, interval, session)
             document = _compute(
                 database,
                 market,

@@ -42,9 +42,12 @@ def find_days(
     return market_days_in(database).find_one(own, {"ends": 0}, session=session)
 
 
-def find_whole_days(database: Db, market: str, interval: str) -> MarketDaysDocument | None:
+def find_whole_days(
+    database: Db, market: str, interval: str, session: ClientSession
+) -> MarketDaysDocument | None:
     """Return a market's stored days with all fields, or None."""
-    return market_days_in(database).find_one({"_id": build_days_id(market, interval)})
+    own = {"_id": build_days_id(market, interval)}
+    return market_days_in(database).find_one(own, session=session)
 
 
 def pack_ends(series: Mapping[str, PanelSeries]) -> bytes:

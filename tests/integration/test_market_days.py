@@ -331,3 +331,31 @@ def test_a_day_on_which_too_few_tickers_traded_is_named_and_its_scores_do_withou
         " have a return: 1d scores do without it there, until the bars that lack are imported"
     )
     assert {outcome.warnings for outcome in outcomes} == {(said,)}
+
+
+def test_days_do_not_fall_behind_what_another_process_has_computed_meanwhile(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot of before the last bars must not replace days of these bars."""
+    found = make_market()
+    for ticker, frame in found.items():
+        store(database, ticker, frame.iloc[:-2])
+    refresh_days(database, "US", "1d", NOW)
+    for ticker, frame in found.items():
+        store(database, ticker, frame.iloc[:-1])
+    hash_inputs = market_days.market_days.hash_inputs
+
+    def be_overtaken(*about: Any) -> str:
+        """Let another process come first, after this one has begun its snapshot."""
+        monkeypatch.undo()
+        for ticker, frame in found.items():
+            store(database, ticker, frame)
+        refresh_days(database, "US", "1d", NOW)
+        return hash_inputs(*about)
+
+    monkeypatch.setattr(market_days.market_days, "hash_inputs", be_overtaken)
+    refresh_days(database, "US", "1d", NOW)
+    days = read_days(database, "US", "1d")
+    assert days is not None
+    last = found["T00"]["date"].iloc[-1].tz_localize("UTC")
+    assert days.times[-1] == int(last.timestamp())
