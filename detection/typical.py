@@ -9,7 +9,7 @@ import numpy as np
 
 from core.arrays import Float64
 from detection.features.compute import Features, compute_features
-from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.features.feature_sets import DISTANCES, FeatureSet, get_feature_set
 from detection.market_days import read_days
 from market.bars.panel import BarPanel
 from market.bars.segments import find_segments
@@ -26,18 +26,22 @@ QUANTILES = (0.05, 0.5, 0.95)
 # in a market that never closes.
 CHUNK = 100
 CHUNK_BARS = 200_000
+# The columns of distances; all other columns are as their name says.
 _WORDS = {
-    "return": "return of the bar",
-    "gap": "gap at the open",
-    "departure": "range, wicks or volume",
-    "event": "range, wicks, volume or the market's move",
-    "clock_return": "return, for its time of day",
-    "clock_span": "range, wicks or volume, for their time of day",
-}
-_SPEEDS = {
-    "fast": "in usual ranges of the last weeks",
-    "slow": "in usual ranges of the last year",
-    "steady": "in usual ranges of the last quarter and year",
+    "return_fast": "return of the bar in usual ranges of the last weeks",
+    "return_slow": "return of the bar in usual ranges of the last year",
+    "gap_fast": "gap at the open in usual ranges of the last weeks",
+    "departure_fast": "range, wicks or volume in usual ranges of the last weeks",
+    "departure_slow": "range, wicks or volume in usual ranges of the last year",
+    "event_steady": (
+        "range, wicks, volume or the market's move in usual ranges of the last quarter and year"
+    ),
+    "clock_return_fast": "return in usual returns of its time of day and of the last 20 bars",
+    "clock_return_slow": "return in usual returns of its time of day",
+    "clock_span_fast": (
+        "range, wicks or volume in usual ranges of their time of day and of the last 20 bars"
+    ),
+    "clock_span_slow": "range, wicks or volume in usual ranges of their time of day",
 }
 
 
@@ -61,9 +65,8 @@ def find_typical(
 
 def describe_input(column: str) -> str:
     """Return a model's column in words with its unit; an unknown column as it is written."""
-    stem, _, speed = column.rpartition("_")
-    if stem in _WORDS and speed in _SPEEDS:
-        return f"{_WORDS[stem]}, {_SPEEDS[speed]}"
+    if column in _WORDS:
+        return _WORDS[column]
     if column.endswith("_atr"):
         return f"{column.removesuffix('_atr')}, in average true ranges"
     return column
@@ -133,11 +136,13 @@ def _describe(
     if at == features.rows.size or features.rows[at] != row:
         return []
     begin = max(at - TYPICAL_BARS, int(np.searchsorted(features.rows, start)))
-    before: Float64 = features.inputs[begin:at].astype(np.float64)
-    if len(before) < LEAST_BARS:
+    if at - begin < LEAST_BARS:
         return []
-    low, median, high = np.quantile(before, QUANTILES, axis=0).tolist()
-    actual = features.inputs[at].tolist()
+    read: Float64 = features.inputs[begin : at + 1].astype(np.float64)
+    # A model reads the roots of distances; people read these in usual ranges.
+    read[:, np.isin(feature_set.columns, DISTANCES)] **= 2
+    low, median, high = np.quantile(read[:-1], QUANTILES, axis=0).tolist()
+    actual = read[-1].tolist()
     found: list[InputFields] = [
         {
             "name": column,

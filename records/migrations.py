@@ -17,7 +17,7 @@ from core.errors import DatabaseUnfit
 from records.database import Db
 from records.indexes import ensure_indexes, ensure_tenant_indexes
 from records.market.markets import SHIPPED_ROWS
-from records.tenancy import find_tenants, of_tenant
+from records.tenancy import each_tenant, find_tenants, of_tenant
 from records.work.watchlists import forget_next_scans
 
 SCHEMA = "schema"
@@ -229,6 +229,47 @@ def tell_bars_gone(database: Db) -> None:
     )
 
 
+# What an input was called while its value was the root of what it is called now. One of a time of
+# day was said to be in ranges of the last year.
+_CLOCKS = (
+    ("return, for its time of day", "return in usual returns of its time of day"),
+    (
+        "range, wicks or volume, for their time of day",
+        "range, wicks or volume in usual ranges of their time of day",
+    ),
+)
+_ROOTS = (
+    *((f"{old}, in usual ranges of the last year", new) for old, new in _CLOCKS),
+    *(
+        (f"{old}, in usual ranges of the last weeks", f"{new} and of the last 20 bars")
+        for old, new in _CLOCKS
+    ),
+    (", in usual ranges", " in usual ranges"),
+)
+
+
+def tell_distances(database: Db) -> None:
+    """Replace the roots of distances, which were called usual ranges, by the distances, in
+    anomalies and in alerts. The words change too, so they tell which values are roots.
+    """
+    label: Any = "$$input.label"
+    for old, new in _ROOTS:
+        label = {"$replaceAll": {"input": label, "find": old, "replacement": new}}
+    values = ("actual", "low", "median", "high")
+    squares = {name: {"$pow": [f"$$input.{name}", 2]} for name in values}
+    is_root = {"$regexMatch": {"input": "$$input.label", "regex": ", in usual ranges"}}
+    told = {"$mergeObjects": ["$$input", {"label": label}, squares]}
+    each = {"$cond": [is_root, told, "$$input"]}
+    inputs = {"$set": {"inputs": {"$map": {"input": "$inputs", "as": "input", "in": each}}}}
+    first = {"actual_value": {"$first": "$inputs.actual"}}
+    first["expected_value"] = {"$first": "$inputs.median"}
+    has_roots = {"inputs.label": {"$regex": ", in usual ranges"}}
+    for own in each_tenant(database):
+        own.anomalies.update_many(has_roots, [inputs])
+        for alerts in (own.alerts, own.alert_history):
+            alerts.update_many(has_roots, [inputs, {"$set": first}])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(
@@ -258,6 +299,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(18, "let what imports brought be forgotten after a time", let_imports_expire),
     Migration(19, "sum up what looks odd in the bars of each series", await_sums),
     Migration(20, "measure bars of currencies by their week", forget_currency_sessions),
+    Migration(21, "tell what models read in usual ranges, not in their roots", tell_distances),
 )
 
 

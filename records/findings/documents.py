@@ -61,7 +61,8 @@ class InputFields(TypedDict):
 
     Attributes:
         name, label: the model's column, and the same in words with its unit.
-        actual: its value.
+        actual: its value; of a column of distances, of which the model reads the square root, the
+            distance.
         low, median, high: of the 250 bars before: nine in ten lie between low and high.
         share: of the score.
     """

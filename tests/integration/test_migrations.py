@@ -28,6 +28,7 @@ from tests.integration.stored import add_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATEST = MIGRATIONS[-1].number
+VALUES = ("actual", "low", "median", "high")
 UPGRADE = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade")
 
 
@@ -170,6 +171,46 @@ def test_only_currencies_are_measured_by_another_week(fresh: Db) -> None:
         None,
         coverage,
     ]
+
+
+def test_what_models_read_is_told_in_usual_ranges_once(fresh: Db) -> None:
+    def read(name: str, label: str, *values: float) -> dict[str, object]:
+        told = dict(zip(VALUES, values, strict=True))
+        return {"name": name, "label": label, **told, "share": 0.5}
+
+    before = [
+        read("gap_fast", "gap at the open, in usual ranges of the last weeks", 3.0, 0.1, 0.5, 1.0),
+        read(
+            "clock_return_fast",
+            "return, for its time of day, in usual ranges of the last weeks",
+            *(2.0, 1.0, 1.0, 1.5),
+        ),
+        read("RSI", "RSI", 70.0, 30.0, 50.0, 60.0),
+    ]
+    after = [
+        read("gap_fast", "gap at the open in usual ranges of the last weeks", 9.0, 0.01, 0.25, 1.0),
+        read(
+            "clock_return_fast",
+            "return in usual returns of its time of day and of the last 20 bars",
+            *(4.0, 1.0, 1.0, 2.25),
+        ),
+        read("RSI", "RSI", 70.0, 30.0, 50.0, 60.0),
+    ]
+    first = {"metric_name": "gap_fast", "actual_value": 3.0, "expected_value": 0.5}
+    fresh.anomalies.insert_one({"_id": "a", "inputs": before})
+    fresh.alerts.insert_one({"_id": "a", "inputs": before, **first})
+    fresh.alerts.insert_one({"_id": "series", "inputs": [], "actual_value": 3.0})
+    fresh.alert_history.insert_one({"_id": "a", "inputs": before, **first})
+    for _ in range(2):
+        upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 21])
+        fresh.settings.delete_many({})
+    told = [{**each, **{k: pytest.approx(each[k]) for k in VALUES}} for each in after]
+    assert fresh.anomalies.find_one()["inputs"] == told
+    for alerts in (fresh.alerts, fresh.alert_history):
+        alert = alerts.find_one({"_id": "a"})
+        assert alert["inputs"] == told
+        assert (alert["actual_value"], alert["expected_value"]) == (9.0, 0.25)
+    assert fresh.alerts.find_one({"_id": "series"})["actual_value"] == 3.0
 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(
