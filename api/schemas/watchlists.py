@@ -19,6 +19,7 @@ from core.words import ThresholdKind, WatchlistSource
 from market.sessions.schedules import AFTER_CLOSE
 
 MAX_TICKERS = 10_000
+NO_NEXT_SCAN = "null: not known yet, not enabled, or periodic scans are off"
 
 
 class Threshold(Body):
@@ -116,7 +117,7 @@ class Watchlist(Record):
     updated_at: datetime
     last_scan: datetime | None = None
     last_run_id: str | None = Field(None, description="the run of the last scan")
-    next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
+    next_scan: datetime | None = Field(None, description=NO_NEXT_SCAN)
 
     @field_validator("threshold", mode="before")
     @classmethod
@@ -152,7 +153,7 @@ class WatchlistScans(Record):
     last_scan: datetime | None = None
     last_run_id: str | None = Field(None, description="the run of the last scan")
     fetch_run_id: str | None = Field(None, description="the run that fetched bars last")
-    next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
+    next_scan: datetime | None = Field(None, description=NO_NEXT_SCAN)
     version: int = Field(description="of the watchlist: another one where somebody changed it")
 
 

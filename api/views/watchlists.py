@@ -64,7 +64,9 @@ def list_watchlists(query_data: WatchlistQuery) -> Listed[ShownWatchlist]:
     after = decode_cursor(query_data.cursor, BY_ID.types)
     limit = watchlists.fit_watchlists(get_database(), after=after, limit=query_data.limit)
     found = watchlists.find_watchlists(get_database(), after=after, limit=limit + 1)
-    return build_page([_show(watchlist) for watchlist in found], limit, BY_ID.locate)
+    is_on = scan_switch.get_switch(get_database())["enabled"]
+    shown = [_show(watchlist, is_on=is_on) for watchlist in found]
+    return build_page(shown, limit, BY_ID.locate)
 
 
 @lists.post("/watchlists")
@@ -248,11 +250,18 @@ def _read_version(headers: MatchHeaders) -> int | None:
 
 
 def _answer(watchlist: WatchlistDocument, status: int = 200, **headers: str) -> Answer:
-    return _show(watchlist), status, {"ETag": f'"{watchlist["version"]}"'} | headers
+    is_on = scan_switch.get_switch(get_database())["enabled"]
+    return _show(watchlist, is_on=is_on), status, {"ETag": f'"{watchlist["version"]}"'} | headers
 
 
-def _show(watchlist: WatchlistDocument) -> ShownWatchlist:
-    """Return a watchlist with its tickers that have no stored bars."""
+def _show(watchlist: WatchlistDocument, *, is_on: bool) -> ShownWatchlist:
+    """Return a watchlist with its tickers that have no stored bars, and without its next scan where
+    periodic scans are off.
+    """
     tickers = watchlist["tickers"]
     stored = set(find_tickers(get_database(), watchlist["interval"], tickers=tickers))
-    return {**watchlist, "without_bars": [ticker for ticker in tickers if ticker not in stored]}
+    return {
+        **watchlist,
+        "next_scan": watchlist["next_scan"] if is_on else None,
+        "without_bars": [ticker for ticker in tickers if ticker not in stored],
+    }

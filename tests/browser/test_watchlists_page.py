@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
@@ -68,6 +69,21 @@ def test_the_page_shows_a_scan_by_the_scheduler(demo: Demo, open_page: Callable[
     card.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
+
+
+def test_no_scan_is_said_to_come_soon_while_periodic_scans_are_off(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    requests.post(f"{demo.url}py/watchlists", json={"name": "idle", "tickers": ["IBM"]}, timeout=9)
+    page = open_page(f"{demo.url}#/watchlists")
+    card = page.get_by_role("article", name="Watchlist idle")
+    expect(card).to_contain_text("Next scan")
+    expect(card).not_to_contain_text("scans are off")
+    page.get_by_role("switch", name="Periodic scans on").click()
+    expect(card).to_contain_text("Next scannone while periodic scans are off")
+    page.get_by_role("switch", name="Periodic scans off").click()
+    expect(card).not_to_contain_text("scans are off")
+    requests.delete(f"{demo.url}py/watchlists/idle", timeout=9)
 
 
 def test_a_change_keeps_fields_that_are_not_shown(

@@ -1,6 +1,7 @@
 """Watchlists and the scheduler's switch over HTTP. No worker runs here."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,23 @@ def test_the_scheduler_switch_survives_a_restart(client: FlaskClient, settings: 
     get_state(restarted).close()
     assert told["enabled"] is False
     assert [scans["name"] for scans in told["watchlists"]] == ["tech"]
+
+
+def test_no_next_scan_is_told_while_periodic_scans_are_off(
+    client: FlaskClient, database: Db
+) -> None:
+    client.post(LISTS, json=TECH)
+    planned = datetime(2026, 1, 5, 21, 5, tzinfo=UTC)
+    database.watchlists.update_one({"_id": "tech"}, {"$set": {"next_scan": planned}})
+
+    def find_next() -> list[str | None]:
+        one, listed = client.get(f"{LISTS}/tech").json, client.get(LISTS).json["items"]
+        scheduled = client.get("/py/scheduler").json["watchlists"]
+        return [each["next_scan"] for each in (one, *listed, *scheduled)]
+
+    assert find_next() == ["2026-01-05T21:05:00Z"] * 3
+    client.post("/py/scheduler/toggle", json={"enabled": False})
+    assert find_next() == [None] * 3
 
 
 def test_a_folder_is_a_source_only_below_the_watched_folder(

@@ -49,8 +49,10 @@ function draw(data, refresh, signal) {
   const { scheduler } = data;
   const scans = new Map(scheduler.watchlists.map((one) => [one.name, one]));
   const watchlists = data.watchlists.map((one) => ({ ...one, ...scans.get(one.name) }));
+  const { enabled: scansOn } = scheduler;
   const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
-  const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }));
+  const options = { scansOn, edit, refresh, signal };
+  const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, options));
   keepUpToDate(cards, data, refresh, signal);
   const make = () =>
     el(

@@ -23,14 +23,14 @@ const RECENT_MILLISECONDS = 60_000;
 
 /** @returns {{node: Node, update: (watchlist: object) => void}}; `update` shows what the
  * scheduler did meanwhile */
-export function buildWatchlist(watchlist, { edit, refresh, signal }) {
+export function buildWatchlist(watchlist, { scansOn, edit, refresh, signal }) {
   const strip = buildStrip(watchlist, signal);
   const facts = el("div");
   let seen = null;
   let shown = null;
   const update = (latest) => {
     const state = JSON.stringify(latest);
-    if (state !== shown) fill(facts, drawFacts(latest));
+    if (state !== shown) fill(facts, drawFacts(latest, scansOn));
     shown = state;
     const isNew =
       latest.last_run_id !== seen && now() - Date.parse(latest.last_scan) < RECENT_MILLISECONDS;
@@ -85,7 +85,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   return { node, update };
 }
 
-function drawFacts(watchlist) {
+function drawFacts(watchlist, scansOn) {
   const { last_scan: last, next_scan: next, last_run_id: run } = watchlist;
   return buildFacts({
     Scanned: describeSchedule(watchlist),
@@ -99,9 +99,11 @@ function drawFacts(watchlist) {
       : "never",
     "Next scan": next
       ? buildNext(next)
-      : watchlist.enabled
-        ? "soon"
-        : "none",
+      : !watchlist.enabled
+        ? "none"
+        : scansOn
+          ? "soon"
+          : "none while periodic scans are off",
   });
 }
 
