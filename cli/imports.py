@@ -68,10 +68,11 @@ def finish_import(report: "ImportReport", *, as_json: bool) -> None:
 
 def _print_table(report: "ImportReport") -> None:
     table = Table("ticker", *(name.removesuffix("_rows") for name in COUNTS), "remarks")
-    # Where not all series are shown, failed and rejected ones come first: all may have a note.
+    # Where not all series are shown, failed ones come first, then those of which most was rejected:
+    # all may have a note, and a row or two that came twice.
     noted = sorted(
         report.series,
-        key=lambda series: (not series.error, not series.rejected_rows, not series.notes),
+        key=lambda series: (not series.error, -series.rejected_rows, not series.notes),
     )
     shown = report.series if len(report.series) <= SHOWN_SERIES else noted[:SHOWN_SERIES]
     for series in shown:

@@ -70,7 +70,9 @@ def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
 ) -> None:
     rows = [f"N{number:03d},2024-01-02,10,11,9,10.5,1000" for number in range(250)]
     rows[0] = rows[0].replace("N000", "N000.US")  # of which there is a note
-    rows.append("N249,2024-01-06,11,12,10,11.5,1400")  # A Saturday.
+    # Saturdays: one of one ticker, two of another.
+    days = (("N100", "06"), ("N249", "06"), ("N249", "13"))
+    rows += [f"{ticker},2024-01-{day},11,12,10,11.5,1400" for ticker, day in days]
     file = tmp_path / "many.csv"
     file.write_text("\n".join(["ticker,date,open,high,low,close,volume", *rows]))
     settings = demo.runner.settings
@@ -80,11 +82,12 @@ def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
         assert imported.exit_code == 0, imported.output
         page = open_page(f"{url}#/runs")
         page.get_by_role("link", name="Import of N000, N001, N002 and 247 more").click()
-        expect(page.get_by_text("251 rows of 250 series read")).to_be_visible()
+        expect(page.get_by_text("253 rows of 250 series read")).to_be_visible()
         listed = page.get_by_role("region", name="Import report").locator("tbody tr")
         expect(listed).to_have_count(100)
         expect(listed.first).to_contain_text("N249")
-        expect(listed.nth(1)).to_contain_text("N000.US is taken for N000")
+        expect(listed.nth(1)).to_contain_text("N100")
+        expect(listed.nth(2)).to_contain_text("N000.US is taken for N000")
         for shown in (200, 250):
             page.get_by_role("button", name="Show more").click()
             expect(listed).to_have_count(shown)

@@ -66,16 +66,19 @@ def test_what_is_said_of_many_files_is_said_once(flask: Command, tmp_path: Path)
 def test_a_ticker_that_fails_is_shown_among_many_that_have_a_note(
     flask: Command, tmp_path: Path
 ) -> None:
-    """All times without a zone have one; which tickers failed was not to be seen."""
+    """All times without a zone have one; which tickers failed was not to be seen. Nor was one of
+    which much was rejected, among all those with a row that came twice.
+    """
     hours = [f"2025-03-{day:02}T{hour:02}:00,2,3,1,2,5" for day in (4, 5) for hour in range(24)]
     rows = [f"C{number}-USD,{row}" for number in range(45) for row in hours]
-    late = [f"Z-USD,{row}" for row in hours[:5] + [hours[5]] * 2]
+    rows += [f"C7-USD,{hours[0]}"]
+    late = [f"Z-USD,{row}" for row in hours[:5] + [hours[5]] * 3]
     bad = [f"ZZ-USD,{row.replace(',2,3', ',2,x')}" for row in hours]
     path = tmp_path / "coins.csv"
     path.write_text("\n".join(["ticker,time,open,high,low,close,volume", *rows, *late, *bad]))
     lines = flask("bars", "import", path, "--interval", "1h", "--dry-run").stdout.splitlines()
     named = [word for line in lines for word in line.split() if word.endswith("-USD")]
-    assert named[:3] == ["ZZ-USD", "Z-USD", "C0-USD"]
+    assert named[:4] == ["ZZ-USD", "Z-USD", "C7-USD", "C0-USD"]
     assert "... and 7 more lines: --json has all" in lines
 
 

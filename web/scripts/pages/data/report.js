@@ -68,12 +68,15 @@ function buildFiles(files) {
 
 /**
  * A row for each series, some at each click, because a whole market has ten thousand: first those
- * that failed, then those with rejected rows, then those with notes, which all may have.
+ * that failed, then those with rejected rows, the most first, then those with notes, which all may
+ * have.
  */
 function buildSeriesTable(all, signal) {
   const rank = (one) =>
     one.error ? 0 : one.rejected_rows > 0 ? 1 : one.notes.length > 0 ? 2 : 3;
-  const series = [...all].sort((one, other) => rank(one) - rank(other));
+  const series = [...all].sort(
+    (one, other) => rank(one) - rank(other) || other.rejected_rows - one.rejected_rows,
+  );
   const names = ["Ticker", ...COUNTS.map(([name, kind]) => [name, kind]), "Notes"];
   const body = el("tbody", series.slice(0, PART).map(buildRow));
   const follow = (from) => (from < series.length ? from : null);
