@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Int64
+from core.words import PRICES
 from market.bars.buckets import VALUES, Columns
+
+# No price is quoted to twelve digits. A smaller difference is noise of arithmetic, which a vendor's
+# adjustment for dividends brings anew with each delivery.
+PRICE_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class Merge:
     Attributes:
         columns: all bars afterwards, ascending.
         new: shape (n,), which incoming rows have no stored bar at their time.
-        changed: shape (n,), which incoming rows differ from the stored bar at their time.
+        changed: shape (n,), which incoming rows differ from the stored bar at their time by
+            more than noise.
         stored_rows: shape (n,), the position of the stored bar at the same time; where `new`, of
             the next later one.
     """
@@ -29,7 +35,7 @@ class Merge:
 
 def merge_bars(stored: Columns, incoming: Columns) -> Merge:
     """Merge incoming rows into stored bars; both ascend strictly by time. An incoming row replaces
-    the stored bar at its time.
+    the stored bar at its time, unless it has the same volume and its prices differ by noise alone.
     """
     count = len(stored["times"])
     if not count or not len(incoming["times"]) or incoming["times"][0] > stored["times"][-1]:
@@ -45,7 +51,10 @@ def merge_bars(stored: Columns, incoming: Columns) -> Merge:
     known[inside] = stored["times"][rows[inside]] == incoming["times"][inside]
     changed = np.zeros(rows.shape, np.bool_)
     for name in VALUES:
-        changed[known] |= stored[name][rows[known]] != incoming[name][known]
+        before, after = stored[name][rows[known]], incoming[name][known]
+        # What is stored may be no number, or infinite; what comes in was checked.
+        noise = PRICE_NOISE * np.abs(after) if name in PRICES else 0.0
+        changed[known] |= ~(np.abs(after - before) <= noise)
     columns = {}
     for name, values in stored.items():
         updated = values.copy()

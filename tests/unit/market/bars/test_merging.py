@@ -39,6 +39,26 @@ def test_one_changed_column_is_a_change() -> None:
     assert merge_bars(stored, incoming).changed.tolist() == [False, True]
 
 
+def test_noise_of_a_price_is_no_change_and_the_stored_one_stays() -> None:
+    """A vendor's 352.14, adjusted by factors whose product is one, comes as 352.1400000000001."""
+    stored = columns_of({1: 352.14, 2: 352.14, 3: 352.14})
+    noisy = 352.14 * 1.1 * 1.3 / 1.43
+    assert noisy != 352.14
+    incoming = columns_of({1: noisy, 2: 352.1400001, 3: 352.14})
+    stored["volume"] = np.array([1e15, 1e15, 1e15])
+    incoming["volume"] = np.array([1e15, 1e15, 1e15 + 1])
+    merge = merge_bars(stored, incoming)
+    assert merge.changed.tolist() == [False, True, True]
+    assert merge.columns["close"].tolist() == [352.14, 352.1400001, 352.14]
+
+
+def test_what_is_stored_and_no_number_is_replaced() -> None:
+    stored, incoming = columns_of({1: np.nan, 2: np.inf}), columns_of({1: 5.0, 2: 5.0})
+    merge = merge_bars(stored, incoming)
+    assert merge.changed.tolist() == [True, True]
+    assert merge.columns["open"].tolist() == [5.0, 5.0]
+
+
 def test_bucket_holds_one_calendar_year_as_one_little_endian_binary() -> None:
     times = np.array(["2000-12-29", "2001-01-02"], dtype="datetime64[s]").astype(np.int64)
     columns = {"times": times} | {name: np.array([1.5, 2.5]) for name in VALUES}
