@@ -79,9 +79,9 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
     scheme = _read_scheme(channel)
     allowed = SCHEMES.get(scheme)
     if allowed is None:
-        raise BadInput(
-            f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}"
-        )
+        # Without a scheme, what is read as one is the address itself, or a token.
+        kind = f"{scheme!r} " if "://" in channel else ""
+        raise BadInput(f"this {kind}address is no channel that is known; write one like {EXAMPLES}")
     if not channel.isprintable():
         raise BadInput("a channel's address has printable characters only")
     try:

@@ -49,6 +49,8 @@ LONGEST_DETAIL = 2_000
 QUOTED = 100
 DEEPEST = 20
 UNSTORABLE = (UnicodeEncodeError, InvalidStringData, InvalidDocument, OverflowError)
+# Where a body has what nobody else may read, as an address with its password.
+SECRETS = (("secret",), ("channel",), ("next_channel",))
 
 
 def register_errors(app: APIFlask) -> None:
@@ -104,7 +106,7 @@ def get_status(error: errors.TapewatchError) -> int:
 
 def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict[str, Any]]:
     """Return pydantic's first findings as `errors[]`; the wrong value itself is included if it is
-    short.
+    short and no secret. That of an unknown field may be one: its name is what is wrong.
     """
     return [
         {
@@ -126,7 +128,8 @@ def _describe(found: ErrorDetails) -> str:
             f" {len(value) - most:,}, or send them in parts"
         )
     if (
-        found["type"] == "missing"
+        found["type"] in {"missing", "extra_forbidden"}
+        or found["loc"][-1:] in SECRETS
         or not isinstance(value, str | int | float | bool)
         or len(str(value)) > 80
         or repr(value) in said

@@ -467,3 +467,20 @@ def test_the_command_line_sets_tests_lists_and_removes_rules(
 def test_an_unusable_rule_is_refused(client: FlaskClient, fields: dict[str, Any]) -> None:
     assert client.put(f"{RULES}/me", json=fields).status_code in {404, 422}
     assert client.get(RULES).json["items"] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"channel": "json://127.0.0.1/", "secret": "hunter2"},
+        {"channel": "json://127.0.0.1/", "next_chanel": "mailtos://me:hunter2@example.com"},
+        {"channel": "json://127.0.0.1/", "next_channel": "hunter2 "},
+        {"channel": "\x00hunter2"},
+    ],
+)
+def test_a_refused_rule_does_not_repeat_what_is_secret(
+    client: FlaskClient, fields: dict[str, Any]
+) -> None:
+    answer = client.put(f"{RULES}/me", json=fields)
+    assert answer.status_code == 422
+    assert "hunter2" not in answer.text
