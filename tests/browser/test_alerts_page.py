@@ -389,10 +389,14 @@ def test_one_alert_is_shown_commented_and_reopened(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     demo.api.post("/alerts/bulk", {"ids": [alerts[0]], "action": "resolve"})
+    hardly = {"$set": {"root_cause.z_own": -0.04}}
+    assert demo.database.alerts.update_one({"_id": alerts[0]}, hardly).matched_count
     page = open_page(f"{demo.url}#/alerts?state=resolved")
     page.locator(".alerts a").first.click()
     expect(page.get_by_role("img", name="The last 90 closes")).to_be_visible()
+    moves = page.get_by_role("region", name="Why").get_by_role("list").last
     expect(page.get_by_role("heading", name="Whose move it was")).to_be_visible()
+    expect(moves).to_contain_text(re.compile(r"Its own.*%0\.0 deviations"))
     expect(page.get_by_role("region", name="What the model read")).to_be_visible()
     page.get_by_label("What you know").fill("results after the close")
     page.get_by_role("button", name="Comment").click()

@@ -27,6 +27,20 @@ def test_market_shows_its_state_and_regimes_over_time(
     assert columns.count() == sum(bool(bar["regimes"]) for bar in newest) > 240
 
 
+def test_breadth_is_shown_in_percent(demo: Demo, open_page: Callable[..., Page]) -> None:
+    bars = demo.database.analytics_markets
+    newest = bars.find_one({"market": "US", "interval": "1d"}, sort=[("time", -1)])
+    assert newest is not None
+    breadth = {"advance_decline": -0.007194, "above_sma_50": 0.56}
+    bars.update_one({"_id": newest["_id"]}, {"$set": {"breadth": breadth}})
+    try:
+        page = open_page(f"{demo.url}#/market")
+        state = page.get_by_role("region", name="State of the market")
+        expect(state).to_contain_text(re.compile("decliners.0.72 %Above SMA5056 %"))
+    finally:
+        bars.replace_one({"_id": newest["_id"]}, newest)
+
+
 def test_tickers_are_sorted_and_filtered_and_the_address_keeps_it(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -230,6 +230,9 @@ const nameGrade = ({ entity_type: type, grade: value }) =>
 const nameFinder = ({ detector_type: detector, confidence: sure }) =>
   `Found by ${words(detector)}${sure === null ? "" : `, confidence ${confidence(sure)}`}`;
 
+/** One digit, and no sign where it is 0.0. */
+const deviations = (z) => z.toFixed(1).replace(/^-0\.0$/, "0.0").replace("-", "−");
+
 /** Whose move it was, as boxes from the market down to the ticker. */
 function drawParts({ root_cause: cause, entity_id: ticker }) {
   const { beta_market: betaMarket, beta_sector: betaSector } = cause;
@@ -238,7 +241,7 @@ function drawParts({ root_cause: cause, entity_id: ticker }) {
       "li",
       el("span.name", name),
       el("strong.number", change(Math.expm1(value ?? 0))),
-      el("span.muted.number", z === null ? "" : `${z.toFixed(1).replace("-", "−")} deviations`),
+      el("span.muted.number", z === null ? "" : `${deviations(z)} deviations`),
     );
   return el(
     "section",

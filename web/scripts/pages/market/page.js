@@ -138,7 +138,7 @@ function drawState({ market }, interval, compute) {
         change(latest.return === null ? null : Math.expm1(latest.return)),
       ),
       buildFigure("Its z", figure(latest.z)),
-      buildFigure("Advance − decline", figure(difference)),
+      buildFigure("Advancers − decliners", change(difference)),
       buildFigure("Above SMA50", above === null ? "–" : `${Math.round(100 * above)} %`),
       buildFigure("Tickers counted", count(latest.tickers)),
       buildFigure("As of", barTime(latest.time, interval)),
