@@ -7,7 +7,7 @@ process may be killed at any line. The event that causes it is marked as done in
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 
@@ -41,11 +41,16 @@ EXPLAIN_SECONDS = 10.0
 # At most this many alerts wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
+YEAR_SECONDS = 366 * 86_400
 CAME = "the bars of the last session came"
 
 
 class MarketBars:
-    """Counts the bars between two of a market, by its sessions."""
+    """Counts the bars between two of a market, by its sessions.
+
+    A first scan of a series compares each of its anomalies with all before it. So the closes of a
+    stretch are listed once, with a year more on both sides, as anomalies come in their order.
+    """
 
     def __init__(self, database: Db, interval: str) -> None:
         self._database, self._interval = database, interval
@@ -58,10 +63,18 @@ class MarketBars:
         from market.sessions.overrides import find_sessions  # noqa: PLC0415 - as above
 
         known = find_sessions(self._database, self._markets.choose(market))
+        since = until = 0
+        closes = known.closes[:0]
 
         def count(first: datetime, later: datetime) -> int:
-            start, end = (int(bar.astimezone(UTC).timestamp()) for bar in (first, later))
-            return len(list_closes(known, self._interval, start + 1, end))
+            nonlocal since, until, closes
+            start, end = (int(bar.timestamp()) for bar in (first, later))
+            if start < since or end > until:
+                since = min(start, since or start) - YEAR_SECONDS
+                until = max(end, until) + YEAR_SECONDS
+                closes = list_closes(known, self._interval, since, until)
+            before, through = closes.searchsorted((start, end), side="right")
+            return int(through - before)
 
         return count
 

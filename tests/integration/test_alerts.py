@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import process_time
 from typing import Any
 from zipfile import ZipFile
 
@@ -30,6 +31,7 @@ from records.indexes import ensure_indexes
 from records.keys import add_key
 from records.work.documents import RunDocument
 from tasks.periodic import root_causes
+from tasks.periodic.alerting import MarketBars
 from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
@@ -1086,3 +1088,17 @@ def test_alerts_are_sent_again_to_a_client_that_has_them_only_after_a_change(
         changed = client.get(path, headers=known)
         assert (changed.status_code, changed.json != first.json) == (200, True)
     assert client.get("/py/alerts/none", headers=known).status_code == 404
+
+
+def test_bars_between_the_many_anomalies_of_a_first_scan_are_counted_at_once(
+    database: Db,
+) -> None:
+    """Each count listed the closes between two anomalies: the notifier was ended at its time limit,
+    again and again, and the workers did little else.
+    """
+    between = MarketBars(database, "15m").of("CRYPTO")
+    strange = [NOW - timedelta(minutes=15 * bars * bars) for bars in range(300)]
+    begun = process_time()
+    counts = [[between(first, later) for first in strange[at:]] for at, later in enumerate(strange)]
+    assert process_time() - begun < 10
+    assert counts == [[bars * bars - at * at for bars in range(at, 300)] for at in range(300)]
