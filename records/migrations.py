@@ -202,9 +202,24 @@ def forget_currency_sessions(database: Db) -> None:
     A row of this market that was changed in other fields has the calendar that it had.
     """
     database.markets.update_one({"_id": "FX", "calendar": "24/5"}, {"$set": {"calendar": "FX"}})
-    database.session_days.delete_one({"_id": "FX"})
-    forget_next_scans(database, "FX")
-    database.series.update_many({"market": "FX"}, {"$unset": {"coverage": ""}})
+    _forget_sessions(database, "FX")
+
+
+def forget_evening_sessions(database: Db) -> None:
+    """Have what follows from the sessions of futures and currencies found again: the last hour of
+    futures is their rest, and a day on which currencies are closed is New York's.
+    """
+    rows = [*SHIPPED_ROWS, *database.markets.find()]
+    for code, calendar in {row["_id"]: row["calendar"] for row in rows}.items():
+        if calendar in {"CMES", "us_futures", "FX"}:
+            _forget_sessions(database, code)
+
+
+def _forget_sessions(database: Db, market: str) -> None:
+    """Have the sessions, the coverage and the next scans of a market found again."""
+    database.session_days.delete_one({"_id": market})
+    forget_next_scans(database, market)
+    database.series.update_many({"market": market}, {"$unset": {"coverage": ""}})
 
 
 def await_sums(_database: Db) -> None:
@@ -300,6 +315,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(19, "sum up what looks odd in the bars of each series", await_sums),
     Migration(20, "measure bars of currencies by their week", forget_currency_sessions),
     Migration(21, "tell what models read in usual ranges, not in their roots", tell_distances),
+    Migration(21, "measure bars of futures without their rest", forget_evening_sessions),
 )
 
 

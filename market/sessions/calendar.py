@@ -22,6 +22,10 @@ DAYS_WITHOUT_SESSION = 14
 # Monday's.
 CURRENCIES, UTC_WEEKDAYS = "FX", "24/5"
 WEEK_TURNS, WEEK_ZONE = time(17), ZoneInfo("America/New_York")
+# Sessions of futures last from 18:00 to 18:00 in New York. In their last hour nobody trades, which
+# exchange_calendars does not say. It is their break, so that the bars of exchanges and years that
+# do trade in it are not refused.
+FUTURES, REST_SECONDS = ("CMES", "us_futures"), HOUR_SECONDS
 # No bars are expected before this day. Some calendars begin later.
 CALENDAR_START = date(1900, 1, 1)
 
@@ -32,8 +36,8 @@ class Sessions:
 
     Attributes:
         days: dates, in days since 1970.
-        opens, closes: UTC seconds. pauses, resumes: first and last second of the lunch break, in
-        UTC seconds; both the close where there is none.
+        opens, closes: UTC seconds. pauses, resumes: first and last second of the lunch break, or
+        of the futures' rest before the close, in UTC seconds; both the close where there is none.
     """
 
     days: Int64
@@ -62,8 +66,9 @@ def find_closes(
 
     A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap
     one; it closes with its session if not before, and if the next one does not open then, as that
-    of currencies does at midnight. Lunch breaks are not left out. Outside the years
-    of which the exchange's calendar is known (see `load_sessions`), weekdays count as sessions.
+    of currencies does at midnight. One that would close in a lunch break closes at its beginning;
+    bars in the break are not left out. Outside the years of which the exchange's calendar is known
+    (see `load_sessions`), weekdays count as sessions.
     """
     if not len(times):
         return np.zeros(0, np.bool_), times
@@ -74,7 +79,11 @@ def find_closes(
         held = (row < len(known.closes)) & (known.opens[at] < times + length)
         after = np.minimum(at + 1, len(known.opens) - 1)
         goes_on = known.opens[after] == known.closes[at]
-        closes = np.where(goes_on, times + length, np.minimum(known.closes[at], times + length))
+        ends = times + length
+        closes = np.where(goes_on, ends, np.minimum(known.closes[at], ends))
+        pauses = known.pauses[at]
+        in_break = (times < pauses) & (closes > pauses) & (closes <= known.resumes[at])
+        closes = np.where(in_break, pauses, closes)
         days = local_days(times, market.zone)
     else:
         days = times // DAY_SECONDS
@@ -181,18 +190,17 @@ def _make_sessions(calendar: str, end: date) -> Sessions:
     days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
     if calendar == CURRENCIES:
         is_monday, is_friday = (days + 3) % 7 == 0, (days + 3) % 7 == 4
-        opens[is_monday] = _find_week_ends(days[is_monday] - 1)
-        closes[is_friday] = _find_week_ends(days[is_friday])
-    return Sessions(
-        days,
-        opens,
-        closes,
-        np.where(has_break, pauses, closes),
-        np.where(has_break, resumes, closes),
-    )
+        opens[is_monday] = _find_week_turns(days[is_monday] - 1)
+        closes[is_friday] = _find_week_turns(days[is_friday])
+    pauses = np.where(has_break, pauses, closes)
+    if calendar in FUTURES:
+        evenings = local_seconds(closes, WEEK_ZONE) % DAY_SECONDS
+        is_rested = evenings == WEEK_TURNS.hour * HOUR_SECONDS + REST_SECONDS  # no half day
+        pauses[is_rested] -= REST_SECONDS
+    return Sessions(days, opens, closes, pauses, np.where(has_break, resumes, closes))
 
 
-def _find_week_ends(days: Int64) -> Int64:
+def _find_week_turns(days: Int64) -> Int64:
     """Return the UTC seconds at which trade in currencies begins or ends on some days."""
     moments = [
         datetime.combine(date.fromordinal(int(day) + EPOCH_ORDINAL), WEEK_TURNS, WEEK_ZONE)

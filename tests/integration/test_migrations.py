@@ -213,6 +213,22 @@ def test_what_models_read_is_told_in_usual_ranges_once(fresh: Db) -> None:
     assert fresh.alerts.find_one({"_id": "series"})["actual_value"] == 3.0
 
 
+def test_futures_and_currencies_are_measured_by_their_evenings(fresh: Db) -> None:
+    codes, coverage = ("FUT", "FX", "OWN", "US"), {"bars_held": 1}
+    fresh.series.insert_many(
+        [{"_id": code, "market": code, "coverage": coverage} for code in codes]
+    )
+    fresh.markets.insert_one({"_id": "OWN", "calendar": "CMES"})
+    fresh.session_days.insert_many([{"_id": code} for code in codes])
+    fresh.watchlists.insert_many(
+        [{"_id": code, "markets": [code], "next_scan": NOW} for code in codes]
+    )
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 21])
+    assert fresh.series.distinct("_id", {"coverage": coverage}) == ["US"]
+    assert fresh.session_days.distinct("_id") == ["US"]
+    assert fresh.watchlists.distinct("_id", {"next_scan": NOW}) == ["US"]
+
+
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(
     fresh: Db,
 ) -> None:

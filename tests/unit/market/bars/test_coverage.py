@@ -77,7 +77,7 @@ def test_a_half_day_and_a_lunch_break_have_fewer_bars() -> None:
 
 
 @pytest.mark.parametrize("interval", ["1m", "5m", "15m", "30m", "1h", "4h"])
-@pytest.mark.parametrize("market", ["US", "JP", "HK", "CRYPTO", "FX", "TH"])
+@pytest.mark.parametrize("market", ["US", "JP", "HK", "CRYPTO", "FX", "FUT", "TH"])
 def test_a_session_has_as_many_bars_as_the_scans_expect_closes(market: str, interval: str) -> None:
     known = load_sessions(SHIPPED[market])
     rows = slice(-700, -600)
@@ -106,6 +106,25 @@ def test_weeks_of_currencies_lack_no_four_hours_by_new_york_s_clock_or_by_utc_s(
     assert (len(found.days), name_gaps(found)) == (20, [])
     del moments[40]
     assert len(name_gaps(measure(*moments, interval="4h", known=known))) == 1
+
+
+@pytest.mark.parametrize("interval", ["5m", "15m", "30m", "1h", "4h"])
+@pytest.mark.parametrize("grid", ["UTC", "America/New_York", ""])
+def test_futures_lack_no_bar_in_their_hour_of_rest(interval: str, grid: str) -> None:
+    """By each clock on which bars of four hours are counted, and from the sessions' open."""
+    step = pd.Timedelta(seconds=INTERVALS[interval])
+    bars: list[pd.Timestamp] = []
+    days = pd.date_range("2025-03-02 18:00", periods=26, tz="America/New_York")
+    for opens in days[~days.day_of_week.isin([4, 5])]:
+        starts = pd.date_range(opens, periods=23 * 60, freq="min")
+        starts = starts.tz_convert(grid).floor(step) if grid else starts[:: int(step.seconds / 60)]
+        bars.extend(starts.unique())
+    moments = sorted({f"{bar.tz_convert('UTC'):%Y-%m-%dT%H:%M}" for bar in bars})
+    known = load_sessions(SHIPPED["FUT"])
+    found = measure(*moments, interval=interval, known=known)
+    assert (len(found.days), name_gaps(found)) == (20, [])
+    moments.remove(next(moment for moment in moments if moment > "2025-03-12T12"))
+    assert len(name_gaps(measure(*moments, interval=interval, known=known))) == 1
 
 
 def test_bars_at_full_hours_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:

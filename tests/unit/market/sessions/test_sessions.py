@@ -154,6 +154,53 @@ def test_a_bar_over_a_close_at_which_trade_goes_on_is_no_shorter() -> None:
     assert closes.tolist() == expected.tolist()
 
 
+def test_futures_rest_from_17_to_18_in_new_york() -> None:
+    # New York set its clocks forward on 8 March 2026: 17:00 is 21:00 in UTC.
+    assert closes_between("FUT", "4h", "2026-03-10T20:00", "2026-03-11T21:00") == [
+        "2026-03-10T21:00",
+        "2026-03-11T02:00",
+        "2026-03-11T06:00",
+        "2026-03-11T10:00",
+        "2026-03-11T14:00",
+        "2026-03-11T18:00",
+        "2026-03-11T21:00",
+    ]
+    half_hours = closes_between("FUT", "30m", "2026-03-10T20:30", "2026-03-10T22:30")
+    assert half_hours == ["2026-03-10T20:30", "2026-03-10T21:00", "2026-03-10T22:30"]
+    assert closes_between("FUT", "1h", "2026-03-13T20:00", "2026-03-15T23:00") == [
+        "2026-03-13T20:00",
+        "2026-03-13T21:00",
+        "2026-03-15T23:00",
+    ]
+
+
+def test_a_bar_over_the_rest_of_futures_goes_on_and_one_that_ends_in_it_does_not() -> None:
+    labels = seconds("2026-03-10T18:00", "2026-03-10T20:00", "2026-03-10T21:00")
+    held, closes = find_closes(labels, SHIPPED["FUT"], "4h", load_sessions(SHIPPED["FUT"]))
+    assert held.all()
+    stamps = ["2026-03-10T21:00", "2026-03-11T00:00", "2026-03-11T01:00"]
+    assert closes.tolist() == seconds(*stamps).tolist()
+
+
+@pytest.mark.parametrize("calendar_name", ["CMES", "us_futures"])
+def test_half_days_of_futures_end_without_a_rest(calendar_name: str) -> None:
+    known = calendar._make_sessions(calendar_name, date(2026, 3, 1))
+    at = np.searchsorted(known.days, seconds("2025-11-26", "2025-11-28") // 86_400)
+    lengths = (known.pauses - known.opens)[at] // 3_600
+    # CMES has Friday, 28 November 2025, end at 12:00 in Chicago; us_futures has no half days.
+    assert lengths.tolist() == ([23, 19] if calendar_name == "CMES" else [23, 23])
+
+
+def test_a_bar_that_ends_in_a_lunch_break_closes_with_its_beginning() -> None:
+    # Tokyo pauses from 11:30 to 12:30, 02:30 to 03:30 in UTC.
+    labels = seconds("2024-06-03T02:00", "2024-06-03T03:00", "2024-06-03T00:00")
+    known = load_sessions(SHIPPED["JP"])
+    closes = find_closes(labels[:2], SHIPPED["JP"], "1h", known)[1]
+    assert closes.tolist() == seconds("2024-06-03T02:30", "2024-06-03T04:00").tolist()
+    over = find_closes(labels[2:], SHIPPED["JP"], "4h", known)[1]
+    assert over.tolist() == seconds("2024-06-03T04:00").tolist()
+
+
 def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
     # New York set its clocks forward on 10 March 2024; 29 March was Good Friday.
     assert closes_between("US", "1d", "2024-03-08T00:00", "2024-03-11T23:00") == [
