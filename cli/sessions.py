@@ -32,7 +32,7 @@ LOCAL_TIME = "%H:%M"
 @exits_on_error
 def close_day(*, market: str, day: str, note: str) -> None:
     """Set that MARKET is closed on DAY (2025-01-09): no scan is due, and imports reject bars of
-    that day.
+    that day. Of currencies (FX) it is the day of New York, from 17:00 on the eve to 17:00.
     """
     _store(market, day, None, note)
 
@@ -109,6 +109,11 @@ def forget_day(*, market: str, day: str) -> None:
 
 def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
     from market.bars.session_exceptions import set_exception  # noqa: PLC0415 - loads the numeric stack
+    from market.sessions.calendar import (  # noqa: PLC0415 - as above
+        CURRENCIES,
+        WEEK_TURNS,
+        WEEK_ZONE,
+    )
 
     when = _read_day(day)
     opens, closes = (time.fromisoformat(parse_clock(text)) for text in hours or ("00:00", "00:00"))
@@ -119,7 +124,11 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
     hours_said = (
         f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if hours else "stays shut"
     )
-    echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
+    zone = known.timezone
+    if known.calendar == CURRENCIES and not hours:
+        hours_said += f" from {WEEK_TURNS:{LOCAL_TIME}} on the eve to {WEEK_TURNS:{LOCAL_TIME}}"
+        zone = WEEK_ZONE.key
+    echo(f"{known.code} {hours_said} on {when} ({zone})")
 
 
 def _read_day(text: str) -> date:

@@ -249,8 +249,15 @@ def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
         )
 
 
-def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
-    """Return the sessions with exceptions in place of the calendar's days."""
+def apply_overrides(
+    known: Sessions, overrides: Sequence[Override], calendar: str | None = None
+) -> Sessions:
+    """Return the sessions with exceptions in place of the calendar's days.
+
+    A day on which currencies (their `calendar`) are closed is New York's: the session before it
+    ends at 17:00 there on the eve, and the next one begins at 17:00 on the last day closed, as over
+    a weekend.
+    """
     if not overrides:
         return known
     announced = np.array([_count_days(override.day) for override in overrides], np.int64)
@@ -269,7 +276,21 @@ def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
         name: np.concatenate((getattr(known, name)[kept], added)) for name, added in columns.items()
     }
     order = np.argsort(merged["days"])
-    return Sessions(**{name: values[order] for name, values in merged.items()})
+    applied = Sessions(**{name: values[order] for name, values in merged.items()})
+    shut = np.array([_count_days(o.day) for o in overrides if o.opens is None], np.int64)
+    return _turn_about(applied, shut, announced) if calendar == CURRENCIES else applied
+
+
+def _turn_about(known: Sessions, shut: Int64, announced: Int64) -> Sessions:
+    """Return the sessions of currencies with those next to a day that is shut ended and begun as
+    at a weekend; those whose hours were announced keep them.
+    """
+    days, opens, closes = known.days, known.opens.copy(), known.closes.copy()
+    own = ~np.isin(days, announced)
+    ends, begins = own & np.isin(days + 1, shut), own & np.isin(days - 1, shut)
+    closes[ends] = _find_week_turns(days[ends])
+    opens[begins] = _find_week_turns(days[begins] - 1)
+    return Sessions(days, opens, closes, closes, closes)
 
 
 def _count_days(day: date) -> int:

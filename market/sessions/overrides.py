@@ -12,4 +12,4 @@ def find_sessions(database: Db, market: Market) -> Sessions:
     """Return all sessions of a market, with exceptions applied."""
     stored = session_overrides.find_overrides(database, market.code)
     overrides = [Override(date.fromisoformat(o["day"]), o["opens"], o["closes"]) for o in stored]
-    return apply_overrides(load_sessions(market), overrides)
+    return apply_overrides(load_sessions(market), overrides, market.calendar)

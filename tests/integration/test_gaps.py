@@ -88,6 +88,24 @@ def test_whole_weeks_of_currencies_lack_nothing(database: Db) -> None:
     assert find_gaps(database, limit=1) == []
 
 
+def test_a_christmas_without_currencies_is_no_gap_once_its_day_is_closed(
+    database: Db, flask: Command
+) -> None:
+    """From 17:00 in New York on the 24th to 17:00 on the 25th nobody trades."""
+    week = pd.date_range("2025-12-21 17:00", periods=120, freq="h", tz="America/New_York")
+    shut = (week >= week[0] + pd.Timedelta("3D")) & (week < week[0] + pd.Timedelta("4D"))
+    bring(database, build(week[~shut].tz_convert("UTC")), "EURUSD=X", "1h")
+    assert [gap["state"] for gap in find_gaps(database, limit=2)] == ["partial"]
+    said = flask("sessions", "close", "FX", "2025-12-25").output
+    assert "shut from 17:00 on the eve to 17:00 on 2025-12-25 (America/New_York)" in said
+    assert [gap["state"] for gap in find_gaps(database, limit=2)] == ["filled"]
+    series = find_one_series(database, "EURUSD=X", "1h")
+    assert series is not None
+    assert (series["coverage"]["bars_held"], series["coverage"]["bars_expected"]) == (96, 96)
+    flask("sessions", "forget", "FX", "2025-12-25")
+    assert "partial" in [gap["state"] for gap in find_gaps(database, limit=2)]
+
+
 def test_an_upgrade_tells_how_far_currencies_are_behind(database: Db) -> None:
     """Until the next import, which may never come, nobody knew their sessions."""
     hours = pd.date_range("2025-12-28 17:00", periods=72, freq="h", tz="America/New_York")

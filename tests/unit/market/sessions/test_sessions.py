@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import libfaketime
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.arrays import Int64
@@ -199,6 +200,36 @@ def test_a_bar_that_ends_in_a_lunch_break_closes_with_its_beginning() -> None:
     assert closes.tolist() == seconds("2024-06-03T02:30", "2024-06-03T04:00").tolist()
     over = find_closes(labels[2:], SHIPPED["JP"], "4h", known)[1]
     assert over.tolist() == seconds("2024-06-03T04:00").tolist()
+
+
+@pytest.mark.parametrize("day", ["2025-12-25", "2023-12-25", "2026-01-02"])
+def test_a_day_on_which_currencies_are_closed_is_new_york_s(day: str) -> None:
+    """A Thursday, a Monday and a Friday: from 17:00 on the eve to 17:00 nobody trades."""
+    shut = pd.Timestamp(day, tz="America/New_York")
+    sundays = pd.date_range(shut - pd.Timedelta("20D"), periods=6, freq="W-SUN")
+    expected = [
+        hour
+        for sunday in sundays
+        for hour in pd.date_range(sunday + pd.Timedelta("18h"), periods=120, freq="h")
+        if not shut - pd.Timedelta("7h") < hour <= shut + pd.Timedelta("17h")
+    ]
+    known = apply_overrides(load_sessions(SHIPPED["FX"]), [Override(date.fromisoformat(day))], "FX")
+    first, last = (int(hour.timestamp()) for hour in (expected[0], expected[-1]))
+    closes = list_closes(known, "1h", first, last)
+    assert closes.tolist() == [int(hour.timestamp()) for hour in expected]
+    assert seconds(day)[0] // 86_400 not in known.days
+
+
+def test_hours_that_were_announced_for_the_eve_of_a_closed_day_stay() -> None:
+    eve = Override(
+        date(2025, 12, 24),
+        datetime(2025, 12, 24, tzinfo=UTC),
+        datetime(2025, 12, 24, 18, tzinfo=UTC),
+    )
+    known = apply_overrides(load_sessions(SHIPPED["FX"]), [eve, Override(date(2025, 12, 25))], "FX")
+    at = np.searchsorted(known.days, seconds("2025-12-24", "2025-12-26") // 86_400)
+    assert known.closes[at[:1]].tolist() == seconds("2025-12-24T18:00").tolist()
+    assert known.opens[at].tolist() == seconds("2025-12-24T00:00", "2025-12-25T22:00").tolist()
 
 
 def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
