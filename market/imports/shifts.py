@@ -17,6 +17,8 @@ from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import (
     CURRENCIES,
+    FUTURES,
+    REST_SECONDS,
     WEEK_TURNS,
     WEEK_ZONE,
     Sessions,
@@ -54,11 +56,17 @@ LONGEST_SESSION = 12 * HOUR_SECONDS
 # their sessions are: the hour of that evening, by calendar. Times of which most weeks have some
 # outside are those of another clock, by which a fourth as many do at the most. The last two are of
 # brokers' servers, by which New York's week ends at midnight.
-SUNDAY_HOURS = {CURRENCIES: WEEK_TURNS.hour, "us_futures": 18, "CMES": 18}
+REST_HOURS = REST_SECONDS // HOUR_SECONDS
+SUNDAY_HOURS = {CURRENCIES: WEEK_TURNS.hour}
+SUNDAY_HOURS |= dict.fromkeys(FUTURES, WEEK_TURNS.hour + REST_HOURS)
 WEEK_SECONDS = 7 * DAY_SECONDS
 FRIDAY_ENDS = 4 * DAY_SECONDS + WEEK_TURNS.hour * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
+# Bars of four hours by such a server's clock reach over the end of the week. That they are of
+# another clock is told by the beginnings of weeks: fewer fit than MOST_OF_OWN, and nearly all would
+# by a clock by which the bars last until the ends of weeks, too.
+MOST_OF_OWN, LEAST_OF_ANOTHER = 0.5, 0.75
 # A Friday alone may have a last trade after its end, which only the beginnings of weeks tell from
 # another clock.
 LEAST_WEEK_SPAN = 4 * DAY_SECONDS
@@ -90,6 +98,7 @@ def check_shift(
     if market.calendar in SUNDAY_HOURS:
         zones = () if is_zoned else WEEK_ZONES
         _check_week(labels.seconds[good], market, interval, zones, can_end=labels.labels is None)
+        _check_beginnings(labels.seconds[good], market, interval, zones)
 
 
 def is_any_clock_in(known: Sessions) -> bool:
@@ -210,6 +219,63 @@ def _check_week(
         f" {first:%Y-%m-%d %H:%M} as a time of {market.timezone}; {', '.join(found)}:"
         f" {', or '.join(advice)}"
     )
+
+
+def _check_beginnings(seconds: Int64, market: Market, interval: str, zones: Sequence[str]) -> None:
+    """Raise BadInput where most weeks do not begin with a bar as the market's week does, and would
+    by the clock of one of the zones.
+    """
+    if len(seconds) < LEAST_ZONED_ROWS or not zones:
+        return
+    seconds, hour = np.unique(seconds), SUNDAY_HOURS[market.calendar]
+    wall = local_seconds(seconds, market.zone)
+    begins, _ = _share_turns(seconds, wall, interval, hour)
+    if begins >= MOST_OF_OWN:
+        return
+    shares = {}
+    for zone in zones:
+        moved, skipped = localize(wall, ZoneInfo(zone))
+        moved, clock = moved[~skipped], wall[~skipped]
+        shut = _share_weeks(moved, _find_shut(moved, interval, hour))
+        shares[zone] = min(1 - shut, *_share_turns(moved, clock, interval, hour))
+    fitting = max(shares, key=lambda zone: shares[zone])
+    if shares[fitting] < LEAST_OF_ANOTHER:
+        return
+    second = _find_firsts(seconds, interval, hour)[1][1]
+    first = np.datetime64(int(wall[second]), "s").astype("datetime64[m]").item()
+    raise BadInput(
+        f"{1 - begins:.0%} of the weeks begin with another bar than those of market {market.code},"
+        f" which begin on Sunday, {hour}:00, in New York, such as that of {first:%Y-%m-%d %H:%M} as"
+        f" a time of {market.timezone}; as times of {fitting} {1 - shares[fitting]:.0%} do: say of"
+        f" which zone they are, {fitting} or the market's {market.timezone}"
+    )
+
+
+def _share_turns(seconds: Int64, wall: Int64, interval: str, hour: int) -> tuple[float, float]:
+    """Return in what share of the weeks the first bar fits, and in what share the last bar lasts
+    until the week's end.
+
+    A first bar fits that begins with the week, or is under way then as one of a grid from midnight
+    in UTC or on the clock of `wall`. The first week may lack its beginning, the last one its end.
+    """
+    length = INTERVALS[interval]
+    since, firsts = _find_firsts(seconds, interval, hour)
+    if len(firsts) < 2:
+        return 1.0, 1.0
+    is_on_grid = (wall % length == 0) | (seconds % length == 0)
+    begun = (since == 0) | ((since < 0) & is_on_grid)
+    ended = since + length >= FRIDAY_ENDS + DAY_SECONDS - hour * HOUR_SECONDS
+    return float(begun[firsts[1:]].mean()), float(ended[firsts[1:] - 1].mean())
+
+
+def _find_firsts(seconds: Int64, interval: str, hour: int) -> tuple[Int64, Int64]:
+    """Return how long after the beginning of its week, on Sundays at an hour in New York, each bar
+    begins, and the positions of the weeks' first bars; one that is under way then begins before 0.
+    """
+    last = INTERVALS[interval] - 1
+    since = local_seconds(seconds, WEEK_ZONE) + 4 * DAY_SECONDS - hour * HOUR_SECONDS
+    firsts = np.unique((since + last) // WEEK_SECONDS, return_index=True)[1]
+    return (since + last) % WEEK_SECONDS - last, firsts
 
 
 def _find_shut(seconds: Int64, interval: str, sunday_hour: int) -> Bools:

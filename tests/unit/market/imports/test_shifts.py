@@ -270,6 +270,49 @@ def test_servers_by_which_new_york_s_week_ends_at_midnight_are_asked_about() -> 
         read(clock, "1h", ticker="EURUSD=X")
 
 
+def list_four_hours(ticker: str, weeks: int = 8) -> list[datetime]:
+    """Return bars of four hours that are counted from the week's beginning in New York."""
+    begins = 17 if ticker == "EURUSD=X" else 18
+    return [bar for bar in list_week_hours(weeks, begins=begins) if (bar.hour - begins) % 4 == 0]
+
+
+@pytest.mark.parametrize(
+    ("ticker", "zone"), [("EURUSD=X", "Europe/Athens"), ("ES=F", "America/Chicago")]
+)
+def test_four_hours_by_a_clock_that_leaves_no_bar_between_two_weeks_are_asked_about(
+    ticker: str, zone: str
+) -> None:
+    bars = list_four_hours(ticker, 3)  # Europe's clocks change later
+    clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(BadInput, match=f"begin with another bar .* zone they are, {zone} or the"):
+        read(clock, "4h", ticker=ticker)
+    rows = read(clock, "4h", ticker=ticker, timezone=zone)
+    assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
+    assert len(read(clock, "4h", ticker=ticker, timezone="Asia/Tokyo").columns["times"])
+
+
+@pytest.mark.parametrize("ticker", ["EURUSD=X", "ES=F"])
+@pytest.mark.parametrize("grid", ["", "UTC", "America/New_York"])
+def test_four_hours_by_the_market_s_clock_are_read_on_each_grid(ticker: str, grid: str) -> None:
+    own = ZoneInfo("UTC" if ticker == "EURUSD=X" else "America/New_York")
+    pause = None if ticker == "EURUSD=X" else 17
+    bars = list_four_hours(ticker)
+    if grid:
+        hours = list_week_hours(8, begins=17 if pause is None else 18, pause=pause)
+        local = [bar.astimezone(ZoneInfo(grid)) for bar in hours]
+        bars = sorted({bar.replace(hour=bar.hour // 4 * 4) for bar in local})
+    clock = [f"{bar.astimezone(own):%Y-%m-%d %H:%M}" for bar in bars]
+    rows = read(clock, "4h", ticker=ticker)
+    assert len(rows.columns["times"]) > 0.95 * len(bars)  # without days of short sessions
+
+
+def test_hours_of_currencies_without_sundays_are_read() -> None:
+    """Their weeks begin late, and end as they should."""
+    bars = [bar for bar in (b.astimezone(UTC) for b in list_week_hours(8)) if bar.weekday() < 5]
+    rows = read([f"{bar:%Y-%m-%d %H:%M}" for bar in bars], "1h", ticker="EURUSD=X")
+    assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
+
+
 @pytest.mark.parametrize("shut", [(), (0,), range(48)])
 def test_weeks_of_currencies_by_the_market_s_clock_are_read(shut: Sequence[int]) -> None:
     """Those with a last trade after the end, and those that are quoted at the weekend, too."""
