@@ -215,6 +215,16 @@ def forget_evening_sessions(database: Db) -> None:
             _forget_sessions(database, code)
 
 
+def forget_hours_around_breaks(database: Db) -> None:
+    """Have the coverage of hours measured anew where exchanges have a lunch break, after which some
+    sources count them anew. No other interval has another number of bars by that.
+    """
+    rows = {row["_id"]: row for row in (*SHIPPED_ROWS, *database.markets.find())}
+    paused = [code for code, row in rows.items() if row["calendar"] in {"XTKS", "XHKG", "XSHG"}]
+    query = {"interval": "1h", "market": {"$in": paused}}
+    database.series.update_many(query, {"$unset": {"coverage": ""}})
+
+
 def _forget_sessions(database: Db, market: str) -> None:
     """Have the sessions, the coverage and the next scans of a market found again."""
     database.session_days.delete_one({"_id": market})
@@ -315,7 +325,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(19, "sum up what looks odd in the bars of each series", await_sums),
     Migration(20, "measure bars of currencies by their week", forget_currency_sessions),
     Migration(21, "tell what models read in usual ranges, not in their roots", tell_distances),
-    Migration(21, "measure bars of futures without their rest", forget_evening_sessions),
+    Migration(22, "measure bars of futures without their rest", forget_evening_sessions),
+    Migration(23, "measure hours around lunch breaks anew", forget_hours_around_breaks),
 )
 
 

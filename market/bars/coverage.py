@@ -106,8 +106,19 @@ def _measure_intraday(
     opens, closes = known.opens[start:until], known.closes[start:until]
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
-    expected = _count_slots(begins, np.minimum(closes, last + length), pauses, resumes, length)
-    expected -= _count_slots(begins, np.clip(first, opens, closes), pauses, resumes, length)
+    # Sources count the bars after a lunch break from the open, or anew from where trade resumes.
+    anew = (resumes < closes) & np.isin(resumes, times)
+    ends, firsts = np.minimum(closes, last + length), np.clip(first, opens, closes)
+    upto, before = (
+        np.where(
+            anew,
+            _count_slots(opens, np.minimum(edge, pauses), pauses, resumes, length)
+            + _count_slots(resumes, np.maximum(edge, resumes), closes, closes, length),
+            _count_slots(begins, edge, pauses, resumes, length),
+        )
+        for edge in (ends, firsts)
+    )
+    expected = upto - before
     return Held(known.days[start:until], expected, np.minimum(counts, expected))
 
 

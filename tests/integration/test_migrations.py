@@ -223,10 +223,22 @@ def test_futures_and_currencies_are_measured_by_their_evenings(fresh: Db) -> Non
     fresh.watchlists.insert_many(
         [{"_id": code, "markets": [code], "next_scan": NOW} for code in codes]
     )
-    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 21])
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 22])
     assert fresh.series.distinct("_id", {"coverage": coverage}) == ["US"]
     assert fresh.session_days.distinct("_id") == ["US"]
     assert fresh.watchlists.distinct("_id", {"next_scan": NOW}) == ["US"]
+
+
+def test_only_hours_around_lunch_breaks_are_measured_anew(fresh: Db) -> None:
+    coverage = {"bars_held": 1}
+    fresh.series.insert_many(
+        {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
+        for code in ("JP", "HK", "US")
+        for interval in ("15m", "1h")
+    )
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 23])
+    measured = fresh.series.distinct("_id", {"coverage": coverage})
+    assert measured == ["HK 15m", "JP 15m", "US 15m", "US 1h"]
 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(

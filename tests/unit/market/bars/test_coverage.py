@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import exchange_calendars as xc
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,6 +107,31 @@ def test_weeks_of_currencies_lack_no_four_hours_by_new_york_s_clock_or_by_utc_s(
     assert (len(found.days), name_gaps(found)) == (20, [])
     del moments[40]
     assert len(name_gaps(measure(*moments, interval="4h", known=known))) == 1
+
+
+@pytest.mark.parametrize("interval", ["1m", "15m", "30m", "1h", "4h"])
+@pytest.mark.parametrize(("market", "calendar"), [("JP", "XTKS"), ("HK", "XHKG"), ("CN", "XSHG")])
+def test_bars_that_are_counted_anew_after_a_lunch_break_leave_no_gap(
+    market: str, calendar: str, interval: str
+) -> None:
+    """Each day of hours lacked one: three or two before the break, three or two after it."""
+    schedule = xc.get_calendar(calendar, start="2025-01-02", end="2025-03-31").schedule
+    bars: list[pd.Timestamp] = []
+    for day in schedule.itertuples():
+        parts = [(day.open, day.break_start), (day.break_end, day.close)]
+        parts = [(day.open, day.close)] if pd.isna(day.break_start) else parts
+        for begins, ends in parts:
+            bars.extend(pd.date_range(begins, ends, freq=f"{INTERVALS[interval]}s"))
+            bars = bars[:-1] if bars[-1] == ends else bars
+    moments = [f"{bar:%Y-%m-%dT%H:%M}" for bar in bars]
+    known = load_sessions(SHIPPED[market])
+    found = measure(*moments, interval=interval, known=known)
+    assert (len(found.days), name_gaps(found)) == (len(schedule), [])
+    assert found.expected.sum() == len(moments)
+    after_break = schedule["break_end"].iloc[20] + pd.Timedelta(seconds=INTERVALS[interval])
+    if interval != "4h":
+        moments.remove(f"{after_break:%Y-%m-%dT%H:%M}")
+        assert len(name_gaps(measure(*moments, interval=interval, known=known))) == 1
 
 
 @pytest.mark.parametrize("interval", ["5m", "15m", "30m", "1h", "4h"])
