@@ -215,6 +215,21 @@ def test_back_leaves_a_page_that_was_reloaded_with_a_dialog_open(
     expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
 
 
+def test_a_page_that_is_opened_while_a_dialog_closes_stays_open(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/watchlists")
+    page.get_by_role("button", name="New watchlist").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    # The dialog's own step back has been requested by then, and has not been taken.
+    dialog.evaluate("(each) => each.addEventListener('close', () => { location.hash = '#/runs' })")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    page.wait_for_function("location.hash === '#/runs' && history.state === null")
+
+
 def test_an_unknown_filter_value_is_ignored(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?status=done&task=nothing")
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()

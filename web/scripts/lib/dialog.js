@@ -6,17 +6,29 @@
  */
 export function openDialog(dialog) {
   return new Promise((resolve) => {
+    const below = location.hash;
     const mark = { dialog: crypto.getRandomValues(new Uint32Array(1))[0] };
     const isOurs = () => history.state?.dialog === mark.dialog;
     const byBack = () => isOurs() || dialog.close();
     const end = () => {
       window.removeEventListener("popstate", byBack);
-      dialog.remove();
       resolve();
     };
     dialog.addEventListener("close", () => {
+      dialog.remove();
       if (!isOurs()) return end();
-      window.addEventListener("popstate", end, { once: true });
+      let wanted = null;
+      const arrive = () => {
+        if (location.hash !== below) {
+          // Somebody went on before the step back was taken, which leads away from there.
+          wanted = location.hash;
+          return;
+        }
+        window.removeEventListener("popstate", arrive);
+        if (wanted !== null) location.hash = wanted;
+        end();
+      };
+      window.addEventListener("popstate", arrive);
       return history.back();
     });
     document.body.append(dialog);
