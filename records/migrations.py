@@ -8,7 +8,7 @@ needs no lock, which could be left behind.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -225,6 +225,14 @@ def forget_hours_around_breaks(database: Db) -> None:
     database.series.update_many(query, {"$unset": {"coverage": ""}})
 
 
+def forget_coverage_before_1970(database: Db) -> None:
+    """Have the coverage of series with bars before 1970 measured anew, as all weekdays of those
+    years were sessions.
+    """
+    query = {"first_bar": {"$lt": datetime(1970, 1, 1, tzinfo=UTC)}}
+    database.series.update_many(query, {"$unset": {"coverage": ""}})
+
+
 def _forget_sessions(database: Db, market: str) -> None:
     """Have the sessions, the coverage and the next scans of a market found again."""
     database.session_days.delete_one({"_id": market})
@@ -327,6 +335,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(21, "tell what models read in usual ranges, not in their roots", tell_distances),
     Migration(22, "measure bars of futures without their rest", forget_evening_sessions),
     Migration(23, "measure hours around lunch breaks anew", forget_hours_around_breaks),
+    Migration(24, "measure bars before 1970 without holidays", forget_coverage_before_1970),
 )
 
 

@@ -229,8 +229,15 @@ def _get_recent_calendar(market: Market, now: datetime) -> Any:
 
 def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
     """Return a calendar up to `end` or its own end: the whole calendar, or its last `days` days."""
-    import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
+    # Only imports of bars and scans need these, which load slowly.
+    import exchange_calendars  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
+    from pandas.tseries.holiday import AbstractHolidayCalendar  # noqa: PLC0415
 
+    # exchange_calendars applies the rules of holidays to these years alone. By pandas' own, 1970 to
+    # 2200, all holidays before 1970 are sessions, and a calendar takes twice as long to make.
+    AbstractHolidayCalendar.start_date = pd.Timestamp(CALENDAR_START)
+    AbstractHolidayCalendar.end_date = pd.Timestamp(end + timedelta(days=365))
     name = UTC_WEEKDAYS if name == CURRENCIES else name
 
     def get(first: date, last: date) -> Any:

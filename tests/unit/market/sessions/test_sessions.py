@@ -46,6 +46,27 @@ def test_new_york_was_closed_after_11_september_2001() -> None:
     assert held.tolist() == [True, False, False, False, False, False, True]
 
 
+def test_new_york_kept_its_holidays_before_1970() -> None:
+    """The closings of 1962 as its exchange lists them, and days of the paper crisis of 1968."""
+    days = local_days(load_sessions(SHIPPED["US"]).closes, ZoneInfo("America/New_York"))
+    weekdays = np.arange("1962-01-01", "1963-01-01", dtype="datetime64[D]")
+    weekdays = weekdays[np.is_busday(weekdays)]
+    closed = [str(day)[5:] for day in weekdays if day.astype(np.int64) not in days]
+    assert closed == [
+        "01-01",  # New Year's Day
+        "02-22",  # Washington's Birthday
+        "04-20",  # Good Friday
+        "05-30",  # Memorial Day
+        "07-04",  # Independence Day
+        "09-03",  # Labor Day
+        "11-06",  # Election Day
+        "11-22",  # Thanksgiving
+        "12-25",  # Christmas
+    ]
+    paper = np.array(["1968-07-04", "1968-07-05", "1968-12-18"], "datetime64[D]").astype(np.int64)
+    assert not np.isin(paper, days).any()
+
+
 def test_daily_bar_closes_with_its_session() -> None:
     # 24 November 2023, the day after Thanksgiving, ended at 13:00 in New York.
     _, closes = find_closes(
