@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Installs exactly the lock files, from wheels: pip resolves and builds nothing, so later releases change nothing.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes --only-binary :all:
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --no-compile --require-hashes --only-binary :all:
+# pip compiles Python files one after the other; this uses all cores, and leaves out the packages'
+# own tests. What tests and checks need, Python compiles as it is used.
+COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib
 WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.txt || { cat $(VENV)/check.txt; \
   echo "$(VENV) does not hold what the locks name: rm -r $(VENV), then try again."; exit 1; }
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -123,6 +126,7 @@ $(VENV)/.made:
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, once)."
 	@$(INSTALL) -r requirements.txt
+	@$(COMPILE)
 	@$(WHOLE)
 	@echo "Compiling the numeric kernels, once."
 	@$(BIN)/python -m tasks.kernels
