@@ -26,12 +26,18 @@ def _check_redis_url(url: str) -> str:
     """
     if url.startswith(("redis://", "rediss://")):
         try:
-            _ = urlsplit(url).port
+            parts = urlsplit(url)
+            _ = parts.port
+            # Of a password that begins with digits, these are the port.
+            rest = f"{parts.path}{parts.query.partition('=')[0]}{parts.fragment}"
+            is_whole = "@" not in rest
         except ValueError:
+            is_whole = False
+        if not is_whole:
             raise ValueError(
-                "its port is no number; in a password, characters such as / ? # must be escaped, as"
-                " urllib.parse.quote_plus does it"
-            ) from None
+                "its host or port can be none; in a password, characters such as / ? # must be"
+                " escaped, as urllib.parse.quote_plus does it"
+            )
     return url
 
 

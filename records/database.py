@@ -1,5 +1,6 @@
 """Connects to MongoDB, with the settings that the promises need in one place."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ _TOO_LARGE, _TOO_LONG, _ENDED = 388, 290, 251
 FULL = "No space left on device"
 # Options of a server's URL that are no secrets; a wrong one is often why a server refuses.
 _SHOWN_OPTIONS = {"replicaset", "authsource", "directconnection", "tls", "db"}
+# MongoDB's options may be separated by a semicolon, too.
+_OPTION = re.compile(r"[^&;]+")
 
 Written = TypeVar("Written")
 Stored = TypeVar("Stored", bound=Mapping[str, Any])
@@ -64,8 +67,10 @@ def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClien
             appname="tapewatch",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
+        # What is quoted as a database's name may be what follows a slash in a password.
+        said = str(error).partition(' "')[0]
         raise ServerUnreachable(
-            f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}"
+            f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {said}"
         ) from error
 
 
@@ -223,18 +228,18 @@ def hide_credentials(url: str) -> str:
     """Return `url` with user and password replaced, and the values of options that may be passwords
     too: fit for a message or a log line.
 
-    A password may have characters that should have been escaped, such as a slash.
+    A password may have characters that should have been escaped, such as a slash, and the scheme
+    may be missing.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
+    before, separator, after = url.partition("://")
+    scheme, rest = (before, after) if separator else ("", url)
     credentials, at, place = rest.rpartition("@")
     host, mark, options = place.partition("?")
     hidden = f"***{at}" if credentials else ""
-    shown = "&".join(_hide_option(option) for option in options.split("&"))
-    return f"{scheme}://{hidden}{host}{mark}{shown}"
+    shown = _OPTION.sub(_hide_option, options)
+    return f"{scheme}{separator}{hidden}{host}{mark}{shown}"
 
 
-def _hide_option(option: str) -> str:
-    name, equals, _ = option.partition("=")
-    return f"{name}=***" if equals and name.lower() not in _SHOWN_OPTIONS else option
+def _hide_option(option: re.Match[str]) -> str:
+    name, equals, _ = option[0].partition("=")
+    return f"{name}=***" if equals and name.lower() not in _SHOWN_OPTIONS else option[0]

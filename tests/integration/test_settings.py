@@ -73,14 +73,15 @@ def test_absurd_values_are_refused_by_name(
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "FEED_URL"])
-@pytest.mark.parametrize("mark", ["/", "?", "#"])
+@pytest.mark.parametrize("mark", ["/", "?", "#", "@1/"])
+@pytest.mark.parametrize("begin", ["hush", "6379"])
 def test_a_password_that_is_not_escaped_is_refused_without_showing_it(
-    monkeypatch: pytest.MonkeyPatch, name: str, mark: str
+    monkeypatch: pytest.MonkeyPatch, name: str, mark: str, begin: str
 ) -> None:
-    monkeypatch.setenv(name, f"redis://:hush{mark}quiet@127.0.0.1:6379/0")
+    monkeypatch.setenv(name, f"redis://:{begin}{mark}quiet@127.0.0.1:6379/0")
     with pytest.raises(BadInput, match=f"{name}: .*must be escaped") as refused:
         read_settings(env_file=None)
-    assert "hush" not in refused.value.message
+    assert begin not in refused.value.message
     assert "quiet" not in refused.value.message
 
 
@@ -103,6 +104,17 @@ def test_an_invalid_port_of_mongodb_is_reported() -> None:
     answer = run_flask({"MONGO_URL": "mongodb://127.0.0.1:99999/"}, "runs", "list")
     assert answer.exit_code == 1
     assert "MONGO_URL mongodb://127.0.0.1:99999/ cannot be used" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mongodb://me:99/quiet@localhost/db", "me:quiet@127.0.0.1", "mongodb:/me:quiet@127.0.0.1"],
+)
+def test_a_url_of_mongodb_that_cannot_be_used_is_reported_without_its_password(url: str) -> None:
+    answer = run_flask({"MONGO_URL": url}, "runs", "list")
+    assert answer.exit_code == 1
+    assert "***@" in answer.stderr
+    assert "quiet" not in answer.stderr
 
 
 @pytest.mark.parametrize(

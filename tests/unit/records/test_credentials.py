@@ -22,6 +22,10 @@ from records.database import hide_credentials
             "mongodb://h/?tls=true&tlsCertificateKeyFilePassword=***",
         ),
         ("mongodb://h/?replicaSet=rs0&x", "mongodb://h/?replicaSet=rs0&x"),
+        ("mongodb://h/?replicaSet=rs0;x=s3cret", "mongodb://h/?replicaSet=rs0;x=***"),
+        # The scheme is missing, or written wrongly.
+        ("me:s3cret@h/db", "***@h/db"),
+        ("mongodb:/me:s3cret@h/db", "***@h/db"),
         ("no address", "no address"),
     ],
 )
