@@ -81,23 +81,34 @@ def has_watermarks(database: Db) -> bool:
     return watermarks_in(database).find_one({}, {"_id": 1}) is not None
 
 
-def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
-    """Delete the watermark of a series whose bars are gone."""
-    watermarks_in(database).delete_one(
-        {"_id": build_watermark_id(ticker, interval)}, session=session
+def forget_watermark(
+    database: Db, ticker: str, interval: str, session: ClientSession
+) -> WatermarkDocument | None:
+    """Delete the watermark of a series whose bars are gone; return it, None where there was none.
+
+    It is written even then. A detection that has read the bars writes the watermark, too, and
+    MongoDB lets only one of two transactions that do so commit beside the other: anomalies that the
+    detection stores would not be seen here, and stand on bars that are gone.
+    """
+    own = {"_id": build_watermark_id(ticker, interval)}
+    stored = watermarks_in(database).find_one_and_update(
+        own, {"$setOnInsert": {"ticker": ticker}}, upsert=True, session=session
     )
+    watermarks_in(database).delete_one(own, session=session)
+    return stored
 
 
 def move_watermark_back(
     database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession
 ) -> None:
-    """Move a watermark back to the series' last bar, after later bars have gone."""
-    own = {"_id": build_watermark_id(ticker, interval)}
-    earlier = own | {"first_detected_timestamp": {"$gt": last_bar}}
-    if watermarks_in(database).delete_one(earlier, session=session).deleted_count == 0:
-        watermarks_in(database).update_one(
-            own, {"$min": {"last_detected_timestamp": last_bar}}, session=session
-        )
+    """Move a watermark back to the series' last bar, after later bars have gone. Like
+    `forget_watermark` it writes in any case.
+    """
+    stored = forget_watermark(database, ticker, interval, session)
+    if stored is not None and stored["first_detected_timestamp"] <= last_bar:
+        last = min(stored["last_detected_timestamp"], last_bar)
+        moved: WatermarkDocument = {**stored, "last_detected_timestamp": last}
+        watermarks_in(database).insert_one(moved, session=session)
 
 
 def write_watermarks(
@@ -114,7 +125,7 @@ def write_watermarks(
 
     In a scan most watermarks have the same new values, so one update writes them all. `are_stored`
     says that all of them existed when the batch was planned; they are looked up only where the
-    update did not match all of them.
+    update did not match all of them, or where some are of an earlier revision.
     """
     watermarks = watermarks_in(database)
     stored = {document["_id"] for document in documents}
@@ -129,10 +140,17 @@ def write_watermarks(
             alike.setdefault(_get_said(document), []).append(document["_id"])
         else:
             writes.append(InsertOne(document))
+    last, first = "last_detected_timestamp", "first_detected_timestamp"
     for values, ids in alike.items():
         said = dict(zip(_SAID, values, strict=True))
-        last, first = "last_detected_timestamp", "first_detected_timestamp"
-        is_later = {"$lt": ["$bars_revision", said["bars_revision"]]}
+        revision = said["bars_revision"]
+        if are_stored:
+            # Without an expression a document takes a fifth less time.
+            own = {"_id": {"$in": ids}, "bars_revision": {"$gte": revision}}
+            ends = {"$max": {last: said.pop(last)}, "$min": {first: said.pop(first)}}
+            writes.append(UpdateMany(own, {**ends, "$set": said}))
+            continue
+        is_later = {"$lt": ["$bars_revision", revision]}
         update = {name: {"$literal": value} for name, value in said.items()} | {
             last: {"$cond": [is_later, said[last], {"$max": [f"${last}", said[last]]}]},
             first: {"$min": [f"${first}", said[first]]},

@@ -3,9 +3,10 @@ disagreement.
 """
 
 import json
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -15,13 +16,14 @@ from flask.testing import FlaskClient
 from core.errors import Transient
 from detection.pipeline.commit import commit
 from detection.pipeline.job import Outcome
+from market.bars import deleting, undoing, writing
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.reading import read_bars
 from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
-from records.findings.anomalies import find_fallen
+from records.findings.anomalies import find_fallen, mark_bars_gone
 from records.findings.anomaly_queries import build_query, count_by_series, iterate_anomalies
 from records.market.series import find_one_series
 from tests.commands import Command, read_json
@@ -570,4 +572,53 @@ def test_bars_that_are_removed_during_a_detection_are_detected_when_they_come_ag
     assert mark is not None
     assert series is not None
     assert mark["last_detected_timestamp"] == series["last_bar"]
+    assert check(database) == []
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("removal", ["undone", "replaced", "deleted"])
+def test_a_detection_that_is_committed_while_bars_are_removed_stores_no_anomaly_of_them(
+    database: Db, monkeypatch: pytest.MonkeyPatch, removal: str, *, is_known: bool
+) -> None:
+    """The removal's transaction has looked for anomalies of the bars, and is not yet committed."""
+    frame, now = make_bars(600, shocks=(590,)), datetime.now(UTC)
+    store(database, "MSFT", make_bars(600, seed=2))
+    train(database)
+
+    def bring(bars: pd.DataFrame, *, synthetic: bool = removal == "replaced") -> str:
+        report = import_frame(
+            database, bars, interval="1d", source="x", ticker="AAPL", now=now, synthetic=synthetic
+        )
+        return str(report.import_id)
+
+    bring(frame.iloc[:580])
+    if is_known:
+        run(database, "backfill", "AAPL")
+    import_id = bring(frame)
+    job, found = detect(database, "backfill", "AAPL")
+
+    def end() -> None:
+        with suppress(Transient):
+            commit(database, job, lambda: nullcontext([found]), lambda *_: None)
+
+    detection = Thread(target=end)
+
+    def mark(*args: Any, **named: Any) -> None:
+        mark_bars_gone(*args, **named)
+        if detection.ident is None:
+            detection.start()
+            detection.join(1)
+
+    for module in (deleting, undoing, writing):
+        monkeypatch.setattr(module, "mark_bars_gone", mark)
+    if removal == "undone":
+        undo_import(database, import_id, now)
+    elif removal == "replaced":
+        bring(frame.iloc[:580], synthetic=False)
+    else:
+        delete_bars(database, "AAPL", "1d", now)
+    detection.join()
+    shock = frame["date"][590].to_pydatetime().replace(tzinfo=UTC)
+    asked = {"Ticker": "AAPL", "Datetime": {"$gte": shock}, "status": "new"}
+    assert database.anomalies.count_documents(asked) == 0
     assert check(database) == []
