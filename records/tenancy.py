@@ -245,7 +245,9 @@ def add_tenant(database: Db, name: str, now: datetime) -> None:
     if name == DEFAULT_TENANT:
         raise Conflict("the tenant 'default' is there already")
     erased = {"_id": f"{_ERASED}{name}"}
-    if database.settings.find_one(erased):
+    # An erasure that was interrupted may have left the tenant, with what it has.
+    is_there = tenants_in(database).find_one({"_id": name})
+    if not is_there and database.settings.find_one(erased):
         _remove_own(database, name)
         database.settings.delete_one(erased)
     try:
@@ -294,8 +296,6 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
     database.settings.update_one(
         {"_id": f"{_ERASED}{name}"}, {"$set": {"erased_at": now}}, upsert=True
     )
-    # Alerts would be raised of those that wait.
-    database.outbox.delete_many({"tenant": name})
     counts = _remove_own(database, name)
     tenants_in(database).delete_one({"_id": name})
     return counts
@@ -304,6 +304,8 @@ def erase_tenant(database: Db, name: str, now: datetime) -> dict[str, int]:
 def _remove_own(database: Db, name: str) -> dict[str, int]:
     """Remove what belongs to a tenant; return how many documents, by collection."""
     own, counts = of_tenant(database, name), {}
+    # Alerts would be raised of events that wait.
+    database.outbox.delete_many({"tenant": name})
     for collection in sorted(OWN):
         counts[collection] = own[collection].count_documents({})
         own[collection].drop()

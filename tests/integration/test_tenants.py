@@ -334,22 +334,47 @@ def test_a_tenant_of_an_erased_ones_name_sees_nothing_that_was_written_meanwhile
     assert alert is not None
     assert run is not None
     payload = {"series_id": "acme secret", "version": 1, "prediction_ids": []}
-    in_transaction(
-        database, lambda session: add_event(own, "x", "series_anomalies", payload, NOW, session)
-    )
+
+    def wait() -> None:
+        in_transaction(
+            database, lambda session: add_event(own, "x", "series_anomalies", payload, NOW, session)
+        )
+
+    wait()
     add_key(database, "ops", ["admin"], NOW)
     erase_tenant(database, "acme", NOW)
     assert database.outbox.count_documents({"tenant": "acme"}) == 0
     own.notification_rules.insert_one(rule)
     own.alerts.insert_one(alert)
     own.detection_runs.insert_one(run)
+    wait()
     add_tenant(database, "acme", NOW)
+    assert database.outbox.count_documents({"tenant": "acme"}) == 0
     assert [name for name in (*OWN, *PARTED) if own[name].find_one({})] == []
     # A tenant that is there keeps what it has.
     add_list(own, "mine", "AAPL")
     with pytest.raises(Conflict):
         add_tenant(database, "acme", NOW)
     assert own.watchlists.count_documents({}) == 1
+
+
+def test_a_tenant_of_which_an_erasure_was_interrupted_keeps_what_it_has_when_it_is_added(
+    database: Db, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    own = of_tenant(database, "acme")
+    add_key(database, "ops", ["admin"], NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(tenancy, "_remove_own", end)
+        with pytest.raises(KeyboardInterrupt):
+            erase_tenant(database, "acme", NOW)
+    with pytest.raises(Conflict):
+        add_tenant(database, "acme", NOW)
+    assert own.alerts.find_one({"_id": acme.alert_id}) is not None
+    erase_tenant(database, "acme", NOW)
+    assert own.alerts.find_one({}) is None
 
 
 def test_erasing_a_tenant_does_not_make_access_open_again(
