@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
+from sys import maxsize
 
 from pymongo.client_session import ClientSession
 
@@ -18,6 +19,7 @@ from alerts.lifecycle import EXPIRED_AFTER
 from alerts.market_wide import find_wide_bars, plan_market_wide
 from alerts.raising import BarsBetween, is_confident, mute_alerts, passes, plan_alerts, raises
 from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopped
+from market.intervals import INTERVALS
 from market.markets import load_markets
 from records.alerts import history, mutes, raised
 from records.alerts.documents import AlertDocument, EndedAlert
@@ -41,7 +43,8 @@ EXPLAIN_SECONDS = 10.0
 # At most this many alerts wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
-YEAR_SECONDS = 366 * 86_400
+# Closes are listed so many bars further than they are asked for.
+MARGIN_BARS = 1_000
 CAME = "the bars of the last session came"
 
 
@@ -49,7 +52,8 @@ class MarketBars:
     """Counts the bars between two of a market, by its sessions.
 
     A first scan of a series compares each of its anomalies with all before it. So the closes of a
-    stretch are listed once, with a year more on both sides, as anomalies come in their order.
+    stretch are listed once. They are listed anew where an anomaly is outside, up to as far again as
+    they were before, as anomalies come in their order.
     """
 
     def __init__(self, database: Db, interval: str) -> None:
@@ -63,15 +67,19 @@ class MarketBars:
         from market.sessions.overrides import find_sessions  # noqa: PLC0415 - as above
 
         known = find_sessions(self._database, self._markets.choose(market))
-        since = until = 0
+        since, until = maxsize, -maxsize
+        margin = MARGIN_BARS * INTERVALS[self._interval]
         closes = known.closes[:0]
 
         def count(first: datetime, later: datetime) -> int:
             nonlocal since, until, closes
             start, end = (int(bar.timestamp()) for bar in (first, later))
             if start < since or end > until:
-                since = min(start, since or start) - YEAR_SECONDS
-                until = max(end, until) + YEAR_SECONDS
+                more = max(until - since, margin)
+                if start < since:
+                    since = start - more
+                if end > until:
+                    until = end + more
                 closes = list_closes(known, self._interval, since, until)
             before, through = closes.searchsorted((start, end), side="right")
             return int(through - before)

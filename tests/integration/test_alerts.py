@@ -1102,3 +1102,16 @@ def test_bars_between_the_many_anomalies_of_a_first_scan_are_counted_at_once(
     counts = [[between(first, later) for first in strange[at:]] for at, later in enumerate(strange)]
     assert process_time() - begun < 10
     assert counts == [[bars * bars - at * at for bars in range(at, 300)] for at in range(300)]
+
+
+def test_bars_since_an_alert_of_some_hours_ago_are_counted_without_listing_years(
+    database: Db,
+) -> None:
+    """Each scan of one-minute bars that raised alerts listed those of two years."""
+    for market in ("CRYPTO", "US"):
+        between = MarketBars(database, "1m").of(market)
+        between(NOW, NOW)  # loads the calendar
+        between = MarketBars(database, "1m").of(market)
+        begun = process_time()
+        between(NOW - timedelta(hours=5), NOW)
+        assert process_time() - begun < 0.1
