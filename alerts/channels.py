@@ -87,14 +87,20 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
     try:
         parts = urlsplit(channel)
     except ValueError as error:
-        raise BadInput(f"this {scheme} address cannot be read: {error}") from error
+        # Its text may have the user and the password.
+        raise BadInput(
+            f"this {scheme} address cannot be read; in a password, characters such as / ? # [ must"
+            " be escaped"
+        ) from error
+    # A ? that ends a password makes its rest the name of an option.
+    is_ended = "@" in parts.query and "@" not in parts.netloc
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         is_header = scheme in WEBHOOKS and HEADER.fullmatch(name) and name[1:].lower() != "host"
         if name.lower() not in allowed and not is_header:
+            option = "option of this name" if is_ended else f"option {name[:40]!r}"
             raise BadInput(
-                f"a {scheme} channel has no option {name[:40]!r}; it has"
-                f" {', '.join(sorted(allowed))}; options that open files, follow redirects or skip"
-                " certificates are not taken"
+                f"a {scheme} channel has no {option}; it has {', '.join(sorted(allowed))}; options"
+                " that open files, follow redirects or skip certificates are not taken"
             )
     if not allow_private and _is_private(parts.hostname or ""):
         raise BadInput(

@@ -476,6 +476,8 @@ def test_an_unusable_rule_is_refused(client: FlaskClient, fields: dict[str, Any]
         {"channel": "json://127.0.0.1/", "next_chanel": "mailtos://me:hunter2@example.com"},
         {"channel": "json://127.0.0.1/", "next_channel": "hunter2 "},
         {"channel": "\x00hunter2"},
+        {"channel": "json://me:hunter2\u2100@127.0.0.1/"},
+        {"channel": "json://me:p?hunter2@127.0.0.1/"},
     ],
 )
 def test_a_refused_rule_does_not_repeat_what_is_secret(
