@@ -255,7 +255,7 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
             server, memory = client.info("server"), client.info("memory")
             persistence = client.info("persistence")
             client.set(PROBE, "", px=1)
-    except (RedisError, ValueError) as error:
+    except (RedisError, TypeError, ValueError) as error:
         yield Finding("Redis", "failed", f"{url}: {error}", REDIS_TODO)
         return
     found = f"{server['redis_version']} at {url}"

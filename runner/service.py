@@ -337,7 +337,7 @@ def _check_redis(settings: Settings) -> None:
             ):
                 others = claim_redis(client, mongo[settings.mongo_database], settings)
                 left = max(1, int(client.ttl(OWNER)))
-    except (redis.RedisError, ValueError) as error:
+    except (redis.RedisError, TypeError, ValueError) as error:
         raise ServerUnreachable(
             f"Redis at {url} did not answer: {error}. Start it or correct REDIS_URL."
         ) from error

@@ -100,7 +100,7 @@ def ask_redis(settings: Settings) -> ServerHealth:
     try:
         with Redis.from_url(settings.redis_url, **timeouts) as client:
             client.set(PROBE, "", px=1)
-    except RedisError as error:
+    except (RedisError, TypeError, ValueError) as error:  # the latter on options of the URL
         return ServerHealth(
             ok=False, detail=f"Redis at {hide_credentials(settings.redis_url)}: {error}"
         )

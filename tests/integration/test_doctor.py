@@ -12,6 +12,7 @@ from typing import Any
 import libfaketime
 import pytest
 
+from api.operations.health import ask_redis
 from cli import doctor
 from cli.doctor import Finding
 from core.settings import Settings
@@ -210,3 +211,12 @@ def test_embedded_servers_are_looked_for_if_no_url_is_set(
     monkeypatch.setenv("PATH", os.devnull)
     monkeypatch.setattr("core.binaries.find_spec", lambda _package: None)
     assert "REDIS_URL" in only(doctor.check_redis(unnamed, NOW)).found
+
+
+@pytest.mark.parametrize("option", ["maximal=1", "socket_timeout=soon"])
+def test_an_option_of_redis_that_there_is_not_is_named(option: str) -> None:
+    wrong = Settings(_env_file=None, redis_url=f"redis://127.0.0.1:1/0?{option}")
+    finding = only(doctor.check_redis(wrong, NOW))
+    assert (finding.state, option.partition("=")[0] in finding.found) == ("failed", True)
+    told = ask_redis(wrong)
+    assert (told.ok, option.partition("=")[0] in str(told.detail)) == (False, True)
