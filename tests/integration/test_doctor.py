@@ -33,18 +33,23 @@ def ask_doctor(environment: dict[str, str], *options: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def ask_at_clock(environment: dict[str, str], clock: str) -> tuple[int, str]:
-    """Return its output in a process whose clock is wrong."""
+def check_clock_at(environment: dict[str, str], clock: str) -> Finding:
+    """Return what a process finds whose clock is wrong."""
+    check = (
+        "from core.settings import Settings; from records.database import open_database;"
+        "from cli.doctor import check_clock; from dataclasses import asdict; import json;"
+        "print(json.dumps(asdict(check_clock(open_database(Settings(_env_file=None))))))"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", "--json"],
+        [sys.executable, "-c", check],
         cwd=ROOT,
         env={**environment, **libfaketime.get_reload_information()[1], "FAKETIME": clock},
         capture_output=True,
         text=True,
         timeout=300,
-        check=False,
+        check=True,
     )
-    return done.returncode, done.stdout + done.stderr
+    return Finding(**json.loads(done.stdout))
 
 
 def read(answer: tuple[int, str]) -> dict[str, dict[str, Any]]:
@@ -99,25 +104,20 @@ def test_a_wrong_clock_is_reported(
     environment: dict[str, str], database: Db, clock: str, said: str
 ) -> None:
     prepare_database(database, NOW)
-    code, answer = ask_at_clock(environment, clock)
-    finding = read((code, answer))["clock"]
-    assert code == 1
-    assert finding["state"] == "failed"
-    assert finding["found"].startswith("7,")
-    assert said in finding["found"]
+    finding = check_clock_at(environment, clock)
+    assert finding.state == "failed"
+    assert finding.found.startswith("7,")
+    assert said in finding.found
 
 
-def test_holiday_calendars_that_have_ended_are_reported(
-    environment: dict[str, str], database: Db
-) -> None:
-    prepare_database(database, NOW)
-    code, answer = ask_at_clock(environment, "@2045-03-01 12:00:00")
-    findings = read((code, answer))
-    assert findings["calendar US"]["state"] == "ok"
-    assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "warning"
+def test_holiday_calendars_that_have_ended_are_reported(settings: Settings) -> None:
+    later = datetime(2045, 3, 1, 12, tzinfo=UTC)
+    found = {finding.check: finding for finding in doctor.check_calendars(settings, later)}
+    assert found["calendar US"].state == "ok"
+    assert found["calendar TH"].state == found["calendar JP"].state == "warning"
     # Its library ends the calendar where no holidays are announced yet.
-    assert findings["calendar CN"]["state"] == "warning"
-    assert "exchange_calendars" in findings["calendar TH"]["todo"]
+    assert found["calendar CN"].state == "warning"
+    assert "exchange_calendars" in found["calendar TH"].todo
 
 
 def test_packages_that_differ_from_the_lock_are_named(
