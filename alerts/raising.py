@@ -21,19 +21,29 @@ from records.work.documents import RunDocument, WatchlistDocument
 
 # Strange bars at most this far apart are one event.
 JOINED_WITHIN_BARS = 3
+# A scan raises alerts of bars at most so much older than the newest detected bar of their series: a
+# new champion, a correction or a first scan finds anomalies of years ago, which nobody has to look
+# at today. It is more than any exchange stays closed or an outage should last, and as long as runs
+# are kept, so that it does not matter how late after its end the alerts of a run are raised.
+ALERTED_DAYS = 30
 SYSTEM = "system"
 
 BarsBetween = Callable[[datetime, datetime], int]
 """How many bars of an interval a market has from one bar to a later one."""
+IsRecent = Callable[[AnomalyDocument], bool]
+"""Whether an anomaly's bar is recent enough to raise an alert."""
 
 
 @dataclass(slots=True)
 class Raised:
-    """What must be written: new alerts, changes by later bars, and the trail."""
+    """What must be written: new alerts, changes by later bars, and the trail; and the anomalies of
+    old bars that are left without an alert.
+    """
 
     new: dict[str, AlertDocument] = field(default_factory=dict)
     later: dict[str, LaterFields] = field(default_factory=dict)
     trail: list[TrailDocument] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
 
 
 def raises(run: RunDocument) -> bool:
@@ -75,11 +85,15 @@ def plan_alerts(
     open_alerts: Sequence[AlertDocument],
     told: set[tuple[str | None, str]],
     bars_between: BarsBetween,
+    is_recent: IsRecent,
     *,
     run_id: str,
     now: datetime,
 ) -> Raised:
     """Return the alerts that anomalies raise or extend.
+
+    An anomaly of an old bar raises none. It extends an open alert near it, which stays that of the
+    run before: it is nothing to send a message about.
 
     Args:
         anomalies: anomalies of one interval.
@@ -87,6 +101,7 @@ def plan_alerts(
         open_alerts: the open alerts of these tickers.
         told: the anomalies that an alert already holds, by watchlist.
         bars_between: counts the bars of the tickers' market between two times.
+        is_recent: tells old bars from recent ones.
         run_id: the run that found the anomalies.
         now: the present time.
     """
@@ -94,20 +109,33 @@ def plan_alerts(
     known: dict[tuple[object, ...], list[AlertDocument]] = {}
     for alert in open_alerts:
         known.setdefault(_key(alert), []).append(alert)
-    for anomaly in sorted(anomalies, key=lambda each: (each["Datetime"], each["_id"])):
-        for watchlist in holders.get(anomaly["Ticker"], (None,)):
-            if (watchlist, anomaly["_id"]) in told:
-                continue
+
+    def add(watchlist: str | None, anomaly: AnomalyDocument) -> bool:
+        """Raise or extend an alert; return False if the bar is old and near no open alert."""
+        key = watchlist, anomaly["Ticker"], anomaly["interval"], tell_direction(anomaly)
+        near = known.setdefault(key, [])
+        joined = next((a for a in near if is_near(a, anomaly["Datetime"], bars_between)), None)
+        is_old = not is_recent(anomaly)
+        if joined is not None:
+            last_run = joined["run_id"] if is_old else run_id
+            extend(raised, joined, build_alert(watchlist, anomaly, last_run, now))
+            raised.trail.append(note_step(joined, "extend", now, anomaly["_id"]))
+        elif not is_old:
             fresh = build_alert(watchlist, anomaly, run_id, now)
-            near = known.setdefault(_key(fresh), [])
-            joined = next((a for a in near if is_near(a, fresh["bar_time"], bars_between)), None)
-            if joined is None:
-                near.append(fresh)
-                raised.new[fresh["_id"]] = fresh
-                raised.trail.append(note_step(fresh, "raise", now, anomaly["_id"]))
-            else:
-                extend(raised, joined, fresh)
-                raised.trail.append(note_step(joined, "extend", now, anomaly["_id"]))
+            near.append(fresh)
+            raised.new[fresh["_id"]] = fresh
+            raised.trail.append(note_step(fresh, "raise", now, anomaly["_id"]))
+        return joined is not None or not is_old
+
+    left = [
+        (watchlist, anomaly)
+        for anomaly in sorted(anomalies, key=lambda each: (each["Datetime"], each["_id"]))
+        for watchlist in holders.get(anomaly["Ticker"], (None,))
+        if (watchlist, anomaly["_id"]) not in told and not add(watchlist, anomaly)
+    ]
+    # Backwards, as an old bar may belong to an alert that began after it. Then none that is left is
+    # near an alert, and a process that repeats this finds the same.
+    raised.left = {each["_id"] for name, each in reversed(left) if not add(name, each)}
     return raised
 
 

@@ -23,6 +23,7 @@ from market.imports.sources.synthetic import make_bars
 from market.markets import SHIPPED
 from records.database import Db
 from records.work.outbox import find_undelivered, is_delivered
+from records.work.runs import OPEN_STATUSES, get_run
 from records.work.watchlists import add_watchlist
 from runner.programs import ROOT, worker_command
 from runner.servers import die_with_parent
@@ -127,7 +128,9 @@ def detect_history(settings: Settings, database: Db) -> None:
             now=datetime.now(UTC),
         )
     # Sending the messages also keeps a process of the worker busy for a while.
-    while not is_delivered(database, run["_id"], "run_completed"):
+    while get_run(database, run["_id"])["status"] in OPEN_STATUSES or not is_delivered(
+        database, run["_id"], "run_completed"
+    ):
         time.sleep(POLL_SECONDS)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from alerts.raising import raises
 from cli.common import echo, print_json, print_table, says_if_stopped
 from core.settings import get_settings
 from records.database import Db
@@ -16,7 +17,7 @@ from records.work.documents import RunDocument, ShownRun
 from records.work.runs import OPEN_STATUSES, get_run
 from tasks.process.broker import build_celery
 from tasks.process.census import WorkerCensus
-from tasks.requests.waiting import Wait, explain_wait
+from tasks.requests.waiting import Wait, explain_wait, wait_for_alerts
 
 POLL_SECONDS = 0.2
 ASK_SECONDS = 2.0  # A command asks at most so often why a run waits.
@@ -35,6 +36,9 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
             say_accepted(run)
         return
     ended = watch_run(database, run["_id"], quiet=as_json)
+    if raises(ended) and ended["progress"]["new_anomalies"]:
+        wait_for_alerts(database, run["_id"])
+        ended = get_run(database, run["_id"])  # with the warnings of raising
     if as_json:
         print_json(ended)
     else:

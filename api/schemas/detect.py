@@ -17,6 +17,9 @@ class Detected(BaseModel):
     high_count: int
     medium_count: int
     low_count: int
+    warnings: list[str] = Field(
+        description="among others, how many anomalies of old bars raised no alert"
+    )
     alerts: list[Alert] = Field(
         description="what was raised, or added to, 1,000 at the most; none where nothing is stored"
     )

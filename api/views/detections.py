@@ -1,7 +1,6 @@
 """Detections: a caller asks for backfills and incremental runs, and how the last backfill went."""
 
 from collections import Counter
-from time import monotonic, sleep
 
 from apiflask import APIBlueprint
 
@@ -20,13 +19,12 @@ from records.database import Document
 from records.findings.anomaly_queries import count_new, find_new
 from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
-from records.work.outbox import is_delivered
 from records.work.requests import Once
+from records.work.runs import get_run
 from tasks.requests.detections import Backfill, Look, request_detection, request_look
+from tasks.requests.waiting import wait_for_alerts
 
 LISTED = 1_000
-LONGEST_RAISING_SECONDS = 10.0
-POLL_SECONDS = 0.02
 
 detections = APIBlueprint("detections", __name__, tag="detections")
 
@@ -81,7 +79,8 @@ def _find_detected(run: ShownRun) -> Detected | None:
         return None
     database, options = get_database(), run["options"]
     if options["store"]:
-        _wait_for_alerts(run)
+        wait_for_alerts(database, run["_id"])
+        run = get_run(database, run["_id"])  # with the warnings of raising
         found = find_new(database, run["_id"], min_grade=0.0, tickers=None, limit=LISTED)
         counts = count_new(database, run["_id"])
         checked = run["progress"]["tickers_done"]
@@ -105,17 +104,11 @@ def _find_detected(run: ShownRun) -> Detected | None:
         high_count=counts["high"],
         medium_count=counts["medium"],
         low_count=counts["low"],
+        warnings=run["warnings"],
         alerts=[Alert.model_validate({**alert, **of_alerts}) for alert in raised],
         anomalies=[Anomaly.model_validate({**each, **left_out}) for each in found[:LISTED]],
         execution_time_ms=(get_now() - run["requested_at"]).total_seconds() * 1_000,
     )
-
-
-def _wait_for_alerts(run: ShownRun) -> None:
-    """Wait until the alerts of a run that ended are raised, at most for some seconds."""
-    until = monotonic() + LONGEST_RAISING_SECONDS
-    while monotonic() < until and not is_delivered(get_database(), run["_id"], "run_completed"):
-        sleep(POLL_SECONDS)
 
 
 @detections.post("/anomalies/detect")

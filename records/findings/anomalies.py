@@ -225,10 +225,16 @@ def find_asked(database: Db, anomaly_ids: Sequence[str]) -> list[AskedFields]:
     return [cast("AskedFields", each) for each in anomalies_in(database).find(query, fields)]
 
 
-def find_new_tickers(database: Db, run_id: str) -> list[str]:
-    """Return the tickers of which a run found anomalies first, in order."""
-    query = {"detection_run_id": run_id, "status": NEW}
-    return sorted(anomalies_in(database).distinct("Ticker", query))
+def count_new_by_ticker(database: Db, run_id: str) -> dict[str, int]:
+    """Return how many anomalies a run found first of each ticker, by ticker in order; tickers
+    without any are left out.
+    """
+    stages: list[Query] = [
+        {"$match": {"detection_run_id": run_id, "status": NEW}},
+        {"$group": {"_id": "$Ticker", "count": {"$sum": 1}}},
+        {"$sort": {"_id": 1}},
+    ]
+    return {each["_id"]: each["count"] for each in database.anomalies.aggregate(stages)}
 
 
 def find_on_bars(

@@ -46,9 +46,10 @@ def find_undelivered(database: Db, *, limit: int) -> list[EventDocument]:
 
 
 def is_delivered(database: Db, run_id: str, event: EventName) -> bool:
-    """Return whether an event of a run was delivered; if so, its alerts are raised."""
-    found = {"_id": f"{run_id}:{event}", "delivered_at": {"$ne": None}}
-    return events_in(database).find_one(found, {"_id": 1}) is not None
+    """Return whether an event of a run that ended was delivered; if so, its alerts are raised."""
+    # Delivered events are deleted some day.
+    undelivered = {"_id": f"{run_id}:{event}", "delivered_at": None}
+    return events_in(database).find_one(undelivered, {"_id": 1}) is None
 
 
 def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:

@@ -215,6 +215,11 @@ def note_outcome(database: Db, run_id: str, outcome: RunRecord, session: ClientS
     runs_in(database).update_one({"_id": run_id}, {"$set": outcome}, session=session)
 
 
+def add_warning(database: Db, run_id: str, warning: str) -> None:
+    """Add a warning to a run that has ended, unless it has it."""
+    runs_in(database).update_one({"_id": run_id}, {"$addToSet": {"warnings": warning}})
+
+
 def add_found(
     database: Db,
     run_id: str,

@@ -6,10 +6,9 @@ process may be killed at any line. The event that causes it is marked as done in
 (tasks/periodic/notifications.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import islice
 from sys import maxsize
 
 from pymongo.client_session import ClientSession
@@ -17,7 +16,16 @@ from pymongo.client_session import ClientSession
 from alerts.follow_up import NOTHING, build_ended, find_followed
 from alerts.lifecycle import EXPIRED_AFTER
 from alerts.market_wide import find_wide_bars, plan_market_wide
-from alerts.raising import BarsBetween, is_confident, mute_alerts, passes, plan_alerts, raises
+from alerts.raising import (
+    ALERTED_DAYS,
+    BarsBetween,
+    IsRecent,
+    is_confident,
+    mute_alerts,
+    passes,
+    plan_alerts,
+    raises,
+)
 from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopped
 from market.intervals import INTERVALS
 from market.markets import load_markets
@@ -25,18 +33,22 @@ from records.alerts import history, mutes, raised
 from records.alerts.documents import AlertDocument, EndedAlert
 from records.database import Db, in_transaction
 from records.findings import anomalies
-from records.findings.anomalies import find_new_tickers
+from records.findings.anomalies import count_new_by_ticker
 from records.findings.anomaly_queries import find_new
 from records.findings.documents import AnomalyDocument
+from records.findings.watermarks import find_detected_ranges
 from records.tenancy import each_tenant, get_tenant
 from records.work.documents import RunDocument, WatchlistDocument
+from records.work.runs import add_warning
 from records.work.watchlists import find_holders
 from tasks.engine.one_of_many import going_on
 from tasks.periodic.fallen_alerts import follow_anomalies, step_all
 from tasks.periodic.one_alert import raise_or_extend
 
-# This many tickers are raised in one transaction.
+# At most so many tickers, with so many anomalies together, are raised in one transaction; a first
+# scan finds hundreds of a ticker.
 CHUNK = 500
+CHUNK_ANOMALIES = 2_000
 # A large backfill is explained for at most this long at a time, so that detection gets the process
 # in between.
 EXPLAIN_SECONDS = 10.0
@@ -144,20 +156,59 @@ def keep_time(database: Db, now: datetime) -> None:
 
 
 def _raise(database: Db, run: RunDocument, now: datetime, *, is_own: bool) -> None:
-    tickers = find_new_tickers(database, run["_id"])
-    if not tickers:
+    counts = count_new_by_ticker(database, run["_id"])
+    if not counts:
         return
     interval = run["interval"]
-    watchlists = find_holders(database, tickers, interval)
+    watchlists = find_holders(database, list(counts), interval)
     if not is_own:  # whoever watches them has an alert of them, whoever had them looked at
         watched = {ticker for watchlist in watchlists for ticker in watchlist["tickers"]}
-        tickers = [ticker for ticker in tickers if ticker in watched]
+        counts = {ticker: count for ticker, count in counts.items() if ticker in watched}
     bars_between = MarketBars(database, interval)
-    remaining = iter(tickers)
-    while chunk := list(islice(remaining, CHUNK)):
+    left = 0
+    for chunk in _split(counts):
         found = find_new(database, run["_id"], min_grade=0.0, tickers=chunk)
-        _raise_chunk(database, run, found, watchlists, bars_between, now)
+        left += _raise_chunk(database, run, found, watchlists, bars_between, now)
     _raise_market_wide(database, run, watchlists, bars_between, now)
+    if is_own and left:
+        add_warning(database, run["_id"], _tell_left(left))
+
+
+def _split(counts: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the tickers in parts that are not too many to raise at once."""
+    part: list[str] = []
+    anomalies_of_part = 0
+    for ticker, count in counts.items():
+        if part and (len(part) == CHUNK or anomalies_of_part + count > CHUNK_ANOMALIES):
+            yield part
+            part, anomalies_of_part = [], 0
+        part.append(ticker)
+        anomalies_of_part += count
+    if part:
+        yield part
+
+
+def _tell_left(left: int) -> str:
+    found = "1 new anomaly raised no alert, as its bar is"
+    if left != 1:
+        found = f"{left:,} new anomalies raised no alerts, as their bars are"
+    return (
+        f"{found} more than {ALERTED_DAYS} days older than the last bar of the series; they are"
+        " listed with the other anomalies"
+    )
+
+
+def _tell_recent(database: Db, run: RunDocument, tickers: Sequence[str]) -> IsRecent:
+    """Return what tells recent bars of these tickers from old ones; to a backfill that asked for
+    alerts, all are recent.
+    """
+    if run["task"] == "backfill":
+        return lambda _anomaly: True
+    oldest = {
+        ticker: detected["last_detected_timestamp"] - timedelta(days=ALERTED_DAYS)
+        for ticker, detected in find_detected_ranges(database, tickers, run["interval"]).items()
+    }
+    return lambda anomaly: anomaly["Datetime"] >= oldest.get(anomaly["Ticker"], anomaly["Datetime"])
 
 
 def _raise_chunk(
@@ -167,11 +218,13 @@ def _raise_chunk(
     watchlists: Sequence[WatchlistDocument],
     bars_between: MarketBars,
     now: datetime,
-) -> None:
+) -> int:
+    """Raise the alerts of some anomalies; return how many were left without one as they are old."""
     holders = _find_holders(found, watchlists)
     by_name = {watchlist["_id"]: watchlist for watchlist in watchlists}
+    is_recent = _tell_recent(database, run, list(holders))
 
-    def write(session: ClientSession) -> None:
+    def write(session: ClientSession) -> int:
         raised.take_turn(database, session)
         told = raised.find_told(database, [anomaly["_id"] for anomaly in found], session)
         # An anomaly that does not pass a watchlist's own threshold or confidence does not belong to
@@ -184,6 +237,7 @@ def _raise_chunk(
         }
         active_mutes = mutes.find_active(database, now, session)
         silenced: list[str] = []
+        left = 0
         for market, members in _group_by_market(found).items():
             tickers = sorted({anomaly["Ticker"] for anomaly in members})
             open_alerts = raised.find_open(database, tickers, run["interval"], session)
@@ -193,16 +247,19 @@ def _raise_chunk(
                 open_alerts,
                 told,
                 bars_between.of(market),
+                is_recent,
                 run_id=run["_id"],
                 now=now,
             )
+            left += len(plan.left)
             silenced += mute_alerts(plan, active_mutes, now)
             raised.write_raised(
                 database, list(plan.new.values()), list(plan.later.items()), plan.trail, session
             )
         mutes.count_silenced(database, silenced, now, session)
+        return left
 
-    in_transaction(database, write)
+    return in_transaction(database, write)
 
 
 def _raise_market_wide(
@@ -230,7 +287,9 @@ def _raise_market_wide(
         ]
         first = min(alert["bar_time"] for alert in members)
         last = max(alert["last_bar"] for alert in members)
+        is_recent = _tell_recent(database, run, tickers)
         on_bars = anomalies.find_on_bars(database, tickers, run["interval"], first, last)
+        on_bars = [anomaly for anomaly in on_bars if is_recent(anomaly)]
         if asking is not None:
             on_bars = [anomaly for anomaly in on_bars if _is_asked_for(asking, anomaly, run)]
         wide = find_wide_bars(on_bars, len(tickers))

@@ -1,17 +1,21 @@
-"""Explaining to people, in words, why a run waits."""
+"""Explaining to people, in words, why a run waits; waiting for the alerts of one that ended."""
 
 from datetime import datetime
+from time import monotonic, sleep
 from typing import TypedDict
 
 from core.settings import Settings
 from records.database import Db
 from records.work.documents import RunDocument
+from records.work.outbox import is_delivered
 from records.work.waiting import count_at_work, count_batches, count_before
 from tasks.engine.kind import KINDS
 from tasks.process.census import WorkerCensus
 
 # A shorter wait needs no explanation; asking the workers would take longer than the wait.
 PATIENCE_SECONDS = 3.0
+LONGEST_RAISING_SECONDS = 10.0
+POLL_SECONDS = 0.02
 
 
 class Wait(TypedDict):
@@ -73,3 +77,10 @@ def explain_wait(
             f" are at work, and {before:,} runs were asked for before it"
         ),
     }
+
+
+def wait_for_alerts(database: Db, run_id: str) -> None:
+    """Wait until the alerts of a run that ended are raised, at most for some seconds."""
+    until = monotonic() + LONGEST_RAISING_SECONDS
+    while monotonic() < until and not is_delivered(database, run_id, "run_completed"):
+        sleep(POLL_SECONDS)

@@ -147,6 +147,22 @@ def test_a_finished_run_shows_its_record_and_its_anomalies(
     expect(page.locator(".anomaly").first).to_contain_text(strangest["Ticker"])
 
 
+def test_the_page_of_a_scan_says_how_many_old_anomalies_raised_no_alert(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """Also a page that was open before, as alerts are raised after the run has ended."""
+    demo.database.anomalies.delete_many({"Ticker": "FB"})
+    demo.database.detection_metadata.delete_many({"ticker": "FB"})
+    with demo.stopped_worker():
+        run = demo.api.post("/anomalies/incremental", {"tickers": ["FB"]})["run_id"]
+        page = open_page(f"{demo.url}#/runs/{run}")
+        expect(page.get_by_text("queued").first).to_be_visible()
+    said = page.get_by_text(re.compile("new anomal.* raised no alert"))
+    expect(said).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(said).to_be_visible()
+
+
 def test_a_run_of_many_tickers_shows_the_outcome_of_each(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

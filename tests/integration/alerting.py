@@ -6,6 +6,7 @@ from typing import Any
 
 from records.database import Db, Document
 from records.findings.anomalies import build_anomaly_id
+from records.findings.watermarks import build_watermark_id
 from records.work import endings, runs
 from records.work.requests import RunRequest, insert_run
 
@@ -78,6 +79,17 @@ def end_run(
         database.anomalies.insert_one(build_anomaly(run_id, ticker, bar, **fields))
     assert endings.finish_run(database, run_id, NOW) is not None
     return run_id
+
+
+def set_last_bar(database: Db, last: datetime, *tickers: str) -> None:
+    """Store that the daily bars of these tickers are detected up to `last`."""
+    for ticker in tickers:
+        mark = {"ticker": ticker, "interval": "1d", "last_detected_timestamp": last}
+        own = {"_id": build_watermark_id(ticker, "1d")}
+        fields = mark | {"first_detected_timestamp": datetime(2005, 1, 3, tzinfo=UTC)}
+        database.detection_metadata.update_one(
+            own, {"$set": fields | {"bars_revision": 0}}, upsert=True
+        )
 
 
 def age(database: Db, alert_id: str, **days: float) -> None:

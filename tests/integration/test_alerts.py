@@ -30,14 +30,21 @@ from records.database import Db
 from records.indexes import ensure_indexes
 from records.keys import add_key
 from records.work.documents import RunDocument
+from records.work.runs import find_bare_run
 from tasks.periodic import root_causes
-from tasks.periodic.alerting import MarketBars
+from tasks.periodic.alerting import MarketBars, settle_run
 from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.commands import Command, read_json
-from tests.integration.alerting import NOW, SESSIONS, age, end_run
+from tests.integration.alerting import (
+    NOW,
+    SESSIONS,
+    age,
+    end_run,
+    set_last_bar,
+)
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list
 from tests.receiver import Receiver
@@ -135,6 +142,134 @@ def test_backfills_raise_only_when_asked_and_an_event_that_comes_again_raises_no
     assert listed(client) == [alert]
     accepted = client.post("/py/anomalies/backfill", json={"ticker": "AAPL", "raise_alerts": "yes"})
     assert accepted.status_code == 422
+
+
+def warned(client: FlaskClient, run_id: str) -> list[str]:
+    """Return what a run warns of once its alerts are raised."""
+    warnings: list[str] = client.get(f"/py/detection-runs/{run_id}").json["warnings"]
+    return warnings
+
+
+def test_a_scan_raises_no_alert_of_a_bar_of_long_ago_and_says_how_many_it_left(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """As after a promotion or a correction, or with the first scan of a long history."""
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    set_last_bar(database, SESSIONS[0], "AAPL", "MSFT")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    limit = SESSIONS[0] - timedelta(days=30)
+    years_ago = [datetime(year, 6, 1, tzinfo=UTC) for year in range(2005, 2025)]
+    old = [*years_ago, limit - timedelta(days=1)]
+    run_id = end_run(database, *(("AAPL", bar) for bar in old), watchlist="tech")
+    notify(worker)
+    assert (listed(client), receiver.messages) == ([], [])
+    (warning,) = warned(client, run_id)
+    assert warning == (
+        "21 new anomalies raised no alerts, as their bars are more than 30 days older than the last"
+        " bar of the series; they are listed with the other anomalies"
+    )
+    shown = client.get("/py/anomalies", query_string={"run_id": run_id}).json["items"]
+    assert len(shown) == 21
+    run_id = end_run(
+        database, ("MSFT", limit), ("MSFT", years_ago[0]), ("MSFT", SESSIONS[0]), watchlist="tech"
+    )
+    notify(worker)
+    assert {alert["bar_time"][:10] for alert in listed(client)} == {"2025-12-06", "2026-01-05"}
+    (message,) = receiver.messages
+    assert message["title"] == "tech: 2 anomalies in 1d bars"
+    (warning,) = warned(client, run_id)
+    assert warning.startswith(
+        "1 new anomaly raised no alert, as its bar is more than 30 days older"
+    )
+    ended = find_bare_run(database, run_id)
+    assert ended is not None
+    settle_run(database, ended, NOW)  # as after a kill
+    assert warned(client, run_id) == [warning]
+    # Of a backfill they were asked for.
+    asked = {"raise_alerts": True}
+    run_id = end_run(
+        database, ("AAPL", datetime(2003, 6, 2, tzinfo=UTC)), task="backfill", options=asked
+    )
+    notify(worker)
+    assert "2003-06-02" in {alert["bar_time"][:10] for alert in listed(client)}
+    assert warned(client, run_id) == []
+
+
+def test_what_a_threshold_keeps_from_a_watchlist_is_not_counted_as_left(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "choosy", "AAPL")
+    strict = {"threshold": {"kind": "grade", "value": 99.0}}
+    database.watchlists.update_one({"_id": "choosy"}, {"$set": strict})
+    set_last_bar(database, SESSIONS[0], "AAPL")
+    run_id = end_run(database, ("AAPL", datetime(2005, 6, 1, tzinfo=UTC)))
+    notify(worker)
+    assert (listed(client), warned(client, run_id)) == ([], [])
+
+
+def test_all_bars_of_an_outage_of_three_weeks_raise_alerts_however_late(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL")
+    missed = [SESSIONS[at] for at in (0, 4, 8)]
+    set_last_bar(database, datetime(2026, 1, 26, tzinfo=UTC), "AAPL")
+    run_id = end_run(database, *(("AAPL", bar) for bar in missed), watchlist="tech")
+    notify(worker)
+    assert len(listed(client)) == 3
+    assert warned(client, run_id) == []
+
+
+def test_an_open_alert_of_old_bars_is_extended_and_ended_without_a_message(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 90})
+    end_run(database, ("AAPL", SESSIONS[4], {"grade": 80.0}), watchlist="tech")
+    notify(worker)
+    (before,) = listed(client)
+    set_last_bar(database, SESSIONS[4] + timedelta(days=60), "AAPL")
+    # Those before it are reached only from one another.
+    near = [(SESSIONS[at], {"grade": 95.0}) for at in (0, 2, 7)]
+    run_id = end_run(database, *(("AAPL", *each) for each in near), watchlist="tech")
+    notify(worker)
+    (alert,) = listed(client)
+    assert (alert["count"], alert["grade"], alert["state"]) == (4, 95.0, "active")
+    assert (alert["bar_time"][:10], alert["last_bar"][:10]) == ("2026-01-05", "2026-01-14")
+    assert alert["run_id"] == before["run_id"]
+    assert (receiver.messages, warned(client, run_id)) == ([], [])
+    steps = [step["step"] for step in client.get(f"/py/alerts/{alert['_id']}").json["trail"]]
+    assert steps == ["raise", "extend", "extend", "extend"]
+    superseded = {"$set": {"status": "superseded"}}
+    database.anomalies.update_many({"_id": {"$in": alert["anomaly_ids"]}}, superseded)
+    end_run(database, tickers=("AAPL",), watchlist="tech")
+    notify(worker)
+    (alert,) = listed(client)
+    assert (alert["state"], alert["resolved_by"]) == ("resolved", "system")
+    database.anomalies.update_one({"_id": alert["anomaly_ids"][0]}, {"$set": {"status": "new"}})
+    end_run(database, tickers=("AAPL",), watchlist="tech")
+    notify(worker)
+    assert listed(client)[0]["state"] == "active"
+    assert receiver.messages == []
+
+
+def test_a_market_wide_bar_of_long_ago_raises_no_alert(client: FlaskClient, worker: Worker) -> None:
+    """Not even where a ticker's recent alert reaches back to it."""
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    set_last_bar(database, SESSIONS[0] + timedelta(days=35), *MANY)
+    found = [(ticker, SESSIONS[3], FALL) for ticker in MANY[:6]]
+    recent = (MANY[0], SESSIONS[5], FALL)
+    run_id = end_run(database, *found, recent, watchlist="wide", tickers=MANY)
+    notify(worker)
+    (alert,) = listed(client)
+    assert (alert["entity_type"], alert["entity_id"]) == ("ticker", MANY[0])
+    assert (alert["bar_time"][:10], alert["last_bar"][:10]) == ("2026-01-08", "2026-01-12")
+    (warning,) = warned(client, run_id)
+    assert warning.startswith("5 new anomalies")
 
 
 def test_a_message_links_to_its_alert_or_to_the_list_of_alerts(

@@ -2,7 +2,7 @@
 alerts.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +57,13 @@ def test_a_stored_detection_is_answered_with_its_alerts(detecting: Live) -> None
     counts = [found[f"{word}_count"] for word in ("critical", "high", "medium", "low")]
     assert sum(counts) == stored
     assert len(found["alerts"]) == database.alerts.count_documents({}) > 0
+    # It was the first look at these bars; see "When an alert is raised" in docs/alerts.md.
+    ends = [series["last_bar"] for series in database.series.find()]
+    limit = f"{max(ends) - timedelta(days=30):%Y-%m-%d}"
+    old = sum(anomaly["Datetime"] < limit for anomaly in found["anomalies"])
+    assert old > 0
+    assert min(alert["bar_time"] for alert in found["alerts"]) >= limit
+    assert any(warning.startswith(f"{old} new anomal") for warning in found["warnings"])
     latest = max(found["alerts"], key=lambda alert: alert["last_bar"])
     assert (latest["entity_id"], latest["direction"]) == ("AAPL", "up")
     assert latest["root_causes"]

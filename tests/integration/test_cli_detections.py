@@ -4,6 +4,7 @@ worker.
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,14 @@ def test_a_scan_of_a_market_reports_what_it_did(flask: Command) -> None:
     answer = flask("scan", "run", "--market", "us")
     assert answer.exit_code == 0, answer.stderr
     assert "incremental complete" in answer.stdout
+
+
+def test_a_scan_prints_how_many_anomalies_of_old_bars_raised_no_alert(
+    live: Live, flask: Command
+) -> None:
+    store(live.database, "NEW", make_bars(BARS, 9, shocks=(300,)))
+    answer = flask("scan", "run", "NEW")
+    assert re.search(r"warning: \d+ new anomal(y|ies) raised no alert", answer.stdout)
 
 
 def test_a_watchlist_is_scanned_and_backfilled_by_its_name(live: Live, flask: Command) -> None:

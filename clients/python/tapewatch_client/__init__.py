@@ -1017,6 +1017,7 @@ class Detected(TypedDict):
     high_count: int
     medium_count: int
     low_count: int
+    warnings: list[str]
     alerts: list[Alert]
     anomalies: list[Anomaly]
     execution_time_ms: float

@@ -13,7 +13,7 @@ import {
   plural,
   words,
 } from "../../lib/format.js";
-import { followRun, isOpen, repeat } from "../../lib/live.js";
+import { followRun, isOpen, pause, repeat } from "../../lib/live.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -67,7 +67,12 @@ function draw(first, signal) {
     latest = run;
     progress.update(run);
     fill(waits, isOpen(run) && run.waits && buildProse(writeSentence(run.waits.detail)));
-    const state = JSON.stringify([run.status, run.cancel_requested, run.failures]);
+    const state = JSON.stringify([
+      run.status,
+      run.cancel_requested,
+      run.failures,
+      run.warnings,
+    ]);
     if (state === before) return;
     before = state;
     fill(head, drawHead(run, show));
@@ -81,8 +86,16 @@ function draw(first, signal) {
     const run = await get(`/detection-runs/${first._id}`, {}, signal);
     if (isOpen(latest)) show(run);
   };
+  // Alerts are raised after the end of a run; how many anomalies raised none is among its warnings.
+  const lookAtEnd = async (ended) => {
+    if (!ended?.new_anomalies) return;
+    await pause(LOOK_MILLISECONDS, signal);
+    if (!signal.aborted) show(await get(`/detection-runs/${first._id}`, {}, signal));
+  };
   if (isOpen(first)) {
-    followRun(first._id, show, signal).catch((error) => say(error.message, "bad"));
+    followRun(first._id, show, signal)
+      .then(lookAtEnd)
+      .catch((error) => say(error.message, "bad"));
     repeat(LOOK_MILLISECONDS, look, signal);
   }
   return [
