@@ -1,16 +1,26 @@
 """Names of the greatest length, without a space at which a line could break."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from records.models.single_series import delete_series
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, push_candles
 from tests.processes import wait_until
 
 LONG = "W" * 64
 TICKER = "W" * 20
+MEASURE = """text => {
+  const line = [...document.querySelectorAll(".anomaly")].find(a => a.textContent.includes(text));
+  const box = name => line.querySelector(name).getBoundingClientRect();
+  return line && {
+    whenEnds: box(".when").right,
+    howBegins: box(".severity").left,
+    height: line.getBoundingClientRect().height,
+  };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +86,29 @@ def test_no_page_scrolls_sideways_because_of_a_long_name(
         if page.evaluate("document.documentElement.scrollWidth") > width:
             wide.append(place)
     assert wide == []
+
+
+@pytest.fixture
+def hourly(demo: Demo) -> Iterator[str]:
+    """A ticker of which an anomaly of an hour is listed, and another of the longest name."""
+    push_candles(demo, "LISTCO", "1h", ["2024-01-02T14:30:00Z", "2024-01-02T15:30:00Z"])
+    anomaly = demo.database.anomalies.find_one({"Ticker": "AAPL"})
+    assert anomaly is not None
+    hour = {"interval": "1h", "Datetime": datetime(2024, 1, 2, 15, 30, tzinfo=UTC)}
+    named = [anomaly | hour | {"_id": f"{name}::1h", "Ticker": name} for name in ("LISTCO", TICKER)]
+    demo.database.anomalies.insert_many(named)
+    yield "LISTCO"
+    demo.database.anomalies.delete_many({"_id": {"$in": [one["_id"] for one in named]}})
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_time_of_an_anomaly_lies_below_its_severity(
+    demo: Demo, open_page: Callable[..., Page], hourly: str, width: int
+) -> None:
+    page = open_page(demo.url, width=width, quiet=False)  # One ticker has no bars to draw.
+    for place in (f"ticker/{hourly}?interval=1h", ""):
+        page.goto(f"{demo.url}#/{place}")
+        # In one step, as a list that is read again is drawn anew.
+        line = page.wait_for_function(MEASURE, arg="2 Jan 2024, 15:30").json_value()
+        assert line["whenEnds"] <= line["howBegins"], place
+    assert page.wait_for_function(MEASURE, arg=TICKER).json_value()["height"] < 90
