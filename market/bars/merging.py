@@ -9,9 +9,9 @@ from core.arrays import Int64
 from core.words import PRICES
 from market.bars.buckets import VALUES, Columns
 
-# No price is quoted to twelve digits. A smaller difference is noise of arithmetic, which a vendor's
-# adjustment for dividends brings anew with each delivery.
-PRICE_NOISE = 1e-12
+# No price is quoted to fifteen digits. A smaller difference is noise of arithmetic, which a
+# vendor's adjustment for dividends brings anew with each delivery.
+PRICE_NOISE = 1e-14
 
 
 @dataclass(frozen=True, slots=True)

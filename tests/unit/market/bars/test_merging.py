@@ -52,6 +52,15 @@ def test_noise_of_a_price_is_no_change_and_the_stored_one_stays() -> None:
     assert merge.columns["close"].tolist() == [352.14, 352.1400001, 352.14]
 
 
+def test_the_last_digit_of_a_coin_s_price_is_corrected() -> None:
+    """Of eight decimals of a price of 97,123, a step of the last is a ten-trillionth."""
+    stored, incoming = columns_of({1: 97123.12345678}), columns_of({1: 97123.12345679})
+    incoming["volume"] = stored["volume"]
+    merge = merge_bars(stored, incoming)
+    assert merge.changed.tolist() == [True]
+    assert merge.columns["close"].tolist() == [97123.12345679]
+
+
 def test_what_is_stored_and_no_number_is_replaced() -> None:
     stored, incoming = columns_of({1: np.nan, 2: np.inf}), columns_of({1: 5.0, 2: 5.0})
     merge = merge_bars(stored, incoming)
