@@ -346,7 +346,9 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
     readable = times[reasons != CODES["bad_time"]]
     if not (np.diff(readable) > 0).all():
         readable = np.unique(readable)
-    fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
+    known, fault = table.sessions[market], None
+    if table.is_history:
+        fault = find_fault(readable, table.interval, market.zone, known)
     fault = fault or find_currencies(table.settled, rows, table.currencies)
     if named.is_guess:
         fault = fault or find_foreign(table.settled, rows, table.currencies, named.ticker, market)
@@ -366,13 +368,13 @@ def _select_rows(named: _Named, market: Market, table: _Table, rows: Int64) -> T
         return TickerRows(named.ticker, len(rows), market, error=fault)
     accepted = np.flatnonzero(reasons == ACCEPTED)
     accepted = accepted[np.argsort(times[accepted])]
-    off = mark_off_grid(times[accepted], table.interval, market, table.sessions[market])
+    off = mark_off_grid(times[accepted], table.interval, market, known)
     fault = describe_off_grid(times[accepted], off, table.interval)
     if fault is not None:
         return TickerRows(named.ticker, len(rows), market, error=fault)
     reasons[accepted[off]] = CODES["off_grid"]
     accepted = accepted[~off]
-    overlapping = mark_overlaps(times[accepted], table.interval, market.zone)
+    overlapping = mark_overlaps(times[accepted], table.interval, market.zone, known)
     reasons[accepted[overlapping]] = CODES["overlaps"]
     accepted = rows[accepted[~overlapping]]
     refused = np.flatnonzero(reasons != ACCEPTED)

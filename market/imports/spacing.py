@@ -1,7 +1,8 @@
 """Checks that bars are of their interval: they lie that far apart, on one grid, and do not overlap.
 
 A step is the distance between two neighbouring bars of one ticker; of intraday bars only steps
-within a session count. A session's first bar may be short: some vendors end it at the full hour.
+within a session count. A session's first bar, and the first after its lunch break, may be short:
+some vendors end them at the full hour.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,13 @@ from market.imports.checks import STRAY_SHARE
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
-from market.sessions.calendar import CURRENCIES, WEEK_ZONE, Sessions, local_seconds
+from market.sessions.calendar import (
+    CURRENCIES,
+    HOUR_SECONDS,
+    WEEK_ZONE,
+    Sessions,
+    local_seconds,
+)
 
 # Fewer steps tell nothing.
 FEWEST_STEPS = 4
@@ -30,6 +37,11 @@ GRID_SHARE = 0.8
 LEAST_OF_SEVERAL = 900
 SEVERAL_SHARE = 0.2
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
+# A zone of each rule by which clocks change, as bars of four hours are often counted from a
+# source's own midnight. A change of an hour moves no shorter bars off their grid.
+CHANGING_ZONES = tuple(
+    ZoneInfo(name) for name in ("America/New_York", "Europe/London", "Australia/Sydney")
+)
 
 
 def find_interval_of(settled: Settled) -> str:
@@ -71,7 +83,7 @@ def find_interval(times: Int64, groups: Int64) -> str:
     return name
 
 
-def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
+def find_fault(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) -> str | None:
     """Return why bars are not of an interval, with the interval that they have; None where they may
     be.
 
@@ -79,7 +91,7 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
     """
     if len(times) <= FEWEST_STEPS:
         return None
-    steps, after_first = _list_steps(times, interval, zone)
+    steps, after_short = _list_steps(times, interval, zone, known)
     if len(steps) < FEWEST_STEPS:
         return None
     common = _find_commonest(steps)
@@ -87,7 +99,7 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
         f"say interval {_name(common)}" if _name(common) else "that is no interval that is known"
     )
     short = (
-        steps[~after_first] < INTERVALS[interval]
+        steps[~after_short] < INTERVALS[interval]
         if is_intraday(interval)
         else np.zeros(0, np.bool_)
     )
@@ -119,10 +131,10 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     `find_fault`.
 
     The grid is that on which nearly all bars lie, counted in UTC or from midnight on the exchange's
-    clock, of currencies New York's. Where bars lie on several grids, as after a lunch break, or are
-    few, a bar is off the grid if it lies a whole number of intervals neither from the full hour nor
-    from the time when its session opens or resumes. A bar at one of these times is always on the
-    grid, as it may be short.
+    clock, of currencies New York's; four hours may be counted on any clock that changes. Where bars
+    lie on several grids, as after a lunch break, or are few, a bar is off the grid if it lies a
+    whole number of intervals neither from the full hour nor from the time when its session opens or
+    resumes. A bar at one of these times is always on the grid, as it may be short.
     """
     marked = np.zeros(len(times), np.bool_)
     length = INTERVALS[interval]
@@ -138,7 +150,8 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     local = local_seconds(times, zone) % length
     if len(times) >= FEWEST_OF_GRID:
         # One clock may have nearly all bars on its grid, and the other but those of a summer.
-        grids = [_find_grid(clock) for clock in (phases, local)]
+        clocks = (phases, local, *(clock % length for clock in _read_clocks(times, interval)))
+        grids = [_find_grid(clock) for clock in clocks]
         share, on_grid = max(grids, key=lambda grid: grid[0])
         if share >= GRID_SHARE:
             return off & ~on_grid
@@ -149,6 +162,14 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     off &= ((times - opens) % length != 0) & ((times - resumes) % length != 0)
     off &= (phases != 0) & (local != 0)
     return off
+
+
+def _read_clocks(times: Int64, interval: str) -> list[Int64]:
+    """Return the local times, in seconds, by the clocks that may count bars of an interval and that
+    change; none of bars that divide an hour.
+    """
+    zones = CHANGING_ZONES if INTERVALS[interval] > HOUR_SECONDS else ()
+    return [local_seconds(times, zone) for zone in zones]
 
 
 def _find_grid(clock: Int64) -> tuple[float, Bools]:
@@ -171,32 +192,35 @@ def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
     )
 
 
-def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
+def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) -> Bools:
     """Return which bars begin before the previous one has ended, shape (n,); times as in
-    `find_fault`.
+    `find_fault`. By a clock that is put forward meanwhile, a bar of four hours is an hour shorter.
     """
     marked = np.zeros(len(times), np.bool_)
-    if not is_intraday(interval):
+    length = INTERVALS[interval]
+    if not is_intraday(interval) or not (np.diff(times) < length).any():
         return marked
-    if not (np.diff(times) < INTERVALS[interval]).any():
-        return marked
-    is_first = _mark_firsts(times, zone)
+    is_short = _mark_firsts(times, zone) | _mark_resumed(times, known)
+    clocks = np.array([times, *_read_clocks(times, interval)])
     last = None
     for row, time in enumerate(times.tolist()):
         if (
             last is not None
-            and time - last < INTERVALS[interval]
-            and not is_first[row]
-            and not is_first[row - 1]
+            and time - int(times[last]) < length
+            and not is_short[row]
+            and not is_short[row - 1]
+            and (clocks[:, row] - clocks[:, last]).max() < length
         ):
             marked[row] = True
         else:
-            last = time
+            last = row
     return marked
 
 
-def _list_steps(times: Int64, interval: str, zone: ZoneInfo) -> tuple[Int64, Bools]:
-    """Return the steps between neighbouring bars, and which steps follow a session's first bar.
+def _list_steps(
+    times: Int64, interval: str, zone: ZoneInfo, known: Sessions
+) -> tuple[Int64, Bools]:
+    """Return the steps between neighbouring bars, and which steps follow a bar that may be short.
 
     For intraday bars these are the steps within sessions, or all steps where fewer than a quarter
     of them lie within sessions.
@@ -208,13 +232,20 @@ def _list_steps(times: Int64, interval: str, zone: ZoneInfo) -> tuple[Int64, Boo
     within = ~is_first[1:]
     if within.sum() < len(steps) / FEWEST_STEPS and len(steps) >= FEWEST_STEPS:
         return steps, np.zeros(len(steps), np.bool_)
-    return steps[within], is_first[:-1][within]
+    is_short = is_first | _mark_resumed(times, known)
+    return steps[within], is_short[:-1][within]
 
 
 def _mark_firsts(times: Int64, zone: ZoneInfo) -> Bools:
     """Return which bars are the first of their day on the exchange."""
     firsts: Bools = np.diff(local_seconds(times, zone) // DAY_SECONDS, prepend=-1) != 0
     return firsts
+
+
+def _mark_resumed(times: Int64, known: Sessions) -> Bools:
+    """Return which bars begin as trade resumes after a lunch break."""
+    resumed: Bools = np.isin(times, known.resumes[known.resumes < known.closes])
+    return resumed
 
 
 def _find_commonest(steps: Int64) -> int:

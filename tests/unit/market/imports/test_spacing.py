@@ -21,6 +21,7 @@ from market.sessions.calendar import load_sessions
 
 END = datetime(2024, 6, 28, 21, tzinfo=UTC)
 NEW_YORK = ZoneInfo("America/New_York")
+KNOWN = load_sessions(SHIPPED["US"])
 
 
 def list_times(interval: str, market: str = "US", bars: int = 400) -> np.ndarray:
@@ -42,9 +43,9 @@ def at(*clocks: str) -> np.ndarray:
 def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: str) -> None:
     times = list_times(interval, market, 200)
     assert find_interval(times, np.zeros(len(times), np.int64)) == interval
-    assert find_fault(times, interval, SHIPPED[market].zone) is None
-    assert not mark_overlaps(times, interval, SHIPPED[market].zone).any()
     known = load_sessions(SHIPPED[market])
+    assert find_fault(times, interval, SHIPPED[market].zone, known) is None
+    assert not mark_overlaps(times, interval, SHIPPED[market].zone, known).any()
     for start in (0, 3, len(times) - 3):  # Many bars, or a few.
         assert not mark_off_grid(times[start : start + 300], interval, SHIPPED[market], known).any()
     if interval == "4h" and market in {"US", "JP", "HK"}:
@@ -52,7 +53,7 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
     for other in INTERVALS:
         is_longer = INTERVALS[other] > INTERVALS[interval]
         if other != interval and not (is_longer and INTERVALS[other] >= INTERVALS["1d"]):
-            fault = find_fault(times, other, SHIPPED[market].zone)
+            fault = find_fault(times, other, SHIPPED[market].zone, known)
             assert fault is not None, other
             assert f"say interval {interval}" in fault
 
@@ -64,14 +65,14 @@ def test_monthly_bars_fit_no_interval() -> None:
         .astype(np.int64)
     )
     for interval in ("1d", "1w"):
-        assert "a month apart" in str(find_fault(months, interval, NEW_YORK))
+        assert "a month apart" in str(find_fault(months, interval, NEW_YORK, KNOWN))
     with pytest.raises(BadInput, match="a month apart"):
         find_interval(months, np.zeros(len(months), np.int64))
 
 
 def test_thinly_traded_daily_bars_remain_daily() -> None:
     days = np.cumsum(np.random.default_rng(3).choice([1, 3, 5, 7, 9], 200)) * 86_400
-    assert find_fault(days, "1d", NEW_YORK) is None
+    assert find_fault(days, "1d", NEW_YORK, KNOWN) is None
 
 
 def test_a_first_bar_that_ends_at_the_full_hour_does_not_overlap() -> None:
@@ -82,15 +83,15 @@ def test_a_first_bar_that_ends_at_the_full_hour_does_not_overlap() -> None:
             for clock in ("09:30", "10:00", "11:00", "12:00")
         )
     )
-    assert find_fault(times, "1h", NEW_YORK) is None
-    assert not mark_overlaps(times, "1h", NEW_YORK).any()
+    assert find_fault(times, "1h", NEW_YORK, KNOWN) is None
+    assert not mark_overlaps(times, "1h", NEW_YORK, KNOWN).any()
 
 
 def test_a_stray_bar_is_marked_and_the_others_are_kept() -> None:
     times = at(*(f"2024-06-03 {9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)))
     times = np.sort(np.append(times, times[20] + 120))
-    assert find_fault(times, "5m", NEW_YORK) is None
-    assert np.flatnonzero(mark_overlaps(times, "5m", NEW_YORK)).tolist() == [21]
+    assert find_fault(times, "5m", NEW_YORK, KNOWN) is None
+    assert np.flatnonzero(mark_overlaps(times, "5m", NEW_YORK, KNOWN)).tolist() == [21]
 
 
 @pytest.mark.parametrize("seconds", [120, 45, 7_200])
@@ -111,7 +112,7 @@ def clock_times(first: str, count: int, minutes: int) -> np.ndarray:
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 2), ("5m", 10), ("30m", 45), ("1h", 120)])
 def test_bars_further_apart_than_their_interval_are_refused(interval: str, minutes: int) -> None:
     days = [clock_times(f"2024-06-0{day} 09:30", 360 // minutes, minutes) for day in (3, 4, 5, 6)]
-    fault = find_fault(np.concatenate(days), interval, NEW_YORK)
+    fault = find_fault(np.concatenate(days), interval, NEW_YORK, KNOWN)
     assert fault is not None
     assert f"not {interval}" in fault
     assert "no interval that is known" in fault
@@ -151,6 +152,20 @@ def test_a_lunch_break_shifts_the_grid() -> None:
     assert not mark_off_grid(times, "1h", hong_kong, load_sessions(hong_kong)).any()
 
 
+def test_a_first_bar_after_a_lunch_break_that_ends_at_the_full_hour_does_not_overlap() -> None:
+    tokyo = SHIPPED["JP"]
+    clocks = ("09:00", "10:00", "11:00", "12:30", "13:00", "14:00", "15:00")
+    moments = (
+        datetime.fromisoformat(f"2025-06-0{day} {clock}").replace(tzinfo=tokyo.zone)
+        for day in (2, 3, 4, 5, 6)
+        for clock in clocks
+    )
+    times, known = np.array([int(one.timestamp()) for one in moments]), load_sessions(tokyo)
+    assert find_fault(times, "1h", tokyo.zone, known) is None
+    assert not mark_overlaps(times, "1h", tokyo.zone, known).any()
+    assert not mark_off_grid(times, "1h", tokyo, known).any()
+
+
 def test_bars_counted_in_utc_stay_on_their_grid_when_clocks_change() -> None:
     us = SHIPPED["US"]
     hours = np.datetime64("2024-10-14T12:00") + np.timedelta64(4, "h") * np.arange(300)
@@ -158,21 +173,35 @@ def test_bars_counted_in_utc_stay_on_their_grid_when_clocks_change() -> None:
     assert not mark_off_grid(times, "4h", us, load_sessions(us)).any()
 
 
-@pytest.mark.parametrize(("ticker_market", "hour"), [("FX", 17), ("US", 4)])
-@pytest.mark.parametrize("first", ["2024-03-03", "2024-01-14"])
-def test_bars_by_new_york_s_clock_stay_on_their_grid_when_the_clocks_change(
-    ticker_market: str, hour: int, first: str
+@pytest.mark.parametrize(
+    ("ticker_market", "hour", "zone"),
+    [
+        ("FX", 17, ZoneInfo("America/New_York")),
+        ("US", 4, ZoneInfo("America/New_York")),
+        ("FX", 0, ZoneInfo("Europe/Athens")),
+        ("FUT", 0, ZoneInfo("Europe/Athens")),
+        ("CRYPTO", 0, ZoneInfo("Europe/Berlin")),
+        ("CRYPTO", 0, ZoneInfo("Australia/Sydney")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("first", "weeks"), [("2024-03-03", 8), ("2024-01-14", 8), ("2022-01-02", 120)]
+)
+def test_four_hours_by_any_clock_stay_on_their_grid_when_the_clocks_change(
+    ticker_market: str, hour: int, zone: ZoneInfo, first: str, weeks: int
 ) -> None:
     """Of a few weeks by another season's clock each bar was off the grid."""
-    market, zone = SHIPPED[ticker_market], ZoneInfo("America/New_York")
-    days = np.arange(np.datetime64(first), np.datetime64(first) + 56).tolist()
+    market = SHIPPED[ticker_market]
+    days = np.arange(np.datetime64(first), np.datetime64(first) + 7 * weeks).tolist()
     clocks = [
         datetime(day.year, day.month, day.day, each, tzinfo=zone)
         for day in days
         for each in range(hour % 4, 24, 4)
     ]
     times = np.array([int(clock.timestamp()) for clock in clocks], np.int64)
-    assert not mark_off_grid(times, "4h", market, load_sessions(market)).any()
+    known = load_sessions(market)
+    assert not mark_off_grid(times, "4h", market, known).any()
+    assert not mark_overlaps(times, "4h", market.zone, known).any()
 
 
 def test_bars_at_random_seconds_lie_on_no_grid() -> None:
