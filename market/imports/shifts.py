@@ -32,10 +32,11 @@ MOST_HOURS = 15
 # Fewer rows prove nothing; of more than MOST_ROWS a sample is checked.
 LEAST_ROWS = 2
 MOST_ROWS = 20_000
-# A source is refused where less than MOST_HELD of its rows lie in sessions, and a shift would bring
-# at least LEAST_FITTING of them into sessions.
+# A source is refused where no more than MOST_HELD of its rows lie in sessions, of a few rows less,
+# and a shift would bring at least LEAST_FITTING of them into sessions.
 MOST_HELD = 0.5
 LEAST_FITTING = 0.95
+FEW_ROWS = 10
 # Dates that are a day early have no Mondays. A few wrong days, or sessions, may be an accident.
 MOST_OUTSIDE_DAYS = 0.1
 LEAST_DAYS = 10
@@ -48,7 +49,7 @@ ZONES = (
     "Europe/Berlin", "Europe/Athens", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo",
     "Australia/Sydney", "Etc/GMT+5",
 )  # fmt: skip
-MOST_HELD_OF_ZONE, LEAST_OF_ZONE = 0.97, 0.995
+MOST_HELD_OF_ZONE, LEAST_OF_ZONE = 0.99, 0.995
 LEAST_ZONED_ROWS = 50
 # With longer sessions, times of any zone fit.
 LONGEST_SESSION = 12 * HOUR_SECONDS
@@ -64,9 +65,10 @@ FRIDAY_ENDS = 4 * DAY_SECONDS + WEEK_TURNS.hour * HOUR_SECONDS
 WEEK_ZONES = (*ZONES, "Etc/GMT-2", "Etc/GMT-3")
 LEAST_SHUT_WEEKS, MOST_LEFT_WEEKS = 0.5, 0.25
 # Bars of four hours by such a server's clock reach over the end of the week. That they are of
-# another clock is told by the beginnings of weeks: fewer fit than MOST_OF_OWN, and nearly all would
-# by a clock by which the bars last until the ends of weeks, too.
-MOST_OF_OWN, LEAST_OF_ANOTHER = 0.5, 0.75
+# another clock is told by how weeks begin and end: LEAST_OF_ANOTHER would fit by that clock, and
+# LEAST_LEAD more than do. In the weeks in which only one of both clocks has changed, many fit by
+# either.
+LEAST_OF_ANOTHER, LEAST_LEAD = 0.75, 0.25
 # A Friday alone may have a last trade after its end, which only the beginnings of weeks tell from
 # another clock.
 LEAST_WEEK_SPAN = 4 * DAY_SECONDS
@@ -98,7 +100,7 @@ def check_shift(
     if market.calendar in SUNDAY_HOURS:
         zones = () if is_zoned else WEEK_ZONES
         _check_week(labels.seconds[good], market, interval, zones, can_end=labels.labels is None)
-        _check_beginnings(labels.seconds[good], market, interval, zones)
+        _check_turns(labels.seconds[good], market, interval, zones)
 
 
 def is_any_clock_in(known: Sessions) -> bool:
@@ -115,7 +117,9 @@ def _check_constant(
     *,
     is_zoned: bool,
 ) -> None:
-    if len(seconds) < LEAST_ROWS or held.mean() >= MOST_HELD:
+    if len(seconds) < LEAST_ROWS or held.mean() > MOST_HELD:
+        return
+    if len(seconds) < FEW_ROWS and held.mean() == MOST_HELD:
         return
     sample = _take_some(seconds)
     shifts = [step * STEP_SECONDS for step in range(-MOST_HOURS * 2, MOST_HOURS * 2 + 1) if step]
@@ -221,39 +225,45 @@ def _check_week(
     )
 
 
-def _check_beginnings(seconds: Int64, market: Market, interval: str, zones: Sequence[str]) -> None:
-    """Raise BadInput where most weeks do not begin with a bar as the market's week does, and would
-    by the clock of one of the zones.
+def _check_turns(seconds: Int64, market: Market, interval: str, zones: Sequence[str]) -> None:
+    """Raise BadInput where many weeks do not begin and end with a bar as the market's week does,
+    and nearly all would by the clock of one of the zones.
     """
-    if len(seconds) < LEAST_ZONED_ROWS or not zones:
+    # Of shorter bars some lie wholly between two weeks by a clock that is an hour off.
+    if len(seconds) < LEAST_ZONED_ROWS or not zones or INTERVALS[interval] <= HOUR_SECONDS:
         return
     seconds, hour = np.unique(seconds), SUNDAY_HOURS[market.calendar]
     wall = local_seconds(seconds, market.zone)
-    begins, _ = _share_turns(seconds, wall, interval, hour)
-    if begins >= MOST_OF_OWN:
+    own = _share_turns(seconds, wall, interval, hour)
+    if own > 1 - LEAST_LEAD:
         return
     shares = {}
     for zone in zones:
         moved, skipped = localize(wall, ZoneInfo(zone))
         moved, clock = moved[~skipped], wall[~skipped]
         shut = _share_weeks(moved, _find_shut(moved, interval, hour))
-        shares[zone] = min(1 - shut, *_share_turns(moved, clock, interval, hour))
+        shares[zone] = min(1 - shut, _share_turns(moved, clock, interval, hour))
     fitting = max(shares, key=lambda zone: shares[zone])
-    if shares[fitting] < LEAST_OF_ANOTHER:
+    if shares[fitting] < max(LEAST_OF_ANOTHER, own + LEAST_LEAD):
         return
-    second = _find_firsts(seconds, interval, hour)[1][1]
-    first = np.datetime64(int(wall[second]), "s").astype("datetime64[m]").item()
+    second = int(_find_firsts(seconds, interval, hour)[1][1])
+    last, first = (
+        np.datetime64(int(time), "s").astype("datetime64[m]").item()
+        for time in wall[second - 1 : second + 1]
+    )
     raise BadInput(
-        f"{1 - begins:.0%} of the weeks begin with another bar than those of market {market.code},"
-        f" which begin on Sunday, {hour}:00, in New York, such as that of {first:%Y-%m-%d %H:%M} as"
-        f" a time of {market.timezone}; as times of {fitting} {1 - shares[fitting]:.0%} do: say of"
-        f" which zone they are, {fitting} or the market's {market.timezone}"
+        f"{1 - own:.0%} of the weeks begin or end with another bar than those of market"
+        f" {market.code}, which last from Sunday, {hour}:00, to Friday, {WEEK_TURNS.hour}:00, in"
+        f" New York, such as one that ends with that of {last:%Y-%m-%d %H:%M}, and the next, which"
+        f" begins with that of {first:%Y-%m-%d %H:%M}, as times of {market.timezone}; as times of"
+        f" {fitting} {1 - shares[fitting]:.0%} do: say of which zone they are, {fitting} or the"
+        f" market's {market.timezone}"
     )
 
 
-def _share_turns(seconds: Int64, wall: Int64, interval: str, hour: int) -> tuple[float, float]:
-    """Return in what share of the weeks the first bar fits, and in what share the last bar lasts
-    until the week's end.
+def _share_turns(seconds: Int64, wall: Int64, interval: str, hour: int) -> float:
+    """Return in what share of the weeks the first bar fits, or in what share the last bar lasts
+    until the week's end, if that is less.
 
     A first bar fits that begins with the week, or is under way then as one of a grid from midnight
     in UTC or on the clock of `wall`. The first week may lack its beginning, the last one its end.
@@ -261,11 +271,11 @@ def _share_turns(seconds: Int64, wall: Int64, interval: str, hour: int) -> tuple
     length = INTERVALS[interval]
     since, firsts = _find_firsts(seconds, interval, hour)
     if len(firsts) < 2:
-        return 1.0, 1.0
+        return 1.0
     is_on_grid = (wall % length == 0) | (seconds % length == 0)
     begun = (since == 0) | ((since < 0) & is_on_grid)
     ended = since + length >= FRIDAY_ENDS + DAY_SECONDS - hour * HOUR_SECONDS
-    return float(begun[firsts[1:]].mean()), float(ended[firsts[1:] - 1].mean())
+    return float(min(begun[firsts[1:]].mean(), ended[firsts[1:] - 1].mean()))
 
 
 def _find_firsts(seconds: Int64, interval: str, hour: int) -> tuple[Int64, Int64]:

@@ -284,11 +284,69 @@ def test_four_hours_by_a_clock_that_leaves_no_bar_between_two_weeks_are_asked_ab
 ) -> None:
     bars = list_four_hours(ticker, 3)  # Europe's clocks change later
     clock = [f"{bar.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for bar in bars]
-    with pytest.raises(BadInput, match=f"begin with another bar .* zone they are, {zone} or the"):
+    with pytest.raises(
+        BadInput, match=f"begin or end with another bar .* zone they are, {zone} or the"
+    ):
         read(clock, "4h", ticker=ticker)
     rows = read(clock, "4h", ticker=ticker, timezone=zone)
     assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
     assert len(read(clock, "4h", ticker=ticker, timezone="Asia/Tokyo").columns["times"])
+
+
+def test_four_hours_from_midnight_in_chicago_are_asked_about_by_how_weeks_end() -> None:
+    """Weeks begin as on a grid from midnight in New York, but on Fridays the last bar of that grid
+    is lacking.
+    """
+    chicago = ZoneInfo("America/Chicago")
+    local = [bar.astimezone(chicago) for bar in list_week_hours(5, begins=18, pause=17)]
+    bars = sorted({bar.replace(hour=bar.hour // 4 * 4) for bar in local})
+    clock = [f"{bar:%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(
+        BadInput, match=r"or end with .* with that of 2024-03-01 12:00, and the nex"
+    ):
+        read(clock, "4h", ticker="ES=F")
+    rows = read(clock, "4h", ticker="ES=F", timezone="America/Chicago")
+    assert set(rows.columns["times"].tolist()) <= {int(bar.timestamp()) for bar in bars}
+
+
+def test_four_hours_by_another_clock_are_asked_about_over_a_change_of_the_clocks() -> None:
+    """Of six weeks, three lie between the changes of New York's and of Athens' clock. In these,
+    bars from midnight in Athens begin weeks as bars of UTC do. All were read as those of UTC.
+    """
+    athens = ZoneInfo("Europe/Athens")
+    local = [bar.astimezone(athens) for bar in list_week_hours(6)]
+    bars = sorted({bar.replace(hour=bar.hour // 4 * 4) for bar in local})
+    clock = [f"{bar:%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(
+        BadInput, match=r"begin or end with another bar .* zone they are, Europe/Athens or"
+    ):
+        read(clock, "4h", ticker="EURUSD=X")
+    rows = read(clock, "4h", ticker="EURUSD=X", timezone="Europe/Athens")
+    assert rows.columns["times"].tolist() == [int(bar.timestamp()) for bar in bars]
+
+
+def test_two_bars_a_session_of_which_one_lies_outside_are_asked_about() -> None:
+    """Half of the rows were kept aside."""
+    clock = [f"{day} {hour}:30" for day in DAYS for hour in (14, 18)]  # UTC
+    with pytest.raises(BadInput, match="12 of 24 times lie outside the sessions of market US"):
+        read(clock, "4h")
+    assert len(read(clock, "4h", timezone="UTC").columns["times"]) == 24
+
+
+def test_few_weeks_of_another_season_are_asked_about() -> None:
+    """Those of London in UTC: an hour of each session of two weeks was kept aside."""
+    london = ZoneInfo("Europe/London")
+    days = [date(2023, 10, 16) + timedelta(days=each) for each in range(63)]
+    bars = [
+        datetime(day.year, day.month, day.day, 8, tzinfo=london) + timedelta(minutes=15 * number)
+        for day in days
+        if day.weekday() < 5
+        for number in range(34)
+    ]
+    clock = [f"{bar.astimezone(UTC):%Y-%m-%d %H:%M}" for bar in bars]
+    with pytest.raises(BadInput, match="would lie inside as times of UTC"):
+        read(clock, "15m", ticker="VOD.L")
+    assert read(clock, "15m", ticker="VOD.L", timezone="UTC").rejected == []
 
 
 @pytest.mark.parametrize("ticker", ["EURUSD=X", "ES=F"])
