@@ -225,6 +225,19 @@ def forget_hours_around_breaks(database: Db) -> None:
     database.series.update_many(query, {"$unset": {"coverage": ""}})
 
 
+def forget_counts_of_hours(database: Db) -> None:
+    """Have the coverage of hours around lunch breaks measured anew, of which those after a break
+    tell how they are counted; and that of four hours of futures, of which one that begins in their
+    rest is of the next session.
+    """
+    rows = {row["_id"]: row for row in (*SHIPPED_ROWS, *database.markets.find())}
+    counted = {"1h": {"XTKS", "XHKG", "XSHG", "XKRX"}, "4h": {"CMES", "us_futures"}}
+    for interval, calendars in counted.items():
+        codes = [code for code, row in rows.items() if row["calendar"] in calendars]
+        query = {"interval": interval, "market": {"$in": codes}}
+        database.series.update_many(query, {"$unset": {"coverage": ""}})
+
+
 def forget_coverage_before_1970(database: Db) -> None:
     """Have the coverage of series with bars before 1970 measured anew, as all weekdays of those
     years were sessions.
@@ -336,6 +349,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(22, "measure bars of futures without their rest", forget_evening_sessions),
     Migration(23, "measure hours around lunch breaks anew", forget_hours_around_breaks),
     Migration(24, "measure bars before 1970 without holidays", forget_coverage_before_1970),
+    Migration(
+        25, "measure hours around breaks and rests by their own bars", forget_counts_of_hours
+    ),
 )
 
 

@@ -95,31 +95,63 @@ def split_stretches(marked: Bools) -> list[Int64]:
 def _measure_intraday(
     times: Int64, length: int, known: Sessions, first: int, last: int, since: int | None
 ) -> Held:
-    rows = np.searchsorted(known.closes, times, side="right")
+    rows = _find_rows(times, length, known)
     inside = rows < len(known.closes)
     inside[inside] = known.opens[rows[inside]] < times[inside] + length
-    start = int(np.searchsorted(known.closes, max(first, since or first), side="right"))
-    until = int(np.searchsorted(known.closes, last, side="right"))
+    ends = np.array([max(first, since or first), last])
+    start, until = (int(row) for row in _find_rows(ends, length, known))
     # A last bar outside all sessions lies after the last of them that counts.
     until += until < len(known.opens) and bool(known.opens[until] < last + length)
     counts = np.bincount(rows[inside], minlength=until)[start:until]
     opens, closes = known.opens[start:until], known.closes[start:until]
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
-    # Sources count the bars after a lunch break from the open, or anew from where trade resumes.
-    anew = (resumes < closes) & np.isin(resumes, times)
-    ends, firsts = np.minimum(closes, last + length), np.clip(first, opens, closes)
-    upto, before = (
-        np.where(
-            anew,
-            _count_slots(opens, np.minimum(edge, pauses), pauses, resumes, length)
-            + _count_slots(resumes, np.maximum(edge, resumes), closes, closes, length),
-            _count_slots(begins, edge, pauses, resumes, length),
-        )
-        for edge in (ends, firsts)
-    )
-    expected = upto - before
+    upto, since_open = np.minimum(closes, last + length), np.clip(first, opens, closes)
+
+    def count(until: Int64) -> Int64:
+        return _count_slots(begins, until, pauses, resumes, length)
+
+    def count_anew(until: Int64) -> Int64:
+        morning = _count_slots(opens, np.minimum(until, pauses), pauses, resumes, length)
+        return morning + _count_slots(resumes, np.maximum(until, resumes), closes, closes, length)
+
+    expected, anew = (each(upto) - each(since_open) for each in (count, count_anew))
+    from_open, from_break = (each[start:until] for each in _tell_grids(times, rows, length, known))
+    # Where no bar after the lunch break tells the grid, no more are expected than by either.
+    is_anew = from_break | (~from_open & (resumes < closes) & (anew < expected))
+    expected = np.where(is_anew, anew, expected)
     return Held(known.days[start:until], expected, np.minimum(counts, expected))
+
+
+def _find_rows(times: Int64, length: int, known: Sessions) -> Int64:
+    """Return the position of each bar's session, or of the next one where it lies in none.
+
+    A bar that begins in the rest of futures and lasts beyond it is of the session after it.
+    """
+    rows = np.searchsorted(known.closes, times, side="right")
+    at = np.minimum(rows, len(known.closes) - 1)
+    pauses, closes = known.pauses[at], known.closes[at]
+    rests = (known.resumes[at] == closes) & (times >= pauses) & (times + length > closes)
+    found: Int64 = rows + (rests & (times < closes))
+    return found
+
+
+def _tell_grids(times: Int64, rows: Int64, length: int, known: Sessions) -> tuple[Bools, Bools]:
+    """Return which sessions have bars after their lunch break that are counted from the open, and
+    which have some that are counted anew from where trade resumes, each of shape (s,). A bar that
+    is both tells nothing.
+    """
+    count = len(known.closes)
+    at = np.minimum(rows, count - 1)
+    opens, resumes = known.opens[at], known.resumes[at]
+    is_later = (rows < count) & (resumes < known.closes[at]) & (times >= known.pauses[at])
+    by_open = (times - opens) % length == 0
+    by_break = (times >= resumes) & ((times - resumes) % length == 0)
+    from_open, from_break = (
+        np.bincount(rows[is_later & told], minlength=count) > 0
+        for told in (by_open & ~by_break, by_break & ~by_open)
+    )
+    return from_open, from_break
 
 
 def _find_begins(known: Sessions) -> Int64:

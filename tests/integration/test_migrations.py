@@ -249,6 +249,18 @@ def test_series_with_bars_before_1970_are_measured_anew(fresh: Db) -> None:
     assert fresh.series.distinct("_id", {"coverage": {"$exists": True}}) == ["1970"]
 
 
+def test_hours_around_lunch_breaks_and_four_hours_of_futures_are_measured_anew(fresh: Db) -> None:
+    coverage = {"bars_held": 1}
+    fresh.series.insert_many(
+        {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
+        for code in ("JP", "FUT", "US")
+        for interval in ("1h", "4h")
+    )
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 25])
+    measured = fresh.series.distinct("_id", {"coverage": coverage})
+    assert measured == ["FUT 1h", "JP 4h", "US 1h", "US 4h"]
+
+
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(
     fresh: Db,
 ) -> None:

@@ -83,7 +83,10 @@ def test_a_session_has_as_many_bars_as_the_scans_expect_closes(market: str, inte
     known = load_sessions(SHIPPED[market])
     rows = slice(-700, -600)
     first, end = int(known.opens[rows][0]), int(known.closes[rows][-1])
-    times = np.array([first, end - 60])
+    # A bar after each lunch break, so that it is known that these bars are counted from the open.
+    length, opens = INTERVALS[interval], known.opens[rows]
+    later = opens - (opens - known.pauses[rows]) // length * length
+    times = np.array([first, *later[later < known.closes[rows]], end - 60])
     found = measure_held(times, interval, known, first=first, last=end - 60)
     closes = list_closes(known, interval, first + 1, end)
     sessions = np.searchsorted(known.closes[rows], closes)
@@ -134,8 +137,32 @@ def test_bars_that_are_counted_anew_after_a_lunch_break_leave_no_gap(
         assert len(name_gaps(measure(*moments, interval=interval, known=known))) == 1
 
 
+@pytest.mark.parametrize(
+    ("market", "day", "lost"),
+    [
+        ("CN", "01:30 02:30 05:00 06:00", "05:00"),
+        ("CN", "01:30 02:30 05:00 06:00", "05:00 06:00"),
+        ("HK", "01:30 02:30 03:30 05:00 06:00 07:00", "05:00"),
+        ("HK", "01:30 02:30 03:30 04:30 05:30 06:30 07:30", "04:30"),
+        ("JP", "00:00 01:00 02:00 03:30 04:30 05:30", "03:30 04:30"),
+        ("JP", "00:00 01:00 02:00 03:00 04:00 05:00 06:00", "03:00"),
+        ("JP", "00:00 01:00 02:00 03:30 04:30 05:30", "00:00 01:00 02:00 03:30 04:30 05:30"),
+    ],
+)
+def test_as_many_hours_around_a_lunch_break_are_lacking_as_were_lost(
+    market: str, day: str, lost: str
+) -> None:
+    """Without the first bar after the break, hours that are counted anew lacked one more."""
+    hours = [f"2025-02-{date}T{hour}" for date in (18, 19, 20) for hour in day.split()]
+    held = [
+        hour for hour in hours if not (hour.startswith("2025-02-19") and hour[-5:] in lost.split())
+    ]
+    found = measure(*held, interval="1h", known=load_sessions(SHIPPED[market]))
+    assert (found.expected - found.held).tolist() == [0, len(lost.split()), 0]
+
+
 @pytest.mark.parametrize("interval", ["5m", "15m", "30m", "1h", "4h"])
-@pytest.mark.parametrize("grid", ["UTC", "America/New_York", ""])
+@pytest.mark.parametrize("grid", ["UTC", "America/New_York", "America/Chicago", ""])
 def test_futures_lack_no_bar_in_their_hour_of_rest(interval: str, grid: str) -> None:
     """By each clock on which bars of four hours are counted, and from the sessions' open."""
     step = pd.Timedelta(seconds=INTERVALS[interval])
