@@ -11,15 +11,14 @@ from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
 from alerts.raising import (
     BarsBetween,
     Raised,
-    describe_strangest,
     extend,
     is_near,
     note_step,
     tell_direction,
 )
 from core.words import FaultName
-from records.alerts.documents import AlertDocument
-from records.findings.documents import AnomalyDocument
+from records.alerts.documents import AlertDocument, AskedAlert, ListedAlert
+from records.findings.documents import FlaggedFields
 
 # A bar is market-wide if at least this share of at least this many tickers is strange on it.
 LEAST_TICKERS = 10
@@ -27,12 +26,12 @@ LEAST_SHARE = 0.3
 
 
 def find_wide_bars(
-    anomalies: Iterable[AnomalyDocument], tickers: int
-) -> dict[datetime, list[AnomalyDocument]]:
+    anomalies: Iterable[FlaggedFields], tickers: int
+) -> dict[datetime, list[FlaggedFields]]:
     """Return the bars that are strange for enough of a watchlist's tickers of one market,
     each with its anomalies.
     """
-    by_bar: dict[datetime, list[AnomalyDocument]] = {}
+    by_bar: dict[datetime, list[FlaggedFields]] = {}
     for anomaly in anomalies:
         by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
     if tickers < LEAST_TICKERS:
@@ -42,9 +41,9 @@ def find_wide_bars(
 
 def plan_market_wide(
     watchlist: str | None,
-    bars: Mapping[datetime, Sequence[AnomalyDocument]],
+    bars: Mapping[datetime, Sequence[FlaggedFields]],
     tickers: int,
-    open_alerts: Sequence[AlertDocument],
+    open_alerts: Sequence[ListedAlert],
     bars_between: BarsBetween,
     *,
     run_id: str,
@@ -89,7 +88,7 @@ def plan_market_wide(
 def _build_wide(
     watchlist: str | None,
     bar: datetime,
-    anomalies: Sequence[AnomalyDocument],
+    anomalies: Sequence[FlaggedFields],
     tickers: int,
     run_id: str,
     now: datetime,
@@ -107,7 +106,12 @@ def _build_wide(
             " not the market's"
         )
     return {
-        **describe_strangest(strangest),
+        "anomaly_score": strangest["anomaly_score"],
+        "threshold": strangest["threshold"],
+        "grade": strangest["grade"],
+        "severity": strangest["severity"],
+        "detection_timestamp": strangest["detection_timestamp"],
+        "model_version": strangest["model_version"],
         **leave_unexplained(),
         "reasons": [of],
         "scope": None if is_vendors_fault else "market",
@@ -128,7 +132,7 @@ def _build_wide(
     }
 
 
-def find_common_fault(anomalies: Sequence[AnomalyDocument]) -> tuple[FaultName | None, int]:
+def find_common_fault(anomalies: Sequence[FlaggedFields]) -> tuple[FaultName | None, int]:
     """Return the most frequent fault of a bar's anomalies, and how many have it; None and 0 if none
     has.
     """
@@ -138,7 +142,7 @@ def find_common_fault(anomalies: Sequence[AnomalyDocument]) -> tuple[FaultName |
     return max(sorted(faults.items(), key=str), key=lambda each: each[1], default=(None, 0))
 
 
-def is_vendors(alert: AlertDocument) -> bool:
+def is_vendors(alert: AskedAlert) -> bool:
     """Whether an alert is about the same fault in many tickers of a market, which is no move of a
     market.
     """

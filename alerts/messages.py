@@ -1,8 +1,7 @@
 """The text of a message about a run, however many anomalies it found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,14 +9,12 @@ from alerts.market_wide import is_vendors
 from core.errors import BadInput
 from core.grades import write_grade
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
-from records.findings.documents import AnomalyDocument, AskedFields
+from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
 
 LISTED_ANOMALIES = 10
 DIGEST_AT = "08:00"
 ESCALATED_AFTER_MINUTES = 15
-# An alert with this grade or more is critical.
-CRITICAL_GRADE = 100.0
 
 
 def parse_clock(text: str) -> str:
@@ -51,83 +48,10 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
     return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
-class Told(NamedTuple):
-    """The alerts in a message: market-wide alerts and stopped feeds, and the alerts of single
-    tickers.
-    """
-
-    wide: list[AlertDocument]
-    single: list[AlertDocument]
-
-
-Before = Mapping[str, Sequence[AskedFields]]
-"""The anomalies that each alert of a ticker held before a run added to it."""
-
-
-def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
-    """Return those of the alerts that a run raised or extended that a rule's channel has not been
-    told of.
-
-    An alert that has an earlier bar of which the channel was told is not new, nor is a ticker's
-    alert within a market-wide bar.
-    """
-    return _choose(rule, alerts, before, rule["min_grade"])
-
-
-def choose_critical(rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before) -> Told:
-    """Return those of a rule's alerts that have become critical with this run, whether or not its
-    channel was told of them before.
-    """
-    return _choose(rule, alerts, before, max(CRITICAL_GRADE, rule["min_grade"]))
-
-
-def _choose(
-    rule: RuleDocument, alerts: Sequence[AlertDocument], before: Before, least_grade: float
-) -> Told:
-    found = [alert for alert in alerts if reaches(rule, alert, before, least_grade)]
-    wide = [alert for alert in found if alert["entity_type"] != "ticker"]
-    single = [a for a in found if a["entity_type"] == "ticker" and a["parent_id"] is None]
-    return Told(wide, single)
-
-
-def reaches(rule: RuleDocument, alert: AlertDocument, before: Before, grade: float) -> bool:
-    """Whether a rule asks for an alert and the alert had nothing of this grade before its last run;
-    for a ticker's alert, no such anomaly that the rule asks for.
-    """
-    kind = "fault" if is_vendors(alert) else "event"
-    is_asked_for = (
-        rule["watchlist"] in {None, alert["watchlist"]}
-        and rule.get("scope") in {None, alert["scope"]}
-        and rule.get("ticker") in {None, alert["entity_id"]}
-        and (alert["entity_type"] != "market" or rule.get("kind") in {None, kind})
-        # Nobody need look at an alert that is muted or that has lost all its anomalies.
-        and alert["state"] != "resolved"
-    )
-    if not (is_asked_for and grade <= alert["grade"]):
-        return False
-    if alert["entity_type"] != "ticker":
-        return alert["grade_before"] < grade
-    return not any(_asks_for(rule, each, grade) for each in before.get(alert["_id"], ()))
-
-
-def _asks_for(rule: RuleDocument, anomaly: AskedFields, grade: float) -> bool:
-    least = rule.get("min_confidence", 0.0)
-    return (
-        anomaly["grade"] >= grade
-        and rule.get("kind") in {None, anomaly["kind"]}
-        and rule.get("scope") in {None, anomaly.get("scope")}
-        and (not least or anomaly.get("confidence", 0.0) >= least)
-    )
-
-
-def build_title(
-    run: RunDocument,
-    anomalies: Sequence[AnomalyDocument],
-    wide: Sequence[AlertDocument],
-) -> str:
-    """Return the message's first line."""
+def build_title(run: RunDocument, anomalies: int, wide: Sequence[AlertDocument]) -> str:
+    """Return the message's first line: of so many anomalies, and market-wide bars."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
-    count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
+    count = "1 anomaly" if anomalies == 1 else f"{anomalies} anomalies"
     if wide:
         markets = [a for a in wide if a["entity_type"] == "market"]
         moved = dict.fromkeys(a["market"] for a in markets if not is_vendors(a))
@@ -145,16 +69,18 @@ def build_title(
 def build_body(
     run: RunDocument,
     anomalies: Sequence[AnomalyDocument],
+    total: int,
     wide: Sequence[AlertDocument] = (),
     link: str | None = None,
 ) -> str:
-    """Return the message's text: market-wide bars, the strangest other anomalies with their
-    reasons, what the markets did where the watchlist asks for it, what went wrong, and the run.
+    """Return the message's text: market-wide bars, the strangest of `total` other anomalies with
+    their reasons, what the markets did where the watchlist asks for it, what went wrong, and the
+    run.
     """
     lines = [_describe_wide(alert) for alert in wide[:LISTED_ANOMALIES]]
     lines += [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
-    if len(anomalies) > LISTED_ANOMALIES:
-        lines.append(f"... and {len(anomalies) - LISTED_ANOMALIES} more")
+    if total > LISTED_ANOMALIES:
+        lines.append(f"... and {total - LISTED_ANOMALIES} more")
     lines += [
         f"market {market['market']}: {'; '.join(market['words'])}"
         for market in (run.get("result") or {}).get("overview", [])

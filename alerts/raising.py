@@ -11,11 +11,11 @@ from datetime import datetime
 from alerts.new_alert import Weightiest, build_alert_id, build_beginning
 from core.grades import grade_share
 from core.words import Direction
-from records.alerts.documents import AlertDocument, StrangestFields, TrailDocument
+from records.alerts.documents import AlertDocument, ListedAlert, StrangestFields, TrailDocument
 from records.alerts.mutes import MuteDocument, matches
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyDocument, FlaggedFields
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument, WatchlistDocument
 
@@ -30,7 +30,7 @@ SYSTEM = "system"
 
 BarsBetween = Callable[[datetime, datetime], int]
 """How many bars of an interval a market has from one bar to a later one."""
-IsRecent = Callable[[AnomalyDocument], bool]
+IsRecent = Callable[[FlaggedFields], bool]
 """Whether an anomaly's bar is recent enough to raise an alert."""
 
 
@@ -57,12 +57,12 @@ def raises(run: RunDocument) -> bool:
     )
 
 
-def tell_direction(anomaly: AnomalyDocument) -> Direction:
+def tell_direction(anomaly: FlaggedFields) -> Direction:
     """Return the direction of the bar's close; one that did not move counts as up."""
     return "down" if anomaly["features"].get("return_1", 0.0) < 0 else "up"
 
 
-def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
+def passes(policy: PolicyFields | None, anomaly: FlaggedFields) -> bool:
     """Whether an anomaly that another watchlist's scan found passes a watchlist's own threshold."""
     if policy is None:
         return True
@@ -72,7 +72,7 @@ def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
     return anomaly["grade"] >= (value if policy["kind"] == "grade" else grade_share(value))
 
 
-def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool:
+def is_confident(watchlist: WatchlistDocument, anomaly: FlaggedFields) -> bool:
     """Whether an anomaly has the confidence that a watchlist asks for; a fault, which has none,
     passes.
     """
@@ -82,7 +82,7 @@ def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool
 def plan_alerts(
     anomalies: Iterable[AnomalyDocument],
     holders: Mapping[str, Sequence[str | None]],
-    open_alerts: Sequence[AlertDocument],
+    open_alerts: Sequence[ListedAlert],
     told: set[tuple[str | None, str]],
     bars_between: BarsBetween,
     is_recent: IsRecent,
@@ -106,7 +106,7 @@ def plan_alerts(
         now: the present time.
     """
     raised = Raised()
-    known: dict[tuple[object, ...], list[AlertDocument]] = {}
+    known: dict[tuple[object, ...], list[ListedAlert]] = {}
     for alert in open_alerts:
         known.setdefault(_key(alert), []).append(alert)
 
@@ -225,7 +225,7 @@ _STRANGEST = tuple(StrangestFields.__annotations__)
 _ADDED = ("anomaly_ids", "bars")
 
 
-def extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
+def extend(raised: Raised, alert: ListedAlert, later: AlertDocument) -> None:
     """Add another bar to an alert: in memory, for the bars that follow, and in what must be
     written.
     """
@@ -247,11 +247,11 @@ def extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
         raised.later[alert["_id"]] = fields  # type: ignore[assignment]  # made of its names
 
 
-def _key(alert: AlertDocument) -> tuple[object, ...]:
+def _key(alert: ListedAlert) -> tuple[object, ...]:
     return alert["watchlist"], alert["entity_id"], alert["interval"], alert["direction"]
 
 
-def is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> bool:
+def is_near(alert: ListedAlert, bar: datetime, bars_between: BarsBetween) -> bool:
     """Whether a bar belongs to the same event as an alert."""
     first, last = alert["bar_time"], alert["last_bar"]
     if first <= bar <= last:
@@ -260,7 +260,7 @@ def is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> b
     return distance <= JOINED_WITHIN_BARS
 
 
-def note_step(alert: AlertDocument, step: str, now: datetime, found: str) -> TrailDocument:
+def note_step(alert: ListedAlert, step: str, now: datetime, found: str) -> TrailDocument:
     """Return the trail's entry for an alert that was raised or extended."""
     before = None if step == "raise" else alert["state"]
     return build_entry(

@@ -11,7 +11,7 @@ from math import erfc, sqrt
 from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
 from core.grades import get_severity, grade_share
 from core.words import Direction
-from records.alerts.documents import AlertDocument
+from records.alerts.documents import AlertDocument, ListedAlert
 from records.alerts.raised import LaterFields
 from records.findings.documents import StoredPrediction
 
@@ -66,7 +66,7 @@ def build_series_alert(
     return alert
 
 
-def extend_series_alert(alert: AlertDocument, later: AlertDocument) -> LaterFields:
+def extend_series_alert(alert: ListedAlert, later: AlertDocument) -> LaterFields:
     """Return what later anomalies change of an open alert of their series."""
     strangest = later if later["grade"] > alert["grade"] else alert
     fields = {name: strangest[name] for name in LaterFields.__annotations__ if name in strangest}  # type: ignore[literal-required]  # its own

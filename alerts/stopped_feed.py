@@ -8,7 +8,7 @@ from datetime import datetime
 
 from alerts.new_alert import build_alert_id, build_beginning, leave_unexplained
 from core.grades import HIGHEST_GRADE
-from records.alerts.documents import AlertDocument
+from records.alerts.documents import AlertDocument, ListedAlert
 from records.alerts.raised import LaterFields
 from records.work.documents import RunDocument
 
@@ -61,7 +61,7 @@ def build_stopped(run: RunDocument, market: str, now: datetime) -> AlertDocument
     return stopped
 
 
-def extend_stopped(alert: AlertDocument, later: AlertDocument) -> LaterFields:
+def extend_stopped(alert: ListedAlert, later: AlertDocument) -> LaterFields:
     """Return what a later scan changes in the alert of a feed that has not come back."""
     fields = {name: later[name] for name in LaterFields.__annotations__ if name in later}  # type: ignore[literal-required]  # its own
     fields |= {"bar_time": alert["bar_time"], "grade_before": alert["grade"]}

@@ -22,6 +22,8 @@ from records.keyset import Key, Keyset, Position, find_page
 STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MOST_ATTEMPTS = 8
 LISTED_ALERTS = 100
+# A document of MongoDB holds 16 MB; the anomalies of a message beyond these are not marked as sent.
+MARKED_ANOMALIES = 100_000
 HOLD_SECONDS = 60
 LOST = "it could not be sent, and the logs of the workers have why"
 FIRST_WAIT_SECONDS = 15
@@ -38,17 +40,20 @@ def build_delivery(
     body: str,
     anomaly_ids: Sequence[str] = (),
     alerts: Sequence[ToldAlert] = (),
+    alerts_total: int = 0,
     kind: DeliveryKind = "alerts",
     link: str | None = None,
     due_at: datetime,
     now: datetime,
 ) -> DeliveryDocument:
-    """Return a pending delivery, not yet written; `anomaly_ids` are those in its message."""
+    """Return a pending delivery, not yet written. Its message is about `anomaly_ids` and about
+    `alerts_total` alerts, of which `alerts` are the first.
+    """
     return {
         "_id": delivery_id,
         "kind": kind,
         "alerts": list(alerts[:LISTED_ALERTS]),
-        "alerts_total": len(alerts),
+        "alerts_total": alerts_total,
         "link": link,
         "secret": rule.get("secret"),
         "rule": rule["_id"],
@@ -57,7 +62,7 @@ def build_delivery(
         "run_id": run_id,
         "title": title,
         "body": body,
-        "anomaly_ids": list(anomaly_ids),
+        "anomaly_ids": list(anomaly_ids[:MARKED_ANOMALIES]),
         "state": "pending",
         "attempts": 0,
         "due_at": due_at,
@@ -94,7 +99,7 @@ def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession 
     added = {
         "alerts": [*held.get("alerts", []), *more.get("alerts", [])][:LISTED_ALERTS],
         "alerts_total": total,
-        "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]],
+        "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]][:MARKED_ANOMALIES],
         "body": "\n".join(lines[:LISTED_ALERTS]),
         "title": f"{total} alerts of {more['title'].partition(' of ')[2]}",
         # Each alert has a link of its own; there is none for all of them.

@@ -255,6 +255,21 @@ class AlertDocument(ListedAlert, StrangestFields):
     """An alert with the model's inputs, which are most of its bytes."""
 
 
+class AskedAlert(TypedDict):
+    """The fields of an alert by which notification rules choose it."""
+
+    _id: str
+    watchlist: str | None
+    entity_type: EntityType
+    entity_id: str
+    scope: MoveScope | None
+    state: AlertState
+    grade: float
+    grade_before: float
+    parent_id: str | None
+    anomaly_ids: list[str]
+
+
 class GroupDocument(TypedDict):
     """An edge of the graph of groups: a child, the parent to which it belongs, and the source."""
 

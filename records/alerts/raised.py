@@ -1,7 +1,9 @@
 """What the raising of alerts reads and writes. In a watchlist, each bar is in one alert."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
@@ -10,18 +12,31 @@ from core.words import AlertState
 from records.alerts.alerts import OPEN_STATES
 from records.alerts.documents import (
     AlertDocument,
+    AskedAlert,
     BreadthFields,
+    ListedAlert,
     StrangestFields,
     TrailDocument,
     alerts_in,
     history_in,
 )
 from records.alerts.trail import add_entries
-from records.database import Db
+from records.database import Db, Query
 
 # Each transaction that raises alerts writes this document of the settings, so that the second of
 # two at once reads what the first has written.
 TURN = "alerts"
+# So many alerts of a run are read at a time.
+PART = 500
+
+
+class SpanOfAlerts(NamedTuple):
+    """The first and the last bar of the alerts of a watchlist's tickers of one market."""
+
+    watchlist: str | None
+    market: str
+    first: datetime
+    last: datetime
 
 
 class LaterFields(StrangestFields, total=False):
@@ -38,6 +53,18 @@ class LaterFields(StrangestFields, total=False):
     updated_at: datetime
 
 
+class HeldAlert(TypedDict):
+    """The fields of an alert by which it is resolved with its anomalies, and comes back with
+    them.
+    """
+
+    _id: str
+    state: AlertState
+    resolved_by: str | None
+    muted_by: NotRequired[str]
+    anomaly_ids: list[str]
+
+
 def take_turn(database: Db, session: ClientSession) -> None:
     """Let only this transaction raise alerts at this time: others conflict with it."""
     database.settings.update_one(
@@ -47,14 +74,17 @@ def take_turn(database: Db, session: ClientSession) -> None:
 
 def find_open(
     database: Db, entity_ids: Sequence[str], interval: str, session: ClientSession | None = None
-) -> list[AlertDocument]:
-    """Return the open alerts of these entities (tickers, markets), by their first bar."""
+) -> list[ListedAlert]:
+    """Return the open alerts of these entities (tickers, markets), by their first bar, without
+    what the model read.
+    """
     query = {
         "entity_id": {"$in": list(entity_ids)},
         "interval": interval,
         "state": {"$in": list(OPEN_STATES)},
     }
-    return list(alerts_in(database).find(query, session=session).sort("bar_time", 1))
+    found = alerts_in(database).find(query, {"inputs": 0}, session=session)
+    return [cast("ListedAlert", alert) for alert in found.sort("bar_time", 1)]
 
 
 def find_told(
@@ -108,6 +138,46 @@ def find_of_run(
     return list(alerts_in(database).find({"run_id": run_id}, session=session).limit(limit))
 
 
+def find_parts_of_run(database: Db, run_id: str) -> Iterator[list[AskedAlert]]:
+    """Yield what rules ask for of the alerts that `find_of_run` finds, PART of them at a time: a
+    backfill may raise tens of thousands.
+    """
+    fields = dict.fromkeys(AskedAlert.__annotations__, 1)
+    found = alerts_in(database).find({"run_id": run_id}, fields, batch_size=PART)
+    while part := list(islice(found, PART)):
+        yield cast("list[AskedAlert]", part)
+
+
+def find_spans_of_run(database: Db, run_id: str) -> list[SpanOfAlerts]:
+    """Return the first and the last bar of the tickers' alerts that `find_of_run` finds, by
+    watchlist and market.
+    """
+    stages: list[Query] = [
+        {"$match": {"run_id": run_id, "entity_type": "ticker"}},
+        {
+            "$group": {
+                "_id": {"watchlist": "$watchlist", "market": "$market"},
+                "first": {"$min": "$bar_time"},
+                "last": {"$max": "$last_bar"},
+            }
+        },
+        {"$sort": {"_id": 1}},
+    ]
+    return [
+        SpanOfAlerts(
+            group["_id"]["watchlist"], group["_id"]["market"], group["first"], group["last"]
+        )
+        for group in database.alerts.aggregate(stages)
+    ]
+
+
+def find_by_ids(database: Db, alert_ids: Sequence[str]) -> list[AlertDocument]:
+    """Return those of these alerts that are not in the history, in this order."""
+    query = {"_id": {"$in": list(alert_ids)}}
+    found = {alert["_id"]: alert for alert in alerts_in(database).find(query)}
+    return [found[each] for each in alert_ids if each in found]
+
+
 def adopt_children(
     database: Db, parent_id: str, anomaly_ids: Sequence[str], watchlist: str | None
 ) -> None:
@@ -125,12 +195,16 @@ def adopt_children(
 
 def find_held(
     database: Db, tickers: Sequence[str], interval: str, states: Sequence[AlertState]
-) -> list[AlertDocument]:
+) -> list[HeldAlert]:
     """Return the tickers' alerts in these states, whose anomalies a run may have changed."""
-    query = {"entity_id": {"$in": list(tickers)}, "interval": interval}
-    return list(
-        alerts_in(database).find({**query, "state": {"$in": list(states)}, "entity_type": "ticker"})
-    )
+    query = {
+        "entity_id": {"$in": list(tickers)},
+        "interval": interval,
+        "state": {"$in": list(states)},
+        "entity_type": "ticker",
+    }
+    fields = dict.fromkeys(HeldAlert.__annotations__, 1)
+    return [cast("HeldAlert", alert) for alert in alerts_in(database).find(query, fields)]
 
 
 def find_childless(database: Db, session: ClientSession | None = None) -> list[str]:

@@ -19,6 +19,7 @@ from records.findings.documents import (
     AskedFields,
     ExplainedFields,
     FindingFields,
+    FlaggedFields,
     OpinionFields,
     StoredAnomaly,
     anomalies_in,
@@ -212,15 +213,18 @@ def check_found(anomaly: AnomalyDocument | None, anomaly_id: str) -> AnomalyDocu
     return anomaly
 
 
-def find_by_ids(database: Db, anomaly_ids: Sequence[str]) -> list[AnomalyDocument]:
-    """Return those of these anomalies that are stored, by time."""
+def find_by_ids(
+    database: Db, anomaly_ids: Sequence[str], fields: Sequence[str] = ()
+) -> list[AnomalyDocument]:
+    """Return those of these anomalies that are stored, by time, with these `fields` (none: all)."""
     query = {"_id": {"$in": list(anomaly_ids)}}
-    return list(anomalies_in(database).find(query).sort([("Datetime", 1), ("_id", 1)]))
+    shown = dict.fromkeys(fields, 1) or None
+    return list(anomalies_in(database).find(query, shown).sort([("Datetime", 1), ("_id", 1)]))
 
 
 def find_asked(database: Db, anomaly_ids: Sequence[str]) -> list[AskedFields]:
     """Return the fields of some anomalies that notification rules ask for."""
-    fields = dict.fromkeys(("detection_run_id", "kind", "grade", "confidence", "scope"), 1)
+    fields = dict.fromkeys(AskedFields.__annotations__, 1)
     query = {"_id": {"$in": list(anomaly_ids)}}
     return [cast("AskedFields", each) for each in anomalies_in(database).find(query, fields)]
 
@@ -239,19 +243,19 @@ def count_new_by_ticker(database: Db, run_id: str) -> dict[str, int]:
 
 def find_on_bars(
     database: Db, tickers: Sequence[str], interval: str, first: datetime, last: datetime
-) -> list[AnomalyDocument]:
-    """Return the anomalies of these series between two bars (inclusive), by time, without what was
-    told of them later.
-    """
+) -> list[FlaggedFields]:
+    """Return the anomalies of these series between two bars (inclusive), by time."""
     wanted = set(tickers)
     query = {
         "Datetime": {"$gte": first, "$lte": last},
         "interval": interval,
         "status": NEW,
     }
-    told = dict.fromkeys(("inputs", "root_causes", "root_cause", "opinions"), 0)
-    found = anomalies_in(database).find(query, told).sort([("Datetime", 1), ("_id", 1)])
-    return [anomaly for anomaly in found if anomaly["Ticker"] in wanted]
+    # A market has hundreds of thousands of them in some years.
+    fields = dict.fromkeys(FlaggedFields.__annotations__.keys() - {"features"}, 1)
+    found = anomalies_in(database).find(query, {**fields, "features.return_1": 1})
+    ordered = found.sort([("Datetime", 1), ("_id", 1)])
+    return [cast("FlaggedFields", each) for each in ordered if each["Ticker"] in wanted]
 
 
 def find_ways(

@@ -91,20 +91,22 @@ def find_new(
     run_id: str,
     *,
     kind: AnomalyKind | None = None,
+    scope: MoveScope | None = None,
     min_grade: float,
     tickers: Sequence[str] | None,
     min_confidence: float = 0.0,
     limit: int = 0,
     fields: Sequence[str] = (),
 ) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first, of this kind and of these tickers,
-    or of both and of all, the highest grade first: at most `limit` (0: all), with these `fields`
+    """Return the anomalies that a run found first, of this kind, scope and of these tickers, or of
+    all, the highest grade first: at most `limit` (0: all), with these `fields`
     alone (none: all), as a backfill of a market may find a hundred thousand.
     """
     query = build_query(
         tickers=tickers,
         min_grade=min_grade,
         kind=kind,
+        scope=scope,
         min_confidence=min_confidence,
         run_id=run_id,
     )

@@ -215,12 +215,36 @@ class AnomalyDocument(TypedDict):
     superseded_at: NotRequired[datetime]
 
 
+class FlaggedFields(TypedDict):
+    """The fields of an anomaly that tell whether its bar is market-wide; `features` has `return_1`
+    at least.
+    """
+
+    _id: str
+    Ticker: str
+    Datetime: datetime
+    interval: str
+    market: str
+    detection_run_id: str
+    detection_timestamp: datetime
+    model_version: str
+    fault: FaultName | None
+    anomaly_score: float
+    threshold: float
+    grade: float
+    severity: Severity
+    features: dict[str, float]
+    confidence: NotRequired[float]
+
+
 class AskedFields(TypedDict):
     """What rules of notification ask for of an anomaly, which run found it first, and its id."""
 
     _id: str
     detection_run_id: str
+    status: AnomalyStatus
     kind: AnomalyKind
+    anomaly_score: float
     grade: float
     confidence: NotRequired[float]
     scope: NotRequired[MoveScope | None]

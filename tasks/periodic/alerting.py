@@ -35,7 +35,7 @@ from records.database import Db, in_transaction
 from records.findings import anomalies
 from records.findings.anomalies import count_new_by_ticker
 from records.findings.anomaly_queries import find_new
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyDocument, FlaggedFields
 from records.findings.watermarks import find_detected_ranges
 from records.tenancy import each_tenant, get_tenant
 from records.work.documents import RunDocument, WatchlistDocument
@@ -269,13 +269,9 @@ def _raise_market_wide(
     bars_between: MarketBars,
     now: datetime,
 ) -> None:
-    fresh: dict[tuple[str | None, str], list[AlertDocument]] = {}
-    for alert in raised.find_of_run(database, run["_id"]):
-        if alert["entity_type"] == "ticker":
-            fresh.setdefault((alert["watchlist"], alert["market"]), []).append(alert)
     by_name = {watchlist["_id"]: watchlist for watchlist in watchlists}
     markets = load_markets(database)
-    for (watchlist, market), members in fresh.items():
+    for watchlist, market, first, last in raised.find_spans_of_run(database, run["_id"]):
         if watchlist is not None and watchlist not in by_name:  # it was removed meanwhile
             continue
         asking = None if watchlist is None else by_name[watchlist]
@@ -285,8 +281,6 @@ def _raise_market_wide(
             for ticker in listed
             if (known := markets.find_of(ticker)) is None or known.code == market
         ]
-        first = min(alert["bar_time"] for alert in members)
-        last = max(alert["last_bar"] for alert in members)
         is_recent = _tell_recent(database, run, tickers)
         on_bars = anomalies.find_on_bars(database, tickers, run["interval"], first, last)
         on_bars = [anomaly for anomaly in on_bars if is_recent(anomaly)]
@@ -300,7 +294,7 @@ def _raise_market_wide(
             )
 
 
-def _is_asked_for(watchlist: WatchlistDocument, anomaly: AnomalyDocument, run: RunDocument) -> bool:
+def _is_asked_for(watchlist: WatchlistDocument, anomaly: FlaggedFields, run: RunDocument) -> bool:
     """Whether an anomaly passes a watchlist's own threshold and confidence. Anomalies of the
     watchlist's own scan have already passed its threshold.
     """
@@ -314,7 +308,7 @@ def _write_wide(
     database: Db,
     run: RunDocument,
     subject: tuple[str | None, str],
-    wide: Mapping[datetime, Sequence[AnomalyDocument]],
+    wide: Mapping[datetime, Sequence[FlaggedFields]],
     tickers: int,
     *,
     between: BarsBetween,

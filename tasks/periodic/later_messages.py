@@ -1,10 +1,10 @@
 """Messages that wait: digests, and critical alerts that nobody acknowledges."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.channels import is_webhook
+from alerts.choosing import News
 from alerts.messages import (
     ESCALATED_AFTER_MINUTES,
     build_digest_line,
@@ -14,27 +14,28 @@ from alerts.messages import (
     tell_alert,
 )
 from records.alerts import deliveries
-from records.alerts.documents import AlertDocument, DeliveryDocument, RuleDocument
+from records.alerts.documents import DeliveryDocument, RuleDocument
 
 
 def build_digest(
     event_id: str,
     rule: RuleDocument,
     run_id: str | None,
-    news: Sequence[AlertDocument],
+    news: News,
     public_url: str,
     now: datetime,
 ) -> DeliveryDocument:
     """Return what an event adds to a rule's next digest."""
-    due = find_digest(rule, now)
+    due, total = find_digest(rule, now), len(news.alert_ids)
     return deliveries.build_delivery(
         f"{rule['_id']}:digest:{due:%Y-%m-%dT%H:%M%z}",
         rule,
         run_id=run_id or event_id,
-        title=build_digest_title(rule, len(news)),
-        body="\n".join(build_digest_line(alert, public_url) for alert in news),
-        anomaly_ids=[each for alert in news for each in alert["anomaly_ids"]],
-        alerts=[tell_alert(alert, public_url) for alert in news],
+        title=build_digest_title(rule, total),
+        body="\n".join(build_digest_line(alert, public_url) for alert in news.alerts),
+        anomaly_ids=news.anomaly_ids,
+        alerts=[tell_alert(alert, public_url) for alert in news.alerts],
+        alerts_total=total,
         kind="digest",
         due_at=due,
         now=now,
@@ -44,7 +45,7 @@ def build_digest(
 def plan_escalation(
     rule: RuleDocument,
     delivery: DeliveryDocument,
-    critical: Sequence[AlertDocument],
+    critical: News,
     public_url: str,
     now: datetime,
 ) -> list[DeliveryDocument]:
@@ -52,10 +53,9 @@ def plan_escalation(
     alerts before; none where there are none, or there is no such channel.
     """
     channel = rule.get("next_channel")
-    if not critical or not channel:
+    if not critical.alert_ids or not channel:
         return []
     minutes = rule.get("escalate_after_minutes", ESCALATED_AFTER_MINUTES)
-    told = critical[: deliveries.LISTED_ALERTS]
     return [
         {
             **delivery,
@@ -66,9 +66,9 @@ def plan_escalation(
             "secret": rule.get("secret") if is_webhook(channel) else None,
             "title": f"Not acknowledged in {minutes} minutes: {delivery['title']}",
             "anomaly_ids": [],
-            "alerts": [tell_alert(alert, public_url) for alert in told],
-            "alerts_total": len(critical),
-            "unless_acknowledged": [alert["_id"] for alert in critical],
+            "alerts": [tell_alert(alert, public_url) for alert in critical.alerts],
+            "alerts_total": len(critical.alert_ids),
+            "unless_acknowledged": list(critical.alert_ids),
             "due_at": find_due(rule, now + timedelta(minutes=minutes)),
         }
     ]

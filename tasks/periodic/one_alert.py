@@ -7,17 +7,17 @@ from pymongo.client_session import ClientSession
 
 from alerts.raising import note_step
 from records.alerts import raised
-from records.alerts.documents import AlertDocument
+from records.alerts.documents import AlertDocument, ListedAlert
 from records.database import Db
 
-Extend = Callable[[AlertDocument, AlertDocument], raised.LaterFields]
+Extend = Callable[[ListedAlert, AlertDocument], raised.LaterFields]
 """What a later alert changes of an open one."""
 
 
 def raise_or_extend(
     database: Db,
     fresh: AlertDocument,
-    held: Sequence[AlertDocument],
+    held: Sequence[ListedAlert],
     extend: Extend,
     now: datetime,
     session: ClientSession,

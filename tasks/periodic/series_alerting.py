@@ -8,7 +8,8 @@ from typing import cast
 
 from pymongo.client_session import ClientSession
 
-from alerts.messages import build_link, choose_alerts, choose_critical, find_due, tell_alert
+from alerts.choosing import News, choose_alerts, get_critical_grade
+from alerts.messages import build_link, find_due, tell_alert
 from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
 from records.alerts import deliveries, raised
 from records.alerts.documents import AlertDocument, DeliveryDocument
@@ -65,9 +66,10 @@ def plan_series_messages(
         if rule["watchlist"] is not None:
             continue
         news, critical = (
-            choose(rule, alerts, {}).wide for choose in (choose_alerts, choose_critical)
+            _tell(choose_alerts(rule, alerts, {}, grade).wide)
+            for grade in (rule["min_grade"], get_critical_grade(rule))
         )
-        told = news or critical
+        told = news.alerts or critical.alerts
         if not told:
             continue
         link = build_link(public_url, told)
@@ -79,13 +81,22 @@ def plan_series_messages(
             title=f"series {told[0]['entity_id']}: {told[0]['severity']}",
             body="\n".join(lines),
             alerts=[tell_alert(alert, public_url) for alert in told],
+            alerts_total=len(told),
             link=link,
             due_at=find_due(rule, now),
             now=now,
         )
-        if news and rule.get("digest"):
+        if news.alerts and rule.get("digest"):
             planned.append(build_digest(event["_id"], rule, None, news, public_url, now))
-        elif news:
+        elif news.alerts:
             planned.append(delivery)
         planned += plan_escalation(rule, delivery, critical, public_url, now)
     return planned
+
+
+def _tell(alerts: Sequence[AlertDocument]) -> News:
+    """Return the contents of a message about alerts of a single series, of which there are two at
+    the most.
+    """
+    held = [each for alert in alerts for each in alert["anomaly_ids"]]
+    return News((), held, alerts, [alert["_id"] for alert in alerts])

@@ -146,7 +146,7 @@ def test_a_scan_reports_the_conditions_of_its_markets_if_the_watchlist_asks_for_
     assert market["words"] == ["in a turbulent week for the whole market"]
     assert client.get("/py/watchlists/tech").json["with_overview"] is True
     ended = get_run(database, run["_id"])
-    assert "market US: in a turbulent week for the whole market" in build_body(ended, [])
+    assert "market US: in a turbulent week for the whole market" in build_body(ended, [], 0)
     print_outcome(ended)
     assert "UTC: in a turbulent week for the whole market" in capsys.readouterr().out
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,8 @@ from flask.testing import FlaskClient
 from alerts.channels import check_channel
 from alerts.messages import find_digest
 from records.database import Db
+from records.work.runs import find_bare_run
+from tasks.periodic.alerting import settle_run
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
 from tests.commands import Command
@@ -319,3 +322,36 @@ def test_the_command_line_changes_a_rule(database: Db, receiver: Receiver, flask
     # A rule that the command line stored can also be changed over HTTP, which checks the same
     # limits.
     assert database.notification_rules.find_one({}) == rule
+
+
+def test_a_run_of_many_alerts_is_not_read_whole_to_tell_of_a_few(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """All alerts were loaded, with what the models saw: half a gigabyte of 20,000."""
+    database, many = worker.database, 1_500
+    # On many bars, as otherwise they are one alert of the market.
+    bars = [SESSIONS[n % len(SESSIONS)] for n in range(many)]
+    found = [(f"T{n:04}", bar, {"grade": 80.0 + n / many}) for n, bar in enumerate(bars)]
+    run_id = end_run(database, *found)
+    ended = find_bare_run(database, run_id)
+    assert ended is not None
+    assert settle_run(database, ended, datetime.now(UTC))
+    seen = [{"label": "x" * 1_000, "share": float(n)} for n in range(30)]
+    database.alerts.update_many({}, {"$set": {"inputs": seen}})
+    for name, fields in (("now", {}), ("later", {"digest": "daily"})):
+        set_rule(client, name, channel=receiver.channel, **fields)
+    tracemalloc.start()
+    notify(worker)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+    ((_, body),) = receiver.requests
+    message = json.loads(body)
+    assert message["alerts_total"] == many
+    told = [alert["entity_id"] for alert in message["alerts"]]
+    assert told == [f"T{n:04}" for n in range(many - 1, many - 101, -1)]
+    assert f"... and {many - 10} more" in message["message"]
+    digest = database.deliveries.find_one({"kind": "digest"})
+    assert digest is not None
+    assert (digest["alerts_total"], len(digest["body"].splitlines())) == (many, 100)
+    assert database.anomalies.count_documents({"sent": True}) == many

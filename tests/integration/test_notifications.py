@@ -486,3 +486,16 @@ def test_a_refused_rule_does_not_repeat_what_is_secret(
     answer = client.put(f"{RULES}/me", json=fields)
     assert answer.status_code == 422
     assert "hunter2" not in answer.text
+
+
+def test_a_message_about_very_many_anomalies_can_be_stored(database: Db) -> None:
+    """As of a backfill of a market's minutes: its event was tried again for ever."""
+    ids = [f"TICKER{n:06}::1m::2026-01-05T00:00:00Z" for n in range(400_000)]
+    for number in range(2):
+        rule: Any = {"_id": f"r{number}", "channel": "c", "shown_channel": "c"}
+        told = TOLD | {"anomaly_ids": ids, "kind": "digest" if number else "alerts"}
+        for _ in range(2):
+            each = deliveries.build_delivery(f"d{number}", rule, **told)
+            if number or not database.deliveries.count_documents({}):
+                deliveries.add_deliveries(database, [each])
+    assert database.deliveries.count_documents({}) == 2
