@@ -144,6 +144,9 @@ function buildFields(watchlists, rule) {
         "div.row.fields",
         el("label.field", "Messages", digest),
         el("label.field", "Digest at", digestAt),
+      ),
+      el(
+        "div.row.fields",
         el("label.field", "Quiet from", from),
         el("label.field", "until", until),
         el("label.field", "Time zone of these", zone),
