@@ -333,6 +333,8 @@ def test_the_focus_moves_to_no_other_button_when_its_own_vanishes(
         page.context.set_offline(False)
         expect(page.get_by_role("button", name="Promote")).to_have_count(0)
         assert page.evaluate("document.activeElement.localName") == "main"
+        # The page is told of a return only after it has seen that the connection is lost.
+        expect(page.get_by_text("What you see may be old")).to_be_hidden()
         page.goto(f"{demo.url}#/models")
         back = page.get_by_role("button", name="Roll back 1d")
         back.focus()
