@@ -6,7 +6,7 @@ needs no lock, which could be left behind.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -209,20 +209,15 @@ def forget_evening_sessions(database: Db) -> None:
     """Have what follows from the sessions of futures and currencies found again: the last hour of
     futures is their rest, and a day on which currencies are closed is New York's.
     """
-    rows = [*SHIPPED_ROWS, *database.markets.find()]
-    for code, calendar in {row["_id"]: row["calendar"] for row in rows}.items():
-        if calendar in {"CMES", "us_futures", "FX"}:
-            _forget_sessions(database, code)
+    for code in _find_markets(database, {"CMES", "us_futures", "FX"}):
+        _forget_sessions(database, code)
 
 
 def forget_hours_around_breaks(database: Db) -> None:
     """Have the coverage of hours measured anew where exchanges have a lunch break, after which some
     sources count them anew. No other interval has another number of bars by that.
     """
-    rows = {row["_id"]: row for row in (*SHIPPED_ROWS, *database.markets.find())}
-    paused = [code for code, row in rows.items() if row["calendar"] in {"XTKS", "XHKG", "XSHG"}]
-    query = {"interval": "1h", "market": {"$in": paused}}
-    database.series.update_many(query, {"$unset": {"coverage": ""}})
+    _forget_coverage(database, "1h", {"XTKS", "XHKG", "XSHG"})
 
 
 def forget_counts_of_hours(database: Db) -> None:
@@ -230,12 +225,8 @@ def forget_counts_of_hours(database: Db) -> None:
     tell how they are counted; and that of four hours of futures, of which one that begins in their
     rest is of the next session.
     """
-    rows = {row["_id"]: row for row in (*SHIPPED_ROWS, *database.markets.find())}
-    counted = {"1h": {"XTKS", "XHKG", "XSHG", "XKRX"}, "4h": {"CMES", "us_futures"}}
-    for interval, calendars in counted.items():
-        codes = [code for code, row in rows.items() if row["calendar"] in calendars]
-        query = {"interval": interval, "market": {"$in": codes}}
-        database.series.update_many(query, {"$unset": {"coverage": ""}})
+    _forget_coverage(database, "1h", {"XTKS", "XHKG", "XSHG", "XKRX"})
+    _forget_coverage(database, "4h", {"CMES", "us_futures"})
 
 
 def forget_coverage_before_1970(database: Db) -> None:
@@ -243,6 +234,18 @@ def forget_coverage_before_1970(database: Db) -> None:
     years were sessions.
     """
     query = {"first_bar": {"$lt": datetime(1970, 1, 1, tzinfo=UTC)}}
+    database.series.update_many(query, {"$unset": {"coverage": ""}})
+
+
+def _find_markets(database: Db, calendars: Set[str]) -> list[str]:
+    """Return the codes of the markets that have one of these calendars."""
+    rows = {row["_id"]: row for row in (*SHIPPED_ROWS, *database.markets.find())}
+    return [code for code, row in rows.items() if row["calendar"] in calendars]
+
+
+def _forget_coverage(database: Db, interval: str, calendars: Set[str]) -> None:
+    """Have the coverage of an interval's series measured anew in markets of these calendars."""
+    query = {"interval": interval, "market": {"$in": _find_markets(database, calendars)}}
     database.series.update_many(query, {"$unset": {"coverage": ""}})
 
 
