@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import uuid
 from collections.abc import Collection, Iterator
 from itertools import count
@@ -38,6 +39,11 @@ os.environ.setdefault("RETRAIN", "off")
 # The processes that a test starts run in their own folders and must accept artefacts that this
 # process signed.
 os.environ.setdefault("ARTEFACT_KEYS", "of-the-tests-" + "0" * 32)
+
+# In the background a shell lets its commands ignore Ctrl-C, and so would each process that a test
+# starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The duration of a Hypothesis example depends more on the machine's other load than on the code.
 hypothesis.settings.register_profile(

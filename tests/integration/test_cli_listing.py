@@ -18,7 +18,7 @@ from records.database import Db
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_run
 from tests.integration.test_cli_terminal import COMMANDS
-from tests.processes import ROOT
+from tests.processes import PATIENCE_SECONDS, ROOT
 
 LISTING = sorted(
     name
@@ -94,7 +94,7 @@ def test_a_watch_that_ctrl_c_ends_says_that_the_run_goes_on(app: Flask, database
         assert watching.stderr is not None
         assert watching.stderr.readline().startswith("It waits: no worker that answers")
         watching.send_signal(signal.SIGINT)
-        said = watching.stderr.read()
+        _, said = watching.communicate(timeout=PATIENCE_SECONDS)
     assert f"Stopped: the run goes on; `flask runs watch {run['_id']}` follows it" in said
     assert watching.returncode == -signal.SIGINT
 
