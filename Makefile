@@ -12,6 +12,9 @@ WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.t
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
         --no-emit-index-url --no-emit-find-links
 PYTHONS := 3.11 3.12 3.13 3.14
+# Tests run in three processes, because many wait for others. One that hangs shows where, and fails.
+AT_ONCE := --numprocesses 3 --dist loadscope --no-loadscope-reorder \
+           -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 # Where Linux offers it, the service stops when make is killed.
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
@@ -23,7 +26,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_CONSTRAINT
 export no_proxy := $(or $(no_proxy),$(NO_PROXY)),127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo feed-demo up key test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
+.PHONY: help demo feed-demo up key test slow faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -43,7 +46,10 @@ key: $(VENV)/.installed  ## create the first API key before `make up` (NAME=ops)
 	@$(TIED) $(BIN)/python -m runner key $(or $(NAME),ops)
 
 test: $(VENV)/.installed-dev  ## run the tests, which start their own real servers (ARGS="-k word": only some)
-	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@exec $(TIED) $(BIN)/python -m pytest -m "not faults and not slow" $(AT_ONCE) $(ARGS)
+
+slow: $(VENV)/.installed-dev  ## run the tests that `make test` leaves out because they take long; some ten minutes
+	@exec $(TIED) $(BIN)/python -m pytest -m "slow and not faults" $(AT_ONCE) $(ARGS)
 
 faults: $(VENV)/.installed-dev  ## kill and freeze processes, flush Redis, fill disks, and check that no work is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)

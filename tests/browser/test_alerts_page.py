@@ -113,6 +113,7 @@ def test_alerts_are_resolved_by_keyboard_and_every_open_page_shows_it(
     assert "ticker=IBM" in page.url
 
 
+@pytest.mark.slow
 def test_the_focused_alert_stays_focused_when_somebody_else_resolves_another(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -293,6 +294,7 @@ def test_an_inbox_that_filters_leave_empty_says_so(
     expect(page.get_by_label("Order")).to_have_value("-grade")
 
 
+@pytest.mark.slow
 def test_a_late_answer_for_an_earlier_filter_is_not_shown(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -324,6 +326,7 @@ def test_a_late_answer_for_an_earlier_filter_is_not_shown(
     assert page.evaluate("window.most") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
 def test_a_snooze_has_its_stated_length_whatever_the_computers_clock(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], ahead: timedelta
@@ -348,6 +351,7 @@ def test_a_snooze_has_its_stated_length_whatever_the_computers_clock(
     )
 
 
+@pytest.mark.slow
 def test_the_inbox_and_a_trail_show_all_their_pages(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:

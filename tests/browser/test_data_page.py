@@ -12,6 +12,7 @@ from market.bars.buckets import read_columns
 from tests.browser.conftest import Demo, run_another_api
 from tests.browser.looking import Look
 from tests.commands import run_flask
+from tests.slow import slow_but_first
 
 # Three sessions of the exchange, then a bar whose high is below its low, and a Saturday.
 CSV = """ticker,date,open,high,low,close,volume
@@ -65,6 +66,7 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
 
 
+@pytest.mark.slow
 def test_the_report_of_a_whole_market_is_listed_in_parts_with_problems_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -159,7 +161,7 @@ def test_gaps_corrections_and_rejected_rows_are_shown(
     expect(page.get_by_text("No row was rejected")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_the_quality_of_series_is_listed_with_the_worst_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
@@ -186,7 +188,7 @@ def test_the_quality_of_series_is_listed_with_the_worst_first(
     assert look.wrong == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_a_gap_is_accepted_or_filled_where_it_is_shown(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
@@ -277,7 +279,7 @@ UNKNOWN = (
 )
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_the_page_asks_for_the_columns_before_anything_is_stored(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo, push_candles
@@ -40,6 +41,7 @@ def test_an_open_run_stays_visible_however_many_come_later(
     expect(own.get_by_text("complete")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_empty_overview_goes_on_when_bars_come(
     demo: Demo, empty_service: str, open_page: Callable[..., Page]
 ) -> None:
@@ -72,6 +74,7 @@ def test_the_chart_shows_bars_that_came_after_it_was_opened(
     expect(page.get_by_role("img", name=re.compile("^GROWCO, 3 bars"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_focus_stays_on_a_run_while_the_list_is_redrawn(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

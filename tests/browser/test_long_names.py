@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from records.models.single_series import delete_series
 from tests.browser.conftest import Demo, push_candles
 from tests.processes import wait_until
+from tests.slow import slow_but_first
 
 LONG = "W" * 64
 TICKER = "W" * 20
@@ -63,7 +64,7 @@ def run_id(demo: Demo) -> Iterator[str]:
         assert delete_series(database, LONG, session)
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("width", slow_but_first([320, 390, 1280]))
 def test_no_page_scrolls_sideways_because_of_a_long_name(
     demo: Demo, open_page: Callable[..., Page], run_id: str, width: int
 ) -> None:
@@ -101,6 +102,7 @@ def hourly(demo: Demo) -> Iterator[str]:
     demo.database.anomalies.delete_many({"_id": {"$in": [one["_id"] for one in named]}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_no_time_of_an_anomaly_lies_below_its_severity(
     demo: Demo, open_page: Callable[..., Page], hourly: str, width: int

@@ -12,6 +12,7 @@ from market.bars.deleting import delete_bars
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 from tests.processes import wait_until
+from tests.slow import slow_but_first
 
 
 def test_models_show_the_champion_and_its_training_data(
@@ -117,7 +118,7 @@ def test_an_impossible_training_is_refused_with_a_reason(
     )
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_a_model_says_that_its_bars_are_gone(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:

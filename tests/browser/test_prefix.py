@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
+@pytest.mark.slow
 def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[..., Page]) -> None:
     asked: list[str] = []
     page = open_page("about:blank")

@@ -31,6 +31,7 @@ def test_an_incomplete_address_shows_a_message(demo: Demo, open_page: Callable[.
     expect(page.get_by_text("Which ticker?")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_frozen_api_is_reported_within_five_seconds_and_the_message_goes_when_it_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_page_that_failed_to_load_is_loaded_when_the_connection_is_back(
     expect(page.get_by_role("banner")).to_contain_text(re.compile("All well|Degraded"))
 
 
+@pytest.mark.slow
 def test_files_are_waited_for_on_a_slow_line_and_an_interrupted_answer_is_requested_again(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_files_are_waited_for_on_a_slow_line_and_an_interrupted_answer_is_reques
     expect(page.get_by_role("region", name="Chart")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_tab_from_before_an_upgrade_asks_to_be_reloaded(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import requests
 from playwright.sync_api import Page, expect
 
@@ -160,6 +161,7 @@ def test_a_change_over_somebody_elses_is_refused_with_advice_and_keeps_the_typed
     expect(page.get_by_role("main")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_an_open_page_requests_tickers_again_after_a_watchlist_was_changed(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -64,6 +64,7 @@ def test_the_demo_runs_from_an_empty_folder(first: CompletedProcess[str]) -> Non
     assert "Stopping" in first.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_runs_again_in_the_same_folder(
     first: CompletedProcess[str], again: Runner
 ) -> None:

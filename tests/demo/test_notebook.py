@@ -22,6 +22,7 @@ CELL_SECONDS = 240
 MOST_BYTES = 300_000
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
     # A warning of jupyter's own packages.
     pytest.mark.filterwarnings("default"),

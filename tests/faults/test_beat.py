@@ -17,6 +17,8 @@ from tests.faults.stack import SERVICE, Program
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.faults
+
 WATCHLISTS = {f"list{number}": TICKERS[8 * number : 8 * number + 8] for number in range(8)}
 MINUTE = timedelta(minutes=1)
 
@@ -120,7 +122,6 @@ def test_the_night_the_clock_changes_has_one_scan_a_slot(
     trial.check()
 
 
-@pytest.mark.faults
 def test_each_minute_has_one_scan_while_one_beat_freezes_and_the_other_is_killed(
     trial: Trial, second_beat: str
 ) -> None:

@@ -27,6 +27,8 @@ from tests.faults.stack import Program, Stack, run_stack
 from tests.integration.stored import NOW, add_list
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.faults
+
 if TYPE_CHECKING:
     from feed.nats_bus import NatsBus
 
@@ -309,7 +311,6 @@ def lose_streams(bus: "NatsBus") -> None:
             bus._run(bus._js.delete_stream(name.replace(":", "-")))
 
 
-@pytest.mark.faults
 @pytest.mark.skipif(not shutil.which("nats-server"), reason="nats-server is not on PATH")
 def test_each_record_is_stored_once_over_nats_too(
     servers_and_feed: Stack, request: pytest.FixtureRequest

@@ -235,6 +235,7 @@ def test_a_post_is_accepted_without_redis(
     assert client.get("/py/health").json["status"] == "degraded"
 
 
+@pytest.mark.slow
 def test_with_redis_frozen_a_post_is_accepted_after_one_try(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:

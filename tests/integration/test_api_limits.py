@@ -156,6 +156,7 @@ def test_of_many_who_ask_for_runs_at_once_those_without_a_turn_are_told_to_come_
         assert accepted.status_code == 202
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["frozen", "gone"])
 def test_no_turn_is_kept_while_redis_takes_no_message(
     make_app: MakeApp,

@@ -512,6 +512,7 @@ def test_a_refused_request_does_not_count_in_the_latencies(
     assert document(client.get("/healthcheck"))["inference_latency_ms"]["avg"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_fit_killed_at_any_point_leaves_no_version_without_data(
     live: Live, tmp_path: Path
 ) -> None:

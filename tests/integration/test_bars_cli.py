@@ -109,6 +109,7 @@ def test_names_that_are_not_utf8_do_not_end_an_import(
     assert database.bar_imports.distinct("source") == ["AAPL.csv", "Sch\\xf6n.csv"]
 
 
+@pytest.mark.slow
 def test_a_report_of_more_series_than_a_document_holds_is_stored(
     flask: Command, database: Db, tmp_path: Path
 ) -> None:

@@ -492,6 +492,7 @@ def test_an_import_too_large_for_one_transaction_is_stored_by_halves(
     assert stored(database) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_amid", [False, True])
 def test_an_import_too_slow_for_one_transaction_is_stored_by_halves(
     database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool
@@ -526,6 +527,7 @@ def test_an_import_too_slow_for_one_transaction_is_stored_by_halves(
     assert database.bars.count_documents({}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_amid", [False, True])
 def test_a_ticker_too_slow_for_one_transaction_is_reported_with_what_to_do(
     database: Db, monkeypatch: pytest.MonkeyPatch, *, is_amid: bool

@@ -30,6 +30,7 @@ from tests.commands import Command, read_json
 from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
 from tests.integration.stored import add_list, add_run, add_series
+from tests.slow import slow_but_first
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 SHOCKS = (300, 420, 560)
@@ -576,7 +577,7 @@ def test_bars_that_are_removed_during_a_detection_are_detected_when_they_come_ag
 
 
 @pytest.mark.parametrize("is_known", [False, True])
-@pytest.mark.parametrize("removal", ["undone", "replaced", "deleted"])
+@pytest.mark.parametrize("removal", slow_but_first(["undone", "replaced", "deleted"]))
 def test_a_detection_that_is_committed_while_bars_are_removed_stores_no_anomaly_of_them(
     database: Db, monkeypatch: pytest.MonkeyPatch, removal: str, *, is_known: bool
 ) -> None:

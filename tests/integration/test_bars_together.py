@@ -18,6 +18,7 @@ from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 from records.database import Db, Document, in_transaction
 from records.market.rejected import build_rejected
+from tests.slow import slow_but_first
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 # The first day of the sessions, around the turn of a year, from which bars are drawn.
@@ -149,7 +150,7 @@ def write_rounds(
     }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", slow_but_first(range(6)))
 def test_writing_at_once_and_one_by_one_store_the_same(database: Db, seed: int) -> None:
     rng = np.random.default_rng(seed)
     kinds = {f"T{number}{copy}": kind for number, kind in enumerate(GRIDS) for copy in range(3)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.slow import slow_but_first
 
 FULL = Path("/dev/full")
 
@@ -24,7 +25,7 @@ def run_shell(environment: dict[str, str], command: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", slow_but_first([">&- 2>&- <&-", ">&-", "2>&-"]))
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_a_command_with_closed_output_succeeds(
     environment: dict[str, str], closed: str, option: str
@@ -34,6 +35,7 @@ def test_a_command_with_closed_output_succeeds(
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_output_that_does_not_fit_on_the_disk_is_reported_in_a_line(

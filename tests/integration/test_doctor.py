@@ -99,6 +99,7 @@ def test_what_fails_is_named_with_what_to_do_and_the_exit_code(environment: dict
     assert "set PORT to a free one" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clock", "said"), [("+2h", "ahead of"), ("-2h", "behind")])
 def test_a_wrong_clock_is_reported(
     environment: dict[str, str], database: Db, clock: str, said: str
@@ -110,6 +111,7 @@ def test_a_wrong_clock_is_reported(
     assert said in finding.found
 
 
+@pytest.mark.slow
 def test_holiday_calendars_that_have_ended_are_reported(settings: Settings) -> None:
     later = datetime(2045, 3, 1, 12, tzinfo=UTC)
     found = {finding.check: finding for finding in doctor.check_calendars(settings, later)}

@@ -183,6 +183,7 @@ def test_a_ticker_that_always_takes_its_host_down_is_given_up_within_the_promise
     assert waited < PROMISED_SECONDS - WORK_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stocked")
 @pytest.mark.parametrize(
     "kind", [{"attempts": batches.SPLIT_AFTER_ATTEMPTS}, {"heavy": True}], ids=["suspect", "heavy"]
@@ -245,6 +246,7 @@ def test_a_lease_is_renewed_while_a_batch_is_detected_again(
     assert not any(expired)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stocked")
 def test_a_batch_whose_lease_is_renewed_between_its_parts_is_written_at_the_second_attempt(
     worker: Worker, monkeypatch: pytest.MonkeyPatch

@@ -181,6 +181,7 @@ def test_a_message_too_large_for_nats_is_sent_in_parts(bus: NatsBus) -> None:
         bus.append(STREAM, {"kind": "depth", "data": b" " * (2**20 + 1)})
 
 
+@pytest.mark.slow
 def test_a_killed_server_keeps_its_messages_and_one_that_lost_them_is_sent_them_again(
     settings: Settings, database: Db, bus: NatsBus, celery: Celery, server: Server
 ) -> None:

@@ -101,6 +101,7 @@ def test_the_free_space_of_mongodb_is_that_of_its_disk(database: Db, tmp_path: P
     assert free == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_with_what_to_do(
     disk: Disk, make_app: Callable[[Settings], APIFlask]
 ) -> None:

@@ -68,6 +68,7 @@ def cut(columns: Columns, rows: slice) -> Columns:
     return {name: values[rows] for name, values in columns.items()}
 
 
+@pytest.mark.slow
 def test_years_of_minutes_are_stored_in_the_smallest_cache(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +183,7 @@ def backfill(worker: Worker) -> RunDocument:
     return runs.get_run(worker.database, run["_id"])
 
 
+@pytest.mark.slow
 def test_more_anomalies_than_mongodb_can_store_at_once_are_refused_by_name(worker: Worker) -> None:
     database = worker.database
     for ticker, count in (("FEW", 3_000), ("LONG", 80_000)):

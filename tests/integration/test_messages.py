@@ -324,6 +324,7 @@ def test_the_command_line_changes_a_rule(database: Db, receiver: Receiver, flask
     assert database.notification_rules.find_one({}) == rule
 
 
+@pytest.mark.slow
 def test_a_run_of_many_alerts_is_not_read_whole_to_tell_of_a_few(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:

@@ -76,6 +76,7 @@ def test_an_upgrade_creates_every_index_and_is_applied_once(fresh: Db) -> None:
     assert upgrade(fresh, NOW) == []
 
 
+@pytest.mark.slow
 def test_simultaneous_upgrades_are_applied_once(fresh: Db, environment: dict[str, str]) -> None:
     add_run(fresh, "AAPL")
     processes = [

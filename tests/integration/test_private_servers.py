@@ -17,6 +17,8 @@ from runner.passwords import protect_mongod, read_passwords
 from runner.servers import LOOPBACK, free_port, mongo_url, mongod_command, wait_for_primary
 from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_service
 
+pytestmark = pytest.mark.slow
+
 
 def read_scopes(runner: Runner, key: str) -> list[str]:
     """Return the scopes of a key, as the API answers them."""

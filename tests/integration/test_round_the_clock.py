@@ -58,6 +58,7 @@ def append(database: Db, ticker: str, columns: Columns) -> None:
         in_transaction(database, lambda session, one=arrival: write_in(database, one, session))
 
 
+@pytest.mark.slow
 def test_a_leap_year_of_minutes_is_stored_read_detected_and_taken_back(
     database: Db, year: Columns
 ) -> None:

@@ -357,6 +357,7 @@ def test_files_that_never_stop_growing_are_waited_for_together_once(
     assert (report.total("new"), len(waits)) == (9, 3)
 
 
+@pytest.mark.slow
 def test_small_files_of_a_watched_folder_are_stored_together_and_reported_one_by_one(
     database: Db, tmp_path: Path
 ) -> None:

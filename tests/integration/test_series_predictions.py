@@ -383,6 +383,7 @@ def test_extreme_numbers_can_be_fitted_predicted_and_drawn(client: FlaskClient) 
 # --- long histories are runs
 
 
+@pytest.mark.slow
 def test_a_fit_of_more_than_100_000_points_is_a_run(live: Live) -> None:
     number = Random(3)
     values = [round(number.gauss(0, 1), 3) for _ in range(600_000)]

@@ -51,6 +51,7 @@ def run_mongod(folder: Path, port: int) -> Iterator[MongoClient]:
             process.terminate()
 
 
+@pytest.mark.slow
 def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
     with run_mongod(tmp_path, free_port()) as client:
         client.kept.things.insert_one({"_id": 1})
@@ -145,6 +146,7 @@ def test_servers_that_cannot_be_found_are_reported(
         find_mongod()
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_given_up_in_time() -> None:
     with pytest.raises(ServerProblem, match="Redis on port"):
         wait_for_redis(free_port(), timeout_seconds=0.2)
@@ -152,6 +154,7 @@ def test_a_server_that_does_not_start_is_given_up_in_time() -> None:
         wait_for_primary(free_port(), timeout_seconds=0.2)
 
 
+@pytest.mark.slow
 def test_a_program_that_keeps_ending_is_restarted_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

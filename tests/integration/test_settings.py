@@ -25,6 +25,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_unusable_setting_is_named(name: str, environment: dict[str, str]) -> None:
     done = subprocess.run(

@@ -66,6 +66,7 @@ def test_beat_goes_on_after_its_clock_was_set_back(settings: Settings, tmp_path:
         scheduler.close()
 
 
+@pytest.mark.slow
 def test_a_control_worker_whose_clock_is_ahead_sweeps_once_for_a_backlog(
     environment: dict[str, str], settings: Settings, database: Db, tmp_path: Path
 ) -> None:

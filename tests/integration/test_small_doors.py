@@ -31,6 +31,7 @@ from tests.processes import ROOT, wait_until
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("site", "runs"), [("cross-site", 0), ("same-site", 0), ("same-origin", 1), (None, 1)]
 )

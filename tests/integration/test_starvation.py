@@ -25,6 +25,8 @@ from tests.integration.serving import serve_api
 from tests.integration.stored import add_run, add_series
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PROBES = ("/healthz", "/readyz")
 

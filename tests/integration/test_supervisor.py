@@ -139,6 +139,7 @@ def test_no_worker_has_a_broker_before_the_database_is_prepared(service: Runner)
     assert started[:4] == ["api", "worker", "mongod", "redis"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "name"), DEATHS, ids=[name for _, name in DEATHS])
 def test_a_killed_process_is_restarted_and_reported(service: Runner, words: str, name: str) -> None:
     wait_until_whole(service)
@@ -257,6 +258,7 @@ def test_taken_port_is_named_before_anything_starts(tmp_path: Path, name: str) -
     assert not (tmp_path / ".tapewatch" / "supervisor.conf").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
 def test_unreachable_server_is_named_without_its_password(
     tmp_path: Path, servers: Servers, name: str

@@ -20,6 +20,8 @@ from tests.processes import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_too_few_open_files_are_reported_at_once(tmp_path: Path) -> None:
     """For a minute the error used to be that supervisor had died."""

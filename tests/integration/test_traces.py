@@ -15,6 +15,7 @@ from tests.integration.detecting import make_bars, store, train
 from tests.processes import ROOT
 
 
+@pytest.mark.slow
 def test_one_trace_covers_the_post_and_the_commit(
     database: Db, environment: dict[str, str]
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_worker_ends_as_soon_as_its_work_has_ended(
     assert ended["status"] == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stocked")
 def test_work_that_takes_too_long_is_handed_back(
     environment: dict[str, str],

@@ -90,6 +90,7 @@ def test_beat_and_control_do_not_log_routine_work(service: Service) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_password_that_is_refused_is_not_shown(service: Service, tmp_path: Path) -> None:
     wrong = {
         name: url.replace(SECRET, REFUSED)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from records.work.runs import has_ended
 from tests.operations.conftest import TICKERS, Service
 from tests.processes import find_processes, frozen, wait_until
@@ -77,6 +79,7 @@ def frozen_workers(service: Service) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_the_waiting_time_of_a_queued_run_grows_while_all_workers_are_frozen(
     service: Service,
 ) -> None:

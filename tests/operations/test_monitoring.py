@@ -78,6 +78,7 @@ def test_compose_gives_prometheus_its_key(tmp_path: Path) -> None:
     run_promtool("check", "config", "prometheus.yml", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_alerts_fire_when_they_should_and_no_other_fires() -> None:
     run_promtool("test", "rules", "alerts_test.yml")
 

@@ -57,6 +57,7 @@ def variables(environment: dict[str, str], database: Db) -> dict[str, str]:
     return {name: environment[name] for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     name: str, image: Path, variables: dict[str, str], tmp_path: Path

@@ -74,6 +74,7 @@ def test_series_in_one_panel_do_not_affect_each_other(one, two) -> None:
     ]
 
 
+@pytest.mark.slow
 @many
 @given(histories)
 def test_every_bar_with_most_of_a_year_before_it_has_one_regime_or_a_reason(bars) -> None:

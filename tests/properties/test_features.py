@@ -131,6 +131,7 @@ def test_any_scale_changes_inputs_by_one_step_of_the_grid_at_most(bars, feature_
     assert (difference > 0).mean() <= 1e-3 if difference.size else True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-3, 1 / 7, 1.1, np.pi, 1000.0])
 def test_any_scale_gives_real_bars_the_same_scores(scale: float) -> None:
     series = list(read_real_bars().values())

@@ -202,6 +202,7 @@ def test_flower_is_started_as_the_runner_starts_it(tmp_path: Path) -> None:
     assert {option.partition("=")[0] for option in runs ^ composed} <= ours
 
 
+@pytest.mark.slow
 def test_flower_keeps_no_more_tasks_than_fit_into_its_memory() -> None:
     """Otherwise it would be killed when it saves its state, and again when it reads it."""
     (option,) = re.findall(r"--max_tasks=(\d+)", SERVICES["flower"]["command"])

@@ -49,6 +49,7 @@ def test_nothing_secret_or_generated_is_sent_to_the_build() -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_module_of_the_image_finds_its_imports(tmp_path: Path) -> None:
     for file in files_sent():
         place = tmp_path / file

@@ -58,6 +58,7 @@ WORK: dict[str, Callable[[str], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORK)
 def test_time_grows_no_faster_than_the_text(name: str) -> None:
     for piece in PIECES:

@@ -6,6 +6,7 @@ import pytest
 
 from analytics.seasonality import compute_fisher_p
 from analytics.snapshot import compute_snapshots
+from tests.slow import slow_but_first
 from tests.unit.analytics import oracles
 from tests.unit.analytics.panels import (
     build,
@@ -93,7 +94,7 @@ def _compare(
         assert both.sum() > 100, metric
 
 
-@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("name", slow_but_first(SERIES))
 def test_crossovers_equal_two_means_of_talib(name: str) -> None:
     import talib  # noqa: PLC0415
 
@@ -130,6 +131,7 @@ def _season(bars: pd.DataFrame, t: int, interval: str) -> pd.DataFrame:
     return frame[frame["time"] > bars["time"].iloc[t] - 90 * 86_400]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bars", "interval"),
     [
@@ -205,6 +207,7 @@ def test_fishers_p_equals_exact_arithmetic() -> None:
     assert (found[~small] > 0.4).all()
 
 
+@pytest.mark.slow
 def test_white_noise_has_a_cycle_in_five_of_a_hundred_trials() -> None:
     random = np.random.default_rng(7)
     trials = 2_000

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analytics.regime import REGIMES, compute_confidence
+from tests.slow import slow_but_first
 from tests.unit.analytics.panels import compute, draw_bars, read_real_bars
 
 
@@ -37,7 +38,7 @@ def place_twin(bars: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"v": rank(s), "q": rank(volume), "u": u})
 
 
-@pytest.mark.parametrize("ticker", ["IBM", "AAPL", "random"])
+@pytest.mark.parametrize("ticker", slow_but_first(["IBM", "AAPL", "random"]))
 def test_regimes_and_their_ages_are_those_of_the_table(ticker: str) -> None:
     bars = draw_bars(1, 900) if ticker == "random" else read_real_bars()[ticker].iloc[:900]
     found = [s.values["regime"] for s in compute(bars)]
@@ -57,6 +58,7 @@ def test_regimes_and_their_ages_are_those_of_the_table(ticker: str) -> None:
         assert now["since"] == (None if age is None or age > 101 else age - 1)
 
 
+@pytest.mark.slow
 def test_every_regime_is_reached_and_confidence_stays_in_bounds() -> None:
     seen = set()
     for seed in range(8):
@@ -87,7 +89,9 @@ def test_confidence_is_the_distance_to_the_nearest_boundary(v, q, u, confidence)
     assert found[0] == pytest.approx(confidence, rel=1e-9)
 
 
-@pytest.mark.parametrize(("of_price", "of_volume"), [(1000.0, 1.0), (1e-3, 7.0), (1.0, 1e6)])
+@pytest.mark.parametrize(
+    ("of_price", "of_volume"), slow_but_first([(1e-3, 7.0), (1000.0, 1.0), (1.0, 1e6)])
+)
 def test_the_scale_of_prices_makes_no_difference(of_price: float, of_volume: float) -> None:
     bars = read_real_bars()["IBM"].iloc[:600]
     scaled = bars.copy()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from market.imports.sources.replay import (
     BARS_A_DAY,
@@ -16,6 +17,7 @@ from market.imports.sources.replay import (
 NOW = datetime(2026, 1, 5, 12, 3, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_a_month_and_the_day_after_it_end_before_now() -> None:
     history, day = make_replay(NOW)
     assert len(day) == BARS_A_DAY * len(TICKERS)

@@ -191,6 +191,7 @@ def test_unknown_market_is_refused_with_the_choices() -> None:
         SHIPPED.choose("MARS")
 
 
+@pytest.mark.slow
 def test_every_calendar_that_can_be_built_can_be_chosen_and_no_other() -> None:
     """A market of another one could be added, and then no bar of it be imported."""
     built = set()

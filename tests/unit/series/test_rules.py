@@ -191,6 +191,7 @@ def test_a_plain_list_is_read_by_the_fast_reader() -> None:
         assert read_plain_points(other) is None
 
 
+@pytest.mark.slow
 def test_noise_has_no_season_and_a_random_walk_hardly_ever() -> None:
     noise, walks = 0, 0
     for seed in range(60):

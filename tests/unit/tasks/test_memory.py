@@ -113,6 +113,7 @@ def test_errors_that_cause_each_other_are_examined_once() -> None:
     assert not is_refused(first)
 
 
+@pytest.mark.slow
 def test_scoring_loads_no_package_that_only_fitting_needs() -> None:
     assert run(SCORING, "load") == 0
 

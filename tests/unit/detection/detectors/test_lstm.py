@@ -105,6 +105,7 @@ def test_validation_uses_the_last_windows_of_each_series_which_share_no_bar_with
     assert learned.tolist() == [*range(19, 170), *range(319, 385)]
 
 
+@pytest.mark.slow
 def test_training_ends_once_the_validation_windows_are_reconstructed_no_better() -> None:
     rounds: list[float] = []
     # The better it reconstructs the constant 3, the worse the constant 0.
@@ -149,6 +150,7 @@ def test_without_jax_a_trained_network_still_scores_and_training_names_what_to_i
     assert "pip install --no-deps --require-hashes -r requirements-autoencoder.txt" in said
 
 
+@pytest.mark.slow
 def test_the_ensemble_uses_its_vote_and_without_jax_only_those_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

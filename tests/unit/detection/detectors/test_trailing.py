@@ -49,6 +49,7 @@ def test_distances_from_the_moving_average_equal_pandas() -> None:
     np.testing.assert_allclose(found, to_score(expected, 3.0), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_modified_zscores_equal_scipys() -> None:
     returns = draw_returns()
     before = returns.shift(1).rolling(WINDOW)

@@ -23,6 +23,7 @@ from detection.features.feature_sets import (
 from detection.features.kernel import BOUND, GRID, MEASURES
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, HISTORY_BARS, find_start
+from tests.slow import slow_but_first
 from tests.unit.detection.features.twin import (
     PRICES,
     build_panel,
@@ -201,7 +202,8 @@ def test_an_unadjusted_split_does_not_spoil_the_yardstick_of_later_bars() -> Non
 
 
 @pytest.mark.parametrize(
-    ("interval", "per_session", "sessions"), [("1h", 7, 130), ("15m", 26, 100), ("4h", 6, 200)]
+    ("interval", "per_session", "sessions"),
+    slow_but_first([("4h", 6, 200), ("1h", 7, 130), ("15m", 26, 100)]),
 )
 def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, sessions: int) -> None:
     bars = draw_sessions(4, sessions, per_session)
@@ -217,7 +219,7 @@ def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, ses
     )
 
 
-@pytest.mark.parametrize(("interval", "per_session"), [("1h", 7), ("15m", 26)])
+@pytest.mark.parametrize(("interval", "per_session"), slow_but_first([("1h", 7), ("15m", 26)]))
 def test_inputs_by_time_of_day_ignore_repeated_bars(interval: str, per_session: int) -> None:
     bars = draw_sessions(4, 110, per_session)
     random = np.random.default_rng(2)
@@ -347,6 +349,7 @@ def test_an_empty_panel_gives_no_rows() -> None:
 CLOCK_SIZES = ("clock_return", "clock_range", "clock_wick", "clock_volume")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("interval", "per_session", "sessions"), [("5m", 78, 120), ("1h", 7, 400)])
 def test_the_open_of_a_session_is_flagged_hardly_more_often_than_other_bars(
     interval: str, per_session: int, sessions: int

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tasks.kernels import MODULES, load
 from tests.conftest import ROOT, WINGS
 
@@ -74,6 +76,7 @@ OLD = {
 }
 
 
+@pytest.mark.slow
 def test_another_processor_does_not_use_a_copied_cache_and_gets_the_same_results(
     tmp_path: Path,
 ) -> None:

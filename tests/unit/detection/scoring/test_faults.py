@@ -11,6 +11,7 @@ from detection.features.feature_sets import EVENTS
 from detection.features.kernel import MEASURES
 from detection.scoring.faults import THRESHOLD, Fault, find_faults
 from market.bars.history import ANCHOR_BARS
+from tests.slow import slow_but_first
 from tests.unit.detection.features.twin import PRICES, build_panel, draw_bars, read_real_bars
 
 BAR = 300
@@ -337,7 +338,7 @@ def test_neither_the_load_nor_later_bars_change_a_fault(seed: int) -> None:
         assert shorter == {r: f for r, f in whole.items() if r <= first}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", slow_but_first(range(6)))
 def test_nested_wrong_levels_are_the_same_whatever_bars_are_wanted(seed: int) -> None:
     """Whether a jump leads back depends on the jump before it, whose bar may not be scored."""
     random = np.random.default_rng(seed)

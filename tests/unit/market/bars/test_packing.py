@@ -60,6 +60,7 @@ def draw_bars(draw: st.DrawFn) -> Columns:
     return columns
 
 
+@pytest.mark.slow
 @given(st.lists(draw_bars(), min_size=1, max_size=4), st.data())
 def test_every_reader_gives_back_what_was_packed(parts: list[Columns], data: st.DataObject) -> None:
     binaries = [pack_columns(part) for part in parts]

@@ -333,6 +333,7 @@ def test_an_announced_day_overrides_the_calendar() -> None:
     assert held.tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_calendars_are_extended_in_a_process_that_outlives_them(tmp_path: Path) -> None:
     code = """
 import sys
@@ -364,6 +365,7 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
     assert (ends > asked[:, None] - 7).all()
 
 
+@pytest.mark.slow
 def test_calendars_by_lists_of_holidays_end_and_those_by_rules_do_not() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     last = {code: find_last_listed_year(market, now) for code, market in SHIPPED.items()}
