@@ -99,7 +99,7 @@ bench-web: $(VENV)/.installed-dev  ## measure the dashboard in a browser; some t
 lint: $(VENV)/.installed-dev  ## check style, types and the import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev  ## format the code with ruff
