@@ -22,8 +22,9 @@ from records.keyset import Key, Keyset, Position, find_page
 STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MOST_ATTEMPTS = 8
 LISTED_ALERTS = 100
-# A document of MongoDB holds 16 MB; the anomalies of a message beyond these are not marked as sent.
-MARKED_ANOMALIES = 100_000
+# A document of MongoDB holds 16 MB. Only so many of a message's anomalies are marked as sent, and
+# only so many of its alerts are looked at to see whether somebody acknowledged them.
+MOST_IDS = 100_000
 HOLD_SECONDS = 60
 LOST = "it could not be sent, and the logs of the workers have why"
 FIRST_WAIT_SECONDS = 15
@@ -62,7 +63,7 @@ def build_delivery(
         "run_id": run_id,
         "title": title,
         "body": body,
-        "anomaly_ids": list(anomaly_ids[:MARKED_ANOMALIES]),
+        "anomaly_ids": list(anomaly_ids[:MOST_IDS]),
         "state": "pending",
         "attempts": 0,
         "due_at": due_at,
@@ -99,7 +100,7 @@ def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession 
     added = {
         "alerts": [*held.get("alerts", []), *more.get("alerts", [])][:LISTED_ALERTS],
         "alerts_total": total,
-        "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]][:MARKED_ANOMALIES],
+        "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]][:MOST_IDS],
         "body": "\n".join(lines[:LISTED_ALERTS]),
         "title": f"{total} alerts of {more['title'].partition(' of ')[2]}",
         # Each alert has a link of its own; there is none for all of them.

@@ -321,9 +321,11 @@ def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:
 
 def find_fallen(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
     """Return which of these anomalies are superseded, not stored, or of bars that are gone."""
-    query: Query = {"_id": {"$in": list(anomaly_ids)}, "status": NEW}
-    standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
-    return set(anomaly_ids) - standing
+    fallen, remaining = set(anomaly_ids), iter(anomaly_ids)
+    while chunk := list(islice(remaining, BARS_AT_ONCE)):
+        query: Query = {"_id": {"$in": chunk}, "status": NEW}
+        fallen -= {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
+    return fallen
 
 
 def _is_new_opinion(stored: StoredAnomaly, anomaly: AnomalyDocument) -> bool:

@@ -68,7 +68,7 @@ def plan_escalation(
             "anomaly_ids": [],
             "alerts": [tell_alert(alert, public_url) for alert in critical.alerts],
             "alerts_total": len(critical.alert_ids),
-            "unless_acknowledged": list(critical.alert_ids),
+            "unless_acknowledged": list(critical.alert_ids[: deliveries.MOST_IDS]),
             "due_at": find_due(rule, now + timedelta(minutes=minutes)),
         }
     ]

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from alerts.choosing import News
 from alerts.messages import find_due
 from core.settings import Settings
 from records.alerts import deliveries, notification_rules
 from records.database import Db, Document
+from records.findings.anomalies import find_fallen
 from records.tenancy import add_tenant, get_tenant, of_tenant
 from records.work import endings, runs
 from records.work.batches import build_batch
@@ -20,6 +22,7 @@ from records.work.heartbeats import NOTIFIER, take_turn
 from records.work.requests import RunRequest, insert_run
 from runner.servers import free_port
 from tasks.periodic import notifications
+from tasks.periodic.later_messages import plan_escalation
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
 from tests.commands import Command
@@ -488,14 +491,15 @@ def test_a_refused_rule_does_not_repeat_what_is_secret(
     assert "hunter2" not in answer.text
 
 
-def test_a_message_about_very_many_anomalies_can_be_stored(database: Db) -> None:
+def test_very_many_anomalies_and_alerts_can_be_told_and_followed(database: Db) -> None:
     """As of a backfill of a market's minutes: its event was tried again for ever."""
     ids = [f"TICKER{n:06}::1m::2026-01-05T00:00:00Z" for n in range(400_000)]
-    for number in range(2):
-        rule: Any = {"_id": f"r{number}", "channel": "c", "shown_channel": "c"}
-        told = TOLD | {"anomaly_ids": ids, "kind": "digest" if number else "alerts"}
-        for _ in range(2):
-            each = deliveries.build_delivery(f"d{number}", rule, **told)
-            if number or not database.deliveries.count_documents({}):
-                deliveries.add_deliveries(database, [each])
-    assert database.deliveries.count_documents({}) == 2
+    assert find_fallen(database, ids) == set(ids)
+    own = {"next_channel": "c", "quiet_from": None, "quiet_until": None}
+    rule: Any = {"_id": "r", "channel": "c", "shown_channel": "c"} | own
+    told = TOLD | {"anomaly_ids": ids}
+    message = deliveries.build_delivery("message", rule, **told)
+    digests = [deliveries.build_delivery("digest", rule, **told, kind="digest") for _ in range(2)]
+    escalation = plan_escalation(rule, message, News((), (), (), ids), "", NOW)
+    deliveries.add_deliveries(database, [message, *digests, *escalation])
+    assert database.deliveries.count_documents({}) == 3
