@@ -4,10 +4,10 @@ A run may have tens of thousands of alerts and anomalies, and a message lists a 
 read part by part, with the fields by which rules choose; only what a message lists is read whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from alerts.choosing import News, Told, asks_for, choose_alerts, get_critical_grade
+from alerts.choosing import NOTHING, News, asks_for, choose_alerts, get_critical_grade
 from alerts.messages import LISTED_ANOMALIES
 from records.alerts import raised
 from records.alerts.deliveries import LISTED_ALERTS
@@ -35,32 +35,31 @@ TOLD = (
 
 @dataclass(slots=True)
 class _Chosen:
-    """What was chosen so far for a message: how strange each anomaly and alert is, by id."""
+    """The ids of what was chosen so far for a rule's message about alerts of at least a grade; an
+    anomaly may be in alerts of several watchlists.
+    """
 
-    anomalies: dict[str, tuple[float, float]] = field(default_factory=dict)
-    wide: dict[str, float] = field(default_factory=dict)
-    single: dict[str, float] = field(default_factory=dict)
+    rule: RuleDocument
+    grade: float
+    anomalies: list[str] = field(default_factory=list)
+    wide: list[str] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
 
-    def add(self, told: Told[AskedAlert], passed: Mapping[str, AskedFields]) -> None:
-        """Add alerts with those of their anomalies that `passed`; leave out alerts of tickers
-        without any, which the rule does not ask for.
+    def add(
+        self,
+        alerts: Sequence[AskedAlert],
+        before: Mapping[str, Sequence[AskedFields]],
+        found: Mapping[str, Sequence[AskedFields]],
+    ) -> None:
+        """Add what the rule asks for of some alerts, and of the anomalies that the run `found` of
+        each; leave out alerts of tickers that have none of these.
         """
-        self.wide |= {alert["_id"]: -alert["grade"] for alert in told.wide}
+        told = choose_alerts(self.rule, alerts, before, self.grade)
+        self.wide += [alert["_id"] for alert in told.wide]
         for alert in told.single:
-            held = [passed[each] for each in alert["anomaly_ids"] if each in passed]
-            if held:
-                self.single[alert["_id"]] = -alert["grade"]
-            self.anomalies |= {a["_id"]: (-a["grade"], a["anomaly_score"]) for a in held}
-
-    def load(self, database: Db) -> News:
-        """Return the ids of what was chosen, and the documents of what a message lists."""
-        anomaly_ids = sorted(self.anomalies, key=lambda each: (self.anomalies[each], each))
-        alert_ids = [
-            alert_id
-            for grades in (self.wide, self.single)
-            for alert_id in sorted(grades, key=lambda each: (grades[each], each))
-        ]
-        return build_news(database, anomaly_ids, alert_ids)
+            passed = [a["_id"] for a in found[alert["_id"]] if asks_for(self.rule, a, self.grade)]
+            self.anomalies += passed
+            self.single += [alert["_id"]] if passed else []
 
 
 def build_news(database: Db, anomaly_ids: Sequence[str], alert_ids: Sequence[str]) -> News:
@@ -83,40 +82,51 @@ class RunNews:
 
     def __init__(self, database: Db, run_id: str, rules: Sequence[RuleDocument]) -> None:
         self._database, self._run_id = database, run_id
-        self._chosen = {rule["_id"]: (_Chosen(), _Chosen()) for rule in rules}
+        self._news = {rule["_id"]: _Chosen(rule, rule["min_grade"]) for rule in rules}
+        self._critical = {
+            rule["_id"]: _Chosen(rule, get_critical_grade(rule))
+            for rule in rules
+            if rule.get("next_channel")
+        }
+        # How strange each anomaly and alert is; kept once, however many rules ask for it.
+        self._ranks: dict[str, tuple[float, float]] = {}
         self.watchlists: set[str | None] = set()
         for alerts in raised.find_parts_of_run(database, run_id):
-            self._add(alerts, rules)
+            self._add(alerts)
 
     def load(self, rule: RuleDocument) -> tuple[News, News]:
-        """Return what is new to a rule's channel, and what became critical with this run."""
-        news, critical = self._chosen[rule["_id"]]
-        return news.load(self._database), critical.load(self._database)
+        """Return what is new to a rule's channel, and what became critical with this run, if the
+        rule has another channel for it.
+        """
+        critical = self._critical.get(rule["_id"])
+        return self._load(self._news[rule["_id"]]), self._load(critical) if critical else NOTHING
 
-    def _add(self, alerts: Sequence[AskedAlert], rules: Sequence[RuleDocument]) -> None:
-        self.watchlists |= {alert["watchlist"] for alert in alerts}
-        held = {
-            each: alert["_id"]
-            for alert in alerts
-            if alert["entity_type"] == "ticker"
-            for each in alert["anomaly_ids"]
-        }
-        asked = {each["_id"]: each for each in find_asked(self._database, list(held))}
+    def _load(self, chosen: _Chosen) -> News:
+        """Return the ids of what was chosen, and the documents of what a message lists."""
+        alert_ids = [*self._sort(chosen.wide), *self._sort(chosen.single)]
+        return build_news(self._database, self._sort(chosen.anomalies), alert_ids)
+
+    def _sort(self, ids: Iterable[str]) -> list[str]:
+        return sorted(set(ids), key=lambda each: (self._ranks[each], each))
+
+    def _add(self, alerts: Sequence[AskedAlert]) -> None:
+        ids = {each for alert in alerts for each in alert["anomaly_ids"]}
+        asked = {each["_id"]: each for each in find_asked(self._database, list(ids))}
         before: dict[str, list[AskedFields]] = {}
+        found: dict[str, list[AskedFields]] = {}
         for alert in alerts:
-            earlier = [asked[each] for each in alert["anomaly_ids"] if each in asked]
-            before[alert["_id"]] = [a for a in earlier if a["detection_run_id"] != self._run_id]
-        found = [
-            each
-            for each in asked.values()
-            if each["detection_run_id"] == self._run_id and each["status"] == NEW
-        ]
-        for rule in rules:
-            grades = rule["min_grade"], get_critical_grade(rule)
-            for chosen, grade in zip(self._chosen[rule["_id"]], grades, strict=True):
-                told = choose_alerts(rule, alerts, before, grade)
-                passed = {each["_id"]: each for each in found if asks_for(rule, each, grade)}
-                chosen.add(told, passed)
+            self.watchlists.add(alert["watchlist"])
+            self._ranks[alert["_id"]] = -alert["grade"], 0.0
+            held = [asked[each] for each in alert["anomaly_ids"] if each in asked]
+            before[alert["_id"]] = [a for a in held if a["detection_run_id"] != self._run_id]
+            found[alert["_id"]] = [
+                a for a in held if a["detection_run_id"] == self._run_id and a["status"] == NEW
+            ]
+            self._ranks |= {
+                a["_id"]: (-a["grade"], a["anomaly_score"]) for a in found[alert["_id"]]
+            }
+        for chosen in (*self._news.values(), *self._critical.values()):
+            chosen.add(alerts, before, found)
 
 
 def find_unalerted(database: Db, rule: RuleDocument, run: RunDocument) -> News:
