@@ -98,5 +98,4 @@ def _tell(alerts: Sequence[AlertDocument]) -> News:
     """Return the contents of a message about alerts of a single series, of which there are two at
     the most.
     """
-    held = [each for alert in alerts for each in alert["anomaly_ids"]]
-    return News((), held, alerts, [alert["_id"] for alert in alerts])
+    return News((), (), alerts, [alert["_id"] for alert in alerts])
