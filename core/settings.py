@@ -35,7 +35,7 @@ def _check_redis_url(url: str) -> str:
             is_whole = False
         if not is_whole:
             raise ValueError(
-                "its host or port can be none; in a password, characters such as / ? # must be"
+                "its host or port cannot be read; in a password, characters such as / ? # must be"
                 " escaped, as urllib.parse.quote_plus does it"
             )
     return url
