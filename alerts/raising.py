@@ -93,7 +93,7 @@ def plan_alerts(
     """Return the alerts that anomalies raise or extend.
 
     An anomaly of an old bar raises none. It extends an open alert near it, which stays that of the
-    run before: it is nothing to send a message about.
+    run before: it is nothing to send a message about, and keeps none about a later bar back.
 
     Args:
         anomalies: anomalies of one interval.
@@ -117,8 +117,10 @@ def plan_alerts(
         joined = next((a for a in near if is_near(a, anomaly["Datetime"], bars_between)), None)
         is_old = not is_recent(anomaly)
         if joined is not None:
-            last_run = joined["run_id"] if is_old else run_id
-            extend(raised, joined, build_alert(watchlist, anomaly, last_run, now))
+            later = build_alert(watchlist, anomaly, joined["run_id"] if is_old else run_id, now)
+            if is_old:
+                later["untold_ids"] = [anomaly["_id"]]
+            extend(raised, joined, later)
             raised.trail.append(note_step(joined, "extend", now, anomaly["_id"]))
         elif not is_old:
             fresh = build_alert(watchlist, anomaly, run_id, now)
@@ -222,7 +224,7 @@ def describe_strangest(anomaly: AnomalyDocument) -> StrangestFields:
 
 
 _STRANGEST = tuple(StrangestFields.__annotations__)
-_ADDED = ("anomaly_ids", "bars")
+_ADDED = ("anomaly_ids", "untold_ids", "bars")
 
 
 def extend(raised: Raised, alert: ListedAlert, later: AlertDocument) -> None:
@@ -235,7 +237,7 @@ def extend(raised: Raised, alert: ListedAlert, later: AlertDocument) -> None:
         alert.update({name: later[name] for name in _STRANGEST})  # type: ignore[typeddict-item,literal-required]  # of one type
     for name in _ADDED:
         if name in later:
-            alert[name] = [*alert[name], *later[name]]  # type: ignore[literal-required]  # of one type
+            alert[name] = [*alert.get(name, []), *later[name]]  # type: ignore[literal-required,misc]  # lists
     if "breadth" in later and "breadth" in alert:
         alert["breadth"] = max(alert["breadth"], later["breadth"], key=lambda b: b["strange"])
     alert["bar_time"] = min(alert["bar_time"], later["bar_time"])

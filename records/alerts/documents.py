@@ -223,6 +223,7 @@ class ListedAlert(StepFields, ToldFields):
         count: the number of strange bars.
         parent_id: the market-wide alert to which it belongs.
         muted_by: the mute because of which it was resolved when it was raised.
+        untold_ids: those of its anomalies of old bars, which no message tells of.
         breadth, bars: only in a market-wide alert: the breadth of its widest bar, and all its bars.
         run_id: the run that raised it or was the last to add bars.
         grade_before: its grade before that run; -1 where that run raised it.
@@ -241,6 +242,7 @@ class ListedAlert(StepFields, ToldFields):
     anomaly_ids: list[str]
     parent_id: str | None
     muted_by: NotRequired[str]
+    untold_ids: NotRequired[list[str]]
     breadth: NotRequired[BreadthFields]
     bars: NotRequired[list[datetime]]
     run_id: str
@@ -268,6 +270,7 @@ class AskedAlert(TypedDict):
     grade_before: float
     parent_id: str | None
     anomaly_ids: list[str]
+    untold_ids: NotRequired[list[str]]
 
 
 class GroupDocument(TypedDict):

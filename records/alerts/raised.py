@@ -46,6 +46,7 @@ class LaterFields(StrangestFields, total=False):
     last_bar: datetime
     count: int
     anomaly_ids: list[str]
+    untold_ids: list[str]
     bars: list[datetime]
     breadth: BreadthFields
     run_id: str

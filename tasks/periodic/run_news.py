@@ -117,7 +117,8 @@ class RunNews:
         for alert in alerts:
             self.watchlists.add(alert["watchlist"])
             self._ranks[alert["_id"]] = -alert["grade"], 0.0
-            held = [asked[each] for each in alert["anomaly_ids"] if each in asked]
+            told = set(alert["anomaly_ids"]).difference(alert.get("untold_ids", ()))
+            held = [asked[each] for each in told if each in asked]
             before[alert["_id"]] = [a for a in held if a["detection_run_id"] != self._run_id]
             found[alert["_id"]] = [
                 a for a in held if a["detection_run_id"] == self._run_id and a["status"] == NEW

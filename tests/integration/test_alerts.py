@@ -256,6 +256,32 @@ def test_an_open_alert_of_old_bars_is_extended_and_ended_without_a_message(
     assert receiver.messages == []
 
 
+def test_a_bar_is_told_though_a_stranger_old_one_was_added_to_its_alert_without_a_message(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """The channel was not told of the old one, but the alert counted as known to it."""
+    database = worker.database
+    add_list(database, "tech", "AAPL")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 90})
+    end_run(database, ("AAPL", SESSIONS[3], {"grade": 80.0}), watchlist="tech")
+    notify(worker)
+    set_last_bar(database, SESSIONS[7] + timedelta(days=31), "AAPL")
+    end_run(database, ("AAPL", SESSIONS[5], {"grade": 95.0}), watchlist="tech")
+    notify(worker)
+    assert receiver.messages == []
+    found = ((SESSIONS[at], {"grade": 94.0}) for at in (7, 8))
+    end_run(database, *(("AAPL", *each) for each in found), watchlist="tech")
+    notify(worker)
+    (message,) = receiver.messages
+    assert message["title"] == "tech: 1 anomaly in 1d bars"
+    assert message["message"].startswith("AAPL 2026-01-15")
+    end_run(database, ("AAPL", SESSIONS[10], {"grade": 99.0}), watchlist="tech")
+    notify(worker)
+    assert len(receiver.messages) == 1
+    (alert,) = listed(client)
+    assert (alert["count"], alert["last_bar"][:10]) == (5, "2026-01-20")
+
+
 def test_a_market_wide_bar_of_long_ago_raises_no_alert(client: FlaskClient, worker: Worker) -> None:
     """Not even where a ticker's recent alert reaches back to it."""
     database = worker.database
