@@ -4,7 +4,7 @@ It is pure: documents in, documents out.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from alerts.market_wide import is_vendors
 from records.alerts.documents import AlertDocument, AskedAlert, RuleDocument
@@ -14,15 +14,6 @@ from records.findings.documents import AnomalyDocument, AskedFields
 CRITICAL_GRADE = 100.0
 
 Alert = TypeVar("Alert", bound=AskedAlert)
-
-
-class Told(NamedTuple, Generic[Alert]):
-    """The alerts in a message: market-wide alerts and stopped feeds, and the alerts of single
-    tickers.
-    """
-
-    wide: list[Alert]
-    single: list[Alert]
 
 
 class News(NamedTuple):
@@ -58,7 +49,7 @@ def get_critical_grade(rule: RuleDocument) -> float:
 
 def choose_alerts(
     rule: RuleDocument, alerts: Sequence[Alert], before: Before, grade: float
-) -> Told[Alert]:
+) -> list[Alert]:
     """Return those of the alerts that a run raised or extended that a rule asks for and that had
     nothing of this grade before.
 
@@ -66,10 +57,11 @@ def choose_alerts(
     earlier bar of which the channel was told is not new, nor is a ticker's alert within a
     market-wide bar. With the critical grade they are those that became critical with this run.
     """
-    found = [alert for alert in alerts if _reaches(rule, alert, before, grade)]
-    wide = [alert for alert in found if alert["entity_type"] != "ticker"]
-    single = [a for a in found if a["entity_type"] == "ticker" and a["parent_id"] is None]
-    return Told(wide, single)
+    return [
+        alert
+        for alert in alerts
+        if alert["parent_id"] is None and _reaches(rule, alert, before, grade)
+    ]
 
 
 def asks_for(rule: RuleDocument, anomaly: AskedFields, grade: float) -> bool:

@@ -42,8 +42,7 @@ class _Chosen:
     rule: RuleDocument
     grade: float
     anomalies: list[str] = field(default_factory=list)
-    wide: list[str] = field(default_factory=list)
-    single: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
 
     def add(
         self,
@@ -54,12 +53,11 @@ class _Chosen:
         """Add what the rule asks for of some alerts, and of the anomalies that the run `found` of
         each; leave out alerts of tickers that have none of these.
         """
-        told = choose_alerts(self.rule, alerts, before, self.grade)
-        self.wide += [alert["_id"] for alert in told.wide]
-        for alert in told.single:
+        for alert in choose_alerts(self.rule, alerts, before, self.grade):
             passed = [a["_id"] for a in found[alert["_id"]] if asks_for(self.rule, a, self.grade)]
-            self.anomalies += passed
-            self.single += [alert["_id"]] if passed else []
+            if passed or alert["entity_type"] != "ticker":
+                self.anomalies += passed
+                self.alerts.append(alert["_id"])
 
 
 def build_news(database: Db, anomaly_ids: Sequence[str], alert_ids: Sequence[str]) -> News:
@@ -88,7 +86,7 @@ class RunNews:
             for rule in rules
             if rule.get("next_channel")
         }
-        # How strange each anomaly and alert is; kept once, however many rules ask for it.
+        # The order of anomalies and that of alerts; kept once, however many rules ask for them.
         self._ranks: dict[str, tuple[float, float]] = {}
         self.watchlists: set[str | None] = set()
         for alerts in raised.find_parts_of_run(database, run_id):
@@ -103,8 +101,8 @@ class RunNews:
 
     def _load(self, chosen: _Chosen) -> News:
         """Return the ids of what was chosen, and the documents of what a message lists."""
-        alert_ids = [*self._sort(chosen.wide), *self._sort(chosen.single)]
-        return build_news(self._database, self._sort(chosen.anomalies), alert_ids)
+        anomaly_ids, alert_ids = self._sort(chosen.anomalies), self._sort(chosen.alerts)
+        return build_news(self._database, anomaly_ids, alert_ids)
 
     def _sort(self, ids: Iterable[str]) -> list[str]:
         return sorted(set(ids), key=lambda each: (self._ranks[each], each))
@@ -116,7 +114,7 @@ class RunNews:
         found: dict[str, list[AskedFields]] = {}
         for alert in alerts:
             self.watchlists.add(alert["watchlist"])
-            self._ranks[alert["_id"]] = -alert["grade"], 0.0
+            self._ranks[alert["_id"]] = alert["entity_type"] == "ticker", -alert["grade"]
             told = set(alert["anomaly_ids"]).difference(alert.get("untold_ids", ()))
             held = [asked[each] for each in told if each in asked]
             before[alert["_id"]] = [a for a in held if a["detection_run_id"] != self._run_id]

@@ -66,7 +66,7 @@ def plan_series_messages(
         if rule["watchlist"] is not None:
             continue
         news, critical = (
-            _tell(choose_alerts(rule, alerts, {}, grade).wide)
+            _tell(choose_alerts(rule, alerts, {}, grade))
             for grade in (rule["min_grade"], get_critical_grade(rule))
         )
         told = news.alerts or critical.alerts
