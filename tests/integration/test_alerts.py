@@ -282,6 +282,20 @@ def test_a_bar_is_told_though_a_stranger_old_one_was_added_to_its_alert_without_
     assert (alert["count"], alert["last_bar"][:10]) == (5, "2026-01-20")
 
 
+def test_a_later_bar_of_the_alerts_of_several_watchlists_is_not_told_again(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    for name in ("tech", "funds"):
+        add_list(database, name, "AAPL")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    for bar in SESSIONS[:2]:
+        end_run(database, ("AAPL", bar))
+        notify(worker)
+        (message,) = receiver.messages
+    assert (message["alerts_total"], [alert["count"] for alert in listed(client)]) == (2, [2, 2])
+
+
 def test_a_market_wide_bar_of_long_ago_raises_no_alert(client: FlaskClient, worker: Worker) -> None:
     """Not even where a ticker's recent alert reaches back to it."""
     database = worker.database
