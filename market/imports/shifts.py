@@ -266,13 +266,15 @@ def _share_turns(seconds: Int64, wall: Int64, interval: str, hour: int) -> float
     until the week's end, if that is less.
 
     A first bar fits that begins with the week, or is under way then as one of a grid from midnight
-    in UTC or on the clock of `wall`. The first week may lack its beginning, the last one its end.
+    in UTC, in New York or on the clock of `wall`. The first week may lack its beginning, the last
+    one its end.
     """
     length = INTERVALS[interval]
     since, firsts = _find_firsts(seconds, interval, hour)
     if len(firsts) < 2:
         return 1.0
-    is_on_grid = (wall % length == 0) | (seconds % length == 0)
+    clocks = np.array([wall, seconds, local_seconds(seconds, WEEK_ZONE)])
+    is_on_grid = (clocks % length == 0).any(axis=0)
     begun = (since == 0) | ((since < 0) & is_on_grid)
     ended = since + length >= FRIDAY_ENDS + DAY_SECONDS - hour * HOUR_SECONDS
     return float(min(begun[firsts[1:]].mean(), ended[firsts[1:] - 1].mean()))

@@ -349,6 +349,14 @@ def test_few_weeks_of_another_season_are_asked_about() -> None:
     assert read(clock, "15m", ticker="VOD.L", timezone="UTC").rejected == []
 
 
+def test_four_hours_from_midnight_in_new_york_are_read_as_times_of_utc() -> None:
+    """Weeks begin with the bar of 16:00 there, and were taken for those of Berlin's clock."""
+    hours = [bar - timedelta(weeks=8) for bar in list_week_hours(4)]  # in winter
+    local = [bar.replace(hour=bar.hour // 4 * 4) for bar in hours]
+    clock = sorted({f"{bar.astimezone(UTC):%Y-%m-%d %H:%M}" for bar in local})
+    assert len(read(clock, "4h", ticker="EURUSD=X").columns["times"]) == len(clock)
+
+
 @pytest.mark.parametrize("ticker", ["EURUSD=X", "ES=F"])
 @pytest.mark.parametrize("grid", ["", "UTC", "America/New_York"])
 def test_four_hours_by_the_market_s_clock_are_read_on_each_grid(ticker: str, grid: str) -> None:
