@@ -230,8 +230,8 @@ def forget_counts_of_hours(database: Db) -> None:
 
 
 def forget_coverage_before_1970(database: Db) -> None:
-    """Have the coverage of series with bars before 1970 measured anew, as all weekdays of those
-    years were sessions.
+    """Have the coverage of series with bars before 1970 measured anew: all weekdays of those years
+    were sessions, and then the days of rules that were not in force, as London's, were none.
     """
     query = {"first_bar": {"$lt": datetime(1970, 1, 1, tzinfo=UTC)}}
     database.series.update_many(query, {"$unset": {"coverage": ""}})
@@ -355,6 +355,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         25, "measure hours around breaks and rests by their own bars", forget_counts_of_hours
     ),
+    Migration(26, "measure bars before 1970 with New York's holidays", forget_coverage_before_1970),
 )
 
 

@@ -26,8 +26,9 @@ WEEK_TURNS, WEEK_ZONE = time(17), ZoneInfo("America/New_York")
 # exchange_calendars does not say. It is their break, so that the bars of exchanges and years that
 # do trade in it are not refused.
 FUTURES, REST_SECONDS = ("CMES", "us_futures"), HOUR_SECONDS
-# No bars are expected before this day. Some calendars begin later.
-CALENDAR_START = date(1900, 1, 1)
+# A calendar counts from this day on; some begin later. New York's holidays are known before, while
+# others' rules go back to years in which they were not in force, as London's May Day, of 1978.
+CALENDAR_START, CALENDAR_STARTS = date(1970, 1, 1), {"XNYS": date(1900, 1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
 
 
 def load_sessions(market: Market) -> Sessions:
-    """Return all sessions of a market's calendar, from `CALENDAR_START` to a year after the first
-    of this month.
+    """Return all sessions of a market's calendar, from its start (`CALENDAR_START`) to a year after
+    the first of this month.
 
     A process computes them once a month (about 0.2 s), so that a process that runs for years does
     not run out of sessions. Some calendars end earlier, as their holidays are announced from year
@@ -234,24 +235,26 @@ def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
     import pandas as pd  # noqa: PLC0415
     from pandas.tseries.holiday import AbstractHolidayCalendar  # noqa: PLC0415
 
+    start = CALENDAR_STARTS.get(name, CALENDAR_START)
     # exchange_calendars applies the rules of holidays to these years alone. By pandas' own, 1970 to
-    # 2200, all holidays before 1970 are sessions, and a calendar takes twice as long to make.
-    AbstractHolidayCalendar.start_date = pd.Timestamp(CALENDAR_START)
+    # 2200, all holidays before 1970 are sessions, and a calendar takes twice as long to make. They
+    # are those of the whole process, so they are the same for each calendar.
+    AbstractHolidayCalendar.start_date = pd.Timestamp(min(CALENDAR_STARTS.values()))
     AbstractHolidayCalendar.end_date = pd.Timestamp(end + timedelta(days=365))
     name = UTC_WEEKDAYS if name == CURRENCIES else name
 
     def get(first: date, last: date) -> Any:
-        start = first if days is None else max(first, last - timedelta(days=days))
-        return exchange_calendars.get_calendar(name, start=start.isoformat(), end=last.isoformat())
+        since = first if days is None else max(first, last - timedelta(days=days))
+        return exchange_calendars.get_calendar(name, start=since.isoformat(), end=last.isoformat())
 
     try:
-        return get(CALENDAR_START, end)
+        return get(start, end)
     except ValueError:
         # The calendar begins later, as Tokyo's does in 1997, or ends earlier.
         kind = type(exchange_calendars.get_calendar(name))
         first, last = kind.bound_min(), kind.bound_max()
         return get(
-            CALENDAR_START if first is None else first.date(),
+            start if first is None else max(start, first.date()),
             end if last is None else min(end, last.date()),
         )
 

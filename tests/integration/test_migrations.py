@@ -242,11 +242,12 @@ def test_only_hours_around_lunch_breaks_are_measured_anew(fresh: Db) -> None:
     assert measured == ["HK 15m", "JP 15m", "US 15m", "US 1h"]
 
 
-def test_series_with_bars_before_1970_are_measured_anew(fresh: Db) -> None:
+@pytest.mark.parametrize("number", [24, 26])
+def test_series_with_bars_before_1970_are_measured_anew(fresh: Db, number: int) -> None:
     for year in (1962, 1970):
         first = {"first_bar": datetime(year, 1, 2, tzinfo=UTC), "coverage": {"bars_held": 1}}
         fresh.series.insert_one({"_id": str(year), **first})
-    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 24])
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == number])
     assert fresh.series.distinct("_id", {"coverage": {"$exists": True}}) == ["1970"]
 
 

@@ -67,6 +67,13 @@ def test_new_york_kept_its_holidays_before_1970() -> None:
     assert not np.isin(paper, days).any()
 
 
+def test_rules_of_holidays_reject_no_bars_of_years_before_they_were_in_force() -> None:
+    """London's first Monday of May is a holiday since 1978, the last of August since 1965."""
+    days = seconds("1962-05-07", "1962-08-27")
+    held, _ = find_closes(days, SHIPPED["UK"], "1d", load_sessions(SHIPPED["UK"]))
+    assert held.all()
+
+
 def test_daily_bar_closes_with_its_session() -> None:
     # 24 November 2023, the day after Thanksgiving, ended at 13:00 in New York.
     _, closes = find_closes(
