@@ -220,11 +220,12 @@ def import_yahoo(
     now: datetime,
     on_series: OnSeries | None = None,
     guard: Guard | None = None,
+    import_id: str | None = None,
 ) -> ImportReport:
     """Import Yahoo's bars of some tickers; where Yahoo has no answer, the ticker's report
     says so.
     """
-    report = ImportReport("yahoo", parse_interval(interval), import_id=new_import_id())
+    report = ImportReport("yahoo", parse_interval(interval), import_id=import_id or new_import_id())
     markets = load_markets(database)
     known = {ticker: markets.get_of(ticker) for ticker in map(markets.spell, tickers)}
     for answer in yahoo.download(known, period=period, interval=report.interval, now=now):

@@ -44,27 +44,12 @@ def fetch_from_yahoo(
     ticker without bars.
     """
     ends = {end["ticker"]: end["last_bar"] for end in find_ends(database, tickers, interval)}
-    known = [ticker for ticker in tickers if ticker in ends]
-    report = ImportReport("yahoo", interval)
-    for names, days in (
-        (known, _count_days(min(ends.values(), default=now), now)),
-        ([ticker for ticker in tickers if ticker not in ends], FIRST_DAYS),
-    ):
-        if names:
-            period = f"{min(days, YAHOO_DAYS.get(interval, days))}d"
-            part = import_yahoo(
-                database,
-                yahoo,
-                names,
-                period=period,
-                interval=interval,
-                now=now,
-                on_series=on_series,
-                guard=guard,
-            )
-            report.series += part.series
-            report.import_id = report.import_id or part.import_id
-    return report
+    # The tickers with bars have one period, as those are asked for together.
+    first, new = min(ends.values(), default=now), now - timedelta(days=FIRST_DAYS - OVERLAP_DAYS)
+    since = {ticker: first if ticker in ends else new for ticker in tickers}
+    return fill_from_yahoo(
+        database, yahoo, since, interval=interval, now=now, on_series=on_series, guard=guard
+    )
 
 
 def fill_from_yahoo(
@@ -85,7 +70,7 @@ def fill_from_yahoo(
         # Tickers with nearly the same period are asked for together.
         period = f"{days}d" if days <= YEAR_DAYS else f"{-(-days // YEAR_DAYS)}y"
         periods.setdefault(period, []).append(ticker)
-    report = ImportReport("yahoo", interval)
+    report = ImportReport("yahoo", interval, import_id=new_import_id())
     for period, names in periods.items():
         part = import_yahoo(
             database,
@@ -96,9 +81,9 @@ def fill_from_yahoo(
             now=now,
             on_series=on_series,
             guard=guard,
+            import_id=report.import_id,
         )
         report.series += part.series
-        report.import_id = report.import_id or part.import_id
     return report
 
 

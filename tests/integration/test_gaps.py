@@ -402,6 +402,9 @@ def test_yahoo_is_asked_as_far_back_as_each_tickers_gaps(database: Db) -> None:
     }
     assert all(start is not None and start <= since[name] for name, start in asked.items())
     assert asked["AAPL"] == asked["GONE"] != asked["MSFT"]
+    # One import, which is undone as a whole.
+    imported = find_import(database, str(report.import_id))
+    assert {part["ticker"] for part in imported} == {"AAPL", "MSFT"}
     assert [gap[-1] for ticker in ("AAPL", "GONE") for gap in tell(database, ticker)] == [
         "filled",
         "open",
