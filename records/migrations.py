@@ -213,13 +213,6 @@ def forget_evening_sessions(database: Db) -> None:
         _forget_sessions(database, code)
 
 
-def forget_hours_around_breaks(database: Db) -> None:
-    """Have the coverage of hours measured anew where exchanges have a lunch break, after which some
-    sources count them anew. No other interval has another number of bars by that.
-    """
-    _forget_coverage(database, "1h", {"XTKS", "XHKG", "XSHG"})
-
-
 def forget_counts_of_hours(database: Db) -> None:
     """Have the coverage of hours around lunch breaks measured anew, of which those after a break
     tell how they are counted; and that of four hours of futures, of which one that begins in their
@@ -350,7 +343,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(20, "measure bars of currencies by their week", forget_currency_sessions),
     Migration(21, "tell what models read in usual ranges, not in their roots", tell_distances),
     Migration(22, "measure bars of futures without their rest", forget_evening_sessions),
-    Migration(23, "measure hours around lunch breaks anew", forget_hours_around_breaks),
+    Migration(23, "measure hours around lunch breaks anew", forget_counts_of_hours),
     Migration(24, "measure bars before 1970 without holidays", forget_coverage_before_1970),
     Migration(
         25, "measure hours around breaks and rests by their own bars", forget_counts_of_hours

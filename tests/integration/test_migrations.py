@@ -230,18 +230,6 @@ def test_futures_and_currencies_are_measured_by_their_evenings(fresh: Db) -> Non
     assert fresh.watchlists.distinct("_id", {"next_scan": NOW}) == ["US"]
 
 
-def test_only_hours_around_lunch_breaks_are_measured_anew(fresh: Db) -> None:
-    coverage = {"bars_held": 1}
-    fresh.series.insert_many(
-        {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
-        for code in ("JP", "HK", "US")
-        for interval in ("15m", "1h")
-    )
-    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 23])
-    measured = fresh.series.distinct("_id", {"coverage": coverage})
-    assert measured == ["HK 15m", "JP 15m", "US 15m", "US 1h"]
-
-
 @pytest.mark.parametrize("number", [24, 26])
 def test_series_with_bars_before_1970_are_measured_anew(fresh: Db, number: int) -> None:
     for year in (1962, 1970):
@@ -251,16 +239,20 @@ def test_series_with_bars_before_1970_are_measured_anew(fresh: Db, number: int) 
     assert fresh.series.distinct("_id", {"coverage": {"$exists": True}}) == ["1970"]
 
 
-def test_hours_around_lunch_breaks_and_four_hours_of_futures_are_measured_anew(fresh: Db) -> None:
+@pytest.mark.parametrize("number", [23, 25])
+def test_hours_around_lunch_breaks_and_four_hours_of_futures_are_measured_anew(
+    fresh: Db, number: int
+) -> None:
     coverage = {"bars_held": 1}
     fresh.series.insert_many(
         {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
         for code in ("JP", "FUT", "US")
-        for interval in ("1h", "4h")
+        for interval in ("15m", "1h", "4h")
     )
-    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 25])
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == number])
     measured = fresh.series.distinct("_id", {"coverage": coverage})
-    assert measured == ["FUT 1h", "JP 4h", "US 1h", "US 4h"]
+    others = ["FUT 15m", "FUT 1h", "JP 15m", "JP 4h", "US 15m", "US 1h", "US 4h"]
+    assert measured == others
 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(
