@@ -200,7 +200,7 @@ def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) 
     length = INTERVALS[interval]
     if not is_intraday(interval) or not (np.diff(times) < length).any():
         return marked
-    is_short = _mark_firsts(times, zone) | _mark_resumed(times, known)
+    is_short = _mark_firsts(times, zone) | _mark_begun(times, known)
     clocks = np.array([times, *_read_clocks(times, interval)])
     last = None
     for row, time in enumerate(times.tolist()):
@@ -232,7 +232,7 @@ def _list_steps(
     within = ~is_first[1:]
     if within.sum() < len(steps) / FEWEST_STEPS and len(steps) >= FEWEST_STEPS:
         return steps, np.zeros(len(steps), np.bool_)
-    is_short = is_first | _mark_resumed(times, known)
+    is_short = is_first | _mark_begun(times, known)
     return steps[within], is_short[:-1][within]
 
 
@@ -242,10 +242,12 @@ def _mark_firsts(times: Int64, zone: ZoneInfo) -> Bools:
     return firsts
 
 
-def _mark_resumed(times: Int64, known: Sessions) -> Bools:
-    """Return which bars begin as trade resumes after a lunch break."""
-    resumed: Bools = np.isin(times, known.resumes[known.resumes < known.closes])
-    return resumed
+def _mark_begun(times: Int64, known: Sessions) -> Bools:
+    """Return which bars begin as a session opens, or resumes after its lunch break (without one, at
+    its close, when none of its bars begins).
+    """
+    begun: Bools = np.isin(times, known.opens) | np.isin(times, known.resumes)
+    return begun
 
 
 def _find_commonest(steps: Int64) -> int:

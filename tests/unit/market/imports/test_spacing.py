@@ -166,6 +166,22 @@ def test_a_first_bar_after_a_lunch_break_that_ends_at_the_full_hour_does_not_ove
     assert not mark_off_grid(times, "1h", tokyo, known).any()
 
 
+def test_a_first_bar_of_the_evening_session_that_is_short_does_not_overlap() -> None:
+    """Sessions of futures open at 18:00 in New York, which is amid a day and, by a clock of
+    Chicago, amid four hours. They were refused, with the advice to say that they are of four hours.
+    """
+    futures, chicago = SHIPPED["FUT"], ZoneInfo("America/Chicago")
+    moments = (
+        datetime.fromisoformat(f"2025-06-{day:02} {hour:02}:00").replace(tzinfo=chicago)
+        for day in (2, 3, 4, 5, 9, 10, 11, 12)
+        for hour in (0, 4, 8, 12, 17, 20)
+    )
+    times, known = np.array([int(one.timestamp()) for one in moments]), load_sessions(futures)
+    assert find_fault(times, "4h", futures.zone, known) is None
+    assert not mark_off_grid(times, "4h", futures, known).any()
+    assert not mark_overlaps(times, "4h", futures.zone, known).any()
+
+
 def test_bars_counted_in_utc_stay_on_their_grid_when_clocks_change() -> None:
     us = SHIPPED["US"]
     hours = np.datetime64("2024-10-14T12:00") + np.timedelta64(4, "h") * np.arange(300)
