@@ -33,6 +33,7 @@ LONGER_SHARE = 0.8
 # Fewer bars tell no grid. A grid has at least GRID_SHARE of the bars; where bars are so long that a
 # lunch break shifts them, several grids have a part each.
 FEWEST_OF_GRID = 8
+HALF_HOUR_SECONDS = 1_800
 GRID_SHARE = 0.8
 LEAST_OF_SEVERAL = 900
 SEVERAL_SHARE = 0.2
@@ -134,7 +135,8 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     clock, of currencies New York's; four hours may be counted on any clock that changes. Where bars
     lie on several grids, as after a lunch break, or are few, a bar is off the grid if it lies a
     whole number of intervals neither from the full hour nor from the time when its session opens or
-    resumes. A bar at one of these times is always on the grid, as it may be short.
+    resumes, nor, of a few of four hours, begins at any full or half hour. A bar at one of these
+    times is always on the grid, as it may be short.
     """
     marked = np.zeros(len(times), np.bool_)
     length = INTERVALS[interval]
@@ -159,6 +161,9 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
             for clock in (phases, local):
                 _, positions, counts = np.unique(clock, return_inverse=True, return_counts=True)
                 off &= counts[positions] < SEVERAL_SHARE * len(times)
+    elif length > HOUR_SECONDS:
+        # A day's bars, or those of a feed, do not tell by which clock they are counted.
+        off &= times % HALF_HOUR_SECONDS != 0
     off &= ((times - opens) % length != 0) & ((times - resumes) % length != 0)
     off &= (phases != 0) & (local != 0)
     return off

@@ -220,6 +220,26 @@ def test_four_hours_by_any_clock_stay_on_their_grid_when_the_clocks_change(
     assert not mark_overlaps(times, "4h", market.zone, known).any()
 
 
+@pytest.mark.parametrize(
+    ("market", "zone"),
+    [("FX", "Europe/Athens"), ("FUT", "America/Chicago"), ("CRYPTO", "Asia/Kolkata")],
+)
+def test_a_day_of_four_hours_lies_on_its_grid_as_its_history_does(market: str, zone: str) -> None:
+    """All but the bars of the session's own grid were off the grid, day after day."""
+    midnight = datetime(2025, 6, 3, tzinfo=ZoneInfo(zone))
+    times = int(midnight.timestamp()) + 14_400 * np.arange(6)
+    known = load_sessions(SHIPPED[market])
+    assert not mark_off_grid(times, "4h", SHIPPED[market], known).any()
+    assert mark_off_grid(times + 600, "4h", SHIPPED[market], known).all()
+
+
+def test_a_day_of_four_hours_from_a_quarter_past_lies_on_its_grid() -> None:
+    india = SHIPPED["IN"]
+    clocks = (datetime(2025, 3, 4, hour, 15, tzinfo=india.zone) for hour in (9, 13))
+    times = np.array([int(clock.timestamp()) for clock in clocks])
+    assert not mark_off_grid(times, "4h", india, load_sessions(india)).any()
+
+
 def test_bars_at_random_seconds_lie_on_no_grid() -> None:
     us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
     times = at("2024-06-03 09:30")[0] + np.cumsum(np.random.default_rng(2).integers(310, 360, 60))
