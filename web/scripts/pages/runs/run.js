@@ -86,11 +86,15 @@ function draw(first, signal) {
     const run = await get(`/detection-runs/${first._id}`, {}, signal);
     if (isOpen(latest)) show(run);
   };
-  // Alerts are raised after the end of a run; how many anomalies raised none is among its warnings.
+  // Alerts are raised after the end of a run, on a busy machine some time after it; how many
+  // anomalies raised none is among its warnings.
   const lookAtEnd = async (ended) => {
-    if (!ended?.new_anomalies) return;
-    await pause(LOOK_MILLISECONDS, signal);
-    if (!signal.aborted) show(await get(`/detection-runs/${first._id}`, {}, signal));
+    const before = ended?.warnings.length;
+    for (const pauses of ended?.new_anomalies ? [1, 2, 4, 8] : []) {
+      await pause(pauses * LOOK_MILLISECONDS, signal);
+      if (signal.aborted || latest.warnings.length > before) return;
+      show(await get(`/detection-runs/${first._id}`, {}, signal));
+    }
   };
   if (isOpen(first)) {
     followRun(first._id, show, signal)
