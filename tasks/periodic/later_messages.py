@@ -74,6 +74,14 @@ def plan_escalation(
     ]
 
 
+def build_text(delivery: DeliveryDocument) -> str:
+    """Return a message's text; that of a digest ends with how many alerts it does not list."""
+    left = delivery.get("alerts_total", 0) - len(delivery.get("alerts", []))
+    if delivery.get("kind") != "digest" or left <= 0:
+        return delivery["body"]
+    return f"{delivery['body']}\n... and {left} more"
+
+
 def build_data(delivery: DeliveryDocument) -> dict[str, Any]:
     """Return what a webhook is sent beside title and message."""
     return {

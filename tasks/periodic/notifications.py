@@ -34,7 +34,7 @@ from records.work.heartbeats import NOTIFIER, beat
 from records.work.runs import find_bare_run
 from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
-from tasks.periodic.later_messages import build_data, build_digest, plan_escalation
+from tasks.periodic.later_messages import build_data, build_digest, build_text, plan_escalation
 from tasks.periodic.model_messages import plan_model_news
 from tasks.periodic.run_news import RunNews, find_unalerted
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
@@ -206,7 +206,7 @@ def _send(database: Db, delivery: DeliveryDocument, *, allow_private: bool) -> b
         send_message(
             delivery["channel"],
             delivery["title"],
-            delivery["body"],
+            build_text(delivery),
             allow_private=allow_private,
             data=build_data(delivery),
             secret=delivery.get("secret"),

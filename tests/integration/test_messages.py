@@ -355,4 +355,9 @@ def test_a_run_of_many_alerts_is_not_read_whole_to_tell_of_a_few(
     digest = database.deliveries.find_one({"kind": "digest"})
     assert digest is not None
     assert (digest["alerts_total"], len(digest["body"].splitlines())) == (many, 100)
+    pass_time(database, days=2)
+    notify(worker)
+    *_, late = receiver.messages
+    assert late["title"] == f"{many} alerts of a day"
+    assert late["message"].endswith(f"\n... and {many - 100} more")
     assert database.anomalies.count_documents({"sent": True}) == many
