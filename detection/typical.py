@@ -22,6 +22,8 @@ TYPICAL_BARS = 250
 LEAST_BARS = 20
 # Nine bars in ten lie between these.
 QUANTILES = (0.05, 0.5, 0.95)
+# So many anomalies are compared with the bars before them at once: a megabyte or two.
+DESCRIBED_AT_ONCE = 64
 # So many tickers are read together, with at most so many bars between their anomalies, counted as
 # in a market that never closes.
 CHUNK = 100
@@ -110,6 +112,7 @@ def _find_chunk(
     first = [_find_first(panel, s, spans[ticker][0]) for s, ticker in enumerate(panel.tickers)]
     features = compute_features(panel, np.array(first, np.int64), feature_set, days)
     told: dict[str, list[InputFields]] = {a["_id"]: [] for of in by_ticker.values() for a in of}
+    windows: list[tuple[AnomalyDocument, slice]] = []
     begins, _ = find_segments(panel.times, panel.offsets)
     for s, ticker in enumerate(panel.tickers):
         rows = panel.series(s)
@@ -117,7 +120,10 @@ def _find_chunk(
             row = rows.start + int(np.searchsorted(panel.times[rows], _get_seconds(anomaly)))
             if row < rows.stop and panel.times[row] == _get_seconds(anomaly):
                 begin = int(begins[np.searchsorted(begins, row, side="right") - 1])
-                told[anomaly["_id"]] = _describe(features, feature_set, anomaly, row, begin)
+                window = _find_window(features, row, begin)
+                if window is not None:
+                    windows.append((anomaly, window))
+    told.update(_describe(features, feature_set, windows))
     return told
 
 
@@ -129,31 +135,58 @@ def _find_first(panel: BarPanel, s: int, first_bar: int) -> int:
     return begin
 
 
-def _describe(
-    features: Features, feature_set: FeatureSet, anomaly: AnomalyDocument, row: int, start: int
-) -> list[InputFields]:
+def _find_window(features: Features, row: int, start: int) -> slice | None:
+    """Return the bars before a bar with which it is compared, none of them before row `start`, as
+    rows of `features`; None where they are too few.
+    """
     at = int(np.searchsorted(features.rows, row))
     if at == features.rows.size or features.rows[at] != row:
-        return []
+        return None
     begin = max(at - TYPICAL_BARS, int(np.searchsorted(features.rows, start)))
-    if at - begin < LEAST_BARS:
-        return []
-    read: Float64 = features.inputs[begin : at + 1].astype(np.float64)
-    # A model reads the roots of distances; people read these in usual ranges.
-    read[:, np.isin(feature_set.columns, DISTANCES)] **= 2
-    low, median, high = np.quantile(read[:-1], QUANTILES, axis=0).tolist()
-    actual = read[-1].tolist()
+    return slice(begin, at) if at - begin >= LEAST_BARS else None
+
+
+def _describe(
+    features: Features, feature_set: FeatureSet, windows: Sequence[tuple[AnomalyDocument, slice]]
+) -> Iterator[tuple[str, list[InputFields]]]:
+    """Yield the inputs of each anomaly by its id; those with windows of one length are computed
+    together.
+    """
+    columns = [(column, describe_input(column)) for column in feature_set.columns]
+    is_distance = np.isin(feature_set.columns, DISTANCES)
+    by_length: dict[int, list[tuple[AnomalyDocument, int]]] = {}
+    for anomaly, window in windows:
+        by_length.setdefault(window.stop - window.start, []).append((anomaly, window.start))
+    for length, members in by_length.items():
+        for first in range(0, len(members), DESCRIBED_AT_ONCE):
+            part = members[first : first + DESCRIBED_AT_ONCE]
+            rows = np.array([begin for _, begin in part])[:, None] + np.arange(length + 1)
+            read: Float64 = features.inputs[rows].astype(np.float64)
+            # A model reads the roots of distances; people read these in usual ranges.
+            read[:, :, is_distance] **= 2
+            usual = np.quantile(read[:, :-1], QUANTILES, axis=1).transpose(1, 0, 2)
+            for (anomaly, _), range_, bar in zip(part, usual.tolist(), read[:, -1], strict=True):
+                yield anomaly["_id"], _tell_inputs(anomaly, columns, range_, bar.tolist())
+
+
+def _tell_inputs(
+    anomaly: AnomalyDocument,
+    columns: Sequence[tuple[str, str]],
+    usual: Sequence[Sequence[float]],
+    actual: Sequence[float],
+) -> list[InputFields]:
+    low, median, high = usual
     found: list[InputFields] = [
         {
             "name": column,
-            "label": describe_input(column),
+            "label": label,
             "actual": actual[k],
             "low": low[k],
             "median": median[k],
             "high": high[k],
             "share": anomaly["attribution"].get(column, 0.0),
         }
-        for k, column in enumerate(feature_set.columns)
+        for k, (column, label) in enumerate(columns)
     ]
     return sorted(found, key=lambda each: -each["share"])
 
