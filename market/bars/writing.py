@@ -36,6 +36,7 @@ from market.bars.ledger import (
 from market.bars.merging import Merge, merge_bars
 from market.bars.oddities import sum_up
 from market.bars.opening import Arrival, Opened, open_all
+from market.bars.overlaps import check_stored
 from market.bars.readjustment import Readjustment, recognise
 from market.bars.spans import build_bucket_id
 from market.bars.splits import merge_splits
@@ -200,6 +201,10 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
     if not series["bars"] and not len(arrival.columns["times"]):
         return Written(), [], arrival.columns["times"]
     merge = merge_bars(stored, arrival.columns)
+    times, came = merge.columns["times"], arrival.columns["times"][merge.new]
+    is_new = np.isin(times, came, assume_unique=True)
+    if note := check_stored(times, is_new, arrival.interval, arrival.market.zone, arrival.known):
+        one.notes.append(note)
     found = Readjustment()
     if merge.changed.any():
         found = recognise(
@@ -218,12 +223,11 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
         one.revisions += _list_changes(one, stored, merge, splits, changed_days)
         buckets = _build_buckets(one, merge)
         if buckets:
-            times = merge.columns["times"]
             ends = [changes.moment(times[position]) for position in (0, -1)]
             series["first_bar"] = min(ends[0], series["first_bar"] or ends[0])
             series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
         _close(series, splits, arrival)
-        one.came = arrival.columns["times"][merge.new]
+        one.came = came
         one.has_changed = True
         series["revision"] += bool(one.revisions)
     written = Written(
@@ -235,7 +239,7 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
         one.replaced["bars"] if one.replaced is not None else 0,
         (*found.notes, *one.notes),
     )
-    return written, buckets, merge.columns["times"]
+    return written, buckets, times
 
 
 def _list_changes(

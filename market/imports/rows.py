@@ -13,6 +13,7 @@ from core.errors import BadInput
 from core.words import PRICES
 from market.bars.buckets import VALUES, Columns, empty_columns
 from market.bars.no_trade import count_no_trade
+from market.bars.overlaps import mark_overlaps
 from market.bars.readjustment import is_adjusted
 from market.imports.checks import (
     ACCEPTED,
@@ -44,7 +45,6 @@ from market.imports.spacing import (
     describe_off_grid,
     find_fault,
     mark_off_grid,
-    mark_overlaps,
 )
 from market.imports.times.labels import label_times
 from market.imports.volumes import explain_volumes, fill_volumes

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
+from market.bars.overlaps import mark_begun, mark_firsts, read_clocks
 from market.imports.checks import STRAY_SHARE
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
@@ -38,11 +39,6 @@ GRID_SHARE = 0.8
 LEAST_OF_SEVERAL = 900
 SEVERAL_SHARE = 0.2
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
-# A zone of each rule by which clocks change, as bars of four hours are often counted from a
-# source's own midnight. A change of an hour moves no shorter bars off their grid.
-CHANGING_ZONES = tuple(
-    ZoneInfo(name) for name in ("America/New_York", "Europe/London", "Australia/Sydney")
-)
 
 
 def find_interval_of(settled: Settled) -> str:
@@ -152,7 +148,7 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     local = local_seconds(times, zone) % length
     if len(times) >= FEWEST_OF_GRID:
         # One clock may have nearly all bars on its grid, and the other but those of a summer.
-        clocks = (phases, local, *(clock % length for clock in _read_clocks(times, interval)))
+        clocks = (phases, local, *(clock % length for clock in read_clocks(times, interval)))
         grids = [_find_grid(clock) for clock in clocks]
         share, on_grid = max(grids, key=lambda grid: grid[0])
         if share >= GRID_SHARE:
@@ -167,14 +163,6 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     off &= ((times - opens) % length != 0) & ((times - resumes) % length != 0)
     off &= (phases != 0) & (local != 0)
     return off
-
-
-def _read_clocks(times: Int64, interval: str) -> list[Int64]:
-    """Return the local times, in seconds, by the clocks that may count bars of an interval and that
-    change; none of bars that divide an hour.
-    """
-    zones = CHANGING_ZONES if INTERVALS[interval] > HOUR_SECONDS else ()
-    return [local_seconds(times, zone) for zone in zones]
 
 
 def _find_grid(clock: Int64) -> tuple[float, Bools]:
@@ -197,31 +185,6 @@ def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
     )
 
 
-def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) -> Bools:
-    """Return which bars begin before the previous one has ended, shape (n,); times as in
-    `find_fault`. By a clock that is put forward meanwhile, a bar of four hours is an hour shorter.
-    """
-    marked = np.zeros(len(times), np.bool_)
-    length = INTERVALS[interval]
-    if not is_intraday(interval) or not (np.diff(times) < length).any():
-        return marked
-    is_short = _mark_firsts(times, zone) | _mark_begun(times, known)
-    clocks = np.array([times, *_read_clocks(times, interval)])
-    last = None
-    for row, time in enumerate(times.tolist()):
-        if (
-            last is not None
-            and time - int(times[last]) < length
-            and not is_short[row]
-            and not is_short[row - 1]
-            and (clocks[:, row] - clocks[:, last]).max() < length
-        ):
-            marked[row] = True
-        else:
-            last = row
-    return marked
-
-
 def _list_steps(
     times: Int64, interval: str, zone: ZoneInfo, known: Sessions
 ) -> tuple[Int64, Bools]:
@@ -233,26 +196,12 @@ def _list_steps(
     steps = np.diff(times)
     if not is_intraday(interval) or not len(steps):
         return steps, np.zeros(len(steps), np.bool_)
-    is_first = _mark_firsts(times, zone)
+    is_first = mark_firsts(times, zone)
     within = ~is_first[1:]
     if within.sum() < len(steps) / FEWEST_STEPS and len(steps) >= FEWEST_STEPS:
         return steps, np.zeros(len(steps), np.bool_)
-    is_short = is_first | _mark_begun(times, known)
+    is_short = is_first | mark_begun(times, known)
     return steps[within], is_short[:-1][within]
-
-
-def _mark_firsts(times: Int64, zone: ZoneInfo) -> Bools:
-    """Return which bars are the first of their day on the exchange."""
-    firsts: Bools = np.diff(local_seconds(times, zone) // DAY_SECONDS, prepend=-1) != 0
-    return firsts
-
-
-def _mark_begun(times: Int64, known: Sessions) -> Bools:
-    """Return which bars begin as a session opens, or resumes after its lunch break (without one, at
-    its close, when none of its bars begins).
-    """
-    begun: Bools = np.isin(times, known.opens) | np.isin(times, known.resumes)
-    return begun
 
 
 def _find_commonest(steps: Int64) -> int:

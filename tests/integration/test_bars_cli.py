@@ -1,7 +1,8 @@
 """`flask bars`, as a user types it."""
 
+import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -317,3 +318,24 @@ def test_bars_off_the_grid_are_rejected_and_other_spacings_refused(
     refused = flask("bars", "import", write_clock(tmp_path / "TWOS.csv", twos), "--interval", "1m")
     assert refused.exit_code == 1
     assert "2 minutes apart, not 1m" in refused.output
+
+
+def test_a_day_by_another_clock_than_its_history_does_not_lie_between_its_bars(
+    flask: Command, tmp_path: Path
+) -> None:
+    header, end = "time,open,high,low,close,volume", datetime(2024, 3, 8, tzinfo=UTC)
+    times = [end - timedelta(hours=4 * n) for n in range(300, 0, -1)]
+    rows = [f"{time:%Y-%m-%d %H:%M},10,11,9,10.{n % 100:02d},1" for n, time in enumerate(times)]
+    path = tmp_path / "BTC-USD.csv"
+    path.write_text("\n".join([header, *rows]))
+    options = ("--interval", "4h", "--json")
+    read_json(flask("bars", "import", path, *options, "--timezone", "Europe/Athens"))
+    path.write_text("\n".join([header, *rows[-6:]]))
+    refused = flask("bars", "import", path, *options)
+    (series,) = json.loads(refused.stdout)["series"]
+    assert series["error"].startswith(
+        "5 of its 6 new bars overlap with stored bars of 4h, such as those of 2024-03-07 02:00 and"
+        " 2024-03-07 04:00 UTC: say of which zone its times are"
+    ), series
+    again = read_json(flask("bars", "import", path, *options, "--timezone", "Europe/Athens"))
+    assert again["series"][0]["unchanged"] == 6

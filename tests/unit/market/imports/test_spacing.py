@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput
+from market.bars.overlaps import mark_overlaps
 from market.imports.sources.synthetic import make_bars
 from market.imports.spacing import (
     describe_off_grid,
     find_fault,
     find_interval,
     mark_off_grid,
-    mark_overlaps,
 )
 from market.intervals import INTERVALS
 from market.markets import SHIPPED

@@ -1,0 +1,105 @@
+"""Finds intraday bars that overlap: within what comes in, and with stored bars.
+
+A session's first bar, and the first after its lunch break, may be short: some vendors end them at
+the full hour.
+"""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from core.arrays import Bools, Int64
+from core.errors import SeriesError
+from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
+from market.sessions.calendar import HOUR_SECONDS, Sessions, local_seconds
+
+# Where a larger share of new bars overlaps with stored ones, they are counted by another clock.
+STRAY_SHARE = 0.1
+# A zone of each rule by which clocks change, as bars of four hours are often counted from a
+# source's own midnight. A change of an hour moves no shorter bars off their grid.
+CHANGING_ZONES = tuple(
+    ZoneInfo(name) for name in ("America/New_York", "Europe/London", "Australia/Sydney")
+)
+
+
+def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) -> Bools:
+    """Return which bars begin before the previous one has ended, shape (n,).
+
+    By a clock that is put forward meanwhile, a bar of four hours is an hour shorter. `times` are
+    the labels of one ticker's bars, UTC seconds, strictly ascending.
+    """
+    marked = np.zeros(len(times), np.bool_)
+    length = INTERVALS[interval]
+    if not is_intraday(interval) or not (np.diff(times) < length).any():
+        return marked
+    is_short = mark_firsts(times, zone) | mark_begun(times, known)
+    clocks = np.array([times, *read_clocks(times, interval)])
+    last = None
+    for row, time in enumerate(times.tolist()):
+        if (
+            last is not None
+            and time - int(times[last]) < length
+            and not is_short[row]
+            and not is_short[row - 1]
+            and (clocks[:, row] - clocks[:, last]).max() < length
+        ):
+            marked[row] = True
+        else:
+            last = row
+    return marked
+
+
+def check_stored(
+    times: Int64, is_new: Bools, interval: str, zone: ZoneInfo, known: Sessions
+) -> str | None:
+    """Return a note where a few new bars overlap with stored ones; None where none do.
+
+    `times` are the labels of a series' bars after a merge, UTC seconds, strictly ascending;
+    `is_new` says which of them came in, and these do not overlap with one another.
+
+    Raises SeriesError where more do, as both would count the same trades.
+    """
+    came = np.flatnonzero(is_new)
+    if not is_intraday(interval) or len(came) in {0, len(times)}:
+        return None
+    # The bar before the first new one is only known to be short by the one before it.
+    around = slice(max(int(came[0]) - 2, 0), int(came[-1]) + 2)
+    times, is_new = times[around], is_new[around]
+    marked = mark_overlaps(times, interval, zone, known) & (is_new | np.roll(is_new, 1))
+    if not marked.any():
+        return None
+    count, row = int(marked.sum()), int(np.argmax(marked))
+    first, second = (datetime.fromtimestamp(int(times[at]), UTC) for at in (row - 1, row))
+    said = (
+        f"{count:,} of its {len(came):,} new bars overlap with stored bars of {interval}, such as"
+        f" those of {first:%Y-%m-%d %H:%M} and {second:%Y-%m-%d %H:%M} UTC"
+    )
+    if count > STRAY_SHARE * len(came):
+        raise SeriesError(
+            f"{said}: say of which zone its times are, and whether they are starts or ends; if the"
+            " stored bars are wrong, undo their import first (`flask bars imports` lists them)"
+        )
+    return said
+
+
+def mark_firsts(times: Int64, zone: ZoneInfo) -> Bools:
+    """Return which bars are the first of their day on the exchange."""
+    firsts: Bools = np.diff(local_seconds(times, zone) // DAY_SECONDS, prepend=-1) != 0
+    return firsts
+
+
+def mark_begun(times: Int64, known: Sessions) -> Bools:
+    """Return which bars begin as a session opens, or resumes after its lunch break (without one, at
+    its close, when none of its bars begins).
+    """
+    begun: Bools = np.isin(times, known.opens) | np.isin(times, known.resumes)
+    return begun
+
+
+def read_clocks(times: Int64, interval: str) -> list[Int64]:
+    """Return the local times, in seconds, by the clocks that may count bars of an interval and that
+    change; none of bars that divide an hour.
+    """
+    zones = CHANGING_ZONES if INTERVALS[interval] > HOUR_SECONDS else ()
+    return [local_seconds(times, zone) for zone in zones]
