@@ -107,6 +107,9 @@ def _measure_intraday(
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
     upto, since_open = np.minimum(closes, last + length), np.clip(first, opens, closes)
+    # Where trade goes on around the clock, the last bar may lie on a grid of another clock than
+    # that of the beginning, and no bar is expected beside it.
+    upto -= np.where((upto < closes) & (resumes == closes), (upto - begins) % length, 0)
 
     def count(until: Int64) -> Int64:
         return _count_slots(begins, until, pauses, resumes, length)

@@ -112,6 +112,18 @@ def test_weeks_of_currencies_lack_no_four_hours_by_new_york_s_clock_or_by_utc_s(
     assert len(name_gaps(measure(*moments, interval="4h", known=known))) == 1
 
 
+@pytest.mark.parametrize("hours", [1, 5, 9, 13, 17, 21])
+def test_a_day_of_coins_that_still_lasts_lacks_no_four_hours_by_a_broker_s_clock(
+    hours: int,
+) -> None:
+    (last,) = seconds("2026-11-29") + hours * 3_600
+    times = np.arange(last - 60 * 14_400, last + 1, 14_400)
+    found = measure_held(
+        times, "4h", load_sessions(SHIPPED["CRYPTO"]), first=int(times[0]), last=int(last)
+    )
+    assert name_gaps(found) == []
+
+
 @pytest.mark.parametrize("interval", ["1m", "15m", "30m", "1h", "4h"])
 @pytest.mark.parametrize(("market", "calendar"), [("JP", "XTKS"), ("HK", "XHKG"), ("CN", "XSHG")])
 def test_bars_that_are_counted_anew_after_a_lunch_break_leave_no_gap(
