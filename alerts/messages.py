@@ -11,6 +11,7 @@ from core.grades import write_grade
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
+from records.work.runs import describe_subject
 
 LISTED_ANOMALIES = 10
 DIGEST_AT = "08:00"
@@ -50,7 +51,8 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
 
 def build_title(run: RunDocument, anomalies: int, wide: Sequence[AlertDocument]) -> str:
     """Return the message's first line: of so many anomalies, and market-wide bars."""
-    subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
+    subject = run["watchlist"] or run["ticker"] or run["market"] or describe_subject(run)
+    subject = subject or "Tapewatch"
     count = "1 anomaly" if anomalies == 1 else f"{anomalies} anomalies"
     if wide:
         markets = [a for a in wide if a["entity_type"] == "market"]

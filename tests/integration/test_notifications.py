@@ -177,6 +177,25 @@ def test_a_failed_run_is_reported_with_its_error(
     assert "not a number" in message["message"]
 
 
+def test_a_failed_import_is_named_by_its_file(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    set_rule(client, receiver)
+    request = RunRequest("import", "manual", options={"filename": "prices.csv"})
+    run = insert_run(worker.database, request, NOW)
+    batch = build_batch(run["_id"], "00000", [], None, NOW)
+    runs.start_run(worker.database, run["_id"], [batch], NOW)
+    failure = {"ticker": "EURUSD", "reason": "bad_input", "error": "EURUSD is a pair"}
+    result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
+    worker.database.batches.update_one(
+        {"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}}
+    )
+    endings.finish_run(worker.database, run["_id"], NOW)
+    notify(worker)
+    (message,) = receiver.messages
+    assert message["title"] == "prices.csv: import failed"
+
+
 def test_a_delivery_that_a_channel_refuses_is_shown_and_retried_until_it_succeeds(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
