@@ -222,6 +222,13 @@ def forget_counts_of_hours(database: Db) -> None:
     _forget_coverage(database, "4h", {"CMES", "us_futures"})
 
 
+def forget_counts_of_four_hours(database: Db) -> None:
+    """Have the coverage of four hours of markets without lunch breaks measured anew: on their first
+    and last day, parts of bars were counted as bars where a broker's clock counts them.
+    """
+    _forget_coverage(database, "4h", {"24/7", "FX", "CMES", "us_futures"})
+
+
 def forget_coverage_before_1970(database: Db) -> None:
     """Have the coverage of series with bars before 1970 measured anew: all weekdays of those years
     were sessions, and then the days of rules that were not in force, as London's, were none.
@@ -349,6 +356,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         25, "measure hours around breaks and rests by their own bars", forget_counts_of_hours
     ),
     Migration(26, "measure bars before 1970 with New York's holidays", forget_coverage_before_1970),
+    Migration(27, "measure four hours by their own clock", forget_counts_of_four_hours),
 )
 
 

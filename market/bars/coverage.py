@@ -40,7 +40,7 @@ class Held:
         """Return the sums; `gap_count` counts stretches of neighbouring sessions that lack bars."""
         return {
             "sessions": len(self.days),
-            "missing": int((self.held == 0).sum()),
+            "missing": int(((self.held == 0) & self.lacking).sum()),
             "gap_count": len(split_stretches(self.lacking)),
             "bars_expected": int(self.expected.sum()),
             "bars_held": int(self.held.sum()),
@@ -107,9 +107,12 @@ def _measure_intraday(
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
     upto, since_open = np.minimum(closes, last + length), np.clip(first, opens, closes)
-    # Where trade goes on around the clock, the last bar may lie on a grid of another clock than
-    # that of the beginning, and no bar is expected beside it.
-    upto -= np.where((upto < closes) & (resumes == closes), (upto - begins) % length, 0)
+    # Without a lunch break, bars may be counted from another time than that when trade began, as by
+    # a broker's clock. Then neither a part of a bar before the first one nor after the last counts.
+    upto, since_open = (
+        each - (opens < each) * (each < closes) * (resumes == closes) * ((each - begins) % length)
+        for each in (upto, since_open)
+    )
 
     def count(until: Int64) -> Int64:
         return _count_slots(begins, until, pauses, resumes, length)

@@ -113,7 +113,7 @@ def test_weeks_of_currencies_lack_no_four_hours_by_new_york_s_clock_or_by_utc_s(
 
 
 @pytest.mark.parametrize("hours", [1, 5, 9, 13, 17, 21])
-def test_a_day_of_coins_that_still_lasts_lacks_no_four_hours_by_a_broker_s_clock(
+def test_the_first_and_last_day_of_coins_lack_no_four_hours_by_a_broker_s_clock(
     hours: int,
 ) -> None:
     (last,) = seconds("2026-11-29") + hours * 3_600
@@ -122,6 +122,8 @@ def test_a_day_of_coins_that_still_lasts_lacks_no_four_hours_by_a_broker_s_clock
         times, "4h", load_sessions(SHIPPED["CRYPTO"]), first=int(times[0]), last=int(last)
     )
     assert name_gaps(found) == []
+    counts = found.count()
+    assert (counts["missing"], counts["bars_expected"], counts["bars_held"]) == (0, 61, 61)
 
 
 @pytest.mark.parametrize("interval", ["1m", "15m", "30m", "1h", "4h"])
