@@ -222,11 +222,12 @@ def forget_counts_of_hours(database: Db) -> None:
     _forget_coverage(database, "4h", {"CMES", "us_futures"})
 
 
-def forget_counts_of_four_hours(database: Db) -> None:
-    """Have the coverage of four hours of markets without lunch breaks measured anew: on their first
-    and last day, parts of bars were counted as bars where a broker's clock counts them.
+def forget_counts_of_long_bars(database: Db) -> None:
+    """Have the coverage of bars of half an hour and more measured anew: on the first and last day
+    of a series, parts of bars were counted as bars where they are not counted from the open.
     """
-    _forget_coverage(database, "4h", {"24/7", "FX", "CMES", "us_futures"})
+    query = {"interval": {"$in": ["30m", "1h", "4h"]}}
+    database.series.update_many(query, {"$unset": {"coverage": ""}})
 
 
 def forget_coverage_before_1970(database: Db) -> None:
@@ -356,7 +357,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         25, "measure hours around breaks and rests by their own bars", forget_counts_of_hours
     ),
     Migration(26, "measure bars before 1970 with New York's holidays", forget_coverage_before_1970),
-    Migration(27, "measure four hours by their own clock", forget_counts_of_four_hours),
+    Migration(27, "measure hours by their own clock", forget_counts_of_long_bars),
 )
 
 

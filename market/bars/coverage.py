@@ -107,6 +107,7 @@ def _measure_intraday(
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
     upto, since_open = np.minimum(closes, last + length), np.clip(first, opens, closes)
+    most = -(-(upto - since_open) // length)
     # Without a lunch break, bars may be counted from another time than that when trade began, as by
     # a broker's clock. Then neither a part of a bar before the first one nor after the last counts.
     upto, since_open = (
@@ -125,7 +126,10 @@ def _measure_intraday(
     from_open, from_break = (each[start:until] for each in _tell_grids(times, rows, length, known))
     # Where no bar after the lunch break tells the grid, no more are expected than by either.
     is_anew = from_break | (~from_open & (resumes < closes) & (anew < expected))
-    expected = np.where(is_anew, anew, expected)
+    # Where a history begins between two of the times that are counted, one bar less may fit.
+    expected = np.where(
+        is_anew, anew, np.where(resumes == closes, np.minimum(expected, most), expected)
+    )
     return Held(known.days[start:until], expected, np.minimum(counts, expected))
 
 

@@ -255,16 +255,16 @@ def test_hours_around_lunch_breaks_and_four_hours_of_futures_are_measured_anew(
     assert measured == others
 
 
-def test_four_hours_of_markets_without_lunch_breaks_are_measured_anew(fresh: Db) -> None:
+def test_bars_of_half_an_hour_and_more_are_measured_anew(fresh: Db) -> None:
     coverage = {"bars_held": 1}
     fresh.series.insert_many(
         {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
-        for code in ("CRYPTO", "FUT", "FX", "JP")
-        for interval in ("1h", "4h")
+        for code in ("CRYPTO", "US")
+        for interval in ("15m", "30m", "1h", "4h", "1d")
     )
     upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 27])
     measured = fresh.series.distinct("_id", {"coverage": coverage})
-    assert measured == ["CRYPTO 1h", "FUT 1h", "FX 1h", "JP 1h", "JP 4h"]
+    assert measured == ["CRYPTO 15m", "CRYPTO 1d", "US 15m", "US 1d"]
 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_their_documents(

@@ -194,6 +194,15 @@ def test_futures_lack_no_bar_in_their_hour_of_rest(interval: str, grid: str) -> 
     assert len(name_gaps(measure(*moments, interval=interval, known=known))) == 1
 
 
+@pytest.mark.parametrize("hours", [11, 12, 15])
+def test_a_history_by_full_hours_that_begins_during_a_session_lacks_no_bar(hours: int) -> None:
+    moments = [f"2024-01-02T{hour:02}:00" for hour in range(hours + 5, 21)]
+    moments += ["2024-01-03T14:30", *(f"2024-01-03T{hour}:00" for hour in range(15, 21))]
+    found = measure(*moments, interval="1h")
+    assert found.expected.tolist() == [16 - hours, 7]
+    assert name_gaps(found) == []
+
+
 def test_bars_at_full_hours_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:
     hours = [f"2024-01-03T{hour}:00" for hour in range(15, 21)]
     days = ["2024-01-02T14:30", *[h.replace("03T", "02T") for h in hours], "2024-01-03T14:30"]
