@@ -95,7 +95,10 @@ def test_a_model_is_trained_by_click_and_its_progress_survives_a_reload(
 def test_the_models_loaded_by_workers_are_listed(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
-    demo.api.post("/anomalies/incremental?wait=20", {"ticker": "IBM"})
+    # A scan without new bars loads no model into a process that was started since.
+    demo.database.detection_metadata.delete_many({"ticker": "IBM"})
+    run = demo.api.post("/anomalies/incremental?wait=30", {"ticker": "IBM"})
+    assert (run["status"], run["progress"]["rows_processed"] > 0) == ("complete", True), run
     page = open_page(f"{demo.url}#/models")
     workers = page.get_by_role("region", name="Loaded by workers")
     expect(workers.get_by_role("link", name="US_model-0.1.0").first).to_be_visible()
