@@ -14,7 +14,8 @@ from core.errors import SeriesError
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.sessions.calendar import HOUR_SECONDS, Sessions, local_seconds
 
-# Where a larger share of new bars overlaps with stored ones, they are counted by another clock.
+# Where a larger share of a ticker's bars does not fit, all of them are of another kind: of another
+# interval or clock, or wrong as a whole.
 STRAY_SHARE = 0.1
 # A zone of each rule by which clocks change, as bars of four hours are often counted from a
 # source's own midnight. A change of an hour moves no shorter bars off their grid.
@@ -51,20 +52,21 @@ def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) 
 
 
 def check_stored(
-    times: Int64, is_new: Bools, interval: str, zone: ZoneInfo, known: Sessions
+    times: Int64, came: Int64, interval: str, zone: ZoneInfo, known: Sessions
 ) -> str | None:
     """Return a note where a few new bars overlap with stored ones; None where none do.
 
     `times` are the labels of a series' bars after a merge, UTC seconds, strictly ascending;
-    `is_new` says which of them came in, and these do not overlap with one another.
+    `came` are those of them that came in, and these do not overlap with one another.
 
     Raises SeriesError where more do, as both would count the same trades.
     """
-    came = np.flatnonzero(is_new)
     if not is_intraday(interval) or len(came) in {0, len(times)}:
         return None
+    is_new = np.isin(times, came, assume_unique=True)
+    rows = np.flatnonzero(is_new)
     # The bar before the first new one is only known to be short by the one before it.
-    around = slice(max(int(came[0]) - 2, 0), int(came[-1]) + 2)
+    around = slice(max(int(rows[0]) - 2, 0), int(rows[-1]) + 2)
     times, is_new = times[around], is_new[around]
     marked = mark_overlaps(times, interval, zone, known) & (is_new | np.roll(is_new, 1))
     if not marked.any():

@@ -202,8 +202,7 @@ def _merge(one: Opened, stored: Columns) -> tuple[Written, list[BucketDocument],
         return Written(), [], arrival.columns["times"]
     merge = merge_bars(stored, arrival.columns)
     times, came = merge.columns["times"], arrival.columns["times"][merge.new]
-    is_new = np.isin(times, came, assume_unique=True)
-    if note := check_stored(times, is_new, arrival.interval, arrival.market.zone, arrival.known):
+    if note := check_stored(times, came, arrival.interval, arrival.market.zone, arrival.known):
         one.notes.append(note)
     found = Readjustment()
     if merge.changed.any():

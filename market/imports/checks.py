@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.arrays import Bools, Int64
 from core.words import PRICES
 from market.bars.buckets import LEAST_PRICE, MOST_VALUE, VALUES, Columns
+from market.bars.overlaps import STRAY_SHARE
 from market.imports.rejection import REASONS
 from market.intervals import DAY_SECONDS
 
@@ -21,10 +22,9 @@ NAMES = dict(enumerate(REASONS, start=1))
 # A vendor's float rounding may put a close above its high; the high is then raised to the close.
 # Real faults are larger, as no price is quoted in steps of less than 1e-6 of itself.
 ROUNDING = 1e-6
-# At least so many rows with the same fault, and a larger share of a ticker's rows, are a fault of
-# the source and no accident.
+# At least so many rows with the same fault, and more than `STRAY_SHARE` of a ticker's, are a fault
+# of the source and no accident.
 FEWEST_MANY = 3
-STRAY_SHARE = 0.1
 # A bar this little in the future is of today, or of a zone that is ahead, not of a wrong year.
 AHEAD_SECONDS = 7 * DAY_SECONDS
 BACKWARDS = "the source runs from the newest to the oldest bar"

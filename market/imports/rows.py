@@ -13,13 +13,12 @@ from core.errors import BadInput
 from core.words import PRICES
 from market.bars.buckets import VALUES, Columns, empty_columns
 from market.bars.no_trade import count_no_trade
-from market.bars.overlaps import mark_overlaps
+from market.bars.overlaps import STRAY_SHARE, mark_overlaps
 from market.bars.readjustment import is_adjusted
 from market.imports.checks import (
     ACCEPTED,
     CODES,
     NAMES,
-    STRAY_SHARE,
     Codes,
     check_order,
     check_times,

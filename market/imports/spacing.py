@@ -13,8 +13,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.bars.overlaps import mark_begun, mark_firsts, read_clocks
-from market.imports.checks import STRAY_SHARE
+from market.bars.overlaps import STRAY_SHARE, mark_begun, mark_firsts, read_clocks
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
