@@ -129,17 +129,23 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: requirements.txt | $(VENV)/.made
+$(VENV)/.packages: requirements.txt | $(VENV)/.made
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, once)."
 	@$(INSTALL) -r requirements.txt
 	@$(COMPILE)
 	@$(WHOLE)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.packages
 	@echo "Compiling the numeric kernels, once."
 	@$(BIN)/python -m tasks.kernels
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.packages-dev: requirements-dev.txt $(VENV)/.packages
 	@echo "Installing what tests and checks need."
 	@$(INSTALL) -r requirements-dev.txt
 	@$(WHOLE)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.packages-dev $(VENV)/.installed
 	@touch $@
