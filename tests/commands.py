@@ -1,6 +1,7 @@
 """Runs `flask ...` in this process, because starting another process takes a second."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,3 +35,9 @@ def read_json(answer: Result) -> Any:
     """Return the standard output of a command, parsed as JSON; the command must have succeeded."""
     assert answer.exit_code == 0, answer.output
     return json.loads(answer.stdout)
+
+
+def read_table(text: str) -> list[list[str]]:
+    """Return the cells of a table's rows, as rich draws it or as Markdown has it."""
+    rows = [re.split("[|│]", line)[1:-1] for line in text.splitlines() if line[:1] in {"|", "│"}]
+    return [[cell.strip() for cell in row] for row in rows]

@@ -25,7 +25,15 @@ from runner.client import Api
 from runner.programs import api_command
 from runner.servers import LOOPBACK, die_with_parent, free_port
 from runner.service import wait_for_api
-from tests.processes import Runner, build_environment, frozen, start_runner, wait_until
+from tests.processes import (
+    BEHIND_PROXY,
+    OF_ANOTHER,
+    Runner,
+    build_environment,
+    frozen,
+    start_runner,
+    wait_until,
+)
 
 DEMO_SECONDS = 300
 WAIT_MILLISECONDS = 60_000  # A busy machine may take this long; nothing waits longer than it must.
@@ -177,9 +185,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo as a user starts it: real bars, a trained model, a finished backfill."""
+    """The demo as a user starts it: real bars, a trained model, a finished backfill. The user has
+    set a proxy, and the settings of another project.
+    """
     folder = tmp_path_factory.mktemp("demo")
-    with start_runner(folder, "demo") as runner:
+    with start_runner(folder, "demo", **BEHIND_PROXY, **OF_ANOTHER) as runner:
         wait_until(
             lambda: "Ctrl-C" in runner.said() or runner.process.poll() is not None,
             "the demo",

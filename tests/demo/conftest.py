@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import (
-    BEHIND_PROXY,
-    OF_ANOTHER,
-    PATIENCE_SECONDS,
-    Runner,
-    run_runner,
-    start_runner,
-    wait_until,
-)
+from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_runner, wait_until
 
 SERVES_SECONDS = 240
 
@@ -27,10 +19,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def first(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The demo from an empty folder to the table, with variables that set a proxy and the settings
-    of another project.
-    """
-    return run_runner(folder, "demo", "--once", **BEHIND_PROXY, **OF_ANOTHER)
+    """The demo from an empty folder to the table."""
+    return run_runner(folder, "demo", "--once")
 
 
 @pytest.fixture(scope="package")

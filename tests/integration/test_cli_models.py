@@ -1,7 +1,6 @@
 """`flask models`, as a user types it, with a real worker behind it."""
 
 import json
-import re
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from cli.evaluating import read_labels
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from records.database import Db
 from records.models.artefacts import delete_artefact
-from tests.commands import Command, read_json, run_flask
+from tests.commands import Command, read_json, read_table, run_flask
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.modelling import add_model
@@ -261,12 +260,6 @@ def test_the_champion_of_all_markets_can_be_evaluated(database: Db, flask: Comma
     answer = flask("evaluate", "--market", "all")
     assert answer.exit_code == 1
     assert "market ALL has no champion model for 1d bars" in answer.stderr
-
-
-def read_table(text: str) -> list[list[str]]:
-    """Return the cells of a table's rows."""
-    rows = [re.split("[|│]", line)[1:-1] for line in text.splitlines() if line[:1] in {"|", "│"}]
-    return [[cell.strip() for cell in row] for row in rows]
 
 
 def test_detectors_are_listed(flask: Command) -> None:
