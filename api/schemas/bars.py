@@ -304,6 +304,9 @@ class Series(Record):
     sessions_behind: int | None = Field(None, description=BEHIND)
     market: str
     bars: int
+    bars_needed: int | None = Field(
+        None, description="bars that the first result takes; null: no model is in use for it"
+    )
     first_bar: datetime | None
     last_bar: datetime | None
     watermark: datetime | None = Field(None, description="last bar that was looked at")

@@ -78,6 +78,9 @@ class ShownMarket(Record):
     series: int = Field(description="of how many tickers and intervals bars are stored")
     looked_at: int = Field(0, description="series that a detection has come to")
     up_to_date: int = Field(0, description="of these, those whose last bar was looked at")
+    too_short: int = Field(
+        0, description="series with fewer bars than their model needs for a first score"
+    )
     missed: list[str] = Field(
         default_factory=list, description="intervals with series that no detection has come to"
     )

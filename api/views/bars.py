@@ -51,6 +51,7 @@ from records.keyset import BY_ID
 from records.market.documents import SeriesTotal as Total
 from records.market.series import get_series, list_series, sum_up_series
 from records.market.session_days import find_session_days
+from records.models.champions import find_bars_needed
 from records.work.documents import RunDocument, ShownRun
 from records.work.requests import Once
 from records.work.runs import find_open_run
@@ -271,14 +272,16 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     )
     watermarks = find_watermark_times(get_database(), [series["_id"] for series in found])
     counts = count_by_series(get_database(), [series["ticker"] for series in found])
+    find_needed = find_bars_needed(get_database())
     noted, markets, now = find_session_days(get_database()), get_markets(), get_now()
     known = [
         series
         | {"watermark": watermarks.get(series["_id"]), "anomalies": counts.get(series["_id"], {})}
         | {
+            "bars_needed": find_needed(series["market"], series["interval"], series["ticker"]),
             "sessions_behind": count_sessions_behind(
                 series, noted.get(series["market"]), now, markets.get(series["market"])
-            )
+            ),
         }
         for series in found
     ]

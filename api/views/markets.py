@@ -34,6 +34,7 @@ from records.database import Document
 from records.findings.watermarks import find_all_watermark_times
 from records.market.documents import HoldingFields
 from records.market.markets import find_holdings
+from records.models.champions import find_bars_needed
 from records.work.watchlists import find_watched_tickers
 
 markets = APIBlueprint("markets", __name__, tag="markets")
@@ -175,7 +176,8 @@ def _read_day(text: str) -> datetime:
 
 def _find_holdings() -> dict[str, HoldingFields]:
     database = get_database()
-    return find_holdings(database, find_all_watermark_times(database))
+    watermarks = find_all_watermark_times(database)
+    return find_holdings(database, watermarks, find_bars_needed(database))
 
 
 def _show(market: Market, held: Mapping[str, HoldingFields]) -> Document:

@@ -26,12 +26,14 @@ class HoldingFields(TypedDict):
     Attributes:
         looked_at: how many of its series were ever detected.
         up_to_date: how many of these were detected up to their last bar.
+        too_short: how many of its series have fewer bars than a first score takes.
         missed: the intervals with series that were never detected.
         behind: the intervals with series that were not detected up to their last bar.
     """
 
     looked_at: int
     up_to_date: int
+    too_short: int
     missed: list[str]
     behind: list[str]
     series: int

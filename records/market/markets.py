@@ -4,7 +4,7 @@ that users set for single tickers.
 The shipped rows are in this module. A stored row replaces the shipped row of the same code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pymongo import UpdateOne
@@ -159,15 +159,21 @@ def count_series(database: Db, code: str) -> int:
     return series_in(database).count_documents({"market": code})
 
 
-def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str, HoldingFields]:
+def find_holdings(
+    database: Db,
+    watermarks: Mapping[str, datetime],
+    find_needed: Callable[[str, str, str], int | None],
+) -> dict[str, HoldingFields]:
     """Return a summary of the stored series of each market, by code; markets without bars are left
     out.
 
-    `watermarks` are the last bars that detection has scored, by the `_id` of their series.
+    `watermarks` are the last bars that detection has scored, by the `_id` of their series;
+    `find_needed` returns how many bars a series (market, interval, ticker) needs for a first score.
     """
+    traded = {"$subtract": ["$bars", {"$ifNull": ["$coverage.no_trade", 0]}]}
     group = {
         "_id": "$market",
-        "lasts": {"$push": {"id": "$_id", "bar": "$last_bar", "of": "$interval"}},
+        "lasts": {"$push": {"id": "$_id", "bar": "$last_bar", "of": "$interval", "traded": traded}},
         "series": {"$sum": 1},
         "tickers": {"$addToSet": "$ticker"},
         "intervals": {"$addToSet": "$interval"},
@@ -179,11 +185,18 @@ def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str,
     stages: list[Query] = [{"$group": group}, {"$set": {"tickers": {"$size": "$tickers"}}}]
     found: dict[str, HoldingFields] = {}
     for one in database.series.aggregate(stages):
-        lasts = [(watermarks.get(each["id"]), each["bar"], each["of"]) for each in one.pop("lasts")]
+        held = one.pop("lasts")
+        lasts = [(watermarks.get(each["id"]), each["bar"], each["of"]) for each in held]
         missed = [interval for mark, _, interval in lasts if mark is None]
         behind = [interval for mark, bar, interval in lasts if mark is None or mark < bar]
         one["looked_at"], one["up_to_date"] = len(lasts) - len(missed), len(lasts) - len(behind)
         one["missed"], one["behind"] = sorted(set(missed)), sorted(set(behind))
+        needed = [
+            find_needed(one["_id"], each["of"], each["id"].rpartition("::")[0]) for each in held
+        ]
+        one["too_short"] = sum(
+            each["traded"] < bars for each, bars in zip(held, needed, strict=True) if bars
+        )
         found[one.pop("_id")] = one
     return found
 

@@ -9,7 +9,7 @@ worker. `history` lists every move of the pointer, for rollback and to show whic
 when.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self, cast
@@ -26,6 +26,15 @@ from records.questions import Question
 # Stands in place of a market's code for a model that learned from all markets, and is used for each
 # market without a champion of its own.
 ALL_MARKETS = "ALL"
+_WITH_WARM_UP = {
+    "$lookup": {
+        "from": "models",
+        "localField": "version",
+        "foreignField": "_id",
+        "pipeline": [{"$project": {"warm_up_bars": 1}}],
+        "as": "model",
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +179,7 @@ def ask_in_use(
     """Ask for the champion of one ticker, as `find_champions` chooses it, with its warm-up in bars
     (None where the version is not stored); without watchlists.
     """
-    scopes = [Scope("ticker", ticker), *(Scope("market", name) for name in (market, ALL_MARKETS))]
-    order = [scope.name_pointer(interval) for scope in scopes]
+    order = _order_pointers(market, interval, ticker)
     stages: list[Query] = [
         {
             "$match": {
@@ -180,15 +188,7 @@ def ask_in_use(
                 "version": {"$ne": None},
             }
         },
-        {
-            "$lookup": {
-                "from": "models",
-                "localField": "version",
-                "foreignField": "_id",
-                "pipeline": [{"$project": {"warm_up_bars": 1}}],
-                "as": "model",
-            }
-        },
+        _WITH_WARM_UP,
         {"$project": {"version": 1, "sha256": 1, "warm": {"$first": "$model.warm_up_bars"}}},
     ]
 
@@ -198,6 +198,32 @@ def ask_in_use(
         return first and (Champion(first["version"], first["sha256"]), first.get("warm"))
 
     return Question(pointers_in(database), stages, read)
+
+
+def find_bars_needed(database: Db) -> Callable[[str, str, str], int | None]:
+    """Return a function of a series' (market, interval, ticker): how many bars its champion needs
+    for a first score.
+
+    The champion is chosen as by `ask_in_use`. None where there is none, or its version is not
+    stored.
+    """
+    stages: list[Query] = [
+        {"$match": {"version": {"$ne": None}}},
+        {"$project": {"version": 1, "market": 1}},
+        _WITH_WARM_UP,
+        {"$project": {"market": 1, "warm": {"$first": "$model.warm_up_bars"}}},
+    ]
+    found = {one["_id"]: one for one in database.champions.aggregate(stages)}
+
+    def choose(market: str, interval: str, ticker: str) -> int | None:
+        for name in _order_pointers(market, interval, ticker):
+            pointer = found.get(name)
+            if pointer is not None and pointer["market"] in {market, ALL_MARKETS}:
+                warm = pointer.get("warm")
+                return None if warm is None else 1 + int(warm)
+        return None
+
+    return choose
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
@@ -235,6 +261,12 @@ def find_champion(
 def _name_pointer(kind: ScopeKind, name: str, interval: str) -> str:
     of_kind = "" if kind == "market" else f"{kind}::"
     return f"champion::{of_kind}{name}::{interval}"
+
+
+def _order_pointers(market: str, interval: str, ticker: str) -> list[str]:
+    """Return the `_id` of each pointer that a series may use, the first that there is counts."""
+    shared = [_name_pointer("market", name, interval) for name in (market, ALL_MARKETS)]
+    return [_name_pointer("ticker", ticker, interval), *shared]
 
 
 def _read(pointer: PointerDocument) -> Champion | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, push_candles
 
 # From the packages with the demo's bars: ticker, last session.
 LAST_BARS = {
@@ -121,3 +121,15 @@ def test_no_count_of_anomalies_is_shown_before_they_are_counted(
     assert page.evaluate("window.told[0]") == "".join(
         f"\N{EN DASH} {severity}" for severity in ("critical", "high", "medium", "low")
     )
+
+
+def test_a_series_too_short_for_a_score_says_how_many_bars_it_needs(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """A scan that had scored none of its bars used to leave it "up to date"."""
+    push_candles(demo, "SHORTCO", "1d", ["2024-01-02", "2024-01-03"])
+    demo.api.post("/anomalies/incremental?wait=30", {"ticker": "SHORTCO"})
+    page = open_page(f"{demo.url}#/?filter=SHORTCO")
+    row = page.get_by_role("row").filter(has_text="SHORTCO")
+    # The second bar repeats the first, as if nothing had traded.
+    expect(row).to_contain_text("too few bars: 1 of 62 needed")

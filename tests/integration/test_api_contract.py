@@ -172,6 +172,11 @@ def test_the_tickers_of_a_run_come_in_pages_by_status_and_reason(
         [],
     )
     assert short["bars_needed"] > SHORT_BARS
+    # Lists say it too, where the series was looked at up to its last bar.
+    (listed,) = market.client.get("/py/tickers?contains=NEWCO").json["items"]
+    assert (listed["bars"], listed["bars_needed"]) == (SHORT_BARS, short["bars_needed"])
+    assert listed["watermark"] == listed["last_bar"]
+    assert market.client.get("/py/markets/US").json["too_short"] == 1
     assert read_all(market, f"{path}?status=failed") == []
     assert market.client.get("/py/detection-runs/nowhere/tickers").status_code == 404
     assert market.client.get(f"/py{path}?status=done").status_code == 422

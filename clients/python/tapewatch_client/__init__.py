@@ -2344,6 +2344,7 @@ class Series(TypedDict):
     sessions_behind: NotRequired[int | None]
     market: str
     bars: int
+    bars_needed: NotRequired[int | None]
     first_bar: str | None
     last_bar: str | None
     watermark: NotRequired[str | None]
@@ -2584,6 +2585,7 @@ class ShownMarket(TypedDict):
     series: int
     looked_at: NotRequired[int]
     up_to_date: NotRequired[int]
+    too_short: NotRequired[int]
     missed: NotRequired[list[str]]
     behind: NotRequired[list[str]]
     tickers: NotRequired[int]

@@ -85,14 +85,19 @@ function buildMarket() {
 /** Days if there are any, else the shortest interval. */
 const chooseInterval = (intervals) => (intervals.includes("1d") ? "1d" : intervals[0]);
 
-const describeLook = ({ series, looked_at, up_to_date, missed, behind, last_bar }) =>
-  JSON.stringify([series, looked_at, up_to_date, missed, behind, last_bar]);
+const describeLook = ({ series, looked_at, up_to_date, too_short, missed, behind, last_bar }) =>
+  JSON.stringify([series, looked_at, up_to_date, too_short, missed, behind, last_bar]);
 
 /** The bars that were not detected yet, or else how the last day was. */
 function drawLook(market) {
-  const { series, looked_at: looked, up_to_date: current } = market;
+  const { series, looked_at: looked, up_to_date: current, too_short: short } = market;
   const missed = series - looked;
-  if (missed === 0 && current === series) return el("p.muted", drawLastDay(market));
+  if (missed === 0 && current === series) {
+    if (short === 0) return el("p.muted", drawLastDay(market));
+    const those = `${plural(short, "series", "series")} of ${count(series)}`;
+    const said = `${those} ${short === 1 ? "has" : "have"} too few bars for a score.`;
+    return el("p.muted", short < series && drawLastDay(market), " ", said);
+  }
   if (missed === 0)
     return el(
       "div.row.look",

@@ -116,8 +116,13 @@ function buildRow(one) {
   );
 }
 
-/** How far detection has come, relative to the last bar. */
+/** How far detection has come, relative to the last bar; bars without trades do not count. */
 function buildWatermark(one) {
+  const traded = one.bars - (one.coverage?.no_trade ?? 0);
+  if (traded < one.bars_needed) {
+    const said = `too few bars: ${count(traded)} of ${count(one.bars_needed)} needed`;
+    return el("span.badge.warn", said);
+  }
   if (!one.watermark) return el("span.badge", "not detected yet");
   if (one.watermark >= one.last_bar) return el("span.badge.ok", "up to date");
   return el("span.badge.warn", `behind, at ${barTime(one.watermark, one.interval, one.market)}`);
