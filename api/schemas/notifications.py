@@ -55,7 +55,11 @@ class RuleBody(Body):
     )
     timezone: Zone = Field("UTC", description="IANA name; of the quiet hours")
     backfills: bool = Field(default=False, description="tell of backfills too")
-    failures: bool = Field(default=True, description="tell of runs that failed, whole or in part")
+    failures: bool = Field(
+        default=True,
+        description="tell of runs that failed, whole or in part; with a watchlist or ticker, of"
+        " those in which one of its tickers failed",
+    )
     enabled: bool = True
     scope: MoveScope | None = Field(None, description="only alerts whose move was this")
     ticker: Ticker | None = Field(None, description="only alerts of it")

@@ -36,7 +36,7 @@ from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
 from tasks.periodic.later_messages import build_data, build_digest, build_text, plan_escalation
 from tasks.periodic.model_messages import plan_model_news
-from tasks.periodic.run_news import RunNews, find_unalerted
+from tasks.periodic.run_news import RunNews, concerns_failure, find_unalerted
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
@@ -163,7 +163,8 @@ def _plan(
             planned.append(build_digest(event["_id"], rule, run["_id"], news, public_url, now))
         told = NOTHING if is_digested else news
         delivery = _build_delivery(event, rule, seen, told, public_url, now)
-        if told.anomalies or told.wide or (seen is run and tells_failure(rule, run)):
+        is_failure = seen is run and tells_failure(rule, run)
+        if told.anomalies or told.wide or (is_failure and concerns_failure(database, rule, run)):
             planned.append(delivery)
         if critical.alerts:
             if not told.alerts:

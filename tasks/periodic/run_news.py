@@ -17,6 +17,7 @@ from records.findings.anomalies import NEW, find_asked, find_by_ids
 from records.findings.anomaly_queries import find_new
 from records.findings.documents import AskedFields
 from records.work.documents import RunDocument
+from records.work.progress import find_failures
 from records.work.watchlists import find_watchlist
 
 # The fields of an anomaly that stand in messages.
@@ -130,12 +131,6 @@ class RunNews:
 
 def find_unalerted(database: Db, rule: RuleDocument, run: RunDocument) -> News:
     """Return the anomalies that a run which raises no alerts found first and a rule asks for."""
-    tickers = None if rule.get("ticker") is None else [str(rule.get("ticker"))]
-    if rule["watchlist"] is not None:
-        watchlist = find_watchlist(database, rule["watchlist"])
-        is_watched = watchlist is not None and watchlist["interval"] == run["interval"]
-        listed = watchlist["tickers"] if watchlist and is_watched else []
-        tickers = [each for each in listed if tickers is None or each in tickers]
     found = find_new(
         database,
         run["_id"],
@@ -143,7 +138,37 @@ def find_unalerted(database: Db, rule: RuleDocument, run: RunDocument) -> News:
         scope=rule.get("scope"),
         min_grade=rule["min_grade"],
         min_confidence=rule.get("min_confidence", 0.0),
-        tickers=tickers,
+        tickers=_find_tickers(database, rule, run["interval"]),
         fields=("_id",),
     )
     return build_news(database, [each["_id"] for each in found], ())
+
+
+def concerns_failure(database: Db, rule: RuleDocument, run: RunDocument) -> bool:
+    """Whether the failure of a run concerns a rule's watchlist and ticker: the run is no scan of
+    another watchlist, and one of their tickers failed or, where it is not known which did, is among
+    those of the run.
+    """
+    tickers = _find_tickers(database, rule)
+    if tickers is None:
+        return True
+    if rule["watchlist"] is not None and run["watchlist"] not in {None, rule["watchlist"]}:
+        return False
+    failed = {failure["ticker"] for failure in find_failures(database, run["_id"])}
+    # What failed as a file is named by the file, although the request may have named its ticker.
+    return not {*(failed or run["tickers"]), run["ticker"]}.isdisjoint(tickers)
+
+
+def _find_tickers(
+    database: Db, rule: RuleDocument, interval: str | None = None
+) -> list[str] | None:
+    """Return the tickers that a rule is about, of its watchlist only where this is of the interval;
+    None where the rule is about all.
+    """
+    tickers = None if rule.get("ticker") is None else [str(rule.get("ticker"))]
+    if rule["watchlist"] is None:
+        return tickers
+    watchlist = find_watchlist(database, rule["watchlist"])
+    if watchlist is None or interval not in {None, watchlist["interval"]}:
+        return []
+    return [each for each in watchlist["tickers"] if tickers is None or each in tickers]

@@ -177,23 +177,57 @@ def test_a_failed_run_is_reported_with_its_error(
     assert "not a number" in message["message"]
 
 
+def finish_import(database: Db, failed: str, error: str) -> None:
+    """Store an ended import of which one ticker failed."""
+    request = RunRequest("import", "manual", options={"filename": "prices.csv"})
+    run = insert_run(database, request, NOW)
+    batch = build_batch(run["_id"], "00000", [], None, NOW)
+    runs.start_run(database, run["_id"], [batch], NOW)
+    failure = {"ticker": failed, "reason": "bad_input", "error": error}
+    result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
+    database.batches.update_one(
+        {"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}}
+    )
+    endings.finish_run(database, run["_id"], NOW)
+
+
 def test_a_failed_import_is_named_by_its_file(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
     set_rule(client, receiver)
-    request = RunRequest("import", "manual", options={"filename": "prices.csv"})
-    run = insert_run(worker.database, request, NOW)
-    batch = build_batch(run["_id"], "00000", [], None, NOW)
-    runs.start_run(worker.database, run["_id"], [batch], NOW)
-    failure = {"ticker": "EURUSD", "reason": "bad_input", "error": "EURUSD is a pair"}
-    result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
-    worker.database.batches.update_one(
-        {"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}}
-    )
-    endings.finish_run(worker.database, run["_id"], NOW)
+    finish_import(worker.database, "EURUSD", "EURUSD is a pair")
     notify(worker)
     (message,) = receiver.messages
     assert message["title"] == "prices.csv: import failed"
+
+
+def test_a_rule_of_a_watchlist_is_told_only_of_failures_of_its_tickers(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """It used to be told of all: of imports of anything, and of scans of other watchlists."""
+    client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL", "MSFT"]})
+    client.post("/py/watchlists", json={"name": "old", "tickers": ["IBM", "MSFT"]})
+    set_rule(client, receiver, "tech", watchlist="tech")
+    set_rule(client, receiver, "one", ticker="AAPL")
+    set_rule(client, receiver, "all")
+    database = worker.database
+
+    def told() -> list[str]:
+        notify(worker)
+        names = sorted(message["rule"] for message in receiver.messages)
+        receiver.messages.clear()
+        return names
+
+    finish_import(database, "EURUSD", "EURUSD is a pair")
+    assert told() == ["all"]
+    finish_import(database, "MSFT", "it has no close")
+    assert told() == ["all", "tech"]
+    finish_import(database, "AAPL", "it has no close")
+    assert told() == ["all", "one", "tech"]
+    request = RunRequest("incremental", "scheduler", ("IBM", "MSFT"), watchlist="old")
+    run_id = insert_run(database, request, NOW)["_id"]
+    endings.fail_run(database, run_id, "abandoned", "no worker took it", NOW)
+    assert told() == ["all"]
 
 
 def test_a_delivery_that_a_channel_refuses_is_shown_and_retried_until_it_succeeds(

@@ -6184,7 +6184,8 @@ class Client(Connection):
             quiet_until: from this local time on what was held back is sent
             timezone: IANA name; of the quiet hours
             backfills: tell of backfills too
-            failures: tell of runs that failed, whole or in part
+            failures: tell of runs that failed, whole or in part; with a watchlist or
+                ticker, of those in which one of its tickers failed
             scope: only alerts whose move was this
             ticker: only alerts of it
             secret: of a webhook: what its messages are signed with; never shown again
