@@ -28,6 +28,24 @@ def test_models_show_the_champion_and_its_training_data(
     expect(page.get_by_role("heading", name="Learned from 7 tickers")).to_be_visible()
 
 
+def test_all_columns_of_the_models_fit_into_the_page(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """A window of intraday bars, with its times, pushed the last column out of the page."""
+    record = demo.database.models.find_one({"version": "US_model-0.1.0"})
+    hours = timedelta(hours=18)
+    wide = record | {"_id": "CRYPTO_model-0.1.0", "version": "CRYPTO_model-0.1.0", "interval": "4h"}
+    wide |= {"market": "CRYPTO", "window_start": record["window_start"] + hours}
+    demo.database.models.insert_one(wide | {"window_end": record["window_end"] + hours})
+    try:
+        page = open_page(f"{demo.url}#/models")
+        table = page.get_by_role("region", name="Versions of CRYPTO")
+        expect(table).to_contain_text("18:00 UTC")
+        assert table.evaluate("(box) => box.scrollWidth - box.clientWidth") == 0
+    finally:
+        demo.database.models.delete_one({"_id": wide["_id"]})
+
+
 def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[..., Page]) -> None:
     before = demo.database.champions.find_one({"_id": "champion::US::1d"})["version"]
     run_id = demo.api.post(

@@ -169,7 +169,7 @@ function drawConditions({ return: move, z, words: said, regimes }) {
     "div.stack.tight",
     buildFacts({
       "The market's return": move === null ? null : `${change(Math.expm1(move))}, median`,
-      "Its z": z === null ? null : figure(z),
+      "Its z-score": z === null ? null : figure(z),
       "Most are in": regime && words(regime),
     }),
     said.length > 0 &&

@@ -137,7 +137,7 @@ function drawState({ market }, interval, compute) {
         "Return, median",
         change(latest.return === null ? null : Math.expm1(latest.return)),
       ),
-      buildFigure("Its z", figure(latest.z)),
+      buildFigure("Return, z-score", figure(latest.z)),
       buildFigure("Advancers − decliners", change(difference)),
       buildFigure("Above SMA50", above === null ? "–" : `${Math.round(100 * above)} %`),
       buildFigure("Tickers counted", count(latest.tickers)),

@@ -20,7 +20,7 @@ const COLUMNS = [
   { label: "Volatility", by: "volatility", usual: "-volatility", kind: ".number" },
   { label: "Volume", by: "volume", usual: "-volume", kind: ".number.wide-only" },
   { label: "10 bars", by: "trend", usual: "-trend", kind: ".number.wide-only" },
-  { label: "Means", by: null, kind: ".wide-only" },
+  { label: "SMA20 to SMA50", by: null, kind: ".wide-only" },
   { label: "Regime", by: "regime" },
   { label: "Grade", by: "grade", usual: "-grade", kind: ".number" },
   { label: "As of", by: null, kind: ".wide-only" },

@@ -121,13 +121,14 @@ function buildRow(model) {
     el("td", buildState(model)),
     el(
       "td",
-      `${count(model.rows)} bars of ${plural(model.ticker_count, "ticker")}`,
+      `${plural(model.rows, "bar")} of ${plural(model.ticker_count, "ticker")}`,
       model.synthetic && el("span.badge.warn", "synthetic"),
     ),
     el(
-      "td.nowrap.wide-only",
-      `${barTime(model.window_start, model.interval)} to ` +
-        `${barTime(model.window_end, model.interval)}`,
+      "td.wide-only",
+      el("span.nowrap", barTime(model.window_start, model.interval)),
+      " to ",
+      el("span.nowrap", barTime(model.window_end, model.interval)),
     ),
     el("td.wide-only", words(model.parameters.detector)),
     el("td.wide-only", model.feature_set),

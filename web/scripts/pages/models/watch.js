@@ -1,7 +1,7 @@
 // The drift of champions on their latest bars, session by session, and their challengers.
 
 import { el } from "../../lib/dom.js";
-import { barTime, count, moment, words } from "../../lib/format.js";
+import { barTime, moment, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildTable } from "../../parts/table.js";
 import { describeColumn } from "../ticker/features.js";
@@ -13,7 +13,7 @@ const COLUMNS = [
   "Has drifted",
   ["Session", ".wide-only"],
   ["Stability index", ".number"],
-  ["Flagged, of asked", ".number.wide-only"],
+  ["Flagged (expected)", ".number.wide-only"],
   ["Inputs that moved", ".wide-only"],
 ];
 
@@ -89,7 +89,7 @@ function drawDrift(drift) {
     el("td.number", drift.stability_index === null ? "none" : drift.stability_index.toFixed(3)),
     el(
       "td.number.wide-only",
-      `${write(drift.flagged_share)}, ${write(drift.asked_share)} in ${count(drift.bars)} bars`,
+      `${write(drift.flagged_share)} (${write(drift.asked_share)}) of ${plural(drift.bars, "bar")}`,
     ),
     el("td.wide-only", moved.join("; ") || "none"),
   );

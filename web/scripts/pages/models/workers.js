@@ -14,7 +14,7 @@ const COLUMNS = [
   "Models",
   ["Loads", ".number.wide-only"],
   ["Hits", ".number.wide-only"],
-  "Said",
+  "Last report",
 ];
 
 export function buildWorkers(signal) {

@@ -142,7 +142,7 @@ function buildRule(rule, refresh) {
           el(
             "span",
             el("code", rule.shown_next_channel),
-            ` after ${rule.escalate_after_minutes} minutes`,
+            ` after ${plural(rule.escalate_after_minutes, "minute")}`,
           ),
         Signed: rule.signed && "yes",
       }),

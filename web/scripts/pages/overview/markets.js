@@ -93,7 +93,7 @@ function drawLook(market) {
   const { series, looked_at: looked, up_to_date: current, too_short: short } = market;
   const missed = series - looked;
   if (missed === 0 && current === series) {
-    if (short === 0) return el("p.muted", drawLastDay(market));
+    if (!short) return el("p.muted", drawLastDay(market));
     const those = `${plural(short, "series", "series")} of ${count(series)}`;
     const said = `${those} ${short === 1 ? "has" : "have"} too few bars for a score.`;
     return el("p.muted", short < series && drawLastDay(market), " ", said);

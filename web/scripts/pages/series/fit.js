@@ -2,7 +2,7 @@
 
 import { post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { count, isDay } from "../../lib/format.js";
+import { isDay, plural } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { pollRun } from "../../lib/live.js";
 import { buildDropZone } from "../../parts/drop_zone.js";
@@ -34,7 +34,7 @@ export function buildFit(fitted, name = null) {
     fill(outcome, el("p", `Reading ${file.name}`));
     try {
       const history = readPoints(await file.text(), file.name);
-      fill(outcome, el("p", `Fitting ${detector} to ${count(history.values.length)} points`));
+      fill(outcome, el("p", `Fitting ${detector} to ${plural(history.values.length, "point")}`));
       const path = `/fit/${encodeURIComponent(series)}`;
       const answer = await post(path, { ...history, detector }, { key: newIdentifier() });
       const done = answer.run_id ? await followFit(answer.run_id, outcome) : answer;
@@ -43,7 +43,7 @@ export function buildFit(fitted, name = null) {
         outcome,
         el(
           "p.notice.plain",
-          `${done.series_id}: version ${done.version}, ${count(done.points_used)} points`,
+          `${done.series_id}: version ${done.version}, ${plural(done.points_used, "point")}`,
         ),
       );
       fitted(done);
