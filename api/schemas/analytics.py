@@ -247,6 +247,9 @@ class OverviewQuery(_SetQuery, PageQuery):
     )
 
 
+COMPUTED = "when; corrections of bars that came since are taken in at the next slot"
+
+
 class OverviewItem(Record):
     """A series as of its last bar."""
 
@@ -264,6 +267,7 @@ class OverviewItem(Record):
         description="of the bar's anomaly, where there is one; taken over once a slot"
     )
     as_of: datetime
+    computed_at: datetime = Field(description=COMPUTED)
     stale: bool = Field(description="the market has a later bar")
 
 
@@ -283,6 +287,7 @@ class MarketBarItem(Record):
     regimes: dict[str, int] = Field(description="how many tickers are in each regime")
     market_return: float | None = Field(alias="return", description="median log return")
     z: float | None = Field(description="of the return by its deviation over the 60 bars before")
+    computed_at: datetime = Field(description=COMPUTED)
 
 
 class MarketState(BaseModel):

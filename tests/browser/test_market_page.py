@@ -22,6 +22,7 @@ def test_market_shows_its_state_and_regimes_over_time(
     stored = demo.database.analytics_markets.find({"market": "US", "interval": "1d"})
     newest = list(stored.sort("time", -1).limit(250))
     expect(state).to_contain_text(f"{newest[0]['time']:%-d %b %Y}")
+    expect(state).to_contain_text(re.compile(r"Computed(just now|.* ago)"))
     expect(state.get_by_role("img", name="Regimes of the market's tickers")).to_be_visible()
     columns = page.locator(".ribbon g")
     assert columns.count() == sum(bool(bar["regimes"]) for bar in newest) > 240

@@ -143,8 +143,9 @@ def test_overview_shows_the_market_and_its_tickers(client: FlaskClient, computed
     assert -1 <= market["bars"][0]["breadth"]["advance_decline"] <= 1
     assert sum(market["bars"][0]["regimes"].values()) == 10
     item = found["items"][1]
-    volatility = client.get("/py/analysis/volatility?ticker=T01").json["values"]
-    assert item["annualized_volatility"] == volatility["annualized_volatility"]
+    own = client.get("/py/analysis/volatility?ticker=T01").json
+    assert item["annualized_volatility"] == own["values"]["annualized_volatility"]
+    assert item["computed_at"] == own["metadata"]["computed_at"] <= market["bars"][0]["computed_at"]
     regime = client.get("/py/analysis/regime?ticker=T01").json["values"]["regime"]
     assert (item["regime"], item["confidence"]) == (regime["regime"], regime["confidence"])
 

@@ -1607,6 +1607,7 @@ MarketBarItem = TypedDict(
         "regimes": "dict[str, int]",
         "return": "float | None",
         "z": "float | None",
+        "computed_at": "str",
     },
 )
 
@@ -1792,6 +1793,7 @@ class OverviewItem(TypedDict):
     confidence: float | None
     anomaly_grade: float | None
     as_of: str
+    computed_at: str
     stale: bool
 
 
@@ -3540,7 +3542,10 @@ class Client(Connection):
             limit,
             most=500,
             item=OverviewItem,
-            times=("as_of",),
+            times=(
+                "as_of",
+                "computed_at",
+            ),
         )
 
     def regime(

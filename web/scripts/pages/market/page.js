@@ -9,6 +9,7 @@ import { repeat } from "../../lib/live.js";
 import { isStored, loadMarkets } from "../../lib/markets.js";
 import { go, linkTo, readRoute } from "../../lib/router.js";
 import { setExchange } from "../../lib/zone.js";
+import { buildAge } from "../../parts/age.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildCompute } from "../../parts/compute.js";
 import { buildFilters } from "../../parts/filters.js";
@@ -142,6 +143,8 @@ function drawState({ market }, interval, compute) {
       buildFigure("Above SMA50", above === null ? "–" : `${Math.round(100 * above)} %`),
       buildFigure("Tickers counted", count(latest.tickers)),
       buildFigure("As of", barTime(latest.time, interval)),
+      // A correction that came later is not in it yet.
+      buildFigure("Computed", buildAge(latest.computed_at)),
     ),
     difference === null &&
       el("p.muted", "Breadth needs at least ten tickers with a return on the bar."),
