@@ -218,12 +218,12 @@ def read_points(file: IO[str], name: str) -> Iterator[Point]:
         for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 1):
             is_header = number == 1 and len(row) == 2 and not any(map(_HAS_DIGIT, row))
             if any(cell.strip() for cell in row) and not is_header:
-                yield _read_row(row, f"{name}, line {number}")
+                yield _read_row(row, delimiter, f"{name}, line {number}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{name} is no CSV in UTF-8: {error}", reason="no_csv") from error
 
 
-def _read_row(row: list[str], where: str) -> Point:
+def _read_row(row: list[str], delimiter: str, where: str) -> Point:
     try:
         timestamp, value = (cell.strip() for cell in row)
         # Python's float() ignores a `_`, and the web page of series refuses it.
@@ -231,8 +231,9 @@ def _read_row(row: list[str], where: str) -> Point:
         return read_point({"timestamp": _read_time(timestamp), "value": number})
     except (ValueError, BadInput) as error:
         raise BadInput(
-            f"{where}: {','.join(row)[:80]!r} is no point; a line is a time, a comma and a number,"
-            " such as 1705000010,13.0 or 2024-01-11 19:06:50,13.0",
+            f"{where}: {delimiter.join(row)[:80]!r} is no point; a line is a time, a comma,"
+            " semicolon or tab, and a number with a decimal point, such as 1705000010,13.0 or"
+            " 2024-01-11 19:06:50,13.0",
             reason="bad_line",
         ) from error
 

@@ -106,7 +106,8 @@ function readPoints(text, file) {
       if (time === null || !NUMBER.test(fields[1])) {
         throw new Error(
           `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a time, a ` +
-            `comma and a number, such as 1705000010,13.0 or 2024-01-11 19:06:50,13.0`,
+            `comma, semicolon or tab, and a number with a decimal point, such as 1705000010,13.0 ` +
+            `or 2024-01-11 19:06:50,13.0`,
         );
       }
       if (!Number.isSafeInteger(time))
