@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     """What a process needs to know of its surroundings;
     each field is an environment variable of the same name.
 
-    While `make up` or `make demo` serves, `.tapewatch/servers.env` names its embedded servers, so
-    that the command line finds them without being told.
+    While `make up` or `make demo` serves, `.tapewatch/servers.env` names its embedded servers and
+    has what else the command line must have alike, so that it need not be told.
     """
 
     model_config = SettingsConfigDict(

@@ -109,7 +109,7 @@ def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
                 wait_for_redis(redis_port, password=passwords.redis)
             else:
                 _check_redis(settings)
-            _write_addresses(settings, state_dir)
+            write_shared_settings(settings, state_dir)
             supervision.start("worker")
             others = (supervision, settings, shown, say)
             Thread(target=_start_others, args=others, daemon=True).start()
@@ -348,11 +348,16 @@ def _check_redis(settings: Settings) -> None:
         )
 
 
-def _write_addresses(settings: Settings, state_dir: Path) -> None:
-    """Write the servers' URLs to a file for the command line, while they run. Only this user can
-    read it, as an external URL may have a password.
+def write_shared_settings(settings: Settings, state_dir: Path) -> None:
+    """Write to a file for the command line, while they run, the servers' URLs, the database, and
+    whether messages may go to private networks: commands read and send what the service does. Only
+    this user can read it, as an external URL may have a password.
     """
     path = state_dir / "servers.env"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_text(f"MONGO_URL={settings.mongo_url}\nREDIS_URL={settings.redis_url}\n")
+    path.write_text(
+        f"MONGO_URL={settings.mongo_url}\nREDIS_URL={settings.redis_url}\n"
+        f'MONGO_DATABASE="{settings.mongo_database}"\n'
+        f"PRIVATE_CHANNELS={settings.private_channels}\n"
+    )

@@ -12,7 +12,7 @@ import pytest
 from core.errors import BadInput
 from core.settings import Settings, read_settings
 from runner.servers import free_port
-from runner.service import _check_host
+from runner.service import _check_host, write_shared_settings
 from tests.commands import run_flask
 from tests.conftest import ROOT
 from tests.processes import run_runner
@@ -191,3 +191,12 @@ def test_an_impossible_path_is_reported(
     answer = run_flask(environment, *command, "a" * 5_000)
     assert isinstance(answer.exception, SystemExit), answer.exception
     assert "a" * 200 in answer.stderr
+
+
+def test_the_command_line_has_the_database_and_the_channels_of_the_service(tmp_path: Path) -> None:
+    """`flask notify set` used to refuse channels that the running service accepts."""
+    served = Settings(_env_file=None, mongo_database="it's#1", private_channels=True)
+    write_shared_settings(served, tmp_path)
+    told = read_settings(env_file=tmp_path / "servers.env")
+    assert (told.mongo_database, told.private_channels) == ("it's#1", True)
+    assert (told.mongo_url, told.redis_url) == (served.mongo_url, served.redis_url)
