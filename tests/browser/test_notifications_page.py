@@ -89,14 +89,16 @@ def test_messages_are_listed_with_their_outcome(demo: Demo, open_page: Callable[
     delivery |= {
         "created_at": now,
         "sent_at": None,
-        "error": "503 from the channel",
+        "error": f"HTTPConnectionPool(host='{'a' * 60}.example.com'): 503 from the channel",
         "anomaly_ids": [],
     }
     demo.database.deliveries.insert_one(delivery)
     try:
-        page = open_page(f"{demo.url}#/notifications")
+        page = open_page(f"{demo.url}#/notifications", width=390)
         row = page.get_by_role("row", name="tech: 2 anomalies")
         expect(row).to_contain_text("failed")
         expect(row).to_contain_text("503 from the channel (8 tries)")
+        messages = page.get_by_role("region", name="Messages")
+        assert messages.last.evaluate("(box) => box.scrollWidth - box.clientWidth") == 0
     finally:
         demo.database.deliveries.delete_one({"_id": delivery["_id"]})
