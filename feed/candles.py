@@ -6,13 +6,15 @@ This loads the numeric stack: the consumer imports it when the first candle come
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from core.arrays import Int64
 from core.errors import BadInput
 from feed.messages import Part
 from market.bars.buckets import VALUES
@@ -27,6 +29,7 @@ from market.sessions.overrides import find_sessions
 from market.ticks.fields import MICROSECONDS, Unfit, read_number, read_time
 from market.ticks.files import CANDLE_FIELDS
 from records.database import Db
+from records.market.rejected import build_rejected
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.rejected import build_rejected_record
 
@@ -83,6 +86,28 @@ def read_candles(
                     )
                 )
     return arrivals, rejected
+
+
+def leave_out(arrival: Arrival, times: Int64) -> Arrival:
+    """Return an arrival whose bars at these times (UTC seconds) are rejected, as they overlap with
+    stored ones.
+    """
+    is_stray = np.isin(arrival.columns["times"], times)
+    aside = [
+        build_rejected(
+            arrival.ticker,
+            arrival.interval,
+            row=int(row) + 1,
+            time=datetime.fromtimestamp(int(arrival.columns["times"][row]), UTC).isoformat(),
+            reason="overlaps",
+            values={name: f"{arrival.columns[name][row]}" for name in VALUES},
+            source=arrival.source,
+            now=arrival.now,
+        )
+        for row in np.flatnonzero(is_stray)
+    ]
+    columns = {name: values[~is_stray] for name, values in arrival.columns.items()}
+    return replace(arrival, columns=columns, rejected=[*arrival.rejected, *aside])
 
 
 def _read_candle(record: Any) -> Candle | None:

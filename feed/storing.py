@@ -162,11 +162,21 @@ class Store:
         session: ClientSession,
         most_bars: int | None,
     ) -> tuple[Counter[str], dict[tuple[str, str], set[str]]]:
-        from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
+        from feed.candles import leave_out, read_candles  # noqa: PLC0415 - loads the numeric stack
+        from market.bars.overlaps import BarsOverlap  # noqa: PLC0415 - the same
         from market.bars.writing import write_all  # noqa: PLC0415 - the same
 
         arrivals, rejected = read_candles(self.database, parts, markets, now)
         outcomes = write_all(self.database, arrivals, session, most_bars=most_bars)
+        # Candles of a feed do not come again, so some that overlap take no others with them.
+        left = {
+            at: leave_out(arrivals[at], outcome.times)
+            for at, outcome in enumerate(outcomes)
+            if isinstance(outcome, BarsOverlap)
+        }
+        again = write_all(self.database, [*left.values()], session, most_bars=most_bars)
+        for (at, arrival), outcome in zip(left.items(), again, strict=True):
+            arrivals[at], outcomes[at] = arrival, outcome
         closed: dict[tuple[str, str], set[str]] = {}
         counted: Counter[str] = Counter()
         for arrival, outcome in zip(arrivals, outcomes, strict=True):

@@ -24,6 +24,14 @@ CHANGING_ZONES = tuple(
 )
 
 
+class BarsOverlap(SeriesError):
+    """More than a few new bars overlap with stored ones; `times` are their starts, UTC seconds."""
+
+    def __init__(self, message: str, times: Int64) -> None:
+        super().__init__(message)
+        self.times = times
+
+
 def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo, known: Sessions) -> Bools:
     """Return which bars begin before the previous one has ended, shape (n,).
 
@@ -59,15 +67,14 @@ def check_stored(
     `times` are the labels of a series' bars after a merge, UTC seconds, strictly ascending;
     `came` are those of them that came in, and these do not overlap with one another.
 
-    Raises SeriesError where more do, as both would count the same trades.
+    Raises BarsOverlap where more do, as both would count the same trades.
     """
     if not is_intraday(interval) or len(came) in {0, len(times)}:
         return None
-    is_new = np.isin(times, came, assume_unique=True)
-    rows = np.flatnonzero(is_new)
+    first_new, last_new = np.searchsorted(times, came[[0, -1]]).tolist()
     # The bar before the first new one is only known to be short by the one before it.
-    around = slice(max(int(rows[0]) - 2, 0), int(rows[-1]) + 2)
-    times, is_new = times[around], is_new[around]
+    times = times[max(first_new - 2, 0) : last_new + 2]
+    is_new = np.isin(times, came, assume_unique=True)
     marked = mark_overlaps(times, interval, zone, known) & (is_new | np.roll(is_new, 1))
     if not marked.any():
         return None
@@ -78,9 +85,11 @@ def check_stored(
         f" those of {first:%Y-%m-%d %H:%M} and {second:%Y-%m-%d %H:%M} UTC"
     )
     if count > STRAY_SHARE * len(came):
-        raise SeriesError(
+        rows = np.flatnonzero(marked)
+        raise BarsOverlap(
             f"{said}: say of which zone its times are, and whether they are starts or ends; if the"
-            " stored bars are wrong, undo their import first (`flask bars imports` lists them)"
+            " stored bars are wrong, undo their import first (`flask bars imports` lists them)",
+            times[np.where(is_new[rows], rows, rows - 1)],
         )
     return said
 

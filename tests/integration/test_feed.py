@@ -256,6 +256,27 @@ def test_an_impossible_record_does_not_affect_the_others(
     assert told[choose_stream("WHAT.IS.IT.XX")] == (2, 2)
 
 
+def test_candles_that_overlap_with_stored_ones_are_rejected_alone(
+    consumer: Consumer, producer: Producer, database: Db
+) -> None:
+    """One of another clock took those with it that came together with it."""
+    hour = 3_600_000
+    candle = make_candles(1)[0]
+    start = candle["time"] // (24 * hour) * 24 * hour - 10 * 24 * hour
+    stored = [candle | {"time": start + 4 * hour * n} for n in range(20)]
+    producer.send("candles", TICKER, stored, interval="4h")
+    drain(consumer)
+    strays = [candle | {"time": start + 4 * hour * n + 2 * hour} for n in (13, 15)]
+    later = [candle | {"time": start + 4 * hour * n} for n in (20, 21)]
+    producer.send("candles", TICKER, [*strays, *later], interval="4h")
+    drain(consumer)
+    assert database.series.find_one({"_id": f"{TICKER}::4h"})["bars"] == 22
+    aside = [(row["reason"], row["values"]["close"]) for row in database.rejected_bars.find()]
+    assert aside == [("overlaps", "101.0")] * 2
+    assert (total(database, "records"), total(database, "rejected")) == (24, 2)
+    assert find_rejected_records(database) == []
+
+
 def test_records_with_odd_values_are_rejected_alone(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
