@@ -107,11 +107,12 @@ def _measure_intraday(
     pauses, resumes = known.pauses[start:until], known.resumes[start:until]
     begins = _find_begins(known)[start:until]
     upto, since_open = np.minimum(closes, last + length), np.clip(first, opens, closes)
-    most = -(-(upto - since_open) // length)
-    # Without a lunch break, bars may be counted from another time than that when trade began, as by
-    # a broker's clock. Then neither a part of a bar before the first one nor after the last counts.
+    most = -(-(np.minimum(upto, pauses) - since_open) // length)
+    # Where trade goes on from the session before, bars may be counted from another time than that
+    # when it began, as by a broker's clock. Then neither a part of a bar before the first one nor
+    # after the last counts, and one that is under way as a session opens is of that before.
     upto, since_open = (
-        each - (opens < each) * (each < closes) * (resumes == closes) * ((each - begins) % length)
+        each - (begins < opens) * (opens < each) * (each < closes) * ((each - begins) % length)
         for each in (upto, since_open)
     )
 

@@ -1,6 +1,7 @@
 """Coverage of the exchanges' sessions, compared with real events."""
 
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import exchange_calendars as xc
 import numpy as np
@@ -194,6 +195,18 @@ def test_futures_lack_no_bar_in_their_hour_of_rest(interval: str, grid: str) -> 
     assert len(name_gaps(measure(*moments, interval=interval, known=known))) == 1
 
 
+@pytest.mark.parametrize("first", range(1, 13))
+@pytest.mark.parametrize("zone", ["America/Chicago", "Europe/Athens", "Asia/Kolkata"])
+def test_the_first_day_of_futures_lacks_no_four_hours_by_any_clock(zone: str, first: int) -> None:
+    """The hour of rest counted as time into which one more bar fits."""
+    midnight = int(datetime(2024, 3, 19, tzinfo=ZoneInfo(zone)).timestamp())
+    times = midnight + 14_400 * np.arange(first, 17)
+    found = measure_held(
+        times, "4h", load_sessions(SHIPPED["FUT"]), first=int(times[0]), last=int(times[-1])
+    )
+    assert name_gaps(found) == []
+
+
 @pytest.mark.parametrize("hours", [11, 12, 15])
 def test_a_history_by_full_hours_that_begins_during_a_session_lacks_no_bar(hours: int) -> None:
     moments = [f"2024-01-02T{hour:02}:00" for hour in range(hours + 5, 21)]
@@ -201,6 +214,14 @@ def test_a_history_by_full_hours_that_begins_during_a_session_lacks_no_bar(hours
     found = measure(*moments, interval="1h")
     assert found.expected.tolist() == [16 - hours, 7]
     assert name_gaps(found) == []
+
+
+def test_a_bar_by_full_hours_that_the_last_day_lacks_is_missed_before_its_close() -> None:
+    days = ["2024-01-02T14:30", *(f"2024-01-02T{hour}:00" for hour in range(15, 21))]
+    found = measure(
+        *days, *(f"2024-01-03T{at}" for at in ("14:30", "15:00", "17:00")), interval="1h"
+    )
+    assert (found.expected.tolist(), found.held.tolist()) == ([7, 4], [7, 3])
 
 
 def test_bars_at_full_hours_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:
