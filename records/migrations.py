@@ -358,6 +358,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(26, "measure bars before 1970 with New York's holidays", forget_coverage_before_1970),
     Migration(27, "measure hours by their own clock", forget_counts_of_long_bars),
+    Migration(
+        28, "measure hours of a day that lasts, and around rests", forget_counts_of_long_bars
+    ),
 )
 
 

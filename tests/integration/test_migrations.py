@@ -255,14 +255,15 @@ def test_hours_around_lunch_breaks_and_four_hours_of_futures_are_measured_anew(
     assert measured == others
 
 
-def test_bars_of_half_an_hour_and_more_are_measured_anew(fresh: Db) -> None:
+@pytest.mark.parametrize("number", [27, 28])
+def test_bars_of_half_an_hour_and_more_are_measured_anew(fresh: Db, number: int) -> None:
     coverage = {"bars_held": 1}
     fresh.series.insert_many(
         {"_id": f"{code} {interval}", "market": code, "interval": interval, "coverage": coverage}
         for code in ("CRYPTO", "US")
         for interval in ("15m", "30m", "1h", "4h", "1d")
     )
-    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == 27])
+    upgrade(fresh, NOW, [migration for migration in MIGRATIONS if migration.number == number])
     measured = fresh.series.distinct("_id", {"coverage": coverage})
     assert measured == ["CRYPTO 15m", "CRYPTO 1d", "US 15m", "US 1d"]
 
