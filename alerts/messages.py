@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from alerts.market_wide import is_vendors
 from core.errors import BadInput
 from core.grades import write_grade
+from core.naming import count_of
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
@@ -53,7 +54,7 @@ def build_title(run: RunDocument, anomalies: int, wide: Sequence[AlertDocument])
     """Return the message's first line: of so many anomalies, and market-wide bars."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or describe_subject(run)
     subject = subject or "Tapewatch"
-    count = "1 anomaly" if anomalies == 1 else f"{anomalies} anomalies"
+    count = count_of(anomalies, "anomaly", "anomalies")
     if wide:
         markets = [a for a in wide if a["entity_type"] == "market"]
         moved = dict.fromkeys(a["market"] for a in markets if not is_vendors(a))
@@ -147,8 +148,9 @@ def find_digest(rule: RuleDocument, now: datetime) -> datetime:
 def build_digest_title(rule: RuleDocument, total: int) -> str:
     """Return a digest's first line, which begins with how many alerts there are."""
     period = "a day" if rule.get("digest") == "daily" else "a week"
-    alerts = "1 alert" if total == 1 else f"{total} alerts"
-    return f"{alerts} of {period}" + (f", {rule['watchlist']}" * bool(rule["watchlist"]))
+    return f"{count_of(total, 'alert')} of {period}" + (
+        f", {rule['watchlist']}" * bool(rule["watchlist"])
+    )
 
 
 def build_digest_line(alert: AlertDocument, public_url: str) -> str:

@@ -24,6 +24,7 @@ from cli.common import (
 )
 from core.errors import BadInput
 from core.moments import as_utc
+from core.naming import count_of
 from core.words import (
     AlertOrder,
     AlertStep,
@@ -301,7 +302,7 @@ def unmute(*, mute_id: str) -> None:
     """End a mute now."""
     with use_database() as database:
         ended = mutes.end_mute(database, mute_id, by=getpass.getuser(), now=datetime.now(UTC))
-    echo(f"ended; it silenced {ended['silenced']} alerts")
+    echo(f"ended; it silenced {count_of(ended['silenced'], 'alert')}")
 
 
 @group.command("suggest-threshold")

@@ -19,7 +19,7 @@ from cli.common import (
     use_database,
 )
 from core.errors import Conflict
-from core.naming import name_some
+from core.naming import count_of, name_some
 from market.bars.deleting import delete_bars, rename_bars
 from market.intervals import parse_interval
 from market.markets import load_markets
@@ -83,7 +83,7 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
         if not yes and not as_json:
             found = find_series(database, tickers=[name], interval=checked)
             bars = sum(series["bars"] for series in found)
-            click.confirm(f"Delete {bars:,} bars of {name}?", abort=True)
+            click.confirm(f"Delete {count_of(bars, 'bar')} of {name}?", abort=True)
         gone = delete_bars(database, name, checked, datetime.now(UTC))
         _follow(database, gone)
         holders = _find_holders(database, gone)
@@ -165,8 +165,8 @@ def undo(*, import_id: str, as_json: bool) -> None:
     for one in undone:
         left = f"{one.left:,} bars are left" if one.left else "none are left"
         echo(
-            f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored;"
-            f" {left}"
+            f"{one.ticker} {one.interval}: {count_of(one.removed, 'bar')} gone,"
+            f" {one.restored:,} restored; {left}"
         )
 
 

@@ -29,6 +29,7 @@ from cli.common import (
     use_database,
 )
 from core.moments import check_order
+from core.naming import count_of
 from market.bars.quality import RULES, find_quality
 from market.bars.reading import read_bars
 from market.imports.rejection import REASONS
@@ -112,7 +113,8 @@ def show_bars(
         print_json(summarize(series) | {"candles": rows})
         return
     label = "synthetic, " if series["synthetic"] else ""
-    echo(f"{name} {checked}: {label}{series['bars']:,} bars, revision {series['revision']}")
+    held = count_of(series["bars"], "bar")
+    echo(f"{name} {checked}: {label}{held}, revision {series['revision']}")
     table = Table("time (UTC)", "open", "high", "low", "close", "volume")
     for bar in bars:
         prices = (f"{price:g}" for price in (bar.open, bar.high, bar.low, bar.close))
@@ -237,7 +239,7 @@ def _describe(revision: RevisionDocument) -> str:
             f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]
         )
     if revision["kind"] in REMOVALS:
-        return f"{revision['bars']:,} bars gone"
+        return f"{count_of(revision['bars'], 'bar')} gone"
     if revision["kind"] == "split":
         return f"{revision['session']:%Y-%m-%d}: {old:g} -> {new:g} for 1"
-    return f"{revision['bars']:,} bars"
+    return count_of(revision["bars"], "bar")

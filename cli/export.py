@@ -22,6 +22,7 @@ from cli.common import (
 )
 from cli.watching import follow, watch_run
 from core.errors import BadInput
+from core.naming import count_of
 from core.settings import get_settings
 from market.exports.folders import explains_disk, verify_folder, write_folder
 from market.exports.opening import open_table
@@ -155,8 +156,8 @@ def write_export(
     if as_json:
         print_json(manifest)
     else:
-        parts = len(manifest["parts"])
-        echo(f"{manifest['rows']:,} rows in {parts} {form} file{'s' * (parts != 1)} in {folder}")
+        rows = count_of(manifest["rows"], "row")
+        echo(f"{rows} in {count_of(len(manifest['parts']), f'{form} file')} in {folder}")
     if check:
         _report(folder, quiet=as_json)
     elif not as_json:
@@ -195,7 +196,7 @@ def start_export(
     if as_json:
         print_json(ended)
     elif ended["status"] == "complete":
-        echo(f"{ended['result']['rows']:,} rows written by run {run['_id']}")
+        echo(f"{count_of(ended['result']['rows'], 'row')} written by run {run['_id']}")
         echo(f"`flask export fetch {run['_id']} FOLDER` downloads its files")
     else:
         echo(f"run {run['_id']} is {ended['status']}: {ended['error']}", err=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.common import echo, print_json, print_table, says_if_stopped
+from core.naming import count_of
 
 if TYPE_CHECKING:
     from market.imports.report import ImportReport, SeriesReport
@@ -82,10 +83,12 @@ def _print_table(report: "ImportReport") -> None:
     print_table(table)
     if len(report.series) > len(shown):
         none = "" if _remark(noted[SHOWN_SERIES]) else " without remarks"
-        echo(f"... and {len(report.series) - len(shown)} more lines{none}: --json has all")
+        more = count_of(len(report.series) - len(shown), "more line")
+        echo(f"... and {more}{none}: --json has all")
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
     # One that several files have, a month each, is in several lines.
-    echo(f"{len({series.ticker for series in report.series}):,} tickers: {totals}")
+    tickers = {series.ticker for series in report.series}
+    echo(f"{count_of(len(tickers), 'ticker')}: {totals}")
     if report.import_id and report.total("new") + report.total("changed"):
         echo(f"import {report.import_id}: `flask bars undo {report.import_id}` undoes it")
     if report.total("rejected_rows"):
@@ -107,10 +110,10 @@ def _print_notes(report: "ImportReport") -> None:
         for note in file.notes:
             named.setdefault(note, []).append(file.name)
     for note, (first, *others) in islice(named.items(), SHOWN_NOTES):
-        more = f" and {len(others):,} more file{'s' * (len(others) > 1)}" if others else ""
+        more = f" and {count_of(len(others), 'more file')}" if others else ""
         echo(f"{first}{more}: {note}")
     if len(named) > SHOWN_NOTES:
-        echo(f"... and {len(named) - SHOWN_NOTES:,} more notes: --json has all")
+        echo(f"... and {count_of(len(named) - SHOWN_NOTES, 'more note')}: --json has all")
 
 
 def _remark(series: "SeriesReport") -> str:
@@ -119,5 +122,5 @@ def _remark(series: "SeriesReport") -> str:
     reasons = Counter(rejection.reason for rejection in series.rejected)
     remarks = [f"{count} {reason}" for reason, count in reasons.items()]
     if series.splits:
-        remarks.append(f"{series.splits} split factors")
+        remarks.append(count_of(series.splits, "split factor"))
     return "; ".join(remarks + series.notes)

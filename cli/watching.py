@@ -11,6 +11,7 @@ from rich.table import Table
 
 from alerts.raising import raises
 from cli.common import echo, print_json, print_table, says_if_stopped
+from core.naming import count_of
 from core.settings import get_settings
 from records.database import Db
 from records.work.documents import RunDocument, ShownRun
@@ -115,12 +116,14 @@ def print_outcome(run: ShownRun) -> None:
     echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
     echo(
         f"{progress['tickers_done']} of {progress['tickers_total']} tickers,"
-        f" {progress['rows_processed']:,} bars scored, {progress['anomalies_found']:,} anomalies,"
+        f" {count_of(progress['rows_processed'], 'bar')} scored,"
+        f" {count_of(progress['anomalies_found'], 'anomaly', 'anomalies')},"
         f" {progress['new_anomalies']:,} of them new"
     )
     if run["task"] == "fill" and run.get("result"):
         result = run["result"]
-        echo(f"{len(result['filled']):,} gaps filled, {len(result['lacking']):,} still lack bars")
+        filled = count_of(len(result["filled"]), "gap")
+        echo(f"{filled} filled, {len(result['lacking']):,} still without bars")
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
@@ -130,11 +133,11 @@ def print_outcome(run: ShownRun) -> None:
     stale = run["options"].get("stale")
     if stale:
         named = ", ".join(stale["named"][:5]) + (", ..." if stale["tickers"] > 5 else "")
-        echo(f"{stale['tickers']:,} tickers have no bar of the last session: {named}")
+        echo(f"no bar of the last session came of {count_of(stale['tickers'], 'ticker')}: {named}")
     left = run["options"].get("not_looked_at")
     if left:
         echo(
-            f"not scored: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from"
+            f"not scored: bars of {count_of(left['tickers'], 'ticker')} from"
             f" {left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']}"
             " that were asked for; --period max scores all"
         )

@@ -5,6 +5,7 @@ is missing.
 from datetime import datetime
 from typing import Any, TypedDict
 
+from core.naming import count_of
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from market.markets import load_markets, read_market
 from market.sessions.freshness import count_sessions_behind
@@ -79,7 +80,7 @@ def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> S
         noted = find_sessions(database, code, made_at.answer)
         behind = count_sessions_behind(series, noted, now, market)
     if behind:
-        known["message"] += f"; the last bar came {behind:,} session{'s' * (behind != 1)} ago"
+        known["message"] += f"; the last bar came {count_of(behind, 'session')} ago"
     return {
         **known,
         "next_scan": next_scan.answer if is_on.answer else None,

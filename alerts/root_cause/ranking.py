@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import expm1
 from typing import TYPE_CHECKING
 
+from core.naming import count_of
 from core.words import GroupType, MoveScope
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _describe(candidate: Candidate) -> "CauseFields":
         + WEIGHTS["nearness"] / candidate.level
         + WEIGHTS["severity"] * min(abs(candidate.z) / 10.0, 1.0)
     )
-    levels = f"{candidate.level} level{'s' * (candidate.level != 1)} up"
+    levels = f"{count_of(candidate.level, 'level')} up"
     siblings = (
         f"; {candidate.strange} of {candidate.siblings} siblings" if candidate.siblings else ""
     )

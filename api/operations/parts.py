@@ -14,6 +14,7 @@ from api.http.state import get_database, get_markets, get_now, get_settings, get
 from api.operations.health import ask_mongodb, ask_redis, judge_beat
 from api.schemas.health import Part, Parts, PartState, ServerHealth
 from core.memory import GIBIBYTE
+from core.naming import count_of
 from records.alerts.alerts import ACTIVE_STATES, build_query, find_alerts
 from records.alerts.deliveries import find_last_deliveries
 from records.alerts.notification_rules import find_rules
@@ -192,7 +193,7 @@ def _look_at_data(database: Db) -> Iterator[Look]:
             todo = "start the process `feed`; a producer's messages wait meanwhile"
             yield Look(name, "failed", "nobody looks at its messages", todo, seen)
         elif stream["lag_seconds"] > FEED_SECONDS:
-            found = f"{stream['lag_entries']:,} messages wait"
+            found = f"{count_of(stream['lag_entries'], 'message')} to store"
             todo = "see whether MongoDB is slow; the feed stores one part after the other"
             yield Look(name, "warning", found, todo, now - timedelta(seconds=stream["lag_seconds"]))
         else:
@@ -202,7 +203,7 @@ def _look_at_data(database: Db) -> Iterator[Look]:
     gaps, short = sum(lacking.values()), sum(count > 0 for count in lacking.values())
     if gaps:
         todo = "look at the page of data: ask a source for the bars, or say that there are none"
-        yield Look("Gaps", "warning", f"{gaps:,} gaps in {short:,} series", todo)
+        yield Look("Gaps", "warning", f"{count_of(gaps, 'gap')} in {short:,} series", todo)
     else:
         yield Look("Gaps", "ok", "no series lacks bars that are not known to lack")
 

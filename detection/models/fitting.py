@@ -10,6 +10,7 @@ import numpy as np
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
+from core.naming import count_of
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector, score_rows
 from detection.detectors.ensemble import find_missing
@@ -197,7 +198,7 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     window = f" from {plan.window_start or 'the first bar'} to {plan.window_end or 'the last'}"
     return (
         f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of"
-        f" {plan.warm_up_bars} in {series} ticker{'s' * (series != 1)}{window}, but for those that"
+        f" {plan.warm_up_bars} in {count_of(series, 'ticker')}{window}, but for those that"
         " stand still, as of one price and no volume, or that rules call wrong; at least"
         f" {FEWEST_ROWS} are needed: import more or widen the window"
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Bools, Int64
+from core.naming import count_of
 from core.words import AnomalyKind
 from detection.features.compute import Features
 from detection.features.market_move import LEAST_TICKERS
@@ -194,7 +195,7 @@ def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
     if not market.is_known:
         most = int(market.counts.max(initial=0))
         warning = (
-            f"market {market.market} has {interval} returns of {most} ticker{'s' * (most != 1)} on"
+            f"market {market.market} has {interval} returns of {count_of(most, 'ticker')} on"
             f" a day at the most, and its own move is the median of at least {LEAST_TICKERS}:"
             " scores do without it"
         )

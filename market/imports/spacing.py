@@ -13,6 +13,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
+from core.naming import count_of
 from market.bars.overlaps import STRAY_SHARE, mark_begun, mark_firsts, read_clocks
 from market.imports.settled import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
@@ -220,8 +221,7 @@ def _describe(seconds: int) -> str:
         (1, "second"),
     )
     unit, word = next((unit, word) for unit, word in units if seconds % unit == 0)
-    count = seconds // unit
-    return f"{count} {word}{'s' * (count != 1)}"
+    return count_of(seconds // unit, word)
 
 
 def _describe_month() -> str:

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from structlog.contextvars import bound_contextvars
 
 from core.errors import BadInput, Conflict
+from core.naming import count_of
 from records.database import Db
 from records.work import batches, endings, runs
 from records.work.documents import RunDocument
@@ -82,10 +83,7 @@ def publish_batches(database: Db, celery: Celery, task: str, tickers: Mapping[st
 
     def publish(batch_id: str) -> bool:
         run_id, _, label = batch_id.partition(":")
-        about = (
-            f"run {run_id}: {task}, batch {label} of {tickers[batch_id]}"
-            f" ticker{'s' * (tickers[batch_id] != 1)}"
-        )
+        about = f"run {run_id}: {task}, batch {label} of {count_of(tickers[batch_id], 'ticker')}"
         return send(celery, names.RUN_BATCH, batch_id, KINDS[task].queue, about=about)
 
     batches.mark_published(database, takewhile(publish, tickers))

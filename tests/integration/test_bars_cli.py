@@ -31,7 +31,7 @@ def aapl(tmp_path: Path) -> Path:
 def test_file_is_imported_once(flask: Command, aapl: Path, database: Db) -> None:
     answer = flask("bars", "import", aapl)
     assert answer.exit_code == 0
-    assert "1 tickers: 3 read, 2 new, 0 changed, 0 unchanged, 1 rejected" in answer.stdout
+    assert "1 ticker: 3 read, 2 new, 0 changed, 0 unchanged, 1 rejected" in answer.stdout
     again = read_json(flask("bars", "import", aapl, "--json"))
     assert {
         name: again[name] for name in ("read", "new", "changed", "unchanged", "rejected_rows")
@@ -88,7 +88,7 @@ def test_ticker_of_which_each_month_is_a_file_is_one(flask: Command, tmp_path: P
         rows = GOOD.replace("date,", "ticker,date,").replace("2013-03", f"AAPL,2013-{month}")
         (tmp_path / f"{month}.csv").write_text(rows)
     answer = flask("bars", "import", tmp_path)
-    assert "1 tickers: 4 read, 4 new, 0 changed, 0 unchanged, 0 rejected" in answer.stdout
+    assert "1 ticker: 4 read, 4 new, 0 changed, 0 unchanged, 0 rejected" in answer.stdout
 
 
 def test_names_that_are_not_utf8_do_not_end_an_import(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from core.errors import BadInput
+from core.naming import count_of
 from core.words import PRICES
 from market.imports.column_names import DATES, build_key, find_field, part_zone
 from market.imports.columns import (
@@ -51,9 +52,7 @@ def resolve_header(
         if found is not None:
             if position:
                 _refuse_bars_above(searched[:position], found)
-                preamble = (
-                    f"{position} row{'s' * (position > 1)} above the column names are no bars"
-                )
+                preamble = f"{count_of(position, 'row')} above the column names are no bars"
                 has_own = any(own is not None or "ticker" in at for own, at in found.groups)
                 ticker = None if has_own else _find_owner(searched[:position])
                 title = None if has_own else _find_title(searched[:position])
