@@ -48,7 +48,7 @@ key: $(VENV)/.installed  ## create the first API key before `make up` (NAME=ops)
 test: $(VENV)/.installed-dev  ## run the tests, which start their own real servers (ARGS="-k word": only some)
 	@exec $(TIED) $(BIN)/python -m pytest -m "not faults and not slow" $(AT_ONCE) $(ARGS)
 
-slow: $(VENV)/.installed-dev  ## run the tests that `make test` leaves out because they take long; some ten minutes
+slow: $(VENV)/.installed-dev  ## run the tests that `make test` leaves out because they take long; a quarter of an hour
 	@exec $(TIED) $(BIN)/python -m pytest -m "slow and not faults" $(AT_ONCE) $(ARGS)
 
 faults: $(VENV)/.installed-dev  ## kill and freeze processes, flush Redis, fill disks, and check that no work is lost

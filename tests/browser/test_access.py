@@ -83,6 +83,7 @@ def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], 
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_key_with_a_character_that_no_header_can_have_is_refused(
     demo: Demo, open_page: Callable[..., Page], key: str
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_key_with_a_character_that_no_header_can_have_is_refused(
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_key_is_asked_for_only_once_if_the_dialog_is_closed(
     demo: Demo, open_page: Callable[..., Page], key: str, tmp_path: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_without_a_key_the_page_says_why_it_is_empty(
 
 
 @pytest.mark.parametrize("where", ["data", "series"])
+@pytest.mark.slow
 def test_a_key_that_may_only_read_cannot_choose_a_file_by_keyboard_either(
     demo: Demo, open_page: Callable[..., Page], key: str, where: str
 ) -> None:
@@ -158,6 +161,7 @@ def test_a_key_that_may_only_read_cannot_choose_a_file_by_keyboard_either(
     assert opened == []
 
 
+@pytest.mark.slow
 def test_a_key_without_the_scope_read_is_reported_and_another_can_be_entered(
     demo: Demo, open_page: Callable[..., Page], key: str
 ) -> None:
@@ -191,6 +195,7 @@ def test_with_open_access_no_key_can_be_changed(demo: Demo, open_page: Callable[
     expect(page.get_by_role("contentinfo").get_by_role("button", name="API key")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_proxy_that_asks_to_sign_in_is_not_taken_for_the_api(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

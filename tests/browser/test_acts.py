@@ -5,6 +5,7 @@ watchlist.
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo, push_candles
@@ -69,6 +70,7 @@ def test_a_ticker_is_corrected_and_watched_from_its_page(
         demo.database.watchlists.delete_one({"_id": "acted"})
 
 
+@pytest.mark.slow
 def test_bars_never_detected_are_not_called_quiet_and_a_missing_model_has_a_button(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -60,6 +60,7 @@ def read_state(demo: Demo, alert_id: str) -> str:
     return str(alert["state"])
 
 
+@pytest.mark.slow
 def test_the_last_close_is_marked_only_if_it_is_the_close_of_the_alerts_bar(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -165,6 +166,7 @@ def test_many_alerts_are_selected_and_other_states_are_reached_by_a_filter(
     expect(rows.first).to_contain_text("resolved")
 
 
+@pytest.mark.slow
 def test_the_list_can_be_sorted_by_strangeness_which_its_address_keeps(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -248,6 +250,7 @@ def test_an_alert_is_resolved_by_keyboard_on_its_own_page(
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_key_that_is_held_down_takes_one_step(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -266,6 +269,7 @@ def test_a_key_that_is_held_down_takes_one_step(
     assert sent.count("POST") == 1
 
 
+@pytest.mark.slow
 def test_filters_are_kept_from_an_alert_to_its_neighbours(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -282,6 +286,7 @@ def test_filters_are_kept_from_an_alert_to_its_neighbours(
     expect(all_of_them).to_have_attribute("href", f"#/alerts?{choices}")
 
 
+@pytest.mark.slow
 def test_an_inbox_that_filters_leave_empty_says_so(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -507,6 +512,7 @@ def test_the_pages_are_whole_and_accessible(
     assert look.wrong == []
 
 
+@pytest.mark.slow
 def test_a_keyboard_step_acts_on_the_highlighted_alert_even_if_its_checkbox_has_the_focus(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:

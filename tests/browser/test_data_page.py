@@ -247,6 +247,7 @@ def write_csv(ticker: str, times: Sequence[str]) -> str:
     return "ticker,date,open,high,low,close,volume\n" + "".join(rows)
 
 
+@pytest.mark.slow
 def test_several_files_are_imported_one_after_the_other(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -314,6 +315,7 @@ def test_the_page_asks_for_the_columns_before_anything_is_stored(
     assert look.wrong == []
 
 
+@pytest.mark.slow
 def test_a_column_with_a_misleading_name_can_be_ignored(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -372,6 +374,7 @@ def test_an_unusable_file_is_refused_with_a_reason(
     expect(form.get_by_role("alert")).to_contain_text("no usable column")
 
 
+@pytest.mark.slow
 def test_a_refused_file_shows_no_late_preview_and_can_be_tried_again(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

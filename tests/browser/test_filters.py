@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo, push_candles
@@ -182,6 +183,7 @@ def test_a_ticker_is_compared_with_its_index_its_sector_and_another(
     expect(page.get_by_role("heading", name="MSFT and IBM")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_at_first(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_at_first(
     expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("LONE.DE 100"))
 
 
+@pytest.mark.slow
 def test_an_impossible_day_is_no_filter_and_a_range_never_ends_before_it_starts(
     open_page: Callable[..., Page], demo: Demo
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_focus_stays_on_a_run_while_the_list_is_redrawn(
         expect(page.locator(f"main a.run-name[href='{where}']")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_the_shown_age_of_a_run_grows(demo: Demo, open_page: Callable[..., Page]) -> None:
     demo.api.post("/anomalies/incremental?wait=30", {"ticker": "MSFT"})
     page = open_page(demo.url, quiet=False)
@@ -106,6 +107,7 @@ def test_the_shown_age_of_a_run_grows(demo: Demo, open_page: Callable[..., Page]
         page.context.set_offline(False)
 
 
+@pytest.mark.slow
 def test_anomalies_are_listed_again_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -152,6 +154,7 @@ def test_pages_and_their_tables_are_redrawn_when_the_connection_is_back(
             collection.replace_one(found, before)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_markets_page_are_requested_again_when_the_connection_is_back(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -167,6 +170,7 @@ def test_the_parts_of_a_markets_page_are_requested_again_when_the_connection_is_
         page.context.set_offline(False)
 
 
+@pytest.mark.slow
 def test_repeated_polling_adds_no_listeners_to_the_pages_abort_signal(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -190,6 +194,7 @@ def test_repeated_polling_adds_no_listeners_to_the_pages_abort_signal(
     assert left == [4, 4, 0]
 
 
+@pytest.mark.slow
 def test_a_page_that_is_told_to_wait_polls_no_sooner(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -213,6 +218,7 @@ def test_a_page_that_is_told_to_wait_polls_no_sooner(
     assert waited > 990
 
 
+@pytest.mark.slow
 def test_a_failed_part_is_replaced_but_not_while_the_user_is_in_it(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -251,6 +257,7 @@ def test_a_failed_part_is_replaced_but_not_while_the_user_is_in_it(
     assert shown == ["one", "This did not work", "one", "one"]
 
 
+@pytest.mark.slow
 def test_leaving_a_page_shows_no_error_for_its_unfinished_request(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

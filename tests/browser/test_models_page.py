@@ -62,6 +62,7 @@ def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"champion: {before}")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_champion_of_a_ticker_is_not_called_its_markets(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_version_is_evaluated_by_labels_and_beside_another(
         (b'note,ticker,time,label\n"a, b",IBM,2005-02-28,maybe\n', 'the label "maybe"'),
     ],
 )
+@pytest.mark.slow
 def test_labels_in_a_spreadsheets_form_are_read_or_their_days_are_reported_as_invalid(
     demo: Demo, open_page: Callable[..., Page], content: bytes, said: str
 ) -> None:
@@ -237,6 +239,7 @@ def test_labels_in_a_spreadsheets_form_are_read_or_their_days_are_reported_as_in
     expect(dialog.get_by_role("alert")).to_contain_text(said)
 
 
+@pytest.mark.slow
 def test_the_last_day_of_an_evaluation_counts_completely_and_a_file_without_labels_is_refused(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -338,6 +341,7 @@ def test_parameters_of_a_detector_fit_in_one_line_on_a_phone(
     assert len({box["y"] for box in boxes if box}) == 1
 
 
+@pytest.mark.slow
 def test_the_focus_moves_to_no_other_button_when_its_own_vanishes(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo, push_candles
@@ -68,6 +69,7 @@ def test_a_mark_on_a_lane_leads_to_its_chart(demo: Demo, open_page: Callable[...
     expect(page.get_by_role("heading", name=date)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_arrow_keys_move_along_the_lanes(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
     marks = page.locator(".lanes [data-mark]")
@@ -98,6 +100,7 @@ def test_open_access_is_reported(demo: Demo, open_page: Callable[..., Page]) -> 
     expect(page.get_by_text("Open access: no API key was made yet")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_no_count_of_anomalies_is_shown_before_they_are_counted(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
@@ -20,6 +21,7 @@ def test_runs_are_listed_and_filtered(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("link", name="Training of market US")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_old_runs_are_listed_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     run = demo.database.detection_runs.find_one({"task": "train"})
     assert run is not None
@@ -38,6 +40,7 @@ def test_old_runs_are_listed_part_by_part(demo: Demo, open_page: Callable[..., P
         demo.database.detection_runs.delete_many({"tickers": "MANYCO"})
 
 
+@pytest.mark.slow
 def test_new_runs_push_none_off_the_list(demo: Demo, open_page: Callable[..., Page]) -> None:
     run = demo.database.detection_runs.find_one({"task": "train"})
     assert run is not None
@@ -126,6 +129,7 @@ def test_the_title_of_a_run_is_what_was_requested(
         demo.database.detection_runs.delete_many({"_id": {"$regex": "^titled-"}})
 
 
+@pytest.mark.slow
 def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?end=2018-12-31&market=US")
     expect(page.get_by_text("No such runs")).to_be_visible()
@@ -247,6 +251,7 @@ def test_the_run_of_an_evaluation_links_to_its_result_and_has_no_failed_ticker(
         demo.database.batches.delete_one({"_id": "judged-0"})
 
 
+@pytest.mark.slow
 def test_an_error_that_names_a_command_links_to_the_page_that_does_the_same(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
@@ -44,6 +45,7 @@ def test_a_csv_file_is_fitted_viewed_predicted_labelled_and_deleted(
     assert demo.database.single_series.count_documents({}) == 0
 
 
+@pytest.mark.slow
 def test_typed_text_is_kept_when_the_series_changed_during_a_lost_connection(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -65,6 +67,7 @@ def test_typed_text_is_kept_when_the_series_changed_during_a_lost_connection(
         demo.database[name].delete_many({})
 
 
+@pytest.mark.slow
 def test_a_file_with_iso_times_and_other_column_names_is_fitted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -105,6 +108,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.slow
 def test_a_label_that_could_not_be_stored_is_not_shown_as_stored(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -125,6 +125,7 @@ def test_arrow_keys_move_between_anomalies_and_the_url_follows(
     expect(page.get_by_text(re.compile("^1 of "))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_list_is_one_stop_for_the_tab_key(demo: Demo, open_page: Callable[..., Page]) -> None:
     latest, before = find_anomalies(demo, "MSFT")[:-3:-1]
     page = open_page(link(demo, latest))
@@ -187,6 +188,7 @@ def test_panes_are_chosen_in_a_menu_and_kept_in_the_url(
     expect(page.get_by_label("Grade", exact=True)).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_every_feature_can_be_drawn(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFT?panes={','.join(FEATURES)}")
     vwap = compute_twin(read_real_bars()["MSFT"])["VWAP"].iloc[-1]
@@ -222,6 +224,7 @@ def test_intervals_are_switched_between(demo: Demo, open_page: Callable[..., Pag
         page.reload()
 
 
+@pytest.mark.slow
 def test_a_ticker_with_one_interval_opens_with_it(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -284,6 +287,7 @@ def test_a_scan_started_by_click_reports_that_nothing_is_new(
     expect(page.locator(".run-strip")).to_contain_text("no new bars")
 
 
+@pytest.mark.slow
 def test_progress_survives_a_reload_and_a_restart_of_the_api(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -327,6 +331,7 @@ def test_a_link_to_a_superseded_anomaly_opens_it(
         demo.database.anomalies.replace_one({"_id": anomaly["_id"]}, anomaly)
 
 
+@pytest.mark.slow
 def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -357,6 +362,7 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
         demo.database.anomalies.delete_one({"_id": kept["_id"]})
 
 
+@pytest.mark.slow
 def test_a_link_to_an_unknown_anomaly_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(
         f"{demo.url}#/ticker/AAPL?interval=1d&anomaly=1999-01-01T00:00:00Z", quiet=False
@@ -366,6 +372,7 @@ def test_a_link_to_an_unknown_anomaly_says_so(demo: Demo, open_page: Callable[..
 
 
 @pytest.mark.parametrize("close", [1.831e-9, 3_122_092_851.0])
+@pytest.mark.slow
 def test_a_long_price_stands_beside_its_change(
     demo: Demo, open_page: Callable[..., Page], close: float
 ) -> None:

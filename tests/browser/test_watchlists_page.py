@@ -72,6 +72,7 @@ def test_the_page_shows_a_scan_by_the_scheduler(demo: Demo, open_page: Callable[
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_no_scan_is_said_to_come_soon_while_periodic_scans_are_off(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -87,6 +88,7 @@ def test_no_scan_is_said_to_come_soon_while_periodic_scans_are_off(
     requests.delete(f"{demo.url}py/watchlists/idle", timeout=9)
 
 
+@pytest.mark.slow
 def test_a_change_keeps_fields_that_are_not_shown(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

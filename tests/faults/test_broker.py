@@ -41,6 +41,7 @@ def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> No
     trial.check()
 
 
+@pytest.mark.faults
 def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> None:
     """Batches whose messages were lost are sent again; batches that are at work are not done
     twice.
@@ -51,6 +52,7 @@ def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> N
     trial.check()
 
 
+@pytest.mark.faults
 def test_workers_still_get_messages_after_redis_is_flushed_while_idle(trial: Trial) -> None:
     """After Redis lost its queues and bindings, messages still reach the workers."""
     trial.stack.broker.flushall()
@@ -59,6 +61,7 @@ def test_workers_still_get_messages_after_redis_is_flushed_while_idle(trial: Tri
     trial.check()
 
 
+@pytest.mark.faults
 def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
     """However often a run and its batches are delivered, during and after their work, each is done
     once.

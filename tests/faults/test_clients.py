@@ -59,6 +59,7 @@ def test_a_post_while_the_primary_is_frozen_is_answered_in_time_and_accepted_onc
     trial.check()
 
 
+@pytest.mark.faults
 def test_a_cancel_that_races_a_kill_ends_the_run_once(trial: Trial) -> None:
     """If a run is cancelled while its worker is killed, the run ends: cancelled, or complete if all
     was already done. What was done is whole.

@@ -66,6 +66,7 @@ def flip(artefact: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip])
+@pytest.mark.faults
 def test_a_damaged_artefact_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path, damage: Callable[[bytes], bytes]
 ) -> None:
@@ -79,6 +80,7 @@ def test_a_damaged_artefact_is_never_opened(
     expect_refusal(trial, champion, folder)
 
 
+@pytest.mark.faults
 def test_an_artefact_swapped_with_its_hash_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path
 ) -> None:

@@ -67,6 +67,7 @@ def poison(trial: Trial) -> Iterator[None]:
         database[name].delete_many({"ticker": {"$in": POISON}})
 
 
+@pytest.mark.faults
 def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: None) -> None:
     """A run with such tickers ends partial and names them; the other tickers of their batches are
     detected.

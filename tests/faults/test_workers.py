@@ -68,6 +68,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing(trial: Tri
     trial.check()
 
 
+@pytest.mark.faults
 def test_messages_lost_between_queue_and_unacked_are_sent_again(trial: Trial) -> None:
     """A message that left its queue and reached no worker (between BRPOP and `unacked`) only delays
     its run.
@@ -84,6 +85,7 @@ def test_messages_lost_between_queue_and_unacked_are_sent_again(trial: Trial) ->
     trial.check()
 
 
+@pytest.mark.faults
 def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial) -> None:
     """A pool process that is refused memory gives its batch back and ends; others complete the
     run.

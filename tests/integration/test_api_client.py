@@ -71,6 +71,7 @@ def generated(
     sys.path.remove(str(folder))
 
 
+@pytest.mark.slow
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
     validate(document)  # type: ignore[arg-type]  # it takes a Schema, which a document is
 
@@ -91,6 +92,7 @@ def test_each_tag_and_each_schema_is_there_exactly_once(document: dict[str, Any]
     assert [name for name, schema in schemas.items() if "$defs" in schema] == []
 
 
+@pytest.mark.slow
 def test_a_generated_client_starts_a_backfill_follows_it_and_lists_what_it_found(
     live: Live, generated: ModuleType
 ) -> None:

@@ -31,6 +31,7 @@ from tests.integration.alerting import SESSIONS, end_run
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.document import DOCUMENT
 from tests.integration.stored import NOW, add_run
+from tests.slow import slow_but_first
 
 CHECKS = [
     not_a_server_error,
@@ -91,7 +92,7 @@ def api_schema(servers: Servers) -> Iterator[Any]:
     database.client.close()
 
 
-@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("is_known", slow_but_first([True, False]))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_no_server_error_and_no_undocumented_answer(
     api_schema: tuple[Any, dict[str, str]], path: str, method: str, *, is_known: bool

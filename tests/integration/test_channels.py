@@ -281,7 +281,7 @@ def answer_plain(sent: BinaryIO) -> None:
 
 def answer_packed(sent: BinaryIO) -> None:
     """Answer a post with a megabyte that decompresses to a thousand."""
-    packer = gzip.compress(bytes(100_000_000)) * 10
+    packer = gzip.compress(bytes(10_000_000)) * 100
     length = b"Content-Length: %d\r\n\r\n" % len(packer)
     sent.write(b"HTTP/1.1 500 Oh\r\nContent-Encoding: gzip\r\n" + length + packer)
 

@@ -19,6 +19,7 @@ from market.markets import SHIPPED
 from records.database import Db
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, detect, make_bars, read_anomalies, run, store
+from tests.slow import slow_but_first
 
 BARS = 900
 SHOCKS = (700, 777, 899)
@@ -64,7 +65,7 @@ def market(request: pytest.FixtureRequest, database: Db, once: Once) -> Db:
 
 
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True),
@@ -100,7 +101,7 @@ def test_backfill_equals_incremental_to_the_last_bit(
     assert not events & {day.replace(tzinfo=UTC) for day in frame["date"][idle].dt.to_pydatetime()}
 
 
-@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("thin", slow_but_first([True, False]))
 def test_a_correction_leaves_the_result_of_a_full_backfill(
     market: Db,
     thin: bool,  # noqa: FBT001 - a parameter

@@ -37,6 +37,7 @@ from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.commands import Command
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
+from tests.slow import slow_but_first
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 CALENDAR = xc.get_calendar("XNYS", start="2023-01-03", end="2024-12-31")
@@ -197,7 +198,7 @@ def test_removed_bars_are_a_gap_again(database: Db) -> None:
     assert check(database) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", slow_but_first(range(4)))
 @pytest.mark.parametrize("interval", ["1d", "1h"])
 def test_the_ledger_is_the_same_in_whatever_order_bars_came(
     database: Db, interval: str, seed: int

@@ -14,12 +14,13 @@ from market.imports.sources.synthetic import make_bars
 from market.markets import SHIPPED
 from records.database import Db
 from tests.processes import wait_until
+from tests.slow import slow_but_first
 
 ROOT = Path(__file__).parent.parent.parent
 BARS = 5_000
 
 
-@pytest.mark.parametrize("whom", ["import", "reader"])
+@pytest.mark.parametrize("whom", slow_but_first(["import", "reader"]))
 def test_a_killed_import_leaves_each_series_complete_or_absent(
     database: Db, environment: dict[str, str], tmp_path: Path, whom: str
 ) -> None:

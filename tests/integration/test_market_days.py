@@ -22,6 +22,7 @@ from records.market.market_days import find_changed_days, find_days
 from records.migrations import forget_day_inputs
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, detect, make_bars, open_models, run, store, train
+from tests.slow import slow_but_first
 
 TICKERS = tuple(f"T{number:02}" for number in range(12))
 BARS = 200
@@ -90,7 +91,7 @@ def test_days_on_which_all_tickers_fall_are_found_in_all_and_reported_so(market:
     assert all(anomaly["market_fingerprint"].startswith("sha256:") for anomaly in found)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", slow_but_first(range(3)))
 def test_backfill_equals_incremental_whatever_came_first(database: Db, seed: int) -> None:
     random = np.random.default_rng(seed)
     frames = make_market()

@@ -37,7 +37,7 @@ SERIES = {
 CANCELLED = {"standard_deviation", "variance", "bollinger_upper", "bollinger_lower"}
 
 
-@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("name", slow_but_first(SERIES))
 def test_numbers_of_one_series_equal_their_oracle(name: str) -> None:
     bars = SERIES[name]
     snapshots = compute(bars, interval="1h" if name == "hourly" else "1d")
