@@ -26,7 +26,6 @@ from runner.programs import api_command
 from runner.servers import LOOPBACK, die_with_parent, free_port
 from runner.service import wait_for_api
 from tests.processes import (
-    BEHIND_PROXY,
     OF_ANOTHER,
     Runner,
     build_environment,
@@ -186,10 +185,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo as a user starts it: real bars, a trained model, a finished backfill. The user has
-    set a proxy, and the settings of another project.
+    set the settings of another project.
     """
     folder = tmp_path_factory.mktemp("demo")
-    with start_runner(folder, "demo", **BEHIND_PROXY, **OF_ANOTHER) as runner:
+    with start_runner(folder, "demo", **OF_ANOTHER) as runner:
         wait_until(
             lambda: "Ctrl-C" in runner.said() or runner.process.poll() is not None,
             "the demo",

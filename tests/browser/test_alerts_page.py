@@ -13,6 +13,7 @@ from records.database import Document
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 from tests.processes import wait_until
+from tests.slow import slow_but_first
 
 COLLECTIONS = ("alerts", "alert_trail", "labels", "mutes", "watchlists")
 
@@ -192,6 +193,7 @@ def test_the_list_can_be_sorted_by_strangeness_which_its_address_keeps(
     )
 
 
+@pytest.mark.slow
 def test_back_from_an_alert_leads_to_its_place_in_the_filtered_list(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
@@ -493,7 +495,7 @@ def test_a_person_applies_a_threshold_that_labels_suggest(
     assert trail is not None
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_the_pages_are_whole_and_accessible(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], tmp_path: Path, width: int
 ) -> None:

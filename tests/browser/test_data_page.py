@@ -162,6 +162,7 @@ def test_gaps_corrections_and_rejected_rows_are_shown(
 
 
 @pytest.mark.parametrize("width", slow_but_first([390, 1280]))
+@pytest.mark.slow
 def test_the_quality_of_series_is_listed_with_the_worst_first(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:

@@ -123,6 +123,7 @@ def test_all_anomalies_are_sorted_paged_and_exported(
     assert pq.read_table(export("Parquet of 1d bars")).num_rows == wanted
 
 
+@pytest.mark.slow
 def test_a_day_is_reached_from_an_anomaly_and_shown_across_its_market(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

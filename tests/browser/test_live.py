@@ -25,6 +25,7 @@ def test_the_overview_shows_anomalies_found_since_it_was_opened(
     expect(united_states).to_contain_text(f"Tickers{known}Bars")
 
 
+@pytest.mark.slow
 def test_an_open_run_stays_visible_however_many_come_later(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -87,6 +87,7 @@ def test_times_are_shown_in_utc_and_the_chosen_zone_and_keys_are_explained(
     expect(page.get_by_label("Go to a ticker")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_grade_is_never_shown_as_one_of_the_next_severity(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_grade_is_never_shown_as_one_of_the_next_severity(
     ]
 
 
+@pytest.mark.slow
 def test_a_price_of_a_currency_has_the_digits_that_move(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_price_of_a_currency_has_the_digits_that_move(
     ]
 
 
+@pytest.mark.slow
 def test_a_volume_of_parts_of_a_coin_is_no_zero(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
     write = (
@@ -144,6 +147,7 @@ def test_a_volume_of_parts_of_a_coin_is_no_zero(demo: Demo, open_page: Callable[
     assert page.evaluate(write, ["amount", volumes])[3:] == ["12,346", "\N{EN DASH}"]
 
 
+@pytest.mark.slow
 def test_a_printed_page_has_its_content_and_no_controls(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -166,6 +170,7 @@ def test_a_printed_page_has_its_content_and_no_controls(
     expect(steps).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_colour_coded_information_is_also_shown_in_forced_colours(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -201,6 +206,7 @@ def test_the_focus_returns_from_a_dialog_to_its_button(
     expect(button).to_be_focused()
 
 
+@pytest.mark.slow
 def test_back_leaves_a_page_that_was_reloaded_with_a_dialog_open(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -215,6 +221,7 @@ def test_back_leaves_a_page_that_was_reloaded_with_a_dialog_open(
     expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_page_that_is_opened_while_a_dialog_closes_stays_open(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -230,6 +237,7 @@ def test_a_page_that_is_opened_while_a_dialog_closes_stays_open(
     page.wait_for_function("location.hash === '#/runs' && history.state === null")
 
 
+@pytest.mark.slow
 def test_an_unknown_filter_value_is_ignored(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?status=done&task=nothing")
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()

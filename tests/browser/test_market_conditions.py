@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.slow import slow_but_first
 
 WORDS = "in a turbulent week for the whole market"
 
@@ -37,7 +38,7 @@ def anomaly(demo: Demo) -> Iterator[dict[str, Any]]:
         bars.insert_many(before)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", slow_but_first([390, 1280]))
 def test_the_panel_shows_the_market_conditions(
     demo: Demo, open_page: Callable[..., Page], anomaly: dict[str, Any], width: int
 ) -> None:
@@ -48,6 +49,7 @@ def test_the_panel_shows_the_market_conditions(
     expect(reasons.locator("li").last).to_have_text(WORDS)
 
 
+@pytest.mark.slow
 def test_a_watchlist_can_ask_for_market_conditions_with_its_scans(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -141,6 +141,7 @@ def test_an_impossible_training_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("width", slow_but_first([390, 1280]))
+@pytest.mark.slow
 def test_a_model_says_that_its_bars_are_gone(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_model_says_that_its_bars_are_gone(
     assert look.wrong == []
 
 
+@pytest.mark.slow
 def test_a_detector_is_chosen_with_its_own_parameters(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -331,6 +333,7 @@ def test_drift_and_challengers_are_shown_with_their_gates(
         demo.database.challengers.delete_many({})
 
 
+@pytest.mark.slow
 def test_parameters_of_a_detector_fit_in_one_line_on_a_phone(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -24,6 +24,7 @@ def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[
     expect(page.get_by_role("heading", name="Tapewatch")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_watchlist_is_created_below_another_path(
     empty_service: str, open_page: Callable[..., Page]
 ) -> None:

@@ -71,6 +71,7 @@ def test_new_runs_push_none_off_the_list(demo: Demo, open_page: Callable[..., Pa
         demo.database.detection_runs.delete_many({"tickers": "PUSHCO"})
 
 
+@pytest.mark.slow
 def test_no_run_is_listed_without_its_name(demo: Demo, open_page: Callable[..., Page]) -> None:
     """Their progress is a separate request, whose answer may be slow."""
     page = open_page(f"{demo.url}#/health")
@@ -91,6 +92,7 @@ def test_no_run_is_listed_without_its_name(demo: Demo, open_page: Callable[..., 
     assert page.evaluate("window.blank") == 0
 
 
+@pytest.mark.slow
 def test_the_title_of_a_run_is_what_was_requested(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_run_of_many_tickers_shows_the_outcome_of_each(
     expect(page.get_by_text("No such tickers")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_scores_that_a_backfill_kept_can_be_downloaded(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -220,6 +223,7 @@ def test_files_of_an_export_can_be_downloaded_on_its_page(
     assert b'"FB"' in download.value.path().read_bytes()
 
 
+@pytest.mark.slow
 def test_the_run_of_an_evaluation_links_to_its_result_and_has_no_failed_ticker(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

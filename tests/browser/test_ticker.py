@@ -68,7 +68,9 @@ def test_the_panel_shows_all_about_an_anomaly(demo: Demo, open_page: Callable[..
     assert shares == sorted(shares, reverse=True)
 
 
-@pytest.mark.parametrize("moved", [1.5, 0.0], ids=["close", "high"])
+@pytest.mark.parametrize(
+    "moved", [1.5, pytest.param(0.0, marks=pytest.mark.slow)], ids=["close", "high"]
+)
 def test_an_anomaly_whose_bar_was_corrected_shows_its_new_values(
     demo: Demo, open_page: Callable[..., Page], moved: float
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_ticker_with_one_interval_opens_with_it(
     expect(page.get_by_role("group", name="Interval", exact=True)).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_the_highlighted_period_is_the_one_shown(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -303,6 +306,7 @@ def test_progress_survives_a_reload_and_a_restart_of_the_api(
     expect(page.get_by_text("All well")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_link_to_a_superseded_anomaly_opens_it(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

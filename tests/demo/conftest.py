@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_runner, wait_until
+from tests.processes import (
+    BEHIND_PROXY,
+    PATIENCE_SECONDS,
+    Runner,
+    run_runner,
+    start_runner,
+    wait_until,
+)
 
 SERVES_SECONDS = 240
 
@@ -19,8 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def first(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The demo from an empty folder to the table."""
-    return run_runner(folder, "demo", "--once")
+    """The demo from an empty folder to the table, with variables that set a proxy."""
+    return run_runner(folder, "demo", "--once", **BEHIND_PROXY)
 
 
 @pytest.fixture(scope="package")

@@ -86,6 +86,7 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
     trial.check()
 
 
+@pytest.mark.faults
 def test_unreadable_messages_harm_no_run(trial: Trial, celery: Celery) -> None:
     """A broken body, an unknown task and an unknown id cost only their own message, and no
     worker.

@@ -214,6 +214,7 @@ def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> 
                 process.wait(timeout=PATIENCE_SECONDS)
 
 
+@pytest.mark.slow
 def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
     environment: dict[str, str], database: Db, tmp_path: Path
 ) -> None:

@@ -261,15 +261,18 @@ def test_many_tickers_with_the_same_times_are_reported_in_time() -> None:
         pieces.append(f"{name},A,2024-01-04,1,2,1,2\n{name},B,2024-01-04,1,2,1,2\n")
     settled = settle(head + "".join(pieces))
     venues = settled.written["venue"].combine_chunks()
-    settled.written["venue"] = pa.chunked_array([venues.slice(at, 1) for at in range(len(venues))])
-    began = time.process_time()
-    found = read_rows(
-        settled,
-        interval="1d",
-        ticker=None,
-        market=None,
-        markets=SHIPPED,
-        now=datetime(2024, 6, 1, tzinfo=UTC),
-    )
-    assert time.process_time() - began < 1.5
+    seconds = []
+    for parts in ([venues], [venues.slice(at, 1) for at in range(len(venues))]):
+        settled.written["venue"] = pa.chunked_array(parts)
+        began = time.process_time()
+        found = read_rows(
+            settled,
+            interval="1d",
+            ticker=None,
+            market=None,
+            markets=SHIPPED,
+            now=datetime(2024, 6, 1, tzinfo=UTC),
+        )
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 3 * seconds[0]
     assert all(one.error and "differ in 'exchange' ('A' and 'B')" in one.error for one in found)
