@@ -6,18 +6,35 @@ import sys
 # What is loaded stays: looking through it meanwhile, again and again, is a sixth of a start.
 gc.disable()
 
-from api import create_app  # noqa: E402 - see above
-from cli import register_commands  # noqa: E402
+import click  # noqa: E402 - see above
+from flask import Flask  # noqa: E402
+
 from core.errors import BadInput  # noqa: E402
 from core.logs import configure_logs  # noqa: E402
-from core.settings import get_settings  # noqa: E402
+from core.settings import Settings, get_settings  # noqa: E402
+
+
+def create(settings: Settings) -> Flask:
+    """Create the API or, where `flask` looks for one of our commands, an application with these
+    alone: to load the API takes longer than most commands.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.parent is None:
+        from cli import register_commands  # noqa: PLC0415 - only what is needed is loaded
+
+        commands = Flask(__name__)
+        register_commands(commands)
+        return commands
+    from api import create_app  # noqa: PLC0415 - the same
+
+    return create_app(settings)
+
 
 try:
     settings = get_settings()
 except BadInput as error:
     sys.exit(f"Error: {error.message}")
 configure_logs(settings.log_level)
-app = create_app(settings)
-register_commands(app)
+app = create(settings)
 gc.freeze()
 gc.enable()

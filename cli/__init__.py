@@ -1,66 +1,64 @@
 """The command line: `flask GROUP COMMAND`, with a file for each group."""
 
-from functools import partial
+from importlib import import_module
 
+import click
 from flask import Flask
+from flask.cli import AppGroup
 
-from cli import (
-    alerts,
-    analytics,
-    anomalies,
-    backfill,
-    bars,
-    data,
-    db,
-    doctor,
-    export,
-    feed,
-    gaps,
-    groups,
-    keys,
-    markets,
-    mcp,
-    models,
-    notify,
-    runs,
-    scan,
-    series,
-    sessions,
-    tenants,
-    verify,
-)
-from core.logs import configure_logs
+from cli.common import CommandGroup
 
+# Modules of this package with a `group` of commands, which has the module's name.
 GROUPS = (
-    bars.group,
-    gaps.group,
-    data.group,
-    export.group,
-    feed.group,
-    markets.group,
-    models.group,
-    series.group,
-    backfill.group,
-    scan.group,
-    verify.group,
-    anomalies.group,
-    alerts.group,
-    groups.group,
-    analytics.group,
-    runs.group,
-    keys.group,
-    tenants.group,
-    sessions.group,
-    notify.group,
-    db.group,
+    "alerts",
+    "analytics",
+    "anomalies",
+    "backfill",
+    "bars",
+    "data",
+    "db",
+    "export",
+    "feed",
+    "gaps",
+    "groups",
+    "keys",
+    "markets",
+    "models",
+    "notify",
+    "runs",
+    "scan",
+    "series",
+    "sessions",
+    "tenants",
+    "verify",
 )
+# Modules with one command, which has the module's name.
+ALONE = ("doctor", "mcp")
+
+
+class _Commands(AppGroup):
+    """The commands of all modules. Each module is loaded when its command is asked for, because
+    loading all takes longer than most commands.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *GROUPS, *ALONE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in GROUPS:
+            return load_group(cmd_name)
+        if cmd_name in ALONE:
+            command: click.Command = getattr(import_module(f"cli.{cmd_name}"), cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+def load_group(name: str) -> CommandGroup:
+    """Return one of GROUPS."""
+    group: CommandGroup = import_module(f"cli.{name}").group
+    return group
 
 
 def register_commands(app: Flask) -> None:
-    """Add the command groups to the `flask` command."""
-    for group in GROUPS:
-        # Commands print what they did themselves, and log only warnings and errors.
-        group.callback = partial(configure_logs, "warning")
-        app.cli.add_command(group)
-    app.cli.add_command(doctor.doctor)
-    app.cli.add_command(mcp.mcp)
+    """Add the commands to the `flask` command."""
+    app.cli = _Commands(app.name)

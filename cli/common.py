@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from math import isfinite
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import BadInput, NotFound, TapewatchError
-from core.logs import strip_controls
+from core.logs import configure_logs, strip_controls
 from core.moments import write_moment
 from core.settings import get_settings
 from core.words import AlertEvent
@@ -125,9 +126,14 @@ class NumberRange(click.FloatRange):
 
 
 class CommandGroup(AppGroup):
-    """A group of our commands, which run in the application's context."""
+    """A group of our commands, which run in the application's context. They print what they did
+    themselves, and log only warnings and errors.
+    """
 
     command_class = OneValueCommand
+
+    def __init__(self, name: str, *, help: str) -> None:  # noqa: A002 - click's name
+        super().__init__(name, help=help, callback=partial(configure_logs, "warning"))
 
 
 class CommandFailed(click.ClickException):

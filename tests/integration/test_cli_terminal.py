@@ -12,7 +12,7 @@ import click
 import pytest
 from flask import Flask
 
-from cli import GROUPS, register_commands
+from cli import GROUPS, load_group, register_commands
 from core.settings import Settings, get_settings
 from records.database import Db
 from records.keys import add_key
@@ -44,7 +44,7 @@ def walk(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str,
 
 COMMANDS = {
     " ".join(path): command
-    for group in GROUPS
+    for group in map(load_group, GROUPS)
     for path, command in walk(group, (str(group.name),))
     if " ".join(path) not in WITHOUT_NAMES
 }
@@ -57,14 +57,12 @@ def app(settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch) -> It
     """
     for name in ("mongo_url", "redis_url", "mongo_database"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
-    for group in GROUPS:
+    for group in map(load_group, GROUPS):
         monkeypatch.setattr(group, "callback", None)  # It would configure the logs of this process.
     get_settings.cache_clear()
     fill(database)
     app = Flask("commands")
     register_commands(app)
-    for group in GROUPS:
-        monkeypatch.setattr(group, "callback", None)
     yield app
     get_settings.cache_clear()
 
