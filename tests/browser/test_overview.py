@@ -131,8 +131,12 @@ def test_a_series_too_short_for_a_score_says_how_many_bars_it_needs(
 ) -> None:
     """A scan that had scored none of its bars used to leave it "up to date"."""
     push_candles(demo, "SHORTCO", "1d", ["2024-01-02", "2024-01-03"])
-    demo.api.post("/anomalies/incremental?wait=30", {"ticker": "SHORTCO"})
+    run = demo.api.post("/anomalies/incremental?wait=30", {"ticker": "SHORTCO"})
     page = open_page(f"{demo.url}#/?filter=SHORTCO")
     row = page.get_by_role("row").filter(has_text="SHORTCO")
     # The second bar repeats the first, as if nothing had traded.
     expect(row).to_contain_text("too few bars: 1 of 62 needed")
+    page.goto(f"{demo.url}#/runs")
+    row = page.locator("tbody tr", has=page.locator(f"a[href*='{run['_id']}']"))
+    expect(row).to_contain_text("not enough bars")
+    expect(row).not_to_contain_text("no new anomaly")

@@ -128,7 +128,8 @@ export function describeOutcome(run) {
       ? plural(run.new_anomalies, "new anomaly", "new anomalies")
       : "no new anomaly";
     const found = `${anomalies} in ${plural(run.rows_processed ?? 0, "bar")}`;
-    return run.reason ? `${words(run.reason)}; ${found}` : found;
+    if (!run.reason) return found;
+    return run.rows_processed ? `${words(run.reason)}; ${found}` : words(run.reason);
   }
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return (

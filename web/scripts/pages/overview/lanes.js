@@ -142,10 +142,12 @@ function describe(lanes, items, { spans }) {
     .reduce((a, b) => a + b, 0);
   const found = plural(total, "anomaly", "anomalies");
   const tickers = new Set(items.map(({ Ticker: ticker }) => ticker)).size;
-  const left = tickers > lanes.length ? `, of the ${lanes.length} severest of ` : ", of ";
-  return total > items.length || tickers > lanes.length
-    ? `${found}; drawn are the ${count(items.length)} strangest${left}${plural(tickers, "ticker")}`
-    : found;
+  const strangest = total > items.length && `the ${count(items.length)} strangest`;
+  const severest =
+    tickers > lanes.length &&
+    `those of the ${lanes.length} tickers with the severest, of ${count(tickers)} tickers`;
+  if (severest) return `${found}; drawn are ${strangest ? `of ${strangest} ` : ""}${severest}`;
+  return strangest ? `${found}; drawn are ${strangest}, of ${plural(tickers, "ticker")}` : found;
 }
 
 /** If one day is shown, the link to that day across the market. */
