@@ -358,6 +358,6 @@ def test_a_run_of_many_alerts_is_not_read_whole_to_tell_of_a_few(
     pass_time(database, days=2)
     notify(worker)
     *_, late = receiver.messages
-    assert late["title"] == f"{many} alerts of a day"
+    assert late["title"] == f"{many:,} alerts of a day"
     assert late["message"].endswith(f"\n... and {many - 100} more")
     assert database.anomalies.count_documents({"sent": True}) == many
