@@ -1,9 +1,11 @@
 """Which modules a command loads, and that all commands are found."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from cli import ALONE, GROUPS
 from cli.common import CommandGroup
@@ -49,3 +51,27 @@ def test_every_group_is_found_by_its_name() -> None:
 
 def test_flask_still_knows_the_routes_of_the_api() -> None:
     assert "/py/health" in run_flask("routes")[0]
+
+
+def test_the_shell_completes_our_commands() -> None:
+    asked = {"_FLASK_COMPLETE": "bash_complete", "COMP_WORDS": "flask ba", "COMP_CWORD": "1"}
+    command = [str(Path(sys.executable).parent / "flask")]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["plain,backfill", "plain,bars"]
+
+
+def test_a_server_that_is_made_with_click_loads_the_api() -> None:
+    """It got an application without routes, as if it was `flask`."""
+    program = (
+        "import click\n"
+        "@click.command()\n"
+        "def serve():\n"
+        "    from wsgi import app\n"
+        "    print(*app.url_map.iter_rules())\n"
+        "serve()"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "/py/health" in done.stdout
