@@ -230,6 +230,8 @@ def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
                 f"Tapewatch already runs in {state_dir.parent} (process {lock.read().strip()});"
                 f" {otherwise}"
             ) from None
+        # That of a service which was killed: the API, which starts first, would still read it.
+        (state_dir / "servers.env").unlink(missing_ok=True)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -359,5 +361,6 @@ def write_shared_settings(settings: Settings, state_dir: Path) -> None:
     path.write_text(
         f"MONGO_URL={settings.mongo_url}\nREDIS_URL={settings.redis_url}\n"
         f'MONGO_DATABASE="{settings.mongo_database}"\n'
-        f"PRIVATE_CHANNELS={settings.private_channels}\n"
+        f"PRIVATE_CHANNELS={settings.private_channels}\n",
+        encoding="utf-8",
     )

@@ -12,7 +12,7 @@ import pytest
 from core.errors import BadInput
 from core.settings import Settings, read_settings
 from runner.servers import free_port
-from runner.service import _check_host, write_shared_settings
+from runner.service import _check_host, own_state, write_shared_settings
 from tests.commands import run_flask
 from tests.conftest import ROOT
 from tests.processes import run_runner
@@ -200,3 +200,35 @@ def test_the_command_line_has_the_database_and_the_channels_of_the_service(tmp_p
     told = read_settings(env_file=tmp_path / "servers.env")
     assert (told.mongo_database, told.private_channels) == ("it's#1", True)
     assert (told.mongo_url, told.redis_url) == (served.mongo_url, served.redis_url)
+
+
+def test_the_settings_of_a_killed_service_are_not_those_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next API could have used the database of the one before, or sent to private networks."""
+    monkeypatch.chdir(tmp_path)
+    with own_state() as state_dir:
+        write_shared_settings(Settings(_env_file=None, mongo_database="before"), state_dir)
+    with own_state():
+        assert read_settings().mongo_database == read_settings(env_file=None).mongo_database
+
+
+def test_a_name_that_is_no_ascii_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """The file used to be written in the encoding of the user's locale."""
+    program = (
+        "from pathlib import Path\n"
+        "from core.settings import Settings, read_settings\n"
+        "from runner.service import write_shared_settings\n"
+        "write_shared_settings(Settings(_env_file=None, mongo_database='b\\xf6rse'), Path('.'))\n"
+        "print(ascii(read_settings(env_file=Path('servers.env')).mongo_database))"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment | {"LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "'b\\xf6rse'\n"
