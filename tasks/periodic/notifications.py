@@ -3,6 +3,7 @@ and each is sent until it arrives.
 """
 
 from datetime import UTC, datetime
+from functools import cache, partial
 from random import shuffle
 from time import monotonic
 
@@ -36,7 +37,7 @@ from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
 from tasks.periodic.later_messages import build_data, build_digest, build_text, plan_escalation
 from tasks.periodic.model_messages import plan_model_news
-from tasks.periodic.run_news import RunNews, concerns_failure, find_unalerted
+from tasks.periodic.run_news import RunNews, concerns_failure, find_failed, find_unalerted
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
@@ -153,6 +154,8 @@ def _plan(
             return planned
         named = sorted(name for name in of_alerts.watchlists if name)
         seen = {**seen, "watchlist": ", ".join(named[:3])}
+    # Thousands may have failed, which are read once for all rules.
+    failed = cache(partial(find_failed, database, run))
     for rule in rules:
         if of_alerts is None:
             news, critical = find_unalerted(database, rule, run), NOTHING
@@ -164,7 +167,11 @@ def _plan(
         told = NOTHING if is_digested else news
         delivery = _build_delivery(event, rule, seen, told, public_url, now)
         is_failure = seen is run and tells_failure(rule, run)
-        if told.anomalies or told.wide or (is_failure and concerns_failure(database, rule, run)):
+        if (
+            told.anomalies
+            or told.wide
+            or (is_failure and concerns_failure(database, rule, run, failed))
+        ):
             planned.append(delivery)
         if critical.alerts:
             if not told.alerts:

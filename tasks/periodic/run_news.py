@@ -4,7 +4,7 @@ A run may have tens of thousands of alerts and anomalies, and a message lists a 
 read part by part, with the fields by which rules choose; only what a message lists is read whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alerts.choosing import NOTHING, News, asks_for, choose_alerts, get_critical_grade
@@ -144,19 +144,26 @@ def find_unalerted(database: Db, rule: RuleDocument, run: RunDocument) -> News:
     return build_news(database, [each["_id"] for each in found], ())
 
 
-def concerns_failure(database: Db, rule: RuleDocument, run: RunDocument) -> bool:
+def find_failed(database: Db, run: RunDocument) -> set[str]:
+    """Return the tickers of a run that failed; where it is not known which did, all of the run."""
+    failed = {failure["ticker"] for failure in find_failures(database, run["_id"])}
+    named = set(run["tickers"])
+    # A file that failed is named by the file, a batch about no single tickers by market or task.
+    return failed if failed and failed <= named else failed | named
+
+
+def concerns_failure(
+    database: Db, rule: RuleDocument, run: RunDocument, find: Callable[[], set[str]]
+) -> bool:
     """Whether the failure of a run concerns a rule's watchlist and ticker: the run is no scan of
-    another watchlist, and one of their tickers failed or, where it is not known which did, is among
-    those of the run.
+    another watchlist, and one of their tickers is among those that `find` returns, which failed.
     """
     tickers = _find_tickers(database, rule)
     if tickers is None:
         return True
     if rule["watchlist"] is not None and run["watchlist"] not in {None, rule["watchlist"]}:
         return False
-    failed = {failure["ticker"] for failure in find_failures(database, run["_id"])}
-    # What failed as a file is named by the file, although the request may have named its ticker.
-    return not {*(failed or run["tickers"]), run["ticker"]}.isdisjoint(tickers)
+    return not find().isdisjoint(tickers)
 
 
 def _find_tickers(

@@ -180,6 +180,11 @@ def test_a_failed_run_is_reported_with_its_error(
 def finish_import(database: Db, failed: str, error: str) -> None:
     """Store an ended import of which one ticker failed."""
     request = RunRequest("import", "manual", options={"filename": "prices.csv"})
+    fail_one(database, request, failed, error)
+
+
+def fail_one(database: Db, request: RunRequest, failed: str, error: str) -> None:
+    """Store an ended run whose one batch is about no single tickers, and names what failed."""
     run = insert_run(database, request, NOW)
     batch = build_batch(run["_id"], "00000", [], None, NOW)
     runs.start_run(database, run["_id"], [batch], NOW)
@@ -228,6 +233,23 @@ def test_a_rule_of_a_watchlist_is_told_only_of_failures_of_its_tickers(
     run_id = insert_run(database, request, NOW)["_id"]
     endings.fail_run(database, run_id, "abandoned", "no worker took it", NOW)
     assert told() == ["all"]
+
+
+@pytest.mark.parametrize("failed", ["fetch", "tech.csv"])
+def test_a_failed_fetch_that_names_no_ticker_is_told_to_rules_of_its_tickers(
+    client: FlaskClient, worker: Worker, receiver: Receiver, failed: str
+) -> None:
+    """A batch that failed as a whole is named by its task, and what failed of a folder by its file.
+    Rules of the watchlist itself were not told.
+    """
+    client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL", "MSFT"]})
+    set_rule(client, receiver, "tech", watchlist="tech")
+    set_rule(client, receiver, "one", ticker="AAPL")
+    set_rule(client, receiver, "other", ticker="IBM")
+    fetch = RunRequest("fetch", "scheduler", ("AAPL", "MSFT"), watchlist="tech")
+    fail_one(worker.database, fetch, failed, "the folder cannot be read")
+    notify(worker)
+    assert sorted(message["rule"] for message in receiver.messages) == ["one", "tech"]
 
 
 def test_a_delivery_that_a_channel_refuses_is_shown_and_retried_until_it_succeeds(
