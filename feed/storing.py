@@ -169,14 +169,15 @@ class Store:
         arrivals, rejected = read_candles(self.database, parts, markets, now)
         outcomes = write_all(self.database, arrivals, session, most_bars=most_bars)
         # Candles of a feed do not come again, so some that overlap take no others with them.
-        left = {
+        # Without these, others may turn out to overlap.
+        while left := {
             at: leave_out(arrivals[at], outcome.times)
             for at, outcome in enumerate(outcomes)
             if isinstance(outcome, BarsOverlap)
-        }
-        again = write_all(self.database, [*left.values()], session, most_bars=most_bars)
-        for (at, arrival), outcome in zip(left.items(), again, strict=True):
-            arrivals[at], outcomes[at] = arrival, outcome
+        }:
+            again = write_all(self.database, [*left.values()], session, most_bars=most_bars)
+            for (at, arrival), outcome in zip(left.items(), again, strict=True):
+                arrivals[at], outcomes[at] = arrival, outcome
         closed: dict[tuple[str, str], set[str]] = {}
         counted: Counter[str] = Counter()
         for arrival, outcome in zip(arrivals, outcomes, strict=True):

@@ -277,6 +277,22 @@ def test_candles_that_overlap_with_stored_ones_are_rejected_alone(
     assert find_rejected_records(database) == []
 
 
+@pytest.mark.parametrize(("hours", "bars"), [([14], 3), ([10, 14, 18, 22], 5)])
+def test_candles_that_overlap_once_others_are_left_out_are_rejected_alone_too(
+    consumer: Consumer, producer: Producer, database: Db, hours: list[int], bars: int
+) -> None:
+    """The one at 10 makes that of 12 the stray, which hides that the one at 14 is another."""
+    candle = make_candles(1)[0]
+    start = candle["time"] // 86_400_000 * 86_400_000 - 10 * 86_400_000
+    for each in ([0, 4, 12], hours):
+        came = [candle | {"time": start + 3_600_000 * hour} for hour in each]
+        producer.send("candles", TICKER, came, interval="4h")
+        drain(consumer)
+    assert find_rejected_records(database) == []
+    assert database.series.find_one({"_id": f"{TICKER}::4h"})["bars"] == bars
+    assert database.rejected_bars.count_documents({}) == 3 + len(hours) - bars
+
+
 def test_records_with_odd_values_are_rejected_alone(
     consumer: Consumer, bus: RedisBus, database: Db
 ) -> None:
