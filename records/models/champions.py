@@ -26,15 +26,6 @@ from records.questions import Question
 # Stands in place of a market's code for a model that learned from all markets, and is used for each
 # market without a champion of its own.
 ALL_MARKETS = "ALL"
-_WITH_WARM_UP = {
-    "$lookup": {
-        "from": "models",
-        "localField": "version",
-        "foreignField": "_id",
-        "pipeline": [{"$project": {"warm_up_bars": 1}}],
-        "as": "model",
-    }
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +179,15 @@ def ask_in_use(
                 "version": {"$ne": None},
             }
         },
-        _WITH_WARM_UP,
+        {
+            "$lookup": {
+                "from": "models",
+                "localField": "version",
+                "foreignField": "_id",
+                "pipeline": [{"$project": {"warm_up_bars": 1}}],
+                "as": "model",
+            }
+        },
         {"$project": {"version": 1, "sha256": 1, "warm": {"$first": "$model.warm_up_bars"}}},
     ]
 
@@ -207,20 +206,20 @@ def find_bars_needed(database: Db) -> Callable[[str, str, str], int | None]:
     The champion is chosen as by `ask_in_use`. None where there is none, or its version is not
     stored.
     """
-    stages: list[Query] = [
-        {"$match": {"version": {"$ne": None}}},
-        {"$project": {"version": 1, "market": 1}},
-        _WITH_WARM_UP,
-        {"$project": {"market": 1, "warm": {"$first": "$model.warm_up_bars"}}},
-    ]
-    found = {one["_id"]: one for one in database.champions.aggregate(stages)}
+    fields = {"version": 1, "market": 1}
+    found = {one["_id"]: one for one in database.champions.find({"version": {"$ne": None}}, fields)}
+    versions = {"_id": {"$in": list({one["version"] for one in found.values()})}}
+    warm_ups = {
+        one["_id"]: one.get("warm_up_bars")
+        for one in database.models.find(versions, {"warm_up_bars": 1})
+    }
 
     def choose(market: str, interval: str, ticker: str) -> int | None:
         for name in _order_pointers(market, interval, ticker):
             pointer = found.get(name)
             if pointer is not None and pointer["market"] in {market, ALL_MARKETS}:
-                warm = pointer.get("warm")
-                return None if warm is None else 1 + int(warm)
+                warm_up = warm_ups.get(pointer["version"])
+                return None if warm_up is None else 1 + warm_up
         return None
 
     return choose
