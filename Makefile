@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 # Installs exactly the lock files, from wheels: pip resolves and builds nothing, so later releases change nothing.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --no-compile --require-hashes --only-binary :all:
 # pip compiles Python files one after the other; this uses all cores, and leaves out the packages'
-# own tests. What tests and checks need, Python compiles as it is used; of these packages one has
-# files that are no Python, which are there when newer pinned packages are installed beside it.
+# own tests. What tests and checks need, Python compiles as it is used. One of those packages has
+# files that are no Python; an installation beside it goes on.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.txt || { cat $(VENV)/check.txt; \
   echo "$(VENV) does not hold what the locks name: rm -r $(VENV), then try again."; exit 1; }

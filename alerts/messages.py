@@ -148,9 +148,8 @@ def find_digest(rule: RuleDocument, now: datetime) -> datetime:
 def build_digest_title(rule: RuleDocument, total: int) -> str:
     """Return a digest's first line, which begins with how many alerts there are."""
     period = "a day" if rule.get("digest") == "daily" else "a week"
-    return f"{count_of(total, 'alert')} of {period}" + (
-        f", {rule['watchlist']}" * bool(rule["watchlist"])
-    )
+    watchlist = f", {rule['watchlist']}" if rule["watchlist"] else ""
+    return f"{count_of(total, 'alert')} of {period}{watchlist}"
 
 
 def build_digest_line(alert: AlertDocument, public_url: str) -> str:

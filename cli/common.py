@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from math import isfinite
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
@@ -133,7 +132,7 @@ class CommandGroup(AppGroup):
     command_class = OneValueCommand
 
     def __init__(self, name: str, *, help: str) -> None:  # noqa: A002 - click's name
-        super().__init__(name, help=help, callback=partial(configure_logs, "warning"))
+        super().__init__(name, help=help, callback=functools.partial(configure_logs, "warning"))
 
 
 class CommandFailed(click.ClickException):

@@ -3,7 +3,6 @@ and each is sent until it arrives.
 """
 
 from datetime import UTC, datetime
-from functools import cache, partial
 from random import shuffle
 from time import monotonic
 
@@ -154,8 +153,8 @@ def _plan(
             return planned
         named = sorted(name for name in of_alerts.watchlists if name)
         seen = {**seen, "watchlist": ", ".join(named[:3])}
-    # Thousands may have failed, which are read once for all rules.
-    failed = cache(partial(find_failed, database, run))
+    is_asked = any(tells_failure(rule, run) for rule in rules)
+    failed = find_failed(database, run) if is_asked else set()
     for rule in rules:
         if of_alerts is None:
             news, critical = find_unalerted(database, rule, run), NOTHING
@@ -166,12 +165,9 @@ def _plan(
             planned.append(build_digest(event["_id"], rule, run["_id"], news, public_url, now))
         told = NOTHING if is_digested else news
         delivery = _build_delivery(event, rule, seen, told, public_url, now)
-        is_failure = seen is run and tells_failure(rule, run)
-        if (
-            told.anomalies
-            or told.wide
-            or (is_failure and concerns_failure(database, rule, run, failed))
-        ):
+        tells = seen is run and tells_failure(rule, run)
+        is_failure = tells and concerns_failure(database, rule, run, failed)
+        if told.anomalies or told.wide or is_failure:
             planned.append(delivery)
         if critical.alerts:
             if not told.alerts:

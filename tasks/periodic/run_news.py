@@ -4,7 +4,7 @@ A run may have tens of thousands of alerts and anomalies, and a message lists a 
 read part by part, with the fields by which rules choose; only what a message lists is read whole.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from alerts.choosing import NOTHING, News, asks_for, choose_alerts, get_critical_grade
@@ -152,18 +152,16 @@ def find_failed(database: Db, run: RunDocument) -> set[str]:
     return failed if failed and failed <= named else failed | named
 
 
-def concerns_failure(
-    database: Db, rule: RuleDocument, run: RunDocument, find: Callable[[], set[str]]
-) -> bool:
+def concerns_failure(database: Db, rule: RuleDocument, run: RunDocument, failed: Set[str]) -> bool:
     """Whether the failure of a run concerns a rule's watchlist and ticker: the run is no scan of
-    another watchlist, and one of their tickers is among those that `find` returns, which failed.
+    another watchlist, and one of their tickers is among those that `failed`.
     """
     tickers = _find_tickers(database, rule)
     if tickers is None:
         return True
     if rule["watchlist"] is not None and run["watchlist"] not in {None, rule["watchlist"]}:
         return False
-    return not find().isdisjoint(tickers)
+    return not failed.isdisjoint(tickers)
 
 
 def _find_tickers(
