@@ -115,7 +115,7 @@ def print_outcome(run: ShownRun) -> None:
     took = "" if seconds is None else f" in {seconds:.1f} s"
     echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
     echo(
-        f"{progress['tickers_done']} of {progress['tickers_total']} tickers,"
+        f"{progress['tickers_done']:,} of {count_of(progress['tickers_total'], 'ticker')},"
         f" {count_of(progress['rows_processed'], 'bar')} scored,"
         f" {count_of(progress['anomalies_found'], 'anomaly', 'anomalies')},"
         f" {progress['new_anomalies']:,} of them new"

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from core.errors import TapewatchError
 from core.grades import SEVERITIES
+from core.naming import count_of
 from core.settings import STATE_DIR, Settings, read_settings
 from records.analytics.snapshots import find_snapshots
 from records.database import Db, open_database
@@ -185,8 +186,9 @@ def _follow_metrics(console: Console, api: Api, run_id: str | None) -> None:
     except RunGoesOn as error:  # With many own tickers it takes long; nothing waits for metrics.
         console.print(f"Metrics: {error.message}")
         return
+    tickers = count_of(ended["progress"]["tickers_total"], "ticker")
     console.print(
-        f"Metrics: of the last {METRIC_BARS} bars of {ended['progress']['tickers_total']} tickers,"
+        f"Metrics: of the last {METRIC_BARS} bars of {tickers},"
         f" in {ended['duration_seconds']:.1f} s."
     )
 
