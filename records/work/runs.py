@@ -201,6 +201,14 @@ def find_by_key(database: Db, idempotency_key: str) -> RunDocument | None:
     return runs_in(database).find_one({"idempotency_key": own_key(database, idempotency_key)})
 
 
+def forget_keys_after(database: Db, watchlist: str, now: datetime) -> None:
+    """Forget the idempotency keys of a watchlist's scheduled runs that were requested in the
+    future, while a clock was ahead, so that their slots are free when they come.
+    """
+    ahead = {"watchlist": watchlist, "trigger": "scheduler", "requested_at": {"$gt": now}}
+    runs_in(database).update_many(ahead, {"$set": {"idempotency_key": None}})
+
+
 @overload
 def own_key(database: Db, key: str) -> str: ...
 @overload

@@ -62,6 +62,8 @@ def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDoc
     following = min((slot for _, slot in slots.values() if slot is not None), default=None)
     # The clock was set back: slots that were scanned by the wrong clock must not block a scan.
     is_ahead = watchlist["last_slot"] > now + watchlists.CLOCKS_DIFFER
+    if is_ahead:
+        runs.forget_keys_after(database, name, now)
     latest = {
         market: slot
         for market, (slot, _) in slots.items()

@@ -120,6 +120,39 @@ def test_a_clock_that_was_a_year_ahead_does_not_prevent_later_scans(
 
 
 @pytest.mark.usefixtures("tech")
+def test_a_slot_that_a_clock_a_day_ahead_scanned_is_scanned_when_it_comes(
+    worker: Worker,
+) -> None:
+    """The bars of the slot had not come yet when it was scanned too early."""
+    scan_due(worker, BEFORE)
+    tomorrow = CLOSE + timedelta(days=1)
+    (early,) = scan_due(worker, tomorrow)
+    end(worker.database, early)
+    (today,) = scan_due(worker, CLOSE)
+    end(worker.database, today)
+    (in_time,) = scan_due(worker, tomorrow)
+    assert len({early, today, in_time}) == 3
+
+
+def test_bars_that_a_clock_a_day_ahead_fetched_too_early_are_fetched_when_they_come(
+    worker: Worker,
+) -> None:
+    fields = TECH | {"source": "folder", "folder": "."}
+    watchlists.add_watchlist(worker.database, "tech", fields, BEFORE - timedelta(hours=1))
+
+    def fetch_and_scan(now: datetime) -> str:
+        assert scan_due(worker, now) == []
+        fetched = str(get_list(worker.database)["fetch_run_id"])
+        end(worker.database, fetched)
+        (run_id,) = scan_due(worker, now)
+        end(worker.database, run_id)
+        return fetched
+
+    tomorrow = CLOSE + timedelta(days=1)
+    assert len({fetch_and_scan(now) for now in (tomorrow, CLOSE, tomorrow)}) == 3
+
+
+@pytest.mark.usefixtures("tech")
 def test_no_scan_is_added_while_one_is_open_and_none_is_lost(worker: Worker) -> None:
     (first,) = scan_due(worker, CLOSE)
     later = CLOSE + timedelta(days=2)
