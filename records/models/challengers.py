@@ -80,7 +80,26 @@ def find_challengers(
     return find_page(challengers_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
-def has_challenger_since(database: Db, market: str, interval: str, since: datetime) -> bool:
-    """Return whether a challenger of this market and interval was created after `since`."""
-    query: Query = {"market": market, "interval": interval, "created_at": {"$gt": since}}
+def is_challenged(
+    database: Db,
+    market: str,
+    interval: str,
+    champion: str,
+    *,
+    since: datetime,
+    now: datetime,
+    last_bar: datetime,
+) -> bool:
+    """Return whether a challenger of this market and interval was created after `since`, or one of
+    this champion had all bars up to `last_bar` and did not fail: another one would be the same.
+    """
+    query: Query = {
+        "market": market,
+        "interval": interval,
+        "$or": [
+            # One of the future is of a clock that was ahead.
+            {"created_at": {"$gt": since, "$lte": now}},
+            {"champion": champion, "last_bar": {"$gte": last_bar}, "state": {"$ne": "failed"}},
+        ],
+    }
     return challengers_in(database).find_one(query, {"_id": 1}) is not None

@@ -75,8 +75,15 @@ def _watch(worker: Worker, extent: MarketExtent, now: datetime) -> str | None:
     if not trains or not drift["reasons"] or drift["version"] != version:
         return None
     champion = get_model_record(database, version)
-    since = now - CHALLENGED_AT_MOST
-    if challengers.has_challenger_since(database, champion["market"], interval, since):
+    if challengers.is_challenged(
+        database,
+        champion["market"],
+        interval,
+        version,
+        since=now - CHALLENGED_AT_MOST,
+        now=now,
+        last_bar=extent["last_bar"],
+    ):
         return None
     run = request_challenger(database, worker.celery, drift, champion, extent["last_bar"], now)
     log.info("challenger_accepted", model=version, reasons=drift["reasons"], run_id=run["_id"])
