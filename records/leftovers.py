@@ -1,15 +1,17 @@
-"""Deletes leftovers: files in GridFS and histories of single series that nobody will read, and
-parts of files whose writer died.
+"""Deletes leftovers: files in GridFS, histories of single series and batches that nobody will read,
+and parts of files whose writer died.
 
 An upload is needed until its import is complete; an import that failed, in whole or in part, or was
 cancelled can be retried for three days. An artefact is needed while a model names it. Exported
-files are kept for a week.
+files are kept for a week. Batches are kept as long as their run: its progress and outcome are
+counted from all of them, however long the service was stopped before it ended.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from records.database import Db
+from records.database import Db, Query
+from records.indexes import FINISHED_RUNS_DAYS
 from records.market import uploads
 from records.models import artefacts
 from records.models.single_series import delete_unneeded_points
@@ -20,10 +22,15 @@ from records.work.runs import OPEN_STATUSES
 YOUNGEST = timedelta(days=1)
 # The upload of a failed or cancelled import is kept so long for a retry.
 RETRIED_WITHIN = timedelta(days=3)
+# The batches of at most so many runs are deleted at once, as their ids are one command.
+MOST_RUNS = 50_000
 
 
 def delete_leftovers(database: Db, now: datetime) -> int:
-    """Delete leftovers that are older than a day; return how many files they were."""
+    """Delete leftovers that are older than a day, and the batches of runs that are gone; return how
+    many files they were.
+    """
+    _delete_batches(database, now - timedelta(days=FINISHED_RUNS_DAYS))
     before = now - YOUNGEST
     imports, records = database.detection_runs, database.models
 
@@ -47,6 +54,17 @@ def delete_leftovers(database: Db, now: datetime) -> int:
         + _delete(database, export_files.BUCKET, now - export_files.KEPT_FOR, lambda _ids: [])
         + delete_unneeded_points(database, before)
     )
+
+
+def _delete_batches(database: Db, before: datetime) -> None:
+    stages: list[Query] = [
+        {"$match": {"finished_at": {"$lt": before}}},
+        {"$group": {"_id": "$run_id"}},
+        {"$limit": MOST_RUNS},
+    ]
+    of_runs = {batch["_id"] for batch in database.batches.aggregate(stages)}
+    kept = database.detection_runs.distinct("_id", {"_id": {"$in": list(of_runs)}})
+    database.batches.delete_many({"run_id": {"$in": list(of_runs - set(kept))}})
 
 
 def _delete(

@@ -73,6 +73,12 @@ def let_imports_expire(database: Db) -> None:
     drop_index(database, "models", "sha256_1")
 
 
+def keep_unfinished_runs(database: Db) -> None:
+    """Drop the indexes by which batches expired before their run, and runs by when they began."""
+    drop_index(database, "batches", "finished_at_1")
+    drop_index(database, "detection_runs", "finished_runs_ttl")
+
+
 def forget_day_inputs(database: Db) -> None:
     """Make all market days be computed again, by a new rule. Their revisions go on, so that bars
     are scored again whose days change. A day had three columns, of which the first is its ratio.
@@ -361,6 +367,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         28, "measure hours of a day that lasts, and around rests", forget_counts_of_long_bars
     ),
+    Migration(29, "keep the batches of a run until it has ended", keep_unfinished_runs),
 )
 
 

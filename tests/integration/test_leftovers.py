@@ -12,11 +12,14 @@ from gridfs import GridFSBucket
 from core.settings import Settings
 from detection.models.sealed import read_sealed
 from records.database import Db
+from records.indexes import INDEXES
 from records.leftovers import delete_leftovers
 from records.market.uploads import BUCKET as UPLOADS
 from records.market.uploads import store_upload
 from records.models.artefacts import BUCKET as ARTEFACTS
 from records.models.artefacts import store_artefact
+from records.work import batches, endings, runs
+from records.work.progress import count_progress
 from records.work.requests import RunRequest, insert_run
 from tasks.engine.sweeper import sweep
 from tasks.process.broker import build_celery
@@ -130,3 +133,41 @@ def test_the_sweeper_cleans_up_once_an_hour(settings: Settings, database: Db) ->
     database[f"{UPLOADS}.chunks"].insert_one({"_id": days_ago, **chunk})
     assert sweep(worker) == {}
     assert count(database, UPLOADS) == (0, 1)
+
+
+def expire(database: Db, now: datetime) -> None:
+    """Delete what MongoDB's TTL monitor and a sweep would have deleted by then."""
+    for name in INDEXES:
+        for index in database[name].list_indexes():
+            if "expireAfterSeconds" in index:
+                before = now - timedelta(seconds=index["expireAfterSeconds"])
+                is_old = {field: {"$lt": before} for field in index["key"]}
+                database[name].delete_many({**is_old, **index.get("partialFilterExpression", {})})
+    delete_leftovers(database, now)
+
+
+def test_a_run_that_waited_for_a_year_has_all_its_batches_and_is_kept_for_a_month(
+    database: Db,
+) -> None:
+    began = NOW - timedelta(days=400)
+    run = insert_run(database, RunRequest("backfill", "backfill", ("AAPL", "MSFT")), began)
+    plan = [
+        batches.build_batch(run["_id"], f"{n:05d}", [ticker], "US", began)
+        for n, ticker in enumerate(run["tickers"])
+    ]
+    assert runs.start_run(database, run["_id"], plan, began)
+    for batch, now in zip(plan, (began, NOW), strict=True):
+        # Between the first batch and the second the service was stopped.
+        expire(database, now)
+        assert count_progress(database, run["_id"])["tickers_total"] == 2
+        held = batches.claim_batch(database, batch["_id"], "w", lease_seconds=60, max_attempts=3)
+        assert held is not None
+        with database.client.start_session() as session, session.start_transaction():
+            batches.finish_batch(database, held, session, result={"tickers_done": 1}, now=now)  # type: ignore[typeddict-item]
+    assert endings.finish_run(database, run["_id"], NOW) is not None
+    expire(database, NOW + timedelta(days=29))
+    ended = runs.get_run(database, run["_id"])
+    assert (ended["status"], ended["progress"]["tickers_done"]) == ("complete", 2)
+    expire(database, NOW + timedelta(days=31))
+    assert runs.find_run(database, run["_id"]) is None
+    assert database.batches.count_documents({}) == 0
