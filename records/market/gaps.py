@@ -103,9 +103,11 @@ def find_due(
     """Return the gaps of these tickers for which a source may be asked now,
     those that have waited longest first.
     """
+    # No gap waits longer than that: a clock was ahead when its next try was stored.
+    wrong = now + 2 * WAITS[-1]
     query = {
         "state": {"$in": list(DUE)},
-        "next_try": {"$lte": now},
+        "$or": [{"next_try": {"$lte": now}}, {"next_try": {"$gt": wrong}}],
         "interval": interval,
         "market": market,
         "ticker": {"$in": list(tickers)},
@@ -113,9 +115,10 @@ def find_due(
     return list(gaps_in(database).find(query).sort([("next_try", 1), ("_id", 1)]).limit(limit))
 
 
-def count_tried(database: Db, market: str, since: datetime) -> int:
-    """Return for how many gaps of a market a source was asked since a time."""
-    return gaps_in(database).count_documents({"market": market, "tried_at": {"$gte": since}})
+def count_tried(database: Db, market: str, since: datetime, until: datetime) -> int:
+    """Return for how many gaps of a market a source was asked in some time."""
+    tried = {"market": market, "tried_at": {"$gte": since, "$lte": until}}
+    return gaps_in(database).count_documents(tried)
 
 
 def count_lacking(database: Db, tickers: Sequence[str] | None) -> dict[str, dict[str, int]]:

@@ -62,7 +62,7 @@ def release_gaps(database: Db, now: datetime) -> None:
 
 def _fill(worker: Worker, watchlist: WatchlistDocument, market: str, now: datetime) -> str | None:
     database, hour = worker.database, now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    left = GAPS_AN_HOUR - gaps.count_tried(database, market, hour)
+    left = GAPS_AN_HOUR - gaps.count_tried(database, market, hour, now)
     if left <= 0:
         return None
     tickers, interval = watchlist["tickers"], watchlist["interval"]

@@ -370,6 +370,20 @@ def test_the_number_of_gaps_tried_in_an_hour_is_bounded_a_market(
     assert len(fill_due(worker, LATER + timedelta(minutes=60))) == 1
 
 
+def test_gaps_that_a_clock_a_year_ahead_tried_are_tried_again(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2023-01-03", "2024-12-31"))
+    bring(database, frame.drop(list(range(1, 400, 2))))
+    write_bars(tmp_path / "prices", "AAPL", frame)
+    watch(database, "AAPL")
+    ahead = LATER + timedelta(days=365)
+    database.gaps.update_many(
+        {}, {"$set": {"tried_at": ahead, "next_try": ahead + timedelta(hours=1)}}
+    )
+    assert len(fill_due(worker, LATER)) == 1
+
+
 def answer_daily(frame: pd.DataFrame) -> pd.DataFrame:
     """Return bars in the form of Yahoo's answer."""
     index = pd.DatetimeIndex(frame["time"]).tz_localize("America/New_York")
