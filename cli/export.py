@@ -13,7 +13,6 @@ from cli.common import (
     CommandGroup,
     echo,
     exits_on_error,
-    interval_option,
     json_option,
     no_wait_option,
     print_json,
@@ -27,9 +26,9 @@ from core.settings import get_settings
 from market.exports.folders import explains_disk, verify_folder, write_folder
 from market.exports.opening import open_table
 from market.exports.selecting import select_tickers
-from market.exports.tables import FIELDS, MANIFEST, TABLES, Asked, Layout, Table, TableName
+from market.exports.tables import DAYS, FIELDS, MANIFEST, TABLES, Asked, Layout, Table, TableName
 from market.exports.writing import FORMATS, Format
-from market.intervals import parse_interval
+from market.intervals import INTERVALS, parse_interval
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.work.export_files import find_export_files, open_export_file
@@ -47,7 +46,10 @@ takes_asked = takes_options(
     click.option("--ticker", "tickers", multiple=True, help="Only this ticker; may be repeated."),
     click.option("--market", help="All tickers of a market: US, JP, CRYPTO, ..."),
     click.option("--watchlist", help="All tickers of a watchlist."),
-    interval_option,
+    click.option(
+        "--interval",
+        help=f"{' '.join(INTERVALS)}; by default all of anomalies and alerts, else {DAYS}.",
+    ),
     click.option("--start", type=Day, help="First time, inclusive (UTC)."),
     click.option("--end", type=Day, help="Last time, inclusive."),
     click.option("--column", "columns", multiple=True, help="Only this column; may be repeated."),
@@ -77,7 +79,7 @@ def _ask(
     tickers: tuple[str, ...],
     market: str | None,
     watchlist: str | None,
-    interval: str,
+    interval: str | None,
     start: datetime | None,
     end: datetime | None,
     layout: Layout,
@@ -85,7 +87,7 @@ def _ask(
     adjusted: bool,
     run_id: str | None,
 ) -> Asked:
-    checked = parse_interval(interval)
+    checked = parse_interval(interval) if interval else None
     named = tuple(map(normalize_ticker, tickers))
     return Asked(
         table,

@@ -41,16 +41,16 @@ def open_features(database: Db, models: ModelManager, asked: Asked) -> Table:
     Where models have different features, a table with a row for each bar has all of them. Raises
     NoModel, ModelIntegrity, and BadInput where none of the tickers has bars.
     """
-    sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
+    sizes = find_sizes(database, tickers=asked.tickers, interval=asked.one_interval)
     if not sizes:
-        raise BadInput(f"none of these tickers has {asked.interval} bars", reason="no_bars")
+        raise BadInput(f"none of these tickers has {asked.one_interval} bars", reason="no_bars")
     by_market: dict[str, list[str]] = {}
     for size in sizes:
         by_market.setdefault(size["market"], []).append(size["ticker"])
     groups = [
         _Group(market, model, members)
         for market, tickers in by_market.items()
-        for model, members in models.group_by_model(market, asked.interval, tickers)
+        for model, members in models.group_by_model(market, asked.one_interval, tickers)
     ]
     names = list(
         dict.fromkeys(name for group in groups for name in group.model.feature_set.columns)
@@ -86,15 +86,15 @@ def _list_rows(
     """Yield for each bar its ticker, interval, time and model, and its inputs."""
     for ticker, times, inputs in _read(database, group, asked):
         for time, row in zip(times.tolist(), inputs.tolist(), strict=True):
-            yield (ticker, asked.interval, time * MICROSECONDS, group.model.version), row
+            yield (ticker, asked.one_interval, time * MICROSECONDS, group.model.version), row
 
 
 def _read(database: Db, group: _Group, asked: Asked) -> Iterator[tuple[str, Int64, Float32]]:
     """Yield each ticker with the times of its bars (n,) and their inputs (n, d)."""
     now = datetime.now(UTC)
     first, last = (None if at is None else int(at.timestamp()) for at in (asked.start, asked.end))
-    if group.model.feature_set.sees_market and has_days(asked.interval):
-        refresh_days(database, group.market, asked.interval, now)
+    if group.model.feature_set.sees_market and has_days(asked.one_interval):
+        refresh_days(database, group.market, asked.one_interval, now)
     for start in range(0, len(group.tickers), PART_TICKERS):
         tickers = group.tickers[start : start + PART_TICKERS]
         job = Job(
@@ -103,7 +103,7 @@ def _read(database: Db, group: _Group, asked: Asked) -> Iterator[tuple[str, Int6
             trigger="manual",
             market=group.market,
             tickers=tickers,
-            interval=asked.interval,
+            interval=asked.one_interval,
             period=None,
             started_at=now,
         )

@@ -35,7 +35,9 @@ class ExportQuery(Query):
     )
     market: Market | None = None
     watchlist: WatchlistName | None = None
-    interval: Interval = "1d"
+    interval: Interval | None = Field(
+        None, description="null: of anomalies and alerts all, of other tables 1d"
+    )
     start: Time | None = Field(None, description="first time, inclusive")
     end: Time | None = Field(None, description="last time, inclusive")
     columns: str | None = Field(
@@ -64,7 +66,9 @@ class ExportBody(Body):
     tickers: Annotated[list[Ticker], Field(max_length=MAX_TICKERS)] = Field(default_factory=list)
     market: Market | None = None
     watchlist: WatchlistName | None = None
-    interval: Interval = "1d"
+    interval: Interval | None = Field(
+        None, description="null: of anomalies and alerts all, of other tables 1d"
+    )
     start: Time | None = Field(None, strict=False, description="first time, inclusive")
     end: Time | None = Field(None, strict=False, description="last time, inclusive")
     columns: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=500)] = Field(

@@ -115,7 +115,7 @@ def _build_etag(database: Db, asked: Asked, query: ExportQuery) -> str | None:
     """Return an ETag for bars; other tables have none."""
     if asked.table != "bars":
         return None
-    series = find_series(database, tickers=asked.tickers, interval=asked.interval)
+    series = find_series(database, tickers=asked.tickers, interval=asked.one_interval)
     prints = (f"{one['_id']} {one['fingerprint']}" for one in series)
     return build_etag(query.model_dump_json(), *prints)
 

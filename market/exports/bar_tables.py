@@ -16,7 +16,7 @@ def open_bars(database: Db, asked: Asked) -> Table:
     """Return the table of bars, long or wide. Raises BadInput where there can be no wide table."""
     series = {
         one["ticker"]: one
-        for one in find_series(database, tickers=asked.tickers, interval=asked.interval)
+        for one in find_series(database, tickers=asked.tickers, interval=asked.one_interval)
     }
     found = [series[ticker] for ticker in asked.tickers if ticker in series]
     most = sum(one["bars"] for one in found)

@@ -90,7 +90,7 @@ def open_labels(database: Db, asked: Asked) -> Table:
     """Return the table of people's labels; `label` has the words that `flask models evaluate`
     reads.
     """
-    most, found = iterate_labels(database, tickers=asked.tickers, interval=asked.interval)
+    most, found = iterate_labels(database, tickers=asked.tickers, interval=asked.one_interval)
 
     def list_rows() -> Iterator[Row]:
         for one in found:
@@ -122,7 +122,7 @@ def _plain(value: Any) -> Any:
 
 def open_scores(database: Db, asked: Asked) -> Table:
     """Return the table of the scores of all bars that runs kept, long or wide."""
-    chosen = choose_bar_scores(database, asked.tickers, asked.interval, asked.run_id)
+    chosen = choose_bar_scores(database, asked.tickers, asked.one_interval, asked.run_id)
     most = sum(one["count"] for own in chosen.values() for one in own)
     first, last = (None if at is None else at.timestamp() for at in (asked.start, asked.end))
 
@@ -163,7 +163,7 @@ def open_analytics(database: Db, asked: Asked) -> Table:
     most, found = iterate_snapshots(
         database,
         tickers=asked.tickers,
-        interval=asked.interval,
+        interval=asked.one_interval,
         start=asked.start,
         end=asked.end,
     )

@@ -195,7 +195,7 @@ def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
     """Return the fingerprints of the exported series, where bars or features are exported."""
     if asked.table not in {"bars", "features"}:
         return {}
-    found = find_series(database, tickers=asked.tickers, interval=asked.interval)
+    found = find_series(database, tickers=asked.tickers, interval=asked.one_interval)
     return {one["_id"]: one["fingerprint"] for one in found}
 
 

@@ -80,7 +80,7 @@ class QuotedBars:
 
 
 def _list_series(database: Db, asked: Asked, schema: pa.Schema) -> Iterator[pa.Table]:
-    found = find_series(database, tickers=asked.tickers, interval=asked.interval)
+    found = find_series(database, tickers=asked.tickers, interval=asked.one_interval)
     series = {one["ticker"]: one for one in found}
     for ticker in asked.tickers:
         if ticker in series:

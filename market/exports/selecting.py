@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from core.errors import BadInput
-from market.exports.tables import TableName
+from market.exports.tables import DAYS, TableName
 from market.markets import load_markets
 from records.alerts.history import find_alerted
 from records.database import Db
@@ -17,25 +17,28 @@ from records.work.watchlists import get_watchlist
 def select_tickers(
     database: Db,
     table: TableName,
-    interval: str,
+    interval: str | None,
     *,
     tickers: tuple[str, ...],
     market: str | None,
     watchlist: str | None,
 ) -> tuple[str, ...]:
     """Return the named tickers, those of a market or of a watchlist; by default all tickers that
-    the table has. For a market's alerts, the market's code is among them.
+    the table has. For a market's alerts, the market's code is among them. Without an `interval`,
+    those of anomalies and alerts are of all intervals, those of other tables of days.
 
     Raises BadInput where more than one of `tickers`, `market` and `watchlist` is given; NotFound on
     an unknown watchlist, and on a named ticker without bars where bars or features are exported.
     """
     if sum(map(bool, (tickers, market, watchlist))) > 1:
         raise BadInput("name tickers, a market or a watchlist: only one of these")
+    if table not in {"anomalies", "alerts"}:
+        interval = interval or DAYS
     if tickers:
         if table in {"bars", "features"}:
             stored = set(find_tickers(database, interval, tickers=tickers))
             for missing in [ticker for ticker in tickers if ticker not in stored][:1]:
-                get_series(database, missing, interval)
+                get_series(database, missing, interval or DAYS)
         return tuple(dict.fromkeys(tickers))
     if watchlist:
         return tuple(get_watchlist(database, watchlist)["tickers"])
@@ -50,7 +53,7 @@ def select_tickers(
     return tuple(_find_all(database, table, interval))
 
 
-def _find_all(database: Db, table: TableName, interval: str) -> Iterable[str]:
+def _find_all(database: Db, table: TableName, interval: str | None) -> Iterable[str]:
     """Return all tickers that a table has."""
     match table:
         case "trades":
@@ -60,6 +63,6 @@ def _find_all(database: Db, table: TableName, interval: str) -> Iterable[str]:
         case "alerts":
             return find_alerted(database, interval)
         case "labels":
-            return find_labelled_tickers(database, interval)
+            return find_labelled_tickers(database, interval or DAYS)
         case _:
             return find_tickers(database, interval)

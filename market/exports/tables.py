@@ -31,6 +31,7 @@ Layout = Literal["long", "wide"]
 Kind = Literal["time", "text", "number", "count", "flag"]
 MOST_WIDE = 500
 MANIFEST = "manifest.json"
+DAYS = "1d"
 
 
 class Column(NamedTuple):
@@ -46,6 +47,7 @@ class Asked:
 
     Attributes:
         tickers: the tickers in the order of the rows.
+        interval: None: of anomalies and alerts all, of other tables days.
         adjusted: whether bars are adjusted for splits. Otherwise they are as quoted, with their
             splits in a column, and can be imported again.
         layout: `long` has a row for each bar, score, metric or feature; `wide` has a column for
@@ -58,7 +60,7 @@ class Asked:
 
     table: TableName
     tickers: tuple[str, ...]
-    interval: str = "1d"
+    interval: str | None = None
     start: datetime | None = None
     end: datetime | None = None
     adjusted: bool = False
@@ -69,6 +71,11 @@ class Asked:
     severity: Severity | None = None
     kind: AnomalyKind | None = None
     scope: MoveScope | None = None
+
+    @property
+    def one_interval(self) -> str:
+        """The interval of a table that has one: of days if none is named."""
+        return self.interval or DAYS
 
 
 Row = tuple[Any, ...]

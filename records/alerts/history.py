@@ -101,7 +101,7 @@ def iterate_alerts(
     database: Db,
     *,
     entities: Sequence[str],
-    interval: str,
+    interval: str | None,
     start: datetime | None,
     end: datetime | None,
     fields: Sequence[str],
@@ -121,8 +121,8 @@ def iterate_alerts(
     return most, merge(*found, key=locate)
 
 
-def find_alerted(database: Db, interval: str) -> list[str]:
+def find_alerted(database: Db, interval: str | None) -> list[str]:
     """Return, in order, the entities (such as tickers and markets) with alerts, also ended ones."""
     kept = (alerts_in(database), history_in(database))
-    query = {"interval": interval}
+    query = match(interval=interval)
     return sorted({name for one in kept for name in one.distinct("entity_id", query)})

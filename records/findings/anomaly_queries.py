@@ -128,7 +128,7 @@ def iterate_anomalies(
     database: Db,
     *,
     tickers: Sequence[str],
-    interval: str,
+    interval: str | None,
     start: datetime | None,
     end: datetime | None,
     severity: Severity | None = None,

@@ -194,15 +194,18 @@ def list_series(
 
 
 def find_tickers(
-    database: Db, interval: str, *, tickers: Sequence[str] | None = None, market: str | None = None
+    database: Db,
+    interval: str | None,
+    *,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
 ) -> list[str]:
-    """Return, in order, the tickers with stored bars of this interval: all, those among `tickers`,
-    or those of a market.
+    """Return, in order, the tickers with stored bars of this interval (None: of any): all, those
+    among `tickers`, or those of a market.
     """
     query = _build_query(tickers, market, interval)
-    return sorted(
-        document["ticker"] for document in series_in(database).find(query, {"_id": 0, "ticker": 1})
-    )
+    found = series_in(database).find(query, {"_id": 0, "ticker": 1})
+    return sorted({document["ticker"] for document in found})
 
 
 def find_one_series(

@@ -18,7 +18,7 @@ from tasks.engine.accept import accept_run
 
 MOST_ROWS = 100_000_000
 # Fields of an export that are in the run's document anyway; the rest are the run's options.
-OF_RUN = {"tickers", "interval"}
+OF_RUN = {"tickers"}
 MOST_FEATURES = max(len(feature_set.columns) for feature_set in FEATURE_SETS)
 
 
@@ -49,7 +49,7 @@ def request_export(
         "export",
         "manual",
         tickers=asked.tickers,
-        interval=asked.interval,
+        interval=asked.one_interval,
         options={name: value for name, value in options.items() if name not in OF_RUN},
         once=once,
     )
@@ -60,7 +60,7 @@ def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
     """Return how many rows a table has at the most. Raises BadInput on what it has not."""
     check_asked(asked)
     if asked.table == "features":  # which take a model
-        sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
+        sizes = find_sizes(database, tickers=asked.tickers, interval=asked.one_interval)
         bars = sum(size["bars"] for size in sizes)
         return bars if asked.layout == "wide" else bars * MOST_FEATURES
     opened = open_table(database, asked)
@@ -72,4 +72,4 @@ def read_asked(run: RunDocument) -> Asked:
     names = {field.name for field in fields(Asked)} - OF_RUN
     told = {name: run["options"][name] for name in names}
     told["metrics"] = tuple(told["metrics"])
-    return Asked(tickers=tuple(run["tickers"]), interval=run["interval"], **told)
+    return Asked(tickers=tuple(run["tickers"]), **told)

@@ -448,6 +448,30 @@ def test_a_worker_writes_what_the_command_line_writes(
     assert (gone.status_code, gone.json["reason"]) == (404, "export_gone")
 
 
+def test_anomalies_and_alerts_of_all_intervals_are_exported_unless_one_is_named(
+    client: FlaskClient, flask: Command, database: Db, tmp_path: Path
+) -> None:
+    store(database, "AAPL", make_bars(300))
+    train(database)
+    run(database, "backfill", "AAPL")
+    days = database.anomalies.find_one()
+    assert days
+    quarters = days | {"_id": "AAPL::15m::2026-01-05T14:30:00Z", "interval": "15m"}
+    database.anomalies.insert_one(quarters)
+    for interval in ("1d", "15m"):
+        alert = {"_id": interval, "entity_id": "AAPL", "interval": interval, "bar_time": NOW}
+        database.alerts.insert_one(alert)
+    for table in ("anomalies", "alerts"):
+        for query in ("", "?market=US", "?tickers=AAPL"):
+            text = client.get(f"/py/export/{table}{query}").text
+            assert {row["interval"] for row in csv.DictReader(io.StringIO(text))} == {"1d", "15m"}
+        text = client.get(f"/py/export/{table}?tickers=AAPL&interval=15m").text
+        assert [row["interval"] for row in csv.DictReader(io.StringIO(text))] == ["15m"]
+        assert flask("export", "write", table, tmp_path / table).exit_code == 0
+        written = pd.read_parquet(tmp_path / table / f"{table}-0000.parquet")
+        assert set(written["interval"]) == {"1d", "15m"}
+
+
 def test_a_worker_exports_only_data_of_the_tenant_that_requested_it(
     worker: Worker, database: Db
 ) -> None:

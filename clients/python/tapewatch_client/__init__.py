@@ -5442,7 +5442,7 @@ class Client(Connection):
         Args:
             format: `ndjson`: a JSON object a line; `parquet` is no text
             tickers: with commas between them
-            interval: how long a bar is: minutes, hours, a day or a week
+            interval: null: of anomalies and alerts all, of other tables 1d
             start: first time, inclusive
             end: last time, inclusive
             columns: only these, with commas between them
@@ -5512,7 +5512,7 @@ class Client(Connection):
         `GET /exports/RUN` has the manifest and the address of each file.
 
         Args:
-            interval: how long a bar is: minutes, hours, a day or a week
+            interval: null: of anomalies and alerts all, of other tables 1d
             start: first time, inclusive
             end: last time, inclusive
             columns: only these; none: all
