@@ -41,6 +41,22 @@ def test_market_counts_anomalies_by_severity(demo: Demo, open_page: Callable[...
         expect(legend).to_contain_text(f"{stored} {severity}")
 
 
+def test_the_last_day_is_counted_by_the_filters(demo: Demo, open_page: Callable[..., Page]) -> None:
+    last = max(demo.database.series.distinct("last_bar", {"market": "US"}))
+    anomaly = demo.database.anomalies.find_one({"Ticker": "^GSPC", "kind": "event"})
+    assert anomaly
+    late = anomaly | {"_id": f"^GSPC::1d::{last:%Y-%m-%dT%H:%M:%SZ}", "Datetime": last}
+    demo.database.anomalies.insert_one(late)
+    try:
+        for query, said in (("", "1 anomaly on 31"), ("?kind=fault", "Nothing that passes the")):
+            page = open_page(f"{demo.url}#/{query}")
+            states = page.get_by_role("article").filter(has_text="United States")
+            expect(states).to_contain_text(said)
+        expect(page.get_by_role("columnheader", name="All anomalies")).to_be_visible()
+    finally:
+        demo.database.anomalies.delete_one({"_id": late["_id"]})
+
+
 def test_strangest_and_latest_come_in_their_order(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

@@ -75,8 +75,9 @@ function buildMarket() {
     const counted = `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"}`;
     counts.setAttribute("aria-label", `${counted} by severity`);
     fill(counts, buildSeverityBar(total ?? null, { chosen: filters.values.severity, link }));
-    const state = describeLook(market);
-    if (state !== seen) fill(look, drawLook(market));
+    const query = toQuery(filters.values);
+    const state = JSON.stringify([describeLook(market), query]);
+    if (state !== seen) fill(look, drawLook(market, query));
     seen = state;
   };
   return { node, update };
@@ -88,15 +89,15 @@ const chooseInterval = (intervals) => (intervals.includes("1d") ? "1d" : interva
 const describeLook = ({ series, looked_at, up_to_date, too_short, missed, behind, last_bar }) =>
   JSON.stringify([series, looked_at, up_to_date, too_short, missed, behind, last_bar]);
 
-/** The bars that were not detected yet, or else how the last day was. */
-function drawLook(market) {
+/** The bars that were not detected yet, or else how the last day was by the filters. */
+function drawLook(market, query) {
   const { series, looked_at: looked, up_to_date: current, too_short: short } = market;
   const missed = series - looked;
   if (missed === 0 && current === series) {
-    if (!short) return el("p.muted", drawLastDay(market));
+    if (!short) return el("p.muted", drawLastDay(market, query));
     const those = `${plural(short, "series", "series")} of ${count(series)}`;
     const said = `${those} ${short === 1 ? "has" : "have"} too few bars for a score.`;
-    return el("p.muted", short < series && drawLastDay(market), " ", said);
+    return el("p.muted", short < series && drawLastDay(market, query), " ", said);
   }
   if (missed === 0)
     return el(
@@ -117,15 +118,21 @@ function drawLook(market) {
 }
 
 /** "A quiet day: nothing strange on 1 Mar 2013." once it is known. */
-function drawLastDay({ code, last_bar: last }) {
+function drawLastDay({ code, last_bar: last }, query) {
   const node = el("span", "\u00a0");
   const date = day(last);
-  get("/anomalies/summary", { market: code, start: last.slice(0, 10) })
+  const start = last.slice(0, 10);
+  const { start: from, end, market: _, ...chosen } = query;
+  const isFiltered = Object.values(chosen).some(Boolean);
+  if ((end && end < start) || from > start) return node;
+  get("/anomalies/summary", { ...chosen, market: code, start })
     .then(({ total }) =>
       fill(
         node,
         total === 0
-          ? `A quiet day: nothing strange on ${date}.`
+          ? isFiltered
+            ? `Nothing that passes the filters on ${date}.`
+            : `A quiet day: nothing strange on ${date}.`
           : `${plural(total, "anomaly", "anomalies")} on ${date}.`,
       ),
     )

@@ -20,7 +20,7 @@ const COLUMNS = [
   ["Bars", ".number.wide-only"],
   ["Last bar", ".wide-only"],
   "Watermark",
-  "Anomalies",
+  "All anomalies", // whatever filters say of severity, kind, scope and time
 ];
 
 /**
