@@ -1,5 +1,6 @@
 """`flask bars`, the commands that correct stored bars and undo imports."""
 
+import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -84,7 +85,7 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
             found = find_series(database, tickers=[name], interval=checked)
             bars = sum(series["bars"] for series in found)
             click.confirm(f"Delete {count_of(bars, 'bar')} of {name}?", abort=True)
-        gone = delete_bars(database, name, checked, datetime.now(UTC))
+        gone = delete_bars(database, name, checked, datetime.now(UTC), by=getpass.getuser())
         _follow(database, gone)
         holders = _find_holders(database, gone)
     _print_moved(gone, "deleted; anomalies, models and runs stay", holders, as_json=as_json)
@@ -105,7 +106,7 @@ def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool
     with use_database() as database:
         new = load_markets(database).spell(name)
         _refuse_open(database, old, checked)
-        moved = rename_bars(database, old, new, checked, datetime.now(UTC))
+        moved = rename_bars(database, old, new, checked, datetime.now(UTC), by=getpass.getuser())
         _follow(database, moved)
         holders = _find_holders(database, moved)
     _print_moved(
@@ -156,7 +157,7 @@ def undo(*, import_id: str, as_json: bool) -> None:
     with use_database() as database:
         for part in find_import(database, import_id):
             _refuse_open(database, part["ticker"], part["interval"])
-        undone = undo_import(database, import_id, datetime.now(UTC))
+        undone = undo_import(database, import_id, datetime.now(UTC), by=getpass.getuser())
         series = [(one.ticker, one.interval) for one in undone]
         follow_gone_bars(database, series, datetime.now(UTC))
     if as_json:

@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from apiflask import APIBlueprint
 from flask import Response, json
 
-from api.http.auth import needs_scope
+from api.http.auth import get_person, needs_scope
 from api.http.bodies import MIB, takes_body
 from api.http.conditional import build_etag, find_unchanged, get_validators
 from api.http.idempotency import Answers, enqueues
@@ -312,7 +312,7 @@ def delete_ticker(ticker: str, query_data: DeleteQuery) -> str:
     run_id = find_open_run(database, name, query_data.interval)
     if run_id is not None:
         raise Conflict(f"run {run_id} looks at {name}; wait for it, or cancel it", run_id=run_id)
-    gone = delete_bars(database, name, query_data.interval, get_now())
+    gone = delete_bars(database, name, query_data.interval, get_now(), by=get_person())
     follow_gone_bars(database, [(one["ticker"], one["interval"]) for one in gone], get_now())
     return ""
 

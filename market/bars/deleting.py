@@ -5,17 +5,18 @@ Anomalies of deleted bars stay, marked as "bars gone".
 Plain Python, as the web process uses this module, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import BadInput, Conflict, NotFound
-from core.words import RevisionKind
+from core.words import AlertEvent, RevisionKind
 from market.bars.reading import iterate_bars
 from market.bars.spans import build_bucket_id
 from market.markets import load_markets
+from records.alerts.trail import add_entries, build_note
 from records.analytics.markets import forget_beyond
 from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
@@ -37,11 +38,11 @@ from records.market.series import (
 
 
 def delete_bars(
-    database: Db, ticker: str, interval: str | None, now: datetime
+    database: Db, ticker: str, interval: str | None, now: datetime, *, by: str = "system"
 ) -> list[SeriesDocument]:
     """Delete the series of a ticker, or that of one interval; return their documents as they were.
 
-    Anomalies, models and runs stay. Raises NotFound.
+    Anomalies, models and runs stay; the audit trail says who deleted what. Raises NotFound.
     """
     found = find_series(database, tickers=[ticker], interval=interval)
     if not found:
@@ -50,6 +51,7 @@ def delete_bars(
     def write(session: ClientSession) -> None:
         for series in found:
             _remove(database, series, "deleted", now, session)
+            note_bars(database, "remove", series, {}, by=by, at=now, session=session)
 
     in_transaction(database, write)
     for series in found:
@@ -58,7 +60,13 @@ def delete_bars(
 
 
 def rename_bars(
-    database: Db, ticker: str, name: str, interval: str | None, now: datetime
+    database: Db,
+    ticker: str,
+    name: str,
+    interval: str | None,
+    now: datetime,
+    *,
+    by: str = "system",
 ) -> list[SeriesDocument]:
     """Rename the series of a ticker, or that of one interval; return their documents as they were.
 
@@ -77,6 +85,8 @@ def rename_bars(
         for series in found:
             _refuse_stored(database, series, name, session)
             _move(database, series, name, now, session)
+            told = {"ticker": {"before": ticker, "after": name}}
+            note_bars(database, "change", series, told, by=by, at=now, session=session)
 
     copies: list[tuple[str, str]] = []
     try:
@@ -91,6 +101,24 @@ def rename_bars(
         raise
     set_ticker_markets(database, _list_told(database, found, name), now)
     return found
+
+
+def note_bars(
+    database: Db,
+    step: AlertEvent,
+    series: SeriesDocument,
+    details: Mapping[str, object],
+    *,
+    by: str,
+    at: datetime,
+    session: ClientSession,
+) -> None:
+    """Write into the audit trail, inside the transaction, who took back bars of a series, and how
+    many it had.
+    """
+    subject = f"{series['interval']} bars of {series['ticker']}"
+    told = {"bars": series["bars"], **details}
+    add_entries(database, [build_note(step, subject, by=by, at=at, details=told)], session)
 
 
 def _refuse_stored(database: Db, series: SeriesDocument, name: str, session: ClientSession) -> None:

@@ -22,7 +22,7 @@ from market.bars.buckets import (
     unpack_times,
 )
 from market.bars.changes import moment
-from market.bars.deleting import build_removal, drop_series
+from market.bars.deleting import build_removal, drop_series, note_bars
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import measure_anew
@@ -70,8 +70,9 @@ class Undone:
     left: int
 
 
-def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
+def undo_import(database: Db, import_id: str, now: datetime, *, by: str = "system") -> list[Undone]:
     """Undo an import. All its series are checked first; nothing is undone where one cannot be.
+    The audit trail says who undid it.
 
     Raises NotFound where there is no such import or it was undone before, and Conflict where it is
     too old, where a later import has changed its bars, or where it replaced synthetic bars by real
@@ -101,13 +102,15 @@ def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
         ]
         series, _ = in_transaction(database, partial(_check, database, part, own))
         touched.add((series["market"], series["interval"]))
-    undone = [in_transaction(database, partial(_undo, database, part, now)) for part in found]
+    undone = [in_transaction(database, partial(_undo, database, part, now, by)) for part in found]
     for market, interval in touched:
         forget_beyond(database, market, interval)
     return undone
 
 
-def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientSession) -> Undone:
+def _undo(
+    database: Db, part: BarImportDocument, now: datetime, by: str, session: ClientSession
+) -> Undone:
     ticker, interval = part["ticker"], part["interval"]
     series, changes = _check(database, part, [], session)
     columns = _read(database, series, session)
@@ -143,7 +146,10 @@ def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientS
     bar_imports.forget_imports(database, ticker, interval, session, part["import_id"])
     if part["revised"]:
         mark_undone(database, ticker, interval, part["revision"], session)
-    return Undone(ticker, interval, int(gone.sum()), restored, left)
+    undone = Undone(ticker, interval, int(gone.sum()), restored, left)
+    told = {"undone": part["import_id"], "removed": undone.removed, "restored": restored}
+    note_bars(database, "change", series, told, by=by, at=now, session=session)
+    return undone
 
 
 def _read_factor(change: RevisionDocument) -> float:

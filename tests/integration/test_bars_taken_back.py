@@ -2,6 +2,7 @@
 disagreement.
 """
 
+import getpass
 import json
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -106,6 +107,38 @@ def test_the_anomalies_of_deleted_bars_stay(flask: Command, detected: Db) -> Non
     ]
     assert not any("bars_gone_at" in anomaly for anomaly in read_anomalies(detected, "AAPL"))
     assert check(detected) == []
+
+
+def test_the_audit_says_who_deleted_renamed_or_undid_bars(
+    client: FlaskClient, flask: Command, detected: Db
+) -> None:
+    brought = import_later(detected, make_bars(620, shocks=SHOCKS)[600:])
+    assert brought is not None
+    assert flask("bars", "undo", brought).exit_code == 0
+    assert flask("bars", "rename", "AAPL", "AAPLX").exit_code == 0
+    assert flask("bars", "delete", "AAPLX", "--yes").exit_code == 0
+    assert client.delete("/py/tickers/MSFT").status_code == 204
+    told = [
+        (entry["by"], entry["step"], entry["subject"], entry["details"])
+        for entry in client.get("/py/audit").json["items"]
+    ]
+    me = getpass.getuser()
+    assert told == [
+        ("open access", "remove", "1d bars of MSFT", {"bars": 600}),
+        (me, "remove", "1d bars of AAPLX", {"bars": 600}),
+        (
+            me,
+            "change",
+            "1d bars of AAPL",
+            {"bars": 600, "ticker": {"before": "AAPL", "after": "AAPLX"}},
+        ),
+        (
+            me,
+            "change",
+            "1d bars of AAPL",
+            {"bars": 620, "undone": brought, "removed": 20, "restored": 0},
+        ),
+    ]
 
 
 def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
