@@ -242,7 +242,11 @@ def _run(asked: EvaluationRequest, *, no_wait: bool, as_json: bool) -> None:
 def _print(evaluation: EvaluationDocument) -> None:
     judgements = evaluation["judgements"] or []
     table = Table("", *(judged["version"] for judged in judgements))
+    start, end = evaluation["start"], evaluation["end"]
+    first = f"{start:%Y-%m-%d}" if start else "the first bar"
+    last = f"{end:%Y-%m-%d}" if end else "the last bar"
     rows: dict[str, list[str]] = {
+        "period": [f"{first} to {last}"] * len(judgements),
         "bars": [f"{judged['bars']:,}" for judged in judgements],
         "tickers": [f"{judged['tickers']:,}" for judged in judgements],
         "alarms": [f"{judged['alarms']:,}" for judged in judgements],

@@ -194,6 +194,8 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
     assert judged.exit_code == 0, judged.stderr
     assert "alarms a thousand bars" in judged.stdout
     assert "recall" in judged.stdout
+    # By default the period is from the first label to the last.
+    assert "2016-01-04 to 2016-06-01" in judged.stdout
     compared = judge("compare", "US_model-0.1.0", "US_model-0.2.0", "--json")
     found = json.loads(compared.stdout)
     assert [j["version"] for j in found["judgements"]] == ["US_model-0.1.0", "US_model-0.2.0"]
