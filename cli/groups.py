@@ -17,6 +17,7 @@ from cli.common import (
     use_database,
 )
 from core.errors import BadInput
+from core.naming import count_of
 from market.markets import load_markets
 from records.alerts.groups import find_groups, replace_groups
 
@@ -53,7 +54,7 @@ def import_groups(*, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"groups": len(groups), "problems": problems})
         return
-    echo(f"{len(groups)} groups are stored")
+    echo(f"{count_of(len(groups), 'member')} of groups are stored")
     for problem in problems[:SHOWN_PROBLEMS]:
         echo(problem)
     if len(problems) > SHOWN_PROBLEMS:

@@ -1079,6 +1079,8 @@ def test_groups_are_imported_by_file_and_over_http_and_problems_are_named(
     assert "line 6" in problems
     assert "XOM is in Oil and Utilities; Oil counts" in problems
     stored = {(g["child"], g["parent"]) for g in client.get("/py/groups").json["items"]}
+    said = flask("groups", "import", file).stdout  # members, of which there are more than groups
+    assert f"{len(stored)} members of groups are stored" in said
     assert {("AAPL", "Phones"), ("Phones", "Technology"), ("Technology", "US")} <= stored
     (tmp_path / "bad.csv").write_text("name,colour\nA,red\n")
     assert flask("groups", "import", tmp_path / "bad.csv").exit_code == 2
