@@ -58,7 +58,8 @@ class WatchlistBody(Body):
         0.0,
         ge=0,
         le=1,
-        description="its alerts are of anomalies of at least this confidence, from 0 to 1",
+        description="its alerts are of anomalies of at least this confidence, from 0 to 1, and of"
+        " faults, which have none",
     )
     enabled: bool = True
     source: WatchlistSource = Field(

@@ -6641,7 +6641,7 @@ class Client(Connection):
             threshold: what is an anomaly here: the grade from which a bar is, or a kind and
                 its value; null: as the model says
             min_confidence: its alerts are of anomalies of at least this confidence, from 0
-                to 1
+                to 1, and of faults, which have none
             source: where bars come from before each scan: `none` (they are brought),
                 `yahoo`, a `folder` below the watched one, or the `feed`
             folder: its name, where that is the source
@@ -6702,7 +6702,7 @@ class Client(Connection):
             threshold: what is an anomaly here: the grade from which a bar is, or a kind and
                 its value; null: as the model says
             min_confidence: its alerts are of anomalies of at least this confidence, from 0
-                to 1
+                to 1, and of faults, which have none
             source: where bars come from before each scan: `none` (they are brought),
                 `yahoo`, a `folder` below the watched one, or the `feed`
             folder: its name, where that is the source
