@@ -1,7 +1,8 @@
 """Refuses dates of other calendars, Buddhist years and Japanese eras, and says what they are.
 
-Taiwan's years of three digits are read. These are not: a Buddhist year could also be a year in the
-future, and a Japanese era may be given by its letter only.
+Taiwan's years of three digits are read, but not those of dates in seven digits, which TradeStation
+writes, too. A Buddhist year could also be a year in the future, and a Japanese era may be given by
+its letter only.
 """
 
 import re
@@ -25,9 +26,13 @@ _ERA = re.compile(
     rf"(?P<era>{'|'.join(ERAS)})\s*(?P<year>\d\d?|元)\s*[-/.年]\s*\d\d?\s*[-/.月]\s*\d\d?\D?.*"
 )
 
+_SEVEN = re.compile(r"(?P<years>1[0-4]\d)(?P<day>(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?:\.0)?")
+# What the years of such a date are counted from.
+TAIWAN_EPOCH, TRADESTATION_EPOCH = 1911, 1900
+
 
 def refuse_eras(values: "pd.Series[Any]") -> None:
-    """Raise BadInput where most dates have Buddhist years or Japanese eras."""
+    """Raise BadInput where most dates have Buddhist years, Japanese eras, or seven digits."""
     looked_at = values.iloc[:: max(1, len(values) // MOST_LOOKED_AT)].astype(str).str.strip()
     for pattern, calendar in (
         (_BUDDHIST, "the Buddhist calendar, as Thailand's"),
@@ -40,6 +45,16 @@ def refuse_eras(values: "pd.Series[Any]") -> None:
                 f"dates such as {found[0][0][:SHOWN]} are of {calendar}, in which {year} is"
                 f" {named}: write the years as {year}, and dates as 2024-01-02"
             )
+    found = [match for text in looked_at if (match := _SEVEN.fullmatch(text))]
+    if 2 * len(found) > len(looked_at):
+        taiwan, tradestation = (
+            f"{int(found[0]['years']) + epoch}-{found[0]['day'][:2]}-{found[0]['day'][2:]}"
+            for epoch in (TAIWAN_EPOCH, TRADESTATION_EPOCH)
+        )
+        raise BadInput(
+            f"dates such as {found[0][0][:SHOWN]} can be read two ways: as {taiwan}, by Taiwan's"
+            f" years, or as {tradestation}, by TradeStation's: write them as 2024-01-02"
+        )
 
 
 def _name_year(match: "re.Match[str]") -> tuple[str, int]:

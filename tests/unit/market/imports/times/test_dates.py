@@ -72,6 +72,15 @@ def test_years_of_other_eras_are_refused_and_named(written: list[Any], said: str
         read_times(pd.Series(written))
 
 
+@pytest.mark.parametrize("written", [["1130102", "1130103"], [1130102, 1130103]])
+def test_dates_in_seven_digits_are_asked_about(written: list[Any]) -> None:
+    """They used to be taken for seconds since 1970, and single days for days of that January."""
+    with pytest.raises(BadInput) as refused:
+        read_times(pd.Series(written))
+    assert "1130102 can be read two ways: as 2024-01-02, by Taiwan's years" in refused.value.message
+    assert "or as 2013-01-02, by TradeStation's" in refused.value.message
+
+
 @pytest.mark.parametrize("late", ["{:02}/01/2024", "01/{:02}/2024"])
 def test_dates_that_a_spreadsheet_swapped_are_refused(late: str) -> None:
     turned = [f"2024-{day:02}-01 00:00:00" for day in (2, 3, 4, 5)]
