@@ -106,6 +106,8 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
         values = _read_plain(column)
         if values is not None:
             numbers.columns[name] = values
+        elif name == "volume" and not options.columns.get(name):
+            _refuse_money(column)
         groups[name == "volume"].append(_prepare(name, column, is_plain=values is not None))
     if options.thousands is None:
         _refuse_fractions([table.columns[name] for name in PRICES if name not in numbers.columns])
@@ -133,6 +135,18 @@ def _refuse_fractions(columns: Sequence[pa.ChunkedArray]) -> None:
         raise BadInput(
             f"prices such as {cell} can be read two ways: as {whole} (say thousands apostrophe), or"
             " as points and 32nds of one, as bonds are quoted: write these as decimals"
+        )
+
+
+def _refuse_money(column: pa.ChunkedArray) -> None:
+    """Raise BadInput where most volumes are written with a currency."""
+    marked = column.filter(pc.match_substring_regex(column, _CURRENCY))
+    if len(marked) > len(column) / 2:
+        cell = marked[0].as_py().strip()
+        raise BadInput(
+            f"volumes such as {cell[:LONGEST_NUMBER]} are amounts of money, and bars need numbers"
+            " of shares: say which column has them (volume=NAME), or that none does (volume=, with"
+            " no column behind it)"
         )
 
 

@@ -34,6 +34,9 @@ from market.intervals import read_interval
 # Columns of Databento's tables; a raw price of 0.001 in Databento's units of 1e-9.
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
+# A table of LEAN's has no names, and so its columns are numbered.
+LEAN_KEYS = {"1", "2", "3", "4", "5", "6"}
+LEAST_LEAN = 1_000
 # Columns of Tushare's daily tables, and the number of shares in one of its lots.
 TUSHARE = {"ticker": "ts_code", "time": "trade_date", "volume": "vol"}
 LOT = 100
@@ -184,16 +187,30 @@ def _apply_zone(
 
 
 def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
-    """Raise BadInput where prices are integers in units of 1e-9, Databento's raw form."""
+    """Raise BadInput where prices are integers in units of 1e-9, Databento's raw form, or of 1e-4,
+    LEAN's.
+    """
     keys = {build_key(name) for name in (*table.names.values(), *table.aside)}
     prices = np.concatenate([numbers[name] for name in PRICES])
     prices = prices[np.isfinite(prices)]
-    is_raw = keys >= RAW_KEYS and prices.size and (prices == np.floor(prices)).all()
-    if is_raw and prices.min() > LEAST_RAW:
+    if not prices.size or not (prices == np.floor(prices)).all():
+        return
+    if keys == LEAN_KEYS and prices.min() > LEAST_LEAN and _has_times_of_lean(table):
+        raise BadInput(
+            f"its prices are whole numbers such as {prices[0]:,.0f} without names above them, as"
+            " LEAN writes them in units of 0.0001: write them as decimals. If they are no such"
+            " units, write names above the columns"
+        )
+    if keys >= RAW_KEYS and prices.min() > LEAST_RAW:
         raise BadInput(
             f"its prices are whole numbers such as {prices[0]:,.0f}, as Databento writes them in"
             " units of 0.000000001: ask for them as decimals (pretty_px=True)"
         )
+
+
+def _has_times_of_lean(table: Table) -> bool:
+    first = table.columns["time"][0].as_py()
+    return isinstance(first, str) and bool(re.fullmatch(r"\d{8} \d\d:\d\d", first.strip()))
 
 
 def _name_others(table: Table) -> str:

@@ -55,6 +55,25 @@ def test_numbers_are_read_as_they_are_meant(row: str, close: float, volume: floa
     assert read["volume"] == [volume] or (math.isnan(volume) and math.isnan(read["volume"][0]))
 
 
+@pytest.mark.parametrize("volume", ["27,3M $", "277.342.759 €", "R$ 1.250.000,00"])
+def test_volumes_of_money_are_refused_unless_a_column_is_named(volume: str) -> None:
+    """They used to be taken for numbers of shares."""
+    text = HEAD + f"2024-01-02;187,15;188,44;183,89;185,64;{volume}\n"
+    with pytest.raises(BadInput, match="are amounts of money, and bars need numbers of shares"):
+        read_numbers(text)
+    assert "volume" not in read_numbers(text, columns=["volume="])
+    assert read_numbers(text, columns=["volume=6"])["volume"][0] > 1_000_000
+
+
+def test_prices_in_units_of_lean_are_refused() -> None:
+    """They used to be read ten thousand times too high."""
+    text = "20240102 00:00,1871500,1884400,1838900,1856400,82488700\n" * 2
+    named = ["time=1", "open=2", "high=3", "low=4", "close=5", "volume=6"]
+    with pytest.raises(BadInput, match=r"as LEAN writes them in units of 0\.0001"):
+        read_numbers(text, columns=named)
+    assert read_numbers(HEAD.replace(";", ",") + text)["close"] == [1856400] * 2
+
+
 def test_one_number_decides_for_the_whole_column() -> None:
     assert read_close("1.004;1.004;1.004;1.004;5", "1,5;1,5;1,5;1,5;5") == [1004, 1.5]
     assert read_close("1.004;1.004;1.004;1.004;5", "1.5;1.5;1.5;1.5;5") == [1.004, 1.5]
