@@ -131,6 +131,12 @@ def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
             f"its dates are parted among columns; found: {list_names(names)}. Write year, month and"
             " day into one, as 2024-01-02, and a time of day behind it, as 2024-01-02 09:30"
         )
+    if len(names) == 1 and " " in names[0].strip():
+        return BadInput(
+            f"nothing parts its columns; its first row is {list_names(names)!r}. Tables of columns"
+            " of fixed widths, or parted by blanks, are not read: put commas, semicolons or tabs"
+            " between them, and their names above"
+        )
     return BadInput(
         f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time"
         " (or date), open, high, low and close; ticker, volume and split are optional. Say which"

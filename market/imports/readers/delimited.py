@@ -19,7 +19,7 @@ from core.words import PRICES
 from market.imports.column_names import find_field
 from market.imports.options import ReadingOptions
 from market.imports.readers.bare_commas import join_decimals
-from market.imports.readers.headers import NUMBER, Header, Row, count_values
+from market.imports.readers.headers import NUMBER, Header, Row, count_values, looks_like_data
 from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
 from market.imports.readers.resolving import resolve_header
 from market.imports.readers.tables import Columns, Opened
@@ -32,8 +32,9 @@ LEAST_NAMES = LEAST_VALUES = 4
 HEAD_BYTES = 512 * 1024
 BLOCK_BYTES = 4 * 2**20
 
-# The form in which Excel keeps a text from becoming a number: ="0700".
+# The forms in which Excel keeps a text from becoming a number: ="0700", and '0700.
 _GUARDED = re.compile(rb'(?m)(^|[,;\t|:~^])="([^"\n]*)"(?=[,;\t|:~^]|$)')
+_MARKED = re.compile(rb"(?m)(^|[,;\t|:~^])'(?=\d[^',;\t|:~^\n]*(?:[,;\t|:~^]|$))")
 
 
 def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
@@ -42,24 +43,28 @@ def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
     Raises BadInput.
     """
     refused: BadInput | None = None
-    first: Opened | None = None
+    likeliest: tuple[int, Opened] | None = None
     for encoding, text in decode(content):
         try:
             opened = _open_text(text, encoding, options)
-            first = first or opened
+            known = max(map(_count_names, opened.rows), default=0)
+            if likeliest is None or known > likeliest[0]:
+                likeliest = known, opened
             resolve_header(opened.rows, options)
         except BadInput as error:
             refused = refused or error
         else:
             return opened
-    if first is None:
+    if likeliest is None:
         raise refused or BadInput("it is no text in any encoding that is known")
-    return first  # Choosing its columns then reports what is missing.
+    return likeliest[1]  # Choosing its columns then reports what is missing.
 
 
 def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
     if b'="' in text:
         text = _GUARDED.sub(rb'\1"\2"', text)
+    if any(separator.encode() + b"'" in text for separator in ("\n", *SEPARATORS)):
+        text = _MARKED.sub(rb"\1", text)
     start, told = _skip_preamble(text)
     head = text[start : start + HEAD_BYTES].decode(errors="replace")
     tried = told or [one for one in SEPARATORS if one in head] or SEPARATORS[0]
@@ -119,7 +124,8 @@ def _count_names(row: Row) -> int:
 def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple[bool, int, int]:
     """Return a rating of a separator, which is greatest for the right one: whether the columns have
     known names, then how many rows have prices below the names, and how many rows are as long as
-    the names. Without known names: the most names of any row, and how many rows have one length.
+    the names. Without known names: the most names of any row, or values of a first row of data, and
+    how many rows have one length.
 
     Several separators have to be rated, as titles and numbers may contain any of them.
     """
@@ -129,7 +135,9 @@ def _rate_separator(head: str, separator: str, options: ReadingOptions) -> tuple
         header = resolve_header(rows, options)
     except BadInput:
         lengths = Counter(len(row) for row in rows if len(row) > 1)
-        return False, max(map(_count_names, rows), default=0), max(lengths.values(), default=0)
+        values = max((count_values(row) for row in rows[:1] if looks_like_data(row)), default=0)
+        known = max(map(_count_names, rows), default=0)
+        return False, max(known, values), max(lengths.values(), default=0)
     whole = [row for row in rows[header.first :] if len(row) == len(header.names)]
     prices = [header.groups[0][1][name] for name in PRICES]
     priced = [row for row in whole if all(NUMBER.fullmatch(row[at].strip()) for at in prices)]

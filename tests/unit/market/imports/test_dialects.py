@@ -164,6 +164,47 @@ def test_non_ascii_characters_do_not_hide_the_encoding(sign: str) -> None:
     assert read_numbers(plain.encode("cp1252"))["close"] == [1187.15] * 3
 
 
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        ("종목코드,종가,시가,고가,저가,거래량", "cp949"),
+        ("證券代號,開盤價,最高價,最低價,收盤價", "big5"),
+    ],
+)
+def test_names_are_quoted_in_their_own_encoding_if_one_is_missing(
+    names: str, encoding: str
+) -> None:
+    """They used to be quoted in the first encoding that decodes them, unreadable."""
+    content = f"{names}\n000050,1,3,1,2\n".encode(encoding)
+    with pytest.raises(BadInput, match=f"no usable column for time; found: {names[:4]}"):
+        settle(content)
+
+
+def test_columns_of_fixed_widths_are_refused_with_what_to_do() -> None:
+    """As Brazil's exchange writes its years."""
+    text = f"{'00COTAHIST.2024BOVESPA 20240320':<245}\n" + "012024010202PETR4\n" * 3
+    with pytest.raises(BadInput, match="nothing parts its columns") as refused:
+        settle(text)
+    assert "put commas, semicolons or tabs between them" in refused.value.message
+
+
+def test_decimal_commas_of_rows_without_names_do_not_hide_the_separator() -> None:
+    rows = "FR0000120073;02/01/2024;169,70;170,81;168,39;168,52;1278865\n" * 3
+    with pytest.raises(BadInput, match="ticker=1, time=2, open=3, high=4, low=5, close=6"):
+        settle(rows)
+
+
+def test_an_apostrophe_that_makes_a_cell_a_text_is_not_part_of_it() -> None:
+    """As in Euronext's files."""
+    settled = settle(
+        "Date;Open;High;Low;Close;Number of Shares\n"
+        "'17/01/2024;'187.15;'188.44;'183.89;'185.64;'82488\n"
+    )
+    assert settled.times.seconds.tolist() == [1705449600]
+    assert settled.numbers["close"].tolist() == [185.64]
+    assert settled.numbers["volume"].tolist() == [82488]
+
+
 def test_the_last_price_takes_precedence_over_the_settlement_price() -> None:
     text = "Date,Open,High,Low,Last,Settle,Volume\n2024-01-02,1,3,1,2,2.5,9\n"
     assert read_numbers(text)["close"] == [2]
