@@ -18,23 +18,25 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "instrument", "security", "asset", "pair", "productid",
         "kürzel", "simbolo", "symbole", "symbool", "sembol", "тикер",
         "銘柄コード", "コード", "证券代码",
-        "股票代码", "代码", "代號", "종목코드", "종목",
+        "股票代码", "代码", "代號", "證券代號", "stkcd", "종목코드", "종목",
     ),
     "time": (
         # Seconds since 1970 have a known zone, unlike a time of the clock in another column. Where
         # a bar has its start and its end, the start counts; `time_open` beside a period's start is
         # the time of the first trade.
-        "timeperiodstart", "periodstart", "timeopen", "opentime", "startedat",
+        "timeperiodstart", "periodstart", "timeopen", "opentime", "startedat", "startat",
+        "candledatetimeutc",
         "time", "timestamp", "windowstart", "unix", "unixtime", "unixtimestamp",
         "epoch", "datetime", "date", "t", "beginsat", "dates", "starttime", "bartime",
         "startofbar", "tsevent", "ts", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
         "datetimeutc", "timestamputc", "dtyyyymmdd", "dateymd", "traddt",
         "tradedate", "exchangedate", "date1", "tradingdate", "tradingday", "pricedate",
-        "quotedate", "asofdate",
+        "quotedate", "asofdate", "pricingdate", "trddt", "dlycaldt",
         "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
         "datahora", "дата",
         "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
-        "일시", "วันที่", "tarih", "dátum", "tanggal", "datadate", "start",
+        "일시", "データ日付", "วันที่", "วันเดือนปี", "tarih", "dátum", "tanggal", "dato", "päivämäärä",
+        "ημερομηνία", "תאריך", "التاريخ", "datadate", "start", "begin",
         "day", "tag", "handelstag",
         "jour", "día", "giorno", "dag",
     ),
@@ -42,8 +44,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "open", "o", "opening", "openprice", "priceopen", "openingprice", "pxopen", "opn", "prcod",
         "openingskoers", "开市", "開市", "開市價", "nyitó", "otevření", "pembukaan", "kursotwarcia",
         "eröffnung", "eröffn", "eröffnungskurs", "eroeffnung", "erster", "apertura", "aper",
-        "abertura", "ouverture", "ouv", "otwarcie", "открытие", "откр", "öppning", "öppen",
-        "opnpric", "始値",
+        "abertura", "ouverture", "ouv", "otwarcie", "открытие", "откр", "öppen",
+        "öppningskurs", "öppning", "åpning", "åbning", "avaus", "άνοιγμα", "פתיחה", "افتتاح",
+        "opnpric", "opnprc", "dlyopen", "dayopen", "tradeopen", "始値",
         "开盘", "开盘价", "開盤", "開盤價",
         "시가", "เปิด", "ราคาเปิด", "açılış", "acilis",
     ),
@@ -51,41 +54,49 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "high", "h", "max", "maximum", "highestprice", "prchd", "hoogste", "tertinggi", "kursmax",
         "highprice", "pricehigh", "pxhigh", "hi", "dayhigh", "hoch", "höchst",
         "höchstkurs", "tageshoch", "hoog", "máximo", "máxima", "massimo", "plushaut", "haut",
-        "najwyższy", "максимум", "макс", "högst", "hghpric", "高値",
-        "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
+        "najwyższy", "максимум", "макс", "högst", "högsta", "högstakurs", "høy", "høj", "ylin",
+        "υψηλό", "גבוה", "الأعلى", "hghpric", "hiprc", "dlyhigh", "tradehigh", "高値",
+        "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "สูง", "ราคาสูงสุด",
         "yüksek",
     ),
     "low": (
         "low", "l", "min", "minimum", "lowestprice", "prcld", "laagste", "terendah", "kursmin",
         "lowprice", "pricelow", "pxlow", "lo", "daylow", "tief", "tiefst",
         "tiefstkurs", "tagestief", "laag", "mínimo", "mínima", "minimo", "plusbas", "bas",
-        "najniższy", "минимум", "мин", "lägst", "lwpric",
-        "安値", "最低", "最低价", "最低價", "低", "저가", "ต่ำสุด", "ราคาต่ำสุด", "düşük",
+        "najniższy", "минимум", "мин", "lägst", "lägsta", "lägstakurs", "lav", "alin", "χαμηλό",
+        "נמוך", "الأدنى", "lwpric", "loprc", "dlylow", "tradelow",
+        "安値", "最低", "最低价", "最低價", "低", "저가", "ต่ำสุด",
+        "ต่ำ", "ราคาต่ำสุด", "düşük",
     ),
     "close": (
         "close", "c", "prccd", "收市", "收市價", "záró", "zavření", "penutupan", "kurszamknięcia",
         "last", "closeprice", "priceclose", "closingprice", "closelast", "lastprice",
         "pxlast", "pxclose", "schluss", "schlusskurs", "schluß", "schlußkurs", "zuletzt", "letzter",
         "slotkoers", "slot", "cierre", "último", "ultimo", "chiusura", "fechamento", "clôture",
-        "clot", "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "senaste",
-        "clspric",
+        "clot", "dernier", "zamknięcie", "ostatnio", "закрытие", "цена", "laatste", "stängning",
+        "stängningskurs", "senaste", "senastekurs", "senast", "siste", "seneste", "viimeisin",
+        "τελευταία", "terakhir", "שער", "الأخير", "letzterkurs", "prezzochiusura",
+        "clspric", "clsprc", "dlyclose", "dayclose", "tradeclose", "tradeprice",
         "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
-        "ปิด", "ราคาปิด", "kapanış", "şimdi", "price", "px",
+        "현재가", "ปิด", "ล่าสุด", "ราคาปิด", "kapanış", "şimdi", "price", "px",
         # The settlement price of futures, where there is no column of the last trade.
         "settle", "settlement", "settleprice", "settlementprice", "pxsettle",
         # Text copied from Yahoo's page includes the name's tooltip.
         "closeclosepriceadjustedforsplits",
     ),
     "volume": (
-        "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
+        # Beside a column of pieces, volumes of Brazil and Italy are turnover in money.
+        "quantidade", "quantità", "volume", "v", "vol", "vo", "pxvolume", "totalvolume",
+        "tradedvolume", "sharestraded",
         "totaltradedquantity", "totaltradequantity", "tottrdqty", "ttltradgvol", "ttltrdqnty",
         "noofshares", "numberofshares",
         # These come before the German words for volume, which mean turnover in money where a column
         # counts pieces.
         "stücke", "stuecke", "stück", "stückzahl", "umsatzstück", "volumen", "umsatz", "wolumen",
         "volumes", "wol", "hac", "объем", "成交股數", "出来高",
-        "cshtrd", "objem", "volym", "volum", "volumi", "shares", "qty", "quantity", "quantità",
-        "quantidade", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+        "cshtrd", "objem", "volym", "volum", "volumi", "shares", "qty", "quantity",
+        "umsatzinstück", "όγκος", "נפח", "الحجم", "dnshrtrd", "dlyvol", "tradevolume",
+        "candleacctradevolume", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
@@ -104,7 +115,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "board": ("boardid", "series", "sctysrs"),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),
-    "contract": ("contract", "expiry", "expiration", "instrumentid", "contractcode"),
+    "contract": (
+        "contract", "expiry", "expiration", "instrumentid", "contractcode", "fininstrmid",
+    ),
     # Not stored: a bar that is not finished is left out.
     "finished": (
         "complete", "iscomplete", "completed", "closed", "isclosed", "isfinal", "finished",
@@ -116,7 +129,8 @@ DATES = (
     "date", "dates", "tradedate", "tradingdate", "tradingday", "exchangedate", "pricedate",
     "quotedate", "asofdate", "businessdate", "dtyyyymmdd", "dateymd", "traddt", "day", "datum",
     "tag", "handelstag", "fecha", "data", "jour", "día", "dia", "giorno", "dag", "tarih", "dátum",
-    "tanggal", "日付", "日付け", "年月日", "日期", "交易日期", "날짜", "일자", "วันที่", "дата",
+    "tanggal", "dato", "日付", "日付け", "年月日", "日期", "交易日期", "날짜", "일자", "วันที่",
+    "дата",
 )  # fmt: skip
 # Of these columns, digits alone are hours.
 HOURS = ("hour", "hora", "heure", "ora", "시간")
@@ -132,7 +146,7 @@ QUOTED_IN = "|".join((CURRENCIES, *(code for code in HUNDREDTHS if len(code) == 
 # Longer names are not looked at: patterns are tried from each letter of a name.
 MOST_LETTERS = 200
 _MONEY = re.compile("[$€£¥₹]")
-_UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p")
+_UNIT_MONEY = re.compile(rf"{QUOTED_IN}|p|[元円圓원]")
 # A zone or a unit in brackets behind a name.
 BRACKETED = re.compile(r"(?P<bare>.*\S)\s*[(\[](?P<said>[^()\[\]]+)[)\]]\s*")
 # DD/MM/YYYY and MS are no zones.
@@ -145,7 +159,7 @@ _UTC = re.compile("(?:utc|gmt)(?P<after>.*)|(?P<before>.*)(?:utc|gmt)")
 _UNITS = {
     1: "shares share units pcs qty stück stk st szt шт 株 股 주",
     100: "00s 00 手",
-    1_000: "000 000s 000shares thousand thousands thou ths k 1000 1000s tsd tys тыс 千株 千股",
+    1_000: "000 000s 000shares thousand thousands thou ths k 1000 1000s tsd tys тыс 千株 千股 พันหุ้น",
     10_000: "万 万股 万株 萬 만",
     100_000: "lac lacs lakh lakhs",
     1_000_000: "m mn mln mm mio million millions млн 百万 百萬",
@@ -203,7 +217,8 @@ def _find_qualified(name: str) -> str | None:
     """Return the field of a column whose name ends with a zone, a unit or a currency."""
     bare, zone = part_zone(name)
     key = build_key(bare)
-    if zone and (FIELD_OF.get(key) == "time" or key in CLOCKS):
+    # Dukascopy names its times Etc/UTC, and nothing else.
+    if zone and (FIELD_OF.get(key) == "time" or key in {*CLOCKS, "", "etc"}):
         return "time"
     bare, size = part_unit(name)
     if size is not None:

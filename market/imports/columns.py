@@ -164,7 +164,9 @@ def _are_equal(first: str, second: str) -> bool:
     """Return whether two names are equally good for a field: Close and close, or Close (EUR) and
     Close (USD).
     """
-    bare = {match["bare"] for name in (first, second) if (match := BRACKETED.fullmatch(name))}
+    bare = {
+        build_key(match["bare"]) for name in (first, second) if (match := BRACKETED.fullmatch(name))
+    }
     return build_key(first) == build_key(second) or (
         len(bare) == 1
         and all(map(BRACKETED.fullmatch, (first, second)))

@@ -53,10 +53,11 @@ _NOT_TICKERS = {
     "interest", "int",
 }  # fmt: skip
 # Nor are `Open_raw` and `Open_x` columns of tickers RAW and X, where no other ticker is beside
-# them: pandas adds _x and _y to the names of two joined tables.
+# them: pandas adds _x and _y to the names of two joined tables. The same holds for `Daily Open`.
 _KINDS = {
     "raw", "unadj", "unadjusted", "orig", "original", "old", "new", "left", "right", "real",
-    "nominal",
+    "nominal", "bar", "candle", "daily", "day", "futures", "ha", "index", "local", "mark", "market",
+    "official", "reg", "regular", "rth", "session", "spot", "stock", "trade", "weekly",
 }  # fmt: skip
 
 
@@ -225,6 +226,10 @@ def match_flattened(names: Row, position: int) -> Header | None:
     ):
         return None
     if time is None or not any(set(PRICES) <= set(columns) for columns in groups.values()):
+        return None
+    # Beside a plain Volume, the word before prices is no ticker: it would be before Volume too.
+    plain = (find_field(name) for column, name in enumerate(names) if column not in parted)
+    if len(groups) == 1 and "volume" in plain:
         return None
     own = ["" if column in parted else name for column, name in enumerate(names)]
     return _build_wide(position + 1, list(names), _find_times(own, time), groups)

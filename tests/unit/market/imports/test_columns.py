@@ -218,6 +218,64 @@ def test_a_ticker_named_like_a_time_column_is_not_taken_for_times(header: str, t
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        "Datum,Öppningskurs,Högsta kurs,Lägsta kurs,Senaste kurs,Volym",
+        "Datum,Öppning,Högst,Lägst,Stängning,Volym",
+        "Dato,Åpning,Høy,Lav,Siste,Volum",
+        "Päivämäärä,Avaus,Ylin,Alin,Viimeisin,Vol.",
+        "Tanggal,Pembukaan,Tertinggi,Terendah,Terakhir,Vol.",
+        "Ημερομηνία,Άνοιγμα,Υψηλό,Χαμηλό,Τελευταία,Όγκος",
+        "תאריך,פתיחה,גבוה,נמוך,שער,נפח",
+        "التاريخ,افتتاح,الأعلى,الأدنى,الأخير,الحجم",
+        "วันเดือนปี,เปิด,สูง,ต่ำ,ล่าสุด,ปริมาณ",
+        "일자,시가,고가,저가,현재가,거래량",
+        "データ日付,始値,高値,安値,終値,出来高",
+        "Datum,Eröffnungskurs,Höchstkurs,Tiefstkurs,Letzter Kurs,Umsatz in Stück",
+        "日期,开盘价(元),最高价(元),最低价(元),收盘价(元),成交量(股)",
+        "Trddt,Opnprc,Hiprc,Loprc,Clsprc,Dnshrtrd",
+        "DlyCalDt,DlyOpen,DlyHigh,DlyLow,DlyClose,DlyVol",
+        "begin,open,high,low,close,volume",
+        "start_at,open,high,low,close,volume",
+        "Pricing Date,Open,High,Low,Close,Volume",
+        "start,opening_price,high_price,low_price,trade_price,candle_acc_trade_volume",
+    ],
+)
+def test_names_of_more_vendors_and_languages_are_known(head: str) -> None:
+    chosen = choose_columns(head.split(","))
+    assert chosen.positions == {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
+
+
+@pytest.mark.parametrize("name", ["Etc/UTC", "UTC"])
+def test_times_named_by_their_zone_alone_are_read(name: str) -> None:
+    """As Dukascopy names them."""
+    settled = settle(f"{name},Open,High,Low,Close\n2024-01-02T09:30:00,1,3,1,2\n")
+    assert settled.times.zoned.tolist() == [True]
+    assert settled.times.seconds.tolist() == [1704187800]
+
+
+@pytest.mark.parametrize("pieces", ["Quantidade", "Quantità"])
+def test_a_quantity_is_the_volume_beside_a_volume_of_money(pieces: str) -> None:
+    """The money used to be taken for the volume."""
+    text = f"Date;Open;High;Low;Close;Volume;{pieces}\n2024-01-02;1,5;3;1;2;167423,10;84000\n"
+    assert read_numbers(text)["volume"] == [84000]
+
+
+def test_prices_in_two_currencies_are_asked_about() -> None:
+    """As Alpha Vantage wrote those of coins; the first currency used to be taken for any pair."""
+    names = ",".join(
+        f"{place}{letter}. {field} ({currency})"
+        for place, field in enumerate(("open", "high", "low", "close"), start=1)
+        for letter, currency in (("a", "EUR"), ("b", "USD"))
+    )
+    text = f"date,{names}\n2024-01-02,2,3,4,5,1,2,3,4\n"
+    with pytest.raises(BadInput, match="of several currencies: say which one is meant"):
+        settle(text)
+    columns = ["open=3", "high=5", "low=7", "close=9"]
+    assert read_numbers(text, columns=columns)["close"] == [4]
+
+
+@pytest.mark.parametrize(
     "names",
     [
         "Jour Heure", "Tag Uhrzeit", "Día Hora", "Dia Hora", "Giorno Ora", "Dag Tijd", "Datum Tid",
@@ -601,6 +659,32 @@ def test_names_of_joined_tables_are_not_taken_for_tickers(kinds: tuple[str, ...]
         settle(text)
     columns = [f"{name.split('_')[0].lower()}={name}" for name in names[:4]]
     assert settle(text, columns=columns).numbers["close"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Daily {}", "Market {}", "{}_session", "{}_trade", "Spot {}",
+        # A word that may be a ticker is none where Volume does not have it.
+        "HA {},Volume", "ABC {},Volume",
+    ],
+)  # fmt: skip
+def test_a_word_beside_prices_is_not_taken_for_a_ticker(names: str) -> None:
+    """The bars used to be stored under a ticker such as DAILY, whatever the file's name was."""
+    word, _, volume = names.partition(",")
+    prices = ",".join(word.format(field) for field in ("Open", "High", "Low", "Close"))
+    with pytest.raises(BadInput, match="Say which column is which"):
+        settle(f"Date,{prices},{volume}\n2024-01-02,2,4,1,3,5\n")
+
+
+def test_prices_of_trades_are_read_beside_quotes() -> None:
+    """As Refinitiv names them; the bars used to be stored under the ticker TRADE."""
+    settled = settle(
+        "Timestamp,Trade Open,Trade High,Trade Low,Trade Close,Trade Volume,Bid,Ask\n"
+        "2024-01-02,2,4,1,3,5,2.9,3.1\n"
+    )
+    assert "ticker" not in settled.written
+    assert (settled.numbers["close"].tolist(), settled.numbers["volume"].tolist()) == ([3], [5])
 
 
 def test_words_beside_other_tickers_are_tickers() -> None:

@@ -156,6 +156,15 @@ def test_series_of_one_share_are_distinguished_by_whatever_names_the_exchange(so
     assert share.error.startswith("rows of one time differ in 'SctySrs' ('BL' and 'EQ')")
 
 
+def test_contracts_of_one_symbol_are_distinguished_by_their_number() -> None:
+    """Options of India's exchange used to be taken for bars of less than a day."""
+    rows = "".join(f"2024-01-02,{number},INFY,EQ,1,3,1,2\n" for number in range(35001, 35006))
+    head = "TradDt,FinInstrmId,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric\n"
+    (found,) = read_text(head + rows)
+    assert found.error is not None
+    assert "differ in 'FinInstrmId' ('35001' and '35002')" in found.error
+
+
 def test_a_row_without_an_exchange_belongs_to_that_of_its_tickers_other_rows() -> None:
     found = read_at("exchange", ("VOD", "LSE", 3), ("VOD", "", 4), ("IBM", "", 4), ("VOD", " ", 5))
     assert [(one.ticker, one.error, len(one.columns["times"])) for one in found] == [
