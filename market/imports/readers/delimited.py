@@ -45,16 +45,18 @@ def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
     refused: BadInput | None = None
     likeliest: tuple[int, Opened] | None = None
     for encoding, text in decode(content):
+        opened = None
         try:
             opened = _open_text(text, encoding, options)
-            known = max(map(_count_names, opened.rows), default=0)
-            if likeliest is None or known > likeliest[0]:
-                likeliest = known, opened
             resolve_header(opened.rows, options)
         except BadInput as error:
             refused = refused or error
         else:
             return opened
+        if opened is not None:
+            known = max(map(_count_names, opened.rows))
+            if likeliest is None or known > likeliest[0]:
+                likeliest = known, opened
     if likeliest is None:
         raise refused or BadInput("it is no text in any encoding that is known")
     return likeliest[1]  # Choosing its columns then reports what is missing.
