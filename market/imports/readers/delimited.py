@@ -65,7 +65,7 @@ def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
 def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
     if b'="' in text:
         text = _GUARDED.sub(rb'\1"\2"', text)
-    if any(separator.encode() + b"'" in text for separator in ("\n", *SEPARATORS)):
+    if b"'" in text and any(one.encode() + b"'" in text for one in ("\n", *SEPARATORS)):
         text = _MARKED.sub(rb"\1", text)
     start, told = _skip_preamble(text)
     head = text[start : start + HEAD_BYTES].decode(errors="replace")
