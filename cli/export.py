@@ -45,7 +45,7 @@ takes_asked = takes_options(
     ),
     click.option("--ticker", "tickers", multiple=True, help="Only this ticker; may be repeated."),
     click.option("--market", help="All tickers of a market: US, JP, CRYPTO, ..."),
-    click.option("--watchlist", help="All tickers of a watchlist."),
+    click.option("--watchlist", help="All tickers of a watchlist; of alerts, its own."),
     click.option(
         "--interval",
         help=f"{' '.join(INTERVALS)}; by default all of anomalies and alerts, else {DAYS}.",
@@ -100,6 +100,7 @@ def _ask(
         field,
         tuple(metric.name for metric in METRICS) if table == "analytics" else (),
         run_id,
+        watchlist=watchlist,
     )
 
 

@@ -108,6 +108,7 @@ def _ask(name: TableName, said: ExportQuery | ExportBody, named: tuple[str, ...]
         severity=said.severity,
         kind=said.kind,
         scope=said.scope,
+        watchlist=said.watchlist,
     )
 
 

@@ -72,11 +72,14 @@ def open_anomalies(database: Db, asked: Asked) -> Table:
 
 
 def open_alerts(database: Db, asked: Asked) -> Table:
-    """Return the table of alerts about some tickers and markets, including the history."""
+    """Return the table of alerts about some tickers and markets, including the history; where a
+    watchlist is named, only of its own.
+    """
     names = _name_fields(ALERT_COLUMNS, {"id": "_id", "score": "anomaly_score"})
     most, found = iterate_alerts(
         database,
         entities=asked.tickers,
+        watchlist=asked.watchlist,
         interval=asked.interval,
         start=asked.start,
         end=asked.end,

@@ -24,8 +24,9 @@ def select_tickers(
     watchlist: str | None,
 ) -> tuple[str, ...]:
     """Return the named tickers, those of a market or of a watchlist; by default all tickers that
-    the table has. For a market's alerts, the market's code is among them. Without an `interval`,
-    those of anomalies and alerts are of all intervals, those of other tables of days.
+    the table has. For a market's alerts, the market's code is among them; for a watchlist's, they
+    are whatever it has alerts about. Without an `interval`, those of anomalies and alerts are of
+    all intervals, those of other tables of days.
 
     Raises BadInput where more than one of `tickers`, `market` and `watchlist` is given; NotFound on
     an unknown watchlist, and on a named ticker without bars where bars or features are exported.
@@ -41,7 +42,8 @@ def select_tickers(
                 get_series(database, missing, interval or DAYS)
         return tuple(dict.fromkeys(tickers))
     if watchlist:
-        return tuple(get_watchlist(database, watchlist)["tickers"])
+        listed = get_watchlist(database, watchlist)["tickers"]
+        return tuple(find_alerted(database, interval, watchlist) if table == "alerts" else listed)
     if market:
         markets = load_markets(database)
         code = markets.choose(market).code

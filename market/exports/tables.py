@@ -56,6 +56,7 @@ class Asked:
         metrics: the metrics of analytics, in order.
         run_id: the run that kept the scores; None: for each ticker the latest run that did.
         severity, kind, scope: only anomalies with this value; None: all.
+        watchlist: only alerts of this watchlist; None: all.
     """
 
     table: TableName
@@ -71,6 +72,7 @@ class Asked:
     severity: Severity | None = None
     kind: AnomalyKind | None = None
     scope: MoveScope | None = None
+    watchlist: str | None = None
 
     @property
     def one_interval(self) -> str:

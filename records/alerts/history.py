@@ -101,6 +101,7 @@ def iterate_alerts(
     database: Db,
     *,
     entities: Sequence[str],
+    watchlist: str | None,
     interval: str | None,
     start: datetime | None,
     end: datetime | None,
@@ -109,7 +110,12 @@ def iterate_alerts(
     """Return how many alerts some tickers and markets have, also ended ones, and an iterator over
     `fields` of them by entity and bar; `fields` must have `entity_id` and `bar_time`.
     """
-    query = match(entity_id=among(entities), interval=interval, bar_time=between(start, end))
+    query = match(
+        entity_id=among(entities),
+        watchlist=watchlist,
+        interval=interval,
+        bar_time=between(start, end),
+    )
     order = [("entity_id", 1), ("bar_time", 1), ("_id", 1)]
     kept = (alerts_in(database), history_in(database))
     most = sum(collection.count_documents(query) for collection in kept)
@@ -121,8 +127,10 @@ def iterate_alerts(
     return most, merge(*found, key=locate)
 
 
-def find_alerted(database: Db, interval: str | None) -> list[str]:
-    """Return, in order, the entities (such as tickers and markets) with alerts, also ended ones."""
+def find_alerted(database: Db, interval: str | None, watchlist: str | None = None) -> list[str]:
+    """Return, in order, the entities (such as tickers and markets) with alerts, also ended ones;
+    where a watchlist is named, with alerts of it.
+    """
     kept = (alerts_in(database), history_in(database))
-    query = match(interval=interval)
+    query = match(interval=interval, watchlist=watchlist)
     return sorted({name for one in kept for name in one.distinct("entity_id", query)})

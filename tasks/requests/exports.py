@@ -70,6 +70,6 @@ def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
 def read_asked(run: RunDocument) -> Asked:
     """Return what the run of an export asks for."""
     names = {field.name for field in fields(Asked)} - OF_RUN
-    told = {name: run["options"][name] for name in names}
+    told = {name: run["options"][name] for name in names & run["options"].keys()}
     told["metrics"] = tuple(told["metrics"])
     return Asked(tickers=tuple(run["tickers"]), **told)

@@ -472,6 +472,32 @@ def test_anomalies_and_alerts_of_all_intervals_are_exported_unless_one_is_named(
         assert set(written["interval"]) == {"1d", "15m"}
 
 
+def test_alerts_of_a_watchlist_are_its_own(
+    client: FlaskClient, flask: Command, worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    for name in ("mine", "yours"):
+        asked = {"name": name, "tickers": ["AAPL"]}
+        assert client.post("/py/watchlists", json=asked).status_code == 201
+    for name, entity in (("mine", "AAPL"), ("mine", "US"), ("yours", "AAPL"), ("yours", "US")):
+        alert = {"_id": f"{name} {entity}", "watchlist": name, "entity_id": entity}
+        database.alerts.insert_one(alert | {"interval": "1d", "bar_time": NOW})
+    ended = {"_id": "gone", "watchlist": "mine", "entity_id": "MSFT", "interval": "15m"}
+    database.alert_history.insert_one(ended | {"bar_time": NOW})
+    text = client.get("/py/export/alerts?watchlist=mine&columns=id").text
+    assert text.splitlines() == ["id", "mine AAPL", "gone", "mine US"]
+    assert (
+        flask("export", "write", "alerts", tmp_path / "out", "--watchlist", "mine").exit_code == 0
+    )
+    written = pd.read_parquet(tmp_path / "out" / "alerts-0000.parquet")
+    assert list(written["id"]) == ["mine AAPL", "gone", "mine US"]
+    accepted = client.post("/py/exports", json={"table": "alerts", "watchlist": "mine"})
+    planning.start(worker, accepted.json["run_id"])
+    _, files = find_export_files(database, accepted.json["run_id"])
+    with open_export_file(database, files["alerts-0000.parquet"]["id"]) as kept:
+        assert list(pd.read_parquet(io.BytesIO(kept.read()))["id"]) == list(written["id"])
+    assert client.get("/py/export/alerts?watchlist=none").status_code == 404
+
+
 def test_a_worker_exports_only_data_of_the_tenant_that_requested_it(
     worker: Worker, database: Db
 ) -> None:
