@@ -149,8 +149,8 @@ def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -
 
 
 def read_labels(path: Path) -> list[LabelFields]:
-    """Return the labels of a CSV file with the columns ticker, time (or date) and label, separated
-    by a comma, semicolon or tab.
+    """Return the labels of a CSV file with the columns ticker, time (or date), label and perhaps
+    interval, separated by a comma, semicolon or tab.
 
     Raises BadInput, which names the line that cannot be read.
     """
@@ -169,10 +169,11 @@ def read_labels(path: Path) -> list[LabelFields]:
                 ticker, time, label = (
                     (row[name] or "").strip() for name in (names["ticker"], when, names["label"])
                 )
+                interval = (row[names["interval"]] or "").strip() if "interval" in names else ""
                 # Spreadsheets also write empty rows.
                 if ticker or time or label:
                     where = f"{path}, line {reader.line_num}"
-                    labels.append(_read_label(ticker, time, label, where))
+                    labels.append(_read_label(ticker, time, label, interval, where))
                 if len(labels) > MOST_LABELS:
                     raise BadInput(f"{path} has more than {MOST_LABELS:,} labels")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -182,7 +183,7 @@ def read_labels(path: Path) -> list[LabelFields]:
     return labels
 
 
-def _read_label(ticker: str, when: str, label: str, where: str) -> LabelFields:
+def _read_label(ticker: str, when: str, label: str, interval: str, where: str) -> LabelFields:
     word = label.lower()
     if word not in ANOMALY | USUAL:
         raise BadInput(
@@ -191,9 +192,15 @@ def _read_label(ticker: str, when: str, label: str, where: str) -> LabelFields:
         )
     try:
         named = normalize_ticker(ticker)
+        of_bar = parse_interval(interval) if interval else None
     except BadInput as error:
         raise BadInput(f"{where}: {error.message}") from error
-    return {"ticker": named, "time": parse_moment(when, where), "is_anomaly": word in ANOMALY}
+    read: LabelFields = {
+        "ticker": named,
+        "time": parse_moment(when, where),
+        "is_anomaly": word in ANOMALY,
+    }
+    return read if of_bar is None else {**read, "interval": of_bar}
 
 
 def _ask(

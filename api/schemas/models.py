@@ -253,6 +253,7 @@ class LabelledBar(Body):
     ticker: Ticker
     time: Time = Field(strict=False, description="a time within the bar", examples=["2020-03-16"])
     is_anomaly: bool
+    interval: Interval | None = Field(None, description="of the bar; null: that of the versions")
 
 
 class Evaluation(Body):

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 from apiflask import APIBlueprint
 
@@ -43,6 +44,7 @@ from records.models.documents import (
     ChallengerDocument,
     DriftDocument,
     EvaluationDocument,
+    LabelFields,
     ModelRecord,
     ModelSummary,
     PointerDocument,
@@ -200,8 +202,7 @@ def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:
         start=json_data.start,
         end=json_data.end,
         labels=[
-            {"ticker": label.ticker, "time": label.time, "is_anomaly": label.is_anomaly}
-            for label in json_data.labels
+            cast("LabelFields", label.model_dump(exclude_none=True)) for label in json_data.labels
         ],
         keep_scores=json_data.keep_scores,
     )

@@ -279,11 +279,14 @@ def points_in(database: Db) -> Collection[SeriesPoints]:
 
 
 class LabelFields(TypedDict):
-    """A person's label of one bar: whether it is an anomaly. `time` is any time within the bar."""
+    """A person's label of one bar: whether it is an anomaly. `time` is any time within the bar;
+    without `interval`, the bar is of whatever interval is judged.
+    """
 
     ticker: str
     time: datetime
     is_anomaly: bool
+    interval: NotRequired[str]
 
 
 class JudgedLabels(TypedDict):

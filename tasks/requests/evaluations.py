@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from celery import Celery
 
 from core.errors import BadInput
-from core.naming import name_some
+from core.naming import count_of, name_some
 from core.words import Trigger
 from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import load_markets
@@ -61,7 +61,7 @@ def request_evaluation(
         NotFound: there is no such version.
         BadInput: the versions are not one or two of one market and interval, the stretch ends
             before it starts, no ticker that is named has bars, or the labels are all of one class,
-            of another market or too many.
+            of another market or interval, or too many.
     """
     market, interval = _check_versions(database, asked.versions)
     known = load_markets(database)
@@ -75,6 +75,7 @@ def request_evaluation(
     tickers = tuple(complete(ticker) for ticker in asked.tickers)
     if labels:
         check_labels(labels)
+        _check_interval(labels, interval)
         tickers = tickers or tuple(sorted({label["ticker"] for label in labels}))
     stretch = _choose_stretch(asked, labels, INTERVALS[interval])
     if tickers and not find_sizes(database, tickers=tickers, interval=interval):
@@ -158,6 +159,20 @@ def check_labels(labels: Sequence[LabelFields]) -> None:
             f"all {len(labels):,} labels say of their bars that they are {said}: a precision takes"
             " both; label some bars of the other class too",
             reason="labels_of_one_class",
+        )
+
+
+def _check_interval(labels: Sequence[LabelFields], interval: str) -> None:
+    """Raise BadInput where labels are of bars of another interval, whose times lie within bars of
+    this one, too.
+    """
+    others = [label for label in labels if label.get("interval", interval) != interval]
+    if others:
+        raise BadInput(
+            f"{count_of(len(others), 'label')} of {len(labels):,} are of other than {interval} bars"
+            f" (the first of {others[0].get('interval')}): leave these out, or judge a version of"
+            " their interval",
+            reason="labels_of_another_interval",
         )
 
 

@@ -99,7 +99,7 @@ def test_show_prints_the_whole_record(database: Db, flask: Command) -> None:
         (("train", "--market", "US"), "market US has no 1d bars to learn from"),
         (("train", "--market", "US", "--contamination", "2"), "contamination 2.0"),
         (("train", "--market", "US", "--feature-set", "nonsense"), "no feature set 'nonsense'"),
-        (("train", "--market", "US", "--interval", "2d"), "'2d' is no interval"),
+        (("train", "--market", "US", "--interval", "2d"), "'2d' is no interval that is known"),
     ],
 )
 def test_bad_input_exits_with_2_and_writes_nothing(
@@ -216,6 +216,14 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
         ("ticker,date,label\nAAA,2016-01-04,odd\n", "line 2: label 'odd' cannot be used"),
         ("ticker,date,label\n\n,2016-01-04,1\n", "line 3: '' is no ticker"),
         ("ticker,date,label\nAAA,2016-01-04,1\n", "all 1 labels say of their bars"),
+        (
+            "ticker,date,label,interval\nAAA,2016-01-04,1,2d\n",
+            "line 2: '2d' is no interval that is known",
+        ),
+        (
+            "ticker,interval,time,label\nAAA,15m,2016-01-04T15:00Z,1\nAAA,15m,2016-01-05,0\n",
+            "2 labels of 2 are of other than 1d bars (the first of 15m)",
+        ),
     ],
 )
 def test_unusable_labels_are_refused_with_their_line(

@@ -175,6 +175,17 @@ def test_scores_of_a_stretch_equal_those_of_the_whole_history(
             422,
             "labels are of bars within it",
         ),
+        (
+            {
+                "labels": [
+                    {"ticker": "AAA", "time": f"2016-01-0{day}T15:30", "is_anomaly": day == 4}
+                    | ({"interval": interval} if interval else {})
+                    for day, interval in ((4, "15m"), (5, "1d"), (6, None))
+                ],
+            },
+            422,
+            "1 label of 3 are of other than 1d bars (the first of 15m)",
+        ),
         ({"tickers": ["NONE"]}, 422, "no 1d bars of NONE are stored"),
         ({"versions": []}, 422, "versions"),
     ],

@@ -1455,6 +1455,7 @@ class LabelledBar(TypedDict):
     ticker: str
     time: str
     is_anomaly: bool
+    interval: NotRequired[Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None]
 
 
 class LastRun(TypedDict):

@@ -132,6 +132,7 @@ function readLabels(text) {
   const names = split(head ?? "").map((name) => name.toLowerCase());
   const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
   const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
+  const interval = at("interval");
   if (Math.min(ticker, time, label) < 0)
     throw new Error("The file needs the columns ticker, time and label in its first line.");
   const labels = lines.flatMap((line, number) => {
@@ -148,7 +149,8 @@ function readLabels(text) {
         `${where}: the time "${values[time]}" is not written year first: write 2005-02-28, or ` +
           "2005-02-28 15:30.",
       );
-    return [{ ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) }];
+    const read = { ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) };
+    return [values[interval] ? { ...read, interval: values[interval] } : read];
   });
   if (!labels.length) throw new Error("The file has no labels below its first line.");
   return labels;
