@@ -363,8 +363,10 @@ class SeriesAnomalies(TypedDict):
 
 
 class ModelNews(TypedDict):
-    """What an event says of a market's models, in words for people."""
+    """What an event says of the models of a market (or ALL) and interval, in words for people."""
 
+    market: str
+    interval: str
     title: str
     body: str
 

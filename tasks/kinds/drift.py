@@ -69,4 +69,5 @@ def describe_drift(drift: DriftDocument, retrain: Retrain) -> ModelNews:
     else:
         lines.append("a challenger is trained and compared with it, at most one in 7 days")
     title = f"{market} {interval}: {version} has drifted: {named}"
-    return {"title": title, "body": "\n".join(lines)}
+    body = "\n".join(lines)
+    return {"market": market, "interval": interval, "title": title, "body": body}

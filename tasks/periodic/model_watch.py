@@ -192,5 +192,6 @@ def _describe(judged: ChallengerDocument) -> ModelNews:
         f"{'passed' if gate['passed'] else 'not passed'}, {gate['name']}: {gate['words']}"
         for gate in judged["gates"]
     ]
-    title = f"{judged['market']} {judged['interval']}: {said}"
-    return {"title": title, "body": "\n".join([*lines, then])}
+    market, interval = judged["market"], judged["interval"]
+    title, body = f"{market} {interval}: {said}", "\n".join([*lines, then])
+    return {"market": market, "interval": interval, "title": title, "body": body}

@@ -138,7 +138,7 @@ def find_unalerted(database: Db, rule: RuleDocument, run: RunDocument) -> News:
         scope=rule.get("scope"),
         min_grade=rule["min_grade"],
         min_confidence=rule.get("min_confidence", 0.0),
-        tickers=_find_tickers(database, rule, run["interval"]),
+        tickers=find_rule_tickers(database, rule, run["interval"]),
         fields=("_id",),
     )
     return build_news(database, [each["_id"] for each in found], ())
@@ -156,7 +156,7 @@ def concerns_failure(database: Db, rule: RuleDocument, run: RunDocument, failed:
     """Whether the failure of a run concerns a rule's watchlist and ticker: the run is no scan of
     another watchlist, and one of their tickers is among those that `failed`.
     """
-    tickers = _find_tickers(database, rule)
+    tickers = find_rule_tickers(database, rule)
     if tickers is None:
         return True
     if rule["watchlist"] is not None and run["watchlist"] not in {None, rule["watchlist"]}:
@@ -164,7 +164,7 @@ def concerns_failure(database: Db, rule: RuleDocument, run: RunDocument, failed:
     return not failed.isdisjoint(tickers)
 
 
-def _find_tickers(
+def find_rule_tickers(
     database: Db, rule: RuleDocument, interval: str | None = None
 ) -> list[str] | None:
     """Return the tickers that a rule is about, of its watchlist only where this is of the interval;

@@ -100,6 +100,25 @@ def test_a_drift_is_reported_for_a_new_reason_and_not_for_one_that_ended(
     assert database.deliveries.count_documents({"kind": "model"}) == messages
 
 
+def test_a_rule_is_told_only_of_models_that_score_its_tickers_at_its_interval(
+    worker: Worker, database: Db, client: FlaskClient
+) -> None:
+    make_market(database)
+    store(database, "SAP.DE", make_bars(60))
+    lists = {"days": ("AAA", "1d"), "quarters": ("AAA", "15m"), "german": ("SAP.DE", "1d")}
+    for name, (ticker, interval) in lists.items():
+        made = {"name": name, "tickers": [ticker], "interval": interval}
+        assert client.post("/py/watchlists", json=made).status_code == 201
+    rules = {name: {"watchlist": name} for name in lists}
+    rules |= {"all": {}, "one": {"ticker": "AAA"}, "other": {"ticker": "SAP.DE"}}
+    for name, of in rules.items():
+        asked = {"channel": "json://127.0.0.1:9/x", "failures": True, **of}
+        assert client.put(f"/py/notifications/rules/{name}", json=asked).status_code < 300
+    go_on(set_retrain(worker, "propose"), datetime(2026, 1, 5, 12, tzinfo=UTC))
+    notifications.notify(worker)
+    assert sorted(database.deliveries.distinct("rule")) == ["all", "days", "one"]
+
+
 def test_a_drifted_champion_is_reported_challenged_and_replaced(
     worker: Worker,
     database: Db,
