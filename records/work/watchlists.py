@@ -195,11 +195,17 @@ def note_scan(
     )
 
 
-def note_last_scan(database: Db, name: str, run: RunDocument) -> None:
-    """Store a run as the last scan of a watchlist, unless a later one is stored."""
-    is_older = {"_id": name, "last_scan": {"$not": {"$gte": run["requested_at"]}}}
+def note_last_scan(database: Db, run: RunDocument) -> None:
+    """Store a run as the last scan of its watchlist, and of others all of whose tickers it looks
+    at, as that of a market may; unless a later one is stored.
+    """
+    not_seen = {"$elemMatch": {"$nin": run["tickers"]}}
+    seen = {"interval": run["interval"], "tickers": {"$not": not_seen}}
+    is_older = {"last_scan": {"$not": {"$gte": run["requested_at"]}}}
     scanned = {"last_scan": run["requested_at"], "last_run_id": run["_id"]}
-    watchlists_in(database).update_one(is_older, {"$set": scanned})
+    watchlists_in(database).update_many(
+        {"$or": [{"_id": run["watchlist"]}, seen], **is_older}, {"$set": scanned}
+    )
 
 
 def ask_next_scan(database: Db, ticker: str, interval: str) -> Question[datetime | None]:

@@ -186,8 +186,8 @@ def request_detection(
         database, celery, request, now=now, force=backfill is not None and backfill.force
     )
     is_stored = look is None or look.store
-    if backfill is None and selection.watchlist and is_stored:
-        watchlists.note_last_scan(database, selection.watchlist, run)
+    if backfill is None and is_stored:
+        watchlists.note_last_scan(database, run)
     return run
 
 

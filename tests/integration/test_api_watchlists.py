@@ -227,6 +227,24 @@ def test_a_requested_scan_becomes_the_last_scan(client: FlaskClient, database: D
     assert listed[0]["last_run_id"] == accepted[1]["run_id"]
 
 
+def test_a_scan_of_a_market_is_the_last_scan_of_watchlists_whose_tickers_it_looks_at(
+    client: FlaskClient, database: Db
+) -> None:
+    """They said that they were never scanned."""
+    add_series(database, "AAPL", "MSFT")
+    lists = {"tech": (["AAPL", "MSFT"], "1d"), "one": (["MSFT"], "1d"), "hours": (["AAPL"], "1h")}
+    lists["wider"] = (["AAPL", "IBM"], "1d")
+    for name, (tickers, interval) in lists.items():
+        made = {"name": name, "tickers": tickers, "interval": interval}
+        assert client.post(LISTS, json=made).status_code == 201
+    looked = {"market": "US", "store": False}
+    assert client.post("/py/anomalies/detect", json=looked).status_code == 202
+    assert [client.get(f"{LISTS}/{name}").json["last_scan"] for name in lists] == [None] * 4
+    run_id = client.post("/py/anomalies/incremental", json={"market": "US"}).json["run_id"]
+    scanned = {name: client.get(f"{LISTS}/{name}").json["last_run_id"] for name in lists}
+    assert scanned == {"tech": run_id, "one": run_id, "hours": None, "wider": None}
+
+
 def test_the_scheduler_switch_survives_a_restart(client: FlaskClient, settings: Settings) -> None:
     client.post(LISTS, json=TECH)
     assert client.get("/py/scheduler").json["enabled"] is True
