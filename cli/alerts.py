@@ -47,7 +47,18 @@ group = CommandGroup("alerts", help="Alerts: what somebody must look at, and wha
 
 LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-NOT_TOLD = {"anomaly_ids", "comments", "explanation", "inputs", "root_cause", "trail"}
+# What `--json` has besides: the parts of other lines, and what only the code reads.
+NOT_TOLD = {
+    "anomaly_ids",
+    "bars",
+    "breadth",
+    "comments",
+    "explanation",
+    "grade_before",
+    "inputs",
+    "root_cause",
+    "untold_ids",
+}
 
 
 @group.command("list")
@@ -118,15 +129,29 @@ def show_alert(*, alert_id: str, as_json: bool) -> None:
     if as_json:
         print_json({**alert, "trail": steps})
         return
-    for name, value in alert.items():
-        if name not in NOT_TOLD and value not in (None, [], ""):
-            echo(f"{name:>20}  {value}")
-    for comment in alert["comments"]:
-        echo(f"{comment['at']:%Y-%m-%d %H:%M}  {comment['by']}: {comment['text']}")
-    table = Table("when", "who", "step", "state")
+    for name, value in ({"alert": alert_id} | alert).items():
+        if name not in NOT_TOLD | {"_id"} and value not in (None, [], ""):
+            echo(f"{name.replace('_', ' '):>23}  {_write(value)}")
+    table = Table("when", "who", "step", "state", "details")
     for step in steps:
-        table.add_row(f"{step['at']:%Y-%m-%d %H:%M}", step["by"], step["step"], step["to_state"])
+        when, said = _write(step["at"]), _write(step["details"])
+        table.add_row(when, step["by"], step["step"], step["to_state"], said)
     print_table(table)
+
+
+def _write(value: object) -> str:
+    """Return a field of an alert, or the details of a step, as people read it; times are UTC."""
+    match value:
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
+        case float():
+            return f"{round(value, 4):,}"
+        case list():
+            return "; ".join(map(_write, value))
+        case dict():
+            known = {name: part for name, part in value.items() if part is not None}
+            return ", ".join(f"{n.replace('_', ' ')} {_write(v)}" for n, v in known.items())
+    return str(value)
 
 
 @group.command("evidence")

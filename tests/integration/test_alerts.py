@@ -1,6 +1,7 @@
 """Alerts from the end of a run to the history: over HTTP, on the command line and in messages."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -986,7 +987,10 @@ def test_the_command_line_lists_shows_and_takes_steps(
     assert json.loads(done.output)[0]["cause"] == "earnings"
     shown = flask("alerts", "show", one).output
     assert "results after the close" in shown
-    assert "snooze" in shown
+    assert re.search(r"snooze .* until \d{4}-\d\d-\d\d \d\d:\d\d\b", shown)
+    assert re.search(r"resolve .* feedback confirmed, cause earnings", shown)
+    assert f"reasons  {'; '.join(alert['reasons'])}\n" in shown
+    assert not re.search(r"(?m)[\[\]{}]|grade before|\+00:00|^ +[a-z]+_", shown), shown
     assert flask("alerts", "reopen", one).output == f"{one} is active\n"
     assert flask("alerts", "show", "nowhere").exit_code == 2
     # For a ticker on no watchlist the alert's id begins with a dash, like an option.
