@@ -400,14 +400,17 @@ def test_one_alert_is_shown_commented_and_reopened(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str]
 ) -> None:
     demo.api.post("/alerts/bulk", {"ids": [alerts[0]], "action": "resolve"})
-    hardly = {"$set": {"root_cause.z_own": -0.04}}
-    assert demo.database.alerts.update_one({"_id": alerts[0]}, hardly).matched_count
+    parts = {"sector": "BANK", "sector_move": -0.0965, "beta_sector": 0.84, "z_own": -0.04}
+    parted = {"$set": {f"root_cause.{name}": value for name, value in parts.items()}}
+    assert demo.database.alerts.update_one({"_id": alerts[0]}, parted).matched_count
     page = open_page(f"{demo.url}#/alerts?state=resolved")
     page.locator(".alerts a").first.click()
     expect(page.get_by_role("img", name="The last 90 closes")).to_be_visible()
     moves = page.get_by_role("region", name="Why").get_by_role("list").last
     expect(page.get_by_role("heading", name="Whose move it was")).to_be_visible()
     expect(moves).to_contain_text(re.compile(r"Its own.*%0\.0 deviations"))
+    # The sector itself moved -9.2 %, which the causes say.
+    expect(moves).to_contain_text("From BANK\u22127.79 %")
     expect(page.get_by_role("region", name="What the model read")).to_be_visible()
     page.get_by_label("What you know").fill("results after the close")
     page.get_by_role("button", name="Comment").click()

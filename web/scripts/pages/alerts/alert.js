@@ -233,7 +233,10 @@ const nameFinder = ({ detector_type: detector, confidence: sure }) =>
 /** One digit, and no sign where it is 0.0. */
 const deviations = (z) => z.toFixed(1).replace(/^-0\.0$/, "0.0").replace("-", "−");
 
-/** Whose move it was, as boxes from the market down to the ticker. */
+/**
+ * Whose move it was, as boxes from the market down to the ticker. Those of market and sector have
+ * what the ticker took from them, which is not how far they moved themselves.
+ */
 function drawParts({ root_cause: cause, entity_id: ticker }) {
   const { beta_market: betaMarket, beta_sector: betaSector } = cause;
   const part = (name, value, z) =>
@@ -248,12 +251,12 @@ function drawParts({ root_cause: cause, entity_id: ticker }) {
     el("h3", "Whose move it was"),
     el(
       "ol.parts",
-      betaMarket !== null && part("Market", betaMarket * cause.market, cause.z_market),
+      betaMarket !== null && part("From the market", betaMarket * cause.market, cause.z_market),
       cause.sector &&
         betaSector !== null &&
-        part(cause.sector, betaSector * cause.sector_move, cause.z_sector),
+        part(`From ${cause.sector}`, betaSector * cause.sector_move, cause.z_sector),
       cause.own !== null && part("Its own", cause.own, cause.z_own),
-      part(ticker, cause.move, null),
+      part(`${ticker} in all`, cause.move, null),
     ),
     cause.carriers.length > 0 && el("p.below", `Carried by ${cause.carriers.join(", ")}`),
     cause.impact.length > 0 &&
