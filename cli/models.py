@@ -220,6 +220,8 @@ def train(
         record = models.find_trained(database, run["_id"])
     if record is not None:
         print_model(record, as_json=as_json)
+        if record["state"] == "candidate" and not as_json:
+            echo(f"`flask models promote {record['version']}` puts it in use")
         for warning in run["warnings"]:
             echo(warning, err=True)
     elif as_json:

@@ -167,6 +167,7 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
     assert second.exit_code == 0, second.stderr
     assert "US_model-0.2.0" in second.stdout
     assert "candidate" in second.stdout
+    assert second.stdout.endswith("`flask models promote US_model-0.2.0` puts it in use\n")
     third = json.loads(train("--window-end", "2016-12-30", "--promote", "--json").stdout)
     assert (third["version"], third["state"]) == ("US_model-0.3.0", "champion")
     assert third["window_end"] == "2016-12-30T00:00:00Z"
