@@ -55,7 +55,8 @@ def record_split(
 
     name, checked = normalize_ticker(ticker), parse_interval(interval)
     with use_database() as database:
-        written = write_split(database, name, checked, session.date(), factor, datetime.now(UTC))
+        now, by = datetime.now(UTC), getpass.getuser()
+        written = write_split(database, name, checked, session.date(), factor, now, by=by)
         series = get_series(database, name, checked)
     if as_json:
         print_json(summarize(series))

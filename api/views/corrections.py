@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from pymongo.client_session import ClientSession
 
-from api.http.auth import needs_scope
+from api.http.auth import get_person, needs_scope
 from api.http.idempotency import enqueues
 from api.http.notes import change_noted
 from api.http.state import get_database, get_markets, get_now, get_state
@@ -47,6 +47,7 @@ def record_split(ticker: str, json_data: SplitBody, once: Once) -> RunDocument:
         json_data.interval,
         session=json_data.session,
         factor=json_data.factor,
+        by=get_person(),
         now=get_now(),
         once=once,
     )

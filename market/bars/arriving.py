@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from core.arrays import Int64
 from core.errors import BadInput, LeaseLost, SeriesError, TapewatchError, TooMuchAtOnce
 from market.bars.buckets import find_edges
+from market.bars.deleting import note_bars
 from market.bars.opening import Arrival
 from market.bars.splits import check_split_session
 from market.bars.writing import Written, write_all, write_in
@@ -259,9 +260,11 @@ def write_split(
     factor: float,
     now: datetime,
     *,
+    by: str = "system",
     guard: Guard | None = None,
 ) -> Written:
-    """Record a split of `factor` shares for one on a session; a factor of 1 removes a split.
+    """Record a split of `factor` shares for one on a session; a factor of 1 removes a split. The
+    audit trail says who did.
 
     Raises NotFound where the series is not stored, BadInput on an impossible factor or session.
     """
@@ -292,4 +295,15 @@ def write_split(
         splits={day: factor},
         synthetic=series["synthetic"],
     )
-    return write_arrival(database, arrival, guard=guard)
+
+    def note(transaction: ClientSession) -> None:
+        if guard is not None:
+            guard(transaction)
+        stored = find_one_series(database, ticker, interval, transaction) or series
+        factors = {each["session"].date(): each["factor"] for each in stored["splits"]}
+        before = factors.get(session, 1.0)
+        if before != factor:
+            told = {f"split on {session}": {"before": before, "after": factor}}
+            note_bars(database, "change", stored, told, by=by, at=now, session=transaction)
+
+    return write_arrival(database, arrival, guard=note)

@@ -113,7 +113,7 @@ def note_bars(
     at: datetime,
     session: ClientSession,
 ) -> None:
-    """Write into the audit trail, inside the transaction, who took back bars of a series, and how
+    """Write into the audit trail, inside the transaction, who changed bars of a series, and how
     many it had.
     """
     subject = f"{series['interval']} bars of {series['ticker']}"

@@ -48,7 +48,9 @@ def _record_split(
 ) -> dict[str, Any]:
     ticker, interval = str(run["ticker"]), run["interval"]
     day = date.fromisoformat(split["session"])
-    write_split(database, ticker, interval, day, split["factor"], now, guard=guard)
+    # Requests of earlier versions name nobody.
+    by = split.get("by", "system")
+    write_split(database, ticker, interval, day, split["factor"], now, by=by, guard=guard)
     series = get_series(database, ticker, interval)
     known = [
         {"session": f"{each['session']:%Y-%m-%d}", "factor": each["factor"]}

@@ -23,6 +23,7 @@ def request_split(
     *,
     session: date,
     factor: float,
+    by: str,
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
@@ -35,7 +36,7 @@ def request_split(
         tickers=(ticker,),
         interval=interval,
         market=series["market"],
-        options={"split": {"session": session.isoformat(), "factor": factor}},
+        options={"split": {"session": session.isoformat(), "factor": factor, "by": by}},
         once=once,
     )
     return accept_run(database, celery, request, now=now)

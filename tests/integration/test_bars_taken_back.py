@@ -27,6 +27,8 @@ from records.database import Db
 from records.findings.anomalies import find_fallen, mark_bars_gone
 from records.findings.anomaly_queries import build_query, count_by_series, iterate_anomalies
 from records.market.series import find_one_series
+from tasks.engine import planning
+from tasks.process.worker import Worker
 from tests.commands import Command, read_json
 from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
@@ -138,6 +140,25 @@ def test_the_audit_says_who_deleted_renamed_or_undid_bars(
             "1d bars of AAPL",
             {"bars": 620, "undone": brought, "removed": 20, "restored": 0},
         ),
+    ]
+
+
+def test_the_audit_says_who_recorded_a_split(
+    client: FlaskClient, flask: Command, worker: Worker, detected: Db
+) -> None:
+    day = f"{make_bars(101)['date'].iloc[-1]:%Y-%m-%d}"
+    for _ in range(2):  # the second time nothing changes
+        accepted = client.post("/py/tickers/AAPL/splits", json={"session": day, "factor": 2})
+        planning.start(worker, accepted.json["run_id"])
+    assert flask("bars", "split", "AAPL", day, "1").exit_code == 0
+    told = [
+        (entry["by"], entry["step"], entry["subject"], entry["details"])
+        for entry in client.get("/py/audit").json["items"]
+    ]
+    name, of = f"split on {day}", "1d bars of AAPL"
+    assert told == [
+        (getpass.getuser(), "change", of, {"bars": 600, name: {"before": 2.0, "after": 1.0}}),
+        ("open access", "change", of, {"bars": 600, name: {"before": 1.0, "after": 2.0}}),
     ]
 
 
