@@ -1,5 +1,6 @@
 """`flask sessions`: sets sessions that an exchange announced and its calendar does not know."""
 
+import getpass
 from datetime import UTC, date, datetime, time
 
 import click
@@ -103,7 +104,7 @@ def forget_day(*, market: str, day: str) -> None:
     when = _read_day(day)
     with use_database() as database:
         known = load_markets(database).choose(market)
-        remove_exception(database, known, when)
+        remove_exception(database, known, when, now=datetime.now(UTC), by=getpass.getuser())
     echo(f"{known.code} keeps to its calendar on {when}")
 
 
@@ -120,7 +121,8 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
     with use_database() as database:
         known = load_markets(database).choose(market)
         asked = (opens, closes) if hours else None
-        set_exception(database, known, when, asked, note=note, now=datetime.now(UTC))
+        now, by = datetime.now(UTC), getpass.getuser()
+        set_exception(database, known, when, asked, note=note, now=now, by=by)
     hours_said = (
         f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if hours else "stays shut"
     )

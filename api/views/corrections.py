@@ -76,7 +76,15 @@ def set_session_exception(code: str, json_data: SessionBody, once: Once) -> RunD
     state = get_state()
     market = get_markets().choose(code).code
     asked = json_data.model_dump(mode="json")
-    return request_session(state.database, state.celery, market, asked, now=get_now(), once=once)
+    return request_session(
+        state.database,
+        state.celery,
+        market,
+        asked,
+        by=get_person(),
+        now=get_now(),
+        once=once,
+    )
 
 
 @corrections.get("/tickers/<ticker>/threshold")

@@ -3,15 +3,22 @@
 Setting or removing one updates everything that depends on the day's session.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+
+from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from market.bars.ledger import refresh_ledger
 from market.markets import Market
-from records.database import Db
+from records.alerts.trail import add_entries, build_note, compare
+from records.database import Db, in_transaction
 from records.market import session_overrides
+from records.market.documents import OverrideDocument
 from records.work.watchlists import forget_next_scans
+
+# A day without an exception, as the audit trail tells it.
+BY_CALENDAR: Mapping[str, str] = {"hours": "as the calendar says", "note": ""}
 
 
 def set_exception(
@@ -22,9 +29,11 @@ def set_exception(
     *,
     note: str,
     now: datetime,
+    by: str = "system",
     on_series: Callable[[], None] = lambda: None,
 ) -> None:
-    """Set when a market opens and closes on a day, in its own time; without hours it is closed.
+    """Set when a market opens and closes on a day, in its own time; without hours it is closed. The
+    audit trail says who did.
 
     `on_series` is called before each series that is measured again.
 
@@ -37,20 +46,73 @@ def set_exception(
     opens, closes = (
         (datetime.combine(day, each, market.zone) for each in hours) if hours else (None, None)
     )
-    session_overrides.set_override(
-        database, market.code, day.isoformat(), opens=opens, closes=closes, note=note, now=now
-    )
+
+    def write(session: ClientSession) -> None:
+        before = session_overrides.set_override(
+            database,
+            market.code,
+            day.isoformat(),
+            opens=opens,
+            closes=closes,
+            note=note,
+            now=now,
+            session=session,
+        )
+        told = {"hours": _tell_hours(market, opens, closes), "note": note}
+        _note(database, market, day, before, told, by=by, at=now, session=session)
+
+    in_transaction(database, write)
     _follow(database, market, day, on_series)
 
 
 def remove_exception(
-    database: Db, market: Market, day: date, on_series: Callable[[], None] = lambda: None
+    database: Db,
+    market: Market,
+    day: date,
+    *,
+    now: datetime,
+    by: str = "system",
+    on_series: Callable[[], None] = lambda: None,
 ) -> None:
-    """Remove an exception, so that the exchange's calendar counts again. Raises NotFound where none
-    is set.
+    """Remove an exception, so that the exchange's calendar counts again; the audit trail says who
+    did. Raises NotFound where none is set.
     """
-    session_overrides.remove_override(database, market.code, day.isoformat())
+
+    def write(session: ClientSession) -> None:
+        before = session_overrides.remove_override(database, market.code, day.isoformat(), session)
+        _note(database, market, day, before, BY_CALENDAR, by=by, at=now, session=session)
+
+    in_transaction(database, write)
     _follow(database, market, day, on_series)
+
+
+def _note(
+    database: Db,
+    market: Market,
+    day: date,
+    before: OverrideDocument | None,
+    after: Mapping[str, str],
+    *,
+    by: str,
+    at: datetime,
+    session: ClientSession,
+) -> None:
+    """Write into the audit trail what changes on a day, if anything does."""
+    held = BY_CALENDAR
+    if before is not None:
+        hours = _tell_hours(market, before["opens"], before["closes"])
+        held = {"hours": hours, "note": before["note"]}
+    if details := compare(held, after):
+        entry = build_note(
+            "change", f"session {day} of {market.code}", by=by, at=at, details=details
+        )
+        add_entries(database, [entry], session)
+
+
+def _tell_hours(market: Market, opens: datetime | None, closes: datetime | None) -> str:
+    if opens is None or closes is None:
+        return "shut"
+    return f"{opens.astimezone(market.zone):%H:%M} to {closes.astimezone(market.zone):%H:%M}"
 
 
 def _follow(database: Db, market: Market, day: date, on_series: Callable[[], None]) -> None:

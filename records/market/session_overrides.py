@@ -6,6 +6,8 @@ Detection and imports use them from the next batch or import on.
 
 from datetime import date, datetime
 
+from pymongo.client_session import ClientSession
+
 from core.errors import BadInput, NotFound
 from records.database import Db
 from records.market.documents import OverrideDocument, overrides_in
@@ -34,8 +36,10 @@ def set_override(
     closes: datetime | None,
     note: str,
     now: datetime,
-) -> None:
-    """Set when a market opens and closes on a day (ISO date); without times it is closed.
+    session: ClientSession | None = None,
+) -> OverrideDocument | None:
+    """Set when a market opens and closes on a day (ISO date); without times it is closed. Return
+    what was set before.
 
     Raises as `check_override_day`.
     """
@@ -49,7 +53,10 @@ def set_override(
         "note": note,
         "changed_at": now,
     }
-    overrides_in(database).replace_one({"_id": override["_id"]}, override, upsert=True)
+    before: OverrideDocument | None = overrides_in(database).find_one_and_replace(
+        {"_id": override["_id"]}, override, upsert=True, session=session
+    )
+    return before
 
 
 def find_overrides(database: Db, market: str | None = None) -> list[OverrideDocument]:
@@ -59,8 +66,15 @@ def find_overrides(database: Db, market: str | None = None) -> list[OverrideDocu
     )
 
 
-def remove_override(database: Db, market: str, day: str) -> None:
-    """Delete an override, so that the calendar counts again. Raises NotFound."""
-    if overrides_in(database).delete_one({"_id": f"{market}::{day}"}).deleted_count == 0:
+def remove_override(
+    database: Db, market: str, day: str, session: ClientSession
+) -> OverrideDocument:
+    """Delete an override, so that the calendar counts again, and return it. Raises NotFound."""
+    key = {"_id": f"{market}::{day}"}
+    before: OverrideDocument | None = overrides_in(database).find_one_and_delete(
+        key, session=session
+    )
+    if before is None:
         known = ", ".join(o["day"] for o in find_overrides(database, market)[:10]) or "(none)"
         raise NotFound(f"nothing is set for {market} on {day}; overridden days are: {known}")
+    return before

@@ -70,9 +70,10 @@ def _set_session(
         load_markets(database).choose(str(run["market"])),
         date.fromisoformat(asked["day"]),
     )
+    by = run["options"].get("by", "system")  # as above
     if asked["session"] == "calendar":
         with suppress(NotFound):  # done by an attempt before
-            remove_exception(database, market, day, on_series)
+            remove_exception(database, market, day, now=now, by=by, on_series=on_series)
     else:
         hours = (
             (time.fromisoformat(asked["opens"]), time.fromisoformat(asked["closes"]))
@@ -80,6 +81,6 @@ def _set_session(
             else None
         )
         set_exception(
-            database, market, day, hours, note=asked["note"], now=now, on_series=on_series
+            database, market, day, hours, note=asked["note"], now=now, by=by, on_series=on_series
         )
     return {"market": market.code, **asked}

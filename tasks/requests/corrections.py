@@ -48,6 +48,7 @@ def request_session(
     market: str,
     asked: dict[str, Any],
     *,
+    by: str,
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
@@ -68,7 +69,7 @@ def request_session(
         "correct",
         "manual",
         market=market,
-        options={"session": asked},
+        options={"session": asked, "by": by},
         once=once,
     )
     return accept_run(database, celery, request, now=now)

@@ -162,6 +162,27 @@ def test_the_audit_says_who_recorded_a_split(
     ]
 
 
+def test_the_audit_says_who_set_a_session(
+    client: FlaskClient, flask: Command, worker: Worker, detected: Db
+) -> None:
+    shut = {"day": "2025-01-09", "session": "shut", "note": "mourning"}
+    for _ in range(2):  # the second time nothing changes
+        accepted = client.post("/py/markets/US/sessions", json=shut)
+        planning.start(worker, accepted.json["run_id"])
+    for words in (("open", "US", "2025-01-09", "09:30", "13:00"), ("forget", "US", "2025-01-09")):
+        assert flask("sessions", *words).exit_code == 0
+    told = [
+        (entry["by"], entry["subject"], entry["details"]["hours"])
+        for entry in client.get("/py/audit").json["items"]
+    ]
+    me, day, calendar = getpass.getuser(), "session 2025-01-09 of US", "as the calendar says"
+    assert told == [
+        (me, day, {"before": "09:30 to 13:00", "after": calendar}),
+        (me, day, {"before": "shut", "after": "09:30 to 13:00"}),
+        ("open access", day, {"before": calendar, "after": "shut"}),
+    ]
+
+
 def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
     assert client.delete("/py/tickers/AAPL?interval=1h").status_code == 404
     assert client.delete("/py/tickers/aapl").status_code == 204
