@@ -216,7 +216,7 @@ def _guarded(*, allow_private: bool) -> Iterator[None]:
 
 def _post(channel: str, message: Mapping[str, Any], secret: str | None) -> None:
     try:
-        post_webhook(_take_apart(channel), message, secret, int(time()))
+        post_webhook(_take_apart(channel), message, secret, int(time()), MESSAGE_SECONDS)
     except Transient as error:
         raise Transient(_hide_words(error.message, channel)) from None
 
@@ -238,6 +238,8 @@ def _build_sender(channel: str) -> Any:
     service = _take_apart(channel)
     if service is None:
         return None
+    # By itself apprise gives up after 4 s, and a message that was accepted later is sent again.
+    service.socket_connect_timeout = service.socket_read_timeout = MESSAGE_SECONDS
     sender = apprise.Apprise(asset=service.asset)
     # Built from the parsed parts, because apprise would split the text into several addresses at
     # each comma.

@@ -14,7 +14,6 @@ from typing import Any, cast
 from core.errors import Transient
 
 SIGNATURE = "Tapewatch-Signature"
-TIMEOUT_SECONDS = 10.0
 LONGEST_ANSWER = 200
 
 
@@ -24,7 +23,9 @@ def sign_body(body: bytes, secret: str, seconds: int) -> str:
     return f"t={seconds},v1={signed.hexdigest()}"
 
 
-def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, now: int) -> None:
+def post_webhook(
+    service: Any, message: Mapping[str, Any], secret: str | None, now: int, seconds: float
+) -> None:
     """Post a message to a webhook, once and to exactly this address.
 
     Args:
@@ -32,6 +33,7 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
         message: the message, which is sent as JSON.
         secret: the key of the signature; without one the message is not signed.
         now: the present time, in seconds since 1970.
+        seconds: how long the receiver may say nothing.
 
     Raises Transient with what went wrong, or what the receiver answered.
     """
@@ -53,7 +55,7 @@ def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, n
             data=body,
             headers=headers,
             auth=(user, password) if user else None,
-            timeout=TIMEOUT_SECONDS,
+            timeout=seconds,
             allow_redirects=False,
             stream=True,
         ) as answer:

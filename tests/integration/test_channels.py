@@ -25,6 +25,7 @@ from alerts.channels import check_channel, name_channel, send_message
 from core.errors import BadInput, Transient
 from records.database import Db
 from tests.receiver import run_receiver
+from tests.slow import slow_but_first
 
 SECRET = "T0K3N-of-mine"
 
@@ -270,6 +271,27 @@ def test_a_channel_that_answers_a_byte_at_a_time_does_not_block_its_sender(
     with run_receiver() as receiver:
         send_message(receiver.channel, "a title", "a body", allow_private=True)
         assert len(receiver.messages) == 1
+
+
+class Late(BaseHTTPRequestHandler):
+    """Accepts each message after longer than apprise, or a webhook, once waited for an answer."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        sleep(10.5)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.parametrize("scheme", slow_but_first(["form", "json"]))
+def test_a_channel_has_twenty_seconds_to_accept_a_message(scheme: str) -> None:
+    """Otherwise what it accepts is sent again, and arrives up to eight times."""
+    for server in serve(Late):
+        channel = f"{scheme}://127.0.0.1:{server.server_port}/"
+        send_message(channel, "a title", "a body", allow_private=True)
 
 
 def answer_plain(sent: BinaryIO) -> None:
