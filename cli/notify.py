@@ -1,6 +1,6 @@
 """`flask notify`: sets rules, and lists what was sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from alerts.channels import LEAST_SECRET, build_rule, try_rule
 from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
 from cli.common import (
+    Command,
     CommandGroup,
     NumberRange,
     change_noted,
@@ -35,55 +36,66 @@ HIDDEN = SECRETS | {"_id"}
 group = CommandGroup("notify", help="Notifications: who is told of what.")
 
 
-takes_rule = takes_options(
-    click.option("--watchlist", help="Only anomalies of its tickers."),
-    click.option(
-        "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
-    ),
-    click.option("--min-grade", type=NumberRange(0, 100), default=75.0, show_default=True),
-    click.option("--min-confidence", type=NumberRange(0, 1), default=0.0, show_default=True),
-    click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only such moves."),
-    click.option(
-        "--ticker", type=normalize_ticker, metavar="TEXT", help="Only alerts of this ticker."
-    ),
-    click.option(
-        "--quiet",
-        nargs=2,
-        metavar="FROM UNTIL",
-        help="Send nothing between these times, such as 22:00 07:00.",
-    ),
-    click.option("--timezone", default="UTC", show_default=True, help="The zone of its times."),
-    click.option(
-        "--digest", type=click.Choice(get_args(Digest)), help="One message a day or week."
-    ),
-    click.option("--digest-at", default=DIGEST_AT, show_default=True),
-    click.option(
-        "--next-channel",
-        help="Gets critical alerts that nobody acknowledges within --after minutes.",
-    ),
-    click.option(
-        "--after", type=click.IntRange(1, 1_440), default=ESCALATED_AFTER_MINUTES, show_default=True
-    ),
-    click.option(
-        "--backfills/--no-backfills", default=False, help="Also send alerts of backfills."
-    ),
-    click.option(
-        "--failures/--no-failures",
-        default=True,
-        show_default=True,
-        help="Also send which runs failed.",
-    ),
-    click.option("--on/--off", "enabled", default=True, help="Whether the rule is in force."),
-    click.option(
-        "--sign", is_flag=True, help="Ask for the secret that a webhook's messages are signed with."
-    ),
-)
+def takes_rule(*, is_new: bool) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command the options of a rule; only a new rule gets their
+    defaults.
+    """
+    return takes_options(
+        click.option("--watchlist", help="Only anomalies of its tickers."),
+        click.option(
+            "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
+        ),
+        click.option("--min-grade", type=NumberRange(0, 100), default=75.0, show_default=is_new),
+        click.option("--min-confidence", type=NumberRange(0, 1), default=0.0, show_default=is_new),
+        click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only such moves."),
+        click.option(
+            "--ticker", type=normalize_ticker, metavar="TEXT", help="Only alerts of this ticker."
+        ),
+        click.option(
+            "--quiet",
+            nargs=2,
+            metavar="FROM UNTIL",
+            help="Send nothing between these times, such as 22:00 07:00.",
+        ),
+        click.option(
+            "--timezone", default="UTC", show_default=is_new, help="The zone of its times."
+        ),
+        click.option(
+            "--digest", type=click.Choice(get_args(Digest)), help="One message a day or week."
+        ),
+        click.option("--digest-at", default=DIGEST_AT, show_default=is_new),
+        click.option(
+            "--next-channel",
+            help="Gets critical alerts that nobody acknowledges within --after minutes.",
+        ),
+        click.option(
+            "--after",
+            type=click.IntRange(1, 1_440),
+            default=ESCALATED_AFTER_MINUTES,
+            show_default=is_new,
+        ),
+        click.option(
+            "--backfills/--no-backfills", default=False, help="Also send alerts of backfills."
+        ),
+        click.option(
+            "--failures/--no-failures",
+            default=True,
+            show_default=is_new,
+            help="Also send which runs failed.",
+        ),
+        click.option("--on/--off", "enabled", default=True, help="Whether the rule is in force."),
+        click.option(
+            "--sign",
+            is_flag=True,
+            help="Ask for the secret that a webhook's messages are signed with.",
+        ),
+    )
 
 
 @group.command("set")
 @click.argument("name")
 @click.argument("channel")
-@takes_rule
+@takes_rule(is_new=True)
 @exits_on_error
 def set_rule(*, name: str, channel: str, **options: Any) -> None:
     """Set the rule NAME: which alerts are sent to CHANNEL, an address for apprise."""
@@ -93,7 +105,7 @@ def set_rule(*, name: str, channel: str, **options: Any) -> None:
 @group.command("change")
 @click.argument("name")
 @click.option("--channel", help="Another channel.")
-@takes_rule
+@takes_rule(is_new=False)
 @click.option(
     "--clear",
     multiple=True,
