@@ -296,8 +296,8 @@ def _choose_venue(find_venues: Callable[[Db, str], list[str]], query: TicksQuery
     venue = query.venue or next(iter(stored), None)
     if venue not in stored:
         of_whom = f"{query.ticker} at {venue}" if venue else query.ticker
-        there_is = f"there is {', '.join(stored[:10])}" if stored else "nothing is of this ticker"
-        raise NotFound(f"no {what} of {of_whom} are stored; {there_is}", reason=f"no_{what}")
+        there_is = f"; they are of {', '.join(stored[:10])}" if stored else ""
+        raise NotFound(f"no {what} of {of_whom} are stored{there_is}", reason=f"no_{what}")
     return venue
 
 

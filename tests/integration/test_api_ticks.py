@@ -157,6 +157,13 @@ def test_if_there_are_several_venues_one_must_be_named(client: FlaskClient, data
     assert len(get(client, "trades", venue="kraken")["items"]) == 2
     nowhere = client.get("/py/data/trades?ticker=BTC-USD&venue=NYSE")
     assert (nowhere.status_code, nowhere.json["reason"]) == (404, "no_trades")
+    assert nowhere.json["detail"].endswith("; they are of COINBASE, KRAKEN")
+    # There are trades of it, so the answer says nothing of the ticker as a whole.
+    bookless = client.get("/py/data/depth?ticker=BTC-USD")
+    assert (bookless.status_code, bookless.json["detail"]) == (
+        404,
+        "no depth of BTC-USD are stored",
+    )
 
 
 def test_the_order_book_at_a_moment_is_the_latest_before_it(
