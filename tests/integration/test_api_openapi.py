@@ -9,7 +9,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from api.http.auth import PUBLIC
+from tests.conftest import ROOT
 
+DOCUMENTS = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/**/*.md"))
 PLOT_KINDS = ("text/html", "image/svg+xml", "application/json")
 OTHER_KINDS = {
     "/py/alerts/{alert_id}/evidence": ("application/octet-stream",),
@@ -47,6 +49,43 @@ def find_references(value: object) -> Iterator[str]:
 
 def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
+
+
+def test_every_documented_request_has_its_route_and_its_parameters(
+    document: dict[str, Any],
+) -> None:
+    """`curl $API/...` and `GET /py/...` in the documents, with what follows the `?`."""
+    routes = {
+        re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)): operations
+        for path, operations in document["paths"].items()
+    }
+    found = 0
+    for path in DOCUMENTS:
+        for method, route, query in re.findall(
+            r"(?:(GET|POST|PUT|PATCH|DELETE)\s+)?(?:\$API|:5000/py|/py)(/[^\s`\"'?#,;)>]+)"
+            r"(?:\?([^\s`\"')]*))?",
+            path.read_text(),
+        ):
+            # One of several (`/py/data/{trades,depth}`), or any of them (`/py/data/...`).
+            if route.count("{") != route.count("}") or route.endswith(("/", "...")):
+                continue
+            asked = "/py" + re.sub(r"\{[^}]*\}", "ID", route).rstrip(".:")
+            if asked == "/py/docs":
+                continue
+            held = [routes[known] for known in routes if known.fullmatch(asked)]
+            told = f"{path.name}: {method} {asked}?{query}"
+            assert any(not method or method.lower() in operations for operations in held), told
+            known_names = {
+                parameter["name"]
+                for operations in held
+                for operation in operations.values()
+                if isinstance(operation, dict)
+                for parameter in operation.get("parameters", [])
+            }
+            names = {part.partition("=")[0] for part in query.split("&") if part}
+            assert names <= known_names, told
+            found += 1
+    assert found > 50
 
 
 def test_every_reference_in_the_document_resolves(document: dict[str, Any]) -> None:
