@@ -253,11 +253,11 @@ def _tell_split(anomaly: dict[str, Any]) -> list[str]:
 
 
 def _show_anomalies(console: Console, api: Api) -> None:
-    strangest = api.get("/anomalies", sort="anomaly_score", limit=SHOWN_ANOMALIES)["items"]
-    table = Table(title="The strangest anomalies", title_justify="left")
+    strangest = api.get("/anomalies", sort="-grade", kind="event", limit=SHOWN_ANOMALIES)["items"]
+    table = Table(title="The strangest events", title_justify="left")
     for name in ("ticker", "date"):
         table.add_column(name, no_wrap=True)
-    for name in ("close", "return", "score"):
+    for name in ("close", "return", "grade"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what stands out")
     for anomaly in strangest:
@@ -266,7 +266,7 @@ def _show_anomalies(console: Console, api: Api) -> None:
             anomaly["Datetime"][:10],
             f"{anomaly['Close']:,.2f}",
             f"{anomaly['features']['return_1']:+.1%}",
-            f"{anomaly['anomaly_score']:.3f}",
+            f"{anomaly['grade']:.0f}",
             "; ".join([*_tell_split(anomaly), *anomaly["reasons"]][:SHOWN_REASONS]),
         )
     console.print()

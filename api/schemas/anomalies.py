@@ -317,14 +317,14 @@ class AnomalyFilter(TimesQuery):
 
 
 class AnomalyQuery(AnomalyFilter, PageQuery):
-    """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
+    """Which anomalies, in which order. `sort=-grade&limit=10` gives the ten strangest."""
 
     sort: Literal[
         "-Datetime", "Datetime", "anomaly_score", "-grade", "grade", "Ticker", "-Ticker"
     ] = Field(
         "-Datetime",
-        description="the latest first, or with `-` left out the oldest; `anomaly_score`: the"
-        " strangest, whose scores are comparable within a kind; `-grade`: the rarest",
+        description="the latest first, or with `-` left out the oldest; `-grade`: the strangest;"
+        " `anomaly_score`: the lowest score, which is comparable within a kind only",
     )
     fields: Annotated[str, checked(_check_fields)] | None = Field(
         None,

@@ -128,7 +128,7 @@ def test_the_readmes_commands_do_what_the_readme_says(demo: Live, tmp_path: Path
         json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")
     )
     assert len(strangest["items"]) == 3
-    assert strangest["items"][0]["anomaly_score"] <= strangest["items"][1]["anomaly_score"]
+    assert strangest["items"][0]["grade"] >= strangest["items"][1]["grade"]
     assert one["_id"] == comparison["anomaly_id"] == ANOMALY_ID
     assert comparison["verdict"] == "identical"
     assert len(chart["bars"]) > 100

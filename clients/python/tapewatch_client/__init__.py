@@ -3966,8 +3966,9 @@ class Client(Connection):
                 `bars_gone`: its bar is not stored any more
             run_id: only what this run found first
             model_version: only of this version, as `/models` lists them
-            sort: the latest first, or with `-` left out the oldest; `anomaly_score`: the
-                strangest, whose scores are comparable within a kind; `-grade`: the rarest
+            sort: the latest first, or with `-` left out the oldest; `-grade`: the
+                strangest; `anomaly_score`: the lowest score, which is comparable within a
+                kind only
             fields: what to return of each, with commas between; everything if it is not
                 given
         """
