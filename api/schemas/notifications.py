@@ -53,7 +53,7 @@ class RuleBody(Body):
     quiet_until: Clock | None = Field(
         None, description="from this local time on what was held back is sent"
     )
-    timezone: Zone = Field("UTC", description="IANA name; of the quiet hours")
+    timezone: Zone = Field("UTC", description="IANA name; of the quiet hours and of the digest")
     backfills: bool = Field(default=False, description="tell of backfills too")
     failures: bool = Field(
         default=True,

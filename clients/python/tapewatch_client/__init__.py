@@ -6189,7 +6189,7 @@ class Client(Connection):
             min_confidence: and of at least this confidence, from 0 to 1
             quiet_from: from this local time on nothing is sent
             quiet_until: from this local time on what was held back is sent
-            timezone: IANA name; of the quiet hours
+            timezone: IANA name; of the quiet hours and of the digest
             backfills: tell of backfills too
             failures: tell of runs that failed, whole or in part; with a watchlist or
                 ticker, of those in which one of its tickers failed
