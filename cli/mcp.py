@@ -35,7 +35,7 @@ TIMEOUT_SECONDS = 60.0
 INSTRUCTIONS = """\
 Tapewatch watches bars of markets and flags those that do not look like the rest of their market.
 To say what was strange on a day, and why: list_anomalies with start and end on that day (UTC),
-sort=anomaly_score, limit=100 and fields=Ticker,Datetime,Close,grade,severity,reasons; then
+sort=-grade, limit=100 and fields=Ticker,Datetime,Close,grade,severity,reasons; then
 get_one_anomaly, which has the market's conditions too. grade 50 is one bar in a hundred, 75 one in
 a thousand, 100 one in ten thousand or rarer. Daily bars carry their session's date, and weekends
 have none.

@@ -17,6 +17,7 @@ from market.tickers import normalize_ticker
 from records.alerts.raised import find_of_run
 from records.database import Document
 from records.findings.anomaly_queries import count_new, find_new
+from records.findings.documents import AnomalyDocument
 from records.work import latest_runs
 from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
 from records.work.requests import Once
@@ -73,6 +74,11 @@ def get_backfill(ticker: str, query_data: IntervalQuery) -> AuditDocument | Late
     return found
 
 
+def _rank(anomaly: AnomalyDocument) -> tuple[float, float, str]:
+    """Order the strangest first, as `find_new` does."""
+    return -anomaly["grade"], anomaly["anomaly_score"], anomaly["_id"]
+
+
 def _find_detected(run: ShownRun) -> Detected | None:
     """Return the anomalies of a detection, once its alerts are raised; None where it failed."""
     if run["status"] not in {"complete", "partial"}:
@@ -87,7 +93,7 @@ def _find_detected(run: ShownRun) -> Detected | None:
         raised = find_of_run(database, run["_id"], limit=LISTED)
     else:
         result = run.get("result") or {}
-        found = sorted(result.get("found", []), key=lambda each: each["anomaly_score"])
+        found = sorted(result.get("found", []), key=_rank)
         counts = Counter(result.get("counts", {}))
         checked, raised = result.get("checked", 0), []
     left_out: Document = {

@@ -74,6 +74,20 @@ def test_a_stored_detection_is_answered_with_its_alerts(detecting: Live) -> None
     assert (again["anomalies_detected"], again["alerts"]) == (0, [])
 
 
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_the_strangest_come_first_whatever_their_kind(detecting: Live, *, is_stored: bool) -> None:
+    """The scores of faults and events are on different scales, only their grades are not."""
+    frame = make_bars(BARS, 4, shocks=(300, 350))
+    # A price that slipped by the decimal point, the strangest of all, which scores as any fault.
+    frame.loc[400, ["open", "high", "low", "close"]] *= 100
+    ticker = f"SLIP{int(is_stored)}"
+    store(detecting.database, ticker, frame)
+    found = detect(detecting, tickers=[ticker], store=is_stored, max_period="max")["anomalies"]
+    assert {anomaly["kind"] for anomaly in found} == {"event", "fault"}
+    grades = [anomaly["grade"] for anomaly in found]
+    assert grades == sorted(grades, reverse=True)
+
+
 def test_a_period_is_detected_again_and_raises_nothing_twice(detecting: Live) -> None:
     before = detecting.database.alerts.count_documents({})
     found = detect(detecting, max_period="1y")

@@ -101,7 +101,9 @@ def test_its_tools_are_the_read_only_routes(assistant: Assistant, live: Live) ->
 
 
 def test_an_assistant_can_ask_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
-    (strangest,) = assistant.read("list_anomalies", sort="anomaly_score", limit=1)["items"]
+    assert "sort=-grade" in assistant.instructions
+    asked = {"sort": "-grade", "kind": "event", "limit": 1}
+    (strangest,) = assistant.read("list_anomalies", **asked)["items"]
     day = datetime.fromisoformat(strangest["Datetime"])
     found = assistant.read(
         "list_anomalies",
