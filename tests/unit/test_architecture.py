@@ -49,6 +49,13 @@ def test_every_path_that_a_document_names_exists(document: Path) -> None:
     assert missing == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text()
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/guides/*.md")]
+    paths = [page.relative_to(ROOT).as_posix() for page in pages]
+    assert [path for path in paths if f"]({path}" not in text] == []
+
+
 def test_every_path_that_code_names_exists() -> None:
     missing = [
         f"{module.relative_to(ROOT)}: {path}"
