@@ -52,7 +52,7 @@ DETECTORS: dict[str, DetectorKind] = {
         ),
         DetectorKind(
             name="pca_window",
-            summary="a bar that the shape of its last 20 bars does not lead to expect",
+            summary="a bar that the shape of its last 20 bars does not explain",
             feature_set="events/6",
             intraday_feature_set="time_of_day/5",
             parameters={},

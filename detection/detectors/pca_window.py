@@ -1,4 +1,4 @@
-"""Subsequence PCA: a bar is strange where the shape of its last 20 bars does not lead to expect it.
+"""Subsequence PCA: a bar is strange where the shape of its last 20 bars does not explain it.
 
 Windows of 20 bars x all columns are points. The leading principal components of the training
 windows, those that explain half of their variance, describe what is usual, such as volatility that
