@@ -21,6 +21,8 @@ from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def celery(trial: Trial) -> Iterator[Celery]:
@@ -41,7 +43,6 @@ def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> No
     trial.check()
 
 
-@pytest.mark.faults
 def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> None:
     """Batches whose messages were lost are sent again; batches that are at work are not done
     twice.
@@ -52,7 +53,6 @@ def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> N
     trial.check()
 
 
-@pytest.mark.faults
 def test_workers_still_get_messages_after_redis_is_flushed_while_idle(trial: Trial) -> None:
     """After Redis lost its queues and bindings, messages still reach the workers."""
     trial.stack.broker.flushall()
@@ -61,7 +61,6 @@ def test_workers_still_get_messages_after_redis_is_flushed_while_idle(trial: Tri
     trial.check()
 
 
-@pytest.mark.faults
 def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
     """However often a run and its batches are delivered, during and after their work, each is done
     once.
@@ -86,7 +85,6 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
     trial.check()
 
 
-@pytest.mark.faults
 def test_unreadable_messages_harm_no_run(trial: Trial, celery: Celery) -> None:
     """A broken body, an unknown task and an unknown id cost only their own message, and no
     worker.
@@ -105,7 +103,6 @@ def test_unreadable_messages_harm_no_run(trial: Trial, celery: Celery) -> None:
     assert all(trial.stack.programs[worker].is_running for worker in WORKERS)
 
 
-@pytest.mark.faults
 def test_rubbish_in_a_queue_ends_no_worker(trial: Trial) -> None:
     """A message that is not even an envelope is set aside by the worker that takes it."""
     before = {worker: trial.stack.pids(worker) for worker in WORKERS}
@@ -117,7 +114,6 @@ def test_rubbish_in_a_queue_ends_no_worker(trial: Trial) -> None:
     assert {worker: trial.stack.pids(worker) for worker in WORKERS} == before
 
 
-@pytest.mark.faults
 def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Trial) -> None:
     """A worker that loses Redis while it works keeps its processes and finishes what they are
     doing.
@@ -137,7 +133,6 @@ def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Tria
     trial.check()
 
 
-@pytest.mark.faults
 def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None:
     """Whatever messages a killed Redis loses, all runs are completed, and the workers get new
     messages.
@@ -153,7 +148,6 @@ def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None
     trial.check()
 
 
-@pytest.mark.faults
 def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
     """While Redis accepts no message, runs are still accepted; a worker that gives up is restarted
     by the supervisor.
