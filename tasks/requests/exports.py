@@ -70,6 +70,8 @@ def count_rows(database: Db, asked: Asked, columns: tuple[str, ...]) -> int:
 def read_asked(run: RunDocument) -> Asked:
     """Return what the run of an export asks for."""
     names = {field.name for field in fields(Asked)} - OF_RUN
-    told = {name: run["options"][name] for name in names & run["options"].keys()}
+    # Requests of earlier versions have the interval in the run alone, and name no watchlist.
+    options = {"interval": run["interval"], **run["options"]}
+    told = {name: options[name] for name in names & options.keys()}
     told["metrics"] = tuple(told["metrics"])
     return Asked(tickers=tuple(run["tickers"]), **told)

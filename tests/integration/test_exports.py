@@ -37,7 +37,7 @@ from records.work.export_files import find_export_files, open_export_file
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
-from tasks.requests.exports import request_export
+from tasks.requests.exports import read_asked, request_export
 from tests.commands import Command, read_json
 from tests.integration.detecting import make_bars, run, store, train
 
@@ -496,6 +496,18 @@ def test_alerts_of_a_watchlist_are_its_own(
     with open_export_file(database, files["alerts-0000.parquet"]["id"]) as kept:
         assert list(pd.read_parquet(io.BytesIO(kept.read()))["id"]) == list(written["id"])
     assert client.get("/py/export/alerts?watchlist=none").status_code == 404
+
+
+def test_an_export_that_was_requested_before_an_upgrade_is_of_its_interval(
+    worker: Worker, database: Db
+) -> None:
+    """Its options had neither the interval nor a watchlist."""
+    run = request_export(database, worker.celery, Asked("alerts", (), "1h"), "csv", now=NOW)
+    kept = {
+        name: run["options"][name] for name in run["options"].keys() - {"interval", "watchlist"}
+    }
+    assert read_asked({**run, "options": kept}) == read_asked(run)
+    assert read_asked(run).interval == "1h"
 
 
 def test_a_worker_exports_only_data_of_the_tenant_that_requested_it(
