@@ -70,7 +70,8 @@ def _set_session(
         load_markets(database).choose(str(run["market"])),
         date.fromisoformat(asked["day"]),
     )
-    by = run["options"].get("by", "system")  # as above
+    told = dict(asked)
+    by = told.pop("by", "system")  # as above
     if asked["session"] == "calendar":
         with suppress(NotFound):  # done by an attempt before
             remove_exception(database, market, day, now=now, by=by, on_series=on_series)
@@ -83,4 +84,4 @@ def _set_session(
         set_exception(
             database, market, day, hours, note=asked["note"], now=now, by=by, on_series=on_series
         )
-    return {"market": market.code, **asked}
+    return {"market": market.code, **told}

@@ -69,7 +69,7 @@ def request_session(
         "correct",
         "manual",
         market=market,
-        options={"session": asked, "by": by},
+        options={"session": asked | {"by": by}},
         once=once,
     )
     return accept_run(database, celery, request, now=now)

@@ -26,6 +26,7 @@ from records.consistency import find_disagreements
 from records.database import Db
 from records.findings.anomalies import find_fallen, mark_bars_gone
 from records.findings.anomaly_queries import build_query, count_by_series, iterate_anomalies
+from records.keys import add_key
 from records.market.series import find_one_series
 from tasks.engine import planning
 from tasks.process.worker import Worker
@@ -181,6 +182,22 @@ def test_the_audit_says_who_set_a_session(
         (me, day, {"before": "shut", "after": "09:30 to 13:00"}),
         ("open access", day, {"before": calendar, "after": "shut"}),
     ]
+
+
+def test_a_session_that_was_not_set_can_be_retried_whoever_asked(
+    client: FlaskClient, database: Db
+) -> None:
+    """Runs whose options say by whom they were done were done at the command line."""
+    key = add_key(database, "command line", ["admin"], NOW)
+    client.environ_base["HTTP_X_API_KEY"] = key
+    shut = {"day": "2025-01-09", "session": "shut"}
+    run_id = client.post("/py/markets/US/sessions", json=shut).json["run_id"]
+    failed = {"$set": {"status": "failed", "completed_at": NOW}}
+    options = database.detection_runs.find_one_and_update({"_id": run_id}, failed)["options"]
+    assert options["session"]["by"] == "command line"
+    # The page offers no retry where the options have this.
+    assert "by" not in options
+    assert client.post(f"/py/detection-runs/{run_id}/retry").status_code == 202
 
 
 def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
