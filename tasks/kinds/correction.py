@@ -14,6 +14,7 @@ from market.bars.session_exceptions import remove_exception, set_exception
 from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.series import get_series
+from records.tenancy import of_owner
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from records.work.runs import note_outcome
@@ -30,7 +31,8 @@ def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint(0.0)
     if "split" in options:
         guard = build_guard(database, batch)
-        result = _record_split(database, run, options["split"], now, guard)
+        # The audit trail is that of the tenant that asked.
+        result = _record_split(of_owner(database, run), run, options["split"], now, guard)
     else:
         on_series = partial(checkpoint, 0.5)
         result = _set_session(database, run, options["session"], now, on_series)

@@ -28,6 +28,7 @@ from records.findings.anomalies import find_fallen, mark_bars_gone
 from records.findings.anomaly_queries import build_query, count_by_series, iterate_anomalies
 from records.keys import add_key
 from records.market.series import find_one_series
+from records.tenancy import add_tenant, of_tenant
 from tasks.engine import planning
 from tasks.process.worker import Worker
 from tests.commands import Command, read_json
@@ -161,6 +162,20 @@ def test_the_audit_says_who_recorded_a_split(
         (getpass.getuser(), "change", of, {"bars": 600, name: {"before": 2.0, "after": 1.0}}),
         ("open access", "change", of, {"bars": 600, name: {"before": 1.0, "after": 2.0}}),
     ]
+
+
+def test_the_audit_of_a_split_is_that_of_the_tenant_that_recorded_it(
+    client: FlaskClient, worker: Worker, detected: Db
+) -> None:
+    add_tenant(detected, "acme", NOW)
+    key = add_key(of_tenant(detected, "acme"), "mia", ["enqueue", "read"], NOW)
+    client.environ_base["HTTP_X_API_KEY"] = key
+    split = {"session": f"{make_bars(101)['date'].iloc[-1]:%Y-%m-%d}", "factor": 2}
+    accepted = client.post("/py/tickers/AAPL/splits", json=split)
+    planning.start(worker, accepted.json["run_id"])
+    (told,) = client.get("/py/audit?by=mia").json["items"]
+    assert told["subject"] == "1d bars of AAPL"
+    assert detected.alert_trail.count_documents({"by": "mia"}) == 0
 
 
 def test_the_audit_says_who_set_a_session(
