@@ -62,7 +62,7 @@ def set_exception(
         _note(database, market, day, before, told, by=by, at=now, session=session)
 
     in_transaction(database, write)
-    _follow(database, market, day, on_series)
+    follow_exception(database, market, day, on_series)
 
 
 def remove_exception(
@@ -83,7 +83,7 @@ def remove_exception(
         _note(database, market, day, before, BY_CALENDAR, by=by, at=now, session=session)
 
     in_transaction(database, write)
-    _follow(database, market, day, on_series)
+    follow_exception(database, market, day, on_series)
 
 
 def _note(
@@ -115,6 +115,9 @@ def _tell_hours(market: Market, opens: datetime | None, closes: datetime | None)
     return f"{opens.astimezone(market.zone):%H:%M} to {closes.astimezone(market.zone):%H:%M}"
 
 
-def _follow(database: Db, market: Market, day: date, on_series: Callable[[], None]) -> None:
+def follow_exception(
+    database: Db, market: Market, day: date, on_series: Callable[[], None]
+) -> None:
+    """Update what depends on a day's session; doing it again changes nothing."""
     forget_next_scans(database, market.code)
     refresh_ledger(database, market, day, on_series)

@@ -1,7 +1,6 @@
 """The batch of a correction applies a split or an exchange's session exception."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from market.bars.arriving import Guard, write_split
-from market.bars.session_exceptions import remove_exception, set_exception
+from market.bars.session_exceptions import follow_exception, remove_exception, set_exception
 from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.series import get_series
@@ -75,8 +74,10 @@ def _set_session(
     told = dict(asked)
     by = told.pop("by", "system")  # as above
     if asked["session"] == "calendar":
-        with suppress(NotFound):  # done by an attempt before
+        try:
             remove_exception(database, market, day, now=now, by=by, on_series=on_series)
+        except NotFound:  # An attempt before removed it, and may have died before the rest.
+            follow_exception(database, market, day, on_series)
     else:
         hours = (
             (time.fromisoformat(asked["opens"]), time.fromisoformat(asked["closes"]))

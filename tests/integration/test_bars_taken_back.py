@@ -5,7 +5,7 @@ disagreement.
 import getpass
 import json
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,8 +20,10 @@ from detection.pipeline.job import Outcome
 from market.bars import deleting, undoing, writing
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.reading import read_bars
+from market.bars.session_exceptions import remove_exception
 from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
+from market.markets import SHIPPED
 from records.consistency import find_disagreements
 from records.database import Db
 from records.findings.anomalies import find_fallen, mark_bars_gone
@@ -197,6 +199,32 @@ def test_the_audit_says_who_set_a_session(
         (me, day, {"before": "shut", "after": "09:30 to 13:00"}),
         ("open access", day, {"before": calendar, "after": "shut"}),
     ]
+
+
+def test_a_session_is_measured_although_the_attempt_that_forgot_it_died(
+    client: FlaskClient, worker: Worker, database: Db
+) -> None:
+    store(database, "AAPL", make_bars(600))
+    holiday = {"day": "2015-07-03", "session": "open", "opens": "09:30", "closes": "13:00"}
+
+    def count_missing() -> int:
+        series = find_one_series(database, "AAPL", "1d")
+        assert series is not None
+        return series["coverage"]["missing"]
+
+    def die() -> None:
+        raise Transient("the worker died")
+
+    accepted = client.post("/py/markets/US/sessions", json=holiday)
+    planning.start(worker, accepted.json["run_id"])
+    assert count_missing() == 1
+    again = {"day": holiday["day"], "session": "calendar"}
+    accepted = client.post("/py/markets/US/sessions", json=again)
+    with pytest.raises(Transient):
+        remove_exception(database, SHIPPED.choose("US"), date(2015, 7, 3), now=NOW, on_series=die)
+    assert count_missing() == 1
+    planning.start(worker, accepted.json["run_id"])
+    assert count_missing() == 0
 
 
 def test_a_session_that_was_not_set_can_be_retried_whoever_asked(
