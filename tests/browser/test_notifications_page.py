@@ -1,8 +1,11 @@
 """Notifications: a rule is created by hand, its channel is tested, its messages are listed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from socket import create_server
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
@@ -69,6 +72,23 @@ def test_a_rule_is_created_tested_changed_and_deleted(
         card.get_by_role("button", name="Delete").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_channel_that_says_nothing_is_reported_as_such(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    """The page used to give up when the API did, and said that the API does not answer."""
+    with create_server(("127.0.0.1", 0)) as silent:
+        page = open_page(f"{demo.url}#/notifications")
+        page.get_by_role("button", name="New rule").click()
+        page.get_by_label("Name").fill("silent")
+        page.get_by_label("Channel").fill(f"json://127.0.0.1:{silent.getsockname()[1]}/")
+        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Send a test").click()
+        said = page.get_by_text(re.compile("The channel did not take it: .* (20 s|timed out)"))
+        expect(said).to_be_visible(timeout=29_000)
+    demo.database.notification_rules.delete_many({})
 
 
 def test_messages_are_listed_with_their_outcome(demo: Demo, open_page: Callable[..., Page]) -> None:

@@ -44,9 +44,13 @@ export function getFile(path) {
   return send("GET", path, { limit: null, read: (response) => response.blob() });
 }
 
-/** Post JSON. `key` makes a repeated post answer with the first one's run. */
-export function post(path, body = null, { key = null, headers = {} } = {}) {
-  return sendBody("POST", path, body, key ? { ...headers, "Idempotency-Key": key } : headers);
+/**
+ * Post JSON. `key` makes a repeated post answer with the first one's run; the answer may take
+ * `limit` milliseconds.
+ */
+export function post(path, body = null, { key = null, headers = {}, limit } = {}) {
+  const all = key ? { ...headers, "Idempotency-Key": key } : headers;
+  return sendBody("POST", path, body, all, limit);
 }
 
 export const put = (path, body, headers = {}) => sendBody("PUT", path, body, headers);
@@ -67,11 +71,12 @@ export async function open(path, headers, signal) {
   return response.body;
 }
 
-function sendBody(method, path, body, headers) {
+function sendBody(method, path, body, headers, limit) {
   const content = body === null ? {} : { "Content-Type": "application/json" };
   return send(method, path, {
     body: body === null ? null : JSON.stringify(body),
     headers: { ...content, ...headers },
+    limit,
   });
 }
 

@@ -13,6 +13,8 @@ import { attempt, say } from "../../parts/toasts.js";
 import { openRuleEditor } from "./editor.js";
 import { finishLogin, goToLine } from "./line.js";
 
+// A channel has 20 s to accept a message, and the API tells only then that it did not.
+const TEST_MILLISECONDS = 30_000;
 const SHOWN_KINDS = { event: "events", fault: "faults" };
 
 export const title = () => "Notifications";
@@ -95,7 +97,8 @@ function buildRule(rule, refresh) {
     "Send a test",
   );
   tryIt.addEventListener("click", async () => {
-    const tried = await attempt(tryIt, () => post(`${path}/test`, {}));
+    const test = () => post(`${path}/test`, {}, { limit: TEST_MILLISECONDS });
+    const tried = await attempt(tryIt, test);
     if (tried)
       say(
         tried.sent ? "The channel took it." : `The channel did not take it: ${tried.error}`,
