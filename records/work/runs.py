@@ -205,7 +205,9 @@ def forget_keys_after(database: Db, watchlist: str, now: datetime) -> None:
     """Forget the idempotency keys of a watchlist's scheduled runs that were requested in the
     future, while a clock was ahead, so that their slots are free when they come.
     """
-    ahead = {"watchlist": watchlist, "trigger": "scheduler", "requested_at": {"$gt": now}}
+    # No audit is meant, and by `run_id` the index of runs by the time of their request is used.
+    is_ahead = {"run_id": None, "requested_at": {"$gt": now}}
+    ahead = is_ahead | {"watchlist": watchlist, "trigger": "scheduler"}
     runs_in(database).update_many(ahead, {"$set": {"idempotency_key": None}})
 
 
