@@ -1,7 +1,7 @@
 """Ask Tapewatch from Python.
 
 >>> client = Client("http://127.0.0.1:5000", key="...")
->>> client.anomalies(ticker="AAPL", sort="anomaly_score", limit=10).to_frame()
+>>> client.anomalies(ticker="AAPL", sort="-grade", limit=10).to_frame()
 >>> run = client.start_backfill(ticker="AAPL").wait()
 
 A method that reads a list returns `Pages`: it asks for page after page as it is iterated, and
