@@ -115,6 +115,20 @@ def test_unused_indexes_of_anomalies_are_dropped(fresh: Db) -> None:
     assert not {"natural_key", *unread} & list_indexes(fresh)["anomalies"]
 
 
+def test_batches_and_unfinished_runs_do_not_expire_after_an_upgrade(fresh: Db) -> None:
+    fresh.batches.create_index("finished_at", expireAfterSeconds=60)
+    fresh.detection_runs.create_index("started_at", name="finished_runs_ttl", expireAfterSeconds=60)
+    add_run(fresh, "AAPL")
+    upgrade(fresh, NOW)
+    expiring = {
+        (name, *index["key"])
+        for name in ("batches", "detection_runs")
+        for index in fresh[name].list_indexes()
+        if "expireAfterSeconds" in index
+    }
+    assert expiring == {("detection_runs", "completed_at")}
+
+
 def test_records_of_old_imports_expire_after_an_upgrade_too(fresh: Db) -> None:
     fresh.bar_imports.create_index([("at", -1)])
     add_run(fresh, "AAPL")
