@@ -173,7 +173,9 @@ class TrailEntry(Record):
     alert_id: str | None = Field(
         description="null: it is of no one alert, see `subject`", examples=[ALERT_ID]
     )
-    subject: str | None = Field(None, description="of a mute or a threshold: what it is of")
+    subject: str | None = Field(
+        None, description="what changed, where that is no alert: a threshold, bars, a session"
+    )
     step: AlertEvent
     by: str = Field(description="the name of a key, or `system`", examples=["mia"])
     at: datetime

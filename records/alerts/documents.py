@@ -317,7 +317,7 @@ class EndedAlert(AlertDocument):
 class TrailDocument(TypedDict):
     """An entry of the audit trail: who did what and when, and an alert's states before and after.
 
-    An entry that is not about one alert, such as of a mute or a threshold, has a `subject` in
+    An entry that is not about one alert, such as of a threshold or bars, has a `subject` in
     words.
     """
 
