@@ -67,7 +67,10 @@ def describe_drift(drift: DriftDocument, retrain: Retrain) -> ModelNews:
     if retrain == "propose":
         lines.append(f"`flask models train --market {market} --interval {interval}` trains anew")
     else:
-        lines.append("a challenger is trained and compared with it, at most one in 7 days")
+        lines.append(
+            "where bars have come since its training, a challenger is trained and compared with it,"
+            " at most one in 7 days"
+        )
     title = f"{market} {interval}: {version} has drifted: {named}"
     body = "\n".join(lines)
     return {"market": market, "interval": interval, "title": title, "body": body}

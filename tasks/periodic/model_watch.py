@@ -75,7 +75,8 @@ def _watch(worker: Worker, extent: MarketExtent, now: datetime) -> str | None:
     if not trains or not drift["reasons"] or drift["version"] != version:
         return None
     champion = get_model_record(database, version)
-    if challengers.is_challenged(
+    # Of the bars that the champion learned from, a challenger would learn the same.
+    if extent["last_bar"] <= champion["window_end"] or challengers.is_challenged(
         database,
         champion["market"],
         interval,

@@ -211,10 +211,12 @@ def test_moved_scores_count_as_drift_from_the_second_session_on(
 
 
 @pytest.mark.parametrize(
-    ("retrain", "window_end"), [("train", LEARNED), ("promote", None)], ids=["unasked", "unproven"]
+    ("retrain", "window_end"),
+    [("train", LEARNED), ("promote", BARS - 2)],
+    ids=["unasked", "unproven"],
 )
 def test_a_challenger_is_not_promoted_unasked_or_unproven(
-    worker: Worker, database: Db, retrain: Retrain, window_end: int | None
+    worker: Worker, database: Db, retrain: Retrain, window_end: int
 ) -> None:
     worker = set_retrain(worker, retrain)
     champion = make_market(database, window_end=window_end)
@@ -230,6 +232,18 @@ def test_a_challenger_is_not_promoted_unasked_or_unproven(
     unseen = {gate["name"]: gate["passed"] for gate in judged["gates"]}["unseen"]
     assert unseen is (retrain == "train")
     assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == champion
+
+
+def test_a_champion_is_not_challenged_before_bars_come_that_it_did_not_learn_from(
+    worker: Worker, database: Db
+) -> None:
+    worker = set_retrain(worker, "train")
+    make_market(database, window_end=None)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    go_on(worker, now)
+    database.drifts.update_one({}, {"$set": {"reasons": ["distribution_moved"]}})
+    assert go_on(worker, now + SLOT) == []
+    assert database.challengers.count_documents({}) == 0
 
 
 @pytest.mark.parametrize("hindrance", ["lost", "silent"])
