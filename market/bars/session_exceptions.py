@@ -47,8 +47,8 @@ def set_exception(
         (datetime.combine(day, each, market.zone) for each in hours) if hours else (None, None)
     )
 
-    def write(session: ClientSession) -> None:
-        before = session_overrides.set_override(
+    def change(session: ClientSession) -> OverrideDocument | None:
+        return session_overrides.set_override(
             database,
             market.code,
             day.isoformat(),
@@ -58,10 +58,9 @@ def set_exception(
             now=now,
             session=session,
         )
-        told = {"hours": _tell_hours(market, opens, closes), "note": note}
-        _note(database, market, day, before, told, by=by, at=now, session=session)
 
-    in_transaction(database, write)
+    told = {"hours": _tell_hours(market, opens, closes), "note": note}
+    _change_noted(database, market, day, change, told, by=by, at=now)
     follow_exception(database, market, day, on_series)
 
 
@@ -78,35 +77,38 @@ def remove_exception(
     did. Raises NotFound where none is set.
     """
 
-    def write(session: ClientSession) -> None:
-        before = session_overrides.remove_override(database, market.code, day.isoformat(), session)
-        _note(database, market, day, before, BY_CALENDAR, by=by, at=now, session=session)
+    def change(session: ClientSession) -> OverrideDocument:
+        return session_overrides.remove_override(database, market.code, day.isoformat(), session)
 
-    in_transaction(database, write)
+    _change_noted(database, market, day, change, BY_CALENDAR, by=by, at=now)
     follow_exception(database, market, day, on_series)
 
 
-def _note(
+def _change_noted(
     database: Db,
     market: Market,
     day: date,
-    before: OverrideDocument | None,
+    change: Callable[[ClientSession], OverrideDocument | None],
     after: Mapping[str, str],
     *,
     by: str,
     at: datetime,
-    session: ClientSession,
 ) -> None:
-    """Write into the audit trail what changes on a day, if anything does."""
-    held = BY_CALENDAR
-    if before is not None:
-        hours = _tell_hours(market, before["opens"], before["closes"])
-        held = {"hours": hours, "note": before["note"]}
-    if details := compare(held, after):
-        entry = build_note(
-            "change", f"session {day} of {market.code}", by=by, at=at, details=details
-        )
-        add_entries(database, [entry], session)
+    """Make a change, which returns what was set before, and write into the audit trail what it
+    changes on the day, if anything.
+    """
+
+    def write(session: ClientSession) -> None:
+        before, held = change(session), BY_CALENDAR
+        if before is not None:
+            hours = _tell_hours(market, before["opens"], before["closes"])
+            held = {"hours": hours, "note": before["note"]}
+        if details := compare(held, after):
+            subject = f"session {day} of {market.code}"
+            entry = build_note("change", subject, by=by, at=at, details=details)
+            add_entries(database, [entry], session)
+
+    in_transaction(database, write)
 
 
 def _tell_hours(market: Market, opens: datetime | None, closes: datetime | None) -> str:
