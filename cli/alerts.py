@@ -49,6 +49,7 @@ LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 # What `--json` has besides: the parts of other lines, and what only the code reads.
 NOT_TOLD = {
+    "_id",
     "anomaly_ids",
     "bars",
     "breadth",
@@ -130,7 +131,7 @@ def show_alert(*, alert_id: str, as_json: bool) -> None:
         print_json({**alert, "trail": steps})
         return
     for name, value in ({"alert": alert_id} | alert).items():
-        if name not in NOT_TOLD | {"_id"} and value not in (None, [], ""):
+        if name not in NOT_TOLD and value not in (None, [], ""):
             echo(f"{name.replace('_', ' '):>23}  {_write(value)}")
     table = Table("when", "who", "step", "state", "details")
     for step in steps:
